@@ -1,0 +1,113 @@
+"""Every error that imgrec raises on purpose.
+
+    ImgrecError                     `str(error)` is a sentence that may be shown to a visitor
+    ├── InputError                  what the caller gave cannot be used; another input would work
+    │   ├── ImageError              bytes that are not a picture we can use
+    │   │   └── ImageTooLargeError  more bytes or pixels than the limits allow
+    │   ├── UnknownNameError        no such model, rule, data set, recipe ...
+    │   ├── LabelSpaceError         label spaces that do not fit together
+    │   └── SettingError            an environment variable or option out of its range
+    ├── WeightsError                the weights of a model cannot be had
+    │   ├── OfflineError            no network; the sentence names the path where the file belongs
+    │   ├── DownloadError           the server answered, but not with the whole file
+    │   └── CorruptWeightsError     the file is there, and is not what it should be
+    ├── StorageError                the disk is full, or the folder cannot be written
+    ├── ConversionError             a network could not be turned into its compiled form
+    ├── EngineError                 a compiled network could not be loaded or run
+    ├── MemoryBudgetError           a model does not fit the memory budget
+    └── BusyError                   too much is going on; trying again later will work
+
+Messages read *Expected … Received: …* where something was expected. Faces translate: a page shows the
+sentence at its place, the command line exits with 2, the API answers with `http_status`. Anything that is
+not an `ImgrecError` is a bug and stays loud.
+"""
+
+import difflib
+
+
+class ImgrecError(Exception):
+    """Base of the tree; never raised itself."""
+
+    http_status = 500
+
+
+class InputError(ImgrecError):
+    """What the caller gave cannot be used."""
+
+    http_status = 400
+
+
+class ImageError(InputError):
+    """The bytes are not a picture that imgrec can use."""
+
+    http_status = 415
+
+
+class ImageTooLargeError(ImageError):
+    """The picture has more bytes or pixels than the limits allow."""
+
+    http_status = 413
+
+
+class UnknownNameError(InputError):
+    """No model, rule or data set has this name."""
+
+    http_status = 404
+
+    @classmethod
+    def of(cls, kind: str, received: str, known: list[str]) -> "UnknownNameError":
+        """The sentence for `received`, with the nearest known names, or all of them when they are few."""
+        near = difflib.get_close_matches(received, known, n=3) or sorted(known)[:12]
+        return cls(f"Expected the name of a {kind}, such as {', '.join(near)}. Received: {received!r}.")
+
+
+class LabelSpaceError(InputError):
+    """Label spaces that do not fit together."""
+
+
+class SettingError(InputError):
+    """An environment variable or an option is out of its range."""
+
+
+class WeightsError(ImgrecError):
+    """The weights of a model cannot be had."""
+
+    http_status = 503
+
+
+class OfflineError(WeightsError):
+    """There is no network, and the weights are not on this machine."""
+
+
+class DownloadError(WeightsError):
+    """The server answered, but not with the whole file."""
+
+
+class CorruptWeightsError(WeightsError):
+    """The weights file is there, and is not what it should be."""
+
+
+class StorageError(ImgrecError):
+    """The disk is full, or the folder cannot be written."""
+
+    http_status = 507
+
+
+class ConversionError(ImgrecError):
+    """A network could not be turned into its compiled form."""
+
+
+class EngineError(ImgrecError):
+    """A compiled network could not be loaded or run."""
+
+
+class MemoryBudgetError(ImgrecError):
+    """A model does not fit the memory budget."""
+
+    http_status = 503
+
+
+class BusyError(ImgrecError):
+    """Too much is going on; trying again later will work."""
+
+    http_status = 503

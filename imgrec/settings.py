@@ -1,0 +1,143 @@
+"""The only reader of imgrec's environment variables.
+
+`SETTINGS` below is the whole list: name, meaning, default. The README's table is checked against it.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgrec.errors import SettingError
+
+MIB = 1024 * 1024
+
+# The repository (or the installed tree) that holds assets/ and pages/.
+ROOT = Path(__file__).resolve().parent.parent
+ASSETS = ROOT / "assets"
+
+# A phone's 50-megapixel JPEG is 10-20 MB; more than that is no photograph that somebody drags in.
+MAX_UPLOAD_MIB = 20
+DEMO_MAX_UPLOAD_MIB = 8
+
+# Share of the memory that this process may use which loaded models may take; the rest is for the server,
+# uploads, and the transient peak while a model compiles.
+BUDGET_SHARE = 0.6
+
+# What a server without any model takes (Streamlit, Altair, OpenVINO's library): measured, rounded up.
+SERVER_BYTES = 350 * MIB
+
+SETTINGS = {
+    "IMGREC_HOME": ("Folder for compiled models, runs and records", "~/.cache/imgrec"),
+    "KERAS_HOME": ("Folder under which Keras keeps weights (`models/`)", "~/.keras"),
+    "IMGREC_MEMORY_MIB": ("Memory for loaded models", "60 % of what the process may use"),
+    "IMGREC_MAX_UPLOAD_MIB": ("Largest picture accepted", "20 (8 in demo mode)"),
+    "IMGREC_OFFLINE": ("1: never ask the network", "0"),
+    "IMGREC_DEMO": ("1: limits for a public demo on a 1 GiB host", "0"),
+    "IMGREC_WEIGHTS_URL": ("Mirror to fetch weights from, instead of Keras' own address", "none"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says, checked once.
+
+    `memory_bytes` is the budget for loaded models; `home` and `keras_home` need not exist yet.
+    """
+
+    home: Path
+    keras_home: Path
+    memory_bytes: int
+    max_upload_bytes: int
+    offline: bool
+    demo: bool
+    weights_url: str | None
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the variables of `SETTINGS`; raises `SettingError` on a value that cannot be meant."""
+        demo = _flag(env, "IMGREC_DEMO")
+        return cls(
+            home=Path(env.get("IMGREC_HOME") or "~/.cache/imgrec").expanduser(),
+            keras_home=Path(env.get("KERAS_HOME") or "~/.keras").expanduser(),
+            memory_bytes=_mebibytes(env, "IMGREC_MEMORY_MIB", default=None) or default_budget_bytes(),
+            max_upload_bytes=_mebibytes(
+                env, "IMGREC_MAX_UPLOAD_MIB", default=DEMO_MAX_UPLOAD_MIB if demo else MAX_UPLOAD_MIB
+            ),
+            offline=_flag(env, "IMGREC_OFFLINE"),
+            demo=demo,
+            weights_url=env.get("IMGREC_WEIGHTS_URL") or None,
+        )
+
+
+def default_budget_bytes() -> int:
+    """`BUDGET_SHARE` of what the process may use, after the server's own share; at least 64 MiB."""
+    usable = int((available_memory_bytes() - SERVER_BYTES) * BUDGET_SHARE)
+    return max(usable, 64 * MIB)
+
+
+def available_memory_bytes(cgroup: Path = Path("/sys/fs/cgroup"), meminfo: Path = Path("/proc/meminfo")) -> int:
+    """Memory that this process may really use: its control group's limit, or the machine's RAM if smaller.
+
+    Reads control groups v2 (`memory.max`) and v1 (`memory.limit_in_bytes`), the group of this process and
+    each group above it; where neither is to be had (macOS, Windows), the machine's RAM.
+    """
+    limits = [_machine_bytes(meminfo)]
+    for file in [*_cgroup_files(cgroup)]:
+        try:
+            text = file.read_text().strip()
+        except OSError:
+            continue
+        if text.isdigit():
+            limits.append(int(text))
+    return min(limits)
+
+
+def _cgroup_files(cgroup: Path) -> list[Path]:
+    """The limit files of this process' control group and of its ancestors."""
+    files = [cgroup / "memory.max", cgroup / "memory" / "memory.limit_in_bytes"]
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return files
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        here = Path(path.lstrip("/"))
+        for group in [here, *here.parents]:
+            if controllers == "":
+                files.append(cgroup / group / "memory.max")
+            elif "memory" in controllers.split(","):
+                files.append(cgroup / "memory" / group / "memory.limit_in_bytes")
+    return files
+
+
+def _machine_bytes(meminfo: Path) -> int:
+    try:
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemTotal:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    # Windows names no figure without a further library; 4 GiB is less than any machine sold today has.
+    return 4 * 1024 * MIB
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool:
+    value = env.get(name, "").strip().lower()
+    if value in {"", "0", "false", "no"}:
+        return False
+    if value in {"1", "true", "yes"}:
+        return True
+    raise SettingError(f"Expected {name} to be 0 or 1. Received: {value!r}.")
+
+
+def _mebibytes(env: Mapping[str, str], name: str, default: int | None) -> int:
+    """Bytes from a whole number of MiB; `default` (in MiB) where unset, 0 for none."""
+    value = env.get(name, "").strip()
+    if not value:
+        return (default or 0) * MIB
+    if not value.isdigit() or int(value) == 0:
+        raise SettingError(f"Expected {name} to be a whole number of MiB above 0. Received: {value!r}.")
+    return int(value) * MIB
