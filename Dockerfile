@@ -1,0 +1,35 @@
+# The hosted demo: small, not root, with a health check. docs/hosting.md says how to use it.
+FROM python:3.12-slim
+
+ENV PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    PIP_NO_CACHE_DIR=1 \
+    IMGREC_DEMO=1 \
+    IMGREC_HOME=/data/imgrec \
+    KERAS_HOME=/data/keras
+
+WORKDIR /app
+
+# Serving needs no TensorFlow: that saves 1.3 GB.
+COPY requirements.txt .
+RUN grep -v '^tensorflow' requirements.txt > /tmp/serve.txt && pip install -r /tmp/serve.txt
+
+# User 1000 is the one that Hugging Face Spaces runs containers as.
+RUN useradd --uid 1000 --create-home imgrec && mkdir -p /data && chown imgrec /data
+
+COPY app.py pyproject.toml ./
+COPY .streamlit .streamlit
+COPY assets assets
+COPY imgrec imgrec
+COPY pages pages
+
+USER imgrec
+
+# The smallest ImageNet models are fetched and compiled while the image is built, so that a container starts warm.
+RUN python -m imgrec fetch mobilenet_a025_128 mobilenet_a025_224 mobilenet_a050_160
+
+EXPOSE 8501
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8501/livez', timeout=4)"]
+
+CMD ["streamlit", "run", "app.py", "--server.address=0.0.0.0", "--server.port=8501", "--server.headless=true", "--server.fileWatcherType=none"]
