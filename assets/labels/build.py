@@ -1,0 +1,81 @@
+"""Write imagenet_1k.json: ImageNet's 1,000 classes, and the part of WordNet that lies above them.
+
+    python assets/labels/build.py [--wordnet /usr/share/wordnet] [--class-index imagenet_class_index.json]
+
+WordNet 3.0 comes with Debian's package wordnet-base; ImageNet's class ids are `n` + WordNet's noun offsets, and
+the class index is the position in the sorted ids. The ids are taken from the JSON file that is there, or from
+Keras' `imagenet_class_index.json`; with the latter, names are checked against Keras' too.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+OUTPUT = Path(__file__).with_name("imagenet_1k.json")
+
+HEAD = {
+    "source": "Classes: ILSVRC 2012, sorted by id. Names and hypernyms: WordNet 3.0, Princeton University (data.noun).",
+    "licence": "WordNet 3.0 License, see WORDNET-LICENSE.txt",
+    "layout": "classes: id of each index. synsets: id -> [name, main hypernym, further hypernyms ...].",
+}
+
+
+def read_nouns(data_noun: Path) -> dict[str, list[str]]:
+    """Each noun synset of WordNet: id → [name, hypernym, …]; the format is that of wndb(5WN)."""
+    nouns = {}
+    for line in data_noun.read_text(encoding="utf-8").splitlines():
+        if line.startswith("  "):  # the licence at the head of the file
+            continue
+        fields = line.split(" | ")[0].split()
+        words = int(fields[3], base=16)
+        pointers = fields[5 + 2 * words :]
+        quads = [pointers[i : i + 4] for i in range(0, len(pointers), 4)]
+        # "@" is a hypernym, "@i" that of an instance (a name of one thing).
+        hypernyms = [f"n{offset}" for symbol, offset, _, _ in quads if symbol in {"@", "@i"}]
+        nouns[f"n{fields[0]}"] = [fields[4].replace("_", " "), *hypernyms]
+    return nouns
+
+
+def with_ancestors(classes: list[str], nouns: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The entries of `classes` and of everything above them, sorted by id."""
+    found: dict[str, list[str]] = {}
+    waiting = list(classes)
+    while waiting:
+        synset = waiting.pop()
+        if synset not in found:
+            found[synset] = nouns[synset]
+            waiting.extend(nouns[synset][1:])
+    return dict(sorted(found.items()))
+
+
+def render(classes: list[str], synsets: dict[str, list[str]]) -> str:
+    """The file's text: one synset a line, so that a change shows as one."""
+    compact = {"separators": (",", ":"), "ensure_ascii": False}
+    head = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in HEAD.items()]
+    rows = [f"{json.dumps(key)}:{json.dumps(value, **compact)}" for key, value in synsets.items()]
+    ids = json.dumps(classes, **compact)
+    return "{\n" + ",\n".join([*head, f'"classes": {ids}']) + ',\n"synsets": {\n' + ",\n".join(rows) + "\n}\n}\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"), help="folder with data.noun")
+    parser.add_argument("--class-index", type=Path, help="Keras' imagenet_class_index.json")
+    options = parser.parse_args()
+
+    nouns = read_nouns(options.wordnet / "data.noun")
+    if options.class_index:
+        keras = json.loads(options.class_index.read_text())
+        classes = [keras[str(i)][0] for i in range(len(keras))]
+        differing = [name for synset, name in keras.values() if name.replace("_", " ") != nouns[synset][0]]
+        print(f"{len(classes)} classes; names that differ from Keras': {differing or 'none'}")
+    else:
+        classes = json.loads(OUTPUT.read_text(encoding="utf-8"))["classes"]
+    if classes != sorted(classes):
+        raise SystemExit("Expected the classes in the order of their ids. Received: another order.")
+    OUTPUT.write_text(render(classes, with_ancestors(classes, nouns)), encoding="utf-8")
+    print(f"{OUTPUT}: {OUTPUT.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
