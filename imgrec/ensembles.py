@@ -19,9 +19,9 @@ from imgrec.rules import Floats
 ENSEMBLE = "ensemble"
 
 # Uncertainty in words, as a part of log2(C), the entropy of knowing nothing. For the 1,000 classes of ImageNet
-# "low" ends at 0.5 bits (about 90 % against 10 %) and "high" begins at 2 bits (as between 4 equal classes).
+# "low" ends at 0.5 bits (about 90 % against 10 %) and "high" begins at 3 bits (as between 8 equal classes).
 LOW_BELOW = 0.05
-HIGH_FROM = 0.2
+HIGH_FROM = 0.3
 
 # Pairs of members that disagree: "high" when it is every second pair or more.
 HIGH_DISAGREEMENT_FROM = 0.5

@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 # A softmax in float32 gives 0 for everything below this, so a 0 means "less than this" and no veto.
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
 
-# Shares that differ by less are a tie: 0.1 + 0.2 and 0.3 are the same sum of slider values.
+# Shares, and means, that differ by less are a tie: 0.1 + 0.2 and 0.3 are the same sum of slider values.
 TIE_DECIMALS = 9
 
 # By this part of itself a share is made smaller for each tied class before it: enough for float32 to keep the
@@ -133,7 +133,7 @@ def _borda_points(probabilities: Floats) -> Floats:
 def _ordered(shares: Floats, means: Floats) -> Floats:
     """`shares` (C,) with ties decided by `means` (C,), then by index, and written so that a stable sort finds it."""
     rank = np.empty(len(shares))
-    rank[np.lexsort((-means, -np.round(shares, TIE_DECIMALS)))] = np.arange(len(shares))
+    rank[np.lexsort((-np.round(means, TIE_DECIMALS), -np.round(shares, TIE_DECIMALS)))] = np.arange(len(shares))
     decided = np.where(shares > 0, shares * (1 - TIE_STEP * rank), TRACE * means)
     return np.asarray(decided / decided.sum())
 
