@@ -23,7 +23,7 @@ class WeightsSource:
 
     `hash` is the publisher's own (md5 has 32 hexadecimal digits, sha256 has 64), None where there is none;
     `filename` is the name under `KERAS_HOME/models/`. `size_bytes` is for progress bars and budgets, never a check: it
-    is the file's size where Keras' download log shows it, otherwise 4 bytes a parameter (files have 1-3 % more).
+    is the file's size where Keras' download log shows it, otherwise 4 bytes a parameter (most files have 0-3 % more).
     `url` is empty for weights that are not published.
     """
 
