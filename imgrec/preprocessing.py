@@ -81,13 +81,23 @@ def normalise(batch: np.ndarray, mode: str) -> np.ndarray:
 def _centre_box(
     source: tuple[int, ...], input_size: tuple[int, int], crop_fraction: float
 ) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) in the source of the part that a centre crop of the resized picture shows."""
+    """(left, top, right, bottom) in the source of the part that a centre crop of the resized picture shows.
+
+    The resized picture and the crop's corner are whole pixels, as in resize-then-crop: a corner between two
+    pixels would blur a picture that needs no resizing at all (which cost MobileNetV2 3 points of top-1).
+    """
     covered = [round(side / crop_fraction) for side in input_size]
     # The larger factor makes the resized picture cover both sides; for a square input it is the short side's.
     factor = max(covered[0] / source[0], covered[1] / source[1])
-    height, width = (min(side / factor, length) for side, length in zip(input_size, source, strict=True))
-    top, left = (source[0] - height) / 2, (source[1] - width) / 2
-    return left, top, left + width, top + height
+    top, bottom = _centre(source[0], max(round(source[0] * factor), covered[0]), input_size[0])
+    left, right = _centre(source[1], max(round(source[1] * factor), covered[1]), input_size[1])
+    return left, top, right, bottom
+
+
+def _centre(source: int, resized: int, kept: int) -> tuple[float, float]:
+    """Where the middle `kept` of `resized` pixels begin and end, in pixels of the `source`."""
+    start = (resized - kept) // 2
+    return start * source / resized, min((start + kept) * source / resized, source)
 
 
 FRAMINGS = {
