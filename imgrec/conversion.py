@@ -1,0 +1,362 @@
+"""Weights → compiled network in the cache; a worker process (this module, run with -m) does the work.
+
+A cache entry is a folder `IMGREC_HOME/compiled/<model>-<key>/` with `model.xml` and `model.bin` (OpenVINO's
+format, normalisation folded in, float32) and `manifest.json`, which holds their sizes and sha256. It is written
+beside and renamed into place; one that is not as its manifest says is built again. The key depends on the
+weights, the row of the catalogue and the versions of all that takes part, so an entry never has to be
+invalidated; entries of old versions may be deleted by hand at any time.
+
+The worker has Keras on its OpenVINO backend and no TensorFlow. It reads its request from stdin as JSON, writes
+its progress to stdout as JSON lines, and ends when the process that started it ends.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from imgrec.catalogue import ModelSpec, WeightsSource
+from imgrec.downloads import storage_errors
+from imgrec.errors import BusyError, ConversionError, CorruptWeightsError, EngineError, ImgrecError, StorageError
+from imgrec.preprocessing import PREPROCESS
+from imgrec.settings import MIB, ROOT, Settings
+
+# To be counted up whenever `fold` or the building of networks changes what a graph computes.
+GRAPH_VERSION = 1
+
+# The largest networks take one to two minutes on two cores.
+TIMEOUT_S = 15 * 60.0
+
+# Keras, OpenVINO and their imports; besides, the weights are held about three times (loaded, exported, compiled).
+WORKER_BYTES = 400 * MIB
+WORKER_COPIES = 3
+
+# Twice the weights (exported by Keras, then folded), and the graphs themselves.
+HEADROOM_BYTES = 32 * MIB
+
+# The worker's last words that are kept for an error's sentence.
+LAST_WORDS_CHARACTERS = 600
+
+# How often somebody who waits for another process' conversion looks again.
+LOCK_POLL_S = 0.2
+
+# Named on the progress line in this order; "waiting" only while another process converts the same network.
+STAGES = ("waiting", "building", "folding", "checking")
+
+OnProgress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a cache entry should be.
+
+    `files` is name → (bytes, sha256); `memory_bytes` the anonymous memory that the loaded network was measured
+    to take. The rest says what it was made of, for people.
+    """
+
+    model: str
+    weights_sha256: str
+    versions: dict[str, str]
+    memory_bytes: int
+    files: dict[str, tuple[int, str]]
+
+
+def compiled_path(spec: ModelSpec, weights_sha256: str, settings: Settings) -> Path:
+    """Where the compiled network of `spec` with these weights is, or will be: the path of its `model.xml`."""
+    parts = {
+        "architecture": spec.architecture,
+        "arguments": dict(spec.arguments),
+        "input_size": spec.input_size,
+        "preprocess": spec.preprocess,
+        "weights": weights_sha256,
+        "versions": versions(),
+    }
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return settings.home / "compiled" / f"{spec.name}-{key}" / "model.xml"
+
+
+def convert(spec: ModelSpec, weights_path: Path, settings: Settings, on_progress: OnProgress | None = None) -> Path:
+    """The path of the compiled network of `spec` with the weights in `weights_path`; built unless it is there.
+
+    However many threads and processes ask at once, one of them converts and the others wait. `on_progress` gets
+    each of `STAGES` as it begins; what it raises ends the conversion.
+
+    Raises `CorruptWeightsError`, `ConversionError`, `StorageError`, and `BusyError` when another process has
+    been at it for too long.
+    """
+    with storage_errors(weights_path), weights_path.open("rb") as file:
+        weights_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    path = compiled_path(spec, weights_sha256, settings)
+    if read_intact(path) is not None:
+        return path
+    with _sole_converter(spec, path, on_progress):
+        if read_intact(path) is None:
+            _build(spec, weights_path, weights_sha256, path, on_progress)
+    return path
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """The manifest of the entry that holds `path`; None when there is none that can be read."""
+    try:
+        fields = json.loads((path.parent / "manifest.json").read_text())
+        fields["files"] = {name: (int(size), str(digest)) for name, (size, digest) in fields["files"].items()}
+        return Manifest(**fields)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def read_intact(path: Path) -> Manifest | None:
+    """As `read_manifest`, but None also when a file of the entry is not what the manifest says.
+
+    Reads all of it (0.3 s for the half gigabyte of VGG16): a flipped bit would give wrong answers, silently.
+    """
+    manifest = read_manifest(path)
+    if manifest is None or path.name not in manifest.files:
+        return None
+    try:
+        actual = _describe(path.parent)
+    except OSError:
+        return None
+    return manifest if all(actual.get(name) == entry for name, entry in manifest.files.items()) else None
+
+
+def discard(path: Path) -> None:
+    """Delete the entry that holds `path`, so that the next `convert` builds it again."""
+    with storage_errors(path):
+        (path.parent / "manifest.json").unlink(missing_ok=True)
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """What a compiled network depends on, besides its weights."""
+    return {"graph": str(GRAPH_VERSION)} | {name: importlib.metadata.version(name) for name in ("keras", "openvino")}
+
+
+@contextmanager
+def _sole_converter(spec: ModelSpec, path: Path, on_progress: OnProgress | None) -> Iterator[None]:
+    """Held by one thread of one process at a time; the kernel frees it when its holder is killed."""
+    import filelock  # 20 ms; only who converts needs it
+
+    with storage_errors(path):
+        path.parent.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path.parent.with_suffix(".lock"), thread_local=False)
+    give_up_at = time.monotonic() + TIMEOUT_S
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=LOCK_POLL_S)
+        except filelock.Timeout as error:
+            if time.monotonic() > give_up_at:
+                raise BusyError(
+                    f"Another process is converting {spec.name} since {TIMEOUT_S / 60:.0f} minutes. Try again later."
+                ) from error
+            if on_progress is not None:
+                on_progress("waiting")
+        except OSError as error:
+            raise StorageError(f"Expected access to {path.parent.parent}. Received: {error.strerror}.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _describe(folder: Path) -> dict[str, tuple[int, str]]:
+    """(bytes, sha256) of each file in `folder` that belongs to a network."""
+    described = {}
+    for file in sorted(folder.glob("model.*")):
+        with file.open("rb") as opened:
+            described[file.name] = (file.stat().st_size, hashlib.file_digest(opened, "sha256").hexdigest())
+    return described
+
+
+def _build(
+    spec: ModelSpec, weights_path: Path, weights_sha256: str, path: Path, on_progress: OnProgress | None
+) -> None:
+    """Make the entry beside its place and rename it; the caller holds the lock."""
+    part = path.parent.with_suffix(".part")
+    with storage_errors(part):
+        shutil.rmtree(part, ignore_errors=True)  # of a conversion that was killed
+        part.mkdir()
+        needed = 2 * 4 * spec.parameters + HEADROOM_BYTES
+        if (free := shutil.disk_usage(part).free) < needed:
+            part.rmdir()
+            raise StorageError(
+                f"Expected {needed / MIB:,.0f} MiB of room in {part.parent} to convert {spec.name}. "
+                f"Received: {free / MIB:,.0f} MiB free."
+            )
+    try:
+        memory_bytes = _run_worker(spec, weights_path, part, on_progress)
+        manifest = Manifest(spec.name, weights_sha256, versions(), memory_bytes, _describe(part))
+        with storage_errors(part):
+            (part / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n")
+            shutil.rmtree(path.parent, ignore_errors=True)  # one that was not intact
+            part.rename(path.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _run_worker(spec: ModelSpec, weights_path: Path, folder: Path, on_progress: OnProgress | None) -> int:
+    """Have a worker write `model.xml` and `model.bin` into `folder`; returns the network's memory in bytes."""
+    request = {"spec": asdict(spec), "weights_path": str(weights_path.resolve()), "folder": str(folder.resolve())}
+    environment = os.environ | {
+        "KERAS_BACKEND": "openvino",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+    }
+    timed_out = threading.Event()
+    answer: dict[str, object] = {}
+    with (
+        tempfile.TemporaryFile() as stderr,
+        subprocess.Popen(
+            [sys.executable, "-m", "imgrec.conversion"],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as worker,
+    ):
+
+        def time_out() -> None:
+            timed_out.set()
+            worker.kill()
+
+        timer = threading.Timer(TIMEOUT_S, time_out)
+        timer.start()
+        try:
+            for answer in _converse(worker, request):
+                if "stage" in answer and on_progress is not None:
+                    on_progress(str(answer["stage"]))
+            worker.communicate()
+        except BaseException:
+            worker.kill()
+            raise
+        finally:
+            timer.cancel()
+        if worker.returncode == 0 and "memory_bytes" in answer:
+            return int(str(answer["memory_bytes"]))
+        if worker.returncode == 0 and "error" in answer:
+            raise _ERRORS[str(answer["error"])](str(answer["message"]))
+        raise _failure(spec, worker.returncode, _last_words(stderr), timed_out=timed_out.is_set())
+
+
+def _converse(worker: "subprocess.Popen[str]", request: Mapping[str, object]) -> Iterator[dict[str, object]]:
+    """Send the request, and give each answer as it comes, until the worker closes its side."""
+    if worker.stdin is None or worker.stdout is None:
+        raise ConversionError("Expected a worker with pipes. Received: one without.")
+    with suppress(BrokenPipeError):  # it died at once; its exit code and last words say why
+        # Left open: its end tells the worker that nobody waits any more.
+        worker.stdin.write(json.dumps(request) + "\n")
+        worker.stdin.flush()
+    for line in worker.stdout:
+        with suppress(ValueError):  # the half line of a worker that was killed
+            yield json.loads(line)
+
+
+def _failure(spec: ModelSpec, exit_code: int, last_words: str, *, timed_out: bool) -> ConversionError:
+    """Why a worker ended without an answer."""
+    if timed_out:
+        reason = f"nothing within {TIMEOUT_S / 60:.0f} minutes"
+    elif exit_code in (-9, 137):
+        needed = WORKER_BYTES + WORKER_COPIES * 4 * spec.parameters
+        reason = (
+            "the worker was killed by the system, most likely because memory ran out; "
+            f"converting {spec.name} takes about {needed / MIB:,.0f} MiB"
+        )
+    else:
+        reason = f"the worker ended with exit code {exit_code}"
+    return ConversionError(f"Expected {spec.name} to be converted. Received: {reason}. {last_words}".strip())
+
+
+def _last_words(stderr: IO[bytes]) -> str:
+    stderr.seek(0)
+    lines = stderr.read().decode(errors="replace").strip().splitlines()
+    words = "\n".join(lines[-8:])[-LAST_WORDS_CHARACTERS:]
+    return f"Its last words: {words}" if words else ""
+
+
+# The errors that a worker may answer with.
+_ERRORS: dict[str, type[ImgrecError]] = {
+    error.__name__: error for error in (ConversionError, CorruptWeightsError, StorageError)
+}
+
+
+def _work() -> None:
+    """The worker: one request from stdin; stages and at last `memory_bytes` or an error to stdout."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody else's chatter among the answers
+
+    def tell(**answer: object) -> None:
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+    request = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    folder = Path(request["folder"])
+    try:
+        tell(memory_bytes=_convert(_spec_of(request["spec"]), Path(request["weights_path"]), folder, tell))
+    except ImgrecError as error:
+        kind = type(error).__name__
+        tell(error=kind if kind in _ERRORS else "ConversionError", message=str(error))
+    except (OSError, RuntimeError):
+        # OpenVINO does not say why it could not write.
+        if shutil.disk_usage(folder).free > MIB:
+            raise
+        tell(error="StorageError", message=f"Expected more room in {folder.parent}. Received: a full disk.")
+
+
+def _convert(spec: ModelSpec, weights_path: Path, folder: Path, tell: Callable[..., None]) -> int:
+    """Build, export, fold and try the network; returns its memory in bytes."""
+    from imgrec.engines import keras, openvino
+
+    tell(stage="building")
+    openvino.runtime()  # before Keras imports it
+    with openvino.hidden("tensorflow"):
+        model = keras.load(spec, weights_path)
+        exported = folder / "exported.xml"
+        model.export(str(exported), format="openvino", verbose=False)
+    del model
+    tell(stage="folding")
+    path = folder / "model.xml"
+    openvino.fold(exported, PREPROCESS[spec.preprocess], spec.input_size, path)
+    for file in (exported, exported.with_suffix(".bin")):
+        file.unlink()
+    tell(stage="checking")
+    try:
+        return openvino.measure(path)
+    except EngineError as error:
+        raise ConversionError(f"{spec.name} was converted, but does not run: {error}") from error
+
+
+def _spec_of(fields: dict[str, Any]) -> ModelSpec:
+    """A `ModelSpec` from what JSON makes of one; without what only people need."""
+    height, width = fields["input_size"]
+    rebuilt = {
+        "arguments": tuple((name, value) for name, value in fields["arguments"]),
+        "input_size": (height, width),
+        "weights": WeightsSource(**fields["weights"]),
+        "published": None,
+    }
+    return ModelSpec(**fields | rebuilt)
+
+
+def _end_with_parent() -> None:
+    """The parent holds stdin open while it waits; a server that was killed leaves no worker behind."""
+    # Not `sys.stdin`, whose lock a daemon thread would hold while the interpreter ends.
+    while os.read(0, 1024):
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    _work()

@@ -1,0 +1,37 @@
+"""What the operating system lets this process have: cores to compute on, memory to hold and to give back."""
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+
+def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Cores that this process may use: those it is bound to, or its control group's quota if that is less.
+
+    A container with a quota of two cores sees all cores of its host; one thread on each is throttled most of
+    the time.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota_us, period_us = cpu_max.read_text().split()
+        return max(1, min(cores, round(int(quota_us) / int(period_us))))
+    except (OSError, ValueError):  # no control groups, or "max": no quota
+        return cores
+
+
+def anonymous_bytes() -> int | None:
+    """Resident memory of this process that no file backs, which the kernel cannot drop; None off Linux."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), None)
+
+
+def give_back_memory() -> None:
+    """Return freed memory to the operating system, which glibc otherwise keeps for later."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none, and keeps little
+        if trim is not None:
+            trim(0)
