@@ -21,8 +21,10 @@ FLOORS = [
     "predictions",
     # first floor: arithmetic
     "preprocessing",
+    "rules",
     "ensembles",
     # second floor: machinery
+    "downloads",
     "weights",
     "engines",
     "conversion",
@@ -31,6 +33,7 @@ FLOORS = [
     # third floor: workflows
     "pipeline",
     # fourth floor: faces
+    "verdicts",
     "reports",
     "charts",
     "ui",
@@ -48,9 +51,9 @@ FENCES = {
     "openvino": {"engines.openvino", "conversion"},
     "altair": {"charts"},
     "plotly": {"charts"},
-    "urllib": {"weights"},
-    "http": {"weights"},
-    "socket": {"weights"},
+    "urllib": {"downloads"},
+    "http": {"downloads"},
+    "socket": {"downloads"},
     "typer": {"cli"},
     "starlette": {"api", "app"},
     "PIL": {"images", "preprocessing", "samples"},
