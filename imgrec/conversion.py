@@ -132,6 +132,12 @@ def read_intact(path: Path) -> Manifest | None:
     return manifest if all(actual.get(name) == entry for name, entry in manifest.files.items()) else None
 
 
+def find_memory_bytes(spec: ModelSpec, settings: Settings) -> int | None:
+    """What the network of `spec` was measured to take, whichever weights it was compiled from; None if never."""
+    manifests = (read_manifest(path) for path in (settings.home / "compiled").glob(f"{spec.name}-*/model.xml"))
+    return max((manifest.memory_bytes for manifest in manifests if manifest is not None), default=None)
+
+
 def discard(path: Path) -> None:
     """Delete the entry that holds `path`, so that the next `convert` builds it again."""
     with storage_errors(path):
@@ -159,7 +165,7 @@ def _sole_converter(spec: ModelSpec, path: Path, on_progress: OnProgress | None)
         except filelock.Timeout as error:
             if time.monotonic() > give_up_at:
                 raise BusyError(
-                    f"Another process is converting {spec.name} since {TIMEOUT_S / 60:.0f} minutes. Try again later."
+                    f"Another process has been converting {spec.name} for {TIMEOUT_S / 60:.0f} min. Try again later."
                 ) from error
             if on_progress is not None:
                 on_progress("waiting")

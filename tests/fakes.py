@@ -1,0 +1,36 @@
+"""Stand-ins for what is slow or large: an engine without a network, rows without weights."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+
+from imgrec.catalogue import ModelSpec, get_spec
+from imgrec.settings import MIB
+
+
+def fake_spec(name: str, **changes: object) -> ModelSpec:
+    """A row of the catalogue under another name."""
+    return replace(get_spec("mobilenet"), name=name, title=name.upper(), **changes)
+
+
+class FakeEngine:
+    """Says that every picture is `winner`; fails when it is used after `close`, or by two threads at once."""
+
+    def __init__(self, memory_bytes: int = MIB, winner: int = 281, classes: int = 1000) -> None:
+        self.memory_bytes = memory_bytes
+        self.closed = False
+        self._probabilities = np.zeros(classes, np.float32)
+        self._probabilities[winner] = 1
+        self._busy = threading.Lock()
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        assert not self.closed, "used after close"
+        assert self._busy.acquire(blocking=False), "two inferences at once"
+        try:
+            return np.repeat(self._probabilities[np.newaxis], len(batch), axis=0)
+        finally:
+            self._busy.release()
+
+    def close(self) -> None:
+        self.closed = True
