@@ -1,0 +1,155 @@
+"""What follows from first choices: the confusion matrix, and per class the figures that tables print.
+
+A matrix is int64 (C, C), rows the truth, columns the first choice. Where a figure would be 0/0 (the precision of a
+class that nobody ever chose) it is NaN, shown as a dash and left out of averages, never 0 and never 1.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from imgrec.errors import InputError
+from imgrec.metrics import Floats, Integers
+
+AVERAGES = {
+    "macro": "The mean over the classes: each class counts the same.",
+    "weighted": "The mean over the classes, each as often as it occurs.",
+    "micro": "From the sums of TP, FP and FN over all classes: each picture counts the same.",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassFigures:
+    """One-vs-rest figures of each class, arrays (C,): counts int64, the rest float64 in [0, 1] or NaN.
+
+    precision = TP/(TP+FP); recall (sensitivity) = TP/(TP+FN); specificity = TN/(TN+FP);
+    accuracy = (TP+TN)/N; f1 = 2TP/(2TP+FP+FN); support = TP+FN.
+    """
+
+    tp: Integers
+    tn: Integers
+    fp: Integers
+    fn: Integers
+    precision: Floats
+    recall: Floats
+    specificity: Floats
+    accuracy: Floats
+    f1: Floats
+
+    @property
+    def support(self) -> Integers:
+        return self.tp + self.fn
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """Precision, recall, specificity and F1 over all classes, NaN where nothing is defined."""
+
+    precision: float
+    recall: float
+    specificity: float
+    f1: float
+
+
+def confusion_matrix(target: npt.ArrayLike, choice: npt.ArrayLike, classes: int) -> Integers:
+    """How often each true class (row) was taken for each class (column), int64 (C, C).
+
+    `target` and `choice` are int (N,) in [0, classes). Raises `InputError` on others.
+
+    >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    truth, chosen = np.asarray(target), np.asarray(choice)
+    both = np.concatenate([truth.ravel(), chosen.ravel()])
+    if truth.shape != chosen.shape or truth.ndim != 1 or (both.size and (both.min() < 0 or both.max() >= classes)):
+        raise InputError(
+            f"Expected as many choices as targets, all from 0 to {classes - 1}. "
+            f"Received: {truth.shape} targets and {chosen.shape} choices."
+        )
+    counts = np.bincount(truth.astype(np.int64) * classes + chosen.astype(np.int64), minlength=classes * classes)
+    return counts.reshape(classes, classes).astype(np.int64)
+
+
+def row_shares(matrix: Integers) -> Floats:
+    """Each row divided by its sum: what became of the pictures of a class; rows without pictures are 0."""
+    sums = matrix.sum(axis=1, keepdims=True)
+    return np.asarray(matrix / np.maximum(sums, 1))
+
+
+def class_figures(matrix: Integers) -> ClassFigures:
+    """The one-vs-rest figures of each class of a confusion matrix.
+
+    >>> figures = class_figures(np.array([[383, 17], [23, 1577]]))
+    >>> [round(float(x[0]), 4) for x in (figures.precision, figures.recall, figures.specificity, figures.f1)]
+    [0.9433, 0.9575, 0.9856, 0.9504]
+    """
+    tp = np.diag(matrix)
+    return figures_of_counts(
+        tp, matrix.sum() - matrix.sum(0) - matrix.sum(1) + tp, matrix.sum(0) - tp, matrix.sum(1) - tp
+    )
+
+
+def figures_of_counts(tp: npt.ArrayLike, tn: npt.ArrayLike, fp: npt.ArrayLike, fn: npt.ArrayLike) -> ClassFigures:
+    """The same from counts (C,), as papers print them."""
+    a, b, c, d = (np.asarray(counts, np.int64) for counts in (tp, tn, fp, fn))
+    return ClassFigures(
+        tp=a,
+        tn=b,
+        fp=c,
+        fn=d,
+        precision=_ratio(a, a + c),
+        recall=_ratio(a, a + d),
+        specificity=_ratio(b, b + c),
+        accuracy=_ratio(a + b, a + b + c + d),
+        f1=_ratio(2 * a, 2 * a + c + d),
+    )
+
+
+def average(figures: ClassFigures, how: str = "macro") -> Average:
+    """One line for all classes; `how` is a key of `AVERAGES`.
+
+    Classes without pictures take no part (a matrix may have a "something else" that is never the truth, and a test
+    set need not show every class); nor do figures that are NaN, as with scikit-learn's `zero_division=nan`.
+    Raises `InputError` on another `how`.
+
+    >>> average(class_figures(np.array([[8, 2], [0, 10]])), "macro").recall
+    0.9
+    """
+    if how not in AVERAGES:
+        raise InputError(f"Expected one of {', '.join(AVERAGES)}. Received: {how!r}.")
+    present = figures.support > 0
+    if how == "micro":
+        # A picture whose choice is a class that is never the truth is still a miss: its FN counts.
+        whole = figures_of_counts(*(np.array([counts.sum()]) for counts in _counts(figures, present)))
+        return Average(*(float(x[0]) for x in (whole.precision, whole.recall, whole.specificity, whole.f1)))
+    weights = figures.support[present] if how == "weighted" else np.ones(int(present.sum()))
+    columns = (figures.precision, figures.recall, figures.specificity, figures.f1)
+    return Average(*(_mean(column[present], weights) for column in columns))
+
+
+def kappa(matrix: Integers) -> float:
+    """κ = (p_o − p_e)/(1 − p_e), agreement beyond chance (Cohen 1960); NaN when chance alone agrees always.
+
+    >>> round(kappa(np.array([[20, 5], [10, 15]])), 4)
+    0.4
+    """
+    total = matrix.sum()
+    observed = np.trace(matrix) / total
+    chance = float((matrix.sum(0) / total) @ (matrix.sum(1) / total))
+    return float((observed - chance) / (1 - chance)) if chance < 1 else float("nan")
+
+
+def _counts(figures: ClassFigures, present: npt.NDArray[np.bool_]) -> tuple[Integers, ...]:
+    return tuple(counts[present] for counts in (figures.tp, figures.tn, figures.fp, figures.fn))
+
+
+def _ratio(part: Integers, whole: Integers) -> Floats:
+    """part / whole, NaN where the whole is 0."""
+    return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
+
+
+def _mean(values: Floats, weights: npt.NDArray[np.generic]) -> float:
+    defined = ~np.isnan(values)
+    total = np.asarray(weights, np.float64)[defined].sum()
+    return float((values[defined] * np.asarray(weights)[defined]).sum() / total) if total else float("nan")
