@@ -1,0 +1,1 @@
+"""Training from scratch: recipes as data, and the worker that follows them. TensorFlow runs in workers only."""

@@ -1,0 +1,174 @@
+"""The networks of our recipes, built with Keras. Runs in training workers only.
+
+Each function takes the input size (height, width) px and the number of classes and returns a functional model
+that takes float32 (N, H, W, 3) in [0, 1] (`preprocess="unit"`; any further normalisation is a layer of the
+network, so nothing outside has to know it) and gives probabilities (N, classes). Only layers that Keras ships:
+a saved model loads anywhere, also on the OpenVINO backend that compiles it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from imgrec.errors import InputError
+
+if TYPE_CHECKING:
+    import keras
+
+# Mean and standard deviation of each channel over CIFAR-10's 50,000 training pictures, in [0, 1]; close enough
+# for other photographs too, and what matters is only that the network's first layer always sees the same.
+CHANNEL_MEAN = (0.4914, 0.4822, 0.4465)
+CHANNEL_STD = (0.2470, 0.2435, 0.2616)
+
+# The first layer of our modern networks: 2x2 patches, turned into their 12 principal directions and the
+# negatives of these, each scaled to unit variance (see `whitening.py`). It is set from data and not trained.
+WHITENING = "whitening"
+PATCH_PX = 2
+WHITENED_CHANNELS = 24
+
+# Batch statistics follow the last few dozen steps: one-cycle runs end before slower averages settle.
+NORM_MOMENTUM = 0.9
+
+# Logits are divided by this, so that a freshly made network starts out unsure, and label smoothing is gentle.
+LOGIT_SCALE = 1 / 8
+
+
+def capstone_cnn(input_size: tuple[int, int], classes: int) -> keras.Model:
+    """System 1's network: two pairs of 3x3 convolutions and a wide dense layer; 1,250,858 parameters at 32x32x10."""
+    from keras import layers
+
+    inputs = _input(input_size)
+    x = layers.Conv2D(32, 3, padding="same", activation="relu")(inputs)
+    x = layers.Conv2D(32, 3, activation="relu")(x)
+    x = layers.Dropout(0.25)(layers.MaxPooling2D()(x))
+    x = layers.Conv2D(64, 3, padding="same", activation="relu")(x)
+    x = layers.Conv2D(64, 3, activation="relu", name="features")(x)
+    x = layers.Dropout(0.25)(layers.MaxPooling2D()(x))
+    x = layers.Dropout(0.5)(layers.Dense(512, activation="relu")(layers.Flatten()(x)))
+    return _model("capstone_cnn", inputs, layers.Dense(classes)(x))
+
+
+def simple_cnn(input_size: tuple[int, int], classes: int) -> keras.Model:
+    """System 3's network for augmented training: two pooled convolutions, one more, 64 dense."""
+    from keras import layers
+
+    inputs = _input(input_size)
+    x = layers.MaxPooling2D()(layers.Conv2D(32, 3, activation="relu")(inputs))
+    x = layers.MaxPooling2D()(layers.Conv2D(32, 3, activation="relu")(x))
+    x = layers.Conv2D(64, 3, activation="relu", name="features")(x)
+    x = layers.Dropout(0.5)(layers.Dense(64, activation="relu")(layers.Flatten()(x)))
+    return _model("simple_cnn", inputs, layers.Dense(classes)(x))
+
+
+def cats_dogs_cnn(input_size: tuple[int, int], classes: int) -> keras.Model:
+    """System 2's network: one convolution, 128 dense, one sigmoid; 3,937,409 parameters at 64x64.
+
+    The sigmoid's logit z becomes the logits (0, z): their softmax is (1 - sigmoid(z), sigmoid(z)), so that two
+    classes come out as from any other network, without a further parameter. Raises `InputError` unless `classes` is 2.
+    """
+    from keras import layers
+
+    if classes != 2:
+        raise InputError(f"Expected two classes for cats_dogs_cnn. Received: {classes}.")
+    inputs = _input(input_size)
+    x = layers.Conv2D(32, 3, activation="relu", name="features")(inputs)
+    x = layers.Flatten()(layers.MaxPooling2D()(x))
+    z = layers.Dense(1)(layers.Dense(128, activation="relu")(x))
+    return _model("cats_dogs_cnn", inputs, layers.Concatenate()([layers.Rescaling(0.0)(z), z]))
+
+
+def cifar_vgg(input_size: tuple[int, int], classes: int) -> keras.Model:
+    """A plain stack: whitened patches, then three pairs of 3x3 convolutions, pooled between."""
+    from keras import layers
+
+    inputs, x = _whitened(input_size)
+    for width in (64, 192, 192):
+        x = layers.MaxPooling2D()(_conv(x, width))
+        x = _active(_conv(_active(x), width))
+    return _model("cifar_vgg", inputs, _head(x, classes))
+
+
+def cifar_resnet(input_size: tuple[int, int], classes: int) -> keras.Model:
+    """A residual network of nine convolutions: shortcuts around two pairs of 3x3 convolutions."""
+    from keras import layers
+
+    inputs, x = _whitened(input_size)
+    x = _active(layers.MaxPooling2D()(_conv(x, 80)))
+    x = layers.Add()([x, _active(_conv(_active(_conv(x, 80)), 80))])
+    x = _active(layers.MaxPooling2D()(_conv(x, 160)))
+    x = layers.Add()([x, _active(_conv(_active(_conv(x, 160)), 160))])
+    x = _active(layers.MaxPooling2D()(_conv(x, 224)))
+    return _model("cifar_resnet", inputs, _head(x, classes))
+
+
+def cifar_dense(input_size: tuple[int, int], classes: int) -> keras.Model:
+    """Densely connected: each convolution sees the outputs of all before it in its block."""
+    from keras import layers
+
+    inputs, x = _whitened(input_size)
+    x = _active(layers.MaxPooling2D()(_conv(x, 64)))
+    for growth, depth, squeezed in ((48, 4, 128), (64, 4, None)):
+        for _ in range(depth):
+            x = layers.Concatenate()([x, _active(_conv(x, growth))])
+        if squeezed:
+            x = _active(_conv(x, squeezed, kernel=1))
+        x = layers.MaxPooling2D()(x)
+    return _model("cifar_dense", inputs, _head(x, classes))
+
+
+def _input(input_size: tuple[int, int]) -> Any:
+    from keras import layers
+
+    return layers.Input((*input_size, 3), name="picture")
+
+
+def _whitened(input_size: tuple[int, int]) -> tuple[Any, Any]:
+    """The input, and its 2x2 patches decorrelated: (N, H-1, W-1, 24)."""
+    from keras import layers
+
+    inputs = _input(input_size)
+    scale = [1 / std for std in CHANNEL_STD]
+    offset = [-mean / std for mean, std in zip(CHANNEL_MEAN, CHANNEL_STD, strict=True)]
+    x = layers.Rescaling(scale, offset, name="normalise")(inputs)
+    x = layers.Conv2D(WHITENED_CHANNELS, PATCH_PX, use_bias=False, trainable=False, name=WHITENING)(x)
+    return inputs, layers.Activation("silu")(x)
+
+
+def _conv(x: Any, width: int, kernel: int = 3) -> Any:
+    from keras import layers
+
+    return layers.Conv2D(width, kernel, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+
+
+def _active(x: Any) -> Any:
+    from keras import layers
+
+    x = layers.BatchNormalization(momentum=NORM_MOMENTUM, scale=False, epsilon=1e-5)(x)
+    return layers.Activation("silu")(x)
+
+
+def _head(x: Any, classes: int) -> Any:
+    from keras import layers
+
+    x = layers.GlobalMaxPooling2D()(layers.Activation("linear", name="features")(x))
+    x = layers.Dense(classes, use_bias=False)(x)
+    return layers.Rescaling(LOGIT_SCALE, name="temper")(x)
+
+
+def _model(name: str, inputs: Any, logits: Any) -> keras.Model:
+    import keras
+
+    # Probabilities in float32, also where the rest computes in bfloat16.
+    outputs = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
+    return keras.Model(inputs, outputs, name=name)
+
+
+NETWORKS: dict[str, Callable[[tuple[int, int], int], keras.Model]] = {
+    "capstone_cnn": capstone_cnn,
+    "simple_cnn": simple_cnn,
+    "cats_dogs_cnn": cats_dogs_cnn,
+    "cifar_vgg": cifar_vgg,
+    "cifar_resnet": cifar_resnet,
+    "cifar_dense": cifar_dense,
+}

@@ -1,0 +1,199 @@
+"""Recipes: how each network of ours is trained, as data. A new one is one row in `RECIPES`."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from imgrec.errors import InputError, UnknownNameError
+from imgrec.training.augmentation import Augmentation
+
+# Enough for a validation accuracy to within a few points, and little taken from the training.
+VALIDATION_FRACTION = 0.1
+
+# More than anyone waits for, or than a first dense layer of these networks could hold.
+MAX_EPOCHS = 1000
+MAX_BATCH_SIZE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Optimiser:
+    """How weights move. `kind` is sgd (Nesterov's), adam or rmsprop.
+
+    `learning_rate` is the peak. With `one_cycle` it rises from a fifth of that over the first fifth of all steps and
+    then falls to zero; otherwise it stays. `shift_rate` multiplies it for the shifts of batch normalisation, which
+    move slowly otherwise (Keller Jordan, 2024, §3.4). `weight_decay` is the share of a weight that a step at
+    learning rate 1 would take away.
+    """
+
+    kind: str
+    learning_rate: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    one_cycle: bool = False
+    shift_rate: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides what comes out of a training, besides the data and the seed.
+
+    `precision` is that of the arithmetic: float32, or bfloat16 where the processor has it (the weights themselves
+    are float32 in both). `parameters` is the count with `classes` classes. Raises `InputError` on what cannot be
+    meant.
+    """
+
+    name: str
+    title: str
+    about: str
+    network: str  # a key of networks.NETWORKS
+    input_size: tuple[int, int]
+    dataset: str | None  # what it was made for: a key of datasets.DATASETS
+    classes: int
+    parameters: int
+    epochs: int
+    batch_size: int
+    optimiser: Optimiser
+    augmentation: Augmentation = Augmentation()
+    label_smoothing: float = 0.0
+    precision: str = "float32"
+    validation_fraction: float = VALIDATION_FRACTION
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.epochs <= MAX_EPOCHS or not 1 <= self.batch_size <= MAX_BATCH_SIZE:
+            raise InputError(
+                f"Expected 1 to {MAX_EPOCHS} epochs of batches of 1 to {MAX_BATCH_SIZE}. "
+                f"Received: {self.epochs} of {self.batch_size}."
+            )
+        if not 0 < self.validation_fraction < 1 or self.optimiser.learning_rate <= 0:
+            raise InputError(
+                f"Expected a validation share in (0, 1) and a learning rate above 0. "
+                f"Received: {self.validation_fraction} and {self.optimiser.learning_rate}."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it; `from_dict` is the way back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Recipe":
+        height, width = fields["input_size"]
+        return cls(
+            **fields
+            | {
+                "input_size": (height, width),
+                "optimiser": Optimiser(**fields["optimiser"]),
+                "augmentation": Augmentation(**fields["augmentation"]),
+            }
+        )
+
+    def changed(
+        self, *, epochs: int | None = None, batch_size: int | None = None, learning_rate: float | None = None
+    ) -> "Recipe":
+        """The same recipe with what a person asked for instead of what stands in it."""
+        optimiser = replace(self.optimiser, learning_rate=learning_rate or self.optimiser.learning_rate)
+        return replace(
+            self, epochs=epochs or self.epochs, batch_size=batch_size or self.batch_size, optimiser=optimiser
+        )
+
+
+def get_recipe(name: str) -> Recipe:
+    """The recipe called `name`; raises `UnknownNameError` with the nearest names."""
+    try:
+        return RECIPES[name]
+    except KeyError:
+        raise UnknownNameError.of("recipe", name, list(RECIPES)) from None
+
+
+def _modern(name: str, title: str, about: str, *, parameters: int, epochs: int, cutout_px: int) -> Recipe:
+    """Whitened input, one cycle of fast SGD, light label smoothing: Keller Jordan's, for smaller networks."""
+    return Recipe(
+        name=name,
+        title=title,
+        about=about,
+        network=name,
+        input_size=(32, 32),
+        dataset="cifar10",
+        classes=10,
+        parameters=parameters,
+        epochs=epochs,
+        batch_size=512,
+        optimiser=Optimiser("sgd", 0.5, momentum=0.9, weight_decay=0.01, one_cycle=True, shift_rate=64.0),
+        augmentation=Augmentation(mirror=True, shift_px=3, cutout_px=cutout_px),
+        label_smoothing=0.1,
+        precision="bfloat16",
+        validation_fraction=0.02,
+    )
+
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        _modern(
+            "cifar_vgg",
+            "Small VGG",
+            "A plain stack of 3×3 convolutions, as in VGG, with a whitened input.",
+            parameters=1_161_504,
+            epochs=16,
+            cutout_px=0,
+        ),
+        _modern(
+            "cifar_resnet",
+            "Small ResNet",
+            "Convolutions with shortcuts around them, as in ResNet.",
+            parameters=1_036_400,
+            epochs=16,
+            cutout_px=6,
+        ),
+        _modern(
+            "cifar_dense",
+            "Small DenseNet",
+            "Each convolution sees the outputs of all before it, as in DenseNet.",
+            parameters=803_744,
+            epochs=14,
+            cutout_px=4,
+        ),
+        Recipe(
+            name="capstone_cnn",
+            title="Capstone CNN",
+            about="Two pairs of convolutions, dropout and a wide dense layer; no augmentation.",
+            network="capstone_cnn",
+            input_size=(32, 32),
+            dataset="cifar10",
+            classes=10,
+            parameters=1_250_858,
+            epochs=30,
+            batch_size=64,
+            optimiser=Optimiser("adam", 0.001),
+            precision="bfloat16",
+            validation_fraction=0.02,
+        ),
+        Recipe(
+            name="simple_cnn",
+            title="Simple CNN",
+            about="Three convolutions and 64 dense units, with every usual augmentation.",
+            network="simple_cnn",
+            input_size=(32, 32),
+            dataset="cifar10",
+            classes=10,
+            parameters=94_890,
+            epochs=30,
+            batch_size=64,
+            optimiser=Optimiser("rmsprop", 0.001),
+            augmentation=Augmentation(mirror=True, shift_px=3, shear=11.5, zoom=0.2),
+        ),
+        Recipe(
+            name="cats_dogs_cnn",
+            title="Cats-and-dogs CNN",
+            about="One convolution and a dense layer at 64×64, with shear, zoom and flip; for two classes.",
+            network="cats_dogs_cnn",
+            input_size=(64, 64),
+            dataset=None,
+            classes=2,
+            parameters=3_937_409,
+            epochs=25,
+            batch_size=32,
+            optimiser=Optimiser("adam", 0.001),
+            # Keras' shear_range counts degrees: 0.2 of one, next to nothing, which is what the system asked for.
+            augmentation=Augmentation(mirror=True, shear=0.2, zoom=0.2),
+        ),
+    )
+}

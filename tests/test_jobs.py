@@ -1,0 +1,146 @@
+"""Jobs: states, the log, cancelling, the queue, and workers that are killed."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from imgrec import jobs
+from imgrec.errors import BusyError, InputError
+from imgrec.jobs import Job, Needs
+from imgrec.settings import Settings
+
+MODULE = "tests.job_worker"
+SMALL = Needs(memory_bytes=1024, cores=0)
+ALL_CORES = Needs(memory_bytes=1024, cores=os.cpu_count() or 1)
+
+
+def start(settings: Settings, needs: Needs = SMALL, **configuration: object) -> Job:
+    return jobs.start(MODULE, configuration, settings, title="counting", needs=needs)
+
+
+def until(condition: object, timeout_s: float = 15) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end, "took too long"
+        time.sleep(0.02)
+
+
+def counted(job: Job) -> list[int]:
+    return [event["number"] for event in job.progress()[0] if event["event"] == "count"]
+
+
+def kill(job: Job) -> None:
+    os.kill(json.loads((job.folder / "started.json").read_text())["pid"], signal.SIGKILL)
+
+
+def test_a_job_runs_and_ends(settings: Settings) -> None:
+    job = start(settings, to=3)
+    assert job.wait(15) == "finished"
+    assert counted(job) == [1, 2, 3]
+    assert job.error is None
+    assert [j.name for j in jobs.all_jobs(settings)] == [job.name]
+    assert jobs.get_job(job.name, settings).configuration == {"to": 3}
+
+
+@pytest.mark.parametrize(
+    ("configuration", "sentence"),
+    [({"refuse": True}, "Expected more. Received: less."), ({"bug": True}, "unexpectedly: ZeroDivisionError")],
+    ids=["an error raised on purpose", "a bug"],
+)
+def test_a_failed_job_says_why(settings: Settings, configuration: dict[str, object], sentence: str) -> None:
+    job = start(settings, **configuration)
+    assert job.wait(15) == "failed"
+    assert sentence in str(job.error)
+
+
+def test_the_log_is_read_on_from_where_one_was(settings: Settings) -> None:
+    job = start(settings, to=2)
+    job.wait(15)
+    events, offset = job.progress()
+    assert job.progress(offset) == ([], offset)
+    with (job.folder / "progress.jsonl").open("a") as log:
+        log.write('{"event": "half')
+    assert job.progress(offset) == ([], offset)
+    assert len(events) == 3
+
+
+def test_a_cancelled_job_stops_and_goes_on_when_resumed(settings: Settings) -> None:
+    job = start(settings, to=1000, pause_s=0.01)
+    until(lambda: len(counted(job)) > 2)
+    job.cancel()
+    assert job.wait(15) == "cancelled"
+    last = counted(job)[-1]
+    (job.folder / "job.json").write_text((job.folder / "job.json").read_text().replace("1000", str(last + 2)))
+    job.resume()
+    assert job.wait(15) == "finished"
+    assert counted(job) == list(range(1, last + 3))
+
+
+def test_a_killed_worker_leaves_an_interrupted_job_that_resumes(settings: Settings) -> None:
+    job = start(settings, to=40, pause_s=0.02)
+    until(lambda: len(counted(job)) > 2)
+    with pytest.raises(BusyError):
+        job.resume()
+    kill(job)
+    until(lambda: job.state == "interrupted")
+    job.resume()
+    assert job.wait(15) == "finished"
+    assert counted(job) == list(range(1, 41))
+    with pytest.raises(InputError, match="finished"):
+        job.resume()
+
+
+def test_an_interrupted_job_can_be_cancelled(settings: Settings) -> None:
+    job = start(settings, to=1000, pause_s=0.02)
+    until(lambda: job.state == "running")
+    kill(job)
+    until(lambda: job.state == "interrupted")
+    job.cancel()
+    assert job.state == "cancelled"
+
+
+def test_a_worker_outlives_the_process_that_started_it(settings: Settings, tmp_path: Path) -> None:
+    code = (
+        "import os; from imgrec import jobs; from imgrec.settings import Settings\n"
+        f"settings = Settings.from_env({{'IMGREC_HOME': {str(settings.home)!r}}})\n"
+        f"jobs.start({MODULE!r}, {{'to': 30, 'pause_s': 0.02}}, settings, title='c', needs=jobs.Needs(1, 0))\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    assert os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", code]) == -9
+    [job] = jobs.all_jobs(settings)
+    assert job.wait(15) == "finished"
+    assert len(counted(job)) == 30
+
+
+def test_jobs_queue_for_cores_in_the_order_of_their_start(settings: Settings) -> None:
+    first = start(settings, ALL_CORES, to=1000, pause_s=0.01)
+    until(lambda: first.state == "running")
+    second = start(settings, ALL_CORES, to=1)
+    third = start(settings, ALL_CORES, to=1)
+    until(lambda: any(event["event"] == "queued" for event in third.progress()[0]))
+    assert (second.state, third.state) == ("queued", "queued")
+    third.cancel()
+    assert third.wait(15) == "cancelled"
+    first.cancel()
+    assert second.wait(15) == "finished"
+
+
+def test_a_job_that_needs_more_than_there_is_runs_alone(settings: Settings) -> None:
+    job = start(settings, Needs(memory_bytes=1 << 60, cores=10_000), to=1)
+    assert job.wait(15) == "finished"
+
+
+def test_a_folder_that_is_there_is_refused(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not there yet"):
+        jobs.start(MODULE, {}, settings, title="counting", needs=SMALL, folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../../etc", "none", ""], ids=["a way out", "unknown", "empty"])
+def test_a_job_that_is_not_there(settings: Settings, name: str) -> None:
+    with pytest.raises(InputError):
+        jobs.get_job(name, settings)
