@@ -1,0 +1,6 @@
+"""Streamlit components, and every Streamlit cache. A component owns its widget, its bounds and its errors.
+
+`resources` holds the caches, `pictures` the drop zone and the gallery, `choices` the settings that live in the URL,
+`cards` what is said about one picture, `consensus` what the models say together, `inventory` models and memory.
+Pages hold nothing but calls to these.
+"""

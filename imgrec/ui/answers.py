@@ -1,0 +1,81 @@
+"""What the models answer, and what they answer together: predictions from the cache, failures as sentences.
+
+A prediction is computed once for each model, picture and framing. Everything after that, such as moving a weight,
+only adds its numbers again.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from imgrec import ensembles, pipeline
+from imgrec.catalogue import ModelSpec, get_spec
+from imgrec.ensembles import ENSEMBLE, RULES, Ensemble
+from imgrec.errors import ImgrecError
+from imgrec.images import DecodedImage
+from imgrec.labels import get_label_space
+from imgrec.predictions import Prediction
+from imgrec.reports import Failure, Report
+from imgrec.ui import resources
+from imgrec.ui.choices import Choice
+from imgrec.ui.pictures import Picture
+
+# A prediction of 1,000 classes takes 4 kB.
+MAX_PREDICTIONS = 5_000
+
+
+def outcome(spec: ModelSpec, picture: Picture, framing: str) -> Prediction | Failure:
+    """What `spec` says about `picture`, or the sentence that says why it cannot."""
+    try:
+        probabilities, milliseconds = _predict(spec.name, picture.id, framing, picture.image)
+    except ImgrecError as error:
+        return Failure(spec.name, str(error))
+    return Prediction(spec.name, get_label_space(spec.label_space), probabilities, milliseconds)
+
+
+def outcomes(specs: Sequence[ModelSpec], picture: Picture, choice: Choice) -> list[Prediction | Failure]:
+    """`outcome` of each of `specs`, in their order."""
+    return [outcome(spec, picture, choice.framing) for spec in specs]
+
+
+def predictions(found: Sequence[Prediction | Failure]) -> list[Prediction]:
+    """Those of `found` that are answers."""
+    return [one for one in found if isinstance(one, Prediction)]
+
+
+def combine(members: Sequence[Prediction], choice: Choice) -> Ensemble | Failure | None:
+    """`members` as one by the chosen rule and weights; a `Failure` where they cannot be, None for no members."""
+    if not members:
+        return None
+    weights = None
+    if RULES[choice.rule].takes_weights:
+        given = [choice.weights.get(member.model, 1.0) for member in members]
+        # With every slider at 0 nobody counts for more than another.
+        weights = given if any(given) else None
+    try:
+        return ensembles.combine(members, choice.rule, weights)
+    except ImgrecError as error:
+        return Failure(ENSEMBLE, str(error))
+
+
+def report(picture: Picture, specs: Sequence[ModelSpec], choice: Choice) -> Report:
+    """Everything to be said about `picture`, as it leaves in a file."""
+    found = outcomes(specs, picture, choice)
+    members = predictions(found)
+    return Report(
+        image=picture.name,
+        sha256=picture.id,
+        notes=picture.image.notes,
+        outcomes=tuple(found),
+        ensemble=combine(members, choice) if len(members) > 1 else None,
+    )
+
+
+@st.cache_data(max_entries=MAX_PREDICTIONS, show_spinner=False)
+def _predict(model: str, sha256: str, framing: str, _image: DecodedImage) -> tuple[np.ndarray, float]:
+    (found,) = pipeline.classify(_image, [get_spec(model)], resources.pool(), framing)
+    if isinstance(found, pipeline.Failure):
+        # Raised, so that a failure is not kept in the cache.
+        raise found.error
+    return found.probabilities, found.milliseconds

@@ -1,0 +1,188 @@
+"""What each model says about one picture, side by side, as each one finishes.
+
+The cards are parallel fragments: the page stands at once, skeletons hold the places, and a model that fails or is
+missing says so on its own card. Models run one after another behind the pool's gate, so that the latency on a card
+is that of the model and not of the crowd.
+"""
+
+import streamlit as st
+
+from imgrec import charts, preprocessing, reports, verdicts
+from imgrec.catalogue import ModelSpec
+from imgrec.ensembles import ENSEMBLE, RULES, Ensemble
+from imgrec.predictions import Prediction
+from imgrec.reports import Failure
+from imgrec.ui import answers, getting, resources
+from imgrec.ui.choices import Choice
+from imgrec.ui.pictures import Picture, sample_gallery, tray
+from imgrec.vega import ROW_PX, Rows, Spec
+
+# A card must be wide enough for a label and a bar.
+MIN_CARD_PX = 340
+
+NOBODY = "None of the models could answer."
+
+# Height of what stands above the bars on a card.
+HEADER_PX = 40
+
+
+def welcome(choice: Choice) -> None:
+    """What to do, while there is no picture."""
+    # Two elements, which the verdict and the grid replace: what stood below them would linger while models run.
+    st.markdown(
+        "## What do the networks see?\n"
+        "Drop a picture, and every chosen network names what it sees: top answers side by side, what they agree on, "
+        "and their common answer. No picture at hand? Take one of these:",
+        anchors=False,
+    )
+    sample_gallery(side_px=96)
+    if not choice.specs:
+        getting.nothing_here()
+
+
+def compare(picture: Picture, choice: Choice) -> None:
+    """The verdict, then one card for the ensemble and one for each model, then files and the models' own view."""
+    if not choice.specs:
+        getting.nothing_here()
+        return
+    ready = [spec for spec in choice.specs if resources.is_ready(spec)]
+    if ready:
+        _verdict(picture, tuple(ready), choice)
+    with st.grid(min_column_width=MIN_CARD_PX):
+        if len(ready) > 1:
+            _ensemble_card(picture, tuple(ready), choice)
+        for spec in choice.specs:
+            if resources.is_ready(spec):
+                _card(picture, spec, choice)
+            else:
+                getting.card(spec)
+    if ready:
+        downloads(tuple(ready), choice)
+        _what_models_see(picture, choice)
+
+
+@st.fragment(parallel=True)
+def _verdict(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choice) -> None:
+    with st.skeleton(height=68):
+        members = answers.predictions(answers.outcomes(specs, picture, choice))
+        ensemble = answers.combine(members, choice)
+    if members:
+        together = None if isinstance(ensemble, Failure) else ensemble
+        st.subheader(verdicts.verdict(members, together), anchor=False)
+        st.markdown(" ".join(_chip(camp) for camp in verdicts.agreement(members)))
+
+
+def _chip(camp: verdicts.Camp) -> str:
+    colour = "primary" if len(camp.models) > 1 else "gray"
+    who = "" if len(camp.models) > 3 else f": {', '.join(verdicts.title_of(name) for name in camp.models)}"
+    return f":{colour}-badge[{camp.sentence}{who}]"
+
+
+@st.fragment(parallel=True)
+def _ensemble_card(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choice) -> None:
+    with st.container(border=True, height="stretch", gap="xsmall"):
+        with st.skeleton(height=HEADER_PX + choice.top_k * ROW_PX):
+            members = answers.predictions(answers.outcomes(specs, picture, choice))
+            ensemble = answers.combine(members, choice)
+        if not isinstance(ensemble, Ensemble):
+            _header(ENSEMBLE, "")
+            st.info(ensemble.error if ensemble else NOBODY, icon=":material/join_inner:")
+        else:
+            _header(ENSEMBLE, f"{RULES[choice.rule].title.lower()} of {len(members)}")
+            show_ensemble(ensemble, choice, key="chart_ensemble")
+
+
+@st.fragment(parallel=True)
+def _card(picture: Picture, spec: ModelSpec, choice: Choice) -> None:
+    with st.container(border=True, height="stretch", gap="xsmall"):
+        with st.skeleton(height=HEADER_PX + choice.top_k * ROW_PX):
+            outcome = answers.outcome(spec, picture, choice.framing)
+        if isinstance(outcome, Failure):
+            _header(spec.name, "")
+            st.error(outcome.error, icon=":material/error:")
+        else:
+            loaded = resources.load_milliseconds(spec.name)
+            cold = f" · loaded in {loaded / 1000:.1f} s" if loaded else ""
+            _header(spec.name, f"{outcome.milliseconds:.0f} ms{cold}")
+            show(outcome, choice)
+
+
+def _header(model: str, remark: str) -> None:
+    swatch = f':color[■]{{foreground="{charts.colour_of(model)}"}}'
+    st.markdown(f"{swatch} **{verdicts.title_of(model)}** :small[:gray[{remark}]]")
+
+
+def show(prediction: Prediction, choice: Choice) -> None:
+    """One prediction, as a chart or as its table twin."""
+    words = charts.describe_top_k(prediction, choice.top_k)
+    if choice.table:
+        table(charts.top_k_rows(prediction, choice.top_k), words)
+    else:
+        chart(charts.top_k_bars(prediction, choice.top_k), words, key=f"chart_{prediction.model}")
+
+
+def show_ensemble(ensemble: Ensemble, choice: Choice, *, key: str) -> None:
+    """An ensemble, each bar made of its members' parts; or its table twin."""
+    words = charts.describe_ensemble(ensemble, choice.top_k)
+    if choice.table:
+        table(charts.ensemble_rows(ensemble, choice.top_k), words)
+    else:
+        chart(charts.ensemble_bars(ensemble, choice.top_k), words, key=key)
+
+
+def chart(spec: Spec, words: str, *, key: str) -> None:
+    """A chart and its text alternative."""
+    st.vega_lite_chart(spec, theme=None, alt=words, key=key)
+
+
+def table(rows: Rows, words: str) -> None:
+    """The table twin of a chart."""
+    st.table(rows, border="horizontal", hide_index=True, alt=words)
+
+
+def downloads(specs: tuple[ModelSpec, ...], choice: Choice) -> None:
+    """Results of all pictures as files; computed when somebody asks for them."""
+    count = len(tray())
+    what = "results" if count == 1 else f"results of {count} pictures"
+
+    def found() -> list[reports.Report]:
+        return [answers.report(picture, specs, choice) for picture in tray()]
+
+    with st.container(horizontal=True):
+        st.download_button(
+            f"{what.capitalize()} as CSV",
+            lambda: reports.to_csv(found(), choice.top_k),
+            "imgrec.csv",
+            "text/csv",
+            key="csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.download_button(
+            "As JSON",
+            lambda: reports.to_json(found(), choice.top_k),
+            "imgrec.json",
+            "application/json",
+            key="json",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def _what_models_see(picture: Picture, choice: Choice) -> None:
+    """The exact input of each model, at its size; models that are given the same share one picture."""
+    panel = st.expander("What the models see", icon=":material/visibility:", key="sees", on_change="rerun")
+    if not panel.open:
+        return
+    views: dict[tuple[tuple[int, int], float], list[str]] = {}
+    for spec in choice.specs:
+        views.setdefault((spec.input_size, spec.crop_fraction), []).append(spec.title)
+    with panel, st.grid(4, min_column_width=180):
+        for (size, crop), titles in views.items():
+            st.image(
+                resources.framed(picture.id, size, crop, choice.framing, picture.image),
+                caption=f"{size[1]} × {size[0]} px · {', '.join(titles)}",
+                alt=f"The picture as {', '.join(titles)} get it",
+                output_format="PNG",
+            )
+    panel.caption(preprocessing.FRAMINGS[choice.framing])

@@ -1,0 +1,155 @@
+"""What a visitor can choose. Every choice lives in the URL, so that a link restores it; the picture never does.
+
+A link names models by their titles. The defaults of `models` depend on what this machine has, so they are written
+into the URL as well: the same link shows the same models elsewhere.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from imgrec.catalogue import CATALOGUE, ModelSpec, get_specs
+from imgrec.ensembles import RULES
+from imgrec.predictions import DEFAULT_TOP_K, MAX_TOP_K
+from imgrec.preprocessing import FRAMINGS
+from imgrec.ui import resources
+
+# Three charts stand side by side above the fold; more is for the visitor to choose.
+DEFAULT_MODELS = 3
+
+# MobileNets and the like: loaded in a blink, 10 to 20 ms a picture.
+SMALL_PARAMETERS = 10_000_000
+
+DEFAULT_RULE = "mean"
+DEFAULT_FRAMING = "crop"
+VIEWS = {"Chart": ":material/bar_chart: Chart", "Table": ":material/table_rows: Table"}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The models in the order of the catalogue, and how to ask and show them."""
+
+    specs: tuple[ModelSpec, ...]
+    top_k: int
+    framing: str
+    rule: str
+    table: bool
+    weights: Mapping[str, float]
+
+
+def toolbar() -> Choice:
+    """What to ask and how to show it: the models, and the rest in one row where there is room."""
+    specs = models()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        k = top_k()
+        way = framing()
+        together = rule()
+        st.space("stretch")
+        table = view()
+    return Choice(specs, k, way, together, table, st.session_state.get("weights", {}))
+
+
+def ensemble_toolbar() -> Choice:
+    """The choices of the Ensemble page: the same ones, the rule's sentence, and weights where the rule takes them."""
+    choice = toolbar()
+    taken = RULES[choice.rule]
+    st.caption(f"**{taken.title}**. {taken.sentence}")
+    if taken.takes_weights and len(choice.specs) > 1:
+        # Kept under a key that is no widget's, so that the Compare page knows them too.
+        st.session_state["weights"] = weights(choice.specs)
+    return replace(choice, weights=st.session_state.get("weights", {}))
+
+
+def models() -> tuple[ModelSpec, ...]:
+    """The models to ask: those on this machine stand first in the list, and are the default."""
+    names = offered()
+    if "models" not in st.session_state and "models" not in st.query_params:
+        st.session_state["models"] = default_models()
+    chosen = st.multiselect(
+        "Models",
+        names,
+        key="models",
+        bind="query-params",
+        format_func=lambda name: CATALOGUE[name].title if name in CATALOGUE else str(name),
+        placeholder="Choose the models to compare",
+        help="Models on this machine stand first. Any other is fetched once, from where Keras publishes it.",
+    )
+    return tuple(get_specs(name for name in chosen if name in CATALOGUE))
+
+
+def offered() -> list[str]:
+    """The names that can be chosen: what is on this machine first, then the rest, each by size."""
+    specs = [spec for spec in CATALOGUE.values() if resources.is_offered(spec)]
+    return [spec.name for spec in sorted(specs, key=lambda spec: (not resources.is_here(spec), spec.parameters))]
+
+
+def default_models() -> list[str]:
+    """The most capable few of the small models on this machine, all of one label space so that they can be averaged.
+
+    Small, because a first visit should answer within a second; ImageNet's label space first.
+    """
+    here = [spec for spec in CATALOGUE.values() if resources.is_here(spec) and resources.is_offered(spec)]
+    here.sort(
+        key=lambda spec: (spec.label_space != "imagenet_1k", spec.parameters > SMALL_PARAMETERS, -spec.parameters)
+    )
+    return [spec.name for spec in here if spec.label_space == here[0].label_space][:DEFAULT_MODELS]
+
+
+def top_k() -> int:
+    k = st.slider("Top", 1, MAX_TOP_K, DEFAULT_TOP_K, key="k", bind="query-params", width=180)
+    return int(k)
+
+
+def framing() -> str:
+    chosen = st.segmented_control(
+        "Framing",
+        list(FRAMINGS),
+        default=DEFAULT_FRAMING,
+        required=True,
+        key="framing",
+        bind="query-params",
+        format_func=str.capitalize,
+        help="\n\n".join(f"**{name.capitalize()}**: {meaning}" for name, meaning in FRAMINGS.items()),
+    )
+    return chosen or DEFAULT_FRAMING
+
+
+def view() -> bool:
+    """Whether tables are wanted instead of charts."""
+    chosen = st.segmented_control(
+        "Show as",
+        list(VIEWS),
+        default="Chart",
+        required=True,
+        key="view",
+        bind="query-params",
+        format_func=VIEWS.__getitem__,
+        label_visibility="collapsed",
+    )
+    return chosen == "Table"
+
+
+def rule() -> str:
+    """The way to combine. Its sentence stands where it is explained."""
+    chosen = st.selectbox(
+        "Combine by",
+        list(RULES),
+        index=list(RULES).index(DEFAULT_RULE),
+        key="rule",
+        bind="query-params",
+        format_func=lambda name: RULES[name].title if name in RULES else str(name),
+        width=190,
+    )
+    return chosen if chosen in RULES else DEFAULT_RULE
+
+
+def weights(specs: Sequence[ModelSpec]) -> dict[str, float]:
+    """One slider for each member; the values by model name."""
+    with st.grid(4, min_column_width=160, gap="medium"):
+        return {
+            spec.name: st.slider(
+                f"Weight of {spec.title}", 0.0, 1.0, 1.0, 0.05, key=f"weight_{spec.name}", bind="query-params"
+            )
+            for spec in specs
+        }

@@ -1,0 +1,82 @@
+"""What the models say together: their common answer, who tipped it, and how sure they are."""
+
+import streamlit as st
+
+from imgrec import charts, ensembles, verdicts
+from imgrec.ensembles import RULES, Ensemble
+from imgrec.reports import Failure
+from imgrec.ui import answers, cards, getting
+from imgrec.ui.choices import Choice
+from imgrec.ui.pictures import Picture
+
+
+def explain(picture: Picture, choice: Choice) -> None:
+    """The models as one: their answer, what each member adds to it, who tipped it, how sure they are."""
+    ready = getting.split(choice.specs)
+    if not ready:
+        return
+    with st.skeleton(height=360):
+        found = answers.outcomes(ready, picture, choice)
+    for failure in (one for one in found if isinstance(one, Failure)):
+        st.error(failure.error, title=verdicts.title_of(failure.model), icon=":material/error:")
+    by_space = ensembles.groups(answers.predictions(found))
+    if len(by_space) > 1:
+        st.info(
+            "Models of different label spaces cannot be averaged: their classes are not the same. "
+            "Each group stands by itself.",
+            icon=":material/call_split:",
+        )
+    for space, members in by_space.items():
+        if len(by_space) > 1:
+            st.subheader(space.replace("_", " "), anchor=False)
+        together = answers.combine(members, choice)
+        if isinstance(together, Failure):
+            st.error(together.error, icon=":material/join_inner:")
+        elif together is not None:
+            _show(together, choice, space)
+
+
+def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
+    st.subheader(verdicts.verdict(ensemble.members, ensemble), anchor=False)
+    first = ensemble.prediction.top_k(1)[0]
+    answer, parts = st.columns([3, 2], gap="small")
+    with answer.container(border=True, height="stretch", gap="xsmall"):
+        st.markdown(f"**{RULES[ensemble.rule].title}** :small[:gray[of {len(ensemble.members)}]]")
+        cards.show_ensemble(ensemble, choice, key=f"ensemble_{space}")
+    with parts.container(border=True, height="stretch", gap="xsmall"):
+        st.markdown(f"**What each adds to {verdicts.label_of(ensemble.prediction.label_space, first.index)}**")
+        words = charts.describe_contributions(ensemble, first.index)
+        if choice.table:
+            cards.table(charts.contribution_rows(ensemble, first.index), words)
+        else:
+            cards.chart(charts.contribution_bars(ensemble, first.index), words, key=f"parts_{space}")
+    if len(ensemble.members) > 1:
+        _who_tipped_it(ensemble)
+    _how_sure(ensemble)
+
+
+def _who_tipped_it(ensemble: Ensemble) -> None:
+    st.markdown("**Who tipped it?**")
+    for without in ensembles.leave_one_out(ensemble):
+        icon = ":material/swap_horiz:" if without.tips else ":material/check:"
+        st.markdown(f"{icon} {verdicts.describe_without(without)}")
+
+
+def _how_sure(ensemble: Ensemble) -> None:
+    found = ensemble.uncertainty
+    st.markdown("**How sure are they?**")
+    figures = [
+        ("Entropy", f"{found.entropy_bits:.2f} bits", found.level, ensembles.ENTROPY_SENTENCE),
+        (
+            "Mutual information",
+            f"{found.mutual_information_bits:.2f} bits",
+            found.mutual_information_level,
+            ensembles.MUTUAL_INFORMATION_SENTENCE,
+        ),
+        ("Disagreement", f"{found.disagreement:.0%}", found.disagreement_level, ensembles.DISAGREEMENT_SENTENCE),
+    ]
+    with st.grid(3, min_column_width=220):
+        for name, value, level, sentence in figures:
+            with st.container(border=True, height="stretch", gap="xsmall"):
+                st.metric(name, value, level, delta_color="off", delta_arrow="off")
+                st.caption(sentence.partition(": ")[2].capitalize() or sentence)

@@ -1,0 +1,117 @@
+"""Every Streamlit cache, and the process-wide resources behind them: settings, pool, preparations.
+
+Keys are digests and names, never arrays: Streamlit hashes large arrays by sampling and would return another
+picture's result. Arguments with a leading underscore are not part of a key.
+"""
+
+import numpy as np
+import streamlit as st
+
+from imgrec import conversion, images, pipeline, preparation, preprocessing, samples
+from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.images import DecodedImage
+from imgrec.pool import EnginePool
+from imgrec.preparation import Preparations
+from imgrec.settings import Settings
+from imgrec.verdicts import size
+
+# A conversion holds the weights about three times: MobileNets take 60 MiB, which a host of 1 GiB has to spare.
+DEMO_MAX_PARAMETERS = 6_000_000
+
+# In a demo, how many of the smallest models are loaded before the first visitor comes.
+DEMO_PRELOADED = 3
+
+# A tile is shown at 56 and 96 px, on screens with two pixels a px.
+TILE_SIDE_PX = 160
+
+# A thumbnail takes 5 to 100 kB.
+MAX_THUMBNAILS = 400
+
+
+@st.cache_resource(show_spinner=False)
+def settings() -> Settings:
+    """What the environment says."""
+    return Settings.from_env()
+
+
+@st.cache_resource(show_spinner=False)
+def pool() -> EnginePool:
+    """The loaded models of this process, shared by all visitors and the API."""
+    return pipeline.open_pool(settings(), preparations())
+
+
+@st.cache_resource(show_spinner=False)
+def preparations() -> Preparations:
+    """Downloads and conversions under way; they outlive the click that started them."""
+    return Preparations(settings())
+
+
+def state_of(spec: ModelSpec) -> str:
+    """bundled, downloaded or missing; loaded where it is in memory."""
+    if any(row.name == spec.name for row in pool().loaded()):
+        return "loaded"
+    return preparation.state_of(spec, settings())
+
+
+def is_here(spec: ModelSpec) -> bool:
+    """Whether the weights of `spec` are on this machine."""
+    return preparation.state_of(spec, settings()) != "missing"
+
+
+def is_ready(spec: ModelSpec) -> bool:
+    """Whether `spec` can answer at once: on this machine, converted, and within the budget."""
+    return is_here(spec) and conversion.find_memory_bytes(spec, settings()) is not None and refusal(spec) is None
+
+
+def is_offered(spec: ModelSpec) -> bool:
+    """Whether a visitor may choose `spec`: on a public demo only what is there, or small to get and to convert."""
+    if not settings().demo:
+        return True
+    return refusal(spec) is None and (is_here(spec) or spec.parameters <= DEMO_MAX_PARAMETERS)
+
+
+def refusal(spec: ModelSpec) -> str | None:
+    """Why `spec` cannot be loaded here at all, known before anything is fetched; None where it can."""
+    plan = pool().plan([spec])
+    if not plan.too_large:
+        return None
+    return (
+        f"{spec.title} needs about {size(plan.total_bytes)} of memory; the budget for loaded models is "
+        f"{size(plan.budget_bytes)}. A smaller model fits, or a larger IMGREC_MEMORY_MIB."
+    )
+
+
+def load_milliseconds(model: str) -> float | None:
+    return pool().load_milliseconds(model)
+
+
+@st.cache_data(max_entries=MAX_THUMBNAILS, show_spinner=False)
+def thumbnail(sha256: str, side_px: int, _image: DecodedImage) -> bytes:
+    """An encoded thumbnail of the decoded picture: what is shown is what the models are given."""
+    return images.thumbnail(_image, side_px)
+
+
+@st.cache_data(show_spinner=False)
+def sample_thumbnail(file: str, side_px: int = TILE_SIDE_PX) -> bytes:
+    """An encoded thumbnail of a sample picture."""
+    data = samples.read(samples.get_sample(file))
+    return images.thumbnail(images.decode(data, max_bytes=len(data)), side_px)
+
+
+@st.cache_data(max_entries=MAX_THUMBNAILS, show_spinner=False)
+def framed(sha256: str, size: tuple[int, int], crop_fraction: float, framing: str, _image: DecodedImage) -> np.ndarray:
+    """The exact uint8 (H, W, 3) input of every model with this size and crop."""
+    return preprocessing.frame(_image, size, crop_fraction, framing)
+
+
+def warm_up() -> None:
+    """What the first visitor would otherwise wait for: the pool, thumbnails, tables; in a demo also models."""
+    import pandas  # noqa: F401 (3 s; Streamlit imports it for the first table)
+
+    for sample in samples.get_samples():
+        sample_thumbnail(sample.file)
+    pool()
+    if settings().demo:
+        here = sorted((spec for spec in CATALOGUE.values() if is_here(spec)), key=lambda spec: spec.parameters)
+        for spec in here[:DEMO_PRELOADED]:
+            pool().load(spec)
