@@ -25,8 +25,11 @@ _LABEL_GAP_PX = 8
 FONT_PX = 13
 _LEGEND_ROW_PX = 20
 _LEGEND_COLUMNS = 2
-_LEGEND_GAP_PX = 18
+_LEGEND_GAP_PX = 10
 AXIS_PX = 24
+
+# Above and below each chart. Left unsaid, Streamlit would add 20 px below.
+_EDGE_PX = 2
 
 # A track shows where a full bar would end.
 TRACK_OPACITY = 0.16
@@ -75,20 +78,32 @@ def labelled_bars(
         {"x": x, "x2": {"field": "end"}, "y": _y(figures, figure_axis, FIGURE_PX)},
     )
     below = _LEGEND_GAP_PX + _LEGEND_ROW_PX * -(-len(colours) // _LEGEND_COLUMNS) if colours and legend else 0
+    return layered([behind, front], ROW_PX * len(labels) + below) | {"resolve": {"axis": {"y": "independent"}}}
+
+
+def layered(layers: Rows, height_px: int) -> Spec:
+    """A chart of `layers` without a frame: the page's cards have one.
+
+    A legend stands below the whole of it, labels included: bars alone are too narrow for two titles side by side.
+    """
     return {
-        # Below the whole chart, labels included: the bars alone are too narrow for two titles side by side.
-        "config": {"legend": {"layout": {"bottom": {"anchor": "middle", "bounds": "full"}}}},
-        "height": ROW_PX * len(labels) + below,
-        "layer": [behind, front],
-        "resolve": {"axis": {"y": "independent"}},
+        "height": height_px + 2 * _EDGE_PX,
+        "layer": layers,
+        "padding": {"left": 0, "top": _EDGE_PX, "right": 0, "bottom": _EDGE_PX},
+        "config": {
+            "view": {"stroke": None},
+            "legend": {"layout": {"bottom": {"anchor": "middle", "bounds": "full"}}},
+        },
     }
 
 
 def bar_layer(values: Rows, mark: Spec, encoding: Spec) -> Spec:
+    """Bars of one thickness, from the encoding's `x` to its `x2`."""
     return {"data": {"values": values}, "mark": {"type": "bar", "height": BAR_PX} | mark, "encoding": encoding}
 
 
 def x_axis(domain: tuple[float, float], axis: Spec | None) -> Spec:
+    """From the field `start`, on a linear scale that ends where `domain` does; `axis` None shows no axis."""
     return {"field": "start", "type": "quantitative", "scale": {"domain": list(domain), "nice": False}, "axis": axis}
 
 
@@ -126,4 +141,5 @@ def _legend() -> Spec:
 
 
 def tooltip(bar: dict[str, Any]) -> Rows:
+    """The fields of `bar` that begin with a capital, under that name."""
     return [{"field": name, "type": "nominal"} for name in bar if name[0].isupper()]
