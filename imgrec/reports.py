@@ -99,7 +99,11 @@ def to_rows(reports: Sequence[Report], k: int = DEFAULT_TOP_K) -> list[dict[str,
 
 
 def to_csv(reports: Sequence[Report], k: int = DEFAULT_TOP_K) -> str:
-    """`to_rows` as CSV with a header. Text that a spreadsheet would run as a formula is quoted with `'`."""
+    """`to_rows` as CSV with a header, one line a row.
+
+    Text that a spreadsheet would run as a formula gets a `'` before it, and control characters (a carriage return
+    in a file name starts a new row in some readers) become U+FFFD.
+    """
     file = io.StringIO()
     writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -177,9 +181,10 @@ def _outcome_rows(
 
 
 def _safe_cell(value: object) -> object:
-    if isinstance(value, str) and (value.startswith(FORMULA_STARTS) or value.lstrip().startswith(FORMULA_STARTS)):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    text = _printable(value)
+    return f"'{text}" if value.startswith(FORMULA_STARTS) or text.lstrip().startswith(FORMULA_STARTS) else text
 
 
 def _table_lines(report: Report, k: int) -> list[str]:

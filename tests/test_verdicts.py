@@ -1,0 +1,142 @@
+"""Words for people: percentages, names, agreement, and the one sentence."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgrec.ensembles import combine, leave_one_out
+from imgrec.labels import LabelSpace
+from imgrec.predictions import Prediction
+from imgrec.settings import MIB
+from imgrec.verdicts import THIN_SPACE, agreement, describe_without, label_of, percent, size, title_of, verdict
+
+PETS = LabelSpace("pets", ("tabby", "lynx", "fox", "beagle"), (None, None, None, None))
+CRANES = LabelSpace("cranes", ("crane", "crane", "heron"), ("n02012849", "n03126707", None))
+
+
+def says(model: str, index: int, probability: float = 0.841, space: LabelSpace = PETS) -> Prediction:
+    """A prediction of `probability` for one class; the rest goes to the class before it."""
+    probabilities = np.zeros(len(space.labels))
+    probabilities[index - 1] = 1 - probability
+    probabilities[index] = probability
+    return Prediction(model, space, probabilities)
+
+
+def plain(text: str) -> str:
+    return text.replace(THIN_SPACE, " ")
+
+
+@pytest.mark.parametrize(
+    ("probability", "expected"),
+    [
+        pytest.param(0.8412, "84.1 %", id="one decimal"),
+        pytest.param(0.0, "0 %", id="nothing at all"),
+        pytest.param(1e-12, "<0.1 %", id="next to nothing"),
+        pytest.param(0.0009999, "<0.1 %", id="just below the least figure"),
+        pytest.param(0.001, "0.1 %", id="the least figure"),
+        pytest.param(0.9994, "99.9 %", id="rounds down"),
+        pytest.param(0.9997, ">99.9 %", id="would round to 100"),
+        pytest.param(0.99999994, ">99.9 %", id="the float32 below 1"),
+        pytest.param(1.0, "100.0 %", id="exactly 1"),
+        pytest.param(1.0000001, "100.0 %", id="above 1 by rounding"),
+        pytest.param(-1e-7, "0 %", id="below 0 by rounding"),
+    ],
+)
+def test_percent(probability: float, expected: str) -> None:
+    assert plain(percent(probability)) == expected
+
+
+@given(st.floats(0, 1))
+def test_percent_never_claims_certainty(probability: float) -> None:
+    text = plain(percent(probability))
+    assert (text == "100.0 %") == (probability == 1)
+    assert (text == "0 %") == (probability == 0)
+    if text[0] not in "<>":
+        assert float(text.removesuffix(" %")) / 100 == pytest.approx(probability, abs=0.00051)
+
+
+def test_percent_does_not_break_at_the_line() -> None:
+    assert " " not in percent(0.5)
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (0, "0 MiB"),
+        (MIB // 2, "0.5 MiB"),
+        (16 * MIB, "16 MiB"),
+        (999 * MIB, "999 MiB"),
+        (1023 * MIB, "1.0 GiB"),
+        (1536 * MIB, "1.5 GiB"),
+    ],
+)
+def test_size(count: int, expected: str) -> None:
+    assert size(count) == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "title"),
+    [("vgg16", "VGG16"), ("ensemble", "Ensemble"), ("my_cats", "my_cats")],
+    ids=["catalogue", "ensemble", "unknown"],
+)
+def test_title_of(model: str, title: str) -> None:
+    assert title_of(model) == title
+
+
+def test_labels_that_repeat_are_told_apart() -> None:
+    assert [label_of(CRANES, i) for i in range(3)] == ["crane (n02012849)", "crane (n03126707)", "heron"]
+
+
+@pytest.mark.parametrize(
+    ("choices", "sentence"),
+    [
+        pytest.param([0], "VGG16: tabby 84.1 %", id="one model"),
+        pytest.param([0, 0], "Ensemble: tabby 84.1 % · both agree", id="two agree"),
+        pytest.param([0, 0, 0], "Ensemble: tabby 84.1 % · all 3 agree", id="all agree"),
+        pytest.param([0, 1, 0], "tabby 61.4 % · 2 of 3 agree · VGG19 says lynx", id="one dissents"),
+        pytest.param([0, 1, 0, 2, 0], "3 of 5 agree · VGG19 says lynx, ResNet101 says fox", id="two dissent"),
+        pytest.param([0, 1, 0, 1, 0], "3 of 5 agree · VGG19 and ResNet101 say lynx", id="two say the same"),
+        pytest.param([0, 1, 0, 1, 0, 2, 0], "VGG19 and ResNet101 say lynx, and 1 more", id="three dissent"),
+        pytest.param([0, 1, 0, 2, 0, 3, 0, 1], "VGG19 says lynx, ResNet101 says fox, and 2 more", id="four dissent"),
+    ],
+)
+def test_verdict(choices: list[int], sentence: str) -> None:
+    names = ["vgg16", "vgg19", "resnet50", "resnet101", "a", "b", "c", "d"]
+    predictions = [says(name, choice) for name, choice in zip(names, choices, strict=False)]
+    assert sentence in plain(verdict(predictions, combine(predictions)))
+
+
+def test_verdict_when_nobody_says_what_the_ensemble_says() -> None:
+    rows = [[0.6, 0.4, 0, 0], [0, 0.4, 0.6, 0]]
+    predictions = [Prediction(name, PETS, np.array(row)) for name, row in zip(["vgg16", "vgg19"], rows, strict=True)]
+    assert plain(verdict(predictions, combine(predictions))) == (
+        "Ensemble: lynx 40.0 % · 0 of 2 agree · VGG16 says tabby, VGG19 says fox · high uncertainty"
+    )
+
+
+def test_verdict_counts_only_the_ensembles_label_space() -> None:
+    cats, crane = [says("vgg16", 0), says("vgg19", 0)], says("mine", 0, space=CRANES)
+    assert "both agree" in verdict([*cats, crane], combine(cats))
+
+
+def test_verdict_without_an_ensemble_says_what_each_says() -> None:
+    predictions = [says("vgg16", 0), says("mine", 0, space=CRANES)]
+    assert plain(verdict(predictions, None)) == "VGG16: tabby 84.1 % · mine: crane (n02012849) 84.1 %"
+
+
+def test_agreement_counts_camps_within_their_label_space() -> None:
+    predictions = [says("a", 1), says("b", 0), says("c", 0), says("d", 0, space=CRANES)]
+    assert [(camp.sentence, camp.models) for camp in agreement(predictions)] == [
+        ("2 of 3 say tabby", ("b", "c")),
+        ("1 of 3 says lynx", ("a",)),
+        ("1 of 1 says crane (n02012849)", ("d",)),
+    ]
+
+
+def test_who_tipped_it() -> None:
+    ensemble = combine([says("vgg16", 1, 0.99), says("vgg19", 2, 0.7)])
+    assert [plain(describe_without(without)) for without in leave_one_out(ensemble)] == [
+        "Without VGG16 it would say fox 70.0 %.",
+        "Without VGG19 it would still say lynx 99.0 %.",
+    ]
