@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from imgrec import jobs
 from imgrec.errors import BusyError, InputError
 from imgrec.jobs import Job, Needs
-from imgrec.settings import Settings
+from imgrec.settings import ROOT, Settings
 
 MODULE = "tests.job_worker"
 SMALL = Needs(memory_bytes=1024, cores=0)
@@ -111,7 +112,7 @@ def test_a_worker_outlives_the_process_that_started_it(settings: Settings, tmp_p
         f"jobs.start({MODULE!r}, {{'to': 30, 'pause_s': 0.02}}, settings, title='c', needs=jobs.Needs(1, 0))\n"
         "os.kill(os.getpid(), 9)"
     )
-    assert os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", code]) == -9
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == -9
     [job] = jobs.all_jobs(settings)
     assert job.wait(15) == "finished"
     assert len(counted(job)) == 30

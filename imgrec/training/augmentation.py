@@ -88,4 +88,5 @@ def _mirrored(indices: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     training time (Keller Jordan, *94 % on CIFAR-10 in 3.29 seconds*, 2024).
     """
     mixed = (indices.astype(np.uint64) + np.uint64(seed) * np.uint64(7919)) * np.uint64(0x9E3779B97F4A7C15)
-    return ((mixed >> np.uint64(40)) + np.uint64(epoch)) % np.uint64(2) == 1
+    chosen: np.ndarray = ((mixed >> np.uint64(40)) + np.uint64(epoch)) % np.uint64(2) == 1
+    return chosen

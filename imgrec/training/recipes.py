@@ -13,6 +13,8 @@ VALIDATION_FRACTION = 0.1
 MAX_EPOCHS = 1000
 MAX_BATCH_SIZE = 4096
 
+NO_AUGMENTATION = Augmentation()
+
 
 @dataclass(frozen=True, slots=True)
 class Optimiser:
@@ -52,7 +54,7 @@ class Recipe:
     epochs: int
     batch_size: int
     optimiser: Optimiser
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = NO_AUGMENTATION
     label_smoothing: float = 0.0
     precision: str = "float32"
     validation_fraction: float = VALIDATION_FRACTION

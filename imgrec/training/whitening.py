@@ -10,9 +10,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 # Directions with next to no variance are noise; without a floor they would be blown up to unit variance.
 VARIANCE_FLOOR = 5e-4
 
-# Patches of a few thousand pictures fix a 12x12 covariance to three digits.
-PICTURES = 5000
-
 
 def whitening_kernel(pictures: np.ndarray, patch_px: int) -> np.ndarray:
     """Convolution kernel float32 (patch, patch, 3, 2 * patch * patch * 3) from normalised pictures float (N, H, W, 3).
@@ -20,7 +17,7 @@ def whitening_kernel(pictures: np.ndarray, patch_px: int) -> np.ndarray:
     Its outputs for a patch are the patch's principal components, scaled to unit variance, and their negatives
     (the rectifier that follows would lose half of them otherwise).
     """
-    windows = sliding_window_view(pictures[:PICTURES], (patch_px, patch_px), axis=(1, 2))
+    windows = sliding_window_view(pictures, (patch_px, patch_px), axis=(1, 2))
     patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, patch_px * patch_px * 3).astype(np.float64)
     covariance = patches.T @ patches / len(patches)
     variances, directions = np.linalg.eigh(covariance)

@@ -1,0 +1,158 @@
+"""Cards: what is known of a model that was trained here, beside its weights.
+
+    assets/models/<name>/            or IMGREC_HOME/models/<name>/
+    ├── model.keras      network and weights, float32
+    └── card.json        recipe, data, seed, curves, metrics, sha256, machine, versions, date
+
+A card makes a model one of the catalogue's: `register` reads all there are. Times are derived from the curves,
+never typed in.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from imgrec.catalogue import CATALOGUE, ModelSpec, WeightsSource
+from imgrec.downloads import storage_errors
+from imgrec.errors import InputError
+from imgrec.labels import LABEL_SPACES, LabelSpace
+from imgrec.settings import ASSETS, Settings
+
+BUNDLED = ASSETS / "models"
+
+CARD = "card.json"
+MODEL = "model.keras"
+
+# Counted up when a card's fields change their meaning.
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`fields` as they stand in the file; `folder` is where it lies."""
+
+    folder: Path
+    fields: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.fields["model"]["name"])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(str(label) for label in self.fields["classes"])
+
+    @property
+    def curves(self) -> list[dict[str, Any]]:
+        """One row an epoch: epoch, seconds, loss, accuracy, validation_loss, validation_accuracy, …"""
+        return list(self.fields["curves"])
+
+    @property
+    def training_seconds(self) -> float:
+        """The sum of what the epochs took."""
+        return float(sum(row["seconds"] for row in self.curves))
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        return dict(self.fields["metrics"])
+
+    def spec(self, *, bundled: bool) -> ModelSpec:
+        """The card's row of the catalogue."""
+        model, weights = self.fields["model"], self.fields["weights"]
+        height, width = model["input_size"]
+        file = f"{self.folder.name}/{weights['file']}" if bundled else str((self.folder / weights["file"]).resolve())
+        return ModelSpec(
+            name=model["name"],
+            title=model["title"],
+            architecture=model["architecture"],
+            arguments=(),
+            input_size=(height, width),
+            preprocess=model["preprocess"],
+            crop_fraction=model["crop_fraction"],
+            label_space=model["label_space"],
+            parameters=model["parameters"],
+            weights=WeightsSource("", file, weights["sha256"], weights["size_bytes"]),
+            published=None,
+            cam_layer=model["cam_layer"],
+            licence=model["licence"],
+            bundled=bundled,
+        )
+
+
+def read(folder: Path) -> Card:
+    """The card in `folder`; raises `InputError` on one that cannot be used, `StorageError` where there is none."""
+    with storage_errors(folder / CARD):
+        text = (folder / CARD).read_text(encoding="utf-8")
+    try:
+        card = Card(folder, json.loads(text))
+        if card.fields["card_version"] != VERSION:
+            raise InputError(f"Expected a card of version {VERSION}. Received: {card.fields['card_version']}.")
+        card.spec(bundled=False)
+        return card
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"Expected {folder / CARD} to be a model's card. Received: {error!r}.") from error
+
+
+def write(folder: Path, fields: dict[str, Any]) -> Card:
+    """Write the card beside its model, with the model's size and sha256; whole or not at all."""
+    with storage_errors(folder):
+        weights = folder / MODEL
+        with weights.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        fields = {
+            "card_version": VERSION,
+            **fields,
+            "weights": {"file": MODEL, "sha256": digest, "size_bytes": weights.stat().st_size},
+        }
+        beside = folder / f"{CARD}.{os.getpid()}"
+        beside.write_text(json.dumps(fields, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(beside, folder / CARD)
+    return read(folder)
+
+
+def home(settings: Settings) -> Path:
+    """Where the models of this user's own training lie."""
+    return settings.home / "models"
+
+
+def all_cards(settings: Settings) -> list[Card]:
+    """Of the bundled models and of this user's own, in the order of their names; unusable ones are left out."""
+    found = []
+    for folder in [*sorted(BUNDLED.glob("*/")), *sorted(home(settings).glob("*/"))]:
+        if (folder / CARD).is_file():
+            try:
+                found.append(read(folder))
+            except InputError:
+                continue
+    return found
+
+
+def register(settings: Settings) -> None:
+    """Make every model with a card one of the catalogue's. Cheap and harmless to repeat: call it before looking.
+
+    A model of the user's own never takes the name of another.
+    """
+    for card in all_cards(settings):
+        if card.name in CATALOGUE:
+            continue
+        spec = card.spec(bundled=card.folder.parent == BUNDLED)
+        if spec.label_space not in LABEL_SPACES:
+            space = LabelSpace(spec.label_space, card.classes, (None,) * len(card.classes))
+            LABEL_SPACES[spec.label_space] = partial(_same, space)
+        CATALOGUE[card.name] = spec
+
+
+def _same(space: LabelSpace) -> LabelSpace:
+    return space
+
+
+def free_name(wanted: str, settings: Settings) -> str:
+    """`wanted`, or it with the first number that makes it a name that no model has yet."""
+    register(settings)
+    taken = {*CATALOGUE, *(folder.name for folder in home(settings).glob("*/"))}
+    names = [wanted, *(f"{wanted}_{number}" for number in range(2, 10_000))]
+    return next(name for name in names if name not in taken)

@@ -1,0 +1,107 @@
+"""Runs: trainings as jobs. What starts them and reads how they go; no TensorFlow here."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgrec import cards, jobs
+from imgrec.datasets import DATASETS
+from imgrec.errors import InputError, MemoryBudgetError
+from imgrec.jobs import Job, Needs
+from imgrec.settings import MIB, Settings, available_memory_bytes
+from imgrec.training.recipes import Recipe
+
+WORKER = "imgrec.training.worker"
+
+# TensorFlow, Keras and their compiled steps take so much before the first picture; measured, rounded up.
+RUNTIME_BYTES = 900 * MIB
+
+# A step holds each activation for its gradient: about so many bytes for each byte of its pictures as float32.
+ACTIVATIONS = 400
+
+# Checkpoint, the one being written beside it, and the model.
+DISK_COPIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """What a run has told so far. Rows are events of the log: see `trainer.train`."""
+
+    epochs: list[dict[str, Any]]
+    steps: list[dict[str, Any]]
+    plan: dict[str, Any] | None  # epochs, steps an epoch, batch_size, parameters, precision
+    data: dict[str, Any] | None  # classes, counts, notes
+    finished: dict[str, Any] | None  # model name and test metrics
+
+    @property
+    def training_seconds(self) -> float:
+        """Time spent training, from the log: whole epochs, without waiting and without pauses between workers."""
+        return float(sum(row["seconds"] for row in self.epochs))
+
+    @property
+    def remaining_seconds(self) -> float | None:
+        """Expected from the last throughput; None before the first step."""
+        if self.plan is None or not self.steps or self.finished:
+            return None
+        last = self.steps[-1]
+        done = (last["epoch"] - 1) * self.plan["steps"] + last["step"]
+        left = self.plan["epochs"] * self.plan["steps"] - done
+        return float(left * self.plan["batch_size"] / last["images_per_second"])
+
+
+def start(
+    recipe: Recipe, data: str, settings: Settings, *, seed: int = 0, name: str | None = None, folder: Path | None = None
+) -> Job:
+    """Start a training in a worker of its own; returns at once.
+
+    `data` as in `datasets.load`; `name` is what the model will be called. Raises `InputError` on a data set or a
+    folder that cannot be meant, `MemoryBudgetError` and `StorageError` with the figures when there is too little.
+    """
+    if data not in DATASETS and not Path(data).expanduser().exists():
+        raise InputError(f"Expected the name of a data set ({', '.join(DATASETS)}) or a path. Received: {data!r}.")
+    needs = needs_of(recipe)
+    if (usable := available_memory_bytes()) < needs.memory_bytes:
+        raise MemoryBudgetError(
+            f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory to train {recipe.name} with batches of "
+            f"{recipe.batch_size}. Received: {usable / MIB:,.0f} MiB; smaller batches need less."
+        )
+    jobs.free_disk_check(folder or settings.home, DISK_COPIES * 4 * recipe.parameters + 16 * MIB)
+    name = cards.free_name(name or f"my_{recipe.name}", settings)
+    configuration = {
+        "recipe": recipe.to_dict(),
+        "data": data if data in DATASETS else str(Path(data).expanduser().resolve()),
+        "seed": seed,
+        "name": name,
+        "home": str(settings.home.resolve()),
+        "keras_home": str(settings.keras_home.resolve()),
+    }
+    return jobs.start(WORKER, configuration, settings, title=f"{recipe.title}: {name}", needs=needs, folder=folder)
+
+
+def needs_of(recipe: Recipe) -> Needs:
+    """Memory and cores of one training; a network on all cores is faster than two on half of them."""
+    height, width = recipe.input_size
+    batch_bytes = recipe.batch_size * height * width * 3 * 4
+    memory = RUNTIME_BYTES + ACTIVATIONS * batch_bytes // 4 + 4 * 4 * recipe.parameters
+    return Needs(memory_bytes=memory, cores=os.cpu_count() or 1)
+
+
+def read_curves(job: Job) -> Curves:
+    """All that the run has told. Steps and epochs that a resumed run did again count once, as last told."""
+    epochs: dict[int, dict[str, Any]] = {}
+    steps: dict[tuple[int, int], dict[str, Any]] = {}
+    plan = data = finished = None
+    for event in job.progress()[0]:
+        kind = event["event"]
+        if kind == "epoch":
+            epochs[event["epoch"]] = event
+        elif kind == "step":
+            steps[event["epoch"], event["step"]] = event
+        elif kind == "training":
+            plan = event
+        elif kind == "data":
+            data = event
+        elif kind == "model":
+            finished = event
+    return Curves([epochs[i] for i in sorted(epochs)], [steps[i] for i in sorted(steps)], plan, data, finished)

@@ -1,0 +1,158 @@
+"""The worker process of a training: `python -m imgrec.training.worker FOLDER`. See `jobs` for how it is kept."""
+
+import os
+
+# Before Keras is imported, by whoever imports it first: training is TensorFlow's.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import importlib.metadata
+import platform
+import shutil
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgrec import cards, datasets, jobs
+from imgrec.datasets import DataSet, Pictures
+from imgrec.downloads import storage_errors
+from imgrec.errors import InputError
+from imgrec.settings import Settings
+from imgrec.training import trainer
+from imgrec.training.recipes import Recipe
+from imgrec.training.runs import read_curves
+
+# Listed one by one on the page; of more, the count suffices.
+MAX_NOTES = 50
+
+# Logged once a second, of no use on a card.
+EPOCH_FIELDS = ("epoch", "seconds", "loss", "accuracy", "validation_loss", "validation_accuracy", "images_per_second")
+
+
+def run(worker: jobs.Worker) -> None:
+    """Data, training, test, card; each step tells what it did."""
+    configuration = worker.job.configuration
+    recipe = Recipe.from_dict(configuration["recipe"])
+    seed = int(configuration["seed"])
+    settings = replace(
+        Settings.from_env(), home=Path(configuration["home"]), keras_home=Path(configuration["keras_home"])
+    )
+    data = datasets.load(configuration["data"], settings, recipe.input_size)
+    _check(data, recipe)
+    kept, held_out = datasets.split(data.train.targets, recipe.validation_fraction, seed)
+    train, validation = data.train.take(kept), data.train.take(held_out)
+    worker.tell(
+        "data",
+        name=data.name,
+        source=data.source,
+        classes=list(data.classes),
+        counts=data.counts(),
+        trained_on=len(train),
+        validated_on=len(validation),
+        sha256=data.sha256(),
+        notes=list(data.notes[:MAX_NOTES]),
+        left_out=len(data.notes),
+    )
+    folder = worker.job.folder
+    model = trainer.train(recipe, train, validation, len(data.classes), seed=seed, folder=folder, listener=worker)
+    # The only time that this model meets the test set.
+    metrics = _measure(model, data.test or validation) | {"set": "test" if data.test else "validation"}
+    with storage_errors(folder):
+        model.save(folder / cards.MODEL)
+    card = cards.write(folder, _card(worker.job, recipe, data, seed, model.count_params(), metrics))
+    _publish(card, settings)
+    worker.tell("model", name=card.name, metrics=metrics)
+
+
+def _check(data: DataSet, recipe: Recipe) -> None:
+    """Raise `InputError` when these pictures cannot go into this network."""
+    if data.train.pixels.shape[1:3] != recipe.input_size:
+        height, width = data.train.pixels.shape[1:3]
+        raise InputError(
+            f"Expected pictures of {recipe.input_size[0]} × {recipe.input_size[1]} px for {recipe.name}. "
+            f"Received: {height} × {width} in {data.name}."
+        )
+    if recipe.network == "cats_dogs_cnn" and len(data.classes) != 2:
+        raise InputError(f"Expected two classes for {recipe.name}. Received: {len(data.classes)} in {data.name}.")
+
+
+def _measure(model: Any, pictures: Pictures) -> dict[str, Any]:
+    probabilities = trainer.predict(model, pictures.pixels)
+    matrix = trainer.confusion(probabilities, pictures.targets)
+    return {
+        "pictures": len(pictures),
+        "accuracy": float(np.trace(matrix) / matrix.sum()),
+        "loss": trainer.log_loss(probabilities, pictures.targets),
+        "confusion": matrix.tolist(),
+    }
+
+
+def _card(
+    job: jobs.Job, recipe: Recipe, data: DataSet, seed: int, parameters: int, metrics: dict[str, Any]
+) -> dict[str, Any]:
+    told = read_curves(job)
+    plan = told.plan or {}
+    name = job.configuration["name"]
+    return {
+        "model": {
+            "name": name,
+            "title": f"{recipe.title} ({name})",
+            "architecture": recipe.network,
+            "input_size": list(recipe.input_size),
+            "preprocess": trainer.PREPROCESSING,
+            "crop_fraction": 1.0,
+            "label_space": data.label_space or f"{name}_classes",
+            "parameters": parameters,
+            "cam_layer": "features",
+            "licence": "yours",
+        },
+        "classes": list(data.classes),
+        "recipe": recipe.to_dict(),
+        "seed": seed,
+        "precision": plan.get("precision"),
+        "data": {key: value for key, value in (told.data or {}).items() if key not in {"event", "at", "notes"}},
+        "curves": [{key: row[key] for key in EPOCH_FIELDS} for row in told.epochs],
+        "metrics": metrics,
+        "machine": machine(),
+        "versions": versions(),
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on."""
+    processor = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return {"processor": processor, "cores": os.cpu_count(), "system": platform.platform(terse=True)}
+
+
+def versions() -> dict[str, str]:
+    names = ("keras", "tensorflow", "tensorflow-cpu", "numpy")
+    installed = {distribution.name.lower().replace("_", "-") for distribution in importlib.metadata.distributions()}
+    found = {name: importlib.metadata.version(name) for name in names if name in installed}
+    return {"python": platform.python_version()} | found
+
+
+def _publish(card: cards.Card, settings: Settings) -> None:
+    """Copy model and card to where the catalogue looks, renamed into place."""
+    place = cards.home(settings) / card.name
+    part = place.with_name(f".{card.name}.part")
+    with storage_errors(place):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        for file in (cards.MODEL, cards.CARD):
+            shutil.copyfile(card.folder / file, part / file)
+        shutil.rmtree(place, ignore_errors=True)  # of this very run, when it is resumed after its last step
+        part.rename(place)
+
+
+if __name__ == "__main__":
+    sys.exit(jobs.work(Path(sys.argv[1]), run))

@@ -1,0 +1,75 @@
+"""Augmentation: what each change does to a picture, and that the same seed does it again."""
+
+import numpy as np
+import pytest
+
+from imgrec.training.augmentation import COVER, Augmentation
+
+INDICES = np.arange(8)
+
+
+@pytest.fixture
+def pictures() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (8, 12, 10, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    "augmentation",
+    [
+        Augmentation(),
+        Augmentation(mirror=True),
+        Augmentation(shift_px=2),
+        Augmentation(cutout_px=4),
+        Augmentation(shear=10.0),
+        Augmentation(zoom=0.2),
+        Augmentation(mirror=True, shift_px=3, cutout_px=4, shear=5.0, zoom=0.1),
+    ],
+    ids=["none", "mirror", "shift", "cutout", "shear", "zoom", "all"],
+)
+def test_changes_are_repeatable_and_leave_the_original_alone(augmentation: Augmentation, pictures: np.ndarray) -> None:
+    before = pictures.copy()
+    once = augmentation.apply(pictures, INDICES, seed=1, epoch=2)
+    again = augmentation.apply(pictures, INDICES, seed=1, epoch=2)
+    np.testing.assert_array_equal(once, again)
+    np.testing.assert_array_equal(pictures, before)
+    assert once.dtype == np.uint8
+    assert once.shape == pictures.shape
+
+
+def test_no_augmentation_changes_nothing(pictures: np.ndarray) -> None:
+    np.testing.assert_array_equal(Augmentation().apply(pictures, INDICES, seed=0, epoch=0), pictures)
+
+
+def test_each_picture_is_mirrored_in_one_of_two_epochs(pictures: np.ndarray) -> None:
+    first, second = (Augmentation(mirror=True).apply(pictures, INDICES, seed=3, epoch=epoch) for epoch in (0, 1))
+    same_first = (first == pictures).all(axis=(1, 2, 3))
+    same_second = (second == pictures).all(axis=(1, 2, 3))
+    np.testing.assert_array_equal(same_first, ~same_second)
+    assert same_first.any()
+    assert same_second.any()
+    np.testing.assert_array_equal(first[~same_first], pictures[~same_first][:, :, ::-1])
+
+
+def test_a_shifted_picture_is_a_window_of_the_reflected_one(pictures: np.ndarray) -> None:
+    shifted = Augmentation(shift_px=2).apply(pictures, INDICES, seed=0, epoch=0)
+    padded = np.pad(pictures, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
+    for one, around in zip(shifted, padded, strict=True):
+        assert any(
+            np.array_equal(one, around[top : top + 12, left : left + 10]) for top in range(5) for left in range(5)
+        )
+
+
+def test_a_cutout_covers_one_square_and_nothing_else(pictures: np.ndarray) -> None:
+    pictures[(pictures == COVER).all(axis=-1)] = 0
+    cut = Augmentation(cutout_px=4).apply(pictures, INDICES, seed=0, epoch=0)
+    covered = (cut == COVER).all(axis=-1)
+    assert (covered.sum(axis=(1, 2)) == 16).all()
+    np.testing.assert_array_equal(cut[~covered], pictures[~covered])
+
+
+def test_a_zoomed_picture_keeps_its_centre() -> None:
+    picture = np.zeros((1, 21, 21, 3), np.uint8)
+    picture[0, 8:13, 8:13] = 200
+    zoomed = Augmentation(zoom=0.2, shear=10).apply(picture, np.array([0]), seed=0, epoch=0)
+    assert (zoomed[0, 10, 10] == 200).all()
+    assert zoomed[0, 0, 0].max() == 0
