@@ -243,7 +243,7 @@ def _run_worker(spec: ModelSpec, weights_path: Path, folder: Path, on_progress: 
             for answer in _converse(worker, request):
                 if "stage" in answer and on_progress is not None:
                     on_progress(str(answer["stage"]))
-            worker.communicate()
+            worker.wait()  # with its stdin open, whose end would end it early
         except BaseException:
             worker.kill()
             raise

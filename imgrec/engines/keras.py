@@ -46,12 +46,9 @@ def build(spec: ModelSpec) -> "keras.Model":
     import keras
 
     constructor = getattr(keras.applications, spec.architecture)
-    return constructor(
-        weights=None,
-        input_shape=(*spec.input_size, 3),
-        classifier_activation="softmax",
-        **dict(spec.arguments),
-    )
+    arguments = {"classifier_activation": "softmax"} | dict(spec.arguments)
+    model: keras.Model = constructor(weights=None, input_shape=(*spec.input_size, 3), **arguments)
+    return model
 
 
 def load(spec: ModelSpec, weights_path: Path) -> "keras.Model":

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -136,14 +137,23 @@ def runtime() -> ModuleType:
 @contextmanager
 def hidden(name: str) -> Iterator[None]:
     """Within the block `import name` fails as if the package were not installed, unless it is loaded already."""
-    absent = name not in sys.modules
-    if absent:
-        sys.modules[name] = None  # type: ignore[assignment]
+    finder = _Refusal(name)
+    sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
-        if absent:
-            del sys.modules[name]
+        sys.meta_path.remove(finder)
+
+
+class _Refusal(MetaPathFinder):
+    """Asked before all other finders; ends the search for one module, and knows nothing of others."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname == self._name:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
 
 @functools.cache

@@ -1,0 +1,1 @@
+"""Timings against what people write today; run by hand, see bench/README.md."""

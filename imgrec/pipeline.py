@@ -1,0 +1,105 @@
+"""A picture and some models → one prediction after another; and the pool of engines, wired to the machinery."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from imgrec import conversion, weights
+from imgrec.catalogue import ModelSpec
+from imgrec.engines import Engine
+from imgrec.errors import EngineError, ImgrecError, WeightsError
+from imgrec.images import DecodedImage
+from imgrec.labels import get_label_space
+from imgrec.pool import EnginePool
+from imgrec.predictions import Prediction
+from imgrec.preparation import Preparations
+from imgrec.preprocessing import frame
+from imgrec.settings import MIB, Settings
+
+# What a compiled network holds besides its weights, until it has been measured: a copy of what it computes from
+# layer to layer, and machine code. From 12 MiB to this much for the networks of the catalogue (bench/README.md).
+OVERHEAD_BYTES = 64 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A model that could not look at the picture; `str(error)` is the sentence to show in its place."""
+
+    model: str
+    error: ImgrecError
+
+
+def classify(
+    image: DecodedImage, specs: Iterable[ModelSpec], pool: EnginePool, framing: str = "crop"
+) -> Iterator[Prediction | Failure]:
+    """What each of `specs` says about `image`, each as soon as it is there: loaded models first, then cheap ones.
+
+    One model after another, each with all cores. A model that fails gives a `Failure`, and the others go on.
+    `framing` is a key of `preprocessing.FRAMINGS`; raises `UnknownNameError` on another.
+    """
+    loaded = {row.name for row in pool.loaded()}
+    inputs: dict[tuple[tuple[int, int], float], np.ndarray] = {}
+    for spec in sorted(specs, key=lambda spec: (spec.name not in loaded, _cost(spec))):
+        seen_as = (spec.input_size, spec.crop_fraction)
+        if seen_as not in inputs:
+            inputs[seen_as] = frame(image, *seen_as, framing)[np.newaxis]
+        try:
+            probabilities, milliseconds = pool.predict(spec, inputs[seen_as])
+            yield Prediction(spec.name, get_label_space(spec.label_space), probabilities[0], milliseconds)
+        except ImgrecError as error:
+            yield Failure(spec.name, error)
+
+
+def open_pool(settings: Settings, preparations: Preparations | None = None) -> EnginePool:
+    """The pool that serves: weights are fetched and converted when a model is first asked for.
+
+    `preparations` is to be the one that pages and progress bars look at, so that nothing is fetched twice.
+    """
+    preparations = preparations or Preparations(settings)
+
+    def load(spec: ModelSpec) -> Engine:
+        try:
+            return _open_engine(spec, settings)
+        except EngineError:
+            # Intact, and yet OpenVINO refuses it: as after another processor or library. Once more, from scratch.
+            conversion.discard(_compiled(spec, settings))
+            preparations.ensure(spec)
+            return _open_engine(spec, settings)
+
+    return EnginePool(
+        settings.memory_bytes,
+        load=load,
+        estimate=lambda spec: estimate_bytes(spec, settings),
+        prepare=preparations.ensure,
+    )
+
+
+def estimate_bytes(spec: ModelSpec, settings: Settings) -> int:
+    """Anonymous memory that `spec` takes when it is loaded: as measured when it was converted, or a guess."""
+    measured = conversion.find_memory_bytes(spec, settings)
+    return 4 * spec.parameters + OVERHEAD_BYTES if measured is None else measured
+
+
+def _open_engine(spec: ModelSpec, settings: Settings) -> Engine:
+    from imgrec.engines.openvino import OpenVINOEngine  # 0.3 s; not for who only looks at the catalogue
+
+    path = _compiled(spec, settings)
+    manifest = conversion.read_manifest(path)
+    if manifest is None:
+        raise EngineError(f"Expected {spec.title} to be converted. Received: nothing at {path.parent}.")
+    return OpenVINOEngine(path, manifest.memory_bytes)
+
+
+def _compiled(spec: ModelSpec, settings: Settings) -> Path:
+    digest = weights.sha256(spec, settings)
+    if digest is None:
+        raise WeightsError(f"Expected the weights of {spec.title} on this machine. Received: none.")
+    return conversion.compiled_path(spec, digest, settings)
+
+
+def _cost(spec: ModelSpec) -> int:
+    """A stand-in for the arithmetic of an inference: parameters used at each pixel; right in order, not in size."""
+    height, width = spec.input_size
+    return spec.parameters * height * width
