@@ -124,11 +124,17 @@ def describe_top_k(prediction: Prediction, k: int = DEFAULT_TOP_K) -> str:
 
 
 def ensemble_bars(
-    ensemble: Ensemble, k: int = DEFAULT_TOP_K, *, highlight: int | None = None, pick: str | None = None
+    ensemble: Ensemble,
+    k: int = DEFAULT_TOP_K,
+    *,
+    highlight: int | None = None,
+    pick: str | None = None,
+    legend: bool = True,
 ) -> Spec:
     """`top_k_bars` of the ensemble, each bar made up of what its members contribute, in their colours.
 
-    For a rule that knows no shares (the geometric mean), and for one member, the bars are whole.
+    For a rule that knows no shares (the geometric mean), and for one member, the bars are whole. `legend` names
+    the colours; beside the members' own charts it can be spared.
     """
     if RULES[ensemble.rule].evidence is None or len(ensemble.members) == 1:
         return top_k_bars(ensemble.prediction, k, highlight=highlight, pick=pick)
@@ -152,7 +158,7 @@ def ensemble_bars(
             )
             start += part
     labels, figures = _labels_and_figures(ensemble.prediction, lines, highlight)
-    return labelled_bars(bars, labels, figures, colours=_member_colours(ensemble), legend=True, pick=pick)
+    return labelled_bars(bars, labels, figures, colours=_member_colours(ensemble), legend=legend, pick=pick)
 
 
 def ensemble_rows(ensemble: Ensemble, k: int = DEFAULT_TOP_K) -> Rows:

@@ -14,7 +14,7 @@ Rows = list[dict[str, Any]]
 # Reads on both themes and is nobody's colour: tracks, marks, and whatever stands for all models together.
 NEUTRAL = "#7a8088"
 
-# Wide enough for all but ten of ImageNet's labels at 13 px; longer ones end in "…" and are whole in tooltip and
+# Wide enough for nearly all of ImageNet's labels at 13 px; longer ones end in "…" and are whole in tooltip and
 # table. A card of 320 px keeps 120 px for the bars.
 LABEL_PX = 142
 FIGURE_PX = 52
