@@ -1,7 +1,9 @@
 """Ensembles against scikit-learn and scipy, and by properties that every rule must have."""
 
+import doctest
 import math
 import time
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from sklearn.ensemble import VotingClassifier
 
+from imgrec import ensembles, rules
 from imgrec.ensembles import (
     HIGH_FROM,
     LOW_BELOW,
@@ -401,6 +404,13 @@ class TestUncertainty:
     @pytest.mark.parametrize(("share", "level"), [(0.0, "low"), (0.3, "medium"), (0.5, "high")])
     def test_words_for_disagreement(self, share: float, level: str) -> None:
         assert Uncertainty(0, 0, share, 2).disagreement_level == level
+
+
+@pytest.mark.parametrize("module", [ensembles, rules], ids=lambda module: module.__name__)
+def test_examples_in_docstrings(module: ModuleType) -> None:
+    found = doctest.testmod(module)
+    assert found.attempted
+    assert not found.failed
 
 
 @every_rule

@@ -1,10 +1,13 @@
 """Words for people: percentages, names, agreement, and the one sentence."""
 
+import doctest
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgrec import verdicts
 from imgrec.ensembles import combine, leave_one_out
 from imgrec.labels import LabelSpace
 from imgrec.predictions import Prediction
@@ -54,6 +57,12 @@ def test_percent_never_claims_certainty(probability: float) -> None:
     assert (text == "0 %") == (probability == 0)
     if text[0] not in "<>":
         assert float(text.removesuffix(" %")) / 100 == pytest.approx(probability, abs=0.00051)
+
+
+def test_examples_in_docstrings() -> None:
+    found = doctest.testmod(verdicts)
+    assert found.attempted
+    assert not found.failed
 
 
 def test_percent_does_not_break_at_the_line() -> None:
