@@ -34,7 +34,9 @@ FLOORS = [
     "pipeline",
     # fourth floor: faces
     "verdicts",
+    "vega",
     "reports",
+    "questions",
     "charts",
     "ui",
     "shell",

@@ -1,0 +1,281 @@
+"""The command line as its user meets it: words in, results on stdout, sentences on stderr, exit codes."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from imgrec import cli, pipeline, preparation, weights
+from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.cli import bar, main
+from imgrec.errors import OfflineError
+from imgrec.preparation import OnProgress, Preparation
+from imgrec.settings import MIB, ROOT
+from tests.test_questions import picture, pool_of
+
+ENVIRONMENT = {"IMGREC_OFFLINE": "1", "IMGREC_MAX_UPLOAD_MIB": "1"}
+
+
+@dataclass
+class Run:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home and a current folder of our own, without weights and network."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("IMGREC_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(weights, "BUNDLED", tmp_path / "bundled")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def imgrec(
+    environment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Run]:
+    """Runs a command; every model can be had but VGG16, and engines are fakes (MobileNetV2 disagrees)."""
+
+    def ensure(self: object, spec: ModelSpec, on_progress: OnProgress | None = None) -> Path:
+        if spec.name == "vgg16":
+            raise OfflineError("Expected a network connection. Received: none.")
+        if on_progress is not None:
+            preparing = Preparation(spec)
+            for preparing.stage in ("queued", "downloading", "downloading", "converting", "ready"):
+                on_progress(preparing)
+        return Path("model.xml")
+
+    monkeypatch.setattr(preparation.Preparations, "ensure", ensure)
+    monkeypatch.setattr(pipeline, "open_pool", lambda settings, preparations: pool_of())
+
+    def run(*words: str) -> Run:
+        monkeypatch.setattr(sys, "argv", ["imgrec", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return Run(int(ended.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def cat(environment: Path) -> str:
+    (environment / "cat.png").write_bytes(picture())
+    return "cat.png"
+
+
+def test_version_and_help(imgrec: Callable[..., Run]) -> None:
+    assert imgrec("--version").out == "0.1.0\n"
+    shown = imgrec("--help")
+    assert all(command in shown.out for command in ("models", "fetch", "predict", "serve"))
+    assert imgrec().code == 2
+
+
+def test_models(imgrec: Callable[..., Run], environment: Path) -> None:
+    path = environment / "keras" / "models" / CATALOGUE["mobilenet"].weights.filename
+    path.parent.mkdir(parents=True)
+    path.touch()
+    table = imgrec("models").out.splitlines()
+    assert len(table) == 1 + len(CATALOGUE)
+    assert max(map(len, table)) <= 80
+    states = {row["name"]: row["state"] for row in json.loads(imgrec("models", "--json").out)}
+    assert states.keys() == CATALOGUE.keys()
+    assert states["mobilenet"] == "downloaded"
+    assert states["vgg16"] == "missing"
+
+
+def test_predict_as_a_table(imgrec: Callable[..., Run], cat: str) -> None:
+    done = imgrec("predict", cat, "--models", "mobilenet,mobilenet_v2", "--top", "2")
+    assert done.code == 0
+    assert "tabby" in done.out
+    assert "tiger cat" in done.out
+    assert done.err.splitlines() == [
+        "mobilenet: downloading",
+        "mobilenet: converting",
+        "mobilenet_v2: downloading",
+        "mobilenet_v2: converting",
+    ]
+
+
+def test_predict_as_json(imgrec: Callable[..., Run], cat: str) -> None:
+    done = imgrec(
+        "predict", cat, cat, "--models=mobilenet_v2,mobilenet", "--format=json", "--top=1", "--weights=mobilenet=3"
+    )
+    first, second = json.loads(done.out)
+    assert done.code == 0
+    assert first["image"] == second["image"] == "cat.png"
+    assert [model["model"] for model in first["models"]] == ["mobilenet", "mobilenet_v2"]
+    assert [model["top"][0]["synset"] for model in first["models"]] == ["n02123045", "n02123159"]
+    assert first["ensemble"]["rule"] == "weighted_mean"
+    assert first["ensemble"]["top"] == [
+        {"label": "tabby", "synset": "n02123045", "index": 281, "probability": pytest.approx(0.75)}
+    ]
+
+
+def test_predict_as_csv(imgrec: Callable[..., Run], cat: str) -> None:
+    rows = list(csv.DictReader(io.StringIO(imgrec("predict", cat, "--models=mobilenet", "--format=csv").out)))
+    assert [row["model"] for row in rows] == ["mobilenet"] * 5 + ["ensemble"] * 5
+
+
+def test_predict_from_standard_input(imgrec: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(picture())))
+    done = imgrec("predict", "-", "--models=mobilenet", "--format=json")
+    assert (done.code, json.loads(done.out)[0]["image"]) == (0, "standard input")
+
+
+def test_broken_pictures_do_not_stop_the_others(imgrec: Callable[..., Run], cat: str, environment: Path) -> None:
+    (environment / "text.jpg").write_text("not a picture")
+    (environment / "large.png").write_bytes(bytes(MIB + 1))
+    (environment / "folder").mkdir()
+    names = ["text.jpg", "gone.jpg", "large.png", "folder", cat]
+    done = imgrec("predict", *names, "--models=mobilenet", "--format=json")
+    assert done.code == 2
+    found = json.loads(done.out)
+    assert [row["image"] for row in found] == names
+    assert [bool(row.get("error")) for row in found] == [True, True, True, True, False]
+    complaints = [line for line in done.err.splitlines() if line.startswith("imgrec: ")]
+    assert [line.split(": ")[1] for line in complaints] == names[:4]
+    assert "at most 1 MiB. Received: 1.0 MiB" in complaints[2]
+    assert imgrec("predict", *names, "--models=mobilenet").out.count("tabby") == 2  # the verdict and the row
+
+
+def test_a_model_that_cannot_be_had_does_not_stop_the_others(imgrec: Callable[..., Run], cat: str) -> None:
+    done = imgrec("predict", cat, "--models=vgg16,mobilenet", "--format=json")
+    assert done.code == 2
+    assert "imgrec: vgg16: Expected a network connection" in done.err
+    (row,) = json.loads(done.out)
+    assert {model["model"]: "error" in model for model in row["models"]} == {"mobilenet": False, "vgg16": True}
+
+    alone = imgrec("predict", cat, "--models=vgg16")
+    assert (alone.code, alone.out) == (2, "")
+    assert alone.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        pytest.param(["predict", "cat.png", "--models=vgg61"], "imgrec: Expected the name of a model", id="model"),
+        pytest.param(["predict", "cat.png", "--rule=meen", "--models=mobilenet"], "name of a rule", id="rule"),
+        pytest.param(["predict", "cat.png", "--format=xml"], "table, json or csv. Received: 'xml'", id="format"),
+        pytest.param(["predict", "cat.png", "--top=99", "--models=mobilenet"], "from 1 to 10", id="top"),
+        pytest.param(["predict", "cat.png"], "Received: none yet. `imgrec fetch mobilenet`", id="no model here"),
+        pytest.param(["predict"], "Missing argument", id="no picture"),
+        pytest.param(["fetch", "nothing"], "imgrec: Expected the name of a model", id="fetch unknown"),
+        pytest.param(["fetch", "vgg16"], "imgrec: vgg16: Expected a network connection", id="fetch offline"),
+        pytest.param(["serve", "--port=0"], "--port", id="port"),
+        pytest.param(["dance"], "dance", id="command"),
+    ],
+)
+def test_wrong_input_is_said_in_a_sentence(
+    imgrec: Callable[..., Run], cat: str, words: list[str], sentence: str
+) -> None:
+    done = imgrec(*words)
+    assert done.code == 2
+    assert done.out == ""
+    assert sentence in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_wrong_setting_is_said(imgrec: Callable[..., Run], cat: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGREC_MAX_UPLOAD_MIB", "lots")
+    done = imgrec("predict", cat, "--models=mobilenet")
+    assert (done.code, "IMGREC_MAX_UPLOAD_MIB" in done.err) == (2, True)
+
+
+def test_fetch_says_what_it_has(imgrec: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, environment: Path) -> None:
+    record = weights.Record("somewhere.h5", 1, 1, "0" * 64, None)
+    monkeypatch.setattr(weights, "get_record", lambda spec, settings: record)
+    done = imgrec("fetch", "mobilenet", "vgg16")
+    assert done.code == 2
+    assert done.out == f"mobilenet is ready: somewhere.h5 (sha256 {'0' * 64})\n"
+
+
+def test_a_bug_stays_loud(imgrec: Callable[..., Run], cat: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "open_pool", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        imgrec("predict", cat, "--models=mobilenet")
+
+
+def test_interrupted(imgrec: Callable[..., Run], cat: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(preparation.Preparations, "ensure", interrupt)
+    done = imgrec("predict", cat, "--models=mobilenet")
+    assert (done.code, done.out, "Traceback" in done.err) == (130, "", False)
+
+
+def test_serve_starts_streamlit_in_its_place(imgrec: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda path, command: started.append(command))
+    assert imgrec("serve", "--port", "8765").code == 0
+    assert started == [[sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", "8765"]]
+
+    monkeypatch.setattr(cli, "ROOT", Path("/nowhere"))
+    assert imgrec("serve").code == 2
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "drawn"),
+    [
+        pytest.param(0, 4 * MIB, f"[{'·' * 24}]   0 % of 4.0 MiB", id="nothing"),
+        pytest.param(MIB, 4 * MIB, f"[{'█' * 6}{'·' * 18}]  25 % of 4.0 MiB", id="a quarter"),
+        pytest.param(5 * MIB, 4 * MIB, f"[{'█' * 24}] 100 % of 4.0 MiB", id="more than announced"),
+        pytest.param(MIB, None, "1.0 MiB", id="nobody knows"),
+    ],
+)
+def test_bar(done: int, total: int | None, drawn: str) -> None:
+    assert bar(done, total) == drawn
+
+
+def command(*words: str, **named: object) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "imgrec", *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **named,  # type: ignore[call-overload]
+    )
+
+
+def test_a_reader_that_goes_away_is_no_error(environment: Path) -> None:
+    with command("models", "--json") as child:
+        assert child.stdout is not None
+        child.stdout.close()
+        assert child.stderr is not None
+        assert child.stderr.read() == ""
+        assert child.wait(20) in {0, cli.READER_GONE}
+
+
+@pytest.mark.parametrize(
+    ("words", "heavy"),
+    [
+        pytest.param(["--help"], ("numpy", "PIL", "openvino", "streamlit", "keras", "rich"), id="help"),
+        pytest.param(["models"], ("openvino", "streamlit", "keras", "rich"), id="models"),
+        pytest.param(
+            ["predict", "x.jpg"], ("openvino", "streamlit", "keras", "pandas", "altair", "rich"), id="predict"
+        ),
+    ],
+)
+def test_a_command_imports_only_what_it_needs(environment: Path, words: list[str], heavy: tuple[str, ...]) -> None:
+    code = (
+        "import sys; from imgrec.cli import main\n"
+        f"sys.argv = ['imgrec', *{words!r}]\n"
+        "try: main()\n"
+        f"except SystemExit: print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"
