@@ -90,8 +90,9 @@ class DataSet:
     def sha256(self) -> str:
         """Of the training pictures and their targets: what a resumed run must find again. Computed once."""
         if not self._digest:
-            digest = hashlib.sha256(np.ascontiguousarray(self.train.pixels))
-            digest.update(np.ascontiguousarray(self.train.targets))
+            digest = hashlib.sha256()
+            for array in (self.train.pixels, self.train.targets):
+                digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
             self._digest.append(digest.hexdigest())
         return self._digest[0]
 
@@ -144,7 +145,7 @@ def _from_files(path: Path, settings: Settings, input_size: tuple[int, int]) -> 
     limit_bytes = int(available_memory_bytes() * MEMORY_SHARE)
     taken_bytes = 0
     for name, data in archives.files(path, max_bytes=settings.max_upload_bytes):
-        place = _place(name)
+        place = place_of(name)
         if place is None:
             refused.append(f"{name}: not in a class folder")
             continue
@@ -177,7 +178,7 @@ def _from_files(path: Path, settings: Settings, input_size: tuple[int, int]) -> 
     )
 
 
-def _place(name: PurePosixPath) -> tuple[str, str] | None:
+def place_of(name: PurePosixPath) -> tuple[str, str] | None:
     """(train or test, class) of a file; None for one that lies in no class folder."""
     folders = [part for part in name.parts[:-1] if part not in {"..", ".", "/"}]
     if not folders:
@@ -261,9 +262,7 @@ def _cifar10(settings: Settings, progress: Progress) -> DataSet:
     folder = settings.keras_home / "datasets"
     if (arrays := folder / "cifar10.npz").is_file():
         found = _from_npz(arrays, name="cifar10", label_space="cifar_10")
-        return DataSet(
-            "cifar10", CIFAR10_CLASSES, found.train, found.test, source=str(arrays), label_space="cifar_10"
-        )
+        return DataSet("cifar10", CIFAR10_CLASSES, found.train, found.test, source=str(arrays), label_space="cifar_10")
     # The name under which Keras keeps the archive itself.
     archive = folder / "cifar-10-batches-py-target.tar.gz"
     if not archive.is_file():

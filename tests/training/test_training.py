@@ -1,0 +1,153 @@
+"""Real trainings of small networks: kills, resumes, NaN, cards, and parity with what is served."""
+
+import json
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgrec import cards
+from imgrec.errors import InputError
+from imgrec.jobs import Job
+from imgrec.settings import Settings
+from imgrec.training import runs
+from imgrec.training.recipes import RECIPES, get_recipe
+
+pytestmark = pytest.mark.slow
+
+# A resumed run sees the same pictures in the same order with the same dropout; what remains is the order in which
+# two threads add floating-point numbers.
+RESUME_TOLERANCE = 2e-2
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Three classes of 8 × 8 stripes on 32 × 32 pictures, easily told apart."""
+    rng = np.random.default_rng(0)
+    targets = np.repeat(np.arange(3), 120)
+    pixels = rng.integers(0, 120, (360, 32, 32, 3), dtype=np.uint8)
+    pixels[targets == 1, ::4] += 120
+    pixels[targets == 2, :, ::4] += 120
+    path = tmp_path / "stripes.npz"
+    np.savez(path, x_train=pixels, y_train=targets, class_names=np.array(["plain", "rows", "columns"]))
+    return path
+
+
+def finish(job: Job, timeout_s: float = 240) -> Job:
+    state = job.wait(timeout_s)
+    assert state == "finished", f"{state}: {job.error}\n{job.last_words()}"
+    return job
+
+
+def test_a_run_learns_and_its_model_joins_the_catalogue(data: Path, settings: Settings) -> None:
+    job = finish(runs.start(get_recipe("simple_cnn").changed(epochs=8, batch_size=16), str(data), settings))
+    curves = runs.read_curves(job)
+    assert [row["epoch"] for row in curves.epochs] == list(range(1, 9))
+    assert curves.epochs[-1]["validation_accuracy"] > 0.8
+    assert curves.training_seconds == sum(row["seconds"] for row in curves.epochs)
+    assert np.sum(curves.epochs[-1]["confusion"]) == 36
+    [card] = [card for card in cards.all_cards(settings) if card.name == "my_simple_cnn"]
+    assert card.classes == ("plain", "rows", "columns")
+    assert card.metrics["set"] == "validation"
+    assert card.training_seconds == pytest.approx(curves.training_seconds)
+
+
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(
+    data: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = get_recipe("simple_cnn").changed(epochs=6, batch_size=8)
+    whole = finish(runs.start(recipe, str(data), settings, seed=1, name="whole"))
+    broken = runs.start(recipe, str(data), settings, seed=1, name="broken")
+    end = time.monotonic() + 120
+    while len(runs.read_curves(broken).epochs) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.kill(json.loads((broken.folder / "started.json").read_text())["pid"], signal.SIGKILL)
+    while broken.state != "interrupted":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    broken.resume()
+    finish(broken)
+    assert runs.read_curves(broken).plan["resumed_at"][0] >= 1
+    for once, twice in zip(runs.read_curves(whole).epochs, runs.read_curves(broken).epochs, strict=True):
+        assert twice["loss"] == pytest.approx(once["loss"], rel=RESUME_TOLERANCE)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_with_a_sentence(data: Path, settings: Settings) -> None:
+    recipe = get_recipe("simple_cnn").changed(epochs=3, batch_size=32, learning_rate=1e30)
+    job = runs.start(recipe, str(data), settings)
+    assert job.wait(120) == "failed"
+    assert "learning rate" in str(job.error)
+
+
+def test_wrong_pictures_are_refused_before_the_first_epoch(data: Path, settings: Settings) -> None:
+    job = runs.start(get_recipe("cats_dogs_cnn"), str(data), settings)
+    assert job.wait(120) == "failed"
+    assert "64 × 64" in str(job.error)
+    with pytest.raises(InputError, match="data set"):
+        runs.start(get_recipe("simple_cnn"), "no_such_data", settings)
+
+
+def test_training_validation_and_serving_see_the_same_values(data: Path, settings: Settings) -> None:
+    """The slip of normalising one generator and not the other (chance-level validation) cannot be made."""
+    import subprocess
+    import sys
+
+    from imgrec.settings import ROOT
+
+    recipe = replace(get_recipe("simple_cnn").changed(epochs=2, batch_size=32), validation_fraction=0.3)
+    job = finish(runs.start(recipe, str(data), settings, seed=2))
+    # What a server would say of the validation pictures, through preprocessing.normalise and the saved file.
+    code = (
+        "import json, sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from imgrec import cards, datasets\n"
+        "from imgrec.engines import keras as engine\n"
+        "from imgrec.settings import Settings\n"
+        f"card = cards.read(Path({str(job.folder)!r}))\n"
+        "spec = card.spec(bundled=False)\n"
+        "model = engine.KerasEngine(spec, engine.load(spec, card.folder / cards.MODEL))\n"
+        f"data = datasets.load({str(data)!r}, Settings.from_env({{}}))\n"
+        "_, held = datasets.split(data.train.targets, 0.3, 2)\n"
+        "p = model.predict(data.train.pixels[held])\n"
+        "print(float((p.argmax(1) == data.train.targets[held]).mean()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    served = float(done.stdout.strip().splitlines()[-1])
+    assert served == pytest.approx(runs.read_curves(job).epochs[-1]["validation_accuracy"], abs=1e-9)
+
+
+def test_every_network_has_the_parameters_that_its_recipe_says() -> None:
+    import subprocess
+    import sys
+
+    from imgrec.settings import ROOT
+
+    code = (
+        "import json\n"
+        "from imgrec.training.networks import NETWORKS\n"
+        "from imgrec.training.recipes import RECIPES\n"
+        "print(json.dumps({r.name: NETWORKS[r.network](r.input_size, r.classes).count_params()"
+        " for r in RECIPES.values()}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    counted = json.loads(done.stdout.strip().splitlines()[-1])
+    assert counted == {recipe.name: recipe.parameters for recipe in RECIPES.values()}
