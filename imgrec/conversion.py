@@ -39,6 +39,9 @@ GRAPH_VERSION = 1
 # The largest networks take one to two minutes on two cores.
 TIMEOUT_S = 15 * 60.0
 
+# What Python is asked to run.
+WORKER = ("-m", "imgrec.conversion")
+
 # Keras, OpenVINO and their imports; besides, the weights are held about three times (loaded, exported, compiled).
 WORKER_BYTES = 400 * MIB
 WORKER_COPIES = 3
@@ -224,7 +227,7 @@ def _run_worker(spec: ModelSpec, weights_path: Path, folder: Path, on_progress: 
     with (
         tempfile.TemporaryFile() as stderr,
         subprocess.Popen(
-            [sys.executable, "-m", "imgrec.conversion"],
+            [sys.executable, *WORKER],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -319,6 +322,8 @@ def _work() -> None:
         if shutil.disk_usage(folder).free > MIB:
             raise
         tell(error="StorageError", message=f"Expected more room in {folder.parent}. Received: a full disk.")
+    # At once: when `answers` closed first, the parent would close its side, and `_end_with_parent` exit with 1.
+    os._exit(0)
 
 
 def _convert(spec: ModelSpec, weights_path: Path, folder: Path, tell: Callable[..., None]) -> int:
