@@ -4,8 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from imgrec.settings import Settings
+
+# Without a deadline: a busy machine must not fail a property.
+hypothesis_settings.register_profile("imgrec", deadline=None, max_examples=50)
+hypothesis_settings.load_profile("imgrec")
 
 
 @pytest.fixture

@@ -1,0 +1,39 @@
+"""What the documents say is checked against what the code does."""
+
+import json
+import re
+
+import pytest
+
+from imgrec.settings import ROOT
+from tests.test_architecture import FLOORS, modules
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_readme_draws_every_module_once_and_no_other() -> None:
+    tree = README.split("## The house")[1].split("```")[1]
+    drawn = re.findall(r"^  ([\w/.]+)\s", tree, re.MULTILINE)
+    real = {name.split(".")[0] for name in modules()} - {"app", "pages", "__main__"}
+    assert sorted(name.removesuffix(".py").removesuffix("/") for name in drawn) == sorted(real)
+
+
+def test_the_floors_name_no_module_that_is_gone() -> None:
+    assert set(FLOORS) == {name.split(".")[0] for name in modules()} - {"app", "pages"}
+
+
+@pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")], ids=str)
+def test_links_within_the_repository_lead_somewhere(path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_requirements_are_pinned() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        lines = [line.split("#")[0].strip() for line in (ROOT / name).read_text().splitlines()]
+        assert all("==" in line for line in lines if line), name
+
+
+def test_committed_json_is_valid() -> None:
+    for path in [*ROOT.glob("assets/**/*.json"), *ROOT.glob("bench/**/*.json")]:
+        json.loads(path.read_text())
