@@ -1,10 +1,7 @@
 """Models: the whole catalogue, what of it is on this machine and in memory, and how to get the rest."""
 
-import streamlit as st
-
 from imgrec.ui import choices, inventory
 
-st.header("Models", anchor=False)
 specs = choices.models()
 if specs:
     inventory.memory(specs)

@@ -89,7 +89,7 @@ def _ensemble_card(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choic
             st.info(ensemble.error if ensemble else NOBODY, icon=":material/join_inner:")
         else:
             _header(ENSEMBLE, f"{RULES[choice.rule].title.lower()} of {len(members)}")
-            show_ensemble(ensemble, choice, key="chart_ensemble")
+            show_ensemble(ensemble, choice, key="chart_ensemble", legend=False)
 
 
 @st.fragment(parallel=True)
@@ -121,13 +121,13 @@ def show(prediction: Prediction, choice: Choice) -> None:
         chart(charts.top_k_bars(prediction, choice.top_k), words, key=f"chart_{prediction.model}")
 
 
-def show_ensemble(ensemble: Ensemble, choice: Choice, *, key: str) -> None:
+def show_ensemble(ensemble: Ensemble, choice: Choice, *, key: str, legend: bool = True) -> None:
     """An ensemble, each bar made of its members' parts; or its table twin."""
     words = charts.describe_ensemble(ensemble, choice.top_k)
     if choice.table:
         table(charts.ensemble_rows(ensemble, choice.top_k), words)
     else:
-        chart(charts.ensemble_bars(ensemble, choice.top_k), words, key=key)
+        chart(charts.ensemble_bars(ensemble, choice.top_k, legend=legend), words, key=key)
 
 
 def chart(spec: Spec, words: str, *, key: str) -> None:
@@ -181,6 +181,7 @@ def _what_models_see(picture: Picture, choice: Choice) -> None:
         for (size, crop), titles in views.items():
             st.image(
                 resources.framed(picture.id, size, crop, choice.framing, picture.image),
+                width=size[1],
                 caption=f"{size[1]} × {size[0]} px · {', '.join(titles)}",
                 alt=f"The picture as {', '.join(titles)} get it",
                 output_format="PNG",

@@ -4,8 +4,9 @@ A link names models by their titles. The defaults of `models` depend on what thi
 into the URL as well: the same link shows the same models elsewhere.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import streamlit as st
 
@@ -14,6 +15,8 @@ from imgrec.ensembles import RULES
 from imgrec.predictions import DEFAULT_TOP_K, MAX_TOP_K
 from imgrec.preprocessing import FRAMINGS
 from imgrec.ui import resources
+
+Value = TypeVar("Value")
 
 # Three charts stand side by side above the fold; more is for the visitor to choose.
 DEFAULT_MODELS = 3
@@ -64,8 +67,7 @@ def ensemble_toolbar() -> Choice:
 def models() -> tuple[ModelSpec, ...]:
     """The models to ask: those on this machine stand first in the list, and are the default."""
     names = offered()
-    if "models" not in st.session_state and "models" not in st.query_params:
-        st.session_state["models"] = default_models()
+    _restore("models", default_models)
     chosen = st.multiselect(
         "Models",
         names,
@@ -75,7 +77,7 @@ def models() -> tuple[ModelSpec, ...]:
         placeholder="Choose the models to compare",
         help="Models on this machine stand first. Any other is fetched once, from where Keras publishes it.",
     )
-    return tuple(get_specs(name for name in chosen if name in CATALOGUE))
+    return tuple(get_specs(name for name in _keep("models", chosen) if name in CATALOGUE))
 
 
 def offered() -> list[str]:
@@ -97,11 +99,13 @@ def default_models() -> list[str]:
 
 
 def top_k() -> int:
+    _restore("k")
     k = st.slider("Top", 1, MAX_TOP_K, DEFAULT_TOP_K, key="k", bind="query-params", width=180)
-    return int(k)
+    return int(_keep("k", k))
 
 
 def framing() -> str:
+    _restore("framing")
     chosen = st.segmented_control(
         "Framing",
         list(FRAMINGS),
@@ -112,11 +116,12 @@ def framing() -> str:
         format_func=str.capitalize,
         help="\n\n".join(f"**{name.capitalize()}**: {meaning}" for name, meaning in FRAMINGS.items()),
     )
-    return chosen or DEFAULT_FRAMING
+    return _keep("framing", chosen) or DEFAULT_FRAMING
 
 
 def view() -> bool:
     """Whether tables are wanted instead of charts."""
+    _restore("view")
     chosen = st.segmented_control(
         "Show as",
         list(VIEWS),
@@ -127,11 +132,12 @@ def view() -> bool:
         format_func=VIEWS.__getitem__,
         label_visibility="collapsed",
     )
-    return chosen == "Table"
+    return _keep("view", chosen) == "Table"
 
 
 def rule() -> str:
     """The way to combine. Its sentence stands where it is explained."""
+    _restore("rule")
     chosen = st.selectbox(
         "Combine by",
         list(RULES),
@@ -141,7 +147,7 @@ def rule() -> str:
         format_func=lambda name: RULES[name].title if name in RULES else str(name),
         width=190,
     )
-    return chosen if chosen in RULES else DEFAULT_RULE
+    return chosen if _keep("rule", chosen) in RULES else DEFAULT_RULE
 
 
 def weights(specs: Sequence[ModelSpec]) -> dict[str, float]:
@@ -153,3 +159,20 @@ def weights(specs: Sequence[ModelSpec]) -> dict[str, float]:
             )
             for spec in specs
         }
+
+
+def _keep(key: str, value: Value) -> Value:
+    """Remember a choice for pages that do not show its widget: there Streamlit forgets it, URL and all."""
+    st.session_state.setdefault("choices", {})[key] = value
+    return value
+
+
+def _restore(key: str, default: Callable[[], object] | None = None) -> None:
+    """Give a widget that is about to be shown what was chosen before, unless the URL says otherwise."""
+    if key in st.session_state or key in st.query_params:
+        return
+    kept = st.session_state.get("choices", {})
+    if key in kept:
+        st.session_state[key] = kept[key]
+    elif default is not None:
+        st.session_state[key] = default()

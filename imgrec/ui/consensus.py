@@ -34,6 +34,7 @@ def explain(picture: Picture, choice: Choice) -> None:
             st.error(together.error, icon=":material/join_inner:")
         elif together is not None:
             _show(together, choice, space)
+    cards.downloads(tuple(ready), choice)
 
 
 def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
@@ -56,10 +57,11 @@ def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
 
 
 def _who_tipped_it(ensemble: Ensemble) -> None:
-    st.markdown("**Who tipped it?**")
-    for without in ensembles.leave_one_out(ensemble):
-        icon = ":material/swap_horiz:" if without.tips else ":material/check:"
-        st.markdown(f"{icon} {verdicts.describe_without(without)}")
+    with st.container(border=True, gap="xsmall"):
+        st.markdown("**Who tipped it?**")
+        for without in ensembles.leave_one_out(ensemble):
+            icon = ":material/swap_horiz:" if without.tips else ":material/check:"
+            st.markdown(f"{icon} {verdicts.describe_without(without)}")
 
 
 def _how_sure(ensemble: Ensemble) -> None:

@@ -80,6 +80,7 @@ def catalogue() -> None:
         [_row(spec) for spec in CATALOGUE.values()],
         hide_index=True,
         height=560,
+        placeholder="–",
         alt="The catalogue: every model with state, size, input and published accuracy",
         column_config={
             "Model": st.column_config.TextColumn(pinned=True),

@@ -62,8 +62,6 @@ def panel() -> Picture | None:
     else:
         _preview(picture)
         _film()
-        st.caption("Or try one of these")
-        sample_gallery()
     # Last, because it shows nothing and would leave a gap.
     intake("drop_zone", resources.settings().max_upload_bytes, key="intake", on_too_large=_refuse_too_large)
     return picture
@@ -97,9 +95,13 @@ def _chute() -> None:
             on_change=_take_uploads,
             args=(key,),
         )
-    camera = st.popover(
-        "Take a photo", icon=":material/photo_camera:", key="camera_open", on_change="rerun", type="tertiary"
-    )
+    with st.container(horizontal=True):
+        camera = st.popover(
+            "Take a photo", icon=":material/photo_camera:", key="camera_open", on_change="rerun", type="tertiary"
+        )
+        if tray():
+            with st.popover("Samples", icon=":material/photo_library:", type="tertiary"):
+                sample_gallery(side_px=72)
     if camera.open:
         # The camera is asked for only when somebody wants it.
         shot = f"camera_{st.session_state['upload_round']}"

@@ -1,0 +1,182 @@
+"""The Compare page as a visitor sees it: empty, with pictures, with models that are missing, broken or too large."""
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from imgrec.ui import pictures, resources
+from tests.pages.conftest import BrokenEngine, photo, upload, words
+
+Page = Callable[..., AppTest]
+
+
+def charts(app: AppTest) -> list[str]:
+    return [chart.proto.spec for chart in app.get("vega_lite_chart")]
+
+
+def test_empty_says_what_to_do(page: Page) -> None:
+    app = page()
+    assert not app.exception
+    assert "Drop a picture" in words(app)
+    assert set(app.multiselect(key="models").value) == {"mobilenet", "mobilenet_v2", "mobilenet_a025_128"}
+
+
+def test_a_photo_gives_a_verdict_and_one_chart_a_model(page: Page) -> None:
+    app = upload(page(), ("cat.jpg", photo()))
+    assert not app.exception
+    assert app.subheader[0].value.startswith("Ensemble: tabby")
+    assert "2 of 3 agree" in app.subheader[0].value
+    assert "MobileNetV2 says tiger cat" in app.subheader[0].value
+    assert len(charts(app)) == 4
+    assert all("tabby" in spec for spec in charts(app))
+    assert "cat.jpg" in words(app)
+    assert "320 × 240" in words(app)
+
+
+def test_every_chart_has_a_text_alternative_and_a_table_twin(page: Page) -> None:
+    app = upload(page(), ("cat.jpg", photo()))
+    assert all("tabby" in chart.proto.alt for chart in app.get("vega_lite_chart"))
+    app.get_by_key("view").set_value("Table").run()
+    assert not app.exception
+    assert not charts(app)
+    assert len(app.table) == 4
+
+
+def test_a_link_restores_models_and_top_k(page: Page) -> None:
+    app = upload(page(models=["MobileNetV2"], k="2", rule="Rank vote"), ("cat.jpg", photo()))
+    assert app.multiselect(key="models").value == ["mobilenet_v2"]
+    assert app.slider(key="k").value == 2
+    assert app.selectbox(key="rule").value == "rank_vote"
+    assert len(charts(app)) == 1
+
+
+def test_an_unknown_model_in_a_link_is_dropped(page: Page) -> None:
+    app = page(models=["NoSuchNet"])
+    assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "sentence"),
+    [
+        pytest.param("notes.txt", b"not a picture", "Expected", id="not an image"),
+        pytest.param("empty.jpg", b"", "Expected", id="0 bytes"),
+        pytest.param("half.jpg", photo(quality=95)[:400], "Expected", id="truncated"),
+        pytest.param("big.jpg", b"\xff\xd8\xff" + b"0" * 1_100_000, "Expected", id="over the limit"),
+    ],
+)
+def test_a_bad_picture_gets_a_sentence_and_the_others_are_unharmed(
+    page: Page, name: str, data: bytes, sentence: str
+) -> None:
+    app = upload(page(), (name, data), ("cat.jpg", photo()))
+    assert not app.exception
+    assert [error.value.startswith(sentence) for error in app.error] == [True]
+    assert app.subheader[0].value.startswith("Ensemble: tabby")
+
+
+def test_a_picture_with_a_wrong_extension_is_a_picture(page: Page) -> None:
+    app = upload(page(), ("cat.dat", photo()))
+    assert not app.error
+    assert app.subheader[0].value.startswith("Ensemble: tabby")
+
+
+def test_the_last_bad_picture_is_forgotten_with_the_next_arrival(page: Page) -> None:
+    app = upload(page(), ("notes.txt", b"no"))
+    assert len(app.error) == 1
+    assert not upload(app, ("cat.jpg", photo())).error
+
+
+def test_a_name_full_of_markdown_is_shown_as_it_is(page: Page) -> None:
+    app = upload(page(), ("[x](javascript:alert) **b** :red[y].jpg", photo()))
+    assert r"\[x\]\(javascript\:alert\) \*\*b\*\*" in words(app)
+
+
+def test_a_model_that_breaks_says_so_and_the_others_answer(page: Page, engines: dict[str, object]) -> None:
+    engines["mobilenet"] = BrokenEngine
+    app = upload(page(), ("cat.jpg", photo()))
+    assert not app.exception
+    assert [error.value for error in app.error] == ["Expected the engine to run. Received: a refusal."]
+    assert len(charts(app)) == 3
+
+
+def test_a_missing_model_offers_its_download_beside_the_others(page: Page) -> None:
+    app = upload(page(models=["MobileNet", "MobileNetV3Small"]), ("cat.jpg", photo()))
+    assert not app.exception
+    assert app.button(key="fetch_mobilenet_v3_small").label.startswith("Download MobileNetV3Small (")
+    assert len(charts(app)) == 1
+
+
+def test_a_model_above_the_whole_budget_is_refused_before_anything_is_fetched(page: Page) -> None:
+    app = upload(page(models=["MobileNet", "VGG16"]), ("cat.jpg", photo()))
+    assert not app.exception
+    assert "VGG16 needs about" in app.warning[0].value
+    assert len(charts(app)) == 1
+
+
+def test_offline_a_download_fails_with_the_path_where_the_file_belongs(page: Page) -> None:
+    app = page(models=["MobileNetV3Small"])
+    upload(app, ("cat.jpg", photo()))
+    app.button(key="fetch_mobilenet_v3_small").click().run()
+    preparation = resources.preparations().get("mobilenet_v3_small")
+    assert preparation is not None
+    assert preparation.wait(10)
+    app.run()
+    assert not app.exception
+    assert "keras/models/" in words(app)
+    assert app.button(key="fetch_mobilenet_v3_small").label == "Try again"
+
+
+def test_without_any_model_the_smallest_is_offered(page: Page, here: set[str]) -> None:
+    here.clear()
+    app = page()
+    assert not app.exception
+    assert "No model is on this machine yet" in words(app)
+    assert [button.label.startswith("Download") for button in app.button] == [True]
+
+
+def test_pictures_survive_a_visit_to_another_page(page: Page) -> None:
+    app = upload(page(), ("cat.jpg", photo()))
+    app.switch_page("../pages/about.py").run()
+    app.switch_page("../pages/compare.py").run()
+    assert app.subheader[0].value.startswith("Ensemble: tabby")
+
+
+def test_choices_survive_a_visit_to_a_page_without_them(page: Page) -> None:
+    app = page()
+    app.multiselect(key="models").set_value(["mobilenet"]).run()
+    app.slider(key="k").set_value(3).run()
+    app.switch_page("../pages/about.py").run()
+    app.switch_page("../pages/compare.py").run()
+    assert app.multiselect(key="models").value == ["mobilenet"]
+    assert app.slider(key="k").value == 3
+
+
+def test_the_uploader_is_emptied_so_that_raw_bytes_do_not_stay(page: Page) -> None:
+    app = upload(page(), ("cat.jpg", photo()))
+    assert not app.file_uploader[0].value
+
+
+def test_the_same_picture_twice_is_one(page: Page) -> None:
+    app = upload(page(), ("cat.jpg", photo()), ("copy.jpg", photo()))
+    assert len(app.session_state["tray"]) == 1
+
+
+def test_several_pictures_can_be_cleared(page: Page) -> None:
+    app = upload(page(), ("a.jpg", photo("red")), ("b.jpg", photo("blue")))
+    assert len(app.session_state["tray"]) == 2
+    app.button(key="clear").click().run()
+    assert "Drop a picture" in words(app)
+
+
+def test_more_pictures_than_fit_are_left_out_with_a_sentence(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MAX_PICTURES", 1)
+    app = upload(page(), ("a.jpg", photo("red")), ("b.jpg", photo("blue")))
+    assert "at most 1" in app.error[0].value
+
+
+def test_what_the_models_see_has_one_picture_for_each_input(page: Page) -> None:
+    app = page()
+    app.session_state["sees"] = True
+    upload(app, ("cat.jpg", photo()))
+    assert not app.exception
+    assert len(app.get("image")) == 3  # the preview, 224 px for two models, 128 px for one

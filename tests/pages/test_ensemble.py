@@ -1,0 +1,69 @@
+"""The Ensemble page: empty, full, weights, members that cannot be averaged."""
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from imgrec.ensembles import RULES
+from tests.pages.conftest import BrokenEngine, photo, upload, words
+
+Page = Callable[..., AppTest]
+
+
+def test_empty_says_what_to_do(page: Page) -> None:
+    app = page("ensemble.py")
+    assert not app.exception
+    assert "Drop a picture" in words(app)
+
+
+def test_full_shows_answer_parts_leave_one_out_and_doubt(page: Page) -> None:
+    app = upload(page("ensemble.py"), ("cat.jpg", photo()))
+    assert not app.exception
+    assert app.subheader[0].value.startswith("Ensemble: tabby")
+    assert len(app.get("vega_lite_chart")) == 2
+    assert "Without MobileNet it would" in words(app)
+    assert [metric.label for metric in app.metric] == ["Entropy", "Mutual information", "Disagreement"]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_explains_itself(page: Page, rule: str) -> None:
+    app = upload(page("ensemble.py"), ("cat.jpg", photo()))
+    app.selectbox(key="rule").set_value(rule).run()
+    assert not app.exception
+    assert RULES[rule].sentence in words(app)
+
+
+def test_a_weight_tips_the_answer_without_asking_the_models_again(page: Page, engines: dict[str, object]) -> None:
+    app = upload(page("ensemble.py"), ("cat.jpg", photo()))
+    app.selectbox(key="rule").set_value("weighted_mean").run()
+    for name in ("mobilenet", "mobilenet_a025_128"):
+        engines[name] = BrokenEngine
+        app.slider(key=f"weight_{name}").set_value(0.1)
+    app.run()
+    assert not app.exception
+    assert app.subheader[0].value.startswith("Ensemble: tiger cat")
+
+
+def test_every_weight_at_zero_is_everyone_alike(page: Page) -> None:
+    app = upload(page("ensemble.py"), ("cat.jpg", photo()))
+    app.selectbox(key="rule").set_value("weighted_mean").run()
+    for slider in [slider for slider in app.slider if slider.key.startswith("weight_")]:
+        slider.set_value(0.0)
+    app.run()
+    assert not app.exception
+    assert app.subheader[0].value.startswith("Ensemble: tabby")
+
+
+def test_a_broken_member_is_named_and_the_others_go_on(page: Page, engines: dict[str, object]) -> None:
+    engines["mobilenet"] = BrokenEngine
+    app = upload(page("ensemble.py"), ("cat.jpg", photo()))
+    assert not app.exception
+    assert len(app.error) == 1
+    assert app.subheader
+
+
+def test_a_bad_picture_gets_a_sentence(page: Page) -> None:
+    app = upload(page("ensemble.py"), ("notes.txt", b"no"))
+    assert not app.exception
+    assert len(app.error) == 1
