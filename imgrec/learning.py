@@ -1,0 +1,226 @@
+"""A run's progress as words and Vega-Lite charts: curves while they grow, the confusion matrix, and what is left.
+
+Like `charts`, it knows no Streamlit: a chart is a plain `dict`, and each has a sentence that says the same.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from imgrec.charts import COLOURS
+from imgrec.training.runs import Curves
+from imgrec.vega import FONT_PX, NEUTRAL, Rows, Spec
+
+CURVE_HEIGHT_PX = 220
+
+# More points than pixels say nothing.
+MAX_POINTS = 600
+
+# As in the figures that people know from course books: accuracy blue, loss green.
+QUANTITIES = {
+    "accuracy": ("Accuracy", COLOURS[0], ".0%"),
+    "loss": ("Loss", COLOURS[2], ".2f"),
+}
+
+# A confusion matrix of more classes has cells that nobody can read; the table has them all.
+MAX_MATRIX_CLASSES = 20
+
+CELL_PX = 30
+
+
+def curve_rows(curves: Curves, quantity: str) -> Rows:
+    """One row a point: `epoch` (counted with fractions), `value`, `set` (training or validation)."""
+    steps = curves.plan["steps"] if curves.plan else 1
+    stride = max(1, len(curves.steps) // MAX_POINTS)
+    training = [
+        {"epoch": row["epoch"] - 1 + row["step"] / steps, "value": row[quantity], "set": "training"}
+        for row in curves.steps[::stride]
+    ]
+    # What was told within the seconds of a short epoch, so that fast runs have points too.
+    training += [{"epoch": row["epoch"], "value": row[quantity], "set": "training"} for row in curves.epochs]
+    validation = [
+        {"epoch": row["epoch"], "value": row[f"validation_{quantity}"], "set": "validation"} for row in curves.epochs
+    ]
+    return sorted(training, key=lambda row: row["epoch"]) + validation
+
+
+def curve_chart(curves: Curves, quantity: str) -> Spec:
+    """Training as a line, validation dashed with a point an epoch; `quantity` is accuracy or loss."""
+    title, colour, form = QUANTITIES[quantity]
+    epochs = curves.plan["epochs"] if curves.plan else 1
+    is_validation = "datum.set === 'validation'"
+    return {
+        "height": CURVE_HEIGHT_PX,
+        "data": {"values": curve_rows(curves, quantity)},
+        "encoding": {
+            "x": {
+                "field": "epoch",
+                "type": "quantitative",
+                "title": "epoch",
+                "scale": {"domain": [0, epochs], "nice": False},
+                "axis": {"tickMinStep": 1, "grid": False, "labelFontSize": FONT_PX},
+            },
+            "y": {
+                "field": "value",
+                "type": "quantitative",
+                "title": title,
+                "scale": {"domain": [0, 1]} if quantity == "accuracy" else {"zero": True},
+                "axis": {"format": form, "labelFontSize": FONT_PX, "tickCount": 5},
+            },
+            "strokeDash": {
+                "field": "set",
+                "type": "nominal",
+                "scale": {"domain": ["training", "validation"], "range": [[1, 0], [5, 3]]},
+                "legend": {"orient": "bottom", "title": None, "labelFontSize": FONT_PX, "symbolStrokeColor": NEUTRAL},
+            },
+            "tooltip": [
+                {"field": "set", "title": "Set"},
+                {"field": "epoch", "title": "Epoch", "format": ".2f"},
+                {"field": "value", "title": title, "format": ".2%" if quantity == "accuracy" else ".4f"},
+            ],
+        },
+        "layer": [
+            {"mark": {"type": "line", "color": colour, "strokeWidth": 2}},
+            {
+                "transform": [{"filter": is_validation}],
+                "mark": {"type": "point", "color": colour, "filled": True, "size": 45},
+            },
+        ],
+        "config": {"view": {"stroke": None}},
+    }
+
+
+def describe_curve(curves: Curves, quantity: str) -> str:
+    """The last value of both sets, in a sentence."""
+    if not curves.epochs:
+        return f"{QUANTITIES[quantity][0]} of training and validation; no epoch is finished yet."
+    last = curves.epochs[-1]
+    text = _percent if quantity == "accuracy" else _number
+    return (
+        f"{QUANTITIES[quantity][0]} after epoch {last['epoch']}: training {text(last[quantity])}, "
+        f"validation {text(last[f'validation_{quantity}'])}."
+    )
+
+
+def confusion_chart(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Spec:
+    """Rows are true classes, columns what the network said; each row's shares as shades, counts as figures."""
+    cells = []
+    for row, (truth, counts) in enumerate(zip(classes, matrix, strict=True)):
+        total = sum(counts) or 1
+        cells += [
+            {"true": truth, "said": said, "count": count, "share": count / total, "row": row, "column": column}
+            for column, (said, count) in enumerate(zip(classes, counts, strict=True))
+        ]
+    axis = {"ticks": False, "domain": False, "labelFontSize": FONT_PX, "labelLimit": 110}
+    return {
+        "height": CELL_PX * len(classes),
+        "data": {"values": cells},
+        "encoding": {
+            "x": {
+                "field": "said",
+                "type": "nominal",
+                "title": "what it said",
+                "sort": list(classes),
+                "axis": axis | {"labelAngle": -45},
+            },
+            "y": {"field": "true", "type": "nominal", "title": "what it was", "sort": list(classes), "axis": axis},
+            "tooltip": [
+                {"field": "true", "title": "True"},
+                {"field": "said", "title": "Said"},
+                {"field": "count", "title": "Pictures"},
+                {"field": "share", "title": "Share of the true class", "format": ".1%"},
+            ],
+        },
+        "layer": [
+            {
+                "mark": {"type": "rect", "color": COLOURS[0]},
+                "encoding": {
+                    "opacity": {
+                        "field": "share",
+                        "type": "quantitative",
+                        "scale": {"domain": [0, 1], "range": [0.04, 1]},
+                        "legend": None,
+                    }
+                },
+            },
+            {
+                "mark": {"type": "text", "fontSize": FONT_PX - 1},
+                "encoding": {
+                    "text": {"field": "count"},
+                    "color": {"condition": {"test": "datum.share > 0.45", "value": "white"}, "value": NEUTRAL},
+                },
+            },
+        ],
+        "config": {"view": {"stroke": None}},
+    }
+
+
+def describe_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
+    """How many were right, and the most frequent mistake."""
+    total = sum(map(sum, matrix))
+    right = sum(row[i] for i, row in enumerate(matrix))
+    words = f"{right:,} of {total:,} validation pictures right"
+    mistakes = [
+        (count, row, column)
+        for row, counts in enumerate(matrix)
+        for column, count in enumerate(counts)
+        if row != column and count
+    ]
+    if not mistakes:
+        return f"{words}."
+    count, row, column = max(mistakes)
+    return f"{words}; most often, {count:,} times, {classes[row]} was taken for {classes[column]}."
+
+
+def status(curves: Curves, state: str) -> str:
+    """One line: where the run is, how well it does, how fast, and how long it will still take."""
+    if curves.plan is None:
+        return {"queued": "waiting for its turn", "running": "reading the pictures"}.get(state, state)
+    parts = []
+    if curves.steps:
+        last = curves.steps[-1]
+        parts.append(f"epoch {last['epoch']} of {curves.plan['epochs']}")
+        if curves.plan["steps"] > 1:
+            parts.append(f"step {last['step']} of {curves.plan['steps']}")
+        parts.append(f"loss {_number(last['loss'])}, accuracy {_percent(last['accuracy'])}")
+    else:
+        parts.append("making the network")
+    if curves.epochs:
+        parts.append(f"validation {_percent(curves.epochs[-1]['validation_accuracy'])}")
+    if state == "running" and curves.steps:
+        parts.append(f"{curves.steps[-1]['images_per_second']:,.0f} images/s")
+        if (left := curves.remaining_seconds) is not None:
+            parts.append(f"{duration(left)} left")
+    return " · ".join(parts)
+
+
+def outcome(curves: Curves) -> str:
+    """What came of a finished run, with its time derived from the log."""
+    if curves.finished is None:
+        return ""
+    metrics: dict[str, Any] = curves.finished["metrics"]
+    return (
+        f"{_percent(metrics['accuracy'])} of {metrics['pictures']:,} {metrics['set']} pictures right after "
+        f"{len(curves.epochs)} epochs in {duration(curves.training_seconds)}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Readable to two units.
+
+    >>> duration(8), duration(95), duration(7_300)
+    ('8 s', '1 min 35 s', '2 h 2 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}"
