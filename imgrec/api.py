@@ -30,7 +30,7 @@ from imgrec.catalogue import CATALOGUE, ModelSpec
 from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError
 from imgrec.pool import EnginePool
 from imgrec.preparation import Preparation, Preparations, state_of
-from imgrec.questions import Question, answer, describe, get_default_specs, parse_models
+from imgrec.questions import Question, answer, check_budget, describe, get_default_specs, parse_models
 from imgrec.settings import MIB, Settings
 
 OPTIONS = ("models", "k", "rule", "weights", "framing")
@@ -154,6 +154,7 @@ class _Faces:
         specs = parse_models(models) if models.strip(" ,") else get_default_specs(settings)
         _check_models(specs, settings)
         question = Question.parse(specs, **{name: text for name, text in upload.options.items() if name != "models"})
+        check_budget(specs, pool)
         self._prepare([spec for spec in specs if spec.name not in {row.name for row in pool.loaded()}])
         report = answer(upload.data, upload.name, question, pool, max_bytes=settings.max_upload_bytes)
         return reports.to_dict(report, question.k)

@@ -127,7 +127,7 @@ def predict(
     from imgrec import reports
     from imgrec.pipeline import open_pool
     from imgrec.preparation import Preparations
-    from imgrec.questions import Question, get_default_specs, parse_models
+    from imgrec.questions import Question, check_budget, get_default_specs, parse_models
 
     if format not in FORMATS:
         raise InputError(f"Expected the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Received: {format!r}.")
@@ -136,11 +136,12 @@ def predict(
     question = Question.parse(specs, k=top, rule=rule, framing=framing, weights=weights)
 
     preparations = Preparations(settings)
+    pool = open_pool(settings, preparations)
+    check_budget(specs, pool)
     failures = prepare(specs, preparations)
     ready = tuple(spec for spec in specs if spec.name not in failures)
     if not ready:
         raise typer.Exit(BAD_INPUT)
-    pool = open_pool(settings, preparations)
     found: list[Report] = []
     for name in images:
         report = look(name, replace(question, specs=ready), pool, settings.max_upload_bytes)

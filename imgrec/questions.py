@@ -11,7 +11,7 @@ from typing import Self
 
 from imgrec.catalogue import CATALOGUE, ModelSpec, get_specs
 from imgrec.ensembles import ENSEMBLE, RULES, combine
-from imgrec.errors import ImgrecError, InputError, UnknownNameError
+from imgrec.errors import ImgrecError, InputError, MemoryBudgetError, UnknownNameError
 from imgrec.images import decode
 from imgrec.pipeline import Failure as FailedModel
 from imgrec.pipeline import classify
@@ -95,6 +95,16 @@ def get_default_specs(settings: Settings) -> list[ModelSpec]:
         best[spec.architecture] = spec
     chosen = sorted(best.values(), key=lambda spec: spec.parameters)[:DEFAULT_MODELS]
     return get_specs(spec.name for spec in chosen)
+
+
+def check_budget(specs: Iterable[ModelSpec], pool: EnginePool) -> None:
+    """Raise `MemoryBudgetError` for models that can never be loaded here, before anything is downloaded for them."""
+    plan = pool.plan(specs)
+    if plan.too_large:
+        raise MemoryBudgetError(
+            f"Expected models that fit the budget of {plan.budget_bytes / MIB:,.0f} MiB. "
+            f"Received: {', '.join(plan.too_large)}. A smaller model fits, or a larger IMGREC_MEMORY_MIB."
+        )
 
 
 def describe(spec: ModelSpec, state: str) -> dict[str, object]:

@@ -12,10 +12,10 @@ from PIL import Image
 from imgrec import weights
 from imgrec.catalogue import CATALOGUE, ModelSpec, get_spec, get_specs
 from imgrec.ensembles import Ensemble
-from imgrec.errors import EngineError, ImageError, ImgrecError, InputError, UnknownNameError
+from imgrec.errors import EngineError, ImageError, ImgrecError, InputError, MemoryBudgetError, UnknownNameError
 from imgrec.pool import EnginePool
 from imgrec.predictions import Prediction
-from imgrec.questions import Question, answer, describe, get_default_specs, parse_models
+from imgrec.questions import Question, answer, check_budget, describe, get_default_specs, parse_models
 from imgrec.reports import Failure
 from imgrec.settings import MIB, Settings
 from tests.fakes import FakeEngine
@@ -125,6 +125,15 @@ def test_every_model_is_described_in_json_values(spec: ModelSpec) -> None:
     described = json.loads(json.dumps(describe(spec, "missing"), allow_nan=False))
     assert {"name", "architecture", "label_space", "parameters", "input_size", "state"} <= described.keys()
     assert described["input_size"] == list(spec.input_size)
+
+
+def test_models_that_can_never_be_loaded_are_named_before_anything_is_fetched() -> None:
+    small = EnginePool(
+        MIB, load=lambda spec: FakeEngine(), estimate=lambda spec: 2 * MIB if spec.name == "vgg16" else 1
+    )
+    check_budget(SPECS, small)
+    with pytest.raises(MemoryBudgetError, match=r"budget of 1 MiB\. Received: vgg16\."):
+        check_budget([get_spec("vgg16"), *SPECS], small)
 
 
 def test_answer() -> None:
