@@ -253,19 +253,29 @@ def _receive(opener: urllib.request.OpenerDirector, part: _Part, progress: Progr
 def _copy(response: http.client.HTTPResponse, part: _Part, progress: Progress, offset: int, total: int | None) -> None:
     """Append the body to the part; raises `_BrokenError` when it ends before `total` bytes."""
     needed = None if total is None else total - offset
-    with storage_errors(part.path, needed), part.path.open("ab") as file:
-        while True:
-            progress.check()
-            try:
-                chunk = response.read1(CHUNK_BYTES)
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                raise _BrokenError(f"{type(error).__name__} after {progress.done_bytes:,} bytes") from error
-            if not chunk:
-                break
-            file.write(chunk)
-            progress.done_bytes += len(chunk)
+    try:
+        with storage_errors(part.path, needed), part.path.open("ab") as file:
+            for chunk in _chunks(response, progress):
+                file.write(chunk)
+                progress.done_bytes += len(chunk)
+    except StorageError:
+        part.discard()  # a disk that is full must not stay full because of us
+        raise
     if total is not None and progress.done_bytes < total:
         raise _BrokenError(f"the connection ended after {progress.done_bytes:,} of {total:,} bytes")
+
+
+def _chunks(response: http.client.HTTPResponse, progress: Progress) -> Iterator[bytes]:
+    """The body as it comes, until it or the connection ends."""
+    while True:
+        progress.check()
+        try:
+            chunk = response.read1(CHUNK_BYTES)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise _BrokenError(f"{type(error).__name__} after {progress.done_bytes:,} bytes") from error
+        if not chunk:
+            return
+        yield chunk
 
 
 def _content_range(headers: Message) -> tuple[int | None, int | None]:

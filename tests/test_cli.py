@@ -279,3 +279,20 @@ def test_a_command_imports_only_what_it_needs(environment: Path, words: list[str
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_a_real_network_sees_a_real_picture(keras_home: Path, test_data: Path, tmp_path: Path) -> None:
+    """From an empty cache, offline: convert, then answer; the second time without converting."""
+    env = os.environ | {"IMGREC_HOME": str(tmp_path), "KERAS_HOME": str(keras_home), "IMGREC_OFFLINE": "1"}
+    words = ["predict", str(test_data / "gallery" / "photos" / "airplane.jpg")]
+    words += ["--models=mobilenet,mobilenet_v2", "--format=json"]
+    errors = []
+    for _ in range(2):
+        with command(*words, env=env) as child:
+            out, err = child.communicate(timeout=120)
+            assert child.returncode == 0, err
+        (found,) = json.loads(out)
+        assert {model["top"][0]["label"] for model in found["models"]} <= {"warplane", "airliner", "wing"}
+        errors.append(err)
+    assert errors == ["mobilenet: converting\nmobilenet_v2: converting\n", ""]

@@ -285,6 +285,7 @@ def test_a_disk_that_fills_up_on_the_way(
     with pytest.raises(StorageError, match=r"Expected 2\.9 MiB of room in .* Received: No space left on device"):
         download(server.url("file.h5"), destination, Progress())
     assert len(server.requests) == 1
+    assert not list(destination.parent.iterdir()), "a full disk must not stay full"
 
 
 def test_a_folder_that_cannot_be_written(server: WeightsServer, tmp_path: Path) -> None:
