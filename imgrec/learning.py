@@ -70,7 +70,14 @@ def curve_chart(curves: Curves, quantity: str) -> Spec:
                 "field": "set",
                 "type": "nominal",
                 "scale": {"domain": ["training", "validation"], "range": [[1, 0], [5, 3]]},
-                "legend": {"orient": "bottom", "title": None, "labelFontSize": FONT_PX, "symbolStrokeColor": NEUTRAL},
+                "legend": {
+                    "orient": "bottom",
+                    "title": None,
+                    "labelFontSize": FONT_PX,
+                    "symbolType": "stroke",
+                    "symbolSize": 500,
+                    "symbolStrokeWidth": 2,
+                },
             },
             "tooltip": [
                 {"field": "set", "title": "Set"},

@@ -1,6 +1,8 @@
 """Runs: trainings as jobs. What starts them and reads how they go; no TensorFlow here."""
 
 import os
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,9 @@ RUNTIME_BYTES = 900 * MIB
 
 # A step holds each activation for its gradient: about so many bytes for each byte of its pictures as float32.
 ACTIVATIONS = 400
+
+# How often a terminal is told anew.
+FOLLOW_S = 0.5
 
 # Checkpoint, the one being written beside it, and the model.
 DISK_COPIES = 4
@@ -77,6 +82,33 @@ def start(
         "keras_home": str(settings.keras_home.resolve()),
     }
     return jobs.start(WORKER, configuration, settings, title=f"{recipe.title}: {name}", needs=needs, folder=folder)
+
+
+def find_unfinished(recipe: str, settings: Settings, folder: Path | None) -> Job:
+    """The run in `folder`, or the newest of `recipe` that is not finished; raises `InputError` when there is none."""
+    if folder is not None:
+        job = Job(folder)
+        if job.module != WORKER:
+            raise InputError(f"Expected a folder with a run to go on with. Received: {folder}.")
+        return job
+    for job in jobs.all_jobs(settings, WORKER):
+        if job.configuration["recipe"]["name"] == recipe and job.state != "finished":
+            return job
+    raise InputError(f"Expected a run of {recipe} that was stopped. Received: none under {settings.home / 'runs'}.")
+
+
+def follow(job: Job, describe: Callable[[Curves, str], str]) -> Iterator[str]:
+    """What `describe` says of the run, whenever that changes, until its worker has ended."""
+    last = ""
+    while True:
+        state = job.state
+        line = describe(read_curves(job), state)
+        if line != last:
+            yield line
+        if state not in {"queued", "running"}:
+            return
+        last = line
+        time.sleep(FOLLOW_S)
 
 
 def needs_of(recipe: Recipe) -> Needs:
