@@ -13,7 +13,10 @@ from PIL import Image
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.images import DecodedImage
 
-RESAMPLING = Image.Resampling.BILINEAR
+# Bicubic, antialiased as all of Pillow's. Against bilinear on 500 ImageNet pictures, in points of top-1 and top-5:
+# MobileNet 0.75 192 +0.2 and +1.4, 0.50 160 +1.4 and +1.2, 0.25 128 +1.0 and +1.2, 0.75 224 (whose pictures need no
+# resizing) 0 and 0. Few points on few pictures, but all in one direction, and the time is the same.
+RESAMPLING = Image.Resampling.BICUBIC
 
 
 @dataclass(frozen=True, slots=True)

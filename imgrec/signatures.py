@@ -1,9 +1,10 @@
 """What bytes claim to be, told from their content alone; stdlib only, nothing is decoded here.
 
 A file's extension is never trusted: `identify` looks at the first bytes, `describe` says in words what
-something is that is not a picture we can use, and `header_notes` counts what a decoder would trip over.
+something is that is not a picture we can use, and the counts find what a decoder would trip over.
 """
 
+import codecs
 import re
 from collections.abc import Callable
 from pathlib import PurePath
@@ -102,7 +103,8 @@ def _has_brand(data: bytes, brands: set[bytes], others: set[bytes]) -> bool:
 
 def _is_text(head: bytes) -> bool:
     try:
-        text = head[:-4].decode() if len(head) == HEAD_BYTES else head.decode()  # a character may be cut in two
+        # Not final: the head's end may cut a character in two.
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return False
     return all(character.isprintable() or character in "\r\n\t\f\ufeff" for character in text)
