@@ -63,13 +63,16 @@ def imgrec(version: Annotated[bool, typer.Option("--version", help="Print the ve
     if version:
         say(__version__)
         raise typer.Exit
+    from imgrec import cards
+
+    cards.register(Settings.from_env())
 
 
 @app.command()
 def models(json: Annotated[bool, typer.Option("--json", help="A list of objects, for programs.")] = False) -> None:
     """What there is: bundled, downloaded, missing."""
     from imgrec.catalogue import CATALOGUE
-    from imgrec.preparation import state_of
+    from imgrec.weights import state_of
 
     settings = Settings.from_env()
     states = {spec: state_of(spec, settings) for spec in CATALOGUE.values()}

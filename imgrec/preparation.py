@@ -19,9 +19,9 @@ from imgrec.catalogue import ModelSpec
 from imgrec.downloads import Progress
 from imgrec.errors import ImgrecError, WeightsError
 from imgrec.settings import Settings
+from imgrec.weights import state_of as state_of  # who asks for a preparation asks this first
 
 Stage = Literal["queued", "downloading", "converting", "ready", "failed"]
-State = Literal["bundled", "downloaded", "missing"]
 
 # Two downloads share a line well; a third only slows the first.
 MAX_DOWNLOADS = 2
@@ -36,14 +36,6 @@ FAILURE_S = 10.0
 POLL_S = 0.1
 
 _log = logging.getLogger(__name__)
-
-
-def state_of(spec: ModelSpec, settings: Settings) -> State:
-    """Where the weights of `spec` are, without reading them; whether they are loaded is the pool's to say."""
-    path = weights.locate(spec, settings)
-    if path is None:
-        return "missing"
-    return "bundled" if path.parent == weights.BUNDLED else "downloaded"
 
 
 class Preparation:

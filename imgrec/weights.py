@@ -16,11 +16,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from imgrec.catalogue import ModelSpec
 from imgrec.downloads import Progress, discard, download, offline_error, publish, storage_errors
 from imgrec.errors import CorruptWeightsError
 from imgrec.settings import ASSETS, Settings
+
+State = Literal["bundled", "downloaded", "missing"]
 
 BUNDLED = ASSETS / "models"
 
@@ -65,6 +68,14 @@ def locate(spec: ModelSpec, settings: Settings) -> Path | None:
     if spec.bundled:
         places.insert(0, BUNDLED / spec.weights.filename)
     return next((path for path in places if path.is_file()), None)
+
+
+def state_of(spec: ModelSpec, settings: Settings) -> State:
+    """Where the weights of `spec` are, without reading them; whether they are loaded is the pool's to say."""
+    path = locate(spec, settings)
+    if path is None:
+        return "missing"
+    return "bundled" if path.parent == BUNDLED else "downloaded"
 
 
 def find(spec: ModelSpec, settings: Settings) -> Path | None:
