@@ -14,13 +14,15 @@ import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imgrec.catalogue import CATALOGUE, ModelSpec, WeightsSource
+from imgrec.catalogue import CATALOGUE, ModelSpec, spec_of_card
 from imgrec.downloads import storage_errors
 from imgrec.errors import InputError
-from imgrec.labels import LABEL_SPACES, LabelSpace
 from imgrec.settings import ASSETS, Settings
+
+if TYPE_CHECKING:
+    from imgrec.labels import LabelSpace
 
 BUNDLED = ASSETS / "models"
 
@@ -62,25 +64,8 @@ class Card:
 
     def spec(self, *, bundled: bool) -> ModelSpec:
         """The card's row of the catalogue."""
-        model, weights = self.fields["model"], self.fields["weights"]
-        height, width = model["input_size"]
-        file = f"{self.folder.name}/{weights['file']}" if bundled else str((self.folder / weights["file"]).resolve())
-        return ModelSpec(
-            name=model["name"],
-            title=model["title"],
-            architecture=model["architecture"],
-            arguments=(),
-            input_size=(height, width),
-            preprocess=model["preprocess"],
-            crop_fraction=model["crop_fraction"],
-            label_space=model["label_space"],
-            parameters=model["parameters"],
-            weights=WeightsSource("", file, weights["sha256"], weights["size_bytes"]),
-            published=None,
-            cam_layer=model["cam_layer"],
-            licence=model["licence"],
-            bundled=bundled,
-        )
+        file = f"{self.folder.name}/{MODEL}" if bundled else str((self.folder / MODEL).resolve())
+        return spec_of_card(self.fields, file, bundled=bundled)
 
 
 def read(folder: Path) -> Card:
@@ -139,6 +124,8 @@ def register(settings: Settings) -> None:
     for card in all_cards(settings):
         if card.name in CATALOGUE:
             continue
+        from imgrec.labels import LABEL_SPACES, LabelSpace  # brings numpy; most who look have no model of their own
+
         spec = card.spec(bundled=card.folder.parent == BUNDLED)
         if spec.label_space not in LABEL_SPACES:
             space = LabelSpace(spec.label_space, card.classes, (None,) * len(card.classes))
@@ -146,7 +133,7 @@ def register(settings: Settings) -> None:
         CATALOGUE[card.name] = spec
 
 
-def _same(space: LabelSpace) -> LabelSpace:
+def _same(space: "LabelSpace") -> "LabelSpace":
     return space
 
 

@@ -6,12 +6,15 @@ Keras' documentation and the repositories that the weights were ported from. Cro
 evaluations that the accuracies come from, as timm records them for the same architectures.
 """
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from imgrec.errors import InputError, UnknownNameError
+from imgrec.settings import ASSETS
 
 # Names become file names, parts of addresses and command-line arguments.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -257,6 +260,33 @@ _IMAGENET_1K = (
 )
 # fmt: on
 
-# A home-trained model is a row like any other: whoever finds its card adds `CATALOGUE[spec.name] = spec`, with an empty
-# address, `bundled` when its weights lie in assets/models/, and its label space in `labels.LABEL_SPACES`.
-CATALOGUE: dict[str, ModelSpec] = {spec.name: spec for spec in _IMAGENET_1K}
+
+def spec_of_card(card: dict[str, Any], filename: str, *, bundled: bool = False) -> ModelSpec:
+    """The row of a model that was trained here, from its card (see `cards`); `filename` as in `WeightsSource`.
+
+    Raises `KeyError`, `TypeError` or `ValueError` on what is no card.
+    """
+    model, weights = card["model"], card["weights"]
+    height, width = model["input_size"]
+    return ModelSpec(
+        **model
+        | {
+            "arguments": (),
+            "input_size": (height, width),
+            "weights": WeightsSource("", filename, weights["sha256"], weights["size_bytes"]),
+            "published": None,
+            "bundled": bundled,
+        }
+    )
+
+
+def _bundled() -> list[ModelSpec]:
+    """The models whose weights come with imgrec, the best first."""
+    files = (ASSETS / "models").glob("*/card.json")
+    found = [(file.parent.name, json.loads(file.read_text(encoding="utf-8"))) for file in files]
+    found.sort(key=lambda entry: (-entry[1]["metrics"]["accuracy"], entry[0]))
+    return [spec_of_card(card, f"{name}/{card['weights']['file']}", bundled=True) for name, card in found]
+
+
+# A model of the user's own training is a row like any other: `cards.register` adds it.
+CATALOGUE: dict[str, ModelSpec] = {spec.name: spec for spec in (*_IMAGENET_1K, *_bundled())}

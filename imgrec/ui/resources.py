@@ -7,7 +7,7 @@ picture's result. Arguments with a leading underscore are not part of a key.
 import numpy as np
 import streamlit as st
 
-from imgrec import conversion, images, pipeline, preparation, preprocessing, samples
+from imgrec import cards, conversion, images, pipeline, preparation, preprocessing, samples
 from imgrec.catalogue import CATALOGUE, ModelSpec
 from imgrec.images import DecodedImage
 from imgrec.pool import EnginePool
@@ -30,8 +30,10 @@ MAX_THUMBNAILS = 400
 
 @st.cache_resource(show_spinner=False)
 def settings() -> Settings:
-    """What the environment says."""
-    return Settings.from_env()
+    """What the environment says. From the first look on, models of the user's own training are in the catalogue."""
+    found = Settings.from_env()
+    cards.register(found)
+    return found
 
 
 @st.cache_resource(show_spinner=False)

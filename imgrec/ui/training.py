@@ -114,6 +114,7 @@ def explorer(recipe: Recipe, data: str) -> None:
 
 def run_list() -> None:
     """Every run of this machine, newest first; the chosen one is shown live."""
+    cards.register(resources.settings())  # what the command line has trained meanwhile
     found = jobs.all_jobs(resources.settings(), runs.WORKER)
     if not found:
         st.info(
