@@ -15,6 +15,8 @@ FLOORS = [
     "errors",
     "settings",
     "labels",
+    "signatures",
+    "colours",
     "images",
     "samples",
     "catalogue",
@@ -70,7 +72,7 @@ FENCES = {
     "socket": {"downloads"},
     "typer": {"cli"},
     "starlette": {"api", "app"},
-    "PIL": {"images", "preprocessing", "samples"},
+    "PIL": {"colours", "images", "preprocessing"},
 }
 
 # What the server and the command line must not have loaded before a visitor comes.
