@@ -11,9 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgrec.errors import InputError
-from imgrec.metrics import BINS, SMALLEST_PROBABILITY, Floats, check, first_choices, log_loss
-
-Booleans = npt.NDArray[np.bool_]
+from imgrec.metrics import BINS, SMALLEST_PROBABILITY, Booleans, Floats, check, equal_bins, log_loss
 
 # Temperatures outside this mean that something else is wrong; the search ends there.
 TEMPERATURES = (0.05, 20.0)
@@ -95,16 +93,17 @@ def thinned(curve: Curve, points: int = 200) -> Curve:
     return Curve(curve.x[keep], curve.y[keep], curve.thresholds[keep], curve.area)
 
 
-def reliability(probabilities: npt.ArrayLike, target: npt.ArrayLike, bins: int = BINS) -> list[Bin]:
-    """Confidence against accuracy in `bins` equal bins (low, high] of the first choice's probability."""
-    rows, truth = check(probabilities, target)
-    confidence, right = rows.max(axis=1), first_choices(rows) == truth
-    place = np.ceil(confidence * bins).astype(int).clip(1, bins) - 1
-    counts = np.bincount(place, minlength=bins)
-    sure = np.bincount(place, confidence, bins)
-    hit = np.bincount(place, right.astype(np.float64), bins)
+def reliability(confidence: Floats, right: Booleans) -> list[Bin]:
+    """Confidence against accuracy in `BINS` equal bins (low, high].
+
+    `confidence` (N,) are the first choices' probabilities, `right` (N,) says which of them are true.
+    """
+    place = equal_bins(confidence)
+    counts = np.bincount(place, minlength=BINS)
+    sure = np.bincount(place, confidence, BINS)
+    hit = np.bincount(place, right.astype(np.float64), BINS)
     return [
-        Bin(b / bins, (b + 1) / bins, int(n), *((sure[b] / n, hit[b] / n) if n else (float("nan"), float("nan"))))
+        Bin(b / BINS, (b + 1) / BINS, int(n), *((sure[b] / n, hit[b] / n) if n else (float("nan"), float("nan"))))
         for b, n in enumerate(counts)
     ]
 

@@ -15,6 +15,7 @@ from imgrec.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
 
 # A float16 softmax sums to 1 within this; anything else is no distribution.
 SUM_TOLERANCE = 5e-3
@@ -66,7 +67,7 @@ def first_choices(probabilities: npt.ArrayLike) -> Integers:
     return np.asarray(np.asarray(probabilities).argmax(axis=1), np.int64)
 
 
-def in_top_k(probabilities: npt.ArrayLike, target: npt.ArrayLike, k: int) -> npt.NDArray[np.bool_]:
+def in_top_k(probabilities: npt.ArrayLike, target: npt.ArrayLike, k: int) -> Booleans:
     """Whether the true class is among the `k` most probable of its row, bool (N,); ties go to the lower index."""
     rows, truth = check(probabilities, target)
     own = rows[np.arange(len(rows)), truth][:, None]
@@ -133,10 +134,7 @@ def calibration_error(probabilities: npt.ArrayLike, target: npt.ArrayLike) -> fl
     0.3
     """
     rows, truth = check(probabilities, target)
-    confidence = rows.max(axis=1)
-    # Bins are open below and closed above, as in Guo et al.; a confidence is never 0.
-    place = np.ceil(confidence * BINS).astype(int).clip(1, BINS) - 1
-    return _gap(confidence, first_choices(rows) == truth, place)
+    return calibration_gap(rows.max(axis=1), first_choices(rows) == truth)
 
 
 def adaptive_calibration_error(probabilities: npt.ArrayLike, target: npt.ArrayLike) -> float:
@@ -148,13 +146,29 @@ def adaptive_calibration_error(probabilities: npt.ArrayLike, target: npt.ArrayLi
     0.3
     """
     rows, truth = check(probabilities, target)
-    confidence = rows.max(axis=1)
-    place = np.empty(len(rows), dtype=int)
-    place[np.argsort(confidence, kind="stable")] = np.arange(len(rows)) * min(BINS, len(rows)) // len(rows)
-    return _gap(confidence, first_choices(rows) == truth, place)
+    return adaptive_calibration_gap(rows.max(axis=1), first_choices(rows) == truth)
 
 
-def _gap(confidence: Floats, right: npt.NDArray[np.bool_], place: npt.NDArray[np.int_]) -> float:
+def calibration_gap(confidence: Floats, right: Booleans) -> float:
+    """`calibration_error` from the first choices' probabilities (N,), each above 0, and whether they are right (N,)."""
+    return _gap(confidence, right, equal_bins(confidence))
+
+
+def adaptive_calibration_gap(confidence: Floats, right: Booleans) -> float:
+    """`adaptive_calibration_error` from the same."""
+    place = np.empty(len(confidence), np.int64)
+    place[np.argsort(confidence, kind="stable")] = (
+        np.arange(len(confidence)) * min(BINS, len(confidence)) // len(confidence)
+    )
+    return _gap(confidence, right, place)
+
+
+def equal_bins(confidence: Floats) -> Integers:
+    """The bin of each confidence: bins are open below and closed above, as in Guo et al."""
+    return np.asarray(np.ceil(confidence * BINS).clip(1, BINS), np.int64) - 1
+
+
+def _gap(confidence: Floats, right: Booleans, place: Integers) -> float:
     """Σ_b |Σ right − Σ confidence| / N over the bins that `place` says."""
     difference = np.bincount(place, right.astype(np.float64), BINS) - np.bincount(place, confidence, BINS)
     return float(np.abs(difference).sum() / len(confidence))

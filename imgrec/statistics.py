@@ -14,8 +14,6 @@ import numpy.typing as npt
 from imgrec.errors import InputError
 from imgrec.metrics import Floats
 
-Booleans = npt.NDArray[np.bool_]
-
 # The two-sided normal quantile of 95 %.
 Z_95 = 1.959963984540054
 

@@ -43,6 +43,10 @@ FLOORS = [
     "pool",
     # third floor: workflows
     "pipeline",
+    "labelled",
+    "artefacts",
+    "summaries",
+    "evaluation",
     "training",
     # fourth floor: faces
     "verdicts",

@@ -90,7 +90,7 @@ def test_a_thinned_curve_looks_the_same() -> None:
 
 def test_the_bins_of_a_reliability_diagram_give_the_calibration_error() -> None:
     probabilities, target = some(1000)
-    bins = [b for b in reliability(probabilities, target) if b.count]
+    bins = [b for b in reliability(probabilities.max(1), probabilities.argmax(1) == target) if b.count]
     assert sum(b.count for b in bins) == 1000
     assert all(b.low < b.confidence <= b.high for b in bins)
     error = sum(b.count / 1000 * abs(b.accuracy - b.confidence) for b in bins)

@@ -1,0 +1,121 @@
+"""Measures again what lies in assets/benchmarks: `python -m bench.committed DATA [SET …]`.
+
+DATA is a folder with the sets below as sub-folders; CIFAR-10 comes from KERAS_HOME/datasets or its publisher. Models
+without weights on this machine are left out. Answers that are there for the same weights, pictures and preprocessing
+are kept, and timings are taken anew: on a machine with nothing else to do, please.
+"""
+
+import os
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from imgrec import evaluation, labelled, weights
+from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.settings import ASSETS, Settings
+
+FOLDER = ASSETS / "benchmarks"
+
+# What the files are that were measured, by their sha256; other files of the same models have no such note.
+RESTORED = (
+    "Weights restored from Google's 8-bit quantised model: close to the float32 file that Keras publishes, not equal "
+    "to it. Keras' own may do a little better or worse."
+)
+NOTES = {
+    "574bb9d53740bab1aa5b2bb4e2b32d11ed89a614b3c2426219580b46e1d99865": RESTORED,
+    "f4359f82dc3e97c7116bca8b9404f47e3f652ba6a53c1940af0be53957092284": RESTORED,
+    "f0f225b027f00266cd1fae7cb39a1e6e1251b0635765df3b91f8bf37084f7c72": RESTORED,
+    "0a6ad638f58fb3b8bad40377e2a3e29a7c2ed62948d0645fe142af34e90b6f84": RESTORED,
+    "a509e51df6dd933622764556bc14963bd56c6d8dbc09e52bf80f7000f962eb81": (
+        "Keras' own weights at 8-bit precision, not in the float32 that Keras publishes."
+    ),
+    "6b0e5561e6611c6e88f014c3f698ee3ed80bc0a2ed74bc048173f6508afa53db": "The original float32 weights.",
+    "c80c6d56bf40cd8fd8c6927a3c4a03da0732323cbbf173e06c8409ebaf8fdd88": "The original float32 weights.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A set, how its pictures are framed, and what a reader must know of it."""
+
+    data: str
+    framing: str
+    source: str | None = None
+    flaws: tuple[str, ...] = ()
+    per_class: int | None = None
+
+
+MEASUREMENTS = {
+    "cifar10": Measurement("cifar10", "squash"),
+    "imagenet_val_a": Measurement(
+        "imagenet_val_a",
+        "squash",
+        "668 of the 50,000 validation pictures of ImageNet (ILSVRC 2012), labelled",
+        (
+            "The pictures came squashed to 227 × 227 px, so they are squashed here too, not cropped: published "
+            "accuracies are of crops.",
+            "668 pictures: about ± 3.5 points at 95 %. How they were chosen is not known, and all networks do better "
+            "on them than their publishers say of all 50,000.",
+        ),
+    ),
+    "imagenet_sample_even": Measurement(
+        "imagenet_sample_even",
+        "crop",
+        "500 pictures of ImageNet (ILSVRC 2012), one for every second class",
+        (
+            "These are training pictures, which the networks have seen: good to compare runtimes and to find broken "
+            "preprocessing, no measure of accuracy.",
+        ),
+    ),
+    "catsdogs": Measurement(
+        "catsdogs",
+        "crop",
+        "The cats-and-dogs set of Kaggle (2013) in 8,000 + 2,000 pictures; its test part",
+        ("The pictures came reduced to a short side of 112 px or less, as JPEG of quality 72.",),
+    ),
+    "catsdogs_first_100": Measurement(
+        "catsdogs",
+        "crop",
+        "The cats-and-dogs set of Kaggle (2013); the first 100 pictures of each class of its test part",
+        ("The pictures came reduced to a short side of 112 px or less, as JPEG of quality 72.",),
+        per_class=100,
+    ),
+}
+
+
+def main(data: Path, names: list[str], models: list[str]) -> None:
+    settings = Settings.from_env()
+    os.chdir(data)  # sources in the summary are names below it
+    for name in names or MEASUREMENTS:
+        wanted = MEASUREMENTS[name]
+        if wanted.data != "cifar10" and not Path(wanted.data).is_dir():
+            print(f"{name}: not here")
+            continue
+        found = labelled.open_set(wanted.data, settings, per_class=wanted.per_class, flaws=wanted.flaws)
+        found = replace(found, source=wanted.source or found.source)
+        for spec in CATALOGUE.values():
+            fits = spec.label_space == "imagenet_1k" or spec.label_space == found.label_space.name
+            if fits and weights.locate(spec, settings) is not None and (not models or spec.name in models):
+                _measure(spec, found, wanted, settings)
+
+
+def _measure(spec: ModelSpec, found: labelled.LabelledSet, wanted: Measurement, settings: Settings) -> None:
+    start = time.perf_counter()
+    limit = f" --per-class {wanted.per_class}" if wanted.per_class else ""
+    command = (
+        f"imgrec evaluate --data {wanted.data}{limit} --models {spec.name} --framing {wanted.framing} "
+        "--out assets/benchmarks"
+    )
+    note = NOTES.get(weights.sha256(spec, settings) or "", "")
+    row = evaluation.evaluate(spec, found, settings, FOLDER, framing=wanted.framing, note=note, command=command)
+    print(
+        f"{found.name:22} {spec.name:22} {row['images']:6} top-1 {row['top_1']:.4f} p50 {row['latency_p50_ms']:.1f} ms "
+        f"{row['throughput_per_s']:.0f}/s  {time.perf_counter() - start:.0f} s",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    chosen = [name for name in sys.argv[2:] if name in MEASUREMENTS]
+    main(Path(sys.argv[1]), chosen, [name for name in sys.argv[2:] if name not in MEASUREMENTS])

@@ -1,0 +1,344 @@
+"""A model and a labelled set → stored answers and a row of figures: decode, frame and infer at the same time.
+
+Pictures flow: threads decode and frame the next ones while the network computes on those before; every thousand
+answers are written down, so that memory does not grow and a killed run goes on where it was. What cannot be read is
+listed in the row, and the rest is measured.
+"""
+
+import hashlib
+import json
+import platform
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgrec import __version__, artefacts, conversion, images, summaries, weights
+from imgrec.artefacts import Answers
+from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.engines.process import usable_cores
+from imgrec.errors import ImageError, InputError, LabelSpaceError, WeightsError
+from imgrec.labelled import Item, LabelledSet, scoring
+from imgrec.labels import LabelMap, get_label_space
+from imgrec.preparation import Preparations
+from imgrec.preprocessing import FRAMINGS, RESAMPLING, frame
+from imgrec.settings import MIB, Settings, available_memory_bytes
+
+# Answers in one file of an unfinished run: at 100 pictures a second, ten seconds of work to lose.
+PART_ROWS = 1000
+
+# Pictures that are decoded ahead, for each core: enough for one that takes four times as long as the others.
+AHEAD = 4
+
+# Pictures timed one by one; the slowest 5 % of them are five.
+TIMED = 100
+
+# Pictures that flow to measure the throughput.
+FLOWING = 300
+
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How fast a model is on `hardware`: milliseconds from decoded picture to probabilities, one at a time.
+
+    `cold_ms` is loading and the first answer, p50 and p95 are of warm ones, `throughput_per_s` counts pictures from
+    encoded bytes to answers when many flow. `memory_bytes` is what the loaded network holds.
+    """
+
+    cold_ms: float
+    latency_p50_ms: float
+    latency_p95_ms: float
+    throughput_per_s: float
+    memory_bytes: int | None
+    hardware: str
+    timed_at: str
+
+
+def evaluate(
+    spec: ModelSpec,
+    labelled: LabelledSet,
+    settings: Settings,
+    folder: Path,
+    *,
+    framing: str = "crop",
+    note: str = "",
+    command: str = "",
+    on_progress: OnProgress | None = None,
+) -> dict[str, Any]:
+    """Measure `spec` on `labelled`, store the answers and the row under `folder`, and return the row.
+
+    Answers that are there already for the same weights, pictures and preprocessing are kept. `note` is for people
+    (weights that are not the publisher's own), `command` is what reproduces it; `on_progress` gets (done, all).
+
+    Raises `LabelSpaceError` before any work when the set's classes are not the model's, `UnknownNameError` on a
+    framing, `InputError` when no picture can be read, and what fetching, converting and running raise.
+    """
+    _check_framing(framing)
+    to_set = scoring(get_label_space(spec.label_space), labelled.label_space)
+    compiled = Preparations(settings).ensure(spec)
+    provenance = _provenance(spec, labelled, settings, framing)
+    path = artefacts.predictions_path(folder, spec.name, labelled.name)
+    if not (path.is_file() and artefacts.is_whole(path) and artefacts.read_note(path)["key"] == provenance["key"]):
+        parts = path.with_suffix(".parts")
+        _discard_others(parts, provenance["key"])
+        failures = _answer_all(spec, labelled, settings, compiled, framing, to_set, parts, provenance, on_progress)
+        files = sorted(parts.glob("*.parquet"))
+        artefacts.merge(files, path, provenance | {"failures": failures})
+        artefacts.discard(parts)
+    timing = time_model(spec, labelled, settings, compiled, framing)
+    row = row_of(path) | asdict(timing) | {"note": note, "command": command}
+    artefacts.put_row(folder, row, describe_set(labelled, to_set))
+    return row
+
+
+def get_fitting_specs(labelled: LabelledSet, settings: Settings) -> list[ModelSpec]:
+    """The models whose weights are on this machine and whose classes are, or roll up to, those of the set."""
+    found = []
+    for spec in CATALOGUE.values():
+        with suppress(LabelSpaceError):
+            scoring(get_label_space(spec.label_space), labelled.label_space)
+            if weights.locate(spec, settings) is not None:
+                found.append(spec)
+    if not found:
+        raise InputError(f"Expected a model on this machine for the classes of {labelled.name}. Received: none.")
+    return found
+
+
+def row_of(path: Path) -> dict[str, Any]:
+    """The row that follows from a stored file: provenance from its metadata, figures from its answers."""
+    note = artefacts.read_note(path)
+    found = summaries.per_image(artefacts.read_chunks(path))
+    scaled = summaries.scale(lambda: artefacts.read_chunks(path))
+    row = {key: value for key, value in note.items() if key not in {"version", "key"}}
+    row |= summaries.summarise(found)
+    row["macro_auc"] = summaries.area_under_roc(artefacts.read_chunks(path))
+    row["temperature"] = None if scaled is None else asdict(scaled)
+    row["predictions_sha256"] = artefacts.sha256_of(path)
+    return row
+
+
+def describe_set(labelled: LabelledSet, to_set: LabelMap | None = None) -> dict[str, Any]:
+    """What the summary says about a set; `to_set` adds the classes that no model of its space can name."""
+    return {
+        "name": labelled.name,
+        "label_space": labelled.label_space.name,
+        "labels": list(labelled.label_space.labels) if labelled.label_space.name != "imagenet_1k" else None,
+        "images": len(labelled),
+        "classes": len(set(labelled.targets)),
+        "source": labelled.source,
+        "flaws": list(labelled.flaws),
+        "digest": labelled.digest,
+        "unreachable": list(to_set.unreachable) if to_set is not None else [],
+    }
+
+
+def time_model(
+    spec: ModelSpec, labelled: LabelledSet, settings: Settings, compiled: Path, framing: str = "crop"
+) -> Timing:
+    """Time the compiled network on the first pictures of `labelled`; see `Timing`."""
+    from imgrec.engines.openvino import OpenVINOEngine
+
+    items = list(islice(labelled.items(), FLOWING))
+    pictures = [found for found in (_decoded(item, settings) for item in items[:TIMED]) if not isinstance(found, str)]
+    if not pictures:
+        raise InputError(f"Expected readable pictures in {labelled.name}. Received: none among the first {TIMED}.")
+    manifest = conversion.read_manifest(compiled)
+    memory_bytes = None if manifest is None else manifest.memory_bytes
+    start = time.perf_counter()
+    engine = OpenVINOEngine(compiled, memory_bytes or 0)
+    engine.predict(_framed(pictures[0], spec, framing)[np.newaxis])
+    cold = time.perf_counter() - start
+    times = []
+    for i in range(TIMED):
+        start = time.perf_counter()
+        engine.predict(_framed(pictures[i % len(pictures)], spec, framing)[np.newaxis])
+        times.append(time.perf_counter() - start)
+    engine.close()
+    start = time.perf_counter()
+    answered = sum(1 for _ in flow(spec, enumerate(items), settings, compiled, framing))
+    flowing = time.perf_counter() - start
+    p50, p95 = np.percentile(times, [50, 95])
+    return Timing(
+        cold_ms=round(cold * 1e3, 1),
+        latency_p50_ms=round(float(p50) * 1e3, 2),
+        latency_p95_ms=round(float(p95) * 1e3, 2),
+        throughput_per_s=round(answered / flowing, 1),
+        memory_bytes=memory_bytes,
+        hardware=hardware(),
+        timed_at=_now(),
+    )
+
+
+def flow(
+    spec: ModelSpec, items: Iterable[tuple[int, Item]], settings: Settings, compiled: Path, framing: str
+) -> Iterator[tuple[int, np.ndarray | str]]:
+    """(position, float32 probabilities (C,)) of each picture as they are finished, or a sentence why there are none."""
+    from imgrec.engines.streaming import stream
+
+    refused: deque[tuple[int, str]] = deque()
+
+    def framed() -> Iterator[tuple[int, np.ndarray]]:
+        for position, found in _ahead(items, lambda item: _prepared(item, spec, settings, framing)):
+            if isinstance(found, str):
+                refused.append((position, found))
+            else:
+                yield position, found
+
+    for answer in stream(compiled, framed()):
+        yield answer
+        while refused:
+            yield refused.popleft()
+    yield from refused
+
+
+def hardware() -> str:
+    """Processor, cores and memory that this process may use, as numbers depend on them."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return f"{model}, {usable_cores()} cores, {available_memory_bytes() / MIB / 1024:.0f} GiB"
+
+
+def _answer_all(
+    spec: ModelSpec,
+    labelled: LabelledSet,
+    settings: Settings,
+    compiled: Path,
+    framing: str,
+    to_set: LabelMap | None,
+    parts: Path,
+    provenance: dict[str, Any],
+    on_progress: OnProgress | None,
+) -> list[dict[str, str]]:
+    """Write the parts that are missing, and return what could not be read, in the order of the set."""
+    count = len(labelled)
+    blocks = [range(start, min(start + PART_ROWS, count)) for start in range(0, count, PART_ROWS)]
+    files = [parts / f"{number:05d}.parquet" for number in range(len(blocks))]
+    missing = {number for number, file in enumerate(files) if not artefacts.is_whole(file)}
+    done = count - sum(len(blocks[number]) for number in missing)
+    wanted = ((i, item) for i, item in enumerate(labelled.items()) if i // PART_ROWS in missing)
+    waiting: dict[int, dict[int, np.ndarray | str]] = {number: {} for number in missing}
+    for position, answer in flow(spec, wanted, settings, compiled, framing):
+        number = position // PART_ROWS
+        waiting[number][position] = answer
+        done += 1
+        if on_progress is not None:
+            on_progress(done, count)
+        if len(waiting[number]) == len(blocks[number]):
+            block = waiting.pop(number)
+            answers, failures = _scored(labelled, block, to_set, len(get_label_space(spec.label_space).labels))
+            artefacts.write_part(files[number], answers, provenance | {"failures": failures})
+    if any(waiting.values()):
+        raise InputError(f"Expected {count:,} pictures in {labelled.name}. Received: fewer; it changed meanwhile.")
+    failures = [failure for file in files for failure in artefacts.read_note(file)["failures"]]
+    if len(failures) == count:
+        raise InputError(f"Expected readable pictures in {labelled.name}. Received: none; {failures[0]['reason']}")
+    return failures
+
+
+def _scored(
+    labelled: LabelledSet, block: dict[int, np.ndarray | str], to_set: LabelMap | None, classes: int
+) -> tuple[Answers, list[dict[str, str]]]:
+    """The answers of a block in the order of the set, in the set's classes, and what could not be read."""
+    positions = sorted(block)
+    rows = {i: row for i in positions if not isinstance(row := block[i], str)}
+    probabilities = np.stack(list(rows.values())) if rows else np.empty((0, classes), np.float32)
+    if to_set is not None:
+        probabilities = to_set.apply(probabilities).astype(np.float32)
+    answers = Answers(
+        tuple(labelled.ids[i] for i in rows),
+        np.array([labelled.targets[i] for i in rows], np.int64),
+        artefacts.halved(probabilities) if len(rows) else probabilities.astype(np.float16),
+    )
+    failures = [{"id": labelled.ids[i], "reason": reason} for i in positions if isinstance(reason := block[i], str)]
+    return answers, failures
+
+
+def _ahead(
+    items: Iterable[tuple[int, Item]], work: Callable[[Item], np.ndarray | str]
+) -> Iterator[tuple[int, np.ndarray | str]]:
+    """`work` on each item, in order, by threads that are a few items ahead of whoever takes the results."""
+    cores = usable_cores()
+    with ThreadPoolExecutor(cores, thread_name_prefix="decode") as workers:
+        under_way: deque[tuple[int, Future[np.ndarray | str]]] = deque()
+        for position, item in items:
+            under_way.append((position, workers.submit(work, item)))
+            if len(under_way) > AHEAD * cores:
+                first, future = under_way.popleft()
+                yield first, future.result()
+        while under_way:
+            first, future = under_way.popleft()
+            yield first, future.result()
+
+
+def _prepared(item: Item, spec: ModelSpec, settings: Settings, framing: str) -> np.ndarray | str:
+    """What the network is given, uint8 (H, W, 3), or a sentence why there is nothing."""
+    found = _decoded(item, settings)
+    return found if isinstance(found, str) else _framed(found, spec, framing)
+
+
+def _decoded(item: Item, settings: Settings) -> np.ndarray | str:
+    if isinstance(item.picture, np.ndarray):
+        return item.picture
+    try:
+        return images.decode(item.picture, max_bytes=settings.max_upload_bytes).pixels
+    except ImageError as error:
+        return str(error)
+
+
+def _framed(pixels: np.ndarray, spec: ModelSpec, framing: str) -> np.ndarray:
+    return frame(pixels, spec.input_size, spec.crop_fraction, framing)
+
+
+def _check_framing(framing: str) -> None:
+    if framing not in FRAMINGS:
+        raise InputError(f"Expected one of the framings {', '.join(FRAMINGS)}. Received: {framing!r}.")
+
+
+def _provenance(spec: ModelSpec, labelled: LabelledSet, settings: Settings, framing: str) -> dict[str, Any]:
+    """What answers depend on, with a `key` by which a later run finds its own."""
+    digest = weights.sha256(spec, settings)
+    if digest is None:
+        raise WeightsError(f"Expected the weights of {spec.title} on this machine. Received: none.")
+    depends_on = {
+        "model": spec.name,
+        "dataset": labelled.name,
+        "dataset_digest": labelled.digest,
+        "label_space": labelled.label_space.name,
+        "weights_sha256": digest,
+        "preprocess": spec.preprocess,
+        "framing": framing,
+        "resampling": RESAMPLING.name.lower(),
+        "input_size": list(spec.input_size),
+        "crop_fraction": spec.crop_fraction,
+        "runtime": "OpenVINO on CPU, float32",
+        "versions": conversion.versions() | {"pillow": metadata.version("pillow")},
+    }
+    key = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]
+    about = {"parameters": spec.parameters, "title": spec.title, "measured_at": _now(), "imgrec": __version__}
+    return depends_on | about | {"key": key}
+
+
+def _discard_others(parts: Path, key: str) -> None:
+    """Throw away what an unfinished run left, unless it was the same run."""
+    for file in parts.glob("*.parquet"):
+        if not artefacts.is_whole(file) or artefacts.read_note(file)["key"] != key:
+            file.unlink()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,302 @@
+"""Labelled pictures to measure on: a known set by name, class folders, a folder with `labels.csv`, archives, `.npz`.
+
+Read one by one, from where they lie, so that a set may be larger than the memory. `labels.csv` has the columns
+`file` and `wnid`, `index` (ImageNet's) or `label`. Where a set comes in a training and a test part, the test part is
+measured on, and what stands in both is counted and said.
+"""
+
+import csv
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from imgrec import archives, datasets
+from imgrec.errors import InputError, LabelSpaceError, UnknownNameError
+from imgrec.labels import LABEL_SPACES, LabelMap, LabelSpace, get_label_map, get_label_space
+from imgrec.settings import MIB, Settings
+
+LABELS_FILE = "labels.csv"
+
+# A table of labels for a million pictures.
+MAX_LABELS_BYTES = 64 * MIB
+
+# What every reader of numbers on a well-known set must know, and where it is from.
+KNOWN = {
+    "cifar10": (
+        "CIFAR-10's test set (Krizhevsky 2009), https://www.cs.toronto.edu/~kriz/cifar.html",
+        (
+            "About 3 % of its pictures have a near-duplicate in the training set (Barz and Denzler 2020).",
+            "About 0.5 % of its labels are wrong (Northcutt et al. 2021).",
+            "Its pictures are 32 × 32 px: ImageNet networks see them enlarged seven times.",
+        ),
+    )
+}
+
+# Words by which people call the classes of known spaces, besides the spaces' own.
+SYNONYMS = {"plane": "airplane", "aeroplane": "airplane", "car": "automobile", "boat": "ship"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """One picture: bytes as they came, or uint8 pixels (H, W, 3); `target` is its class in the set's label space."""
+
+    id: str
+    target: int
+    picture: bytes | np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledSet:
+    """A set of labelled pictures; `items()` reads it from the start, as often as it is called.
+
+    `ids` and `targets` stand in the order of the items. `source` says where it is from, `flaws` what a reader of
+    its numbers must know. `digest` tells two sets apart: a sha256 of ids and targets.
+    """
+
+    name: str
+    label_space: LabelSpace
+    ids: tuple[str, ...]
+    targets: tuple[int, ...]
+    items: Callable[[], Iterator[Item]] = field(repr=False)
+    source: str
+    flaws: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.ids:
+            raise InputError(f"Expected labelled pictures in {self.name}. Received: none.")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def digest(self) -> str:
+        digest = hashlib.sha256(repr(self.label_space.labels).encode())
+        for item in zip(self.ids, self.targets, strict=True):
+            digest.update(repr(item).encode())
+        return digest.hexdigest()
+
+
+def open_set(
+    name_or_path: str, settings: Settings, *, per_class: int | None = None, flaws: Sequence[str] = ()
+) -> LabelledSet:
+    """The set called `name_or_path` (a key of `datasets.DATASETS`) or lying at that path.
+
+    `per_class` takes only the first so many pictures of each class; `flaws` are added to what is known of the set.
+    Raises `InputError` when there is nothing to measure on or labels cannot be understood.
+    """
+    if name_or_path in datasets.DATASETS:
+        found = _arrays(datasets.load(name_or_path, settings), name_or_path)
+    else:
+        path = Path(name_or_path).expanduser()
+        if not path.exists():
+            known = ", ".join(datasets.DATASETS)
+            raise InputError(
+                f"Expected the name of a data set ({known}), or the path of a folder, a zip, a tar or an .npz file. "
+                f"Received: {name_or_path!r}, which is not there."
+            )
+        if path.suffix == ".npz":
+            found = _arrays(datasets.load(name_or_path, settings), path.stem)
+        else:
+            found = _files(path, settings)
+    if per_class is not None:
+        found = _limited(found, per_class)
+    return replace(found, flaws=(*found.flaws, *flaws)) if flaws else found
+
+
+def scoring(model_space: LabelSpace, set_space: LabelSpace) -> LabelMap | None:
+    """How a model's classes count as those of a set: None when they are the same, else a map whose sums stay 1.
+
+    The map's target has the set's classes first and, if some of the model's have no place there, one more for
+    "something else". ImageNet's classes roll up through WordNet; spaces with the same labels in another order are
+    matched by name. Raises `LabelSpaceError` when nothing fits.
+    """
+    if model_space.name == set_space.name or model_space.labels == set_space.labels:
+        return None
+    if sorted(model_space.labels) == sorted(set_space.labels) and len(set(set_space.labels)) == len(set_space.labels):
+        return LabelMap(model_space, set_space, np.array([set_space.labels.index(n) for n in model_space.labels]))
+    if model_space.name in LABEL_SPACES and set_space.name in LABEL_SPACES:
+        found = get_label_map(model_space.name, set_space.name)
+        if len(found.unreachable) < len(set_space.labels):
+            return found.with_rest()
+    raise LabelSpaceError(
+        f"Expected a set with the classes of the model ({_some(model_space)}), or ones that these roll up to. "
+        f"Received: {_some(set_space)}."
+    )
+
+
+def recognise(names: Sequence[str]) -> LabelSpace:
+    """The known label space that has all these classes (by WordNet id, or by name), or a new one of just these.
+
+    ImageNet is recognised by WordNet ids alone: two of its classes are called crane.
+    """
+    imagenet = get_label_space("imagenet_1k")
+    if names and set(names) <= set(imagenet.synsets):
+        return imagenet
+    # The smallest that has them all: cats and dogs are classes of CIFAR-10 too.
+    for space in sorted(map(get_label_space, LABEL_SPACES), key=lambda space: len(space.labels)):
+        if space is not imagenet and set(map(_plain, names)) <= set(map(_plain, space.labels)) and len(names) > 1:
+            return space
+    ordered = tuple(sorted(names))
+    return LabelSpace("_".join(ordered)[:60], ordered, (None,) * len(ordered))
+
+
+def _some(space: LabelSpace) -> str:
+    more = len(space.labels) - 4
+    return ", ".join(space.labels[:4]) + (f" and {more} more" if more > 0 else "")
+
+
+def _plain(name: str) -> str:
+    """A class name as it is compared: "Cats" and "cat" are one."""
+    word = name.strip().lower().replace("_", " ")
+    word = word[:-1] if word.endswith("s") and not word.endswith("ss") else word
+    return SYNONYMS.get(word, word)
+
+
+def _positions(space: LabelSpace) -> Mapping[str, int]:
+    """Class by WordNet id and by plain name."""
+    return {_plain(n): i for i, n in enumerate(space.labels)} | {s: i for i, s in enumerate(space.synsets) if s}
+
+
+def _arrays(data: datasets.DataSet, name: str) -> LabelledSet:
+    """The test part of a set that lies in memory, or the whole of one that has no parts."""
+    pictures = data.train if data.test is None else data.test
+    space = get_label_space(data.label_space) if data.label_space else recognise(data.classes)
+    place = _positions(space)
+    targets = tuple(place[_plain(data.classes[t])] for t in pictures.targets.tolist())
+    ids = tuple(f"{i:05d}" for i in range(len(targets)))
+
+    def items() -> Iterator[Item]:
+        yield from (Item(ids[i], targets[i], pictures.pixels[i]) for i in range(len(ids)))
+
+    source, flaws = KNOWN.get(name, (data.source, ()))
+    return LabelledSet(name, space, ids, targets, items, source, (*flaws, *data.notes))
+
+
+def _files(path: Path, settings: Settings) -> LabelledSet:
+    names = [name for name, _ in archives.files(path, max_bytes=0)]
+    table = next((name for name in names if name.name == LABELS_FILE), None)
+    flaws: tuple[str, ...] = ()
+    if table is None:
+        classes, leaks = _by_folder(path, names, settings)
+        space = recognise(sorted(set(classes.values())))
+        place = _positions(space)
+        chosen = {name: place[_plain(label)] if label not in place else place[label] for name, label in classes.items()}
+        if leaks:
+            flaws = (f"{leaks} of its pictures stand in its training part too.",)
+    else:
+        chosen, space = _by_table(path, table, names)
+    listed = [name for name in names if name in chosen]
+    return LabelledSet(
+        name=path.name.split(".")[0] or path.name,
+        label_space=space,
+        ids=tuple(map(str, listed)),
+        targets=tuple(chosen[name] for name in listed),
+        items=partial(_read, path, chosen, settings.max_upload_bytes),
+        source=str(path),
+        flaws=flaws,
+    )
+
+
+def _read(path: Path, chosen: Mapping[PurePosixPath, int], max_bytes: int) -> Iterator[Item]:
+    for name, data in archives.files(path, max_bytes=max_bytes):
+        if name in chosen:
+            yield Item(str(name), chosen[name], data)
+
+
+def _by_folder(path: Path, names: Sequence[PurePosixPath], settings: Settings) -> tuple[dict[PurePosixPath, str], int]:
+    """Class of each picture to measure on, and how many of them are in the training part as well."""
+    places = {name: datasets.place_of(name) for name in names}
+    test = {name: place[1] for name, place in places.items() if place and place[0] == "test"}
+    train = {name: place[1] for name, place in places.items() if place and place[0] == "train"}
+    if not test:
+        if not train:
+            raise InputError(
+                f"Expected pictures in class folders, or a {LABELS_FILE}, in {path.name}. Received: "
+                f"{len(names):,} files and neither."
+            )
+        return train, 0
+    leaks = 0
+    if train:
+        digests: dict[str, set[bytes]] = {"train": set(), "test": set()}
+        for name, data in archives.files(path, max_bytes=settings.max_upload_bytes):
+            digest = hashlib.sha256(data).digest()
+            if name in train:
+                digests["train"].add(digest)
+            elif name in test:
+                digests["test"].add(digest)
+        leaks = len(digests["train"] & digests["test"])
+    return test, leaks
+
+
+def _by_table(
+    path: Path, table: PurePosixPath, names: Sequence[PurePosixPath]
+) -> tuple[dict[PurePosixPath, int], LabelSpace]:
+    """Class of each picture that `labels.csv` lists and that is there, with their label space."""
+    rows = _rows(_content(path, table), table)
+    columns = set(rows[0]) if rows else set()
+    if "file" not in columns or not columns & {"wnid", "index", "label"}:
+        raise InputError(
+            f"Expected the columns file and wnid, index or label in {table}. "
+            f"Received: {', '.join(sorted(columns)) or 'none'}."
+        )
+    present = set(names)
+    if "wnid" in columns or "index" not in columns:
+        column = "wnid" if "wnid" in columns else "label"
+        space = recognise(sorted({row[column] for row in rows}))
+        place = _positions(space)
+        targets = {row["file"]: place.get(row[column], place.get(_plain(row[column]), -1)) for row in rows}
+    else:
+        space = get_label_space("imagenet_1k")
+        targets = {row["file"]: int(row["index"]) if row["index"].isdigit() else -1 for row in rows}
+    wrong = [file for file, target in targets.items() if not 0 <= target < len(space.labels)]
+    if wrong:
+        raise UnknownNameError(
+            f"Expected classes of {space.name} in {table}. Received: {len(wrong)} others, the first for {wrong[0]!r}."
+        )
+    found = {table.parent / file: target for file, target in targets.items() if table.parent / file in present}
+    if not found:
+        raise InputError(f"Expected the pictures that {table} lists. Received: none of {len(rows):,} is there.")
+    return found, space
+
+
+def _content(path: Path, wanted: PurePosixPath) -> bytes:
+    return next(data for name, data in archives.files(path, max_bytes=MAX_LABELS_BYTES) if name == wanted)
+
+
+def _rows(content: bytes, table: PurePosixPath) -> list[dict[str, str]]:
+    try:
+        return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"Expected {table} to be a table in CSV and UTF-8. Received: {error}.") from error
+
+
+def _limited(found: LabelledSet, per_class: int) -> LabelledSet:
+    """Only the first `per_class` pictures of each class."""
+    if per_class < 1:
+        raise InputError(f"Expected 1 picture of each class or more. Received: {per_class}.")
+    counts: Counter[int] = Counter()
+    kept: list[int] = []
+    for position, target in enumerate(found.targets):
+        counts[target] += 1
+        if counts[target] <= per_class:
+            kept.append(position)
+    wanted = {found.ids[i] for i in kept}
+
+    def items() -> Iterator[Item]:
+        return (item for item in found.items() if item.id in wanted)
+
+    return LabelledSet(
+        f"{found.name}_first_{per_class}",
+        found.label_space,
+        tuple(found.ids[i] for i in kept),
+        tuple(found.targets[i] for i in kept),
+        items,
+        found.source,
+        (*found.flaws, f"Only the first {per_class} pictures of each class."),
+    )

@@ -1,0 +1,197 @@
+"""Evaluating a network that knows colours: figures, what cannot be read, and a run that was killed."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgrec import artefacts, evaluation
+from imgrec.catalogue import ModelSpec, get_spec
+from imgrec.errors import InputError, LabelSpaceError
+from imgrec.labelled import Item, LabelledSet, open_set
+from imgrec.labels import CATS_AND_DOGS, LABEL_SPACES, LabelSpace
+from imgrec.settings import Settings
+
+COLOURS = LabelSpace("colours", ("red", "green", "blue"), (None, None, None))
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A compiled network, uint8 (1, 16, 16, 3) → softmax of the mean of each channel."""
+    from imgrec.engines.openvino import runtime
+
+    openvino = runtime()
+    ops = openvino.opset13
+    picture = ops.parameter([1, 16, 16, 3], openvino.Type.u8)
+    means = ops.reduce_mean(ops.convert(picture, "f32"), ops.constant(np.array([1, 2])), False)
+    model = openvino.Model([ops.softmax(ops.multiply(means, ops.constant(np.float32(0.05))), 1)], [picture])
+    path = tmp_path_factory.mktemp("network") / "model.xml"
+    openvino.save_model(model, path, compress_to_fp16=False)
+    return path
+
+
+@pytest.fixture
+def spec(network: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
+    monkeypatch.setitem(LABEL_SPACES, "colours", lambda: COLOURS)
+    monkeypatch.setattr(evaluation.Preparations, "ensure", lambda self, spec, on_progress=None: network)
+    monkeypatch.setattr(evaluation.weights, "sha256", lambda spec, settings: "0" * 64)
+    monkeypatch.setattr(evaluation, "PART_ROWS", 10)
+    monkeypatch.setattr(evaluation, "TIMED", 5)
+    return replace(get_spec("mobilenet"), name="colours", input_size=(16, 16), crop_fraction=1.0, label_space="colours")
+
+
+def picture(colour: int, seed: int, encoded: bool = True) -> bytes | np.ndarray:
+    generator = np.random.default_rng(seed)
+    pixels = generator.integers(0, 120, (20, 20, 3), dtype=np.uint8)
+    pixels[..., colour] += 100
+    if not encoded:
+        return pixels
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def colours(count: int = 34, broken: tuple[int, ...] = (), encoded: bool = True) -> LabelledSet:
+    """`count` pictures, every seventh of them mislabelled, those at `broken` no pictures."""
+    targets = tuple((i + (i % 7 == 0)) % 3 for i in range(count))
+
+    def items() -> Iterator[Item]:
+        for i in range(count):
+            yield Item(f"{i:03d}", targets[i], b"no picture" if i in broken else picture(i % 3, i, encoded))
+
+    return LabelledSet("toy", COLOURS, tuple(f"{i:03d}" for i in range(count)), targets, items, "made here")
+
+
+@pytest.mark.parametrize("encoded", [True, False], ids=["encoded pictures", "arrays"])
+def test_a_row_and_its_answers(spec: ModelSpec, settings: Settings, tmp_path: Path, encoded: bool) -> None:
+    seen: list[tuple[int, int]] = []
+    row = evaluation.evaluate(
+        spec, colours(encoded=encoded), settings, tmp_path, note="A note.", on_progress=lambda *p: seen.append(p)
+    )
+    assert row["images"] == 34
+    assert row["top_1"] == pytest.approx(29 / 34, abs=1e-6)
+    assert row["failures"] == []
+    assert row["weights_sha256"] == "0" * 64
+    assert (row["framing"], row["preprocess"], row["note"]) == ("crop", "tf", "A note.")
+    assert seen == [(i, 34) for i in range(1, 35)]
+    stored = artefacts.read(artefacts.predictions_path(tmp_path, "colours", "toy"))
+    assert stored.ids == colours().ids
+    assert tuple(stored.targets) == colours().targets
+    assert (stored.probabilities.argmax(1) == np.arange(34) % 3).all()
+    summary = artefacts.read_summary(tmp_path)
+    assert summary["rows"] == [row]
+    assert summary["datasets"]["toy"]["labels"] == ["red", "green", "blue"]
+    assert not list(tmp_path.rglob("*.parts"))
+
+
+def test_the_row_is_recomputed_from_the_answers(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
+    row = evaluation.evaluate(spec, colours(), settings, tmp_path)
+    again = evaluation.row_of(artefacts.predictions_path(tmp_path, "colours", "toy"))
+    assert again.items() <= row.items()
+    assert {"top_1", "ece", "macro_auc", "temperature", "weights_sha256"} <= again.keys()
+
+
+def test_what_cannot_be_read_is_listed_and_the_rest_is_measured(
+    spec: ModelSpec, settings: Settings, tmp_path: Path
+) -> None:
+    # All of the second part, too.
+    row = evaluation.evaluate(spec, colours(broken=(3, *range(10, 20))), settings, tmp_path)
+    assert row["images"] == 23
+    assert [failure["id"] for failure in row["failures"]] == ["003", *(f"{i:03d}" for i in range(10, 20))]
+    assert "Expected a picture" in row["failures"][0]["reason"]
+
+
+def test_no_readable_picture(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Received: none; Expected a picture"):
+        evaluation.evaluate(spec, colours(12, broken=tuple(range(12))), settings, tmp_path)
+
+
+class KilledError(Exception):
+    """Stands for a kill at this moment."""
+
+
+def test_a_killed_run_goes_on_where_it_was(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
+    def kill(done: int, count: int) -> None:
+        if done == 27:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        evaluation.evaluate(spec, colours(), settings, tmp_path, on_progress=kill)
+    parts = list(tmp_path.rglob("*.parts/*.parquet"))
+    assert 1 <= len(parts) <= 2
+    # The last of them was cut off as well: it is made again.
+    parts[-1].write_bytes(parts[-1].read_bytes()[:100])
+    seen: list[int] = []
+    row = evaluation.evaluate(spec, colours(), settings, tmp_path, on_progress=lambda done, _: seen.append(done))
+    assert row["images"] == 34
+    assert len(seen) == 34 - 10 * (len(parts) - 1)
+    unbroken = artefacts.predictions_path(tmp_path / "unbroken", "colours", "toy")
+    evaluation.evaluate(spec, colours(), settings, tmp_path / "unbroken")
+    resumed = artefacts.read(artefacts.predictions_path(tmp_path, "colours", "toy"))
+    assert resumed.ids == artefacts.read(unbroken).ids
+    assert (resumed.probabilities == artefacts.read(unbroken).probabilities).all()
+
+
+def test_answers_are_kept_unless_they_are_of_something_else(
+    spec: ModelSpec, settings: Settings, tmp_path: Path
+) -> None:
+    first = evaluation.evaluate(spec, colours(), settings, tmp_path)
+    calls: list[int] = []
+    again = evaluation.evaluate(spec, colours(), settings, tmp_path, on_progress=lambda *_: calls.append(1))
+    assert calls == []
+    assert again["measured_at"] == first["measured_at"]
+    other = evaluation.evaluate(
+        spec, colours(), settings, tmp_path, framing="squash", on_progress=lambda *_: calls.append(1)
+    )
+    assert len(calls) == 34
+    assert other["framing"] == "squash"
+
+
+def test_parts_of_another_run_are_not_used(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
+    parts = artefacts.predictions_path(tmp_path, "colours", "toy").with_suffix(".parts")
+    stale = artefacts.Answers(("x",), np.array([0]), np.full((1, 3), 1 / 3, np.float16))
+    artefacts.write_part(parts / "00000.parquet", stale, {"key": "another", "failures": []})
+    assert evaluation.evaluate(spec, colours(), settings, tmp_path)["images"] == 34
+
+
+def test_a_half_written_file_is_measured_again(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
+    evaluation.evaluate(spec, colours(), settings, tmp_path)
+    path = artefacts.predictions_path(tmp_path, "colours", "toy")
+    path.write_bytes(path.read_bytes()[:500])
+    assert evaluation.evaluate(spec, colours(), settings, tmp_path)["images"] == 34
+
+
+def test_label_spaces_are_compared_before_any_work(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
+    pets = replace(colours(3), label_space=CATS_AND_DOGS, targets=(0, 1, 0))
+    with pytest.raises(LabelSpaceError, match="Received: cat, dog"):
+        evaluation.evaluate(spec, pets, settings, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_framing_is_named(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Expected one of the framings crop, squash"):
+        evaluation.evaluate(spec, colours(), settings, tmp_path, framing="zoom")
+
+
+def test_a_set_without_pictures_is_named() -> None:
+    with pytest.raises(InputError, match="Expected labelled pictures in toy"):
+        colours(0)
+
+
+def test_what_the_hardware_is() -> None:
+    assert "cores" in evaluation.hardware()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framing", ["squash"])
+def test_real_pictures(test_data: Path, keras_home: Path, settings: Settings, tmp_path: Path, framing: str) -> None:
+    """MobileNet 0.25 on real validation pictures, as the committed row says."""
+    settings = replace(settings, keras_home=keras_home)
+    found = open_set(str(test_data / "imagenet_val_a"), settings)
+    row = evaluation.evaluate(get_spec("mobilenet_a025_128"), found, settings, tmp_path, framing=framing)
+    assert row["images"] == 668
+    assert 0.45 < row["top_1"] < 0.57

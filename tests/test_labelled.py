@@ -1,0 +1,190 @@
+"""Labelled sets: every layout gives the same items, and what cannot be understood gets a sentence."""
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgrec.errors import InputError, LabelSpaceError
+from imgrec.labelled import LabelledSet, open_set, recognise, scoring
+from imgrec.labels import CATS_AND_DOGS, CIFAR_10, LabelSpace, get_label_space
+from imgrec.settings import Settings
+
+
+def png(seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+FILES = {f"pets/{kind}/{kind}.{i}.png": png(10 * i + len(kind)) for kind in ("cats", "dogs") for i in range(3)}
+
+
+def laid_out(folder: Path, layout: str, files: dict[str, bytes]) -> Path:
+    if layout == "folder":
+        for name, data in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(data)
+        return folder / "pets"
+    if layout == "zip":
+        with zipfile.ZipFile(folder / "pets.zip", "w") as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+        return folder / "pets.zip"
+    with tarfile.open(folder / "pets.tar.gz", "w:gz") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return folder / "pets.tar.gz"
+
+
+def check(found: LabelledSet) -> None:
+    """Items stand in the order that ids and targets promise, and come again when asked again."""
+    for _ in range(2):
+        items = list(found.items())
+        assert tuple(item.id for item in items) == found.ids
+        assert tuple(item.target for item in items) == found.targets
+
+
+@pytest.mark.parametrize("layout", ["folder", "zip", "tar"])
+def test_class_folders(tmp_path: Path, settings: Settings, layout: str) -> None:
+    found = open_set(str(laid_out(tmp_path, layout, FILES)), settings)
+    check(found)
+    assert found.name == "pets"
+    assert found.label_space is CATS_AND_DOGS
+    assert sorted(found.targets) == [0, 0, 0, 1, 1, 1]
+    assert {item.picture for item in found.items()} == set(FILES.values())
+
+
+def test_the_test_part_is_measured_on_and_leaks_are_counted(tmp_path: Path, settings: Settings) -> None:
+    files = {name.replace("pets/", "pets/training_set/"): data for name, data in FILES.items()}
+    files["pets/test_set/cats/a.png"] = png(900)
+    files["pets/test_set/dogs/b.png"] = FILES["pets/dogs/dogs.0.png"]
+    found = open_set(str(laid_out(tmp_path, "folder", files)), settings)
+    check(found)
+    assert found.ids == ("test_set/cats/a.png", "test_set/dogs/b.png")
+    assert found.flaws == ("1 of its pictures stand in its training part too.",)
+
+
+@pytest.mark.parametrize(
+    ("table", "targets"),
+    [
+        pytest.param("file,wnid\ncats/cats.0.png,n02123045\ndogs/dogs.1.png,n02088364\n", (281, 162), id="wnid"),
+        pytest.param("file,index\ncats/cats.0.png,281\ndogs/dogs.1.png,162\n", (281, 162), id="index"),
+        pytest.param("file,label\ncats/cats.0.png,cat\ndogs/dogs.1.png,dog\n", (0, 1), id="label"),
+        pytest.param("file,label\ncats/cats.0.png,cat\ndogs/dogs.1.png,dog\ngone.png,dog\n", (0, 1), id="one is gone"),
+    ],
+)
+def test_a_table_of_labels(tmp_path: Path, settings: Settings, table: str, targets: tuple[int, ...]) -> None:
+    path = laid_out(tmp_path, "folder", FILES | {"pets/labels.csv": table.encode()})
+    found = open_set(str(path), settings)
+    check(found)
+    assert found.targets == targets
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        pytest.param("name,class\na,b\n", "Expected the columns file and wnid, index or label", id="columns"),
+        pytest.param("file,index\ncats/cats.0.png,1000\n", "Received: 1 others, the first for 'cats", id="index"),
+        pytest.param("file,wnid\nnone.png,n02123045\n", "Received: none of 1 is there", id="no pictures"),
+        pytest.param("", "Received: none", id="empty"),
+    ],
+)
+def test_a_table_that_cannot_be_used(tmp_path: Path, settings: Settings, table: str, sentence: str) -> None:
+    path = laid_out(tmp_path, "folder", FILES | {"pets/labels.csv": table.encode()})
+    with pytest.raises(InputError, match=sentence):
+        open_set(str(path), settings)
+
+
+def test_arrays(tmp_path: Path, settings: Settings) -> None:
+    pixels = np.zeros((6, 4, 4, 3), np.uint8)
+    np.savez(
+        tmp_path / "toy.npz",
+        x_train=pixels,
+        y_train=np.array([0, 1] * 3),
+        x_test=pixels[:2],
+        y_test=np.array([1, 0]),
+        class_names=np.array(["dog", "cat"]),
+    )
+    found = open_set(str(tmp_path / "toy.npz"), settings)
+    check(found)
+    assert found.label_space is CATS_AND_DOGS
+    assert found.targets == (0, 1)
+
+
+def test_only_the_first_of_each_class(tmp_path: Path, settings: Settings) -> None:
+    path = str(laid_out(tmp_path, "zip", FILES))
+    found = open_set(path, settings, per_class=2, flaws=("Small.",))
+    check(found)
+    assert found.ids == ("pets/cats/cats.0.png", "pets/cats/cats.1.png", "pets/dogs/dogs.0.png", "pets/dogs/dogs.1.png")
+    assert found.name == "pets_first_2"
+    assert found.flaws == ("Only the first 2 pictures of each class.", "Small.")
+    assert found.digest != open_set(path, settings).digest
+    with pytest.raises(InputError, match="Received: 0"):
+        open_set(path, settings, per_class=0)
+
+
+@pytest.mark.parametrize(
+    ("layout", "sentence"),
+    [
+        pytest.param("nothing", "which is not there", id="nothing"),
+        pytest.param("empty folder", "Received: 0 files and neither", id="empty folder"),
+        pytest.param("loose files", "Received: 1 files and neither", id="no class folders"),
+        pytest.param("text", "which is none of these", id="no archive"),
+    ],
+)
+def test_refuses(tmp_path: Path, settings: Settings, layout: str, sentence: str) -> None:
+    path = tmp_path / "x"
+    if layout == "text":
+        path.write_text("no archive")
+    elif layout != "nothing":
+        path.mkdir()
+    if layout == "loose files":
+        (path / "a.png").write_bytes(png(0))
+    with pytest.raises(InputError, match=sentence):
+        open_set(str(path), settings)
+
+
+@pytest.mark.parametrize(
+    ("names", "space"),
+    [
+        pytest.param(["Cats", "dog"], "cats_and_dogs", id="plural and case"),
+        pytest.param(["plane", "car", "ship"], "cifar_10", id="other words for some of ten"),
+        pytest.param(["n02123045", "n02088364"], "imagenet_1k", id="WordNet ids"),
+        pytest.param(["rose", "tulip"], "rose_tulip", id="classes of one's own"),
+    ],
+)
+def test_recognises(names: list[str], space: str) -> None:
+    assert recognise(names).name == space
+
+
+def test_imagenet_rolls_up_and_sums_stay() -> None:
+    found = scoring(get_label_space("imagenet_1k"), CIFAR_10)
+    assert found is not None
+    assert found.target.labels[:10] == CIFAR_10.labels
+    assert len(found.target.labels) == 11
+    assert found.unreachable == ("deer",)
+    assert found.apply(np.full((1, 1000), 1e-3)).sum() == pytest.approx(1)
+
+
+def test_the_same_classes_in_another_order_are_matched_by_name() -> None:
+    mine = LabelSpace("mine", ("dog", "cat"), (None, None))
+    found = scoring(mine, CATS_AND_DOGS)
+    assert found is not None
+    assert found.apply(np.array([0.9, 0.1])).tolist() == [0.1, 0.9]
+    assert scoring(CIFAR_10, CIFAR_10) is None
+
+
+def test_classes_that_do_not_fit_are_named() -> None:
+    flowers = LabelSpace("flowers", ("rose", "tulip"), (None, None))
+    with pytest.raises(LabelSpaceError, match="Received: rose, tulip"):
+        scoring(get_label_space("imagenet_1k"), flowers)
+    with pytest.raises(LabelSpaceError, match=r"airplane, automobile, bird, cat and 6 more"):
+        scoring(CIFAR_10, flowers)
