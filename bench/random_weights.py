@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Standard deviation of the logits of a class from picture to picture.
 LOGIT_DEVIATION = 2.0
 
+LARGEST_SIDE_PX = 299
+
 PICTURES = ("cat.jpg", "espresso.jpg", "rocket.jpg")
 
 # ImageNet's colours, as published files of networks that normalise inside hold them.
@@ -39,6 +41,8 @@ def write(spec: ModelSpec, path: Path, seed: int = 0) -> None:
 
     keras.utils.set_random_seed(seed)
     random = np.random.default_rng(seed)
+    # Statistics are taken on smaller pictures where the weights do not depend on the size: B7 takes 10 GB at 600 px.
+    spec = replace(spec, input_size=(min(LARGEST_SIDE_PX, spec.input_size[0]),) * 2)
     model = networks.build(replace(spec, arguments=(*spec.arguments, ("classifier_activation", None))))
     images = [decode((ASSETS / "samples" / name).read_bytes(), max_bytes=20 * MIB) for name in PICTURES]
     framed = np.stack([frame(image, spec.input_size, spec.crop_fraction) for image in images])
@@ -69,6 +73,8 @@ def _set_out(layer: "keras.Layer", random: np.random.Generator) -> None:
             layer.momentum = 0.0  # the next pass in training mode leaves its statistics
             if layer.gamma is not None:
                 layer.gamma.assign(random.uniform(0.8, 1.2, layer.gamma.shape))
+        case "Dropout":  # whole blocks of a picture, in EfficientNets: not the statistics that are wanted
+            layer.rate = 0.0
         case "LayerScale":  # starts at 1e-6, where its block would count for nothing
             layer.set_weights([random.uniform(0.1, 0.5, layer.get_weights()[0].shape)])
         case "Normalization" if layer.weights:

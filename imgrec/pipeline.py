@@ -18,9 +18,11 @@ from imgrec.preparation import Preparations
 from imgrec.preprocessing import frame
 from imgrec.settings import MIB, Settings
 
-# What a compiled network holds besides its weights, until it has been measured: a copy of what it computes from
-# layer to layer, and machine code. From 12 MiB to this much for the networks of the catalogue (bench/README.md).
-OVERHEAD_BYTES = 64 * MIB
+# What a compiled network holds besides its weights, until it has been measured: machine code, and what its layers
+# hand on to each other, which grows with the picture. Fits all but the NASNets of the catalogue within a fifth, and
+# errs on the high side for small ones (bench/README.md).
+OVERHEAD_BYTES = 16 * MIB
+OVERHEAD_BYTES_PER_PIXEL = 700
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,10 @@ def open_pool(settings: Settings, preparations: Preparations | None = None) -> E
 def estimate_bytes(spec: ModelSpec, settings: Settings) -> int:
     """Anonymous memory that `spec` takes when it is loaded: as measured when it was converted, or a guess."""
     measured = conversion.find_memory_bytes(spec, settings)
-    return 4 * spec.parameters + OVERHEAD_BYTES if measured is None else measured
+    if measured is not None:
+        return measured
+    height, width = spec.input_size
+    return 4 * spec.parameters + OVERHEAD_BYTES + OVERHEAD_BYTES_PER_PIXEL * height * width
 
 
 def _open_engine(spec: ModelSpec, settings: Settings) -> Engine:

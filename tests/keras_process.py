@@ -1,0 +1,80 @@
+"""A process with Keras in it, which the tests of parity talk to: one JSON line in, one out.
+
+On the backend `openvino` it converts weights, as the converter's worker does; on the backend `tensorflow` it makes
+random weights, and says what Keras itself makes of a picture, all of it Keras': constructor, loading of the published
+file, preprocessing.
+"""
+
+import gc
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from imgrec.catalogue import get_spec
+from imgrec.engines.process import give_back_memory
+
+
+def randomise(model: str, weights: str) -> None:
+    """Write random weights to the file `weights`."""
+    from bench import random_weights
+
+    random_weights.write(get_spec(model), Path(weights))
+
+
+def convert(model: str, weights: str, folder: str) -> int:
+    """Write the compiled network to `folder`; returns its memory in bytes."""
+    from imgrec import conversion
+
+    return conversion._convert(get_spec(model), Path(weights), Path(folder), lambda **_: None)
+
+
+def truth(model: str, weights: str, pictures: str, probabilities: str) -> None:
+    """Save Keras' probabilities for the uint8 batch in the file `pictures`."""
+    import keras
+    from keras.src.utils import file_utils
+
+    spec = get_spec(model)
+    # The constructors do more for "imagenet" than load a file; only fetching is taken out.
+    file_utils.get_file = lambda *_, **__: weights
+    constructor = getattr(keras.applications, spec.architecture)
+    network = constructor(weights="imagenet", input_shape=(*spec.input_size, 3), **dict(spec.arguments))
+    preprocess_input = sys.modules[constructor.__module__].preprocess_input
+    batch = np.load(pictures).astype(np.float32)
+    np.save(probabilities, network.predict(preprocess_input(batch), batch_size=16, verbose=0))
+
+
+COMMANDS: dict[str, Callable[..., object]] = {"randomise": randomise, "convert": convert, "truth": truth}
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    if os.environ["KERAS_BACKEND"] == "openvino":
+        from imgrec.engines import openvino
+
+        openvino.runtime()
+        with openvino.hidden("tensorflow"):
+            listen(answers.write, answers.flush)
+    else:
+        listen(answers.write, answers.flush)
+
+
+def listen(write: Callable[[str], object], flush: Callable[[], object]) -> None:
+    import keras
+
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = COMMANDS[request.pop("do")](**request)
+        keras.backend.clear_session()
+        gc.collect()
+        give_back_memory()
+        write(json.dumps(answer) + "\n")
+        flush()
+
+
+if __name__ == "__main__":
+    main()

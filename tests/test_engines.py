@@ -1,0 +1,222 @@
+import csv
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.engines import check_batch
+from imgrec.engines.process import anonymous_bytes, give_back_memory, usable_cores
+from imgrec.errors import EngineError, InputError
+from imgrec.images import decode
+from imgrec.preprocessing import frame
+from imgrec.settings import ASSETS, MIB, ROOT
+
+# What two runtimes may differ by in a probability, in float32.
+TOLERANCE = 1e-4
+
+# Two probabilities nearer than this may change places.
+INDISTINGUISHABLE = 2e-6
+
+# Larger ones need more memory than a test machine has to spare; bench/README.md records them.
+LARGEST_PARAMETERS = 100_000_000
+
+Ask = Callable[..., object]
+
+
+@pytest.fixture(scope="module")
+def keras_processes() -> Iterator[Callable[[str], Ask]]:
+    """Backend → what asks a process with Keras on that backend; each is started once, when first asked."""
+    with ExitStack() as stack:
+        running: dict[str, subprocess.Popen[str]] = {}
+
+        def start(backend: str) -> subprocess.Popen[str]:
+            environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.keras_process"],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        def ask_of(backend: str) -> Ask:
+            def ask(do: str, **arguments: object) -> object:
+                process = running.get(backend) or running.setdefault(backend, start(backend))
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write(json.dumps({"do": do} | arguments, default=str) + "\n")
+                process.stdin.flush()
+                answer = process.stdout.readline()
+                assert answer, f"Keras on {backend} died; its last words are above"
+                return json.loads(answer)
+
+            return ask
+
+        yield ask_of
+
+
+def pictures_for(spec: ModelSpec, files: list[Path]) -> np.ndarray:
+    """uint8 (N, H, W, 3): the files as `spec` sees them."""
+    images = [decode(file.read_bytes(), max_bytes=20 * MIB) for file in files]
+    return np.stack([frame(image, spec.input_size, spec.crop_fraction) for image in images])
+
+
+def assert_parity(served: np.ndarray, expected: np.ndarray) -> None:
+    """Both float32 (N, C); the same top five, in the same order unless two are as good as equal."""
+    assert np.abs(served - expected).max() <= TOLERANCE
+    for row, truth in zip(served, expected, strict=True):
+        order, true_order = np.argsort(-row)[:5], np.argsort(-truth)[:5]
+        assert np.allclose(truth[order], truth[true_order], atol=INDISTINGUISHABLE)
+
+
+@pytest.mark.parametrize(
+    ("batch", "fits"),
+    [
+        (np.zeros((1, 4, 5, 3), np.uint8), True),
+        (np.zeros((7, 4, 5, 3), np.uint8), True),
+        (np.zeros((0, 4, 5, 3), np.uint8), True),
+        (np.zeros((4, 5, 3), np.uint8), False),
+        (np.zeros((1, 5, 4, 3), np.uint8), False),
+        (np.zeros((1, 4, 5, 1), np.uint8), False),
+        (np.zeros((1, 4, 5, 3), np.float32), False),
+    ],
+    ids=["one", "seven", "none", "no batch", "width and height", "grey", "scaled already"],
+)
+def test_a_batch_is_checked(batch: np.ndarray, fits: bool) -> None:
+    if fits:
+        check_batch(batch, (4, 5))
+    else:
+        with pytest.raises(InputError, match=r"shape \(N, 4, 5, 3\). Received: "):
+            check_batch(batch, (4, 5))
+
+
+@pytest.mark.parametrize(
+    ("cpu_max", "cores"),
+    [("200000 100000", 2), ("50000 100000", 1), ("150000 100000", 2), ("99900000 100000", None), ("max 100000", None)],
+)
+def test_cores_are_those_of_the_control_group(cpu_max: str, cores: int | None, tmp_path: Path) -> None:
+    (tmp_path / "cpu.max").write_text(cpu_max)
+    bound_to = usable_cores(tmp_path / "absent")
+    assert usable_cores(tmp_path / "cpu.max") == (bound_to if cores is None else min(cores, bound_to))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells anonymous memory apart")
+def test_anonymous_memory_is_measured_and_given_back() -> None:
+    before = anonymous_bytes() or 0
+    held = np.ones(64 * MIB, np.uint8)
+    assert (anonymous_bytes() or 0) - before > 60 * MIB
+    del held
+    give_back_memory()
+    assert (anonymous_bytes() or 0) - before < 32 * MIB
+
+
+def test_importing_openvino_reports_to_nobody_and_loads_no_other_runtime() -> None:
+    code = """
+        import sys
+        from imgrec.engines import openvino
+        assert "openvino" not in sys.modules
+        openvino.runtime()
+        unwanted = {"openvino_telemetry", "tensorflow", "keras", "torch", "jax"}
+        print([name for name in sys.modules if name.split(".")[0] in unwanted], sys.meta_path[0])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("[] ")
+    assert "Refusal" not in done.stdout
+
+
+def test_what_is_no_network_is_an_engine_error(tmp_path: Path) -> None:
+    from imgrec.engines.openvino import OpenVINOEngine
+
+    (tmp_path / "model.xml").write_text("<net/>")
+    with pytest.raises(EngineError, match=r"model\.xml to be a network that OpenVINO can run"):
+        OpenVINOEngine(tmp_path / "model.xml", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "spec", [spec for spec in CATALOGUE.values() if spec.parameters <= LARGEST_PARAMETERS], ids=lambda spec: spec.name
+)
+def test_random_weights_give_what_keras_gives(
+    spec: ModelSpec, keras_processes: Callable[[str], Ask], tmp_path: Path
+) -> None:
+    from imgrec.engines.openvino import OpenVINOEngine
+
+    weights, pictures, truth = tmp_path / "weights.h5", tmp_path / "pictures.npy", tmp_path / "truth.npy"
+    np.save(pictures, pictures_for(spec, [ASSETS / "samples" / "cat.jpg", ASSETS / "samples" / "rocket.jpg"]))
+    try:
+        keras_processes("tensorflow")("randomise", model=spec.name, weights=weights)
+        memory_bytes = keras_processes("openvino")("convert", model=spec.name, weights=weights, folder=tmp_path)
+        keras_processes("tensorflow")("truth", model=spec.name, weights=weights, pictures=pictures, probabilities=truth)
+        engine = OpenVINOEngine(tmp_path / "model.xml", int(str(memory_bytes)))
+        served, expected = engine.predict(np.load(pictures)), np.load(truth)
+        engine.close()
+    finally:
+        # Half a gigabyte for the largest; pytest keeps the folders of three runs.
+        weights.unlink(missing_ok=True)
+        (tmp_path / "model.bin").unlink(missing_ok=True)
+    assert_parity(served, expected)
+    # The picture must make a difference, or nothing is tested; to the runtimes it must make none.
+    assert np.abs(served - expected).max() < np.abs(expected[0] - expected[1]).max() / 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", CATALOGUE.values(), ids=lambda spec: spec.name)
+def test_published_weights_give_what_keras_gives_and_are_as_accurate(
+    spec: ModelSpec, keras_processes: Callable[[str], Ask], keras_home: Path, test_data: Path, tmp_path: Path
+) -> None:
+    from imgrec.engines.openvino import OpenVINOEngine
+
+    weights = keras_home / "models" / spec.weights.filename
+    if not weights.exists():
+        pytest.skip(f"no weights of {spec.name} in KERAS_HOME")
+    folder = test_data / "imagenet_sample_even"
+    with (folder / "labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    target = np.array([int(row["index"]) for row in rows])
+    pictures, truth = tmp_path / "pictures.npy", tmp_path / "truth.npy"
+    np.save(pictures, pictures_for(spec, [folder / row["file"] for row in rows]))
+    keras_processes("tensorflow")("truth", model=spec.name, weights=weights, pictures=pictures, probabilities=truth)
+    memory_bytes = keras_processes("openvino")("convert", model=spec.name, weights=weights, folder=tmp_path)
+    engine = OpenVINOEngine(tmp_path / "model.xml", int(str(memory_bytes)))
+    served, expected = engine.predict(np.load(pictures)), np.load(truth)
+    engine.close()
+    pictures.unlink()
+    assert_parity(served, expected)
+    top1, expected_top1 = ((one.argmax(axis=1) == target).mean() for one in (served, expected))
+    assert abs(top1 - expected_top1) <= 0.01
+    assert top1 > 0.3, "these weights, or what they are fed, are not right"
+
+
+@pytest.mark.slow
+def test_threads_share_an_engine(keras_processes: Callable[[str], Ask], keras_home: Path, tmp_path: Path) -> None:
+    from imgrec.engines.openvino import OpenVINOEngine
+
+    spec = CATALOGUE["mobilenet_a025_128"]
+    weights = keras_home / "models" / spec.weights.filename
+    keras_processes("openvino")("convert", model=spec.name, weights=weights, folder=tmp_path)
+    engine = OpenVINOEngine(tmp_path / "model.xml", 1)
+    batches = np.random.default_rng(0).integers(0, 256, (8, 2, 128, 128, 3), dtype=np.uint8)
+    alone = [engine.predict(batch) for batch in batches]
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(lambda i: engine.predict(batches[i % 8]), range(64)))
+    assert all(np.array_equal(answer, alone[i % 8]) for i, answer in enumerate(together))
+    assert engine.predict(batches[0][:0]).shape == (0, 1000)
+    engine.close()
+    engine.close()
+    with pytest.raises(EngineError, match="closed"):
+        engine.predict(batches[0])
