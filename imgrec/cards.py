@@ -1,8 +1,8 @@
 """Cards: what is known of a model that was trained here, beside its weights.
 
-    assets/models/<name>/            or IMGREC_HOME/models/<name>/
-    ├── model.keras      network and weights, float32
-    └── card.json        recipe, data, seed, curves, metrics, sha256, machine, versions, date
+    assets/models/             or IMGREC_HOME/models/
+    ├── <name>.keras     network and weights, float32
+    └── <name>.json      recipe, data, seed, curves, metrics, sha256, machine, versions, date
 
 A card makes a model one of the catalogue's: `register` reads all there are. Times are derived from the curves,
 never typed in.
@@ -11,6 +11,7 @@ never typed in.
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,23 +27,25 @@ if TYPE_CHECKING:
 
 BUNDLED = ASSETS / "models"
 
-CARD = "card.json"
-MODEL = "model.keras"
-
 # Counted up when a card's fields change their meaning.
 VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`fields` as they stand in the file; `folder` is where it lies."""
+    """`fields` as they stand in the file at `path`."""
 
-    folder: Path
+    path: Path
     fields: dict[str, Any]
 
     @property
     def name(self) -> str:
         return str(self.fields["model"]["name"])
+
+    @property
+    def weights(self) -> Path:
+        """The model beside the card."""
+        return self.path.with_suffix(".keras")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -64,39 +67,39 @@ class Card:
 
     def spec(self, *, bundled: bool) -> ModelSpec:
         """The card's row of the catalogue."""
-        file = f"{self.folder.name}/{MODEL}" if bundled else str((self.folder / MODEL).resolve())
+        file = self.weights.name if bundled else str(self.weights.resolve())
         return spec_of_card(self.fields, file, bundled=bundled)
 
 
-def read(folder: Path) -> Card:
-    """The card in `folder`; raises `InputError` on one that cannot be used, `StorageError` where there is none."""
-    with storage_errors(folder / CARD):
-        text = (folder / CARD).read_text(encoding="utf-8")
+def read(path: Path) -> Card:
+    """The card at `path`; raises `InputError` on one that cannot be used, `StorageError` where there is none."""
+    with storage_errors(path):
+        text = path.read_text(encoding="utf-8")
     try:
-        card = Card(folder, json.loads(text))
+        card = Card(path, json.loads(text))
         if card.fields["card_version"] != VERSION:
             raise InputError(f"Expected a card of version {VERSION}. Received: {card.fields['card_version']}.")
         card.spec(bundled=False)
         return card
     except (KeyError, ValueError, TypeError) as error:
-        raise InputError(f"Expected {folder / CARD} to be a model's card. Received: {error!r}.") from error
+        raise InputError(f"Expected {path} to be a model's card. Received: {error!r}.") from error
 
 
-def write(folder: Path, fields: dict[str, Any]) -> Card:
+def write(path: Path, fields: dict[str, Any]) -> Card:
     """Write the card beside its model, with the model's size and sha256; whole or not at all."""
-    with storage_errors(folder):
-        weights = folder / MODEL
+    with storage_errors(path):
+        weights = path.with_suffix(".keras")
         with weights.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         fields = {
             "card_version": VERSION,
             **fields,
-            "weights": {"file": MODEL, "sha256": digest, "size_bytes": weights.stat().st_size},
+            "weights": {"file": weights.name, "sha256": digest, "size_bytes": weights.stat().st_size},
         }
-        beside = folder / f"{CARD}.{os.getpid()}"
+        beside = path.with_name(f"{path.name}.{os.getpid()}")
         beside.write_text(json.dumps(fields, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(beside, folder / CARD)
-    return read(folder)
+        os.replace(beside, path)
+    return read(path)
 
 
 def home(settings: Settings) -> Path:
@@ -107,12 +110,9 @@ def home(settings: Settings) -> Path:
 def all_cards(settings: Settings) -> list[Card]:
     """Of the bundled models and of this user's own, in the order of their names; unusable ones are left out."""
     found = []
-    for folder in [*sorted(BUNDLED.glob("*/")), *sorted(home(settings).glob("*/"))]:
-        if (folder / CARD).is_file():
-            try:
-                found.append(read(folder))
-            except InputError:
-                continue
+    for path in [*sorted(BUNDLED.glob("*.json")), *sorted(home(settings).glob("*.json"))]:
+        with suppress(InputError):
+            found.append(read(path))
     return found
 
 
@@ -126,7 +126,7 @@ def register(settings: Settings) -> None:
             continue
         from imgrec.labels import LABEL_SPACES, LabelSpace  # brings numpy; most who look have no model of their own
 
-        spec = card.spec(bundled=card.folder.parent == BUNDLED)
+        spec = card.spec(bundled=card.path.parent == BUNDLED)
         if spec.label_space not in LABEL_SPACES:
             space = LabelSpace(spec.label_space, card.classes, (None,) * len(card.classes))
             LABEL_SPACES[spec.label_space] = partial(_same, space)
@@ -140,6 +140,6 @@ def _same(space: "LabelSpace") -> "LabelSpace":
 def free_name(wanted: str, settings: Settings) -> str:
     """`wanted`, or it with the first number that makes it a name that no model has yet."""
     register(settings)
-    taken = {*CATALOGUE, *(folder.name for folder in home(settings).glob("*/"))}
+    taken = {*CATALOGUE, *(path.stem for path in home(settings).glob("*.json"))}
     names = [wanted, *(f"{wanted}_{number}" for number in range(2, 10_000))]
     return next(name for name in names if name not in taken)

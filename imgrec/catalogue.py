@@ -282,10 +282,9 @@ def spec_of_card(card: dict[str, Any], filename: str, *, bundled: bool = False) 
 
 def _bundled() -> list[ModelSpec]:
     """The models whose weights come with imgrec, the best first."""
-    files = (ASSETS / "models").glob("*/card.json")
-    found = [(file.parent.name, json.loads(file.read_text(encoding="utf-8"))) for file in files]
-    found.sort(key=lambda entry: (-entry[1]["metrics"]["accuracy"], entry[0]))
-    return [spec_of_card(card, f"{name}/{card['weights']['file']}", bundled=True) for name, card in found]
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in (ASSETS / "models").glob("*.json")]
+    found.sort(key=lambda card: (-card["metrics"]["accuracy"], card["model"]["name"]))
+    return [spec_of_card(card, card["weights"]["file"], bundled=True) for card in found]
 
 
 # A model of the user's own training is a row like any other: `cards.register` adds it.

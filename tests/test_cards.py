@@ -34,28 +34,29 @@ FIELDS: dict[str, Any] = {
 
 
 @pytest.fixture
-def folder(settings: Settings) -> Iterator[Path]:
-    place = cards.home(settings) / "my_test_model"
+def path(settings: Settings) -> Iterator[Path]:
+    """Where the card belongs; its model is there already."""
+    place = cards.home(settings)
     place.mkdir(parents=True)
-    (place / cards.MODEL).write_bytes(b"weights")
-    yield place
+    (place / "my_test_model.keras").write_bytes(b"weights")
+    yield place / "my_test_model.json"
     CATALOGUE.pop("my_test_model", None)
     LABEL_SPACES.pop("my_test_model_classes", None)
 
 
-def test_a_card_makes_a_model_one_of_the_catalogue(folder: Path, settings: Settings) -> None:
-    card = cards.write(folder, FIELDS)
+def test_a_card_makes_a_model_one_of_the_catalogue(path: Path, settings: Settings) -> None:
+    card = cards.write(path, FIELDS)
     cards.register(settings)
     cards.register(settings)
     spec = get_spec("my_test_model")
     assert get_label_space(spec.label_space).labels == ("sun", "rain")
     assert spec.weights.hash == hashlib.sha256(b"weights").hexdigest()
-    assert weights.find(spec, settings) == folder / cards.MODEL
+    assert weights.find(spec, settings) == path.with_suffix(".keras")
     assert card.training_seconds == 3.5
 
 
-def test_names_that_are_taken_get_a_number(folder: Path, settings: Settings) -> None:
-    cards.write(folder, FIELDS)
+def test_names_that_are_taken_get_a_number(path: Path, settings: Settings) -> None:
+    cards.write(path, FIELDS)
     assert cards.free_name("my_test_model", settings) == "my_test_model_2"
     assert cards.free_name("my_other_model", settings) == "my_other_model"
 
@@ -65,14 +66,14 @@ def test_names_that_are_taken_get_a_number(folder: Path, settings: Settings) -> 
     ["", "{}", "[]", json.dumps(FIELDS), json.dumps(FIELDS | {"card_version": 99})],
     ids=["empty", "no fields", "a list", "no version", "of the future"],
 )
-def test_an_unusable_card_is_named_and_left_out(folder: Path, settings: Settings, text: str) -> None:
-    (folder / cards.CARD).write_text(text)
+def test_an_unusable_card_is_named_and_left_out(path: Path, settings: Settings, text: str) -> None:
+    path.write_text(text)
     with pytest.raises(InputError, match="card"):
-        cards.read(folder)
+        cards.read(path)
     cards.register(settings)
     assert "my_test_model" not in CATALOGUE
 
 
 def test_no_card(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
-        cards.read(tmp_path)
+        cards.read(tmp_path / "none.json")

@@ -61,9 +61,10 @@ def run(worker: jobs.Worker) -> None:
     model = trainer.train(recipe, train, validation, len(data.classes), seed=seed, folder=folder, listener=worker)
     # The only time that this model meets the test set.
     metrics = _measure(model, data.test or validation) | {"set": "test" if data.test else "validation"}
+    path = folder / f"{configuration['name']}.json"
     with storage_errors(folder):
-        model.save(folder / cards.MODEL)
-    card = cards.write(folder, _card(worker.job, recipe, data, seed, model.count_params(), metrics))
+        model.save(path.with_suffix(".keras"))
+    card = cards.write(path, _card(worker.job, recipe, data, seed, model.count_params(), metrics))
     _publish(card, settings)
     worker.tell("model", name=card.name, metrics=metrics)
 
@@ -142,16 +143,14 @@ def versions() -> dict[str, str]:
 
 
 def _publish(card: cards.Card, settings: Settings) -> None:
-    """Copy model and card to where the catalogue looks, renamed into place."""
-    place = cards.home(settings) / card.name
-    part = place.with_name(f".{card.name}.part")
+    """Copy model and card to where the catalogue looks; the card last, since it is what counts."""
+    place = cards.home(settings)
     with storage_errors(place):
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        for file in (cards.MODEL, cards.CARD):
-            shutil.copyfile(card.folder / file, part / file)
-        shutil.rmtree(place, ignore_errors=True)  # of this very run, when it is resumed after its last step
-        part.rename(place)
+        place.mkdir(parents=True, exist_ok=True)
+        for file in (card.weights, card.path):
+            beside = place / f"{file.name}.part"
+            shutil.copyfile(file, beside)
+            os.replace(beside, place / file.name)
 
 
 if __name__ == "__main__":
