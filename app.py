@@ -9,12 +9,12 @@ Nothing here imports TensorFlow or Keras: the server runs compiled networks.
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import ModuleType
 
 import anyio
+import anyio.to_thread
 import streamlit as st
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 
 from imgrec import api
 from imgrec.settings import ROOT
@@ -22,50 +22,41 @@ from imgrec.settings import ROOT
 log = logging.getLogger(__name__)
 
 
-def warm_up() -> None:
-    """Pay once, before the first visitor: charts' imports, the pool, and in a demo the smallest models."""
+def resources() -> ModuleType:
+    """The caches that pages and API share. Imported when they are needed: by then Streamlit's runtime is up."""
     from imgrec.ui import resources
 
-    resources.warm_up()
-
-
-async def livez(request: Request) -> JSONResponse:
-    """The process answers."""
-    return JSONResponse({"status": "alive"})
-
-
-async def readyz(request: Request) -> JSONResponse:
-    """200 once the warm-up is over; 503 before. Pages are served either way."""
-    ready = bool(app.state.get("warm", {}).get("ready"))
-    return JSONResponse({"status": "ready" if ready else "warming up"}, status_code=200 if ready else 503)
+    return resources
 
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
     """Warm up in a thread while the first pages are already served."""
-    warm: dict[str, object] = {"ready": False}
 
-    async def run() -> None:
+    async def warm_up() -> None:
         try:
-            await anyio.to_thread.run_sync(warm_up, abandon_on_cancel=True)
+            await anyio.to_thread.run_sync(lambda: resources().warm_up(), abandon_on_cancel=True)
         except Exception:
             # A model that cannot be preloaded must not take the server down: its card will say why.
             log.exception("The warm-up was cut short")
-        warm["ready"] = True
+        app.state["warm"] = True
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run)
+        tasks.start_soon(warm_up)
         try:
-            yield {"warm": warm}
+            yield {"warm": False}
         finally:
             tasks.cancel_scope.cancel()
 
 
-app = st.App(
-    ROOT / "imgrec" / "shell.py",
-    lifespan=lifespan,
-    routes=[Mount("/api/v1", app=api.create()), Route("/livez", livez), Route("/readyz", readyz)],
+v1 = api.create(
+    get_settings=lambda: resources().settings(),
+    get_pool=lambda: resources().pool(),
+    get_preparations=lambda: resources().preparations(),
 )
+health = api.create_health_routes(lambda: bool(app.state.get("warm")), lambda: resources().pool())
+
+app: st.App = st.App(ROOT / "imgrec" / "shell.py", lifespan=lifespan, routes=[Mount("/api/v1", app=v1), *health])
 
 if __name__ == "__main__":
     app.run()

@@ -98,8 +98,15 @@ def layered(layers: Rows, height_px: int) -> Spec:
 
 
 def bar_layer(values: Rows, mark: Spec, encoding: Spec) -> Spec:
-    """Bars of one thickness, from the encoding's `x` to its `x2`."""
-    return {"data": {"values": values}, "mark": {"type": "bar", "height": BAR_PX} | mark, "encoding": encoding}
+    """Bars of one thickness, from the encoding's `x` to its `x2`.
+
+    No bar and no axis speaks for itself (`aria`): the chart is read out as its one sentence.
+    """
+    return {
+        "data": {"values": values},
+        "mark": {"type": "bar", "height": BAR_PX, "aria": False} | mark,
+        "encoding": encoding,
+    }
 
 
 def x_axis(domain: tuple[float, float], axis: Spec | None) -> Spec:
@@ -116,6 +123,7 @@ def _y(texts: Sequence[str], axis: Spec, extent_px: int) -> Spec:
         "title": None,
         "ticks": False,
         "domain": False,
+        "aria": False,
         "labelExpr": f"{json.dumps(list(texts))}[datum.value]",
         "labelFontSize": FONT_PX,
         "labelOverlap": False,

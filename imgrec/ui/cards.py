@@ -73,7 +73,7 @@ def _verdict(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choice) -> 
 
 
 def _chip(camp: verdicts.Camp) -> str:
-    colour = "primary" if len(camp.models) > 1 else "gray"
+    colour = "blue" if len(camp.models) > 1 else "gray"
     who = "" if len(camp.models) > 3 else f": {', '.join(verdicts.title_of(name) for name in camp.models)}"
     return f":{colour}-badge[{camp.sentence}{who}]"
 
@@ -142,11 +142,13 @@ def table(rows: Rows, words: str) -> None:
 
 def downloads(specs: tuple[ModelSpec, ...], choice: Choice) -> None:
     """Results of all pictures as files; computed when somebody asks for them."""
-    count = len(tray())
+    # Bound here: the file is made outside the session, which has no tray.
+    pictures = tuple(tray())
+    count = len(pictures)
     what = "results" if count == 1 else f"results of {count} pictures"
 
     def found() -> list[reports.Report]:
-        return [answers.report(picture, specs, choice) for picture in tray()]
+        return [answers.report(picture, specs, choice) for picture in pictures]
 
     with st.container(horizontal=True):
         st.download_button(

@@ -12,17 +12,17 @@ import streamlit as st
 
 from imgrec.catalogue import CATALOGUE, ModelSpec, get_specs
 from imgrec.ensembles import RULES
+from imgrec.errors import InputError
 from imgrec.predictions import DEFAULT_TOP_K, MAX_TOP_K
 from imgrec.preprocessing import FRAMINGS
+from imgrec.questions import get_default_specs
 from imgrec.ui import resources
 
 Value = TypeVar("Value")
 
-# Three charts stand side by side above the fold; more is for the visitor to choose.
-DEFAULT_MODELS = 3
-
-# MobileNets and the like: loaded in a blink, 10 to 20 ms a picture.
-SMALL_PARAMETERS = 10_000_000
+# More charts than this are a wall, and a long wait for whoever comes next.
+MAX_MODELS = 12
+DEMO_MAX_MODELS = 4
 
 DEFAULT_RULE = "mean"
 DEFAULT_FRAMING = "crop"
@@ -74,6 +74,7 @@ def models() -> tuple[ModelSpec, ...]:
         key="models",
         bind="query-params",
         format_func=lambda name: CATALOGUE[name].title if name in CATALOGUE else str(name),
+        max_selections=DEMO_MAX_MODELS if resources.settings().demo else MAX_MODELS,
         placeholder="Choose the models to compare",
         help="Models on this machine stand first. Any other is fetched once, from where Keras publishes it.",
     )
@@ -87,15 +88,11 @@ def offered() -> list[str]:
 
 
 def default_models() -> list[str]:
-    """The most capable few of the small models on this machine, all of one label space so that they can be averaged.
-
-    Small, because a first visit should answer within a second; ImageNet's label space first.
-    """
-    here = [spec for spec in CATALOGUE.values() if resources.is_here(spec) and resources.is_offered(spec)]
-    here.sort(
-        key=lambda spec: (spec.label_space != "imagenet_1k", spec.parameters > SMALL_PARAMETERS, -spec.parameters)
-    )
-    return [spec.name for spec in here if spec.label_space == here[0].label_space][:DEFAULT_MODELS]
+    """The models that every face asks when nobody names any; none where none is on this machine."""
+    try:
+        return [spec.name for spec in get_default_specs(resources.settings())]
+    except InputError:
+        return []
 
 
 def top_k() -> int:

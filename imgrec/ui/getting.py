@@ -66,6 +66,8 @@ def progress(spec: ModelSpec) -> None:
         st.fragment(_watch, run_every=POLL_S)(latest)
         return
     failed = latest is not None and latest.stage == "failed"
+    if not failed:
+        st.caption("Not on this machine yet.")
     if latest is not None and failed:
         st.error(_reason(latest), icon=":material/cloud_off:")
     st.button(

@@ -1,0 +1,160 @@
+"""The main job in a real browser: a photo is dropped, and every chosen model's answer stands in its chart."""
+
+import base64
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from imgrec import samples
+from imgrec.settings import ROOT
+
+pytestmark = pytest.mark.browser
+
+SCREENSHOTS = ROOT / "tests" / "screenshots"
+DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+
+# Models are converted when they are first asked for: some seconds each.
+FIRST_ANSWER_MS = 90_000
+
+# From the end of the script to the last listener in the browser.
+SETTLE_MS = 500
+
+ZONE = "[data-testid=stFileUploaderDropzone]"
+FIRE = """(zone, [events, files]) => {
+  const transfer = new DataTransfer()
+  for (const { name, data } of files) {
+    const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0))
+    transfer.items.add(new File([bytes], name, { type: "image/jpeg" }))
+  }
+  for (const event of events) {
+    const options = { bubbles: true, cancelable: true, dataTransfer: transfer, clipboardData: transfer }
+    zone.dispatchEvent(event === "paste" ? new ClipboardEvent(event, options) : new DragEvent(event, options))
+  }
+}"""
+DROP = ["dragenter", "dragover", "drop"]
+
+
+@pytest.fixture
+def page(browser: Browser, server: str) -> Iterator[Page]:
+    context = browser.new_context(viewport=DESKTOP, color_scheme="light")
+    page = context.new_page()
+    elsewhere: list[str] = []
+    page.on("request", lambda request: elsewhere.append(request.url) if _is_elsewhere(request.url, server) else None)
+    page.goto(server)
+    expect(page.get_by_text("What do the networks see?")).to_be_visible(timeout=60_000)
+    # The page listens for pictures once its own elements stand, the gallery among them.
+    expect(page.get_by_role("button", name="Cat: ").first).to_be_visible()
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached()
+    page.wait_for_timeout(SETTLE_MS)
+    yield page
+    context.close()
+    assert elsewhere == [], "the page asked another server"
+
+
+def _is_elsewhere(url: str, server: str) -> bool:
+    return not url.startswith((server, server.replace("http", "ws"), "data:", "blob:"))
+
+
+def give(page: Page, where: str, events: list[str], *files: tuple[str, bytes]) -> None:
+    """Drop or paste `files` on the element `where`."""
+    encoded = [{"name": name, "data": base64.b64encode(data).decode()} for name, data in files]
+    page.locator(where).first.evaluate(FIRE, [events, encoded])
+
+
+def cat() -> bytes:
+    return samples.read(samples.get_sample("cat.jpg"))
+
+
+def answered(page: Page, count: int) -> list[str]:
+    """The text alternatives of `count` charts, once they all stand there."""
+    expect(page.locator("[data-testid=stVegaLiteChart]")).to_have_count(count, timeout=FIRST_ANSWER_MS)
+    expect(page.get_by_text("Ensemble: ", exact=False).first).to_be_visible(timeout=FIRST_ANSWER_MS)
+    return [chart.get_attribute("aria-label") or "" for chart in page.locator("[data-testid=stVegaLiteChart]").all()]
+
+
+@pytest.mark.parametrize(
+    "get_in",
+    [
+        pytest.param(lambda page: give(page, ZONE, DROP, ("cat.jpg", cat())), id="dropped into the zone"),
+        pytest.param(lambda page: give(page, "[data-testid=stApp]", DROP, ("cat.jpg", cat())), id="dropped beside it"),
+        pytest.param(lambda page: give(page, "body", ["paste"], ("cat.jpg", cat())), id="pasted"),
+        pytest.param(lambda page: page.get_by_role("button", name="Cat: ").first.click(), id="sample clicked"),
+        pytest.param(lambda page: page.get_by_role("button", name="Cat: ").first.press("Enter"), id="sample by key"),
+    ],
+)
+def test_a_photo_gets_an_answer_from_every_model(page: Page, charts: int, get_in: Callable[[Page], None]) -> None:
+    get_in(page)
+    words = answered(page, charts)
+    assert sum("cat" in text or "tabby" in text for text in words) == charts, words
+    expect(page.get_by_text("agree", exact=False).first).to_be_visible()
+    spoken = page.locator("[data-testid=stVegaLiteChart] [aria-label]")
+    expect(spoken, "a chart is read out as one sentence, not bar by bar").to_have_count(0)
+
+
+def test_a_bad_file_beside_a_good_one_gets_a_sentence(page: Page, charts: int) -> None:
+    give(page, ZONE, DROP, ("notes.jpg", b"no picture"), ("cat.jpg", cat()), ("huge.jpg", b"0" * 21_000_000))
+    answered(page, charts)
+    expect(page.get_by_role("alert").filter(has_text="notes.jpg")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="huge.jpg")).to_be_visible()
+
+
+def test_a_link_restores_the_settings(page: Page, server: str) -> None:
+    page.goto(f"{server}/?models=MobileNet&k=3&rule=Rank+vote&view=%3Amaterial%2Ftable_rows%3A+Table")
+    give(page, ZONE, DROP, ("cat.jpg", cat()))
+    expect(page.locator("[data-testid=stTable]")).to_have_count(1, timeout=FIRST_ANSWER_MS)
+    expect(page.locator("[data-testid=stTable] tbody tr")).to_have_count(3)
+
+
+def test_the_picture_comes_along_to_the_ensemble(page: Page, charts: int) -> None:
+    give(page, ZONE, DROP, ("cat.jpg", cat()))
+    answered(page, charts)
+    page.get_by_role("link", name="Ensemble").click()
+    expect(page.get_by_text("Who tipped it?")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Without MobileNet it would", exact=False).first).to_be_visible()
+
+
+def test_the_file_has_the_results(page: Page, charts: int) -> None:
+    give(page, ZONE, DROP, ("cat.jpg", cat()))
+    answered(page, charts)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="As JSON").click()
+    (found,) = json.loads(Path(download.value.path()).read_text())
+    assert found["image"] == "cat.jpg"
+    assert len(found["models"]) == max(charts - 1, 1)
+    assert found["ensemble"]["rule"] == "mean"
+
+
+def test_the_api_answers_beside_the_pages(server: str) -> None:
+    request = urllib.request.Request(f"{server}/api/v1/predict?models=mobilenet&k=1", data=cat())
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        (model,) = json.load(answer)["models"]
+    assert "cat" in model["top"][0]["label"]
+
+
+@pytest.mark.parametrize(
+    ("name", "viewport", "scheme"),
+    [("light", DESKTOP, "light"), ("dark", DESKTOP, "dark"), ("phone", PHONE, "light")],
+    ids=["light", "dark", "phone"],
+)
+def test_screenshots(
+    browser: Browser, server: str, charts: int, name: str, viewport: dict[str, int], scheme: str
+) -> None:
+    SCREENSHOTS.mkdir(exist_ok=True)
+    context = browser.new_context(viewport=viewport, color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(server)
+    expect(page.get_by_text("What do the networks see?")).to_be_visible(timeout=60_000)
+    give(page, ZONE, DROP, ("cat.jpg", cat()))
+    answered(page, charts)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= viewport["width"], "the page is wider than the screen"
+    if viewport is DESKTOP:
+        first = page.locator("[data-testid=stVegaLiteChart]").first.bounding_box()
+        assert first is not None
+        assert first["y"] + first["height"] < viewport["height"], "the first chart is below the fold"
+    page.screenshot(path=SCREENSHOTS / f"compare_{name}.png")
+    context.close()
