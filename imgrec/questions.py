@@ -88,8 +88,8 @@ def get_default_specs(settings: Settings) -> list[ModelSpec]:
             "Expected a model on this machine. Received: none yet. "
             f"`imgrec fetch {usual.name}` downloads one ({usual.weights.size_bytes / MIB:.0f} MiB)."
         )
-    spaces = [spec.label_space for spec in here]
-    space = max(spaces, key=spaces.count)
+    # The catalogue has ImageNet's thousand classes before the ten that the bundled models know.
+    space = here[0].label_space
     best: dict[str, ModelSpec] = {}
     for spec in sorted((spec for spec in here if spec.label_space == space), key=_accuracy):
         best[spec.architecture] = spec
