@@ -56,6 +56,7 @@ def compare(picture: Picture, choice: Choice) -> None:
                 _card(picture, spec, choice)
             else:
                 getting.card(spec)
+        getting.suggestion()
     if ready:
         downloads(tuple(ready), choice)
         _what_models_see(picture, choice)

@@ -9,11 +9,14 @@ from collections.abc import Iterable
 import streamlit as st
 
 from imgrec import charts, conversion
-from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.catalogue import CATALOGUE, ModelSpec, get_spec
 from imgrec.errors import ImgrecError
 from imgrec.preparation import Preparation
 from imgrec.ui import resources
 from imgrec.verdicts import size
+
+IMAGENET = "imagenet_1k"
+SUGGESTED = get_spec("mobilenet")
 
 # How often a progress bar looks: often enough to move, seldom enough to cost nothing.
 POLL_S = 0.5
@@ -24,12 +27,20 @@ def nothing_here() -> None:
     if any(resources.is_here(spec) for spec in CATALOGUE.values()):
         st.info("Choose at least one model above.", icon=":material/deployed_code:")
         return
-    smallest = min(CATALOGUE.values(), key=lambda spec: spec.weights.size_bytes)
+    smallest = min((spec for spec in CATALOGUE.values() if spec.weights.url), key=lambda spec: spec.weights.size_bytes)
     with st.container(border=True):
         st.markdown(
             "**No model is on this machine yet.** The smallest is a good start; the Models page has all others."
         )
         progress(smallest)
+
+
+def suggestion() -> None:
+    """Where no model on this machine knows ImageNet's classes: one that does, small and good."""
+    if not any(resources.is_here(spec) for spec in CATALOGUE.values() if spec.label_space == IMAGENET):
+        with st.container(border=True, height="stretch", gap="xsmall"):
+            st.markdown(f"**{SUGGESTED.title}** knows a thousand classes, and most things on a photo.")
+            progress(SUGGESTED)
 
 
 def split(specs: Iterable[ModelSpec]) -> list[ModelSpec]:

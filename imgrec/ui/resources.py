@@ -66,7 +66,12 @@ def is_ready(spec: ModelSpec) -> bool:
 
 
 def is_offered(spec: ModelSpec) -> bool:
-    """Whether a visitor may choose `spec`: on a public demo only what is there, or small to get and to convert."""
+    """Whether a visitor may choose `spec`: what is there or can be had.
+
+    On a public demo only what is there, or small to get and to convert.
+    """
+    if not (is_here(spec) or spec.weights.url):
+        return False
     if not settings().demo:
         return True
     return refusal(spec) is None and (is_here(spec) or spec.parameters <= DEMO_MAX_PARAMETERS)

@@ -11,8 +11,8 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from imgrec import conversion, pipeline, preparation
-from imgrec.catalogue import ModelSpec
+from imgrec import conversion, pipeline, weights
+from imgrec.catalogue import CATALOGUE, ModelSpec
 from imgrec.errors import EngineError
 from imgrec.labels import get_label_space
 from imgrec.pool import EnginePool
@@ -21,9 +21,10 @@ from imgrec.settings import MIB, ROOT, Settings
 SHELL = ROOT / "imgrec" / "shell.py"
 
 # On the machine of these tests; everything else is missing.
-HERE = ("mobilenet", "mobilenet_v2", "mobilenet_a025_128")
+HERE = ("mobilenet", "mobilenet_v2", "mobilenet_v3_small")
 
 TABBY, TIGER_CAT = 281, 282
+TEN_CLASSES = next(spec for spec in CATALOGUE.values() if spec.label_space == "cifar_10")
 
 
 class CatEngine:
@@ -36,8 +37,11 @@ class CatEngine:
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         assert batch.shape == (1, *self.spec.input_size, 3)
-        first, second = (TIGER_CAT, TABBY) if self.spec.name == "mobilenet_v2" else (TABBY, TIGER_CAT)
-        classes = len(get_label_space(self.spec.label_space).labels)
+        space = get_label_space(self.spec.label_space)
+        classes = len(space.labels)
+        first, second = (TABBY, TIGER_CAT) if classes > TIGER_CAT else (0, 1)
+        if self.spec.name == "mobilenet_v2":
+            first, second = second, first
         probabilities = np.full((1, classes), 0.1 / (classes - 2), np.float32)
         probabilities[0, [first, second]] = [0.6, 0.3]
         return probabilities
@@ -88,7 +92,7 @@ def machine(
 
     monkeypatch.setattr(pipeline, "open_pool", open_pool)
     monkeypatch.setattr(
-        preparation, "state_of", lambda spec, settings: "downloaded" if spec.name in here else "missing"
+        weights, "locate", lambda spec, settings: tmp_path / spec.weights.filename if spec.name in here else None
     )
     monkeypatch.setattr(conversion, "find_memory_bytes", lambda spec, settings: 20 * MIB if spec.name in here else None)
     _clear()

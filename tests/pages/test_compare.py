@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from imgrec.ui import pictures, resources
-from tests.pages.conftest import BrokenEngine, photo, upload, words
+from tests.pages.conftest import TEN_CLASSES, BrokenEngine, photo, upload, words
 
 Page = Callable[..., AppTest]
 
@@ -19,7 +19,7 @@ def test_empty_says_what_to_do(page: Page) -> None:
     app = page()
     assert not app.exception
     assert "Drop a picture" in words(app)
-    assert set(app.multiselect(key="models").value) == {"mobilenet", "mobilenet_v2", "mobilenet_a025_128"}
+    assert set(app.multiselect(key="models").value) == {"mobilenet", "mobilenet_v2", "mobilenet_v3_small"}
 
 
 def test_a_photo_gives_a_verdict_and_one_chart_a_model(page: Page) -> None:
@@ -100,9 +100,9 @@ def test_a_model_that_breaks_says_so_and_the_others_answer(page: Page, engines: 
 
 
 def test_a_missing_model_offers_its_download_beside_the_others(page: Page) -> None:
-    app = upload(page(models=["MobileNet", "MobileNetV3Small"]), ("cat.jpg", photo()))
+    app = upload(page(models=["MobileNet", "EfficientNetB0"]), ("cat.jpg", photo()))
     assert not app.exception
-    assert app.button(key="fetch_mobilenet_v3_small").label.startswith("Download MobileNetV3Small (")
+    assert app.button(key="fetch_efficientnet_b0").label.startswith("Download EfficientNetB0 (")
     assert len(charts(app)) == 1
 
 
@@ -114,16 +114,16 @@ def test_a_model_above_the_whole_budget_is_refused_before_anything_is_fetched(pa
 
 
 def test_offline_a_download_fails_with_the_path_where_the_file_belongs(page: Page) -> None:
-    app = page(models=["MobileNetV3Small"])
+    app = page(models=["EfficientNetB0"])
     upload(app, ("cat.jpg", photo()))
-    app.button(key="fetch_mobilenet_v3_small").click().run()
-    preparation = resources.preparations().get("mobilenet_v3_small")
+    app.button(key="fetch_efficientnet_b0").click().run()
+    preparation = resources.preparations().get("efficientnet_b0")
     assert preparation is not None
     assert preparation.wait(10)
     app.run()
     assert not app.exception
     assert "keras/models/" in words(app)
-    assert app.button(key="fetch_mobilenet_v3_small").label == "Try again"
+    assert app.button(key="fetch_efficientnet_b0").label == "Try again"
 
 
 def test_without_any_model_the_smallest_is_offered(page: Page, here: set[str]) -> None:
@@ -174,9 +174,27 @@ def test_more_pictures_than_fit_are_left_out_with_a_sentence(page: Page, monkeyp
     assert "at most 1" in app.error[0].value
 
 
-def test_what_the_models_see_has_one_picture_for_each_input(page: Page) -> None:
-    app = page()
+def test_what_the_models_see_has_one_picture_for_each_input(page: Page, here: set[str]) -> None:
+    here.add("mobilenet_a025_128")
+    app = page(models=["MobileNet", "MobileNetV2", "MobileNet 0.25 128"])
     app.session_state["sees"] = True
     upload(app, ("cat.jpg", photo()))
     assert not app.exception
     assert len(app.get("image")) == 3  # the preview, 224 px for two models, 128 px for one
+
+
+def test_models_of_different_label_spaces_stand_side_by_side_without_an_average(page: Page, here: set[str]) -> None:
+    here.add(TEN_CLASSES.name)
+    app = upload(page(models=["MobileNet", TEN_CLASSES.title]), ("cat.jpg", photo()))
+    assert not app.exception
+    assert "label space" in app.info[0].value
+    assert len(charts(app)) == 2
+
+
+def test_with_ten_classes_only_a_model_with_a_thousand_is_suggested(page: Page, here: set[str]) -> None:
+    here.clear()
+    here.add(TEN_CLASSES.name)
+    app = upload(page(), ("cat.jpg", photo()))
+    assert not app.exception
+    assert len(charts(app)) == 1
+    assert app.button(key="fetch_mobilenet").label.startswith("Download MobileNet (")

@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from imgrec.ensembles import RULES
-from tests.pages.conftest import BrokenEngine, photo, upload, words
+from tests.pages.conftest import TEN_CLASSES, BrokenEngine, photo, upload, words
 
 Page = Callable[..., AppTest]
 
@@ -37,7 +37,7 @@ def test_every_rule_explains_itself(page: Page, rule: str) -> None:
 def test_a_weight_tips_the_answer_without_asking_the_models_again(page: Page, engines: dict[str, object]) -> None:
     app = upload(page("ensemble.py"), ("cat.jpg", photo()))
     app.selectbox(key="rule").set_value("weighted_mean").run()
-    for name in ("mobilenet", "mobilenet_a025_128"):
+    for name in ("mobilenet", "mobilenet_v3_small"):
         engines[name] = BrokenEngine
         app.slider(key=f"weight_{name}").set_value(0.1)
     app.run()
@@ -67,3 +67,13 @@ def test_a_bad_picture_gets_a_sentence(page: Page) -> None:
     app = upload(page("ensemble.py"), ("notes.txt", b"no"))
     assert not app.exception
     assert len(app.error) == 1
+
+
+def test_models_of_different_label_spaces_are_combined_apart(page: Page, here: set[str]) -> None:
+    here.add(TEN_CLASSES.name)
+    app = page(models=["MobileNet", "MobileNetV2", TEN_CLASSES.title])
+    app.switch_page("../pages/ensemble.py").run()
+    upload(app, ("cat.jpg", photo()))
+    assert not app.exception
+    assert "cannot be averaged" in app.info[0].value
+    assert len(app.subheader) == 4  # the name of each space, and its verdict
