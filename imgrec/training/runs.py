@@ -46,8 +46,8 @@ class Curves:
 
     @property
     def remaining_seconds(self) -> float | None:
-        """Expected from the last throughput; None before the first step."""
-        if self.plan is None or not self.steps or self.finished:
+        """Expected from the last throughput; None before the second report: the first step compiles."""
+        if self.plan is None or len(self.steps) < 2 or self.finished:
             return None
         last = self.steps[-1]
         done = (last["epoch"] - 1) * self.plan["steps"] + last["step"]

@@ -1,0 +1,127 @@
+"""Train: empty, with runs in every state, and with pictures that cannot be read. No runtime is started."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from imgrec import datasets
+from imgrec.training import runs
+from imgrec.training.recipes import RECIPES, get_recipe
+from tests.pages.conftest import words
+
+EPOCH = {
+    "event": "epoch",
+    "epoch": 1,
+    "seconds": 4.0,
+    "loss": 1.5,
+    "accuracy": 0.5,
+    "validation_loss": 1.25,
+    "validation_accuracy": 0.625,
+    "images_per_second": 100.0,
+    "confusion": [[3, 1], [2, 4]],
+}
+EVENTS: list[dict[str, Any]] = [
+    {"event": "data", "classes": ["cat", "dog"], "notes": ["cats/x.jpg: broken"], "left_out": 1},
+    {"event": "training", "epochs": 2, "steps": 10, "batch_size": 8, "parameters": 7, "precision": "float32"},
+    {"event": "step", "epoch": 1, "step": 5, "loss": 2.0, "accuracy": 0.25, "images_per_second": 100.0},
+    EPOCH,
+]
+MODEL = {"event": "model", "name": "my_model", "metrics": {"accuracy": 0.9, "pictures": 100, "set": "test"}}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Path]:
+    """Leaves a run as a worker that has ended leaves it."""
+
+    def leave(end: dict[str, Any] | None, *more: dict[str, Any]) -> Path:
+        folder = tmp_path / "imgrec" / "runs" / "20260101-000000-000-mine"
+        folder.mkdir(parents=True)
+        job = {
+            "module": runs.WORKER,
+            "title": "Mine",
+            "created_at": "2026-01-01T00:00:00",
+            "needs": {"memory_bytes": 1, "cores": 1},
+            "configuration": {"recipe": get_recipe("simple_cnn").to_dict()},
+        }
+        (folder / "job.json").write_text(json.dumps(job))
+        (folder / "progress.jsonl").write_text("".join(json.dumps(event) + "\n" for event in [*EVENTS, *more]))
+        if end is not None:
+            (folder / "end.json").write_text(json.dumps(end))
+        return folder
+
+    return leave
+
+
+def test_empty_offers_every_recipe_and_says_what_a_run_is(page: Callable[..., AppTest]) -> None:
+    app = page("train.py")
+    assert not app.exception
+    assert app.selectbox(key="recipe").options == [recipe.title for recipe in RECIPES.values()]
+    assert "No run yet" in words(app)
+
+
+@pytest.mark.parametrize(
+    ("end", "more", "said"),
+    [
+        ({"state": "finished", "error": None}, [MODEL], ["my_model", "90.0 % of 100 test pictures"]),
+        ({"state": "failed", "error": "Expected a loss that is a number."}, [], ["Expected a loss"]),
+        ({"state": "cancelled", "error": None}, [], ["Cancelled"]),
+        (None, [], ["Interrupted", "it was killed"]),
+    ],
+    ids=["finished", "failed", "cancelled", "killed"],
+)
+def test_a_run_that_has_ended_shows_how(
+    page: Callable[..., AppTest],
+    run: Callable[..., Path],
+    end: dict[str, Any] | None,
+    more: list[dict[str, Any]],
+    said: list[str],
+) -> None:
+    run(end, *more)
+    app = page("train.py")
+    assert not app.exception
+    everything = words(app) + "".join(str(alert.value) for alert in app.success)
+    assert all(part in everything for part in said), everything
+    assert len(app.get("vega_lite_chart")) == 3
+    assert all(chart.proto.alt for chart in app.get("vega_lite_chart"))
+    assert ("resume_run" in {button.key for button in app.button}) == (end is None or end["state"] != "finished")
+
+
+def test_pictures_that_are_not_there_get_a_sentence(page: Callable[..., AppTest]) -> None:
+    app = page("train.py")
+    app.selectbox(key="data_cifar_vgg").select("a folder or file of mine").run()
+    app.text_input(key="data_path").set_value("/no/such/folder").run()
+    app.button(key="start_training").click().run()
+    assert "Expected the name of a data set" in app.error[0].value
+
+
+def test_the_pictures_are_shown_with_counts_changes_and_numbers(page: Callable[..., AppTest], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / "set.npz", x_train=pixels, y_train=np.arange(20) % 2, class_names=np.array(["sun", "rain"]))
+    app = page("train.py")
+    app.selectbox(key="data_cifar_vgg").select("a folder or file of mine").run()
+    app.text_input(key="data_path").set_value(str(tmp_path / "set.npz")).run()
+    app.toggle(key="explore").set_value(True).run()
+    assert not app.exception
+    assert app.dataframe[0].value["Class"].tolist() == ["sun", "rain"]
+    assert app.dataframe[0].value["Training"].tolist() == [10, 10]
+    assert "32 rows of 32 pixels" in words(app)
+
+
+def test_cifar10_that_cannot_be_had_gets_a_sentence(page: Callable[..., AppTest]) -> None:
+    app = page("train.py")
+    app.toggle(key="explore").set_value(True).run()
+    assert datasets.CIFAR10_URL in app.error[0].value
+
+
+def test_a_demo_trains_nothing(page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGREC_DEMO", "1")
+    app = page("train.py")
+    assert not app.exception
+    assert "demo" in words(app)
+    assert "start_training" not in {button.key for button in app.button}

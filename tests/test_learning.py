@@ -1,0 +1,121 @@
+"""What is said of a run: charts that hold the log's numbers, sentences, and what is still to come."""
+
+from typing import Any
+
+import pytest
+
+from imgrec import learning
+from imgrec.learning import (
+    confusion_chart,
+    curve_chart,
+    curve_rows,
+    describe_confusion,
+    describe_curve,
+    duration,
+    outcome,
+    status,
+)
+from imgrec.training.runs import Curves
+
+PLAN: dict[str, Any] = {"epochs": 4, "steps": 10, "batch_size": 8, "parameters": 7}
+
+
+def step(epoch: int, number: int, rate: float = 100.0) -> dict[str, Any]:
+    return {"epoch": epoch, "step": number, "loss": 2.0, "accuracy": 0.25, "images_per_second": rate}
+
+
+def epoch(number: int) -> dict[str, Any]:
+    return {
+        "epoch": number,
+        "seconds": 30.0,
+        "loss": 1.5,
+        "accuracy": 0.5,
+        "validation_loss": 1.25,
+        "validation_accuracy": 0.625,
+        "images_per_second": 100.0,
+    }
+
+
+HALFWAY = Curves([epoch(1)], [step(1, 5), step(1, 10), step(2, 5)], PLAN, None, None)
+
+
+@pytest.mark.parametrize("quantity", learning.QUANTITIES)
+def test_a_curve_holds_every_number_of_the_log(quantity: str) -> None:
+    rows = curve_rows(HALFWAY, quantity)
+    assert [row["epoch"] for row in rows if row["set"] == "training"] == [0.5, 1.0, 1, 1.5]
+    assert [(row["epoch"], row["value"]) for row in rows if row["set"] == "validation"] == [
+        (1, epoch(1)[f"validation_{quantity}"])
+    ]
+    chart = curve_chart(HALFWAY, quantity)
+    assert chart["data"]["values"] == rows
+    assert chart["encoding"]["x"]["scale"]["domain"] == [0, 4]
+
+
+def test_a_long_log_is_thinned_and_keeps_its_epochs() -> None:
+    many = Curves([epoch(i) for i in range(1, 5)], [step(1, i) for i in range(1, 5000)], PLAN, None, None)
+    rows = curve_rows(many, "loss")
+    assert len(rows) < 2 * learning.MAX_POINTS
+    assert sum(row["set"] == "validation" for row in rows) == 4
+
+
+def test_curves_in_words() -> None:
+    assert describe_curve(HALFWAY, "accuracy") == "Accuracy after epoch 1: training 50.0 %, validation 62.5 %."
+    assert "no epoch" in describe_curve(Curves([], [], PLAN, None, None), "loss")
+
+
+def test_a_confusion_matrix_has_a_cell_for_each_pair() -> None:
+    chart = confusion_chart([[3, 1], [0, 0]], ["cat", "dog"])
+    cells = {(cell["true"], cell["said"]): (cell["count"], cell["share"]) for cell in chart["data"]["values"]}
+    assert cells == {
+        ("cat", "cat"): (3, 0.75),
+        ("cat", "dog"): (1, 0.25),
+        ("dog", "cat"): (0, 0),
+        ("dog", "dog"): (0, 0),
+    }
+
+
+@pytest.mark.parametrize(
+    ("matrix", "words"),
+    [
+        ([[3, 1], [2, 4]], "7 of 10 validation pictures right; most often, 2 times, dog was taken for cat."),
+        ([[3, 0], [0, 4]], "7 of 7 validation pictures right."),
+    ],
+    ids=["mistakes", "none"],
+)
+def test_a_confusion_matrix_in_words(matrix: list[list[int]], words: str) -> None:
+    assert describe_confusion(matrix, ["cat", "dog"]) == words
+
+
+@pytest.mark.parametrize(
+    ("curves", "state", "parts"),
+    [
+        (Curves([], [], None, None, None), "queued", ["waiting for its turn"]),
+        (Curves([], [], None, None, None), "running", ["reading the pictures"]),
+        (Curves([], [], PLAN, None, None), "running", ["making the network"]),
+        (HALFWAY, "running", ["epoch 2 of 4", "step 5 of 10", "validation 62.5 %", "100 images/s", "2 s left"]),
+    ],
+    ids=["queued", "reading", "compiling", "running"],
+)
+def test_the_line_of_a_run(curves: Curves, state: str, parts: list[str]) -> None:
+    line = status(curves, state)
+    assert all(part in line for part in parts), line
+
+
+def test_time_is_derived_from_the_log() -> None:
+    assert HALFWAY.training_seconds == 30.0
+    # 25 of 40 steps of 8 pictures at 100 a second.
+    assert HALFWAY.remaining_seconds == pytest.approx(2.0)
+    done = Curves([epoch(1), epoch(2)], [], PLAN, None, {"metrics": {"accuracy": 0.9, "pictures": 1000, "set": "test"}})
+    assert done.remaining_seconds is None
+    assert outcome(done) == "90.0 % of 1,000 test pictures right after 2 epochs in 1 min 0 s"
+
+
+def test_nothing_is_foretold_from_the_first_step_which_compiles() -> None:
+    assert Curves([], [step(1, 1, 1.0)], PLAN, None, None).remaining_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (3599, "59 min 59 s"), (9000, "2 h 30 min")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
