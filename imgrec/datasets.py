@@ -168,6 +168,8 @@ def _from_files(path: Path, settings: Settings, input_size: tuple[int, int]) -> 
     _check_classes(path.name, {label: len(found["train"][label]) for label in classes}, refused)
     unknown = sorted(found["test"].keys() - set(classes))
     refused += [f"test folder {label}: no such class in training" for label in unknown]
+    if any(found["test"].get(label) for label in classes):
+        refused += [f"{label}: no picture to test on" for label in classes if not found["test"].get(label)]
     return DataSet(
         name=path.stem,
         classes=classes,

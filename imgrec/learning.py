@@ -6,6 +6,7 @@ Like `charts`, it knows no Streamlit: a chart is a plain `dict`, and each has a 
 from collections.abc import Sequence
 from typing import Any
 
+from imgrec.cards import Card
 from imgrec.charts import COLOURS
 from imgrec.training.runs import Curves
 from imgrec.vega import FONT_PX, NEUTRAL, Rows, Spec
@@ -25,6 +26,28 @@ QUANTITIES = {
 MAX_MATRIX_CLASSES = 20
 
 CELL_PX = 30
+
+
+def curves_of(card: Card) -> Curves:
+    """The curves of a model that was trained before, from its card."""
+    rows = card.curves
+    return Curves(rows, [], {"epochs": len(rows), "steps": 1}, None, None)
+
+
+def card_row(card: Card) -> dict[str, Any]:
+    """One line of the table of all models that were trained here; its time is the sum of its epochs'."""
+    metrics, data = card.metrics, card.fields["data"]
+    return {
+        "Model": card.fields["model"]["title"],
+        "Parameters": card.fields["model"]["parameters"],
+        "Pictures": data["trained_on"],
+        "Epochs": len(card.curves),
+        "Training time": duration(card.training_seconds),
+        "Accuracy": metrics["accuracy"],
+        "Measured on": f"{metrics['pictures']:,} {metrics['set']} pictures",
+        "Finished": card.fields["finished_at"][:10],
+        "Name": card.name,
+    }
 
 
 def curve_rows(curves: Curves, quantity: str) -> Rows:
@@ -161,11 +184,11 @@ def confusion_chart(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> 
     }
 
 
-def describe_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
+def describe_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], kind: str = "validation") -> str:
     """How many were right, and the most frequent mistake."""
     total = sum(map(sum, matrix))
     right = sum(row[i] for i, row in enumerate(matrix))
-    words = f"{right:,} of {total:,} validation pictures right"
+    words = f"{right:,} of {total:,} {kind} pictures right"
     mistakes = [
         (count, row, column)
         for row, counts in enumerate(matrix)

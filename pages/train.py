@@ -12,3 +12,4 @@ with left:
 with right:
     training.run_list()
 training.explorer(recipe, data)
+training.trained()

@@ -82,7 +82,7 @@ def train(
 
     keras.utils.set_random_seed(seed)
     precision = _usable(recipe.precision)
-    loop = _Loop(recipe, pictures, classes, precision)
+    loop = Loop(recipe, pictures, classes, precision)
     at = loop.restore(folder / CHECKPOINT)
     steps = steps_per_epoch(len(pictures), recipe.batch_size)
     batch = min(recipe.batch_size, len(pictures))
@@ -188,7 +188,7 @@ def _usable(precision: str) -> str:
     return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
 
 
-class _Loop:
+class Loop:
     """The network, its optimisers and one compiled step."""
 
     def __init__(self, recipe: Recipe, pictures: Pictures, classes: int, precision: str) -> None:
@@ -340,7 +340,7 @@ def _whiten(model: Any, pictures: Pictures) -> None:
     layer.set_weights([whitening_kernel(normalised, networks.PATCH_PX)])
 
 
-def _summed(loop: _Loop, at: Position) -> Position:
+def _summed(loop: Loop, at: Position) -> Position:
     at.loss_sum, at.right_sum = loop.sums()
     return at
 
@@ -354,7 +354,7 @@ def _check_finite(at: Position) -> None:
         )
 
 
-def _validate(loop: _Loop, validation: Pictures, classes: int) -> dict[str, Any]:
+def _validate(loop: Loop, validation: Pictures, classes: int) -> dict[str, Any]:
     probabilities = loop.predict(validation.pixels)
     matrix = confusion(probabilities, validation.targets)
     return {

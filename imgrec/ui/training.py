@@ -132,6 +132,33 @@ def run_list() -> None:
     st.fragment(_watch, run_every=POLL_S if moving else None)(job, moving)
 
 
+def trained() -> None:
+    """Every model that was trained here, the bundled ones too: one table, and the curves of the one chosen."""
+    found = cards.all_cards(resources.settings())
+    if not found:
+        return
+    st.subheader("Trained models", anchor=False)
+    st.dataframe(
+        [learning.card_row(card) for card in found],
+        hide_index=True,
+        alt="Every model that was trained here, with parameters, time and accuracy",
+        column_config={
+            "Parameters": st.column_config.NumberColumn(format="localized"),
+            "Pictures": st.column_config.NumberColumn(format="localized", help="It was trained on"),
+            "Training time": st.column_config.TextColumn(help="The sum of its epochs, from its log"),
+            "Accuracy": st.column_config.NumberColumn(format="percent"),
+        },
+    )
+    by_name = {card.name: card for card in found}
+    name = st.selectbox("Curves of", list(by_name), key="trained")
+    card = by_name[name]
+    _curves(learning.curves_of(card), "card")
+    metrics = card.metrics
+    _matrix(metrics["confusion"], card.classes, metrics["set"], "card")
+    with st.expander("The whole card", icon=":material/description:"):
+        st.json(card.fields, expanded=1)
+
+
 def _watch(job: Job, was_moving: bool) -> None:
     """One run: state, line of figures, curves, confusion matrix, and what can be done."""
     state = job.state
@@ -163,15 +190,21 @@ def _watch(job: Job, was_moving: bool) -> None:
         _left_out(curves)
         _buttons(job, state)
         if curves.steps or curves.epochs:
-            with st.grid(2, min_column_width=320):
-                for quantity in learning.QUANTITIES:
-                    st.vega_lite_chart(
-                        learning.curve_chart(curves, quantity),
-                        theme=None,
-                        alt=learning.describe_curve(curves, quantity),
-                        key=f"curve_{quantity}",
-                    )
-        _confusion(curves)
+            _curves(curves, "run")
+        if curves.epochs and curves.data is not None:
+            st.markdown(f"**After epoch {curves.epochs[-1]['epoch']}**")
+            _matrix(curves.epochs[-1]["confusion"], curves.data["classes"], "validation", "run")
+
+
+def _curves(curves: runs.Curves, key: str) -> None:
+    with st.grid(2, min_column_width=320):
+        for quantity in learning.QUANTITIES:
+            st.vega_lite_chart(
+                learning.curve_chart(curves, quantity),
+                theme=None,
+                alt=learning.describe_curve(curves, quantity),
+                key=f"{key}_curve_{quantity}",
+            )
 
 
 def _buttons(job: Job, state: str) -> None:
@@ -196,15 +229,12 @@ def _left_out(curves: runs.Curves) -> None:
             st.markdown(f"- {note}")
 
 
-def _confusion(curves: runs.Curves) -> None:
-    """The last validation's matrix, as a chart while it can be read, and as a table."""
-    if not curves.epochs or curves.data is None:
-        return
-    matrix, classes = curves.epochs[-1]["confusion"], curves.data["classes"]
-    words = learning.describe_confusion(matrix, classes)
-    st.markdown(f"**Validation after epoch {curves.epochs[-1]['epoch']}.** {words}")
+def _matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str], kind: str, key: str) -> None:
+    """A confusion matrix as a chart while it can be read, and else as a table."""
+    words = learning.describe_confusion(matrix, classes, kind)
+    st.markdown(words)
     if len(classes) <= learning.MAX_MATRIX_CLASSES:
-        st.vega_lite_chart(learning.confusion_chart(matrix, classes), theme=None, alt=words, key="confusion")
+        st.vega_lite_chart(learning.confusion_chart(matrix, classes), theme=None, alt=words, key=f"{key}_confusion")
     else:
         st.dataframe(
             [

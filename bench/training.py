@@ -1,0 +1,102 @@
+"""Training throughput of `capstone_cnn`: our loop against the plain Keras script that a user would write.
+
+    python -m bench.training            # 4 minutes
+
+`keras`: the network compiled with Adam, `model.fit` on float32 arrays in [0, 1] with one-hot targets, batch 64, as in
+every course. `imgrec`: the trainer's loop as a run uses it, uint8 pictures fed ahead, in the recipe's precision;
+`imgrec_float32`: the same without bfloat16, to tell what comes from where. Each round is one epoch of `PICTURES`.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from bench import pairs
+
+ROUNDS = 7
+PICTURES = 6400
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    """Noise of the shape of CIFAR-10: throughput does not depend on what is on the pictures."""
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (PICTURES, 32, 32, 3), dtype=np.uint8), rng.integers(0, 10, PICTURES)
+
+
+def plain() -> Callable[[], float]:
+    """One epoch of `model.fit`, in pictures a second."""
+    import keras
+
+    from imgrec.training import networks
+
+    pixels, targets = data()
+    x, y = pixels.astype("float32") / 255, keras.utils.to_categorical(targets, 10)
+    model = networks.capstone_cnn((32, 32), 10)
+    model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
+
+    def epoch() -> float:
+        start = time.perf_counter()
+        model.fit(x, y, batch_size=64, epochs=1, verbose=0)
+        return PICTURES / (time.perf_counter() - start)
+
+    epoch()
+    return epoch
+
+
+def ours(precision: str) -> Callable[[], float]:
+    """One epoch of the trainer's loop, in pictures a second."""
+    from imgrec.datasets import Pictures
+    from imgrec.training import trainer
+    from imgrec.training.feeding import batches
+    from imgrec.training.recipes import get_recipe
+
+    recipe = get_recipe("capstone_cnn")
+    pictures = Pictures(*data())
+    loop = trainer.Loop(recipe, pictures, 10, precision)
+
+    def epoch() -> float:
+        start = time.perf_counter()
+        for pixels, targets in batches(pictures, recipe.augmentation, batch_size=recipe.batch_size, seed=0, epoch=0):
+            loop.step(pixels, targets)
+        loop.sums()  # waits for the last step
+        return PICTURES / (time.perf_counter() - start)
+
+    epoch()
+    return epoch
+
+
+SIDES: dict[str, Callable[[], Callable[[], float]]] = {
+    "keras": plain,
+    "imgrec": lambda: ours("bfloat16"),
+    "imgrec_float32": lambda: ours("float32"),
+}
+
+
+def main() -> None:
+    sides = {name: pairs.Side("bench.training", name) for name in SIDES}
+    measured: dict[str, list[float]] = {name: [] for name in SIDES}
+    for round_number in range(ROUNDS + 1):
+        for name, side in sides.items():
+            value = side.measure()
+            if round_number:  # the first round starts the processes
+                measured[name].append(value)
+    for side in sides.values():
+        side.end()
+    pairs.save(
+        "training",
+        {
+            "what": "pictures a second, one epoch of capstone_cnn with batches of 64",
+            **{name: pairs.summary(values) for name, values in measured.items()},
+            "ratio": pairs.ratio(measured["imgrec"], measured["keras"]),
+            "ratio_float32": pairs.ratio(measured["imgrec_float32"], measured["keras"]),
+        },
+    )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        pairs.serve(SIDES[sys.argv[1]]())
+    else:
+        main()
