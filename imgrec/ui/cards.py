@@ -5,6 +5,8 @@ missing says so on its own card. Models run one after another behind the pool's 
 is that of the model and not of the crowd.
 """
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from imgrec import charts, preprocessing, reports, verdicts
@@ -21,6 +23,9 @@ from imgrec.vega import ROW_PX, Rows, Spec
 MIN_CARD_PX = 340
 
 NOBODY = "None of the models could answer."
+
+# An input of 32 px would be a stamp.
+SMALLEST_VIEW_PX = 128
 
 # Height of what stands above the bars on a card.
 HEADER_PX = 40
@@ -58,8 +63,19 @@ def compare(picture: Picture, choice: Choice) -> None:
                 getting.card(spec)
         getting.suggestion()
     if ready:
+        _memory(ready)
         downloads(tuple(ready), choice)
         _what_models_see(picture, choice)
+
+
+def _memory(specs: Sequence[ModelSpec]) -> None:
+    """Said where the chosen models do not fit into memory together: they answer all the same, but slowly."""
+    plan = resources.pool().plan(specs)
+    if not plan.fits:
+        st.caption(
+            f":material/memory: Together these models need {verdicts.size(plan.total_bytes)}, and the budget is "
+            f"{verdicts.size(plan.budget_bytes)}: they take turns, and each is loaded anew for every picture."
+        )
 
 
 @st.fragment(parallel=True)
@@ -70,7 +86,8 @@ def _verdict(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choice) -> 
     if members:
         together = None if isinstance(ensemble, Failure) else ensemble
         st.subheader(verdicts.verdict(members, together), anchor=False)
-        st.markdown(" ".join(_chip(camp) for camp in verdicts.agreement(members)))
+        if len(members) > 1:
+            st.markdown(" ".join(_chip(camp) for camp in verdicts.agreement(members)))
 
 
 def _chip(camp: verdicts.Camp) -> str:
@@ -182,11 +199,16 @@ def _what_models_see(picture: Picture, choice: Choice) -> None:
         views.setdefault((spec.input_size, spec.crop_fraction), []).append(spec.title)
     with panel, st.grid(4, min_column_width=180):
         for (size, crop), titles in views.items():
-            st.image(
-                resources.framed(picture.id, size, crop, choice.framing, picture.image),
-                width=size[1],
-                caption=f"{size[1]} × {size[0]} px · {', '.join(titles)}",
-                alt=f"The picture as {', '.join(titles)} get it",
-                output_format="PNG",
-            )
+            with st.container(gap="xxsmall"):
+                pixels = resources.framed(picture.id, size, crop, choice.framing, picture.image)
+                # Each pixel of a tiny input as a square of several: it is shown, not smoothed.
+                times = max(1, SMALLEST_VIEW_PX // size[1])
+                st.image(
+                    pixels.repeat(times, axis=0).repeat(times, axis=1),
+                    width=size[1] * times,
+                    alt=f"The picture as {', '.join(titles)} get it",
+                    output_format="PNG",
+                )
+                enlarged = f", shown {times} times as large" if times > 1 else ""
+                st.caption(f"{size[1]} × {size[0]} px{enlarged} · {', '.join(titles)}")
     panel.caption(preprocessing.FRAMINGS[choice.framing])

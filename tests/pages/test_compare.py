@@ -198,3 +198,11 @@ def test_with_ten_classes_only_a_model_with_a_thousand_is_suggested(page: Page, 
     assert not app.exception
     assert len(charts(app)) == 1
     assert app.button(key="fetch_mobilenet").label.startswith("Download MobileNet (")
+
+
+def test_models_that_do_not_fit_together_say_that_they_take_turns(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGREC_MEMORY_MIB", "30")
+    app = upload(page(), ("cat.jpg", photo()))
+    assert not app.exception
+    assert "they take turns" in words(app)
+    assert len(charts(app)) == 4
