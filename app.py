@@ -14,7 +14,7 @@ from types import ModuleType
 import anyio
 import anyio.to_thread
 import streamlit as st
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 
 from imgrec import api
 from imgrec.settings import ROOT
@@ -56,7 +56,9 @@ v1 = api.create(
 )
 health = api.create_health_routes(lambda: bool(app.state.get("warm")), lambda: resources().pool())
 
-app: st.App = st.App(ROOT / "imgrec" / "shell.py", lifespan=lifespan, routes=[Mount("/api/v1", app=v1), *health])
+# A mount begins at its slash; without this line the bare address would be answered with a page.
+routes = [Route("/api/v1", v1), Mount("/api/v1", app=v1), *health]
+app: st.App = st.App(ROOT / "imgrec" / "shell.py", lifespan=lifespan, routes=routes)
 
 if __name__ == "__main__":
     app.run()

@@ -1,8 +1,6 @@
 """The sample gallery: a few pictures, each with its lesson, its licence and its author.
 
-`assets/samples/samples.json` is the list. Results computed ahead of time, so that the gallery shows something
-before any model is loaded, belong beside it (`predictions.json`, keyed by the sha256 of a sample's bytes);
-this module knows only the pictures.
+`assets/samples/samples.json` is the list. What models said about them stands in `showcase.py`.
 """
 
 import functools

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from imgrec import charts, preprocessing, reports, verdicts
+from imgrec import charts, preprocessing, reports, showcase, verdicts
 from imgrec.catalogue import ModelSpec
 from imgrec.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.predictions import Prediction
@@ -61,7 +61,8 @@ def compare(picture: Picture, choice: Choice) -> None:
                 _card(picture, spec, choice)
             else:
                 getting.card(spec)
-        getting.suggestion()
+        if getting.is_suggested() and getting.SUGGESTED not in choice.specs:
+            _suggestion(picture, choice)
     if ready:
         _memory(ready)
         downloads(tuple(ready), choice)
@@ -123,6 +124,24 @@ def _card(picture: Picture, spec: ModelSpec, choice: Choice) -> None:
             cold = f" · loaded in {loaded / 1000:.1f} s" if loaded else ""
             _header(spec.name, f"{outcome.milliseconds:.0f} ms{cold}")
             show(outcome, choice)
+
+
+def _suggestion(picture: Picture, choice: Choice) -> None:
+    """A model that knows a thousand classes; of a sample picture also what it says, computed ahead."""
+    spec = getting.SUGGESTED
+    answer = showcase.stored(spec.name, picture.id, choice.framing)
+    with st.container(border=True, height="stretch", gap="xsmall"):
+        if answer is None:
+            _header(spec.name, "")
+            st.markdown("Knows a thousand classes, and most things on a photo.")
+        else:
+            _header(spec.name, "computed ahead")
+            show(answer.prediction, choice)
+            st.caption(
+                f"Computed on {answer.computed_at} with OpenVINO {answer.versions['openvino']} "
+                f"and the weights {answer.weights_sha256[:8]}…"
+            )
+        getting.progress(spec)
 
 
 def _header(model: str, remark: str) -> None:

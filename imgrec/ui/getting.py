@@ -16,7 +16,8 @@ from imgrec.ui import resources
 from imgrec.verdicts import size
 
 IMAGENET = "imagenet_1k"
-SUGGESTED = get_spec("mobilenet")
+# Small, good, and one whose answers about the samples are stored.
+SUGGESTED = get_spec("mobilenet_a075_224")
 
 # How often a progress bar looks: often enough to move, seldom enough to cost nothing.
 POLL_S = 0.5
@@ -35,12 +36,9 @@ def nothing_here() -> None:
         progress(smallest)
 
 
-def suggestion() -> None:
-    """Where no model on this machine knows ImageNet's classes: one that does, small and good."""
-    if not any(resources.is_here(spec) for spec in CATALOGUE.values() if spec.label_space == IMAGENET):
-        with st.container(border=True, height="stretch", gap="xsmall"):
-            st.markdown(f"**{SUGGESTED.title}** knows a thousand classes, and most things on a photo.")
-            progress(SUGGESTED)
+def is_suggested() -> bool:
+    """Whether no model on this machine knows ImageNet's classes, so that `SUGGESTED` is offered."""
+    return not any(resources.is_here(spec) for spec in CATALOGUE.values() if spec.label_space == IMAGENET)
 
 
 def split(specs: Iterable[ModelSpec]) -> list[ModelSpec]:

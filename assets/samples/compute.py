@@ -1,0 +1,51 @@
+"""Computes what models say about the sample pictures, for imgrec.showcase: `python assets/samples/compute.py [MODEL…]`.
+
+Fetches the weights where they are missing. Writes predictions.npz (float16, samples × classes, for each model) and
+predictions.json (which samples, which weights, which versions, when).
+"""
+
+import json
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import numpy as np
+
+from imgrec import images, pipeline, samples, weights
+from imgrec.catalogue import get_specs
+from imgrec.predictions import Prediction
+from imgrec.settings import Settings
+from imgrec.showcase import FACTS, PROBABILITIES
+
+FRAMING = "crop"
+MODELS = ("mobilenet_a075_224",)
+
+
+def main(names: list[str]) -> None:
+    settings = Settings.from_env()
+    specs = get_specs(names or MODELS)
+    pool = pipeline.open_pool(settings)
+    bytes_of = [samples.read(sample) for sample in samples.get_samples()]
+    pictures = [images.decode(data, max_bytes=len(data)) for data in bytes_of]
+    answers: dict[str, list[np.ndarray]] = {spec.name: [] for spec in specs}
+    for picture in pictures:
+        for found in pipeline.classify(picture, specs, pool, FRAMING):
+            if not isinstance(found, Prediction):
+                raise found.error
+            answers[found.model].append(found.probabilities.astype(np.float16))
+    np.savez_compressed(PROBABILITIES, **{name: np.stack(rows) for name, rows in answers.items()})
+    facts = {
+        "framing": FRAMING,
+        "samples": [picture.sha256 for picture in pictures],
+        "models": {
+            spec.name: {"label_space": spec.label_space, "weights_sha256": weights.sha256(spec, settings)}
+            for spec in specs
+        },
+        "versions": {name: version(name) for name in ("imgrec", "keras", "openvino", "pillow")},
+        "computed_at": datetime.now(UTC).date().isoformat(),
+    }
+    FACTS.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

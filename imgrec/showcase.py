@@ -1,0 +1,56 @@
+"""What a model says about the sample pictures, computed ahead: something to see before anything is downloaded.
+
+`assets/samples/compute.py` makes both files; a test computes them again where the weights are to be had. Only
+models whose weights anyone can fetch are stored, so that everyone gets the same numbers.
+"""
+
+import functools
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from imgrec.labels import get_label_space
+from imgrec.predictions import Prediction
+from imgrec.samples import SAMPLES_FOLDER
+
+FACTS = SAMPLES_FOLDER / "predictions.json"
+PROBABILITIES = SAMPLES_FOLDER / "predictions.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One answer, and where it comes from: the sha256 of the weights, versions, date (ISO)."""
+
+    prediction: Prediction
+    weights_sha256: str
+    versions: dict[str, str]
+    computed_at: str
+
+
+def stored(model: str, sha256: str, framing: str) -> Stored | None:
+    """What `model` said about the sample with this `sha256`; None for other pictures, models and framings."""
+    facts = _facts()
+    if model not in facts["models"] or sha256 not in facts["samples"] or framing != facts["framing"]:
+        return None
+    # Kept as float16; their sum is put right again.
+    probabilities = _probabilities()[model][facts["samples"].index(sha256)].astype(np.float32)
+    about = facts["models"][model]
+    return Stored(
+        Prediction(model, get_label_space(about["label_space"]), probabilities / probabilities.sum()),
+        about["weights_sha256"],
+        facts["versions"],
+        facts["computed_at"],
+    )
+
+
+@functools.cache
+def _facts() -> dict:
+    return json.loads(FACTS.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _probabilities() -> dict[str, np.ndarray]:
+    """For each model float16 (samples, C), in the order of the facts."""
+    with np.load(PROBABILITIES) as arrays:
+        return {name: arrays[name] for name in arrays.files}
