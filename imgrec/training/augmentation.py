@@ -20,13 +20,14 @@ class Augmentation:
     """Random changes to each training picture.
 
     `mirror`: half of the pictures are mirrored, the other half in the next epoch. `shift_px`: moved by up to so
-    many pixels each way, the border reflected. `cutout_px`: a square of this side is covered. `shear`: up to so
-    many degrees. `zoom`: magnified or reduced by up to this fraction, each axis by itself.
+    many pixels each way, the border reflected. `cutout_px`: a square of this side is covered. `rotation` and
+    `shear`: by up to so many degrees. `zoom`: magnified or reduced by up to this fraction, each axis by itself.
     """
 
     mirror: bool = False
     shift_px: int = 0
     cutout_px: int = 0
+    rotation: float = 0.0
     shear: float = 0.0
     zoom: float = 0.0
 
@@ -36,7 +37,7 @@ class Augmentation:
         A picture's change depends on `seed`, `epoch` and the batch alone.
         """
         rng = np.random.default_rng((seed, epoch, int(indices[0])))
-        if self.shear or self.zoom:
+        if self.rotation or self.shear or self.zoom:
             pictures = self._warp(pictures, rng)
         if self.shift_px:
             pictures = self._shift(pictures, rng)
@@ -66,13 +67,16 @@ class Augmentation:
 
     def _warp(self, pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         count, height, width, _ = pictures.shape
-        angles = np.deg2rad(rng.uniform(-self.shear, self.shear, count))
+        turns = np.deg2rad(rng.uniform(-self.rotation, self.rotation, count))
+        slants = np.deg2rad(rng.uniform(-self.shear, self.shear, count))
         scales = rng.uniform(1 - self.zoom, 1 + self.zoom, (count, 2))
         centre = np.array([(height - 1) / 2, (width - 1) / 2])
         warped = np.empty_like(pictures)
-        for i, (angle, (down, across)) in enumerate(zip(angles, scales, strict=True)):
-            # Output pixel → input pixel, around the centre: zoom along each axis, rows slide sideways.
-            matrix = np.array([[down, 0.0], [-np.sin(angle) * across, np.cos(angle) * across]])
+        for i, (turn, slant, (down, across)) in enumerate(zip(turns, slants, scales, strict=True)):
+            # Output pixel → input pixel, around the centre: zoom along each axis, rows slide sideways, then a turn.
+            zoomed = np.array([[down, 0.0], [-np.sin(slant) * across, np.cos(slant) * across]])
+            turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+            matrix = turned @ zoomed
             offset = centre - matrix @ centre
             for channel in range(3):
                 ndimage.affine_transform(

@@ -22,9 +22,10 @@ def pictures() -> np.ndarray:
         Augmentation(cutout_px=4),
         Augmentation(shear=10.0),
         Augmentation(zoom=0.2),
-        Augmentation(mirror=True, shift_px=3, cutout_px=4, shear=5.0, zoom=0.1),
+        Augmentation(rotation=20.0),
+        Augmentation(mirror=True, shift_px=3, cutout_px=4, rotation=5.0, shear=5.0, zoom=0.1),
     ],
-    ids=["none", "mirror", "shift", "cutout", "shear", "zoom", "all"],
+    ids=["none", "mirror", "shift", "cutout", "shear", "zoom", "rotation", "all"],
 )
 def test_changes_are_repeatable_and_leave_the_original_alone(augmentation: Augmentation, pictures: np.ndarray) -> None:
     before = pictures.copy()
@@ -73,3 +74,13 @@ def test_a_zoomed_picture_keeps_its_centre() -> None:
     zoomed = Augmentation(zoom=0.2, shear=10).apply(picture, np.array([0]), seed=0, epoch=0)
     assert (zoomed[0, 10, 10] == 200).all()
     assert zoomed[0, 0, 0].max() == 0
+
+
+def test_a_rotation_turns_by_at_most_its_angle_and_keeps_areas() -> None:
+    picture = np.zeros((1, 41, 41, 3), np.uint8)
+    picture[0, 18:23, 5:36] = 255  # a level bar
+    turned = Augmentation(rotation=30.0).apply(picture, np.array([0]), seed=3, epoch=0)[0, ..., 0].astype(float)
+    rows, columns = np.mgrid[:41, :41] - 20.0
+    slope = np.degrees(0.5 * np.arctan2(2 * (turned * rows * columns).sum(), (turned * (columns**2 - rows**2)).sum()))
+    assert 1 < abs(slope) <= 30.5
+    assert turned.sum() == pytest.approx(picture[0, ..., 0].sum(), rel=0.03)
