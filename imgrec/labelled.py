@@ -9,7 +9,7 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -300,3 +300,15 @@ def _limited(found: LabelledSet, per_class: int) -> LabelledSet:
         found.source,
         (*found.flaws, f"Only the first {per_class} pictures of each class."),
     )
+
+
+def look_up(found: LabelledSet, ids: Collection[str]) -> dict[str, bytes | np.ndarray]:
+    """The pictures with these ids, as far as they are there; reads no further than the last of them."""
+    left, pictures = set(ids), {}
+    for item in found.items():
+        if item.id in left:
+            pictures[item.id] = item.picture
+            left.remove(item.id)
+            if not left:
+                break
+    return pictures

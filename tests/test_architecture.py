@@ -21,6 +21,7 @@ FLOORS = [
     "samples",
     "catalogue",
     "predictions",
+    "showcase",
     # first floor: arithmetic
     "preprocessing",
     "rules",
@@ -47,6 +48,8 @@ FLOORS = [
     "artefacts",
     "summaries",
     "evaluation",
+    "comparisons",
+    "published",
     "training",
     # fourth floor: faces
     "verdicts",
@@ -54,6 +57,7 @@ FLOORS = [
     "reports",
     "questions",
     "charts",
+    "benchmark_charts",
     "learning",
     "ui",
     "shell",

@@ -1,0 +1,182 @@
+"""Measured answers for the Benchmarks page: their caches, the pictures behind them, and words that its views share.
+
+Keys of caches are names, digests and the date of the summary, never arrays.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from imgrec import artefacts, comparisons, datasets, images, labelled, verdicts
+from imgrec.comparisons import Board
+from imgrec.errors import ImgrecError
+from imgrec.labelled import LabelledSet
+from imgrec.settings import ASSETS
+from imgrec.ui import resources
+from imgrec.vega import Spec
+
+FOLDER = ASSETS / "benchmarks"
+
+# Pictures on one page of a list.
+SHOWN = 12
+PICTURE_PX = 128
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def set_names() -> list[str]:
+    """The sets of which there are measurements."""
+    return comparisons.set_names(FOLDER)
+
+
+def board(name: str) -> Board:
+    """The board of a set; read anew when something was measured meanwhile."""
+    path = FOLDER / artefacts.SUMMARY
+    return _board(str(FOLDER), name, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _board(folder: str, name: str, changed_at: int) -> Board:
+    return comparisons.load(Path(folder), name)
+
+
+def stored(board: Board, model: str) -> artefacts.Answers:
+    """All stored probabilities of a model."""
+    return _stored(str(FOLDER), model, board.name, str(board.rows[model]["predictions_sha256"]))
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _stored(folder: str, model: str, name: str, sha256: str) -> artefacts.Answers:
+    return artefacts.read(artefacts.predictions_path(Path(folder), model, name))
+
+
+def stack(board: Board) -> np.ndarray:
+    """Probabilities float16 (M, N, C) of all models of the board."""
+    hashes = tuple(str(board.rows[model]["predictions_sha256"]) for model in board.models)
+    return _stack(str(FOLDER), board.name, hashes, board)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _stack(folder: str, name: str, hashes: tuple[str, ...], _board: Board) -> np.ndarray:
+    return comparisons.stack(Path(folder), _board, _board.models)
+
+
+def title(board: Board, model: str) -> str:
+    """What people call `model`: as the catalogue does today, or as it was called when it was measured."""
+    known = verdicts.title_of(model)
+    return str(board.rows[model].get("title", model)) if known == model and model in board.rows else known
+
+
+def model_chooser(board: Board, label: str, key: str, index: int = 0) -> str:
+    """One of the board's models."""
+    models = board.models
+    chosen = st.selectbox(
+        label,
+        models,
+        index=min(index, len(models) - 1),
+        key=f"{key}_{board.name}_{len(models)}",
+        format_func=lambda model: title(board, model),
+        width=280,
+    )
+    return str(chosen)
+
+
+def runner_up(board: Board, model: str) -> str | None:
+    """The other model whose answers stand beside: the best of the rest."""
+    others = [name for name in board.models if name != model]
+    return max(others, key=lambda name: float(board.found[name].right.mean()), default=None)
+
+
+def chart_or_table(spec: Spec, words: str, rows: Rows, table: bool, key: str) -> None:
+    """A chart with its sentence, or its table twin."""
+    if table:
+        st.dataframe(list(rows), hide_index=True, key=f"{key}_table", alt=words)
+    else:
+        st.vega_lite_chart(spec, theme=None, alt=words, key=key)
+
+
+def pictures(board: Board, places: Sequence[int], models: Sequence[str], key: str) -> None:
+    """Pictures at these positions, with the five first choices of each of `models`; ids where there is no picture."""
+    if not places:
+        st.caption("No pictures.")
+        return
+    pages = -(-len(places) // SHOWN)
+    page = st.pagination(pages, key=f"{key}_page_{board.name}_{len(places)}_{places[0]}") if pages > 1 else 1
+    shown = list(places[((page or 1) - 1) * SHOWN :][:SHOWN])
+    found = _look_up(board, [board.ids[i] for i in shown])
+    with st.grid(4, min_column_width=230):
+        for i in shown:
+            with st.container(border=True, gap="xsmall", height="stretch"):
+                picture = found.get(board.ids[i])
+                if picture is not None:
+                    st.image(picture, width=PICTURE_PX, alt=f"A picture of {board.labels[board.target[i]]}")
+                st.markdown(f"**{board.labels[board.target[i]]}** :small[:gray[{board.ids[i]}]]")
+                for model in models:
+                    st.markdown(f":small[**{title(board, model)}**]  \n" + _top_five(board, model, i))
+    if not found:
+        _bring_pictures(board)
+
+
+def _top_five(board: Board, model: str, position: int) -> str:
+    found = stored(board, model)
+    row = (
+        position
+        if found.ids[position : position + 1] == (board.ids[position],)
+        else found.ids.index(board.ids[position])
+    )
+    probabilities = found.probabilities[row].astype(np.float64)
+    order = np.argsort(-probabilities, kind="stable")[:5]
+    lines = []
+    for i in order:
+        words = f"{board.labels[i]} {verdicts.percent(float(probabilities[i]))}"
+        lines.append(f":small[{'✓ ' if i == board.target[position] else ''}{words}]")
+    return "  \n".join(lines)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _local_set(data: str, digest: str) -> LabelledSet | str:
+    """The set at `data` if it is the one with this digest, else a sentence."""
+    try:
+        found = labelled.open_set(data, resources.settings())
+    except ImgrecError as error:
+        return str(error)
+    return found if found.digest == digest else f"Expected the pictures that were measured. Received: others at {data}."
+
+
+def _look_up(board: Board, ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """The pictures themselves, from this machine; none where they are not here, and none in a public demo."""
+    if resources.settings().demo:
+        return {}
+    data = st.session_state.get(f"bench_data_{board.name}", "")
+    folder = resources.settings().keras_home / "datasets"
+    if board.name in datasets.DATASETS and any(folder.glob("cifar*10*")):
+        data = board.name
+    if not data:
+        return {}
+    with st.spinner("Looking for the pictures"):
+        found = _local_set(data, board.about["digest"])
+    if isinstance(found, str):
+        st.warning(found, icon=":material/folder_off:")
+        return {}
+    shown: dict[str, np.ndarray] = {}
+    for name, picture in labelled.look_up(found, ids).items():
+        try:
+            limit = resources.settings().max_upload_bytes
+            shown[name] = images.decode(picture, max_bytes=limit).pixels if isinstance(picture, bytes) else picture
+        except ImgrecError:
+            continue
+    return shown
+
+
+def _bring_pictures(board: Board) -> None:
+    """Where the pictures lie on this machine: they are not shipped."""
+    if not resources.settings().demo:
+        with st.expander("Show the pictures", icon=":material/folder_open:"):
+            st.text_input(
+                "Folder, zip or tar with them on this machine",
+                key=f"bench_data_{board.name}",
+                help="The pictures are not part of imgrec; their answers are.",
+            )

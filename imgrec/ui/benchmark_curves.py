@@ -1,0 +1,171 @@
+"""Views of the Benchmarks page over thresholds and classes: bars by class, ROC, precision-recall, reliability."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from imgrec import benchmark_charts, comparisons, curves, verdicts
+from imgrec.charts import COLOURS, colour_of
+from imgrec.comparisons import Board
+from imgrec.confusion import AVERAGES, Average, ClassFigures
+from imgrec.curves import Curve
+from imgrec.metrics import calibration_gap
+from imgrec.ui.benchmark_answers import chart_or_table, model_chooser, stored, title
+
+# Bars a chart: worst first when there are more.
+MAX_BARS = 20
+
+# Curves in one chart: as many as there are colours.
+MAX_CURVES = len(COLOURS)
+
+CLASS_FIGURES = ("f1", "precision", "recall", "specificity", "accuracy")
+
+
+def classes(board: Board, table: bool) -> None:
+    """Figures of each class, worst first."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        model = model_chooser(board, "Model", "bench_classes_model")
+        which = st.segmented_control(
+            "Figure", CLASS_FIGURES, default="f1", required=True, key="bench_class_figure", format_func=_figure_title
+        )
+    which = which or "f1"
+    figures = comparisons.figures_by_class(board, model)
+    shown = [i for i in np.argsort(getattr(figures, which), kind="stable") if figures.support[i] > 0]
+    if table:
+        labels = [board.labels[i] for i in shown]
+        st.dataframe(
+            _numbers(figures, labels, shown), hide_index=True, key="bench_classes_table", alt="Figures by class"
+        )
+    else:
+        worst = shown[:MAX_BARS]
+        words = benchmark_charts.describe_classes(figures, board.labels, which, worst)
+        spec = benchmark_charts.class_bars(figures, board.labels, which, colour_of(model), worst)
+        st.vega_lite_chart(spec, theme=None, alt=words, key="bench_classes")
+        limited = f"the {len(worst)} worst of {len(shown)} classes" if len(worst) < len(shown) else "worst first"
+        st.caption(f"{_figure_title(which)} of {title(board, model)}, {limited}; the table has all of them.")
+    lines = comparisons.averages(board, model)
+    st.table([_average_row(how, lines[how]) for how in AVERAGES], border="horizontal", alt="Averages over the classes")
+    st.caption(" ".join(f"{how.capitalize()}: {sentence}" for how, sentence in AVERAGES.items()))
+
+
+def over_thresholds(board: Board, table: bool) -> None:
+    """ROC, precision-recall and reliability: of one class for all models."""
+    present = np.unique(board.target)
+    names = [i for i in range(len(board.labels)) if i in present]
+    label = st.selectbox(
+        "Class against the rest",
+        names,
+        key=f"bench_curve_class_{board.name}",
+        format_func=lambda i: board.labels[i],
+        width=320,
+    )
+    models = board.models[:MAX_CURVES]
+    positive = board.target == label
+    scores = {model: _scores(board, model, label) for model in models}
+    titles = {model: title(board, model) for model in models}
+    colours = {titles[model]: COLOURS[i % len(COLOURS)] for i, model in enumerate(models)}
+    left, right = st.columns(2, gap="large")
+    with left:
+        found = {titles[m]: curves.thinned(curves.roc_curve(scores[m], positive)) for m in models}
+        words = benchmark_charts.describe_curves(found, f"Area under the ROC of {board.labels[label]}")
+        st.markdown("**ROC**")
+        spec = benchmark_charts.curve_chart(
+            found, ("false positive rate", "true positive rate"), colours, diagonal=True
+        )
+        chart_or_table(spec, words, _areas(found, "AUC"), table, key="bench_roc")
+        st.caption(words)
+    with right:
+        found = {titles[m]: curves.thinned(curves.precision_recall_curve(scores[m], positive)) for m in models}
+        words = benchmark_charts.describe_curves(found, f"Average precision of {board.labels[label]}")
+        st.markdown("**Precision and recall**")
+        spec = benchmark_charts.curve_chart(found, ("recall", "precision"), colours, diagonal=False)
+        chart_or_table(spec, words, _areas(found, "Average precision"), table, key="bench_pr")
+        st.caption(words)
+    if len(board.models) > MAX_CURVES:
+        st.caption(f"The first {MAX_CURVES} of {len(board.models)} models; choose others above.")
+    _reliability(board, table)
+
+
+def class_rows(figures: ClassFigures, labels: Sequence[str]) -> list[dict[str, str]]:
+    """One line a class, for people, with the columns of tables 9 and 10."""
+    return [
+        {
+            "Class": label,
+            "TP": f"{figures.tp[i]:,}",
+            "TN": f"{figures.tn[i]:,}",
+            "FP": f"{figures.fp[i]:,}",
+            "FN": f"{figures.fn[i]:,}",
+            **{_figure_title(name): _share(getattr(figures, name)[i]) for name in CLASS_FIGURES},
+        }
+        for i, label in enumerate(labels)
+    ]
+
+
+def _reliability(board: Board, table: bool) -> None:
+    model = model_chooser(board, "Reliability of", "bench_reliability_model")
+    found = board.found[model]
+    bins = curves.reliability(found.confidence, found.right)
+    words = benchmark_charts.describe_reliability(bins, calibration_gap(found.confidence, found.right))
+    rows: list[dict[str, Any]] = [
+        {
+            "Stated confidence": f"{verdicts.percent(b.low)} to {verdicts.percent(b.high)}",
+            "Mean": verdicts.percent(b.confidence),
+            "Right": verdicts.percent(b.accuracy),
+            "Pictures": b.count,
+        }
+        for b in bins
+        if b.count
+    ]
+    left, right = st.columns(2, gap="large")
+    with left:
+        chart_or_table(benchmark_charts.reliability_chart(bins, colour_of(model)), words, rows, table, key="bench_rel")
+    with right:
+        st.markdown(words)
+        scaled = board.rows[model].get("temperature")
+        if scaled:
+            st.markdown(
+                f"**Temperature scaling**: dividing the logits by {scaled['temperature']:.2f}, found on "
+                f"{scaled['fitted']:,} held-out pictures, changes on {scaled['tested']:,} others log-loss from "
+                f"{scaled['log_loss_before']:.3f} to {scaled['log_loss_after']:.3f} and ECE from "
+                f"{verdicts.percent(scaled['ece_before'])} to {verdicts.percent(scaled['ece_after'])}. "
+                "First choices stay what they are."
+            )
+        st.caption("Bars below the dashed line: surer than right. Faint bars stand for few pictures.")
+
+
+def _scores(board: Board, model: str, label: int) -> np.ndarray:
+    """The stored probability of one class for the pictures of the board."""
+    found = stored(board, model)
+    column = found.probabilities[:, label] if label < found.probabilities.shape[1] else np.zeros(len(found))
+    if found.ids == board.ids:
+        return np.asarray(column, np.float64)
+    place = {name: i for i, name in enumerate(found.ids)}
+    return np.asarray([column[place[name]] for name in board.ids], np.float64)
+
+
+def _areas(found: dict[str, Curve], name: str) -> list[dict[str, Any]]:
+    return [{"Model": title, name: round(curve.area, 4)} for title, curve in found.items()]
+
+
+def _numbers(figures: ClassFigures, labels: Sequence[str], places: Sequence[int]) -> list[dict[str, Any]]:
+    return [
+        {"Class": label, "Pictures": int(figures.support[i])}
+        | {name.upper(): int(getattr(figures, name)[i]) for name in ("tp", "tn", "fp", "fn")}
+        | {_figure_title(name): round(float(getattr(figures, name)[i]), 4) for name in CLASS_FIGURES}
+        for label, i in zip(labels, places, strict=True)
+    ]
+
+
+def _average_row(how: str, line: Average) -> dict[str, str]:
+    names = ("precision", "recall", "specificity", "f1")
+    return {"Average": how} | {_figure_title(name): _share(getattr(line, name)) for name in names}
+
+
+def _figure_title(name: str) -> str:
+    return "F1" if name == "f1" else name.capitalize()
+
+
+def _share(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.4f}"

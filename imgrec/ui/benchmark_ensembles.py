@@ -1,0 +1,135 @@
+"""The ensemble builder: any members, any rule, over stored answers; and the best few of them by validation."""
+
+from math import comb
+
+import numpy as np
+import streamlit as st
+
+from imgrec import comparisons, verdicts
+from imgrec.comparisons import FIGURES, Board
+from imgrec.curves import held_out
+from imgrec.ensembles import ENSEMBLE, RULES
+from imgrec.errors import ImgrecError
+from imgrec.metrics import first_choices
+from imgrec.stacks import MAX_SUBSETS, best_subset, combine_stack
+from imgrec.statistics import mcnemar, wilson
+from imgrec.ui.benchmark_answers import stack, title
+
+# Members that are chosen at first: the best few.
+FIRST_MEMBERS = 3
+
+QUALITY = ("top_1", "top_5", "macro_f1", "log_loss", "brier", "ece")
+
+
+def builder(board: Board, table: bool) -> None:
+    """Members, rule and weights; the ensemble's figures beside theirs, and what the difference proves."""
+    if len(board.models) < 2:
+        st.info("Expected two models or more to combine.", icon=":material/join_inner:")
+        return
+    best_first = sorted(board.models, key=lambda model: -float(board.found[model].right.mean()))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        members = st.multiselect(
+            "Members",
+            best_first,
+            default=best_first[:FIRST_MEMBERS],
+            key=f"bench_members_{board.name}_{len(best_first)}",
+            format_func=lambda model: title(board, model),
+        )
+        rule = st.selectbox(
+            "Combine by", list(RULES), key="bench_rule", format_func=lambda name: RULES[name].title, width=200
+        )
+    st.caption(RULES[rule].sentence)
+    if not members:
+        st.info("Expected at least one member. Received: none.", icon=":material/join_inner:")
+        return
+    weights = _weights(board, members) if RULES[rule].takes_weights and len(members) > 1 else None
+    try:
+        whole = stack(board)
+        chosen = [board.models.index(model) for model in members]
+        probabilities = combine_stack(whole[chosen], rule, weights)
+    except ImgrecError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    _verdict(board, members, first_choices(probabilities))
+    figures = [figure for figure in FIGURES if figure.key in QUALITY]
+    together = comparisons.judge(probabilities, board)
+    rows = [_row("Ensemble", together, figures)]
+    rows += [_row(title(board, model), comparisons.figures_of(board, model), figures) for model in members]
+    st.dataframe(
+        rows,
+        column_config={
+            figure.title: st.column_config.NumberColumn(
+                format=f"%.{figure.decimals}f" + (" %%" if figure.percent else ""), help=figure.sentence
+            )
+            for figure in figures
+        },
+        hide_index=True,
+        key="bench_ensemble_table",
+        alt="Figures of the ensemble and its members",
+    )
+    _subset(board, whole, rule)
+
+
+def _verdict(board: Board, members: list[str], choice: np.ndarray) -> None:
+    """The ensemble against its best member, in a sentence."""
+    right = choice == board.target
+    best = max(members, key=lambda model: float(board.found[model].right.mean()))
+    interval = wilson(int(right.sum()), len(right))
+    st.markdown(
+        f"**{verdicts.title_of(ENSEMBLE)}: {verdicts.percent(float(right.mean()))}** "
+        f"({interval.low * 100:.1f} to {interval.high * 100:.1f} %). "
+        + mcnemar(right, board.found[best].right).sentence("The ensemble", title(board, best))
+    )
+
+
+def _weights(board: Board, members: list[str]) -> list[float]:
+    with st.grid(4, min_column_width=160):
+        values = [
+            st.slider(title(board, model), 0.0, 1.0, 1.0, 0.05, key=f"bench_weight_{board.name}_{model}")
+            for model in members
+        ]
+    return values if sum(values) else [1.0] * len(members)
+
+
+def _subset(board: Board, whole: np.ndarray, rule: str) -> None:
+    """The best members by validation on one half, judged on the other."""
+    st.markdown("**The best few**")
+    count = len(board.models)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        size = st.slider(
+            "How many", 1, count, min(FIRST_MEMBERS, count), key=f"bench_k_{board.name}_{count}", width=240
+        )
+        asked = st.button("Find them", key="bench_find", icon=":material/search:")
+    ways = comb(count, size)
+    st.caption(
+        f"Tries all {ways:,} choices of {size} on half of the pictures (chosen by a hash of their names) and tells "
+        "what the best one reaches on the other half: on its own half it would flatter."
+    )
+    if ways > MAX_SUBSETS:
+        st.info(f"Expected at most {MAX_SUBSETS:,} ways. Received: {ways:,}; choose fewer models above.")
+        return
+    key = ("bench_best", board.name, tuple(board.models), size, rule)
+    if asked:
+        with st.spinner("Trying"):
+            try:
+                st.session_state["bench_best"] = (
+                    key,
+                    best_subset(whole, board.target, size, held_out(board.ids), rule),
+                )
+            except ImgrecError as error:
+                st.error(str(error), icon=":material/error:")
+    remembered = st.session_state.get("bench_best")
+    if remembered is not None and remembered[0] == key:
+        found = remembered[1]
+        names = ", ".join(title(board, board.models[i]) for i in found.members)
+        st.success(
+            f"{names}: {verdicts.percent(found.test_top_1)} on the half that they were not chosen on "
+            f"({verdicts.percent(found.validation_top_1)} on the other; {found.tried:,} tried).",
+            icon=":material/join_inner:",
+        )
+
+
+def _row(name: str, values: dict[str, float], figures: list[comparisons.Figure]) -> dict[str, object]:
+    return {"": name} | {
+        figure.title: values[figure.key] * (100 if figure.percent else 1) for figure in figures if figure.key in values
+    }
