@@ -30,7 +30,7 @@ from imgrec.catalogue import CATALOGUE, ModelSpec
 from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError
 from imgrec.pool import EnginePool
 from imgrec.preparation import Preparation, Preparations, state_of
-from imgrec.questions import Question, answer, check_budget, describe, get_default_specs, parse_models
+from imgrec.questions import DEMO_MAX_MODELS, MAX_MODELS, Question, answer, check_budget, describe, get_default_specs, parse_models
 from imgrec.settings import MIB, Settings
 
 OPTIONS = ("models", "k", "rule", "weights", "framing")
@@ -42,9 +42,6 @@ MAX_REQUESTS = 8
 # Of these, how many decode and infer: one picture is decoded while another one is looked at. A limiter of our
 # own, because Streamlit's threads serve its files.
 MAX_ANSWERS = 2
-
-MAX_MODELS = 10
-DEMO_MAX_MODELS = 3
 
 # What a form may hold besides the picture, and how long one field may be.
 FORM_BYTES = 64 * 1024

@@ -22,6 +22,11 @@ from imgrec.preprocessing import FRAMINGS
 from imgrec.reports import Failure, Report
 from imgrec.settings import MIB, Settings
 
+# The most models that one question may name: more side by side nobody reads, and on a small public host each one
+# makes others wait.
+MAX_MODELS = 12
+DEMO_MAX_MODELS = 4
+
 # Who names no models gets an ensemble that is worth the name and still quick.
 DEFAULT_MODELS = 3
 

@@ -15,14 +15,10 @@ from imgrec.ensembles import RULES
 from imgrec.errors import InputError
 from imgrec.predictions import DEFAULT_TOP_K, MAX_TOP_K
 from imgrec.preprocessing import FRAMINGS
-from imgrec.questions import get_default_specs
+from imgrec.questions import DEMO_MAX_MODELS, MAX_MODELS, get_default_specs
 from imgrec.ui import resources
 
 Value = TypeVar("Value")
-
-# More charts than this are a wall, and a long wait for whoever comes next.
-MAX_MODELS = 12
-DEMO_MAX_MODELS = 4
 
 DEFAULT_RULE = "mean"
 DEFAULT_FRAMING = "crop"

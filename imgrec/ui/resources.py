@@ -118,6 +118,10 @@ def warm_up() -> None:
     for sample in samples.get_samples():
         sample_thumbnail(sample.file)
     pool()
+    # Ours are on every machine, but not yet compiled for it: seconds in the background, once.
+    for spec in CATALOGUE.values():
+        if spec.bundled:
+            preparations().start(spec)
     if settings().demo:
         here = sorted((spec for spec in CATALOGUE.values() if is_here(spec)), key=lambda spec: spec.parameters)
         for spec in here[:DEMO_PRELOADED]:
