@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from imgrec import samples
 from imgrec.ui import pictures, resources
 from tests.pages.conftest import TEN_CLASSES, BrokenEngine, photo, upload, words
 
@@ -197,7 +198,7 @@ def test_with_ten_classes_only_a_model_with_a_thousand_is_suggested(page: Page, 
     app = upload(page(), ("cat.jpg", photo()))
     assert not app.exception
     assert len(charts(app)) == 1
-    assert app.button(key="fetch_mobilenet").label.startswith("Download MobileNet (")
+    assert app.button(key="fetch_mobilenet_a075_224").label.startswith("Download MobileNet 0.75 224 (")
 
 
 def test_models_that_do_not_fit_together_say_that_they_take_turns(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,3 +207,12 @@ def test_models_that_do_not_fit_together_say_that_they_take_turns(page: Page, mo
     assert not app.exception
     assert "they take turns" in words(app)
     assert len(charts(app)) == 4
+
+
+def test_what_the_suggested_model_says_about_a_sample_is_there_ahead(page: Page, here: set[str]) -> None:
+    here.clear()
+    here.add(TEN_CLASSES.name)
+    app = upload(page(), ("cat.jpg", samples.read(samples.get_sample("cat.jpg"))))
+    assert not app.exception
+    assert len(charts(app)) == 2
+    assert "computed ahead" in words(app)
