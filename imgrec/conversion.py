@@ -1,10 +1,10 @@
 """Weights → compiled network in the cache; a worker process (this module, run with -m) does the work.
 
-A cache entry is a folder `IMGREC_HOME/compiled/<model>-<key>/` with `model.xml` and `model.bin` (OpenVINO's
-format, normalisation folded in, float32) and `manifest.json`, which holds their sizes and sha256. It is written
-beside and renamed into place; one that is not as its manifest says is built again. The key depends on the
-weights, the row of the catalogue and the versions of all that takes part, so an entry never has to be
-invalidated; entries of old versions may be deleted by hand at any time.
+A cache entry is a folder `IMGREC_HOME/compiled/<model>-<key>/` with `model.xml` and `model.bin` (OpenVINO's format,
+normalisation folded in, float32), for small networks a blob that OpenVINO adds when it loads them first, and
+`manifest.json`, which holds their sizes and sha256. It is written beside and renamed into place; one that is not as
+its manifest says is built again. The key depends on the weights, the row of the catalogue and the versions of all
+that takes part, so an entry never has to be invalidated; entries of old versions may be deleted by hand at any time.
 
 The worker has Keras on its OpenVINO backend and no TensorFlow. It reads its request from stdin as JSON, writes
 its progress to stdout as JSON lines, and ends when the process that started it ends.
@@ -46,7 +46,7 @@ WORKER = ("-m", "imgrec.conversion")
 WORKER_BYTES = 400 * MIB
 WORKER_COPIES = 3
 
-# Twice the weights (exported by Keras, then folded), and the graphs themselves.
+# Besides twice the weights (as Keras exports them, then folded; or folded, and as a blob): the graphs themselves.
 HEADROOM_BYTES = 32 * MIB
 
 # The worker's last words that are kept for an error's sentence.
@@ -181,9 +181,9 @@ def _sole_converter(spec: ModelSpec, path: Path, on_progress: OnProgress | None)
 
 
 def _describe(folder: Path) -> dict[str, tuple[int, str]]:
-    """(bytes, sha256) of each file in `folder` that belongs to a network."""
+    """(bytes, sha256) of each file in `folder` that a network is loaded from."""
     described = {}
-    for file in sorted(folder.glob("model.*")):
+    for file in sorted([*folder.glob("model.*"), *folder.glob("*.blob")]):
         with file.open("rb") as opened:
             described[file.name] = (file.stat().st_size, hashlib.file_digest(opened, "sha256").hexdigest())
     return described
@@ -206,8 +206,10 @@ def _build(
             )
     try:
         memory_bytes = _run_worker(spec, weights_path, part, on_progress)
-        manifest = Manifest(spec.name, weights_sha256, versions(), memory_bytes, _describe(part))
         with storage_errors(part):
+            for file in part.iterdir():
+                file.chmod(0o644)  # OpenVINO's blobs may be read by nobody else, not even a container's other user
+            manifest = Manifest(spec.name, weights_sha256, versions(), memory_bytes, _describe(part))
             (part / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n")
             shutil.rmtree(path.parent, ignore_errors=True)  # one that was not intact
             part.rename(path.parent)
