@@ -83,7 +83,8 @@ def parse_models(names: str) -> list[ModelSpec]:
 def get_default_specs(settings: Settings) -> list[ModelSpec]:
     """The models for who names none: of those on this machine, at most `DEFAULT_MODELS` that go together.
 
-    The best variant of each architecture, the smallest of these. Raises `InputError` when there is no model.
+    The best variant of each architecture, the smallest of these; where there is only one architecture, its best
+    variants, since one answer compares with nothing. Raises `InputError` when there is no model.
     """
     here = [spec for spec in CATALOGUE.values() if state_of(spec, settings) != "missing"]
     if not here:
@@ -96,10 +97,11 @@ def get_default_specs(settings: Settings) -> list[ModelSpec]:
     # The catalogue has ImageNet's thousand classes before the ten that the bundled models know.
     space = here[0].label_space
     best: dict[str, ModelSpec] = {}
-    for spec in sorted((spec for spec in here if spec.label_space == space), key=_accuracy):
+    ranked = sorted((spec for spec in here if spec.label_space == space), key=_accuracy)
+    for spec in ranked:
         best[spec.architecture] = spec
-    chosen = sorted(best.values(), key=lambda spec: spec.parameters)[:DEFAULT_MODELS]
-    return get_specs(spec.name for spec in chosen)
+    chosen = sorted(best.values(), key=lambda spec: spec.parameters) if len(best) > 1 else ranked[::-1]
+    return get_specs(spec.name for spec in chosen[:DEFAULT_MODELS])
 
 
 def check_budget(specs: Iterable[ModelSpec], pool: EnginePool) -> None:

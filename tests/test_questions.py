@@ -100,6 +100,11 @@ def test_names_come_in_the_order_of_the_catalogue_and_once() -> None:
         pytest.param(["vgg16"], ["vgg16"], id="the only one"),
         pytest.param(["mobilenet_a025_128", "mobilenet", "mobilenet_v2"], ["mobilenet", "mobilenet_v2"], id="variants"),
         pytest.param(
+            ["mobilenet_a025_128", "mobilenet_a050_160"],
+            ["mobilenet_a050_160", "mobilenet_a025_128"],
+            id="variants of one architecture",
+        ),
+        pytest.param(
             ["vgg16", "resnet50", "mobilenet", "mobilenet_v2"],
             ["resnet50", "mobilenet", "mobilenet_v2"],
             id="the three smallest",
