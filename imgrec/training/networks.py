@@ -4,6 +4,9 @@ Each function takes the input size (height, width) px and the number of classes 
 that takes float32 (N, H, W, 3) in [0, 1] (`preprocess="unit"`; any further normalisation is a layer of the
 network, so nothing outside has to know it) and gives probabilities (N, classes). Only layers that Keras ships:
 a saved model loads anywhere, also on the OpenVINO backend that compiles it.
+
+Our modern networks can look `twice`: at the picture and at its mirror image, and answer with the mean. They are
+trained looking once, and used looking twice: that is worth a few tenths of a point and costs a millisecond.
 """
 
 from __future__ import annotations
@@ -81,35 +84,35 @@ def cats_dogs_cnn(input_size: tuple[int, int], classes: int) -> keras.Model:
     return _model("cats_dogs_cnn", inputs, layers.Concatenate()([layers.Rescaling(0.0)(z), z]))
 
 
-def cifar_vgg(input_size: tuple[int, int], classes: int) -> keras.Model:
+def cifar_vgg(input_size: tuple[int, int], classes: int, *, twice: bool = False) -> keras.Model:
     """A plain stack: whitened patches, then three pairs of 3x3 convolutions, pooled between."""
     from keras import layers
 
-    inputs, x = _whitened(input_size)
+    inputs, x = _whitened(input_size, twice)
     for width in (64, 192, 192):
         x = layers.MaxPooling2D()(_conv(x, width))
         x = _active(_conv(_active(x), width))
-    return _model("cifar_vgg", inputs, _head(x, classes))
+    return _model("cifar_vgg", inputs, _head(x, classes), twice=twice)
 
 
-def cifar_resnet(input_size: tuple[int, int], classes: int) -> keras.Model:
+def cifar_resnet(input_size: tuple[int, int], classes: int, *, twice: bool = False) -> keras.Model:
     """A residual network of nine convolutions: shortcuts around two pairs of 3x3 convolutions."""
     from keras import layers
 
-    inputs, x = _whitened(input_size)
+    inputs, x = _whitened(input_size, twice)
     x = _active(layers.MaxPooling2D()(_conv(x, 80)))
     x = layers.Add()([x, _active(_conv(_active(_conv(x, 80)), 80))])
     x = _active(layers.MaxPooling2D()(_conv(x, 160)))
     x = layers.Add()([x, _active(_conv(_active(_conv(x, 160)), 160))])
     x = _active(layers.MaxPooling2D()(_conv(x, 224)))
-    return _model("cifar_resnet", inputs, _head(x, classes))
+    return _model("cifar_resnet", inputs, _head(x, classes), twice=twice)
 
 
-def cifar_dense(input_size: tuple[int, int], classes: int) -> keras.Model:
+def cifar_dense(input_size: tuple[int, int], classes: int, *, twice: bool = False) -> keras.Model:
     """Densely connected: each convolution sees the outputs of all before it in its block."""
     from keras import layers
 
-    inputs, x = _whitened(input_size)
+    inputs, x = _whitened(input_size, twice)
     x = _active(layers.MaxPooling2D()(_conv(x, 64)))
     for growth, depth, squeezed in ((48, 4, 128), (64, 4, None)):
         for _ in range(depth):
@@ -117,7 +120,7 @@ def cifar_dense(input_size: tuple[int, int], classes: int) -> keras.Model:
         if squeezed:
             x = _active(_conv(x, squeezed, kernel=1))
         x = layers.MaxPooling2D()(x)
-    return _model("cifar_dense", inputs, _head(x, classes))
+    return _model("cifar_dense", inputs, _head(x, classes), twice=twice)
 
 
 def _input(input_size: tuple[int, int]) -> Any:
@@ -126,14 +129,15 @@ def _input(input_size: tuple[int, int]) -> Any:
     return layers.Input((*input_size, 3), name="picture")
 
 
-def _whitened(input_size: tuple[int, int]) -> tuple[Any, Any]:
-    """The input, and its 2x2 patches decorrelated: (N, H-1, W-1, 24)."""
-    from keras import layers
+def _whitened(input_size: tuple[int, int], twice: bool) -> tuple[Any, Any]:
+    """The input, and its 2x2 patches decorrelated: (N, H-1, W-1, 24); of mirror images too (2 N) if `twice`."""
+    from keras import layers, ops
 
     inputs = _input(input_size)
+    pictures = ops.concatenate([inputs, ops.flip(inputs, axis=2)], axis=0) if twice else inputs
     scale = [1 / std for std in CHANNEL_STD]
     offset = [-mean / std for mean, std in zip(CHANNEL_MEAN, CHANNEL_STD, strict=True)]
-    x = layers.Rescaling(scale, offset, name="normalise")(inputs)
+    x = layers.Rescaling(scale, offset, name="normalise")(pictures)
     x = layers.Conv2D(WHITENED_CHANNELS, PATCH_PX, use_bias=False, trainable=False, name=WHITENING)(x)
     return inputs, layers.Activation("silu")(x)
 
@@ -159,15 +163,18 @@ def _head(x: Any, classes: int) -> Any:
     return layers.Rescaling(LOGIT_SCALE, name="temper")(x)
 
 
-def _model(name: str, inputs: Any, logits: Any) -> keras.Model:
+def _model(name: str, inputs: Any, logits: Any, *, twice: bool = False) -> keras.Model:
     import keras
+    from keras import layers, ops
 
     # Probabilities in float32, also where the rest computes in bfloat16.
-    outputs = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
+    outputs = layers.Activation("softmax", dtype="float32", name="probabilities")(logits)
+    if twice:
+        outputs = layers.Average()(ops.split(outputs, 2, axis=0))
     return keras.Model(inputs, outputs, name=name)
 
 
-NETWORKS: dict[str, Callable[[tuple[int, int], int], keras.Model]] = {
+NETWORKS: dict[str, Callable[..., keras.Model]] = {
     "capstone_cnn": capstone_cnn,
     "simple_cnn": simple_cnn,
     "cats_dogs_cnn": cats_dogs_cnn,

@@ -57,6 +57,7 @@ class Recipe:
     augmentation: Augmentation = NO_AUGMENTATION
     label_smoothing: float = 0.0
     precision: str = "float32"
+    looks_twice: bool = False  # once trained, at the picture and at its mirror image
     validation_fraction: float = VALIDATION_FRACTION
 
     def __post_init__(self) -> None:
@@ -122,6 +123,7 @@ def _modern(name: str, title: str, about: str, *, parameters: int, epochs: int, 
         augmentation=Augmentation(mirror=True, shift_px=3, cutout_px=cutout_px),
         label_smoothing=0.1,
         precision="bfloat16",
+        looks_twice=True,
         validation_fraction=0.02,
     )
 

@@ -284,8 +284,10 @@ class Loop:
         return at
 
     def finished(self) -> Any:
-        """The trained network, computing in float32."""
-        model = networks.NETWORKS[self._recipe.network](self._recipe.input_size, self._classes)
+        """The trained network, computing in float32, as it will be used."""
+        recipe = self._recipe
+        looks = {"twice": True} if recipe.looks_twice else {}
+        model = networks.NETWORKS[recipe.network](recipe.input_size, self._classes, **looks)
         model.set_weights(self.model.get_weights())
         return model
 
