@@ -34,6 +34,14 @@ VERSION = 1
 SUMMARY = "summary.json"
 _METADATA = b"imgrec"
 
+# First bytes with first bytes, second with second: a tenth smaller than probabilities one after the other.
+_ENCODING: dict[str, Any] = {
+    "compression": "zstd",
+    "compression_level": 12,
+    "use_dictionary": ["target"],
+    "use_byte_stream_split": ["probabilities.list.element"],
+}
+
 # Rows read at a time: 1,000 pictures of 1,000 classes are 2 MB.
 CHUNK_ROWS = 1000
 
@@ -78,7 +86,7 @@ def write_part(path: Path, answers: Answers, note: Mapping[str, Any]) -> None:
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with renamed(path) as beside:
-        pyarrow.parquet.write_table(_table(answers, note), beside, compression="zstd")
+        pyarrow.parquet.write_table(_table(answers, note), beside, **_ENCODING)
 
 
 def merge(parts: Sequence[Path], path: Path, note: Mapping[str, Any]) -> None:
@@ -90,7 +98,7 @@ def merge(parts: Sequence[Path], path: Path, note: Mapping[str, Any]) -> None:
         try:
             for part in parts:
                 table = _table(_answers(pyarrow.parquet.read_table(part)), note)
-                writer = writer or pyarrow.parquet.ParquetWriter(beside, table.schema, compression="zstd")
+                writer = writer or pyarrow.parquet.ParquetWriter(beside, table.schema, **_ENCODING)
                 writer.write_table(table)
         finally:
             if writer is not None:
@@ -99,7 +107,7 @@ def merge(parts: Sequence[Path], path: Path, note: Mapping[str, Any]) -> None:
 
 def read_note(path: Path) -> dict[str, Any]:
     """The provenance in the metadata of `path`; raises `InputError` on other, older, newer or half-written files."""
-    import pyarrow
+    import pyarrow.parquet
 
     try:
         metadata = pyarrow.parquet.read_schema(path).metadata or {}

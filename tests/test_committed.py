@@ -1,0 +1,72 @@
+"""The committed measurements: every figure follows from its stored answers, and no path of a machine is in them."""
+
+import re
+
+import pytest
+
+from imgrec import artefacts, comparisons, evaluation
+from imgrec.settings import ASSETS
+
+FOLDER = ASSETS / "benchmarks"
+ROWS = artefacts.read_summary(FOLDER)["rows"]
+
+# Bootstraps of thousands of pictures take a second a row: the default run takes the small sets, the slow one the rest.
+SMALL = 700
+
+
+def recomputed(row: dict[str, object]) -> None:
+    path = artefacts.predictions_path(FOLDER, str(row["model"]), str(row["dataset"]))
+    again = evaluation.row_of(path)
+    for key, value in again.items():
+        expected = pytest.approx(row[key], abs=2e-6) if isinstance(value, float) else row[key]
+        assert value == expected, key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['model']} on {row['dataset']}")
+def test_every_row_follows_from_its_answers(row: dict[str, object]) -> None:
+    recomputed(row)
+
+
+def test_the_smallest_rows_follow_from_their_answers() -> None:
+    for row in [row for row in ROWS if row["images"] <= SMALL and row["label_space"] != "imagenet_1k"][:2]:
+        recomputed(row)
+
+
+def test_accuracies_follow_from_their_answers() -> None:
+    for name in comparisons.set_names(FOLDER):
+        board = comparisons.load(FOLDER, name)
+        assert board.problems == ()
+        for model, found in board.found.items():
+            assert board.rows[model]["top_1"] == pytest.approx(found.right.mean(), abs=1e-6)
+            assert board.rows[model]["images"] == len(found)
+
+
+def test_every_file_has_its_row() -> None:
+    files = {path.name for path in (FOLDER / "predictions").glob("*.parquet")}
+    assert files == {f"{row['model']}.{row['dataset']}.parquet" for row in ROWS}
+
+
+def test_every_number_has_its_provenance() -> None:
+    for row in ROWS:
+        for key in (
+            "weights_sha256",
+            "preprocess",
+            "framing",
+            "runtime",
+            "versions",
+            "hardware",
+            "measured_at",
+            "command",
+        ):
+            assert row[key], (row["model"], row["dataset"], key)
+        assert re.fullmatch("[0-9a-f]{64}", row["weights_sha256"])
+
+
+def test_no_path_of_a_machine() -> None:
+    text = (FOLDER / artefacts.SUMMARY).read_text()
+    assert not re.search(r'"[^"]*(?<![\w.:/])/(?:home|work|tmp|root|Users)/', text)
+
+
+def test_small_enough_for_a_repository() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*.*") if path.is_file()) < 20 * 2**20
