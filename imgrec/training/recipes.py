@@ -152,7 +152,7 @@ RECIPES: dict[str, Recipe] = {
             "Small DenseNet",
             "Each convolution sees the outputs of all before it, as in DenseNet.",
             parameters=803_744,
-            epochs=12,
+            epochs=14,
             cutout_px=4,
         ),
         Recipe(
