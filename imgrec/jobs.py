@@ -21,6 +21,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -31,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from imgrec.downloads import storage_errors
-from imgrec.errors import BusyError, ImgrecError, InputError
+from imgrec.errors import BusyError, ImgrecError, InputError, StorageError
 from imgrec.settings import MIB, ROOT, Settings, available_memory_bytes
 
 # How often a waiting worker looks whether it is its turn, and how often whoever waits for a worker looks.
@@ -412,12 +413,8 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def free_disk_check(folder: Path, needed_bytes: int) -> None:
+def check_disk(folder: Path, needed_bytes: int) -> None:
     """Raise `StorageError` with the figures unless `needed_bytes` are free where `folder` is or will be."""
-    import shutil
-
-    from imgrec.errors import StorageError
-
     there = next(path for path in [folder, *folder.parents] if path.exists())
     free = shutil.disk_usage(there).free
     if free < needed_bytes:

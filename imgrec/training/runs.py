@@ -71,7 +71,7 @@ def start(
             f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory to train {recipe.name} with batches of "
             f"{recipe.batch_size}. Received: {usable / MIB:,.0f} MiB; smaller batches need less."
         )
-    jobs.free_disk_check(folder or settings.home, DISK_COPIES * 4 * recipe.parameters + 16 * MIB)
+    jobs.check_disk(folder or settings.home, DISK_COPIES * 4 * recipe.parameters + 16 * MIB)
     name = cards.free_name(name or f"my_{recipe.name}", settings)
     configuration = {
         "recipe": recipe.to_dict(),
