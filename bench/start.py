@@ -2,8 +2,8 @@
 
     python -m bench.start               # 2 minutes
 
-`keras`: import, build with weights from its cache, open, resize, preprocess, predict. `imgrec`: import, decode, open
-the pool (weights known, network compiled before), classify. The files are in the page cache for both.
+`keras`: import, build with weights from its cache, open, resize, preprocess, predict. `imgrec`: import, open the
+pool (weights known, network compiled before), decode, classify. The files are in the page cache for both.
 """
 
 import os
@@ -34,8 +34,9 @@ IMGREC = """
     from imgrec.pipeline import classify, open_pool
     from imgrec.settings import Settings
     settings = Settings.from_env()
+    pool = open_pool(settings)
     image = decode(Path(sys.argv[1]).read_bytes(), max_bytes=settings.max_upload_bytes)
-    (prediction,) = classify(image, [get_spec("mobilenet")], open_pool(settings))
+    (prediction,) = classify(image, [get_spec("mobilenet")], pool)
     print(prediction.top_k(5))
 """
 

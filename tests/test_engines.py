@@ -135,6 +135,7 @@ def test_importing_openvino_reports_to_nobody_and_loads_no_other_runtime() -> No
         from imgrec.engines import openvino
         assert "openvino" not in sys.modules
         openvino.runtime()
+        assert "openvino.tools.ovc" not in sys.modules
         unwanted = {"openvino_telemetry", "tensorflow", "keras", "torch", "jax"}
         print([name for name in sys.modules if name.split(".")[0] in unwanted], sys.meta_path[0])
     """

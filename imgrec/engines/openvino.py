@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from imgrec.preprocessing import Normalisation
 
 
+# One core for the process, also when `warm_up` and the first network come at once.
+_CORE_LOCK = threading.Lock()
+
 # Up to this size the weights are worth keeping twice, once as OpenVINO likes them.
 LARGEST_BLOB_BYTES = 64 * MIB
 
@@ -127,14 +130,18 @@ def measure(path: Path) -> int:
     return max(weights_bytes, (after or 0) - (before or 0))
 
 
+def warm_up() -> None:
+    """Load the library and its plugin, which takes 50 ms, so that the first network need not wait for them."""
+    _core().available_devices  # noqa: B018 (asking loads the plugin)
+
+
 @functools.cache
 def runtime() -> ModuleType:
-    """OpenVINO, imported so that it reports to nobody.
+    """OpenVINO without its converters, which take half of the time to import and report to Google Analytics.
 
-    `import openvino` sends an event to Google Analytics, unless the user once refused with Intel's own tool. Where
-    the package that sends is missing OpenVINO uses an empty one of its own, so it is made to seem missing.
+    `import openvino` goes on without them where they are missing, so they are made to seem missing.
     """
-    with hidden("openvino_telemetry"):
+    with hidden("openvino.tools.ovc"):
         import openvino
     module: ModuleType = openvino
     return module
@@ -142,7 +149,7 @@ def runtime() -> ModuleType:
 
 @contextmanager
 def hidden(name: str) -> Iterator[None]:
-    """Within the block `import name` fails as if the package were not installed, unless it is loaded already."""
+    """Within the block `import name` fails as if it were not installed, unless it is loaded already."""
     finder = _Refusal(name)
     sys.meta_path.insert(0, finder)
     try:
@@ -162,8 +169,13 @@ class _Refusal(MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
 
-@functools.cache
 def _core() -> "openvino.Core":
+    with _CORE_LOCK:
+        return _make_core()
+
+
+@functools.cache
+def _make_core() -> "openvino.Core":
     core: openvino.Core = runtime().Core()
     return core
 
