@@ -28,7 +28,7 @@ from imgrec.catalogue import CATALOGUE, ModelSpec
 from imgrec.engines.process import usable_cores
 from imgrec.errors import ImageError, InputError, LabelSpaceError, WeightsError
 from imgrec.labelled import Item, LabelledSet, scoring
-from imgrec.labels import LabelMap, get_label_space
+from imgrec.labels import LABEL_SPACES, LabelMap, get_label_map, get_label_space
 from imgrec.preparation import Preparations
 from imgrec.preprocessing import FRAMINGS, RESAMPLING, frame
 from imgrec.settings import MIB, Settings, available_memory_bytes
@@ -98,7 +98,7 @@ def evaluate(
         artefacts.discard(parts)
     timing = time_model(spec, labelled, settings, compiled, framing)
     row = row_of(path) | asdict(timing) | {"note": note, "command": command}
-    artefacts.put_row(folder, row, describe_set(labelled, to_set))
+    artefacts.put_row(folder, row, describe_set(labelled))
     return row
 
 
@@ -128,8 +128,10 @@ def row_of(path: Path) -> dict[str, Any]:
     return row
 
 
-def describe_set(labelled: LabelledSet, to_set: LabelMap | None = None) -> dict[str, Any]:
-    """What the summary says about a set; `to_set` adds the classes that no model of its space can name."""
+def describe_set(labelled: LabelledSet) -> dict[str, Any]:
+    """What the summary says about a set; `unreachable` are its classes that ImageNet has no place for."""
+    space = labelled.label_space.name
+    rolls_up = space in LABEL_SPACES and space != "imagenet_1k"
     return {
         "name": labelled.name,
         "label_space": labelled.label_space.name,
@@ -139,7 +141,7 @@ def describe_set(labelled: LabelledSet, to_set: LabelMap | None = None) -> dict[
         "source": labelled.source,
         "flaws": list(labelled.flaws),
         "digest": labelled.digest,
-        "unreachable": list(to_set.unreachable) if to_set is not None else [],
+        "unreachable": list(get_label_map("imagenet_1k", space).unreachable) if rolls_up else [],
     }
 
 

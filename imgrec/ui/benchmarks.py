@@ -250,11 +250,12 @@ def _about(board: Board) -> None:
     """What a reader of the numbers must know, before them."""
     st.caption(f"**{board.images:,} pictures**, {board.about['classes']} classes. {board.about['source']}.")
     remarks = list(board.about["flaws"])
-    if board.about["unreachable"]:
+    rolled_up = board.labels[-1] == comparisons.REST
+    if rolled_up and board.about["unreachable"]:
         remarks.append(
             f"ImageNet has no class for {', '.join(board.about['unreachable'])}: its networks cannot name it."
         )
-    if board.labels[-1] == comparisons.REST:
+    if rolled_up:
         remarks.append(
             "ImageNet's classes are counted as these by WordNet; what has no place among them is "
             f"“{comparisons.REST}”, which is always wrong here."
@@ -278,7 +279,7 @@ def _top_1(board: Board, model: str) -> float:
 def _line(board: Board, model: str, reference: str) -> dict[str, Any]:
     row, other = board.rows[model], board.rows[reference]
     best = [figure.title for figure in FIGURES if comparisons.best_at(board, figure) == model]
-    line: dict[str, Any] = {"Model": title(board, model), "Best in": ", ".join(best) or "–"}
+    line: dict[str, Any] = {"Model": title(board, model)}
     for figure in FIGURES:
         value = row.get(figure.key)
         line[figure.title] = value if value is None or not figure.percent else value * 100
@@ -291,6 +292,7 @@ def _line(board: Board, model: str, reference: str) -> dict[str, Any]:
     line["Parameters"] = row["parameters"]
     line["MiB"] = None if row.get("memory_bytes") is None else row["memory_bytes"] / 2**20
     line["Pictures"] = row["images"]
+    line["Best in"] = ", ".join(best) or "–"
     return line
 
 

@@ -26,9 +26,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "measured"
 
 
-def look(page: Open, view: str, **query: str) -> AppTest:
+def look(page: Open, what: str, **query: str) -> AppTest:
     app = page("benchmarks.py", **query)
-    app.session_state["bench_view"] = view
+    app.session_state["bench_view"] = what
     return app.run()
 
 
