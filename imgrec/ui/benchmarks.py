@@ -175,9 +175,9 @@ def pairs(board: Board, table: bool) -> None:
             for a, b, test, raised in comparisons.paired_tests(board)
         ],
         column_config={
-            "mid-p": st.column_config.NumberColumn(format="%.4f"),
+            "mid-p": st.column_config.NumberColumn(format="%.2g"),
             "for all pairs": st.column_config.NumberColumn(
-                format="%.4f", help="Raised for the number of pairs (Holm): one false alarm among all stays at 5 %."
+                format="%.2g", help="Raised for the number of pairs (Holm): one false alarm among all stays at 5 %."
             ),
         },
         hide_index=True,
