@@ -30,7 +30,16 @@ from imgrec.catalogue import CATALOGUE, ModelSpec
 from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError
 from imgrec.pool import EnginePool
 from imgrec.preparation import Preparation, Preparations, state_of
-from imgrec.questions import DEMO_MAX_MODELS, MAX_MODELS, Question, answer, check_budget, describe, get_default_specs, parse_models
+from imgrec.questions import (
+    DEMO_MAX_MODELS,
+    MAX_MODELS,
+    Question,
+    answer,
+    check_budget,
+    describe,
+    get_default_specs,
+    parse_models,
+)
 from imgrec.settings import MIB, Settings
 
 OPTIONS = ("models", "k", "rule", "weights", "framing")

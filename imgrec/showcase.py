@@ -7,6 +7,7 @@ models whose weights anyone can fetch are stored, so that everyone gets the same
 import functools
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -45,8 +46,9 @@ def stored(model: str, sha256: str, framing: str) -> Stored | None:
 
 
 @functools.cache
-def _facts() -> dict:
-    return json.loads(FACTS.read_text(encoding="utf-8"))
+def _facts() -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(FACTS.read_text(encoding="utf-8"))
+    return facts
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -23,8 +24,8 @@ def test_the_floors_name_no_module_that_is_gone() -> None:
 
 
 @pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")], ids=str)
-def test_links_within_the_repository_lead_somewhere(path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+def test_links_within_the_repository_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"(?:\]\(|src(?:set)?=\")([^)#:\"]+)[)\"]", path.read_text()):
         assert (path.parent / target).exists(), target
 
 
