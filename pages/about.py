@@ -7,9 +7,10 @@ from imgrec.ui import provenance
 st.header("How it works", anchor=False)
 st.markdown(
     """
-Each network here was trained on ImageNet: 1.28 million photographs in **1,000 classes**, from *tench* to *toilet
-tissue*. Shown a picture, it gives each class a probability; together they are 100 %. It cannot say "none of these": a
-face or a diagram gets some class too, often with little doubt. That is why imgrec shows several networks at once.
+Most networks here were trained on ImageNet: 1.28 million photographs in **1,000 classes**, from *tench* to *toilet
+tissue*; a few small ones, trained by this project, know CIFAR-10's **ten** and nothing else. Shown a picture, a network
+gives each class a probability; together they are 100 %. It cannot say "none of these": a face or a diagram gets some class
+too, often with little doubt. That is why imgrec shows several networks at once.
 """
 )
 with st.grid(2, min_column_width=320):
