@@ -9,8 +9,8 @@ st.markdown(
     """
 Most networks here were trained on ImageNet: 1.28 million photographs in **1,000 classes**, from *tench* to *toilet
 tissue*; a few small ones, trained by this project, know CIFAR-10's **ten** and nothing else. Shown a picture, a network
-gives each class a probability; together they are 100 %. It cannot say "none of these": a face or a diagram gets some class
-too, often with little doubt. That is why imgrec shows several networks at once.
+gives each class a probability; together they are 100 %. It cannot say "none of these": a face or a diagram gets some
+class too, often with little doubt. That is why imgrec shows several networks at once.
 """
 )
 with st.grid(2, min_column_width=320):
