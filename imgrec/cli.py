@@ -163,7 +163,11 @@ def predict(
     if format != "table":
         text = reports.to_json(found, question.k) if format == "json" else reports.to_csv(found, question.k)
         say(text.rstrip("\n"))
-    if not all(map(is_whole, found)):
+    # Models of different label spaces stand side by side; that they cannot be one is wrong only where that was asked.
+    apart = {report.ensemble.error for report in found if isinstance(report.ensemble, reports.Failure)}
+    for sentence in sorted(apart):
+        complain(sentence)
+    if not all(map(is_whole, found)) or (apart and (rule or weights)):
         raise typer.Exit(BAD_INPUT)
 
 
@@ -326,7 +330,7 @@ def is_whole(report: "Report") -> bool:
     """Whether the picture could be used, and no model failed at it."""
     from imgrec.reports import Failure
 
-    return report.error is None and not any(isinstance(part, Failure) for part in (*report.outcomes, report.ensemble))
+    return report.error is None and not any(isinstance(outcome, Failure) for outcome in report.outcomes)
 
 
 def prepare(specs: "Sequence[ModelSpec]", preparations: "Preparations") -> dict[str, str]:

