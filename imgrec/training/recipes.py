@@ -21,10 +21,9 @@ class Optimiser:
     """How weights move. `kind` is sgd (Nesterov's), adam or rmsprop.
 
     `learning_rate` is the peak. With `one_cycle` it rises from a fifth of that over the first fifth of all steps and
-    then falls to zero; otherwise it stays. `restart`, if not 0, is the share of all steps after which a second such
-    cycle with half the peak begins. `shift_rate` multiplies it for the shifts of batch normalisation, which move
-    slowly otherwise (Keller Jordan, 2024, §3.4). `weight_decay` is the share of a weight that a step at learning rate
-    1 would take away.
+    then falls to zero; otherwise it stays. `shift_rate` multiplies it for the shifts of batch normalisation, which
+    move slowly otherwise (Keller Jordan, 2024, §3.4). `weight_decay` is the share of a weight that a step at
+    learning rate 1 would take away.
     """
 
     kind: str
@@ -32,7 +31,6 @@ class Optimiser:
     momentum: float = 0.0
     weight_decay: float = 0.0
     one_cycle: bool = False
-    restart: float = 0.0
     shift_rate: float = 1.0
 
 

@@ -39,9 +39,6 @@ EVALUATION_BATCH = 250
 WARM_START = 0.2
 WARM_SHARE = 0.2
 
-# The peak of a second cycle, as a share of the first's: enough to leave the first one's end, not to forget it.
-SECOND_PEAK = 0.5
-
 CHECKPOINT = "checkpoint.npz"
 
 
@@ -313,21 +310,16 @@ def _keras_optimiser(optimiser: Optimiser, steps: int, rate: float) -> Any:
     import tensorflow as tf
 
     peak = optimiser.learning_rate * rate
-    first = round(optimiser.restart * steps) or steps
+    warm = max(1.0, WARM_SHARE * steps)
 
-    def cycle(at: Any, length: int) -> Any:
-        """The share of the peak, `at` steps into a cycle of `length`."""
-        warm = max(1.0, WARM_SHARE * length)
-        rising = WARM_START + (1 - WARM_START) * at / warm
-        falling = (length - at) / max(1.0, length - warm)
-        return tf.clip_by_value(tf.minimum(rising, falling), 0.0, 1.0)
-
-    class Cycles(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
         def __call__(self, step: Any) -> Any:
             at = tf.cast(step, tf.float32)
-            return peak * tf.where(at < first, cycle(at, first), SECOND_PEAK * cycle(at - first, steps - first))
+            rising = WARM_START + (1 - WARM_START) * at / warm
+            falling = (steps - at) / max(1.0, steps - warm)
+            return peak * tf.clip_by_value(tf.minimum(rising, falling), 0.0, 1.0)
 
-    schedule = Cycles() if optimiser.one_cycle else peak
+    schedule = OneCycle() if optimiser.one_cycle else peak
     # The decay is meant for a step at the common rate, so a faster group decays no faster.
     decay = optimiser.weight_decay / rate or None
     if optimiser.kind == "sgd":
