@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from imgrec import cli, pipeline, preparation, weights
+from imgrec import pipeline, preparation, weights
 from imgrec.catalogue import CATALOGUE, ModelSpec
-from imgrec.cli import bar, main
+from imgrec.cli import answering, main
+from imgrec.cli.terminal import READER_GONE, bar
 from imgrec.errors import OfflineError
 from imgrec.preparation import OnProgress, Preparation
 from imgrec.settings import MIB, ROOT
@@ -234,7 +235,7 @@ def test_serve_starts_streamlit_in_its_place(imgrec: Callable[..., Run], monkeyp
     assert imgrec("serve", "--port", "8765").code == 0
     assert started == [[sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", "8765"]]
 
-    monkeypatch.setattr(cli, "ROOT", Path("/nowhere"))
+    monkeypatch.setattr(answering, "ROOT", Path("/nowhere"))
     assert imgrec("serve").code == 2
 
 
@@ -268,7 +269,7 @@ def test_a_reader_that_goes_away_is_no_error(environment: Path) -> None:
         child.stdout.close()
         assert child.stderr is not None
         assert child.stderr.read() == ""
-        assert child.wait(20) in {0, cli.READER_GONE}
+        assert child.wait(20) in {0, READER_GONE}
 
 
 @pytest.mark.parametrize(

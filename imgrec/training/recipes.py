@@ -21,9 +21,9 @@ class Optimiser:
     """How weights move. `kind` is sgd (Nesterov's), adam or rmsprop.
 
     `learning_rate` is the peak. With `one_cycle` it rises from a fifth of that over the first fifth of all steps and
-    then falls to zero; otherwise it stays. `shift_rate` multiplies it for the shifts of batch normalisation, which
-    move slowly otherwise (Keller Jordan, 2024, §3.4). `weight_decay` is the share of a weight that a step at
-    learning rate 1 would take away.
+    then falls to zero; with `step_epochs` it falls to a tenth after each so many epochs; otherwise it stays.
+    `shift_rate` multiplies it for the shifts of batch normalisation, which move slowly otherwise (Keller Jordan,
+    2024, §3.4). `weight_decay` is the share of a weight that a step at learning rate 1 would take away.
     """
 
     kind: str
@@ -32,6 +32,7 @@ class Optimiser:
     weight_decay: float = 0.0
     one_cycle: bool = False
     shift_rate: float = 1.0
+    step_epochs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,11 @@ class Recipe:
     precision: str = "float32"
     looks_twice: bool = False  # once trained, at the picture and at its mirror image
     validation_fraction: float = VALIDATION_FRACTION
+    preprocess: str = "unit"  # a key of preprocessing.PREPROCESS: what the network is fed
+    loss: str = "categorical_crossentropy"  # or binary_crossentropy, which one of the systems used with softmax
+    backbone: str | None = None  # the row of the catalogue whose weights it starts from
+    trainable_layers: int | None = None  # so many last layers of the backbone learn too; None: all
+    arguments: tuple[tuple[str, Any], ...] = ()  # further keyword arguments of the function in NETWORKS
 
     def __post_init__(self) -> None:
         if not 1 <= self.epochs <= MAX_EPOCHS or not 1 <= self.batch_size <= MAX_BATCH_SIZE:
@@ -85,6 +91,7 @@ class Recipe:
                 "input_size": (height, width),
                 "optimiser": Optimiser(**fields["optimiser"]),
                 "augmentation": Augmentation(**fields["augmentation"]),
+                "arguments": tuple((name, value) for name, value in fields.get("arguments", ())),
             }
         )
 
@@ -136,8 +143,8 @@ RECIPES: dict[str, Recipe] = {
             "Small VGG",
             "A plain stack of 3×3 convolutions, as in VGG, with a whitened input.",
             parameters=1_161_504,
-            epochs=16,
-            cutout_px=0,
+            epochs=28,
+            cutout_px=6,
         ),
         _modern(
             "cifar_resnet",

@@ -1,0 +1,60 @@
+"""The command line: `imgrec models`, `fetch`, `predict`, `train`, `evaluate`, `serve`.
+
+Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the input was wrong (one sentence on
+stderr says how); 1: a bug (traceback). What a command needs is imported when it runs, so that `--help` and typing
+mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from imgrec import __version__
+from imgrec.cli import answering, measuring, training
+from imgrec.cli.terminal import BAD_INPUT, complain, say
+from imgrec.errors import ImgrecError
+from imgrec.settings import Settings
+
+app = typer.Typer(
+    help="Compare Keras pretrained image classifiers side by side, and average them.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Rich is slow to import, and a traceback is for those who mend it.
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+COMMANDS = (
+    answering.models,
+    answering.fetch,
+    answering.predict,
+    training.train,
+    measuring.evaluate,
+    answering.serve,
+)
+for command in COMMANDS:
+    app.command()(command)
+
+
+def main() -> None:
+    """The entry point of the command `imgrec`."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A terminal or a file name that is not UTF-8 must not end a command.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app(prog_name="imgrec")
+    except ImgrecError as error:
+        complain(str(error))
+        sys.exit(BAD_INPUT)
+
+
+@app.callback(invoke_without_command=True)
+def imgrec(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        say(__version__)
+        raise typer.Exit
+    from imgrec import cards
+
+    cards.register(Settings.from_env())

@@ -1,0 +1,58 @@
+"""`imgrec evaluate`."""
+
+from typing import Annotated
+
+import typer
+
+from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
+from imgrec.errors import ImgrecError
+from imgrec.settings import Settings
+
+# Pictures that could not be read, named one by one; the summary lists all.
+MAX_NAMED_FAILURES = 10
+
+
+def evaluate(
+    data: Annotated[str, typer.Option(help="cifar10, or a folder, zip, tar or .npz with labelled pictures.")],
+    models: Annotated[
+        str, typer.Option(help="Names with commas between; by default all on this machine that fit.")
+    ] = "",
+    out: Annotated[str, typer.Option(help="Folder for summary.json and the answers to each picture.")] = "benchmarks",
+    framing: Annotated[str, typer.Option(help="crop (as published accuracies are measured) or squash.")] = "crop",
+    per_class: Annotated[int | None, typer.Option(help="Only the first so many pictures of each class.")] = None,
+    note: Annotated[str, typer.Option(help="What a reader of the numbers should know about the weights.")] = "",
+) -> None:
+    """Measure models on labelled pictures; a stopped run goes on where it was."""
+    from pathlib import Path
+
+    from imgrec.evaluation import evaluate as measure
+    from imgrec.evaluation import get_fitting_specs
+    from imgrec.labelled import open_set
+    from imgrec.questions import parse_models
+
+    settings = Settings.from_env()
+    found = open_set(data, settings, per_class=per_class)
+    specs = parse_models(models) if models.strip(" ,") else get_fitting_specs(found, settings)
+    limit = "" if per_class is None else f" --per-class {per_class}"
+    failed = False
+    for spec in specs:
+        command = f"imgrec evaluate --data {data}{limit} --models {spec.name} --framing {framing} --out {out}"
+        try:
+            with count_line(spec.name) as show:
+                row = measure(
+                    spec, found, settings, Path(out), framing=framing, note=note, command=command, on_progress=show
+                )
+        except ImgrecError as error:
+            complain(f"{spec.name}: {error}")
+            failed = True
+            continue
+        say(
+            f"{spec.name:<24}{row['images']:>8,} pictures   top-1 {row['top_1']:.1%} "
+            f"({row['top_1_low']:.1%} to {row['top_1_high']:.1%})   {row['latency_p50_ms']:.1f} ms"
+        )
+        for failure in row["failures"][:MAX_NAMED_FAILURES]:
+            complain(f"{failure['id']}: {failure['reason']}")
+        if len(row["failures"]) > MAX_NAMED_FAILURES:
+            complain(f"and {len(row['failures']) - MAX_NAMED_FAILURES:,} more that could not be read; see the summary")
+    if failed:
+        raise typer.Exit(BAD_INPUT)

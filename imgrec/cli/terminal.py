@@ -1,0 +1,106 @@
+"""What every command says, and where: results to stdout, progress and errors to stderr."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from imgrec.settings import MIB
+
+if TYPE_CHECKING:
+    from imgrec.preparation import Preparation
+
+BAD_INPUT = 2
+
+# What a shell says of a program whose reader has gone (128 + SIGPIPE): `imgrec predict … | head`.
+READER_GONE = 141
+
+BAR_WIDTH = 24
+
+# How often a line that counts is drawn again.
+COUNT_EVERY_S = 0.2
+
+
+@contextmanager
+def progress_line() -> "Iterator[Callable[[Preparation], None]]":
+    """A function that draws how far a preparation is: a bar on a terminal, one line a stage elsewhere."""
+    drawn = ""
+
+    def show(preparation: "Preparation") -> None:
+        nonlocal drawn
+        if preparation.stage not in ("downloading", "converting"):
+            return
+        line = f"{preparation.model}: {preparation.stage}"
+        if sys.stderr.isatty():
+            line = f"{line} {preparation.step}"
+            if preparation.stage == "downloading":
+                line = f"{line}{bar(preparation.done_bytes, preparation.total_bytes)}"
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        elif line != drawn:
+            print(line, file=sys.stderr, flush=True)
+        drawn = line
+
+    try:
+        yield show
+    finally:
+        if drawn and sys.stderr.isatty():
+            print(file=sys.stderr)
+
+
+@contextmanager
+def count_line(title: str) -> "Iterator[Callable[[int, int], None]]":
+    """A function that draws how many of how many are done, and when they will be; on a terminal only."""
+    import time
+
+    start, first, drawn = time.monotonic(), 0, 0.0
+
+    def show(done: int, count: int) -> None:
+        nonlocal first, drawn
+        now = time.monotonic()
+        first = first or done  # what an earlier run has done took no time now
+        if not sys.stderr.isatty() or (now - drawn < COUNT_EVERY_S and done < count):
+            return
+        drawn = now
+        left = (now - start) / max(done - first, 1) * (count - done)
+        filled = int(done / count * BAR_WIDTH)
+        line = f"{title}: [{'█' * filled}{'·' * (BAR_WIDTH - filled)}] {done:,} of {count:,}, {left:.0f} s left"
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    finally:
+        if drawn:
+            print(file=sys.stderr)
+
+
+def bar(done_bytes: int, total_bytes: int | None) -> str:
+    """A progress bar with figures.
+
+    >>> bar(5 * MIB, 20 * MIB)
+    '[██████··················]  25 % of 20.0 MiB'
+    """
+    if not total_bytes:
+        return f"{done_bytes / MIB:.1f} MiB"
+    share = min(1.0, done_bytes / total_bytes)
+    filled = int(share * BAR_WIDTH)
+    return f"[{'█' * filled}{'·' * (BAR_WIDTH - filled)}] {share:>4.0%} of {total_bytes / MIB:.1f} MiB".replace(
+        "%", " %"
+    )
+
+
+def say(text: str) -> None:
+    """A result, to stdout; ends the command quietly when nobody reads any more."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(READER_GONE) from None
+
+
+def complain(sentence: str) -> None:
+    """What went wrong, to stderr."""
+    print(f"imgrec: {sentence}", file=sys.stderr)
