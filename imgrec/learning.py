@@ -50,6 +50,19 @@ def card_row(card: Card) -> dict[str, Any]:
     }
 
 
+def epoch_row(row: dict[str, Any]) -> dict[str, Any]:
+    """One line of the table that says the same as the curves."""
+    return {
+        "Epoch": row["epoch"],
+        "Loss": row["loss"],
+        "Validation loss": row["validation_loss"],
+        "Accuracy": row["accuracy"],
+        "Validation accuracy": row["validation_accuracy"],
+        "Seconds": round(row["seconds"], 1),
+        "Images/s": row.get("images_per_second"),
+    }
+
+
 def curve_rows(curves: Curves, quantity: str) -> Rows:
     """One row a point: `epoch` (counted with fractions), `value`, `set` (training or validation)."""
     steps = curves.plan["steps"] if curves.plan else 1
@@ -184,6 +197,14 @@ def confusion_chart(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> 
     }
 
 
+def confusion_rows(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Rows:
+    """The same as a table: a row for each true class, a column for what the network said."""
+    return [
+        {"what it was": truth} | {f"said {said}": count for said, count in zip(classes, counts, strict=True)}
+        for truth, counts in zip(classes, matrix, strict=True)
+    ]
+
+
 def describe_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], kind: str = "validation") -> str:
     """How many were right, and the most frequent mistake."""
     total = sum(map(sum, matrix))
@@ -221,6 +242,17 @@ def status(curves: Curves, state: str) -> str:
         if (left := curves.remaining_seconds) is not None:
             parts.append(f"{duration(left)} left")
     return " · ".join(parts)
+
+
+def share_done(curves: Curves) -> float:
+    """How much of the training is behind it, in [0, 1]; steps count."""
+    if curves.plan is None:
+        return 0.0
+    done = float(len(curves.epochs))
+    last = curves.steps[-1] if curves.steps else None
+    if last is not None and last["epoch"] > len(curves.epochs):
+        done += last["step"] / curves.plan["steps"]
+    return min(done / int(curves.plan["epochs"]), 1.0)
 
 
 def outcome(curves: Curves) -> str:

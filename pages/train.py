@@ -1,15 +1,12 @@
-"""Train: choose a recipe and pictures, start a run that cannot be lost, and watch every run as it grows."""
+"""Train: teach a famous network, train one from scratch, or search for one; runs that cannot be lost, live."""
 
 import streamlit as st
 
-from imgrec.ui import training
+from imgrec.ui import runs, trained, training
 
-left, right = st.columns([1, 2], gap="large")
+left, right = st.columns([2, 3], gap="large")
 with left:
-    recipe = training.recipe_chooser()
-    data = training.data_chooser(recipe)
-    training.starter(recipe, data)
+    training.scratch_panel()
 with right:
-    training.run_list()
-training.explorer(recipe, data)
-training.trained()
+    runs.run_list()
+trained.trained()

@@ -1,0 +1,47 @@
+"""Learning curves and confusion matrices as elements of a page: each a chart with its words, or a table of the same."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from imgrec import learning
+from imgrec.training.runs import Curves
+from imgrec.ui.wording import plain
+
+
+def learning_curves(curves: Curves, key: str, *, table: bool = False) -> None:
+    """Accuracy and loss side by side where there is room; with `table` one row an epoch instead."""
+    if table:
+        st.dataframe(
+            [learning.epoch_row(row) for row in curves.epochs],
+            hide_index=True,
+            alt="Loss and accuracy of training and validation after each epoch",
+            column_config={
+                "Accuracy": st.column_config.NumberColumn(format="percent"),
+                "Validation accuracy": st.column_config.NumberColumn(format="percent"),
+                "Loss": st.column_config.NumberColumn(format="%.4f"),
+                "Validation loss": st.column_config.NumberColumn(format="%.4f"),
+                "Images/s": st.column_config.NumberColumn(format="%.0f"),
+            },
+        )
+        return
+    with st.grid(2, min_column_width=320):
+        for quantity in learning.QUANTITIES:
+            st.vega_lite_chart(
+                learning.curve_chart(curves, quantity),
+                theme=None,
+                alt=learning.describe_curve(curves, quantity),
+                key=f"{key}_curve_{quantity}",
+            )
+
+
+def matrix(
+    counts: Sequence[Sequence[int]], classes: Sequence[str], kind: str, key: str, *, table: bool = False
+) -> None:
+    """A confusion matrix as a chart while it can be read, and else as a table; its sentence above."""
+    words = learning.describe_confusion(counts, classes, kind)
+    st.markdown(plain(words))
+    if len(classes) <= learning.MAX_MATRIX_CLASSES and not table:
+        st.vega_lite_chart(learning.confusion_chart(counts, classes), theme=None, alt=words, key=f"{key}_confusion")
+    else:
+        st.dataframe(learning.confusion_rows(counts, classes), hide_index=True, alt=words)

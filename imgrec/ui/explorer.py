@@ -1,0 +1,119 @@
+"""What a set of pictures holds: counts, samples, what a recipe does to a picture, and what a pixel is."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from imgrec import datasets
+from imgrec.errors import ImgrecError
+from imgrec.training.recipes import Recipe
+from imgrec.ui import resources
+from imgrec.ui.wording import plain
+
+# Pictures of each class in the sample grid, and in how many changed forms one is shown.
+SAMPLES_PER_CLASS = 8
+MAX_CLASSES_SHOWN = 12
+PREVIEWS = 8
+
+# The picture that is taken apart into numbers is enlarged to this; its values are shown for this corner.
+PIXEL_SIDE_PX = 256
+CORNER = 6
+
+# Pictures of a row are enlarged by whole pixels to about this.
+ROW_SIDE_PX = 64
+
+
+def explorer(recipe: Recipe, data: str) -> None:
+    """The set `data` as `recipe` sees it; read when somebody asks for it."""
+    if not data or resources.settings().demo:
+        return
+    if not st.toggle("Look at the pictures", key="explore", help="Reads the whole set once."):
+        return
+    try:
+        counts, samples, notes = _explored(data, recipe.input_size)
+    except ImgrecError as error:
+        st.error(plain(str(error)), icon=":material/folder_off:")
+        return
+    tabs = st.tabs(["Classes", "Samples", "Augmentation", "What a pixel is"])
+    with tabs[0]:
+        _counts(counts, notes)
+    with tabs[1]:
+        for label, pictures in list(samples.items())[:MAX_CLASSES_SHOWN]:
+            st.image(_row(pictures), caption=plain(label), width="stretch", alt=f"Samples of {label}")
+    with tabs[2]:
+        _augmented(recipe, samples)
+    with tabs[3]:
+        _pixel(next(iter(samples.values()))[0])
+
+
+@st.cache_data(max_entries=4, show_spinner="Reading the pictures")
+def _explored(
+    data: str, input_size: tuple[int, int]
+) -> tuple[dict[str, tuple[int, int]], dict[str, np.ndarray], tuple[str, ...]]:
+    """Counts, some pictures of each class, and notes; the set itself is not kept."""
+    found = datasets.load(data, resources.settings(), input_size)
+    rng = np.random.default_rng(0)
+    samples = {}
+    for target, label in enumerate(found.classes):
+        mine = np.flatnonzero(found.train.targets == target)
+        if len(mine):
+            samples[label] = found.train.pixels[rng.permutation(mine)[:SAMPLES_PER_CLASS]]
+    return found.counts(), samples, found.notes
+
+
+def _counts(counts: dict[str, tuple[int, int]], notes: Sequence[str]) -> None:
+    rows = [{"Class": label, "Training": train, "Test": test} for label, (train, test) in counts.items()]
+    most = max((train for train, _ in counts.values()), default=1)
+    st.dataframe(
+        rows,
+        hide_index=True,
+        alt="Pictures of each class",
+        column_config={
+            "Training": st.column_config.ProgressColumn(format="%d", min_value=0, max_value=most),
+            "Test": st.column_config.NumberColumn(format="%d"),
+        },
+    )
+    if notes:
+        st.warning(
+            f"{len(notes):,} files cannot be used; the rest can. The first: {plain(notes[0])}",
+            icon=":material/warning:",
+        )
+
+
+def _augmented(recipe: Recipe, samples: dict[str, np.ndarray]) -> None:
+    """The same pictures as the network will get them in the first epochs."""
+    st.caption("The first picture of each row as it is, then as the network will see it in the first epochs.")
+    for label, pictures in list(samples.items())[:4]:
+        # Of a batch, as in training: what happens to a picture depends on its place in it.
+        changed = [
+            recipe.augmentation.apply(pictures, np.arange(len(pictures)), seed=0, epoch=epoch)[0]
+            for epoch in range(PREVIEWS - 1)
+        ]
+        st.image(_row(np.stack([pictures[0], *changed])), width="stretch", alt=f"{label}, changed by the recipe")
+
+
+def _pixel(picture: np.ndarray) -> None:
+    left, right = st.columns([1, 2])
+    factor = max(1, PIXEL_SIDE_PX // max(picture.shape[:2]))
+    left.image(picture.repeat(factor, 0).repeat(factor, 1), alt="One picture, enlarged until its pixels show")
+    height, width = picture.shape[:2]
+    right.markdown(
+        f"This picture is **{height} rows of {width} pixels**, and each pixel is three numbers from 0 to 255: how much "
+        f"red, green and blue it has. The network gets {height} × {width} × 3 = {picture.size:,} numbers, nothing "
+        f"else. Below, the upper left corner."
+    )
+    corner = [
+        {f"column {x}": ", ".join(map(str, picture[y, x].tolist())) for x in range(min(CORNER, width))}
+        for y in range(min(CORNER, height))
+    ]
+    right.dataframe(corner, hide_index=True, alt="Red, green and blue of the pixels in the upper left corner")
+
+
+def _row(pictures: np.ndarray) -> np.ndarray:
+    """Pictures side by side with a gap, each enlarged by whole pixels: uint8 (H, W, 3)."""
+    factor = max(1, ROW_SIDE_PX // pictures.shape[1])
+    large = pictures.repeat(factor, 1).repeat(factor, 2)
+    gap = np.full((large.shape[1], 4, 3), 128, np.uint8)
+    parts = [part for picture in large for part in (picture, gap)][:-1]
+    return np.concatenate(parts, axis=1)
