@@ -4,18 +4,23 @@ Keras takes its backend from KERAS_BACKEND when it is first imported: `openvino`
 that process), `tensorflow` to train and to be compared with.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imgrec.catalogue import ModelSpec
+from imgrec.catalogue import CATALOGUE, ModelSpec
 from imgrec.engines import check_batch
 from imgrec.errors import CorruptWeightsError
 from imgrec.preprocessing import normalise
 
 if TYPE_CHECKING:
     import keras
+
+# Arguments of a constructor that leave the classifier out; what is left has no published weights of its own here.
+HEADLESS = ("include_top", False)
+_ARGUMENTS_OF_HEADLESS = ("include_top", "pooling")
 
 # ImageNet's standard deviation of each channel, as Keras' EfficientNet has it.
 IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
@@ -54,7 +59,8 @@ def build(spec: ModelSpec) -> "keras.Model":
 def load(spec: ModelSpec, weights_path: Path) -> "keras.Model":
     """The network of `spec` with its weights: a whole model from `.keras`, weights alone from `.h5`.
 
-    Raises `CorruptWeightsError` when the file is not what this network needs.
+    A network without its top, `("include_top", False)` among its arguments, takes them from the file of the whole
+    network, so that one download serves both. Raises `CorruptWeightsError` when the file is not what it needs.
     """
     import keras
 
@@ -64,7 +70,12 @@ def load(spec: ModelSpec, weights_path: Path) -> "keras.Model":
             model = keras.saving.load_model(weights_path, compile=False, safe_mode=True)
         else:
             model = build(spec)
-            model.load_weights(weights_path)
+            if HEADLESS in spec.arguments:
+                whole = build(_whole(spec))
+                whole.load_weights(weights_path)
+                transplant(whole, model)
+            else:
+                model.load_weights(weights_path)
     # HDF5 and Keras raise whatever they like on a broken file.
     except (OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, AttributeError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -74,6 +85,32 @@ def load(spec: ModelSpec, weights_path: Path) -> "keras.Model":
     if weights_path.suffix != ".keras" and spec.architecture.startswith("EfficientNetB"):
         _divide_by_root_of_deviation(model)
     return model
+
+
+def transplant(whole: "keras.Model", headless: "keras.Model") -> None:
+    """Give `headless` the weights of `whole`, of which it is the beginning; their input sizes may differ.
+
+    Layer by layer in their order: names do not say which is which, since those that Keras makes up count on in a
+    process (`conv2d_94`), while the order is that of the graph, and the same in both. Raises `ValueError` when one
+    is not the beginning of the other.
+    """
+    givers = [layer for layer in whole.layers if layer.weights]
+    takers = [layer for layer in headless.layers if layer.weights]
+    if len(takers) > len(givers):
+        raise ValueError(f"Expected at most {len(givers)} layers with weights. Received: {len(takers)}.")
+    # The whole network has its top besides.
+    for giver, taker in zip(givers, takers, strict=False):
+        given, taken = ([tuple(weight.shape) for weight in layer.weights] for layer in (giver, taker))
+        if type(giver) is not type(taker) or given != taken:
+            raise ValueError(f"Expected {taker.name} to have the shapes {given} of {giver.name}. Received: {taken}.")
+        taker.set_weights(giver.get_weights())
+
+
+def _whole(spec: ModelSpec) -> ModelSpec:
+    """The network with its top, at the size that its weights are published for: dense layers depend on it."""
+    native = [row.input_size for row in CATALOGUE.values() if row.weights.filename == spec.weights.filename]
+    kept = tuple(argument for argument in spec.arguments if argument[0] not in _ARGUMENTS_OF_HEADLESS)
+    return replace(spec, arguments=kept, input_size=native[0] if native else spec.input_size)
 
 
 def _divide_by_root_of_deviation(model: "keras.Model") -> None:
