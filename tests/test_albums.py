@@ -1,0 +1,146 @@
+"""Albums: what people type never leaves its folder, what they drop is kept, and what cannot be read is listed."""
+
+import io
+import tarfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from imgrec import albums, datasets
+from imgrec.albums import Album, class_name
+from imgrec.errors import ImageError, InputError
+from imgrec.settings import MIB, Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return replace(Settings.from_env({}), home=tmp_path / "imgrec", max_upload_bytes=MIB)
+
+
+def picture(seed: int) -> bytes:
+    file = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("cat", "cat"),
+        ("  big   cats ", "big cats"),
+        ("../../etc/passwd", "etc passwd"),
+        ("<script>alert(1)</script>", "script alert(1) script"),
+        (".hidden", "hidden"),
+        ("C:\\pictures", "C pictures"),
+        ("naïve 🐈", "naïve 🐈"),
+        ("ca\u200bt\u202e", "cat"),
+        ("x" * 500, "x" * albums.MAX_NAME),
+    ],
+    ids=["plain", "spaces", "climbing", "markup", "hidden", "drive", "unicode", "invisible", "long"],
+)
+def test_what_people_type_becomes_a_name(text: str, name: str) -> None:
+    assert class_name(text) == name
+
+
+@pytest.mark.parametrize("text", ["", " ", "/", "..", "test", "Train", "VALIDATION"])
+def test_what_cannot_be_a_class_gets_a_sentence(text: str) -> None:
+    with pytest.raises(InputError, match="Expected the name of a class"):
+        class_name(text)
+
+
+@given(st.text(max_size=100))
+def test_a_class_name_is_one_visible_folder_and_stays_itself(text: str) -> None:
+    try:
+        name = class_name(text)
+    except InputError:
+        return
+    assert Path(name).name == name
+    assert not name.startswith(".")
+    assert class_name(name) == name
+
+
+def test_classes_keep_their_order_and_their_pictures(settings: Settings) -> None:
+    album = albums.create("mine", settings, ("zebra", "ant"))
+    assert album.labels == ["zebra", "ant"]
+    assert album.add("zebra", picture(1), max_bytes=MIB)
+    assert not album.add("zebra", picture(1), max_bytes=MIB), "the same bytes again"
+    assert album.rename_class("zebra", "<i>horse</i>") == "i horse i"
+    assert album.labels == ["i horse i", "ant"]
+    assert album.counts() == {"i horse i": 1, "ant": 0}
+    before = album.fingerprint()
+    album.remove("i horse i", album.pictures("i horse i")[0].name)
+    assert album.fingerprint() != before
+    album.remove_class("ant")
+    assert Album(album.folder).counts() == {"i horse i": 0}
+    with pytest.raises(InputError, match="is there already"):
+        album.add_class("I HORSE I")
+
+
+def test_a_bad_picture_leaves_nothing_behind(settings: Settings) -> None:
+    album = albums.create("mine", settings, ("cat",))
+    with pytest.raises(ImageError):
+        album.add("cat", b"no picture", max_bytes=MIB, name="x.jpg")
+    assert album.counts() == {"cat": 0}
+
+
+def test_an_album_is_a_data_set(settings: Settings) -> None:
+    album = albums.create("mine", settings, ("dog", "cat"))
+    for seed in range(6):
+        album.add(("dog", "cat")[seed % 2], picture(seed), max_bytes=MIB)
+    found = datasets.load(str(album.folder), settings, (8, 8))
+    assert found.classes == ("cat", "dog")
+    assert len(found.train) == 6
+    assert found.notes == ()
+
+
+def test_names_are_given_once_and_the_last_one_stands_first(settings: Settings) -> None:
+    names = [albums.create("set", settings).name for _ in range(3)]
+    assert names == ["set", "set 2", "set 3"]
+    assert {album.name for album in albums.all_albums(settings)} == set(names)
+    albums.get_album("set 2", settings).delete()
+    with pytest.raises(InputError, match="kept here"):
+        albums.get_album("set 2", settings)
+
+
+def test_an_archive_becomes_an_album_and_its_bad_files_a_list(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "pictures.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for seed, name in enumerate(["a/cat/1.png", "a/cat/2.png", "a/dog/3.png"]):
+            file.writestr(name, picture(seed))
+        file.writestr("a/dog/broken.jpg", b"no picture")
+        file.writestr("alone.png", picture(9))
+    album, refused = albums.unpack(path, "pictures", settings)
+    assert album.counts() == {"cat": 2, "dog": 1}
+    assert len(refused) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["imgrec", "pictures.zip"]
+
+
+def test_a_test_set_of_its_own_stays_one(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "pictures.tar"
+    with tarfile.open(path, "w") as file:
+        places = ["train/cat", "train/cat", "train/dog", "train/dog", "test/cat", "test/dog"]
+        for seed, place in enumerate(places):
+            member = tarfile.TarInfo(f"{place}/{seed}.png")
+            member.size = len(picture(seed))
+            file.addfile(member, io.BytesIO(picture(seed)))
+    album, refused = albums.unpack(path, "pictures", settings)
+    assert refused == []
+    assert (album.counts(), album.test_pictures) == ({"cat": 2, "dog": 2}, 2)
+    found = datasets.load(str(album.folder), settings, (8, 8))
+    assert found.test is not None
+    assert (len(found.train), len(found.test)) == (4, 2)
+
+
+def test_an_archive_without_pictures_leaves_nothing(settings: Settings, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        file.writestr("cat/notes.txt", "none")
+    with pytest.raises(InputError, match="class folders with pictures"):
+        albums.unpack(tmp_path / "x.zip", "x", settings)
+    assert albums.all_albums(settings) == []
