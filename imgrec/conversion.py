@@ -14,24 +14,20 @@ import functools
 import hashlib
 import importlib.metadata
 import json
-import os
 import shutil
-import subprocess
-import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from imgrec import workers
 from imgrec.catalogue import ModelSpec, WeightsSource
 from imgrec.downloads import storage_errors
 from imgrec.errors import BusyError, ConversionError, CorruptWeightsError, EngineError, ImgrecError, StorageError
 from imgrec.preprocessing import PREPROCESS
-from imgrec.settings import MIB, ROOT, Settings
+from imgrec.settings import MIB, Settings
 
 # To be counted up whenever `fold` or the building of networks changes what a graph computes.
 GRAPH_VERSION = 1
@@ -48,9 +44,6 @@ WORKER_COPIES = 3
 
 # Besides twice the weights (as Keras exports them, then folded; or folded, and as a blob): the graphs themselves.
 HEADROOM_BYTES = 32 * MIB
-
-# The worker's last words that are kept for an error's sentence.
-LAST_WORDS_CHARACTERS = 600
 
 # How often somebody who waits for another process' conversion looks again.
 LOCK_POLL_S = 0.2
@@ -220,80 +213,24 @@ def _build(
 def _run_worker(spec: ModelSpec, weights_path: Path, folder: Path, on_progress: OnProgress | None) -> int:
     """Have a worker write `model.xml` and `model.bin` into `folder`; returns the network's memory in bytes."""
     request = {"spec": asdict(spec), "weights_path": str(weights_path.resolve()), "folder": str(folder.resolve())}
-    environment = os.environ | {
-        "KERAS_BACKEND": "openvino",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
-    }
-    timed_out = threading.Event()
-    answer: dict[str, object] = {}
-    with (
-        tempfile.TemporaryFile() as stderr,
-        subprocess.Popen(
-            [sys.executable, *WORKER],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        ) as worker,
-    ):
 
-        def time_out() -> None:
-            timed_out.set()
-            worker.kill()
+    def on_answer(answer: dict[str, object]) -> None:
+        if "stage" in answer and on_progress is not None:
+            on_progress(str(answer["stage"]))
 
-        timer = threading.Timer(TIMEOUT_S, time_out)
-        timer.start()
-        try:
-            for answer in _converse(worker, request):
-                if "stage" in answer and on_progress is not None:
-                    on_progress(str(answer["stage"]))
-            worker.wait()  # with its stdin open, whose end would end it early
-        except BaseException:
-            worker.kill()
-            raise
-        finally:
-            timer.cancel()
-        if worker.returncode == 0 and "memory_bytes" in answer:
-            return int(str(answer["memory_bytes"]))
-        if worker.returncode == 0 and "error" in answer:
-            raise _ERRORS[str(answer["error"])](str(answer["message"]))
-        raise _failure(spec, worker.returncode, _last_words(stderr), timed_out=timed_out.is_set())
-
-
-def _converse(worker: "subprocess.Popen[str]", request: Mapping[str, object]) -> Iterator[dict[str, object]]:
-    """Send the request, and give each answer as it comes, until the worker closes its side."""
-    if worker.stdin is None or worker.stdout is None:
-        raise ConversionError("Expected a worker with pipes. Received: one without.")
-    with suppress(BrokenPipeError):  # it died at once; its exit code and last words say why
-        # Left open: its end tells the worker that nobody waits any more.
-        worker.stdin.write(json.dumps(request) + "\n")
-        worker.stdin.flush()
-    for line in worker.stdout:
-        with suppress(ValueError):  # the half line of a worker that was killed
-            yield json.loads(line)
-
-
-def _failure(spec: ModelSpec, exit_code: int, last_words: str, *, timed_out: bool) -> ConversionError:
-    """Why a worker ended without an answer."""
-    if timed_out:
-        reason = f"nothing within {TIMEOUT_S / 60:.0f} minutes"
-    elif exit_code in (-9, 137):
-        needed = WORKER_BYTES + WORKER_COPIES * 4 * spec.parameters
-        reason = (
-            "the worker was killed by the system, most likely because memory ran out; "
-            f"converting {spec.name} takes about {needed / MIB:,.0f} MiB"
-        )
-    else:
-        reason = f"the worker ended with exit code {exit_code}"
-    return ConversionError(f"Expected {spec.name} to be converted. Received: {reason}. {last_words}".strip())
-
-
-def _last_words(stderr: IO[bytes]) -> str:
-    stderr.seek(0)
-    lines = stderr.read().decode(errors="replace").strip().splitlines()
-    words = "\n".join(lines[-8:])[-LAST_WORDS_CHARACTERS:]
-    return f"Its last words: {words}" if words else ""
+    try:
+        answer = workers.ask(WORKER, request, backend="openvino", timeout_s=TIMEOUT_S, on_answer=on_answer)
+    except workers.WorkerError as error:
+        reason = str(error)
+        if error.out_of_memory:
+            needed = WORKER_BYTES + WORKER_COPIES * 4 * spec.parameters
+            reason += f"; converting {spec.name} takes about {needed / MIB:,.0f} MiB"
+        raise ConversionError(f"Expected {spec.name} to be converted. Received: {reason}") from error
+    if "error" in answer:
+        raise _ERRORS[str(answer["error"])](str(answer["message"]))
+    if "memory_bytes" not in answer:
+        raise ConversionError(f"Expected {spec.name} to be converted. Received: a worker that stopped midway.")
+    return int(str(answer["memory_bytes"]))
 
 
 # The errors that a worker may answer with.
@@ -302,20 +239,11 @@ _ERRORS: dict[str, type[ImgrecError]] = {
 }
 
 
-def _work() -> None:
-    """The worker: one request from stdin; stages and at last `memory_bytes` or an error to stdout."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody else's chatter among the answers
-
-    def tell(**answer: object) -> None:
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-    request = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _work(request: dict[str, Any], tell: workers.Tell) -> None:
+    """The worker: stages, and at last `memory_bytes` or an error."""
     folder = Path(request["folder"])
     try:
-        tell(memory_bytes=_convert(_spec_of(request["spec"]), Path(request["weights_path"]), folder, tell))
+        tell(memory_bytes=_convert(spec_of(request["spec"]), Path(request["weights_path"]), folder, tell))
     except ImgrecError as error:
         kind = type(error).__name__
         tell(error=kind if kind in _ERRORS else "ConversionError", message=str(error))
@@ -324,8 +252,6 @@ def _work() -> None:
         if shutil.disk_usage(folder).free > MIB:
             raise
         tell(error="StorageError", message=f"Expected more room in {folder.parent}. Received: a full disk.")
-    # At once: when `answers` closed first, the parent would close its side, and `_end_with_parent` exit with 1.
-    os._exit(0)
 
 
 def _convert(spec: ModelSpec, weights_path: Path, folder: Path, tell: Callable[..., None]) -> int:
@@ -351,7 +277,7 @@ def _convert(spec: ModelSpec, weights_path: Path, folder: Path, tell: Callable[.
         raise ConversionError(f"{spec.name} was converted, but does not run: {error}") from error
 
 
-def _spec_of(fields: dict[str, Any]) -> ModelSpec:
+def spec_of(fields: dict[str, Any]) -> ModelSpec:
     """A `ModelSpec` from what JSON makes of one; without what only people need."""
     height, width = fields["input_size"]
     rebuilt = {
@@ -363,13 +289,5 @@ def _spec_of(fields: dict[str, Any]) -> ModelSpec:
     return ModelSpec(**fields | rebuilt)
 
 
-def _end_with_parent() -> None:
-    """The parent holds stdin open while it waits; a server that was killed leaves no worker behind."""
-    # Not `sys.stdin`, whose lock a daemon thread would hold while the interpreter ends.
-    while os.read(0, 1024):
-        pass
-    os._exit(1)
-
-
 if __name__ == "__main__":
-    _work()
+    workers.serve(_work)

@@ -1,0 +1,141 @@
+"""One request to a worker process of ours, and its answers: JSON lines, and a sentence however the worker ends.
+
+For work of seconds to minutes that somebody waits for (converting, exporting) in a process of its own, because its
+runtimes must not get into this one, or may take more memory than there is. The worker holds on to nothing: it ends
+with the process that started it. Work that must survive that belongs into `jobs`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import IO
+
+from imgrec.settings import ROOT
+
+# The worker's last words that are kept for an error's sentence.
+LAST_WORDS_CHARACTERS = 600
+
+# What the kernel's killer leaves, as Python and as shells count it.
+_KILLED = (-9, 137)
+
+OnAnswer = Callable[[dict[str, object]], None]
+Tell = Callable[..., None]
+
+
+class WorkerError(Exception):
+    """The worker ended without an answer; `str(error)` says how, as the end of a sentence."""
+
+    def __init__(self, reason: str, *, out_of_memory: bool = False) -> None:
+        super().__init__(reason)
+        self.out_of_memory = out_of_memory
+
+
+def ask(
+    words: Sequence[str],
+    request: Mapping[str, object],
+    *,
+    backend: str,
+    timeout_s: float,
+    on_answer: OnAnswer | None = None,
+) -> dict[str, object]:
+    """Run `python *words` with Keras on `backend`, and return the last answer to `request`.
+
+    `on_answer` gets each answer as it comes; what it raises ends the worker. Raises `WorkerError` when the worker
+    ends in any other way than with an answer and exit code 0, or not within `timeout_s`.
+    """
+    environment = os.environ | {
+        "KERAS_BACKEND": backend,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+    }
+    timed_out = threading.Event()
+    answer: dict[str, object] = {}
+    with (
+        tempfile.TemporaryFile() as stderr,
+        subprocess.Popen(
+            [sys.executable, *words],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as worker,
+    ):
+
+        def time_out() -> None:
+            timed_out.set()
+            worker.kill()
+
+        timer = threading.Timer(timeout_s, time_out)
+        timer.start()
+        try:
+            for answer in _converse(worker, request):
+                if on_answer is not None:
+                    on_answer(answer)
+            worker.wait()  # with its stdin open, whose end would end it early
+        except BaseException:
+            worker.kill()
+            raise
+        finally:
+            timer.cancel()
+        if worker.returncode == 0 and answer:
+            return answer
+        if timed_out.is_set():
+            raise WorkerError(f"nothing within {timeout_s / 60:.0f} minutes. {_last_words(stderr)}".strip())
+        if worker.returncode in _KILLED:
+            raise WorkerError(
+                "the worker was killed by the system, most likely because memory ran out", out_of_memory=True
+            )
+        raise WorkerError(f"the worker ended with exit code {worker.returncode}. {_last_words(stderr)}".strip())
+
+
+def _converse(worker: "subprocess.Popen[str]", request: Mapping[str, object]) -> Iterator[dict[str, object]]:
+    """Send the request, and give each answer as it comes, until the worker closes its side."""
+    if worker.stdin is None or worker.stdout is None:
+        raise WorkerError("one without pipes")
+    with suppress(BrokenPipeError):  # it died at once; its exit code and last words say why
+        # Left open: its end tells the worker that nobody waits any more.
+        worker.stdin.write(json.dumps(request) + "\n")
+        worker.stdin.flush()
+    for line in worker.stdout:
+        with suppress(ValueError):  # the half line of a worker that was killed
+            yield json.loads(line)
+
+
+def _last_words(stderr: IO[bytes]) -> str:
+    stderr.seek(0)
+    lines = stderr.read().decode(errors="replace").strip().splitlines()
+    words = "\n".join(lines[-8:])[-LAST_WORDS_CHARACTERS:]
+    return f"Its last words: {words}" if words else ""
+
+
+# ── The worker's side ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def serve(do: Callable[[dict[str, object], Tell], None]) -> None:
+    """The main of a worker: one request from stdin, what `do` tells to stdout; does not return."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody else's chatter among the answers
+
+    def tell(**answer: object) -> None:
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+    request = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    do(request, tell)
+    # At once: when `answers` closed first, the parent would close its side, and `_end_with_parent` exit with 1.
+    os._exit(0)
+
+
+def _end_with_parent() -> None:
+    """The parent holds stdin open while it waits; a server that was killed leaves no worker behind."""
+    # Not `sys.stdin`, whose lock a daemon thread would hold while the interpreter ends.
+    while os.read(0, 1024):
+        pass
+    os._exit(1)
