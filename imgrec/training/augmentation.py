@@ -20,8 +20,10 @@ class Augmentation:
     """Random changes to each training picture.
 
     `mirror`: half of the pictures are mirrored, the other half in the next epoch. `shift_px`: moved by up to so
-    many pixels each way, the border reflected. `cutout_px`: a square of this side is covered. `rotation` and
+    many whole pixels each way, the border reflected. `cutout_px`: a square of this side is covered. `rotation` and
     `shear`: by up to so many degrees. `zoom`: magnified or reduced by up to this fraction, each axis by itself.
+    `shift`: moved by up to this fraction of the side each way. What these four lay bare is filled with the nearest
+    pixel, as Keras' ImageDataGenerator does, whose arguments of the same names they are.
     """
 
     mirror: bool = False
@@ -30,6 +32,7 @@ class Augmentation:
     rotation: float = 0.0
     shear: float = 0.0
     zoom: float = 0.0
+    shift: float = 0.0
 
     def apply(self, pictures: np.ndarray, indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
         """Changed copies of uint8 (N, H, W, 3); `indices` (N,) say which pictures of the data set they are.
@@ -37,7 +40,7 @@ class Augmentation:
         A picture's change depends on `seed`, `epoch` and the batch alone.
         """
         rng = np.random.default_rng((seed, epoch, int(indices[0])))
-        if self.rotation or self.shear or self.zoom:
+        if self.rotation or self.shear or self.zoom or self.shift:
             pictures = self._warp(pictures, rng)
         if self.shift_px:
             pictures = self._shift(pictures, rng)
@@ -70,14 +73,15 @@ class Augmentation:
         turns = np.deg2rad(rng.uniform(-self.rotation, self.rotation, count))
         slants = np.deg2rad(rng.uniform(-self.shear, self.shear, count))
         scales = rng.uniform(1 - self.zoom, 1 + self.zoom, (count, 2))
+        moves = rng.uniform(-self.shift, self.shift, (count, 2)) * (height, width)
         centre = np.array([(height - 1) / 2, (width - 1) / 2])
         warped = np.empty_like(pictures)
-        for i, (turn, slant, (down, across)) in enumerate(zip(turns, slants, scales, strict=True)):
+        for i, (turn, slant, (down, across), move) in enumerate(zip(turns, slants, scales, moves, strict=True)):
             # Output pixel → input pixel, around the centre: zoom along each axis, rows slide sideways, then a turn.
             zoomed = np.array([[down, 0.0], [-np.sin(slant) * across, np.cos(slant) * across]])
             turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
             matrix = turned @ zoomed
-            offset = centre - matrix @ centre
+            offset = centre - matrix @ centre + move
             for channel in range(3):
                 ndimage.affine_transform(
                     pictures[i, ..., channel], matrix, offset, output=warped[i, ..., channel], order=1, mode="nearest"

@@ -3,7 +3,9 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from imgrec.catalogue import get_spec
 from imgrec.errors import InputError, UnknownNameError
+from imgrec.preprocessing import PREPROCESS
 from imgrec.training.augmentation import Augmentation
 
 # Enough for a validation accuracy to within a few points, and little taken from the training.
@@ -12,6 +14,8 @@ VALIDATION_FRACTION = 0.1
 # More than anyone waits for, or than a first dense layer of these networks could hold.
 MAX_EPOCHS = 1000
 MAX_BATCH_SIZE = 4096
+
+LOSSES = ("categorical_crossentropy", "binary_crossentropy")
 
 NO_AUGMENTATION = Augmentation()
 
@@ -47,7 +51,7 @@ class Recipe:
     name: str
     title: str
     about: str
-    network: str  # a key of networks.NETWORKS
+    network: str  # a key of networks.NETWORKS or transfers.NETWORKS
     input_size: tuple[int, int]
     dataset: str | None  # what it was made for: a key of datasets.DATASETS
     classes: int
@@ -64,7 +68,9 @@ class Recipe:
     loss: str = "categorical_crossentropy"  # or binary_crossentropy, which one of the systems used with softmax
     backbone: str | None = None  # the row of the catalogue whose weights it starts from
     trainable_layers: int | None = None  # so many last layers of the backbone learn too; None: all
-    arguments: tuple[tuple[str, Any], ...] = ()  # further keyword arguments of the function in NETWORKS
+    arguments: tuple[tuple[str, Any], ...] = ()  # further keyword arguments of the network's function
+    # The network begins by giving each channel the mean 0 and the deviation 1 over the training pictures.
+    featurewise: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.epochs <= MAX_EPOCHS or not 1 <= self.batch_size <= MAX_BATCH_SIZE:
@@ -77,6 +83,28 @@ class Recipe:
                 f"Expected a validation share in (0, 1) and a learning rate above 0. "
                 f"Received: {self.validation_fraction} and {self.optimiser.learning_rate}."
             )
+        if self.preprocess not in PREPROCESS:
+            raise UnknownNameError.of("preprocessing mode", self.preprocess, list(PREPROCESS))
+        if self.loss not in LOSSES:
+            raise UnknownNameError.of("loss", self.loss, list(LOSSES))
+        if self.optimiser.one_cycle and self.optimiser.step_epochs:
+            raise InputError("Expected one cycle or a stepped learning rate. Received: both.")
+        if self.trainable_layers is not None and (self.backbone is None or self.trainable_layers < 0):
+            raise InputError(
+                f"Expected a backbone and 0 or more of its layers to learn. "
+                f"Received: {self.backbone} and {self.trainable_layers}."
+            )
+
+    @property
+    def working_size(self) -> tuple[int, int]:
+        """(height, width) px at which most of the network works: larger than its input where it enlarges that."""
+        doublings = dict(self.arguments).get("doublings", 0)
+        return self.input_size[0] << doublings, self.input_size[1] << doublings
+
+    @property
+    def for_two_classes(self) -> bool:
+        """Whether the network ends in one sigmoid."""
+        return self.network == "cats_dogs_cnn" or bool(dict(self.arguments).get("sigmoid"))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it; `from_dict` is the way back."""
@@ -91,7 +119,11 @@ class Recipe:
                 "input_size": (height, width),
                 "optimiser": Optimiser(**fields["optimiser"]),
                 "augmentation": Augmentation(**fields["augmentation"]),
-                "arguments": tuple((name, value) for name, value in fields.get("arguments", ())),
+                "arguments": tuple(
+                    # JSON has no tuples.
+                    (name, tuple(value) if isinstance(value, list) else value)
+                    for name, value in fields.get("arguments", ())
+                ),
             }
         )
 
@@ -132,6 +164,77 @@ def _modern(name: str, title: str, about: str, *, parameters: int, epochs: int, 
         precision="bfloat16",
         looks_twice=True,
         validation_fraction=0.02,
+    )
+
+
+def _transfer(name: str, title: str, about: str, *, network: str, backbone: str, **fields: Any) -> Recipe:
+    """A head on a backbone of the catalogue, which is fed as its own weights expect."""
+    return Recipe(
+        name=name,
+        title=title,
+        about=about,
+        network=network,
+        backbone=backbone,
+        preprocess=get_spec(backbone).preprocess,
+        **{"dataset": None} | fields,
+    )
+
+
+def _upsampled(backbone: str, title: str, *, parameters: int) -> Recipe:
+    """System 3's transfer: CIFAR-10 at eight times its size, everything learns, one sigmoid's loss per class."""
+    return _transfer(
+        f"{backbone}_upsampled",
+        f"{title}, upsampled",
+        "Pictures of 32 px are doubled three times; the whole backbone learns with three dense layers behind it.",
+        network="upsampled_transfer",
+        backbone=backbone,
+        input_size=(32, 32),
+        dataset="cifar10",
+        classes=10,
+        parameters=parameters,
+        epochs=5,
+        batch_size=20,
+        optimiser=Optimiser("rmsprop", 2e-5),
+        loss="binary_crossentropy",
+        validation_fraction=0.2,
+        arguments=(("doublings", 3),),
+    )
+
+
+def _flat(backbone: str, title: str, *, parameters: int) -> Recipe:
+    """System 1's transfer: 64 pictures, a frozen backbone, one dense layer over all that it sees."""
+    return _transfer(
+        f"{backbone}_flat",
+        f"{title}, one dense layer",
+        "A frozen backbone and one dense layer over its feature maps; for two classes, from 64 pictures on.",
+        network="flat_transfer",
+        backbone=backbone,
+        trainable_layers=0,
+        input_size=(224, 224),
+        classes=2,
+        parameters=parameters,
+        epochs=10,
+        batch_size=16,
+        optimiser=Optimiser("adam", 0.001),
+        arguments=(("sigmoid", True),),
+    )
+
+
+def _tuned(blocks: int, about: str, *, parameters: int, **arguments: int) -> Recipe:
+    """System 3's tuned networks; epochs, batch size and learning rate were not printed."""
+    return Recipe(
+        name=f"tuned_cnn_{blocks + 2}",
+        title=f"Tuned CNN, {blocks + 2} layers",
+        about=about,
+        network="tuned_cnn",
+        input_size=(32, 32),
+        dataset="cifar10",
+        classes=10,
+        parameters=parameters,
+        epochs=20,
+        batch_size=64,
+        optimiser=Optimiser("adam", 0.001),
+        arguments=(*arguments.items(), ("blocks", blocks)),
     )
 
 
@@ -190,7 +293,8 @@ RECIPES: dict[str, Recipe] = {
             batch_size=64,
             optimiser=Optimiser("rmsprop", 0.001),
             # Keras' generator counts shear in degrees: 0.2 of one, next to nothing, which is what the system asked for.
-            augmentation=Augmentation(mirror=True, shift_px=6, rotation=20.0, shear=0.2, zoom=0.2),
+            augmentation=Augmentation(mirror=True, shift=0.2, rotation=20.0, shear=0.2, zoom=0.2),
+            featurewise=True,
         ),
         Recipe(
             name="cats_dogs_cnn",
@@ -206,5 +310,76 @@ RECIPES: dict[str, Recipe] = {
             optimiser=Optimiser("adam", 0.001),
             augmentation=Augmentation(mirror=True, shear=0.2, zoom=0.2),
         ),
+        _tuned(
+            4,
+            "Five convolutions of 5×5 with dropout and batch normalisation, no pooling; found by a search.",
+            parameters=940_458,
+            conv_1_filter=80,
+            conv_1_kernel=5,
+            conv_2_filter=48,
+            conv_2_kernel=5,
+            dense_1_units=96,
+        ),
+        _tuned(
+            3,
+            "Four wider convolutions with dropout and batch normalisation, no pooling; found by a search.",
+            parameters=2_379_818,
+            conv_1_filter=112,
+            conv_1_kernel=3,
+            conv_2_filter=64,
+            conv_2_kernel=5,
+            dense_1_units=96,
+        ),
+        _transfer(
+            "mobilenet_frozen",
+            "MobileNet, frozen",
+            "A frozen MobileNet and one dense layer over its averaged features.",
+            network="pooled_transfer",
+            backbone="mobilenet",
+            trainable_layers=0,
+            input_size=(224, 224),
+            classes=5,
+            parameters=3_233_989,
+            epochs=20,
+            batch_size=32,
+            optimiser=Optimiser("adam", 1e-4),
+            validation_fraction=0.2,
+        ),
+        _transfer(
+            "resnet50_last_layers",
+            "ResNet50, last layers",
+            "A ResNet50 whose last convolution learns too, and two wide dense layers.",
+            network="pooled_transfer",
+            backbone="resnet50",
+            trainable_layers=4,
+            input_size=(256, 256),
+            classes=5,
+            parameters=26_740_613,
+            epochs=20,
+            batch_size=32,
+            optimiser=Optimiser("adam", 1e-3, step_epochs=5),
+            validation_fraction=0.2,
+            arguments=(("dense", (1024, 1024)), ("dropout", 0.05)),
+        ),
+        _transfer(
+            "resnet50_sigmoid",
+            "ResNet50, one sigmoid",
+            "A frozen ResNet50 and one sigmoid over its averaged features; for two classes.",
+            network="pooled_transfer",
+            backbone="resnet50",
+            trainable_layers=0,
+            input_size=(224, 224),
+            classes=2,
+            parameters=23_589_761,
+            epochs=5,
+            batch_size=32,
+            optimiser=Optimiser("adam", 0.001),
+            arguments=(("sigmoid", True),),
+        ),
+        _upsampled("resnet50", "ResNet50", parameters=40_899_018),
+        _upsampled("vgg16", "VGG16", parameters=19_049_866),
+        _upsampled("inception_v3", "InceptionV3", parameters=31_544_682),
+        _flat("vgg16", "VGG16", parameters=14_739_777),
+        _flat("mobilenet", "MobileNet", parameters=3_279_041),
     )
 }

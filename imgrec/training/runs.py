@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from imgrec import cards, jobs
+from imgrec.catalogue import check_name
 from imgrec.datasets import DATASETS
 from imgrec.errors import InputError, MemoryBudgetError
 from imgrec.jobs import Job, Needs
@@ -38,6 +39,7 @@ class Curves:
     plan: dict[str, Any] | None  # epochs, steps an epoch, batch_size, parameters, precision
     data: dict[str, Any] | None  # classes, counts, notes
     finished: dict[str, Any] | None  # model name and test metrics
+    weights: dict[str, Any] | None = None  # of the backbone: the last event of `backbones.fetch`
 
     @property
     def training_seconds(self) -> float:
@@ -72,7 +74,7 @@ def start(
             f"{recipe.batch_size}. Received: {usable / MIB:,.0f} MiB; smaller batches need less."
         )
     jobs.check_disk(folder or settings.home, DISK_COPIES * 4 * recipe.parameters + 16 * MIB)
-    name = cards.free_name(name or f"my_{recipe.name}", settings)
+    name = cards.free_name(check_name(name or f"my_{recipe.name}"), settings)
     configuration = {
         "recipe": recipe.to_dict(),
         "data": data if data in DATASETS else str(Path(data).expanduser().resolve()),
@@ -97,12 +99,12 @@ def find_unfinished(recipe: str, settings: Settings, folder: Path | None) -> Job
     raise InputError(f"Expected a run of {recipe} that was stopped. Received: none under {settings.home / 'runs'}.")
 
 
-def follow(job: Job, describe: Callable[[Curves, str], str]) -> Iterator[str]:
-    """What `describe` says of the run, whenever that changes, until its worker has ended."""
+def follow(job: Job, describe: Callable[[Job, str], str]) -> Iterator[str]:
+    """What `describe` says of the run and its state, whenever that changes, until its worker has ended."""
     last = ""
     while True:
         state = job.state
-        line = describe(read_curves(job), state)
+        line = describe(job, state)
         if line != last:
             yield line
         if state not in {"queued", "running"}:
@@ -113,7 +115,7 @@ def follow(job: Job, describe: Callable[[Curves, str], str]) -> Iterator[str]:
 
 def needs_of(recipe: Recipe) -> Needs:
     """Memory and cores of one training; a network on all cores is faster than two on half of them."""
-    height, width = recipe.input_size
+    height, width = recipe.working_size
     batch_bytes = recipe.batch_size * height * width * 3 * 4
     memory = RUNTIME_BYTES + ACTIVATIONS * batch_bytes // 4 + 4 * 4 * recipe.parameters
     return Needs(memory_bytes=memory, cores=os.cpu_count() or 1)
@@ -123,7 +125,7 @@ def read_curves(job: Job) -> Curves:
     """All that the run has told. Steps and epochs that a resumed run did again count once, as last told."""
     epochs: dict[int, dict[str, Any]] = {}
     steps: dict[tuple[int, int], dict[str, Any]] = {}
-    plan = data = finished = None
+    plan = data = finished = weights = None
     for event in job.progress()[0]:
         kind = event["event"]
         if kind == "epoch":
@@ -134,6 +136,8 @@ def read_curves(job: Job) -> Curves:
             plan = event
         elif kind == "data":
             data = event
+        elif kind == "weights":
+            weights = event
         elif kind == "model":
             finished = event
-    return Curves([epochs[i] for i in sorted(epochs)], [steps[i] for i in sorted(steps)], plan, data, finished)
+    return Curves([epochs[i] for i in sorted(epochs)], [steps[i] for i in sorted(steps)], plan, data, finished, weights)

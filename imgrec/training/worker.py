@@ -22,7 +22,7 @@ from imgrec.datasets import DataSet, Pictures
 from imgrec.downloads import storage_errors
 from imgrec.errors import InputError
 from imgrec.settings import Settings
-from imgrec.training import trainer
+from imgrec.training import backbones, trainer
 from imgrec.training.recipes import Recipe
 from imgrec.training.runs import read_curves
 
@@ -57,10 +57,17 @@ def run(worker: jobs.Worker) -> None:
         notes=list(data.notes[:MAX_NOTES]),
         left_out=len(data.notes),
     )
+    backbone = None
+    if recipe.backbone is not None:
+        backbone = backbones.fetch(recipe.backbone, recipe.trainable_layers, settings, worker)
     folder = worker.job.folder
-    model = trainer.train(recipe, train, validation, len(data.classes), seed=seed, folder=folder, listener=worker)
+    model = trainer.train(
+        recipe, train, validation, len(data.classes), seed=seed, folder=folder, listener=worker, backbone=backbone
+    )
     # The only time that this model meets the test set.
-    metrics = _measure(model, data.test or validation) | {"set": "test" if data.test else "validation"}
+    metrics = _measure(model, data.test or validation, recipe.preprocess) | {
+        "set": "test" if data.test else "validation"
+    }
     path = folder / f"{configuration['name']}.json"
     with storage_errors(folder):
         model.save(path.with_suffix(".keras"))
@@ -77,12 +84,13 @@ def _check(data: DataSet, recipe: Recipe) -> None:
             f"Expected pictures of {recipe.input_size[0]} × {recipe.input_size[1]} px for {recipe.name}. "
             f"Received: {height} × {width} in {data.name}."
         )
-    if recipe.network == "cats_dogs_cnn" and len(data.classes) != 2:
+    if recipe.for_two_classes and len(data.classes) != 2:
         raise InputError(f"Expected two classes for {recipe.name}. Received: {len(data.classes)} in {data.name}.")
 
 
-def _measure(model: Any, pictures: Pictures) -> dict[str, Any]:
-    probabilities = trainer.predict(model, pictures.pixels)
+def _measure(model: Any, pictures: Pictures, preprocess: str) -> dict[str, Any]:
+    """Accuracy, and the cross-entropy in nats, whatever loss it was trained with: to be compared with others'."""
+    probabilities = trainer.predict(model, pictures.pixels, preprocess)
     matrix = trainer.confusion(probabilities, pictures.targets)
     return {
         "pictures": len(pictures),
@@ -104,7 +112,7 @@ def _card(
             "title": f"{recipe.title} ({name})",
             "architecture": recipe.network,
             "input_size": list(recipe.input_size),
-            "preprocess": trainer.PREPROCESSING,
+            "preprocess": recipe.preprocess,
             "crop_fraction": 1.0,
             "label_space": data.label_space or f"{name}_classes",
             "parameters": parameters,
@@ -113,6 +121,7 @@ def _card(
         },
         "classes": list(data.classes),
         "recipe": recipe.to_dict(),
+        "backbone": told.weights and {key: told.weights[key] for key in ("model", "sha256")},
         "seed": seed,
         "precision": plan.get("precision"),
         "data": {key: value for key, value in (told.data or {}).items() if key not in {"event", "at", "notes"}},

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +15,9 @@ import pytest
 from imgrec import cards
 from imgrec.errors import InputError
 from imgrec.jobs import Job
-from imgrec.settings import Settings
+from imgrec.settings import ROOT, Settings
 from imgrec.training import runs
-from imgrec.training.recipes import RECIPES, get_recipe
+from imgrec.training.recipes import get_recipe
 
 pytestmark = pytest.mark.slow
 
@@ -94,11 +96,6 @@ def test_wrong_pictures_are_refused_before_the_first_epoch(data: Path, settings:
 
 def test_training_validation_and_serving_see_the_same_values(data: Path, settings: Settings) -> None:
     """The slip of normalising one generator and not the other (chance-level validation) cannot be made."""
-    import subprocess
-    import sys
-
-    from imgrec.settings import ROOT
-
     recipe = replace(get_recipe("simple_cnn").changed(epochs=2, batch_size=32), validation_fraction=0.3)
     job = finish(runs.start(recipe, str(data), settings, seed=2))
     # What a server would say of the validation pictures, through preprocessing.normalise and the saved file.
@@ -126,28 +123,3 @@ def test_training_validation_and_serving_see_the_same_values(data: Path, setting
     )
     served = float(done.stdout.strip().splitlines()[-1])
     assert served == pytest.approx(runs.read_curves(job).epochs[-1]["validation_accuracy"], abs=1e-9)
-
-
-def test_every_network_has_the_parameters_that_its_recipe_says() -> None:
-    import subprocess
-    import sys
-
-    from imgrec.settings import ROOT
-
-    code = (
-        "import json\n"
-        "from imgrec.training.networks import NETWORKS\n"
-        "from imgrec.training.recipes import RECIPES\n"
-        "print(json.dumps({r.name: NETWORKS[r.network](r.input_size, r.classes).count_params()"
-        " for r in RECIPES.values()}))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    counted = json.loads(done.stdout.strip().splitlines()[-1])
-    assert counted == {recipe.name: recipe.parameters for recipe in RECIPES.values()}

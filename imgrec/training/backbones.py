@@ -1,0 +1,73 @@
+"""Backbones: networks of the catalogue without their classifier, to be taught something new. Runs in workers only."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from imgrec import weights
+from imgrec.catalogue import ModelSpec, get_spec
+from imgrec.downloads import Progress
+from imgrec.engines import keras as engine
+from imgrec.settings import Settings
+
+if TYPE_CHECKING:
+    import keras
+
+# Between two looks at a download.
+REPORT_S = 1.0
+
+
+class Listener(Protocol):
+    """What a run tells, and whom it asks whether to go on; `jobs.Worker` is one."""
+
+    def tell(self, event: str, **fields: Any) -> None: ...
+    def check(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """Makes the network of `spec` without its classifier, at any size, as often as it is called.
+
+    `weights_path` is the file of the whole network; with None the weights are random ones. The last
+    `trainable_layers` of its layers learn, all others are frozen; None: all learn. Batch normalisation that is
+    frozen uses its stored statistics, as Keras has it, also while the layers behind it learn.
+    """
+
+    spec: ModelSpec
+    weights_path: Path | None
+    trainable_layers: int | None = None
+
+    def __call__(self, input_size: tuple[int, int]) -> keras.Model:
+        """float32 (N, height, width, 3), preprocessed as `spec` says → feature maps (N, h, w, C)."""
+        headless = replace(self.spec, arguments=(*self.spec.arguments, engine.HEADLESS), input_size=input_size)
+        path = self.weights_path
+        model = engine.build(headless) if path is None else engine.load(headless, path)
+        if self.trainable_layers is not None:
+            for layer in model.layers[: max(0, len(model.layers) - self.trainable_layers)]:
+                layer.trainable = False
+        return model
+
+
+def fetch(name: str, trainable_layers: int | None, settings: Settings, listener: Listener) -> Backbone:
+    """The backbone called `name` in the catalogue, with its published weights: found, or downloaded.
+
+    Tells `weights` events: about once a second with `done_bytes` and `total_bytes` while they are downloaded, and
+    the last one with the file's `sha256`. Raises what `weights.fetch` and `listener.check` raise.
+    """
+    spec = get_spec(name)
+    progress = Progress()
+    with ThreadPoolExecutor(1, thread_name_prefix="fetching") as pool:
+        fetching = pool.submit(weights.fetch, spec, settings, progress)
+        try:
+            while wait([fetching], REPORT_S).not_done:
+                listener.check()
+                listener.tell("weights", model=name, done_bytes=progress.done_bytes, total_bytes=progress.total_bytes)
+        except BaseException:
+            progress.cancel()  # what has arrived is kept
+            raise
+        path = fetching.result()
+    listener.tell("weights", model=name, sha256=weights.sha256(spec, settings))
+    return Backbone(spec, path, trainable_layers)
