@@ -1,0 +1,272 @@
+"""The worker process of a search: `python -m imgrec.training.tuner FOLDER`. See `tuning` for what it leaves behind.
+
+Keras Tuner asks, `trainer.train` answers: each trial has the split, the preprocessing and the loop of any other
+training here. Of a search that goes on, Keras Tuner is asked from the start again: with the same seed and the same
+answers it asks the same questions, and `progress.jsonl` has the answers to those that were finished. Its own way of
+going on (`overwrite=False`) forgets the state of its random numbers, and the files that it reads are written in
+place, so that a kill may leave half of one.
+"""
+
+import os
+
+# Before Keras is imported, by whoever imports it first: training is TensorFlow's.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import gc
+import json
+import shutil
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import tensorflow as tf
+
+from imgrec import datasets, jobs
+from imgrec.datasets import Pictures
+from imgrec.downloads import storage_errors
+from imgrec.errors import InputError, MemoryBudgetError
+from imgrec.settings import MIB, Settings, available_memory_bytes
+from imgrec.training import runs, trainer, tuning
+from imgrec.training.recipes import Recipe
+from imgrec.training.spaces import Choice, Knob, Value, apply, rounded
+
+OBJECTIVE = "validation_accuracy"
+
+# Listed one by one on the page; of more, the count suffices.
+MAX_NOTES = 50
+
+# A trial whose workers ended so often before its first step is the one that ends them: most likely the kernel
+# did, for want of memory.
+MAX_STARTS = 3
+
+# Random trials before a Gaussian process is asked: this share of all, and at least what it takes to fit one.
+RANDOM_SHARE = 1 / 3
+MIN_RANDOM = 3
+
+BEST = "best.json"
+
+# What makes a trial fail, and lets the search go on. Anything else ends it: another trial would fail as well.
+TRIAL_ERRORS = (InputError, MemoryBudgetError, MemoryError, tf.errors.ResourceExhaustedError)
+
+
+def run(worker: jobs.Worker) -> None:
+    """Pictures, trials, the best of them as a recipe."""
+    configuration = worker.job.configuration
+    settings = replace(
+        Settings.from_env(), home=Path(configuration["home"]), keras_home=Path(configuration["keras_home"])
+    )
+    recipe = Recipe.from_dict(configuration["recipe"])
+    data = datasets.load(configuration["data"], settings, recipe.input_size)
+    kept, held_out = datasets.split(data.train.targets, recipe.validation_fraction, configuration["seed"])
+    train, validation = data.train.take(kept), data.train.take(held_out)
+    worker.tell(
+        "data",
+        name=data.name,
+        source=data.source,
+        classes=list(data.classes),
+        counts=data.counts(),
+        trained_on=len(train),
+        validated_on=len(validation),
+        sha256=data.sha256(),
+        notes=list(data.notes[:MAX_NOTES]),
+        left_out=len(data.notes),
+    )
+    worker.tell("search", trials=configuration["trials"])
+    trials = Trials(worker, recipe, train, validation, len(data.classes))
+    try:
+        trials.search(verbose=0)
+    except keras_tuner.errors.FatalError as error:
+        raise (error.__cause__ or error) from None
+    _finish(worker, settings)
+
+
+def _finish(worker: jobs.Worker, settings: Settings) -> None:
+    """Write the best recipe down, and hand it on if that was asked for."""
+    job = worker.job
+    search = tuning.read(job)
+    shutil.rmtree(job.folder / "trials", ignore_errors=True)
+    if (best := search.best) is None:
+        reason = next((trial.reason for trial in search.failed), "there was none")
+        raise InputError(f"Expected a trial that learns. Received: none of {len(search.trials)}; the first: {reason}")
+    with storage_errors(job.folder):
+        text = json.dumps(tuning.recipe_of(job, best).to_dict(), indent=2)
+        (job.folder / BEST).write_text(text + "\n")
+    if job.configuration["train_best"] and search.handed_on is None:
+        training = tuning.train_best(job, best, settings)
+        worker.tell("handed_on", run=training.name, model=training.configuration["name"])
+
+
+class Trials(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner has no types
+    """Keras Tuner's loop around `trainer.train`."""
+
+    def __init__(
+        self, worker: jobs.Worker, recipe: Recipe, train: Pictures, validation: Pictures, classes: int
+    ) -> None:
+        self._worker = worker
+        self._recipe = recipe
+        self._pictures = train, validation
+        self._classes = classes
+        self._knobs = tuning.knobs_of(worker.job)
+        self._told = {trial.number: trial for trial in tuning.read(worker.job).trials}
+        super().__init__(
+            oracle=_oracle(worker.job, self._knobs),
+            directory=str(worker.job.folder),
+            project_name="oracle",
+            overwrite=True,
+        )
+
+    def run_trial(self, trial: Any, **_: Any) -> dict[str, float]:
+        """One network, trained or remembered; its validation accuracy. Raises Keras Tuner's own errors only."""
+        try:
+            result = self._result(trial)
+        except Exception as error:
+            # Anything but these two Keras Tuner would take for a bad trial, and go on.
+            raise keras_tuner.errors.FatalError(str(error)) from error
+        if result.state == "failed":
+            raise keras_tuner.errors.FailedTrialError(result.reason)
+        return {OBJECTIVE: float(result.accuracy or 0.0)}
+
+    def _result(self, trial: Any) -> tuning.Trial:
+        number, wanted = int(trial.trial_id) + 1, trial.hyperparameters
+        values = {knob.name: rounded(knob, wanted.get(knob.name)) for knob in self._knobs}
+        epochs = int(wanted.values.get("tuner/epochs", self._worker.job.configuration["epochs"]))
+        told = self._told.get(number)
+        if told is not None and (told.values, told.planned_epochs) == (values, epochs) and told.state != "open":
+            return told
+        folder = self._worker.job.folder / "trials" / str(number)
+        if told is not None and told.values != values:
+            shutil.rmtree(folder, ignore_errors=True)  # another version of Keras Tuner asks other questions
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._worker.tell("trial", trial=number, values=values, epochs=epochs)
+        self._continue(folder, wanted.values.get("tuner/trial_id"))
+        result = self._trained(number, values, epochs, folder)
+        self._worker.tell("result", trial=number, **result)
+        if self._worker.job.configuration["method"] != "hyperband":
+            shutil.rmtree(folder, ignore_errors=True)
+        return self._read(number)
+
+    def _trained(self, number: int, values: dict[str, Value], epochs: int, folder: Path) -> dict[str, Any]:
+        """Train the network of `values`; the fields of its `result` event."""
+        began = time.perf_counter()
+        listener = Listener(self._worker, number)
+        reason = None
+        if self._read(number).starts > MAX_STARTS:
+            reason = (
+                f"Expected the worker to survive this network. Received: it ended {MAX_STARTS} times before the "
+                "first step, most likely for want of memory."
+            )
+        else:
+            try:
+                self._train(apply(self._recipe, values), epochs, folder, listener)
+            except TRIAL_ERRORS as error:
+                reason = str(error) or f"Expected enough memory for this network. Received: {type(error).__name__}."
+            except ValueError as error:
+                if listener.parameters is not None:
+                    raise
+                reason = f"Expected settings of which Keras can make a network. Received: {error}"
+        keras.utils.clear_session()
+        gc.collect()
+        rows = self._read(number).epochs
+        last = rows[-1] if rows and reason is None else None
+        return {
+            "state": "finished" if last else "failed",
+            "reason": reason,
+            "parameters": listener.parameters,
+            "accuracy": last and last["validation_accuracy"],
+            "loss": last and last["validation_loss"],
+            "seconds": sum(row["seconds"] for row in rows),
+            "wall_seconds": time.perf_counter() - began,
+        }
+
+    def _train(self, recipe: Recipe, epochs: int, folder: Path, listener: "Listener") -> None:
+        train, validation = self._pictures
+        recipe = listener.recipe = replace(recipe, epochs=epochs)
+        seed = self._worker.job.configuration["seed"]
+        trainer.train(recipe, train, validation, self._classes, seed=seed, folder=folder, listener=listener)
+
+    def _continue(self, folder: Path, earlier: str | None) -> None:
+        """Begin where hyperband's trial `earlier` ended, unless this one has begun, or its rate went by one cycle."""
+        if earlier is None or self._recipe.optimiser.one_cycle or (folder / trainer.CHECKPOINT).exists():
+            return
+        source = folder.parent / str(int(earlier) + 1) / trainer.CHECKPOINT
+        beside = folder / "beside"
+        if source.exists():
+            with storage_errors(folder):
+                shutil.copyfile(source, beside)
+                os.replace(beside, folder / trainer.CHECKPOINT)
+
+    def _read(self, number: int) -> tuning.Trial:
+        """What has been told of a trial that has begun."""
+        return next(trial for trial in tuning.read(self._worker.job).trials if trial.number == number)
+
+
+@dataclass
+class Listener:
+    """Tells a trial's events with its number, and refuses a network that the machine cannot hold."""
+
+    worker: jobs.Worker
+    number: int
+    recipe: Recipe | None = None
+    parameters: int | None = None
+
+    def tell(self, event: str, **fields: Any) -> None:
+        fields.pop("confusion", None)  # thousands of cells that nobody looks at
+        self.worker.tell(event, trial=self.number, **fields)
+        if event == "training" and self.recipe is not None:
+            self.parameters = fields["parameters"]
+            needed = runs.needs_of(replace(self.recipe, parameters=self.parameters)).memory_bytes
+            if (usable := available_memory_bytes()) < needed:
+                raise MemoryBudgetError(
+                    f"Expected about {needed / MIB:,.0f} MiB of memory for a network of {self.parameters:,} "
+                    f"parameters. Received: {usable / MIB:,.0f} MiB."
+                )
+
+    def check(self) -> None:
+        self.worker.check()
+
+
+def _oracle(job: jobs.Job, knobs: tuple[Knob, ...]) -> Any:
+    """Who decides what is tried next; always the same with the same seed and results."""
+    configuration = job.configuration
+    trials: int = configuration["trials"]
+    common = {
+        "objective": keras_tuner.Objective(OBJECTIVE, "max"),
+        "hyperparameters": _hyperparameters(knobs),
+        # 0 would mean any.
+        "seed": configuration["seed"] + 1,
+        # A trial that fails is a result like any other.
+        "max_consecutive_failed_trials": trials + 1,
+    }
+    if configuration["method"] == "hyperband":
+        oracle = keras_tuner.oracles.HyperbandOracle(
+            max_epochs=configuration["epochs"], factor=tuning.HYPERBAND_FACTOR, hyperband_iterations=1, **common
+        )
+        oracle.max_trials = trials
+        return oracle
+    if configuration["method"] == "bayesian":
+        first = max(MIN_RANDOM, round(trials * RANDOM_SHARE))
+        return keras_tuner.oracles.BayesianOptimizationOracle(max_trials=trials, num_initial_points=first, **common)
+    return keras_tuner.oracles.RandomSearchOracle(max_trials=trials, **common)
+
+
+def _hyperparameters(knobs: tuple[Knob, ...]) -> Any:
+    space = keras_tuner.HyperParameters()
+    for knob in knobs:
+        if isinstance(knob, Choice):
+            space.Choice(knob.name, list(knob.values))
+        elif knob.is_whole:
+            space.Int(knob.name, round(knob.low), round(knob.high), step=round(knob.step))
+        else:
+            sampling = "log" if knob.log else "linear"
+            space.Float(knob.name, knob.low, knob.high, step=knob.step or None, sampling=sampling)
+    return space
+
+
+if __name__ == "__main__":
+    sys.exit(jobs.work(Path(sys.argv[1]), run))
