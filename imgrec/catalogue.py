@@ -68,13 +68,19 @@ class ModelSpec:
     bundled: bool = False  # its weights lie in assets/models/
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise InputError(f"Expected a model name of lower-case letters, digits and _. Received: {self.name!r}.")
+        check_name(self.name)
         if min(self.input_size) < 1 or not 0 < self.crop_fraction <= 1:
             raise InputError(
                 f"Expected {self.name} to have an input of 1 px or more and a crop fraction above 0, at most 1. "
                 f"Received: {self.input_size} and {self.crop_fraction}."
             )
+
+
+def check_name(name: str) -> str:
+    """`name`, if it can be a model's; raises `InputError` otherwise."""
+    if not _NAME.fullmatch(name):
+        raise InputError(f"Expected a model name of lower-case letters, digits and _. Received: {name!r}.")
+    return name
 
 
 def get_spec(name: str) -> ModelSpec:

@@ -1,0 +1,244 @@
+"""Heads trained on features: one compiled function an epoch, so that a step of a small head takes a fraction of a
+millisecond. TensorFlow; runs in workers only.
+
+`Model.fit` spends a few milliseconds a step on callbacks, batches and calls, however small the network. Here the loop
+over the steps is in the graph, pictures' features are tensors that it gathers from, and all trials of a lesson (rates,
+folds) use the one graph: only its variables are set back.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgrec.downloads import storage_errors
+from imgrec.errors import InputError
+from imgrec.training.feeding import steps_per_epoch
+from imgrec.training.lessons import Head
+
+# Rows looked at together: enough that the call costs nothing, few enough that the widest head's fit.
+EVALUATION_ROWS = 4096
+
+# After each `step_epochs` the rate is multiplied by this.
+STEP_FACTOR = 0.1
+
+# Between two checkpoints for whoever watches; each is a file of the head's size.
+CHECKPOINT_S = 1.0
+
+Layers = list[tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How a head is trained: Adam at `learning_rate`, to a tenth of it after each `step_epochs` (0: never)."""
+
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    step_epochs: int = 0
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate of `epoch` (from 0).
+
+        >>> [Schedule(1e-3, 20, 32, step_epochs=5).rate(epoch) for epoch in (0, 4, 5, 19)]
+        [0.001, 0.001, 0.0001, 1e-06]
+        """
+        falls = epoch // self.step_epochs if self.step_epochs else 0
+        return float(f"{self.learning_rate * STEP_FACTOR**falls:.12g}")
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch (from 1). Training figures are means over its steps, as the head learned; the others are after it."""
+
+    epoch: int
+    seconds: float
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A head as it was after its `best` epoch; `probabilities` are those of the rows validated on, in their order."""
+
+    best: Epoch
+    epochs: tuple[Epoch, ...]
+    layers: Layers
+    probabilities: np.ndarray | None
+
+
+class HeadTrainer:
+    """Trains heads of one kind on `features` (N, …) with `targets` (N,), as often as asked.
+
+    `seed` fixes first weights, order and dropout: the same comes out each time. The features are held once, in float32.
+    """
+
+    def __init__(self, head: Head, features: np.ndarray, targets: np.ndarray, classes: int, *, seed: int) -> None:
+        import keras
+        import tensorflow as tf
+
+        self._seed = seed
+        self._features = tf.constant(np.asarray(features, np.float32).reshape(len(features), -1))
+        self._targets = tf.constant(targets.astype(np.int32))
+        keras.utils.set_random_seed(seed)
+        self._network = network(head, int(self._features.shape[1]), classes)
+        self._optimiser = keras.optimizers.Adam()
+        self._optimiser.build(self._network.trainable_variables)
+        self._first = [
+            (variable, variable.numpy()) for variable in (*self._network.variables, *self._optimiser.variables)
+        ]
+        self._epoch = tf.function(self._train_epoch, input_signature=[tf.TensorSpec((None, None), tf.int32)])
+        self._logits = tf.function(
+            lambda rows: self._network(rows, training=False),
+            input_signature=[tf.TensorSpec((None, self._features.shape[1]), tf.float32)],
+        )
+
+    def train(
+        self,
+        schedule: Schedule,
+        rows: np.ndarray,
+        held_out: np.ndarray | None,
+        on_epoch: Callable[[Epoch], None] | None = None,
+    ) -> Trained:
+        """Train a fresh head on `rows` and validate it on `held_out`, both indices into the features.
+
+        The best epoch is the first with the highest validation accuracy, of equal ones that with the lowest loss;
+        without `held_out` it is the last. `on_epoch` is called after each; what it raises ends the training.
+        Raises `InputError` when the loss is no longer a finite number.
+        """
+        for variable, value in self._first:
+            variable.assign(value)
+        steps = steps_per_epoch(len(rows), schedule.batch_size)
+        batch = min(schedule.batch_size, len(rows))
+        epochs: list[Epoch] = []
+        best: tuple[Epoch, Layers, np.ndarray | None] | None = None
+        for number in range(schedule.epochs):
+            start = time.perf_counter()
+            self._optimiser.learning_rate.assign(schedule.rate(number))
+            order = np.random.default_rng((self._seed, number)).permutation(rows)[: steps * batch]
+            loss_sum, right = self._epoch(order.reshape(steps, batch).astype(np.int32))
+            loss = float(loss_sum) / steps
+            if not np.isfinite(loss):
+                raise InputError(
+                    f"Expected a loss that is a number. Received: {loss} in epoch {number + 1} at the learning rate "
+                    f"{schedule.rate(number):g}; leave that rate out."
+                )
+            probabilities, validation_loss, validation_accuracy = None, None, None
+            if held_out is not None:
+                probabilities, validation_loss, validation_accuracy = self._validate(held_out)
+            epoch = Epoch(
+                number + 1,
+                time.perf_counter() - start,
+                loss,
+                float(right) / (steps * batch),
+                validation_loss,
+                validation_accuracy,
+            )
+            epochs.append(epoch)
+            if best is None or held_out is None or _rank(epoch) > _rank(best[0]):
+                best = epoch, self.layers(), probabilities
+            if on_epoch is not None:
+                on_epoch(epoch)
+        if best is None:
+            raise InputError("Expected an epoch or more. Received: none.")
+        return Trained(best[0], tuple(epochs), best[1], best[2])
+
+    def layers(self) -> Layers:
+        """(kernel, bias) of each dense layer as it is now."""
+        values = [variable.numpy() for variable in self._network.trainable_variables]
+        return list(zip(values[::2], values[1::2], strict=True))
+
+    def _train_epoch(self, order: Any) -> tuple[Any, Any]:
+        """Steps over the batches of `order` (steps, batch); the sums of their mean losses and of what was right."""
+        import tensorflow as tf
+
+        loss_sum, right = tf.constant(0.0), tf.constant(0.0)
+        variables = self._network.trainable_variables
+        for step in tf.range(tf.shape(order)[0]):
+            rows = tf.gather(self._features, order[step])
+            wanted = tf.gather(self._targets, order[step])
+            with tf.GradientTape() as tape:
+                logits = self._network(rows, training=True)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(wanted, logits)
+                loss = tf.reduce_mean(losses)
+            gradients = tape.gradient(loss, variables)
+            self._optimiser.apply(gradients, variables)
+            loss_sum += loss
+            said = tf.argmax(logits, axis=1, output_type=tf.int32)
+            right += tf.reduce_sum(tf.cast(said == wanted, tf.float32))
+        return loss_sum, right
+
+    def _validate(self, held_out: np.ndarray) -> tuple[np.ndarray, float, float]:
+        import tensorflow as tf
+
+        parts = [held_out[i : i + EVALUATION_ROWS] for i in range(0, len(held_out), EVALUATION_ROWS)]
+        probabilities = np.concatenate(
+            [tf.nn.softmax(self._logits(tf.gather(self._features, part))).numpy() for part in parts]
+        )
+        wanted = self._targets.numpy()[held_out]
+        likely = probabilities[np.arange(len(wanted)), wanted]
+        loss = float(-np.log(np.maximum(likely, np.finfo(np.float32).tiny)).mean())
+        return probabilities, loss, float((probabilities.argmax(axis=1) == wanted).mean())
+
+
+def network(head: Head, features: int, classes: int) -> Any:
+    """The head as a Keras model from features (N, D) to logits (N, C), with first weights."""
+    import keras
+
+    layers: list[Any] = [keras.layers.Input((features,))]
+    for width in head.hidden:
+        layers.append(keras.layers.Dense(width, activation="relu"))
+        if head.dropout:
+            layers.append(keras.layers.Dropout(head.dropout))
+    return keras.Sequential([*layers, keras.layers.Dense(classes)])
+
+
+def compose(backbone: Any, head: Head, layers: Layers) -> Any:
+    """One Keras model: `backbone`, the head with the weights `layers` on its features, and softmax."""
+    import keras
+
+    x = keras.layers.Flatten(name="flat")(backbone.output) if len(backbone.output.shape) > 2 else backbone.output
+    dense = []
+    for number, width in enumerate(head.hidden, start=1):
+        dense.append(keras.layers.Dense(width, activation="relu", name=f"head_{number}"))
+        x = dense[-1](x)
+        if head.dropout:
+            x = keras.layers.Dropout(head.dropout, name=f"head_dropout_{number}")(x)
+    dense.append(keras.layers.Dense(layers[-1][1].shape[0], name="head_logits"))
+    outputs = keras.layers.Activation("softmax", name="probabilities")(dense[-1](x))
+    model = keras.Model(backbone.input, outputs)
+    for layer, (kernel, bias) in zip(dense, layers, strict=True):
+        layer.set_weights([kernel, bias])
+    return model
+
+
+class Checkpoint:
+    """`head.npz` of a lesson: the newest head, about once a second, for whoever looks meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._saved = 0.0
+
+    def save(self, layers: Callable[[], Layers], *, now: bool = False) -> None:
+        """Write what `layers` gives, unless the last time was a moment ago; `now`: in any case."""
+        if not now and time.monotonic() - self._saved < CHECKPOINT_S:
+            return
+        arrays: dict[str, np.ndarray] = {}
+        for number, (kernel, bias) in enumerate(layers()):
+            arrays |= {f"kernel_{number}": kernel, f"bias_{number}": bias}
+        beside = self._path.with_name(f"{self._path.stem}.{os.getpid()}.npz")
+        with storage_errors(self._path):
+            np.savez(beside, **arrays)
+            os.replace(beside, self._path)
+        self._saved = time.monotonic()
+
+
+def _rank(epoch: Epoch) -> tuple[float, float]:
+    """The better, the larger."""
+    return epoch.validation_accuracy or 0.0, -(epoch.validation_loss or 0.0)

@@ -1,0 +1,372 @@
+"""Lessons: a head of one's own on a published network. What describes, starts and reads them; no TensorFlow here.
+
+A lesson is a job like a training (see `runs`), with another worker, `teaching`: pictures → features, once → trials
+(each learning rate × each fold) → the final head → one model, which joins the catalogue.
+"""
+
+import contextlib
+import itertools
+import os
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgrec import cards, jobs, weights
+from imgrec.catalogue import ModelSpec, check_name, get_spec
+from imgrec.datasets import DATASETS
+from imgrec.downloads import offline_error
+from imgrec.errors import InputError, MemoryBudgetError, UnknownNameError
+from imgrec.features import Pooling, backbone_spec
+from imgrec.jobs import Job, Needs
+from imgrec.settings import MIB, Settings, available_memory_bytes
+from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
+from imgrec.training.runs import ACTIVATIONS, RUNTIME_BYTES, Curves, read_curves
+
+WORKER = "imgrec.training.teaching"
+
+# The newest state of the head, written while it trains: what `preview` looks at.
+CHECKPOINT = "head.npz"
+
+# More rates or folds than anybody compares, and each multiplies the work.
+MAX_LEARNING_RATES = 12
+MAX_FOLDS = 20
+
+# Above this Adam's steps no longer lead anywhere.
+LARGEST_LEARNING_RATE = 1.0
+
+# A confusion matrix of more classes is a million figures; and who has them has a data centre.
+MAX_CLASSES = 1000
+
+# All layers of the backbone learn.
+ALL_LAYERS = -1
+
+# Weights, as Keras holds them and as they are saved, and the checkpoint of a fine-tuning with Adam's two averages.
+DISK_COPIES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is put on a backbone's features: dense layers with `dropout` after each, then one output for each class."""
+
+    title: str
+    about: str
+    hidden: tuple[int, ...] = ()
+    dropout: float = 0.0
+
+    def parameters(self, features: int, classes: int) -> int:
+        """Weights and biases of a head for so many features and classes.
+
+        >>> HEADS["linear"].parameters(1024, 5)
+        5125
+        """
+        widths = (features, *self.hidden, classes)
+        return sum((before + 1) * after for before, after in itertools.pairwise(widths))
+
+
+HEADS: dict[str, Head] = {
+    "linear": Head("Linear", "One weight from each feature to each class: quick, and hard to overfit."),
+    "small": Head("Small", "One hidden layer of 128, for classes that no straight line tells apart.", (128,), 0.2),
+    "wide": Head("Wide", "One hidden layer of 1,024.", (1024,), 0.05),
+    "hidden": Head("Two hidden layers", "Two hidden layers of 1,024.", (1024, 1024), 0.05),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Everything that decides what comes out of teaching, besides the pictures.
+
+    With `folds` of 2 or more each learning rate is tried on each fold, and the final head learns from all training
+    pictures; with 0 there is one split, of which `validation_fraction` is held out. With `step_epochs` the rate falls
+    to a tenth after each so many epochs. `unfreeze` last layers of the backbone (`ALL_LAYERS`: all) learn too, for
+    `tuning_epochs` once the head is there, at a tenth of its rate. Without `pooling` the head sees the whole map.
+
+    Raises `InputError` on what cannot be meant, `UnknownNameError` on a backbone or head that nobody knows.
+    """
+
+    backbone: str
+    head: str = "linear"
+    unfreeze: int = 0
+    epochs: int = 20
+    batch_size: int = 32
+    learning_rates: tuple[float, ...] = (1e-3,)
+    step_epochs: int = 0
+    folds: int = 0
+    validation_fraction: float = 0.2
+    seed: int = 0
+    pooling: Pooling = "avg"
+    input_size: tuple[int, int] | None = None
+    tuning_epochs: int = 5
+
+    def __post_init__(self) -> None:
+        if self.head not in HEADS:
+            raise UnknownNameError.of("head", self.head, list(HEADS))
+        backbone_spec(get_spec(self.backbone), pooling=self.pooling, input_size=self.input_size)
+        if not 1 <= self.epochs <= MAX_EPOCHS or not 1 <= self.batch_size <= MAX_BATCH_SIZE:
+            raise InputError(
+                f"Expected 1 to {MAX_EPOCHS} epochs of batches of 1 to {MAX_BATCH_SIZE}. "
+                f"Received: {self.epochs} of {self.batch_size}."
+            )
+        rates = self.learning_rates
+        if not 1 <= len(set(rates)) == len(rates) <= MAX_LEARNING_RATES:
+            raise InputError(
+                f"Expected 1 to {MAX_LEARNING_RATES} different learning rates. Received: {', '.join(map(str, rates))}."
+            )
+        if not all(0 < rate <= LARGEST_LEARNING_RATE for rate in rates):
+            raise InputError(
+                f"Expected learning rates above 0, at most {LARGEST_LEARNING_RATE:g}. "
+                f"Received: {', '.join(map(str, rates))}."
+            )
+        if self.folds != 0 and not 2 <= self.folds <= MAX_FOLDS:
+            raise InputError(f"Expected 2 to {MAX_FOLDS} folds, or 0 for one split. Received: {self.folds}.")
+        if self.pooling is None and HEADS[self.head].hidden:
+            raise InputError(
+                f"Expected the head linear without pooling, whose map has too many features for a hidden layer. "
+                f"Received: {self.head}."
+            )
+        if not 0 < self.validation_fraction < 1:
+            raise InputError(f"Expected a validation share in (0, 1). Received: {self.validation_fraction}.")
+        if self.unfreeze < ALL_LAYERS or self.step_epochs < 0 or not 1 <= self.tuning_epochs <= MAX_EPOCHS:
+            raise InputError(
+                f"Expected {ALL_LAYERS} (all) or more layers to unfreeze, steps of 0 epochs or more and 1 to "
+                f"{MAX_EPOCHS} epochs of tuning. "
+                f"Received: {self.unfreeze}, {self.step_epochs} and {self.tuning_epochs}."
+            )
+
+    def backbone_row(self) -> ModelSpec:
+        """The backbone without its top, as the pool and `features.extract` take it."""
+        return backbone_spec(get_spec(self.backbone), pooling=self.pooling, input_size=self.input_size)
+
+    @property
+    def trials(self) -> int:
+        """How many heads are tried."""
+        return len(self.learning_rates) * max(1, self.folds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it; `from_dict` is the way back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Lesson":
+        size = fields.get("input_size")
+        return cls(
+            **fields | {"learning_rates": tuple(fields["learning_rates"]), "input_size": tuple(size) if size else None}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One head, as it was after its `best_epoch` (from 1): the first with the highest validation accuracy.
+
+    `fold` counts from 1; it is 0 where there is one split. `seconds` is what all its epochs took.
+    """
+
+    learning_rate: float
+    fold: int
+    best_epoch: int
+    train_accuracy: float
+    train_loss: float
+    validation_accuracy: float
+    validation_loss: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The trials of one learning rate: means, and standard deviations (of a sample; 0 where there is one trial)."""
+
+    learning_rate: float
+    trials: int
+    best_epoch: float
+    train_accuracy: float
+    train_accuracy_sd: float
+    validation_accuracy: float
+    validation_accuracy_sd: float
+    train_loss: float
+    train_loss_sd: float
+    validation_loss: float
+    validation_loss_sd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """How far the features of one `part` (train or test) are; `cached`: they were on the disk."""
+
+    part: str
+    done: int
+    count: int
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a lesson has told so far.
+
+    `preparing` is a sentence while weights are fetched or converted. `curves` is the final training as `runs` reads
+    it (its rows, the data, the model with its metrics). `chosen` has the learning rate, the epochs and why.
+    """
+
+    preparing: str
+    features: tuple[Extraction, ...]
+    trials: tuple[Trial, ...]
+    trials_planned: int
+    chosen: dict[str, Any] | None
+    curves: Curves
+
+    @property
+    def summaries(self) -> list[Summary]:
+        return summaries(self.trials)
+
+
+def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = None, folder: Path | None = None) -> Job:
+    """Start teaching in a worker of its own; returns at once.
+
+    `data` as in `datasets.load`; `name` is what the model will be called. Raises `InputError` on a data set, a name
+    or a folder that cannot be meant, `OfflineError` when the weights are not here and cannot be fetched,
+    `MemoryBudgetError` and `StorageError` with the figures when there is too little.
+    """
+    if data not in DATASETS and not Path(data).expanduser().exists():
+        raise InputError(f"Expected the name of a data set ({', '.join(DATASETS)}) or a path. Received: {data!r}.")
+    backbone = get_spec(lesson.backbone)
+    if settings.offline and weights.locate(backbone, settings) is None:
+        raise offline_error(backbone.weights.url, weights.target_path(backbone, settings), "IMGREC_OFFLINE=1")
+    needs = needs_of(lesson)
+    if (usable := available_memory_bytes()) < needs.memory_bytes:
+        raise MemoryBudgetError(
+            f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory to teach {backbone.title}. "
+            f"Received: {usable / MIB:,.0f} MiB; a smaller backbone needs less."
+        )
+    jobs.check_disk(folder or settings.home, DISK_COPIES * 4 * backbone.parameters + 16 * MIB)
+    name = cards.free_name(check_name(name or f"my_{lesson.backbone}"), settings)
+    configuration = {
+        "lesson": lesson.to_dict(),
+        "data": data if data in DATASETS else str(Path(data).expanduser().resolve()),
+        "name": name,
+        "home": str(settings.home.resolve()),
+        "keras_home": str(settings.keras_home.resolve()),
+    }
+    return jobs.start(WORKER, configuration, settings, title=f"{backbone.title}: {name}", needs=needs, folder=folder)
+
+
+def needs_of(lesson: Lesson) -> Needs:
+    """Memory and cores of one lesson, besides its pictures, which `datasets.load` limits by itself."""
+    backbone = lesson.backbone_row()
+    memory = RUNTIME_BYTES + 3 * 4 * backbone.parameters
+    if lesson.unfreeze:
+        height, width = backbone.input_size
+        memory += ACTIVATIONS * lesson.batch_size * height * width * 3 + 2 * 4 * backbone.parameters
+    return Needs(memory_bytes=memory, cores=os.cpu_count() or 1)
+
+
+def read_progress(job: Job) -> Progress:
+    """All that the lesson has told. What a resumed one did again counts once, as last told."""
+    preparing = ""
+    parts: dict[str, Extraction] = {}
+    trials: dict[tuple[float, int], Trial] = {}
+    planned, chosen = 0, None
+    for event in job.progress()[0]:
+        kind = event["event"]
+        fields = {key: value for key, value in event.items() if key not in {"event", "at"}}
+        if kind == "preparing":
+            preparing = str(event["sentence"])
+        elif kind == "features":
+            preparing = ""
+            parts[event["part"]] = Extraction(**fields)
+        elif kind == "trials":
+            planned = int(event["count"])
+        elif kind == "trial":
+            trials[event["learning_rate"], event["fold"]] = Trial(**fields)
+        elif kind == "chosen":
+            chosen = fields
+    return Progress(preparing, tuple(parts.values()), tuple(trials.values()), planned, chosen, read_curves(job))
+
+
+def summaries(trials: Iterable[Trial]) -> list[Summary]:
+    """One for each learning rate, from the largest; means and standard deviations over its folds."""
+    by_rate: dict[float, list[Trial]] = {}
+    for trial in trials:
+        by_rate.setdefault(trial.learning_rate, []).append(trial)
+    found = []
+    for rate, mine in sorted(by_rate.items(), reverse=True):
+        figures: dict[str, float] = {}
+        for quantity in ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss"):
+            values = np.array([getattr(trial, quantity) for trial in mine], np.float64)
+            figures[quantity] = float(values.mean())
+            figures[f"{quantity}_sd"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+        epoch = float(np.mean([trial.best_epoch for trial in mine]))
+        found.append(Summary(learning_rate=rate, trials=len(mine), best_epoch=epoch, **figures))
+    return found
+
+
+def choose(trials: Sequence[Trial]) -> Summary:
+    """The learning rate with the highest mean validation accuracy; of equal ones that with the lowest mean loss."""
+    return min(summaries(trials), key=lambda row: (-row.validation_accuracy, row.validation_loss))
+
+
+def preview(job: Job, features: np.ndarray) -> np.ndarray | None:
+    """Probabilities float32 (N, C) of the newest head for `features` (N, …) of the backbone; None before the first.
+
+    Without TensorFlow, in well under a millisecond: while the worker trains, a page shows what it says by now.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        with np.load(job.folder / CHECKPOINT, allow_pickle=False) as file:
+            layers = [(file[f"kernel_{i}"], file[f"bias_{i}"]) for i in range(len(file.files) // 2)]
+        return forward(layers, features)
+    return None
+
+
+def forward(layers: Sequence[tuple[np.ndarray, np.ndarray]], features: np.ndarray) -> np.ndarray:
+    """Softmax of dense layers (kernel (D, E), bias (E,)) with ReLU between: float32 (N, C) for `features` (N, …)."""
+    x = np.asarray(features, np.float32).reshape(len(features), -1)
+    for number, (kernel, bias) in enumerate(layers):
+        x = x @ kernel + bias
+        if number < len(layers) - 1:
+            x = np.maximum(x, 0)
+    exponentials = np.exp(x - x.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)
+
+
+def find_unfinished(backbone: str, settings: Settings, folder: Path | None) -> Job:
+    """The lesson in `folder`, or the newest on `backbone` not yet finished; raises `InputError` if there is none."""
+    if folder is not None:
+        job = Job(folder)
+        if job.module != WORKER:
+            raise InputError(f"Expected a folder with a lesson to go on with. Received: {folder}.")
+        return job
+    for job in jobs.all_jobs(settings, WORKER):
+        if job.configuration["lesson"]["backbone"] == backbone and job.state != "finished":
+            return job
+    raise InputError(
+        f"Expected a lesson on {backbone} that was stopped. Received: none under {settings.home / 'runs'}."
+    )
+
+
+def status(progress: Progress, state: str) -> str:
+    """One line: where the lesson is, and how well it does."""
+    curves = progress.curves
+    if state == "queued":
+        return "waiting for its turn"
+    if curves.epochs and curves.plan is not None:
+        last = curves.epochs[-1]
+        return (
+            f"epoch {last['epoch']} of {curves.plan['epochs']} · loss {last['loss']:.3f}, "
+            f"accuracy {100 * last['accuracy']:.1f} % · validation {100 * last['validation_accuracy']:.1f} %"
+        )
+    if progress.trials:
+        last_trial = progress.trials[-1]
+        fold = f", fold {last_trial.fold}" if last_trial.fold else ""
+        return (
+            f"trial {len(progress.trials)} of {progress.trials_planned} · learning rate "
+            f"{last_trial.learning_rate:g}{fold}: {100 * last_trial.validation_accuracy:.1f} % of validation right"
+        )
+    if progress.preparing:
+        return progress.preparing
+    if progress.features:
+        part = progress.features[-1]
+        speed = f" · {part.done / part.seconds:,.0f} a second" if part.seconds and not part.cached else ""
+        return f"features of {part.part} pictures · {part.done:,} of {part.count:,}{speed}"
+    return "reading the pictures" if curves.data is None else "preparing"
