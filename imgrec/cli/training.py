@@ -47,7 +47,7 @@ def train(
     print(f"{job.title}: run {job.folder}", file=sys.stderr)
     drawn = ""
     try:
-        for line in runs.follow(job, learning.status):
+        for line in runs.follow(job, lambda job, state: learning.status(runs.read_curves(job), state)):
             if sys.stderr.isatty():
                 print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
             elif line.split(" · ")[0] != drawn:

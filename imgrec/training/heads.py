@@ -234,7 +234,7 @@ class Checkpoint:
             arrays |= {f"kernel_{number}": kernel, f"bias_{number}": bias}
         beside = self._path.with_name(f"{self._path.stem}.{os.getpid()}.npz")
         with storage_errors(self._path):
-            np.savez(beside, **arrays)
+            np.savez(beside, allow_pickle=False, **arrays)
             os.replace(beside, self._path)
         self._saved = time.monotonic()
 

@@ -41,22 +41,7 @@ def run(worker: jobs.Worker) -> None:
     settings = replace(
         Settings.from_env(), home=Path(configuration["home"]), keras_home=Path(configuration["keras_home"])
     )
-    data = datasets.load(configuration["data"], settings, recipe.input_size)
-    _check(data, recipe)
-    kept, held_out = datasets.split(data.train.targets, recipe.validation_fraction, seed)
-    train, validation = data.train.take(kept), data.train.take(held_out)
-    worker.tell(
-        "data",
-        name=data.name,
-        source=data.source,
-        classes=list(data.classes),
-        counts=data.counts(),
-        trained_on=len(train),
-        validated_on=len(validation),
-        sha256=data.sha256(),
-        notes=list(data.notes[:MAX_NOTES]),
-        left_out=len(data.notes),
-    )
+    data, train, validation = open_data(worker, recipe, settings)
     backbone = None
     if recipe.backbone is not None:
         backbone = backbones.fetch(recipe.backbone, recipe.trainable_layers, settings, worker)
@@ -72,8 +57,39 @@ def run(worker: jobs.Worker) -> None:
     with storage_errors(folder):
         model.save(path.with_suffix(".keras"))
     card = cards.write(path, _card(worker.job, recipe, data, seed, model.count_params(), metrics))
-    _publish(card, settings)
+    publish(card, settings)
     worker.tell("model", name=card.name, metrics=metrics)
+
+
+def open_data(worker: jobs.Worker, recipe: Recipe, settings: Settings) -> tuple[DataSet, Pictures, Pictures]:
+    """The job's set, and its pictures to train and to validate on; told as `data`.
+
+    The same seed gives the same split, in whichever job. Raises `InputError` when `recipe` cannot take them, and
+    what `datasets.load` raises.
+    """
+    configuration = worker.job.configuration
+    data = datasets.load(configuration["data"], settings, recipe.input_size)
+    _check(data, recipe)
+    kept, held_out = datasets.split(data.train.targets, recipe.validation_fraction, int(configuration["seed"]))
+    train, validation = data.train.take(kept), data.train.take(held_out)
+    tell_data(worker, data, trained_on=len(train), validated_on=len(validation))
+    return data, train, validation
+
+
+def tell_data(worker: jobs.Worker, data: DataSet, *, trained_on: int, validated_on: int) -> None:
+    """What the run learns from, and what was left out and why."""
+    worker.tell(
+        "data",
+        name=data.name,
+        source=data.source,
+        classes=list(data.classes),
+        counts=data.counts(),
+        trained_on=trained_on,
+        validated_on=validated_on,
+        sha256=data.sha256(),
+        notes=list(data.notes[:MAX_NOTES]),
+        left_out=len(data.notes),
+    )
 
 
 def _check(data: DataSet, recipe: Recipe) -> None:
@@ -151,7 +167,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | found
 
 
-def _publish(card: cards.Card, settings: Settings) -> None:
+def publish(card: cards.Card, settings: Settings) -> None:
     """Copy model and card to where the catalogue looks; the card last, since it is what counts."""
     place = cards.home(settings)
     with storage_errors(place):
