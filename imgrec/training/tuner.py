@@ -26,19 +26,18 @@ import keras
 import keras_tuner
 import tensorflow as tf
 
-from imgrec import datasets, jobs
+from imgrec import jobs
 from imgrec.datasets import Pictures
 from imgrec.downloads import storage_errors
 from imgrec.errors import InputError, MemoryBudgetError
 from imgrec.settings import MIB, Settings, available_memory_bytes
-from imgrec.training import runs, trainer, tuning
+from imgrec.training import backbones, runs, trainer, tuning
+from imgrec.training.backbones import Backbone
 from imgrec.training.recipes import Recipe
 from imgrec.training.spaces import Choice, Knob, Value, apply, rounded
+from imgrec.training.worker import open_data
 
 OBJECTIVE = "validation_accuracy"
-
-# Listed one by one on the page; of more, the count suffices.
-MAX_NOTES = 50
 
 # A trial whose workers ended so often before its first step is the one that ends them: most likely the kernel
 # did, for want of memory.
@@ -61,23 +60,12 @@ def run(worker: jobs.Worker) -> None:
         Settings.from_env(), home=Path(configuration["home"]), keras_home=Path(configuration["keras_home"])
     )
     recipe = Recipe.from_dict(configuration["recipe"])
-    data = datasets.load(configuration["data"], settings, recipe.input_size)
-    kept, held_out = datasets.split(data.train.targets, recipe.validation_fraction, configuration["seed"])
-    train, validation = data.train.take(kept), data.train.take(held_out)
-    worker.tell(
-        "data",
-        name=data.name,
-        source=data.source,
-        classes=list(data.classes),
-        counts=data.counts(),
-        trained_on=len(train),
-        validated_on=len(validation),
-        sha256=data.sha256(),
-        notes=list(data.notes[:MAX_NOTES]),
-        left_out=len(data.notes),
-    )
+    data, train, validation = open_data(worker, recipe, settings)
+    backbone = None
+    if recipe.backbone is not None:
+        backbone = backbones.fetch(recipe.backbone, recipe.trainable_layers, settings, worker)
     worker.tell("search", trials=configuration["trials"])
-    trials = Trials(worker, recipe, train, validation, len(data.classes))
+    trials = Trials(worker, recipe, backbone, train, validation, len(data.classes))
     try:
         trials.search(verbose=0)
     except keras_tuner.errors.FatalError as error:
@@ -105,10 +93,17 @@ class Trials(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner has no typ
     """Keras Tuner's loop around `trainer.train`."""
 
     def __init__(
-        self, worker: jobs.Worker, recipe: Recipe, train: Pictures, validation: Pictures, classes: int
+        self,
+        worker: jobs.Worker,
+        recipe: Recipe,
+        backbone: Backbone | None,
+        train: Pictures,
+        validation: Pictures,
+        classes: int,
     ) -> None:
         self._worker = worker
         self._recipe = recipe
+        self._backbone = backbone
         self._pictures = train, validation
         self._classes = classes
         self._knobs = tuning.knobs_of(worker.job)
@@ -188,7 +183,16 @@ class Trials(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner has no typ
         train, validation = self._pictures
         recipe = listener.recipe = replace(recipe, epochs=epochs)
         seed = self._worker.job.configuration["seed"]
-        trainer.train(recipe, train, validation, self._classes, seed=seed, folder=folder, listener=listener)
+        trainer.train(
+            recipe,
+            train,
+            validation,
+            self._classes,
+            seed=seed,
+            folder=folder,
+            listener=listener,
+            backbone=self._backbone,
+        )
 
     def _continue(self, folder: Path, earlier: str | None) -> None:
         """Begin where hyperband's trial `earlier` ended, unless this one has begun, or its rate went by one cycle."""
