@@ -1,0 +1,28 @@
+"""Jobs that cannot be lost: each a detached worker process with a folder of its own, and nothing else.
+
+    IMGREC_HOME/runs/20261121-031500-cifar_vgg/
+    ├── job.json         what to do: the worker module, its configuration, what it needs
+    ├── progress.jsonl   one JSON object a line, appended as things happen
+    ├── started.json     when the worker was started, and its process id
+    ├── worker.lock      held by the living worker; the kernel frees it however the worker ends
+    ├── worker.log       its stdout and stderr
+    ├── turn.json        it had its turn: memory and cores are its own while it lives
+    ├── cancel           somebody asked it to stop
+    └── end.json         how it ended: finished, failed, cancelled
+
+The folder is the whole truth: a page that is reloaded, a browser that is closed and a server that is killed lose
+nothing, and whoever looks next reads the same. A worker that was killed leaves no `end.json`: it is "interrupted",
+and `resume` starts another one on the same folder.
+
+`job` is the view from outside, `worker` that of the process at work, `processes` and `files` what both stand on.
+"""
+
+from imgrec.jobs.files import check_disk as check_disk
+from imgrec.jobs.job import Job as Job
+from imgrec.jobs.job import Needs as Needs
+from imgrec.jobs.job import all_jobs as all_jobs
+from imgrec.jobs.job import get_job as get_job
+from imgrec.jobs.job import start as start
+from imgrec.jobs.worker import CancelledJobError as CancelledJobError
+from imgrec.jobs.worker import Worker as Worker
+from imgrec.jobs.worker import work as work

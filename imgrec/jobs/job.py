@@ -1,0 +1,209 @@
+"""A job as it is seen from outside its worker: started, looked at, cancelled, resumed."""
+
+import contextlib
+import json
+import re
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from imgrec.downloads import storage_errors
+from imgrec.errors import BusyError, InputError
+from imgrec.jobs import files, processes
+from imgrec.settings import Settings
+
+# How often a waiting worker looks whether it is its turn, and how often whoever waits for a worker looks.
+POLL_S = 0.5
+
+# A worker writes its lock within this time after its start; until then it counts as living.
+STARTING_S = 30.0
+
+# Shown when a worker ended without a word of its own.
+LAST_WORDS_CHARACTERS = 600
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}")
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a job takes while it runs. A job that needs more than there is runs alone."""
+
+    memory_bytes: int
+    cores: int
+
+
+class Job:
+    """One folder of `runs/`, seen from outside the worker."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def _fields(self) -> dict[str, Any]:
+        return files.read(self.folder / "job.json") or {}
+
+    @property
+    def module(self) -> str:
+        return str(self._fields.get("module", ""))
+
+    @property
+    def title(self) -> str:
+        return str(self._fields.get("title", self.name))
+
+    @property
+    def created_at(self) -> str:
+        """UTC, ISO 8601."""
+        return str(self._fields.get("created_at", ""))
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return dict(self._fields.get("configuration", {}))
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(**self._fields["needs"])
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a worker lives: it holds its lock, or was started a moment ago."""
+        if processes.is_held(self.folder / "worker.lock"):
+            return True
+        started = files.read(self.folder / "started.json")
+        return (
+            started is not None
+            and time.time() - float(started["at"]) < STARTING_S
+            and not (self.folder / "worker.lock").exists()
+            and processes.exists(int(started["pid"]))
+        )
+
+    @property
+    def state(self) -> str:
+        """queued, running, finished, failed, cancelled or interrupted."""
+        if (end := files.read(self.folder / "end.json")) is not None:
+            return str(end["state"])
+        if self.is_alive:
+            return "running" if (self.folder / "turn.json").exists() else "queued"
+        # It may have ended between the two looks.
+        end = files.read(self.folder / "end.json")
+        return str(end["state"]) if end is not None else "interrupted"
+
+    @property
+    def error(self) -> str | None:
+        """Why it failed, in a sentence; None unless it did."""
+        end = files.read(self.folder / "end.json")
+        return None if end is None else end.get("error")
+
+    def progress(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """The events after byte `offset` of the log, and the offset to go on from. A half-written line waits."""
+        try:
+            with (self.folder / "progress.jsonl").open("rb") as file:
+                file.seek(offset)
+                data = file.read()
+        except OSError:
+            return [], offset
+        whole = data[: data.rfind(b"\n") + 1]
+        events = []
+        for line in whole.splitlines():
+            # A worker that was killed while it wrote leaves half a line, and the next goes on behind it.
+            with contextlib.suppress(ValueError):
+                events.append(json.loads(line))
+        return events, offset + len(whole)
+
+    def last_words(self) -> str:
+        """The end of the worker's own output."""
+        with contextlib.suppress(OSError):
+            text = (self.folder / "worker.log").read_text(errors="replace").strip()
+            return text[-LAST_WORDS_CHARACTERS:]
+        return ""
+
+    def cancel(self) -> None:
+        """Ask the worker to stop at its next step; what it has saved stays. Nothing to do for one that has ended."""
+        if self.state not in {"queued", "running", "interrupted"}:
+            return
+        with storage_errors(self.folder):
+            (self.folder / "cancel").touch()
+        if not self.is_alive:
+            files.write(self.folder / "end.json", {"state": "cancelled", "error": None, "at": files.now()})
+
+    def resume(self) -> None:
+        """Start another worker on the folder of one that was interrupted, cancelled or failed.
+
+        Raises `BusyError` while one lives, `InputError` when the job is finished.
+        """
+        if self.is_alive:
+            raise BusyError(f"{self.name} is {self.state} already.")
+        if self.state == "finished":
+            raise InputError(f"Expected a run that was stopped. Received: {self.name}, which is finished.")
+        for file in ("end.json", "cancel", "turn.json", "started.json", "worker.lock"):
+            (self.folder / file).unlink(missing_ok=True)
+        processes.spawn(self.folder, self.module)
+
+    def wait(self, timeout_s: float) -> str:
+        """The state once the worker has ended, or after `timeout_s`."""
+        end = time.monotonic() + timeout_s
+        while self.state in {"queued", "running"} and time.monotonic() < end:
+            time.sleep(POLL_S / 5)
+        return self.state
+
+
+def start(
+    module: str,
+    configuration: dict[str, Any],
+    settings: Settings,
+    *,
+    title: str,
+    needs: Needs,
+    folder: Path | None = None,
+) -> Job:
+    """Start `python -m module FOLDER`, detached, on a new folder: `folder`, or one under `IMGREC_HOME/runs/`.
+
+    `configuration` must be JSON. Raises `InputError` when the folder is there already, and `StorageError`.
+    """
+    if folder is None:
+        moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
+        folder = settings.home / "runs" / f"{moment}-{re.sub('[^A-Za-z0-9_]+', '-', title).strip('-').lower()[:40]}"
+    if not _NAME.fullmatch(folder.name):
+        raise InputError(f"Expected a folder name of letters, digits, _, . and -. Received: {folder.name!r}.")
+    with storage_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            raise InputError(
+                f"Expected a folder that is not there yet. Received: {folder}. "
+                "Resume that run, or choose another folder."
+            ) from None
+        files.write(
+            folder / "job.json",
+            {
+                "module": module,
+                "title": title,
+                "created_at": files.now(),
+                "needs": asdict(needs),
+                "configuration": configuration,
+            },
+        )
+    processes.spawn(folder, module)
+    return Job(folder)
+
+
+def all_jobs(settings: Settings, module: str | None = None) -> list[Job]:
+    """Every job under `IMGREC_HOME/runs/`, newest first; those of one worker module if named."""
+    processes.reap()
+    folder = settings.home / "runs"
+    jobs = [Job(path.parent) for path in folder.glob("*/job.json")]
+    jobs.sort(key=lambda job: (job.created_at, job.name), reverse=True)
+    return [job for job in jobs if module is None or job.module == module]
+
+
+def get_job(name: str, settings: Settings) -> Job:
+    """The job called `name`; raises `InputError` when there is none."""
+    if not _NAME.fullmatch(name) or not (settings.home / "runs" / name / "job.json").is_file():
+        raise InputError(f"Expected the name of a run. Received: {name!r}.")
+    return Job(settings.home / "runs" / name)

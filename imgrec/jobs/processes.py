@@ -1,0 +1,65 @@
+"""Worker processes: started so that they outlive whoever started them, and told from dead ones by their locks."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from imgrec.downloads import storage_errors
+from imgrec.jobs import files
+from imgrec.settings import ROOT
+
+# Workers that this process started: asked now and then whether they have ended, or they would stay as zombies.
+_CHILDREN: list["subprocess.Popen[bytes]"] = []
+
+
+def spawn(folder: Path, module: str) -> None:
+    """Start a worker that lives on when this process ends: its own session, no pipe, no terminal."""
+    reap()
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+    }
+    with storage_errors(folder), (folder / "worker.log").open("ab") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", module, str(folder.resolve())],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    _CHILDREN.append(child)
+    files.write(folder / "started.json", {"pid": child.pid, "at": time.time()})
+
+
+def reap() -> None:
+    """Let go of those that have ended."""
+    _CHILDREN[:] = [child for child in _CHILDREN if child.poll() is None]
+
+
+def exists(pid: int) -> bool:
+    """Whether a process with this number lives."""
+    reap()
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock file at `path`."""
+    import filelock
+
+    if not path.exists():
+        return False
+    try:
+        with filelock.FileLock(path, timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:
+        return False
