@@ -2,21 +2,29 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
+from imgrec.errors import InputError
 from imgrec.settings import MIB
 
 if TYPE_CHECKING:
+    from imgrec.jobs import Job
     from imgrec.preparation import Preparation
 
 BAD_INPUT = 2
 
 # What a shell says of a program whose reader has gone (128 + SIGPIPE): `imgrec predict … | head`.
 READER_GONE = 141
+
+# And of one that was interrupted (128 + SIGINT).
+INTERRUPTED = 130
+
+# A worker stops at its next step, and writes a checkpoint.
+STOPPING_S = 60.0
 
 BAR_WIDTH = 24
 
@@ -74,6 +82,32 @@ def count_line(title: str) -> "Iterator[Callable[[int, int], None]]":
     finally:
         if drawn:
             print(file=sys.stderr)
+
+
+def follow(job: "Job", lines: Iterable[str], go_on: str) -> None:
+    """Draw `lines`, which end with the job: over each other on a terminal; elsewhere one for each new first part.
+
+    A key that interrupts stops the job, and `go_on` is the command that is named then. Raises `InputError` with the
+    job's own sentence unless it has finished.
+    """
+    drawn = ""
+    try:
+        for line in lines:
+            if sys.stderr.isatty():
+                print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+            elif line.split(" · ")[0] != drawn:
+                print(line, file=sys.stderr, flush=True)
+            drawn = line.split(" · ")[0]
+    except KeyboardInterrupt:
+        job.cancel()
+        job.wait(STOPPING_S)
+        complain(f"stopped; go on with: {go_on}")
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        if drawn and sys.stderr.isatty():
+            print(file=sys.stderr)
+    if job.state != "finished":
+        raise InputError(job.error or f"The run is {job.state}; go on with --resume. {job.last_words()}")
 
 
 def bar(done_bytes: int, total_bytes: int | None) -> str:

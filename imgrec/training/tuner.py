@@ -47,8 +47,6 @@ MAX_STARTS = 3
 RANDOM_SHARE = 1 / 3
 MIN_RANDOM = 3
 
-BEST = "best.json"
-
 # What makes a trial fail, and lets the search go on. Anything else ends it: another trial would fail as well.
 TRIAL_ERRORS = (InputError, MemoryBudgetError, MemoryError, tf.errors.ResourceExhaustedError)
 
@@ -83,7 +81,7 @@ def _finish(worker: jobs.Worker, settings: Settings) -> None:
         raise InputError(f"Expected a trial that learns. Received: none of {len(search.trials)}; the first: {reason}")
     with storage_errors(job.folder):
         text = json.dumps(tuning.recipe_of(job, best).to_dict(), indent=2)
-        (job.folder / BEST).write_text(text + "\n")
+        (job.folder / tuning.BEST).write_text(text + "\n")
     if job.configuration["train_best"] and search.handed_on is None:
         training = tuning.train_best(job, best, settings)
         worker.tell("handed_on", run=training.name, model=training.configuration["name"])

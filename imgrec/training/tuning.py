@@ -21,6 +21,9 @@ from imgrec.training.spaces import Choice, Knob, Space, Value, apply, parse_knob
 
 WORKER = "imgrec.training.tuner"
 
+# What a finished search leaves in its folder: the recipe of its best trial.
+BEST = "best.json"
+
 # Whoever wants more starts a second search where the first one ended.
 MAX_TRIALS = 1000
 

@@ -1,0 +1,74 @@
+"""`imgrec tune`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from imgrec.cli.terminal import complain, follow, say
+from imgrec.errors import InputError
+from imgrec.settings import Settings
+
+
+def tune(
+    space: Annotated[str, typer.Argument(metavar="SPACE", help="six_layers, five_layers, or any recipe.")],
+    data: Annotated[
+        str, typer.Option(help="cifar10, a folder of class folders, a zip, a tar or an .npz; else the recipe's own.")
+    ] = "",
+    trials: Annotated[int, typer.Option(help="How many networks to try.")] = 10,
+    epochs: Annotated[int | None, typer.Option(help="How long each one learns; else as the space says.")] = None,
+    method: Annotated[str, typer.Option(help="random, bayesian or hyperband.")] = "random",
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(help="Another range: name=low:high, name=low:high:step, name=low:high:log or name=a,b,c."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides what is tried, the split and the first weights.")] = 0,
+    train_best: Annotated[
+        bool, typer.Option("--train-best", help="Then train the best one with all epochs of its recipe.")
+    ] = False,
+    out: Annotated[str, typer.Option(help="A folder for the search; else a new one under IMGREC_HOME/runs.")] = "",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last search of SPACE, or the one in --out.")
+    ] = False,
+) -> None:
+    """Search for better settings of a network: many short trainings, as one process by itself."""
+    from pathlib import Path
+
+    from imgrec import tuning_charts
+    from imgrec.training import runs, tuning
+    from imgrec.training.recipes import get_recipe
+    from imgrec.training.spaces import get_space
+
+    settings = Settings.from_env()
+    wanted = get_space(space)
+    folder = Path(out).expanduser() if out else None
+    if resume:
+        job = tuning.find_unfinished(wanted.name, settings, folder)
+        if job.state not in {"queued", "running"}:
+            job.resume()
+    else:
+        source = data or get_recipe(wanted.recipe).dataset
+        if not source:
+            raise InputError(f"Expected --data for {wanted.name}, which is made for no known set. Received: none.")
+        job = tuning.start(
+            wanted.varied(vary or []),
+            source,
+            settings,
+            trials=trials,
+            epochs=epochs,
+            method=method,
+            seed=seed,
+            train_best=train_best,
+            folder=folder,
+        )
+    print(f"{job.title}: run {job.folder}", file=sys.stderr)
+    lines = runs.follow(job, lambda _, state: tuning_charts.status(tuning.read(job), state))
+    follow(job, lines, f"imgrec tune {wanted.name} --resume" + (f" --out {out}" if out else ""))
+    search = tuning.read(job)
+    for trial in search.failed:
+        complain(f"trial {trial.number}: {trial.reason}")
+    say(tuning_charts.outcome(search))
+    if search.handed_on is None:
+        say(f"Its recipe: {job.folder / tuning.BEST}")
+    else:
+        say(f"It is being trained as {search.handed_on['model']}: run {search.handed_on['run']}")

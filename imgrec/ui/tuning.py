@@ -1,0 +1,241 @@
+"""Searches: what to vary and between which values, and each search while it grows. It only looks at run folders."""
+
+import json
+
+import streamlit as st
+
+from imgrec import jobs, tuning_charts
+from imgrec.errors import ImgrecError
+from imgrec.jobs import Job
+from imgrec.training import tuning
+from imgrec.training.recipes import MAX_EPOCHS, RECIPES
+from imgrec.training.spaces import SPACES, Knob, Space, get_space, words
+from imgrec.training.tuning import MAX_TRIALS, METHODS, Search
+from imgrec.ui import resources
+from imgrec.ui.runs import ICONS, MOVING, ending, look_at
+from imgrec.ui.wording import plain
+
+# How often a search that moves is looked at: trials take minutes, and each look draws charts anew.
+POLL_S = 2.0
+
+TRIALS = 10
+
+OWN_DATA = "a folder or file of mine"
+
+
+def tuning_panel() -> None:
+    """Everything about searches: a new one on the left, those of this machine on the right."""
+    left, right = st.columns([1, 2], gap="large")
+    with left:
+        space = _space_chooser()
+        _starter(space, _data_chooser(space))
+    with right:
+        _search_list()
+
+
+def _space_chooser() -> Space:
+    """What is varied; returns the space with the visitor's ranges, or as it is where they cannot be meant."""
+    names = [*SPACES, *RECIPES]
+    name = st.selectbox("What to search", names, format_func=_space_title, key="space")
+    space = get_space(name)
+    st.caption(space.about)
+    with st.expander("Ranges", icon=":material/tune:"):
+        st.caption("`low:high`, `low:high:step`, `low:high:log`, or `a,b,c`.")
+        texts = [_range_input(knob, name) for knob in space.knobs]
+        try:
+            space = space.varied([text for text in texts if text])
+        except ImgrecError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+    count = "any number of" if space.count is None else f"{space.count:,}"
+    st.caption(f"{count.capitalize()} different networks: {'; '.join(knob.in_words for knob in space.knobs)}.")
+    if space.printed:
+        st.caption(
+            f"The search that this one repeats ended at {tuning_charts.in_words(dict(space.printed))}: "
+            f"{RECIPES[space.recipe].parameters:,} parameters."
+        )
+    return space
+
+
+def _range_input(knob: Knob, space: str) -> str:
+    """`knob` as text that can be changed; empty while it stands as it was."""
+    before = str(knob).partition("=")[2]
+    text = st.text_input(words(knob.name).capitalize(), before, key=f"range_{space}_{knob.name}").strip()
+    return "" if text == before else f"{knob.name}={text}"
+
+
+def _data_chooser(space: Space) -> str:
+    """The name of a known set, or a path on this machine; empty while none is given."""
+    known = RECIPES[space.recipe].dataset
+    choice = st.selectbox("Pictures", [*([known] if known else []), OWN_DATA], key=f"tune_data_{space.name}")
+    if choice != OWN_DATA:
+        return str(choice)
+    return st.text_input(
+        "Path",
+        placeholder="/home/me/pictures",
+        help="A folder with one folder of pictures for each class, a zip or tar of such a folder, or an .npz file.",
+        key="tune_path",
+    ).strip()
+
+
+def _starter(space: Space, data: str) -> None:
+    """How long and in which way, and the button that starts a search, or the sentence when it cannot be."""
+    if resources.settings().demo:
+        st.info("This is a public demo: searching is for your own machine.", icon=":material/lock:")
+        return
+    method = st.selectbox("Way", list(METHODS), format_func=str.capitalize, key="tune_method")
+    st.caption(METHODS[method])
+    left, right = st.columns(2)
+    trials = left.number_input("Trials", 1, MAX_TRIALS, TRIALS, key="tune_trials")
+    epochs = right.number_input("Epochs of each", 1, MAX_EPOCHS, space.epochs, key=f"tune_epochs_{space.name}")
+    train_best = st.checkbox(
+        "Train the best one afterwards",
+        key="tune_train_best",
+        help=f"With the {RECIPES[space.recipe].epochs} epochs of the whole recipe; it joins the catalogue.",
+    )
+    if not st.button(
+        "Start searching", type="primary", icon=":material/travel_explore:", disabled=not data, key="start_search"
+    ):
+        return
+    try:
+        job = tuning.start(
+            space,
+            data,
+            resources.settings(),
+            trials=int(trials),
+            epochs=int(epochs),
+            method=method,
+            train_best=train_best,
+        )
+    except ImgrecError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    else:
+        st.session_state["search_wanted"] = job.name
+        st.rerun()
+
+
+def _search_list() -> None:
+    """Every search of this machine, newest first; the chosen one is shown live."""
+    found = jobs.all_jobs(resources.settings(), tuning.WORKER)
+    if not found:
+        st.info(
+            "No search yet. A search tries many settings of one network, each for a few epochs, and goes on when you "
+            "close this page, and when the server stops.",
+            icon=":material/travel_explore:",
+        )
+        return
+    names = [job.name for job in found]
+    titles = {job.name: f"{job.title} ({job.created_at[:16].replace('T', ' ')})" for job in found}
+    wanted = st.session_state.pop("search_wanted", None) or st.session_state.get("search")
+    st.session_state["search"] = wanted if wanted in names else names[0]
+    name = st.selectbox("Search", names, format_func=lambda name: titles.get(name, str(name)), key="search")
+    job = next(job for job in found if job.name == name)
+    st.fragment(_watch, run_every=POLL_S if job.state in MOVING else None)(job, job.state in MOVING)
+
+
+def _watch(job: Job, was_moving: bool) -> None:
+    """One search: state, trial i of N, what is best so far, charts and table, and what can be done."""
+    state = job.state
+    if was_moving and state not in MOVING:
+        st.rerun()
+    search = tuning.read(job)
+    with st.container(border=True, key="search_panel"):
+        st.markdown(f"{ICONS[state]} **{state.capitalize()}** :gray[{tuning_charts.status(search, state)}]")
+        if was_moving and search.plan is not None:
+            st.progress(min(1.0, (len(search.finished) + len(search.failed)) / search.plan["trials"]))
+        ending(job, state)
+        if search.finished:
+            st.markdown(f"**{plain(tuning_charts.outcome(search))}**")
+        if search.handed_on is not None:
+            st.success(
+                f"The best one is being trained as **{plain(search.handed_on['model'])}**, among the runs.",
+                icon=":material/model_training:",
+            )
+        _buttons(job, state, search)
+        if search.finished:
+            _charts(job, search)
+        if search.trials:
+            _table(job, search)
+
+
+def _charts(job: Job, search: Search) -> None:
+    knobs = tuning.knobs_of(job)
+    words = tuning_charts.describe_parallel(search, knobs)
+    st.vega_lite_chart(
+        tuning_charts.parallel_chart(search, knobs), theme=None, alt=words, key=f"search_lines_{job.name}"
+    )
+    words = tuning_charts.describe_size(search)
+    st.vega_lite_chart(tuning_charts.size_chart(search), theme=None, alt=words, key=f"search_sizes_{job.name}")
+    st.caption(words)
+
+
+def _table(job: Job, search: Search) -> None:
+    rows = tuning_charts.table_rows(search, tuning.knobs_of(job))
+    st.dataframe(
+        rows,
+        hide_index=True,
+        alt="Every trial with its settings, parameters, accuracy and loss",
+        column_config={
+            "Parameters": st.column_config.NumberColumn(format="localized"),
+            "Validation accuracy": st.column_config.NumberColumn(format="percent"),
+            "Validation loss": st.column_config.NumberColumn(format="%.3f"),
+        },
+    )
+    st.download_button(
+        "Trials as CSV",
+        tuning_charts.to_csv(rows),
+        f"{job.name}.csv",
+        "text/csv",
+        key="search_csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def _buttons(job: Job, state: str, search: Search) -> None:
+    """Stop, go on; and of what was found: train it, or take its recipe away."""
+    with st.container(horizontal=True):
+        if state in MOVING:
+            st.button("Stop", icon=":material/stop:", key="stop_search", on_click=job.cancel)
+        elif state != "finished" and st.button(
+            "Go on with the next trial", icon=":material/resume:", key="resume_search"
+        ):
+            try:
+                job.resume()
+            except ImgrecError as error:
+                st.error(plain(str(error)), icon=":material/error:")
+            else:
+                st.rerun()
+        if (best := search.best) is None:
+            return
+        recipe = tuning.recipe_of(job, best)
+        if (
+            state not in MOVING
+            and search.handed_on is None
+            and st.button(
+                "Train the best one",
+                icon=":material/play_arrow:",
+                key="train_best",
+                help=f"{recipe.epochs} epochs, from the start; it joins the catalogue.",
+                disabled=resources.settings().demo,
+            )
+        ):
+            try:
+                run = tuning.train_best(job, best, resources.settings())
+            except ImgrecError as error:
+                st.error(plain(str(error)), icon=":material/error:")
+            else:
+                look_at(run.name)
+                st.rerun()
+        st.download_button(
+            "Its recipe",
+            json.dumps(recipe.to_dict(), indent=2),
+            f"{recipe.name}.json",
+            "application/json",
+            key="search_recipe",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def _space_title(name: str) -> str:
+    return get_space(name).title if name in SPACES or name in RECIPES else str(name)
