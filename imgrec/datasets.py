@@ -1,51 +1,62 @@
 """Labelled pictures for training and measuring: a known set by name, a folder of class folders, an archive, `.npz`.
 
-    data/                          or with its own test set:      data/
-    ├── cats/  cat.1.jpg …                                        ├── training_set/ cats/ … dogs/ …
-    └── dogs/  dog.1.jpg …                                        └── test_set/     cats/ … dogs/ …
-
 Pictures of people's own go through the one decoder and the one framing, so that a network is trained on what it
-will be shown later. What cannot be read is listed, and the rest is used.
+will be shown later. What cannot be read is listed, and the rest is used. A set may be larger than the memory: its
+pictures are then kept on the disk (see `rows`). Which file is of which class is decided in `layouts`.
 """
 
 import hashlib
-import io
-import pickle
-import tarfile
-from collections.abc import Callable, Iterable
+import math
+import os
+import zipfile
+import zlib
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import TypeVar
 
 import numpy as np
 
-from imgrec import archives, images
-from imgrec.downloads import Progress, download, offline_error, publish, storage_errors
-from imgrec.errors import CorruptWeightsError, ImageError, InputError, MemoryBudgetError
+from imgrec import archives, cifar10, images, rows
+from imgrec.downloads import Progress, storage_errors
+from imgrec.errors import ImageError, InputError, MemoryBudgetError
+from imgrec.images import DecodedImage
+from imgrec.layouts import MAX_CLASSES, class_name, lay_out
+from imgrec.layouts import TEST_NAMES as TEST_NAMES
+from imgrec.layouts import TRAIN_NAMES as TRAIN_NAMES
+from imgrec.layouts import place_of as place_of
 from imgrec.preprocessing import frame
 from imgrec.settings import MIB, Settings, available_memory_bytes
 
-# Names of the folders that may stand between a data set and its classes.
-TRAIN_NAMES = frozenset({"train", "training", "training_set", "train_set"})
-TEST_NAMES = frozenset({"test", "testing", "test_set", "val", "valid", "validation", "validation_set"})
-
-# The share of the memory that this process may use which pictures may take; the rest is for the network.
+# The share of the memory that this process may use which arrays of an .npz may take; the rest is for the network.
 MEMORY_SHARE = 0.4
 
 # A class needs some pictures to learn from and at least one to be tested on.
 MIN_PER_CLASS = 2
 
+# Decoders free the interpreter while they work; more threads than this only wait for the one that reads.
+MAX_THREADS = 4
+
+_Result = TypeVar("_Result")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pictures:
-    """`pixels` is uint8 (N, height, width, 3) RGB, `targets` int64 (N,): indices into the data set's classes."""
+    """`pixels` is uint8 (N, height, width, 3) RGB, `targets` int64 (N,): indices into the data set's classes.
+
+    Many pictures are an `np.memmap`, read-only: take batches of them, not all. `folder` is where those that are taken
+    from these may lie when they are many.
+    """
 
     pixels: np.ndarray
     targets: np.ndarray
+    folder: Path | None = None
 
     def __post_init__(self) -> None:
         pixels, targets = self.pixels, self.targets
-        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3 or 0 in pixels.shape[1:]:
             raise InputError(
                 f"Expected pictures of type uint8 and shape (N, H, W, 3). Received: {pixels.dtype} {pixels.shape}."
             )
@@ -60,7 +71,9 @@ class Pictures:
         return len(self.pixels)
 
     def take(self, indices: np.ndarray) -> "Pictures":
-        """The pictures at `indices` (K,), copied."""
+        """The pictures at `indices` (K,), copied: in memory, or where these lie when they lie on the disk."""
+        if self.folder is not None and isinstance(self.pixels, np.memmap):
+            return Pictures(rows.copy(self.pixels, indices, self.folder), self.targets[indices], self.folder)
         return Pictures(self.pixels[indices], self.targets[indices])
 
 
@@ -69,7 +82,7 @@ class DataSet:
     """Pictures with their classes. `test` is None where the set does not come with one.
 
     `label_space` names a space of `labels.LABEL_SPACES` if the classes are those, else None. `notes` are for
-    people: what was left out and why.
+    people: what was left out and why. `files` names the training pictures in their order, if they were files.
     """
 
     name: str
@@ -79,6 +92,7 @@ class DataSet:
     source: str
     label_space: str | None = None
     notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     _digest: list[str] = field(default_factory=list, repr=False)
 
     def counts(self) -> dict[str, tuple[int, int]]:
@@ -98,12 +112,17 @@ class DataSet:
 
 
 def load(
-    name_or_path: str, settings: Settings, input_size: tuple[int, int] = (32, 32), progress: Progress | None = None
+    name_or_path: str,
+    settings: Settings,
+    input_size: tuple[int, int] = (32, 32),
+    progress: Progress | None = None,
+    on_read: Callable[[int, int], None] | None = None,
 ) -> DataSet:
     """The data set called `name_or_path`, or the one that lies at that path, at `input_size` (height, width) px.
 
-    Raises `InputError` with a sentence on one class only, a class with a single picture, or nothing readable;
-    `MemoryBudgetError` when the pictures do not fit; `WeightsError` and `StorageError` when they cannot be had.
+    `on_read` is told how many pictures of how many have been read. Raises `InputError` with a sentence on one class
+    only, a class with a single picture, or nothing readable; `MemoryBudgetError` when arrays do not fit into the
+    memory, `StorageError` when pictures do not fit onto the disk; `WeightsError` when they cannot be had.
     """
     if name_or_path in DATASETS:
         return DATASETS[name_or_path](settings, progress or Progress())
@@ -115,7 +134,7 @@ def load(
         )
     if path.suffix == ".npz":
         return _from_npz(path)
-    return _from_files(path, settings, input_size)
+    return _from_files(path, settings, input_size, on_read)
 
 
 def split(targets: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -138,85 +157,103 @@ def split(targets: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, 
     return rng.permutation(np.concatenate(kept)), rng.permutation(np.concatenate(held_out))
 
 
-def _from_files(path: Path, settings: Settings, input_size: tuple[int, int]) -> DataSet:
-    """A folder or archive of class folders; each picture decoded and framed as a model would be shown it."""
-    found: dict[str, dict[str, list[np.ndarray]]] = {"train": {}, "test": {}}
-    refused: list[str] = []
-    limit_bytes = int(available_memory_bytes() * MEMORY_SHARE)
-    taken_bytes = 0
-    for name, data in archives.files(path, max_bytes=settings.max_upload_bytes):
-        place = place_of(name)
-        if place is None:
-            refused.append(f"{name}: not in a class folder")
-            continue
-        part, label = place
+def read_each(
+    path: Path,
+    names: Collection[PurePosixPath],
+    settings: Settings,
+    work: Callable[[DecodedImage, bytes], _Result],
+) -> Iterator[tuple[PurePosixPath, _Result | ImageError]]:
+    """(name, what `work` makes of the picture and its bytes) of each file in `names`, in the order of the files.
+
+    Pictures are decoded and worked on in threads, a few at a time. One that cannot be read comes as its error.
+    """
+
+    def one(name: PurePosixPath, data: bytes) -> _Result | ImageError:
         try:
-            image = images.decode(data, max_bytes=settings.max_upload_bytes, name=name.name)
+            return work(images.decode(data, max_bytes=settings.max_upload_bytes, name=name.name), data)
         except ImageError as error:
-            refused.append(f"{name}: {error}")
-            continue
-        pixels = frame(image, input_size, 1.0)
-        taken_bytes += pixels.nbytes
-        # Twice: the pictures one by one, and the array they end up in.
-        if 2 * taken_bytes > limit_bytes:
-            raise MemoryBudgetError(
-                f"Expected pictures of at most {limit_bytes / MIB:,.0f} MiB at {input_size[0]} × {input_size[1]} px. "
-                f"Received: more in {path.name}; train on fewer, or with a recipe of smaller input."
-            )
-        found[part].setdefault(label, []).append(pixels)
-    classes = tuple(sorted(found["train"]))
-    _check_classes(path.name, {label: len(found["train"][label]) for label in classes}, refused)
-    unknown = sorted(found["test"].keys() - set(classes))
-    refused += [f"test folder {label}: no such class in training" for label in unknown]
-    if any(found["test"].get(label) for label in classes):
-        refused += [f"{label}: no picture to test on" for label in classes if not found["test"].get(label)]
+            return error
+
+    threads = min(MAX_THREADS, os.cpu_count() or 1)
+    waiting: deque[tuple[PurePosixPath, Future[_Result | ImageError]]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="reading") as pool:
+        for name, data in archives.files(path, max_bytes=settings.max_upload_bytes, only=names):
+            waiting.append((name, pool.submit(one, name, data)))
+            if len(waiting) > 2 * threads:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for first, future in waiting:
+            yield first, future.result()
+
+
+def _from_files(
+    path: Path, settings: Settings, input_size: tuple[int, int], on_read: Callable[[int, int], None] | None
+) -> DataSet:
+    """A folder or archive of class folders; each picture decoded and framed as a model would be shown it."""
+    listing = archives.survey(path)
+    layout = lay_out(path, listing.names)
+    refused = [*listing.left_out, *layout.left_out]
+    candidates = sorted({label for part, label in layout.places.values() if part == "train"})
+    unknown = {label for part, label in layout.places.values() if part == "test"} - set(candidates)
+    refused += [f"test folder {label}: no such class in training" for label in sorted(unknown)]
+    places = {name: place for name, place in layout.places.items() if place[1] not in unknown}
+    _check_classes(path.name, _count(candidates, places.values()), refused)
+
+    # Each picture has its row before any is read: training first, class by class, in the order of the files.
+    ordered = sorted(places, key=lambda name: (places[name][0] == "test", places[name][1]))
+    row_of = {name: row for row, name in enumerate(ordered)}
+    folder = settings.home / "pictures"
+    with rows.Rows(len(ordered), (*input_size, 3), folder) as store:
+        work = read_each(path, row_of.keys(), settings, lambda image, _: frame(image, input_size, 1.0))
+        for count, (name, found) in enumerate(work, 1):
+            if isinstance(found, ImageError):
+                refused.append(f"{name}: {found}")
+            else:
+                store.write(row_of[name], found)
+            if on_read is not None:
+                on_read(count, len(ordered))
+        readable = [name for name, written in zip(ordered, store.written.tolist(), strict=True) if written]
+        counts = _count(candidates, [places[name] for name in readable])
+        index = {label: i for i, label in enumerate(label for label in candidates if counts[label])}
+        _check_classes(path.name, {label: counts[label] for label in index}, refused)
+        # Less the test pictures of a class none of whose training pictures could be read.
+        kept = [name for name in readable if places[name][1] in index]
+        pixels = store.finish(np.array([places[name][1] in index for name in ordered]))
+
+    targets = np.array([index[places[name][1]] for name in kept], np.int64)
+    train = sum(counts.values())
+    if len(kept) > train:
+        tested = set(targets[train:].tolist())
+        refused += [f"{label}: no picture to test on" for label, i in index.items() if i not in tested]
     return DataSet(
         name=path.stem,
-        classes=classes,
-        train=_stack(found["train"], classes, input_size) or _nothing(path),
-        test=_stack(found["test"], classes, input_size),
+        classes=tuple(index),
+        train=Pictures(pixels[:train], targets[:train], folder),
+        test=Pictures(pixels[train:], targets[train:], folder) if len(kept) > train else None,
         source=str(path),
         notes=tuple(refused),
+        files=tuple(map(str, kept[:train])),
     )
 
 
-def place_of(name: PurePosixPath) -> tuple[str, str] | None:
-    """(train or test, class) of a file; None for one that lies in no class folder."""
-    folders = [part for part in name.parts[:-1] if part not in {"..", ".", "/"}]
-    if not folders:
-        return None
-    for i, part in enumerate(folders[:-1]):
-        if part.lower() in TRAIN_NAMES | TEST_NAMES:
-            return ("test" if part.lower() in TEST_NAMES else "train"), folders[i + 1]
-    return None if folders[-1].lower() in TRAIN_NAMES | TEST_NAMES else ("train", folders[-1])
-
-
-def _stack(
-    found: dict[str, list[np.ndarray]], classes: tuple[str, ...], input_size: tuple[int, int]
-) -> Pictures | None:
-    counts = [len(found.get(label, [])) for label in classes]
-    if not sum(counts):
-        return None
-    pixels = np.empty((sum(counts), *input_size, 3), np.uint8)
-    start = 0
-    for label, count in zip(classes, counts, strict=True):
-        if count:
-            pixels[start : start + count] = found.pop(label)
-        start += count
-    return Pictures(pixels, np.repeat(np.arange(len(classes)), counts))
-
-
-def _nothing(path: Path) -> Pictures:
-    raise InputError(f"Expected pictures in {path.name}. Received: none.")
+def _count(labels: list[str], places: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Training pictures of each of `labels`."""
+    counts = Counter(label for part, label in places if part == "train")
+    return {label: counts[label] for label in labels}
 
 
 def _check_classes(name: str, counts: dict[str, int], refused: list[str]) -> None:
-    """Raise `InputError` unless there are two classes or more with enough pictures each."""
+    """Raise `InputError` unless there are two classes or more, not too many, with enough pictures each."""
     hint = f" {len(refused)} files could not be used, the first: {refused[0]}" if refused else ""
     if len(counts) < 2:
         received = f"only {next(iter(counts))!r}" if counts else "none"
         raise InputError(
             f"Expected two class folders or more with readable pictures in {name}. Received: {received}.{hint}"
+        )
+    if len(counts) > MAX_CLASSES:
+        raise InputError(
+            f"Expected at most {MAX_CLASSES:,} classes in {name}. Received: {len(counts):,}; "
+            "the folder that directly holds a picture is taken for its class."
         )
     few = [label for label, count in counts.items() if count < MIN_PER_CLASS]
     if few:
@@ -226,11 +263,15 @@ def _check_classes(name: str, counts: dict[str, int], refused: list[str]) -> Non
         )
 
 
-def _from_npz(path: Path, *, name: str | None = None, **known: Any) -> DataSet:
+def _from_npz(path: Path) -> DataSet:
     """Arrays `x_train`, `y_train`, and if there is one `x_test`, `y_test`, `class_names`."""
+    arrays: dict[str, np.ndarray] = {}
     try:
-        with storage_errors(path), np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
+        with storage_errors(path):
+            _check_memory(path)
+            with np.load(path, allow_pickle=False) as file:
+                for key in file.files:
+                    arrays[key] = file[key]
         train = Pictures(arrays["x_train"], arrays["y_train"].reshape(-1))
         test = Pictures(arrays["x_test"], arrays["y_test"].reshape(-1)) if "x_test" in arrays else None
     except KeyError as error:
@@ -238,94 +279,58 @@ def _from_npz(path: Path, *, name: str | None = None, **known: Any) -> DataSet:
             f"Expected the arrays x_train and y_train in {path.name}, and y_test where there is x_test. "
             f"Received: {', '.join(arrays) or 'none'}."
         ) from error
-    except (ValueError, EOFError) as error:
+    except (
+        ValueError,
+        EOFError,
+        SyntaxError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
         raise InputError(f"Expected {path.name} to be an .npz file of plain arrays. Received: {error}.") from error
     count = int(train.targets.max()) + 1 if len(train) else 0
-    names = [str(label) for label in arrays.get("class_names", [f"class {i}" for i in range(count)])]
-    if len(train) and (train.targets.min() < 0 or count > len(names)):
-        raise InputError(f"Expected targets from 0 to {len(names) - 1} in {path.name}. Received: others.")
+    names = [class_name(str(label)) for label in arrays.get("class_names", [f"class {i}" for i in range(count)])]
+    for part in (train, test):
+        if part is not None and len(part) and not (part.targets.min() >= 0 and part.targets.max() < len(names)):
+            raise InputError(f"Expected targets from 0 to {len(names) - 1} in {path.name}. Received: others.")
+    if len(set(names)) < len(names):
+        raise InputError(f"Expected a name of its own for each class in {path.name}. Received: one name twice.")
     if test is not None and test.pixels.shape[1:] != train.pixels.shape[1:]:
         raise InputError(f"Expected pictures of one size in {path.name}. Received: two sizes.")
     counts = np.bincount(train.targets, minlength=len(names))
     _check_classes(path.name, {label: int(n) for label, n in zip(names, counts, strict=True) if n}, [])
-    return DataSet(name or path.stem, tuple(names), train, test, str(path), **known)
+    return DataSet(path.stem, tuple(names), train, test, str(path))
 
 
-# ── CIFAR-10 ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
-CIFAR10_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
-CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-CIFAR10_SIDE_PX = 32
-
-
-def _cifar10(settings: Settings, progress: Progress) -> DataSet:
-    """CIFAR-10, 50,000 + 10,000 pictures: from `KERAS_HOME/datasets/`, else from the address that Keras uses."""
-    folder = settings.keras_home / "datasets"
-    if (arrays := folder / "cifar10.npz").is_file():
-        found = _from_npz(arrays, name="cifar10", label_space="cifar_10")
-        return DataSet("cifar10", CIFAR10_CLASSES, found.train, found.test, source=str(arrays), label_space="cifar_10")
-    # The name under which Keras keeps the archive itself.
-    archive = folder / "cifar-10-batches-py-target.tar.gz"
-    if not archive.is_file():
-        if settings.offline:
-            raise offline_error(CIFAR10_URL, archive, "IMGREC_OFFLINE=1")
-        with storage_errors(archive):
-            folder.mkdir(parents=True, exist_ok=True)
-        download(CIFAR10_URL, archive, progress)
-        _check_sha256(archive.with_name(archive.name + ".part"))
-        publish(archive)
-    _check_sha256(archive)
-    batches = _cifar10_batches(archive)
-    train = _joined(batches[f"data_batch_{i}"] for i in range(1, 6))
-    return DataSet(
-        "cifar10", CIFAR10_CLASSES, train, _joined([batches["test_batch"]]), CIFAR10_URL, label_space="cifar_10"
-    )
-
-
-def _check_sha256(path: Path) -> None:
-    with storage_errors(path), path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != CIFAR10_SHA256:
-        raise CorruptWeightsError(
-            f"Expected {path} to have the sha256 {CIFAR10_SHA256}, which Keras gives. Received: {digest}. "
-            "Move that file away and start again."
+def _check_memory(path: Path) -> None:
+    """Raise `MemoryBudgetError` when the arrays in `path`, as their headers say, are more than the memory holds."""
+    needed_bytes = 0
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as file:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(file)
+            needed_bytes += math.prod(shape) * dtype.itemsize
+    limit_bytes = int(available_memory_bytes() * MEMORY_SHARE)
+    if needed_bytes > limit_bytes:
+        raise MemoryBudgetError(
+            f"Expected arrays of at most {limit_bytes / MIB:,.0f} MiB in {path.name}. "
+            f"Received: {needed_bytes / MIB:,.0f} MiB; as a folder of pictures they would be kept on the disk."
         )
 
 
-def _cifar10_batches(archive: Path) -> dict[str, dict[bytes, Any]]:
-    batches = {}
-    with storage_errors(archive), tarfile.open(archive) as tar:
-        for member in tar:
-            file = tar.extractfile(member) if member.isreg() else None
-            name = PurePosixPath(member.name).name
-            if file is not None and "_batch" in name:
-                batches[name] = _ArraysOnly(io.BytesIO(file.read()), encoding="bytes").load()
-    return batches
-
-
-def _joined(batches: Iterable[dict[bytes, Any]]) -> Pictures:
-    parts = list(batches)
-    pixels = np.concatenate([part[b"data"] for part in parts])
-    targets = np.concatenate([part[b"labels"] for part in parts])
-    side = CIFAR10_SIDE_PX
-    # Each row is a picture, one channel plane after the other.
-    return Pictures(np.ascontiguousarray(pixels.reshape(-1, 3, side, side).transpose(0, 2, 3, 1)), targets)
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Unpickles what CIFAR-10's publishers pickled, dictionaries of arrays, and refuses to run anything else.
-
-    The archive's sha256 is checked before; this holds if that were ever forgotten.
-    """
-
-    def __init__(self, file: IO[bytes], **options: Any) -> None:
-        super().__init__(file, **options)
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module.split(".")[0], name) in {("numpy", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")}:
-            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
-        raise pickle.UnpicklingError(f"Expected arrays. Received: {module}.{name}.")
+def _cifar10(settings: Settings, progress: Progress) -> DataSet:
+    """CIFAR-10: from an .npz of it in `KERAS_HOME/datasets/` if there is one, else as its publishers pack it."""
+    if (arrays := settings.keras_home / "datasets" / "cifar10.npz").is_file():
+        found = _from_npz(arrays)
+        train, test, source = found.train, found.test, str(arrays)
+    else:
+        packed = cifar10.load(settings, progress)
+        train, test = (Pictures(*part) for part in packed)
+        source = cifar10.URL
+    return DataSet("cifar10", cifar10.CLASSES, train, test, source, label_space="cifar_10")
 
 
 DATASETS: dict[str, Callable[[Settings, Progress], DataSet]] = {"cifar10": _cifar10}

@@ -1,19 +1,18 @@
 """Data sets: every way to bring pictures, what is refused before the first epoch, and fair splits."""
 
-import hashlib
 import io
-import pickle
-import tarfile
+import shutil
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from imgrec import datasets
+from imgrec import datasets, rows
 from imgrec.datasets import Pictures
-from imgrec.errors import CorruptWeightsError, InputError, MemoryBudgetError, OfflineError
+from imgrec.errors import InputError, MemoryBudgetError, StorageError
 from imgrec.settings import Settings
 
 
@@ -82,10 +81,142 @@ def test_what_cannot_be_learned_from(counts: dict[str, int], sentence: str, tmp_
         datasets.load(str(make(tmp_path / "set", counts)), settings, (8, 8))
 
 
-def test_more_pictures_than_memory(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_layout_of_linnaeus_5(tmp_path: Path, settings: Settings) -> None:
+    """As published: the set's own folder, then train and test, then five classes of numbered files."""
+    classes = ("berry", "bird", "dog", "flower", "other")
+    for part, count in (("train", 3), ("test", 2)):
+        for label in classes:
+            folder = tmp_path / "unpacked" / "Linnaeus 5 256X256" / part / label
+            folder.mkdir(parents=True)
+            for i in range(1, count + 1):
+                (folder / f"{i}_256.jpg").write_bytes(picture(i))
+    for place in (tmp_path / "unpacked", tmp_path / "unpacked" / "Linnaeus 5 256X256"):
+        data = datasets.load(str(place), settings, (8, 8))
+        assert data.counts() == dict.fromkeys(classes, (3, 2))
+        assert data.notes == ()
+    assert data.files[:4] == (
+        "train/berry/1_256.jpg",
+        "train/berry/2_256.jpg",
+        "train/berry/3_256.jpg",
+        "train/bird/1_256.jpg",
+    )
+
+
+def test_a_split_csv_tells_training_from_test(tmp_path: Path, settings: Settings) -> None:
+    folder = make(tmp_path / "set", {"daisy": 4, "rose": 4})
+    lines = [
+        "file,label,split",
+        *(f"{c}/{i}.png,{c},{'test' if i == 0 else 'train'}" for c in ("daisy", "rose") for i in range(4)),
+    ]
+    (folder / "split.csv").write_text("\n".join(lines[:-1]))
+    data = datasets.load(str(folder), settings, (8, 8))
+    assert data.counts() == {"daisy": (3, 1), "rose": (2, 1)}
+    assert data.notes == ("rose/3.png: not in split.csv",)
+
+
+# ── More than fits ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every set lies on the disk, with rows moved a few at a time."""
+    monkeypatch.setattr(rows, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(rows, "CHUNK_BYTES", 8 * 8 * 3 * 2)
+
+
+def test_a_set_on_the_disk_is_the_same_set(tmp_path: Path, settings: Settings, request: pytest.FixtureRequest) -> None:
+    folder = make(tmp_path / "set", {"test/cats": 2, "train/birds": 2, "train/cats": 9, "train/dogs": 3})
+    for name in ("train/birds/0.png", "train/cats/3.png", "train/cats/8.png"):
+        (folder / name).write_bytes(b"no picture")
+    (folder / "train" / "birds" / "2.png").write_bytes(picture(2))
+    in_memory = datasets.load(str(folder), settings, (8, 8))
+    request.getfixturevalue("on_disk")
+    on_disk = datasets.load(str(folder), settings, (8, 8))
+    assert not isinstance(in_memory.train.pixels, np.memmap)
+    assert isinstance(on_disk.train.pixels, np.memmap)
+    assert on_disk.sha256() == in_memory.sha256()
+    assert (on_disk.classes, on_disk.notes, on_disk.files) == (in_memory.classes, in_memory.notes, in_memory.files)
+    assert on_disk.test is not None
+    assert in_memory.test is not None
+    np.testing.assert_array_equal(on_disk.test.pixels, in_memory.test.pixels)
+    taken = on_disk.train.take(np.array([5, 0, 7]))
+    assert isinstance(taken.pixels, np.memmap)
+    np.testing.assert_array_equal(taken.pixels, in_memory.train.take(np.array([5, 0, 7])).pixels)
+    assert list((settings.home / "pictures").iterdir()) == []  # files without a name
+
+
+def test_a_class_whose_training_pictures_cannot_be_read_is_no_class(tmp_path: Path, settings: Settings) -> None:
+    folder = make(tmp_path / "set", {f"{part}/{c}": 2 for part in ("train", "test") for c in ("cats", "dogs", "birds")})
+    for i in range(2):
+        (folder / "train" / "cats" / f"{i}.png").write_bytes(b"")
+    data = datasets.load(str(folder), settings, (8, 8))
+    assert data.counts() == {"birds": (2, 2), "dogs": (2, 2)}
+    assert [note for note in data.notes if "nothing (0 bytes)" in note]
+
+
+@pytest.mark.usefixtures("on_disk")
+def test_too_little_room_is_said_before_anything_is_read(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make(tmp_path / "set", {"cats": 5, "dogs": 5})
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=5 * 1024 * 1024))
+    with pytest.raises(
+        StorageError, match=r"Expected 256 MiB of room .* for 10 pictures of 8 × 8 px\. Received: 5 MiB free"
+    ):
+        datasets.load(str(folder), settings, (8, 8))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.usefixtures("on_disk")
+def test_a_disk_that_fills_leaves_nothing(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make(tmp_path / "set", {"cats": 5, "dogs": 5})
+    full = Path("/dev/full").open("r+b", buffering=0)  # noqa: SIM115 (closed by who it is handed to)
+    monkeypatch.setattr(rows.tempfile, "TemporaryFile", lambda dir: full)
+    with pytest.raises(StorageError, match="room in"):
+        datasets.load(str(folder), settings, (8, 8))
+    assert list((settings.home / "pictures").iterdir()) == []
+
+
+def test_arrays_larger_than_the_memory(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez(tmp_path / "set.npz", x_train=PIXELS, y_train=np.array([0, 0, 1, 1]))
     monkeypatch.setattr(datasets, "available_memory_bytes", lambda: 1000)
-    with pytest.raises(MemoryBudgetError, match="MiB"):
-        datasets.load(str(make(tmp_path / "set", {"cats": 5, "dogs": 5})), settings, (8, 8))
+    with pytest.raises(MemoryBudgetError, match="on the disk"):
+        datasets.load(str(tmp_path / "set.npz"), settings)
+
+
+# ── What people and archives bring ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_no_picture_among_pictures_is_listed(tmp_path: Path, settings: Settings) -> None:
+    folder = make(tmp_path / "set", {"cats": 3, "dogs": 3})
+    (folder / "cats" / "papers.pdf").write_bytes(b"%PDF-1.4")
+    (folder / "cats" / "list.txt").write_text("cats")
+    (folder / "dogs" / "empty.jpg").write_bytes(b"")
+    (folder / "dogs" / "more.zip").write_bytes(b"PK\x03\x04")
+    (folder / "more.zip").write_bytes(b"PK\x03\x04")
+    data = datasets.load(str(folder), settings, (8, 8))
+    assert data.counts() == {"cats": (3, 0), "dogs": (3, 0)}
+    found = "\n".join(data.notes)
+    for words in ("PDF", "a text", "nothing (0 bytes)", "a ZIP archive", "more.zip: an archive within"):
+        assert words in found
+
+
+def test_too_many_classes(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "MAX_CLASSES", 3)
+    with pytest.raises(InputError, match=r"at most 3 classes .* Received: 4"):
+        datasets.load(str(make(tmp_path / "set", dict.fromkeys("abcd", 2))), settings, (8, 8))
+
+
+def test_folders_that_differ_in_nothing_seen_are_one_class(tmp_path: Path, settings: Settings) -> None:
+    data = datasets.load(str(make(tmp_path / "set", {"caf\u00e9": 2, "cafe\u0301": 3, "tea": 2})), settings, (8, 8))
+    assert data.counts() == {"caf\u00e9": (5, 0), "tea": (2, 0)}
+
+
+def test_reading_tells_how_far_it_is(tmp_path: Path, settings: Settings) -> None:
+    told: list[tuple[int, int]] = []
+    folder = make(tmp_path / "set", {"cats": 3, "dogs": 2})
+    datasets.load(str(folder), settings, (8, 8), on_read=lambda done, count: told.append((done, count)))
+    assert told == [(i, 5) for i in range(1, 6)]
 
 
 PIXELS = np.zeros((4, 8, 8, 3), np.uint8)
@@ -100,14 +231,52 @@ PIXELS = np.zeros((4, 8, 8, 3), np.uint8)
         ({"x_train": PIXELS, "y_train": np.array([0, 0, 0, 0])}, "two class"),
         ({"x_train": PIXELS, "y_train": np.array([0, 0, -1, 1])}, "targets"),
         ({"x_train": PIXELS, "y_train": np.array([0, 0, 1, None])}, "plain arrays"),
+        ({"x_train": PIXELS[..., 0], "y_train": np.array([0, 0, 1, 1])}, r"\(4, 8, 8\)"),
+        ({"x_train": PIXELS[:, :0], "y_train": np.array([0, 0, 1, 1])}, r"\(4, 0, 8, 3\)"),
+        ({"x_train": PIXELS, "y_train": np.eye(4, dtype=int)}, "one whole number for each"),
+        ({"x_train": PIXELS, "y_train": np.array([0, 0, 1, 1]), "class_names": np.array(["a"])}, "targets from 0 to 0"),
+        ({"x_train": PIXELS, "y_train": np.array([0, 0, 1, 1]), "class_names": np.array(["a", "a"])}, "one name twice"),
+        (
+            {"x_train": PIXELS, "y_train": np.array([0, 0, 1, 1]), "x_test": PIXELS[:1], "y_test": np.array([2])},
+            "targets from 0 to 1",
+        ),
+        ({"x_train": PIXELS, "y_train": np.array([0, 0, 1, 1]), "x_test": PIXELS}, "y_test"),
     ],
-    ids=["no targets", "floats", "float targets", "one class", "negative", "pickled"],
+    ids=[
+        "no targets",
+        "floats",
+        "float targets",
+        "one class",
+        "negative",
+        "pickled",
+        "no channels",
+        "no rows",
+        "one-hot",
+        "a class without a name",
+        "one name twice",
+        "unknown class in the test",
+        "a test without targets",
+    ],
 )
 def test_arrays_that_cannot_be_meant(
     arrays: dict[str, np.ndarray], sentence: str, tmp_path: Path, settings: Settings
 ) -> None:
     np.savez(tmp_path / "set.npz", **arrays)
     with pytest.raises(InputError, match=sentence):
+        datasets.load(str(tmp_path / "set.npz"), settings)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"], ids=["empty", "text", "cut off"])
+def test_a_file_that_is_no_npz(content: bytes, tmp_path: Path, settings: Settings) -> None:
+    (tmp_path / "set.npz").write_bytes(content)
+    with pytest.raises(InputError, match="plain arrays"):
+        datasets.load(str(tmp_path / "set.npz"), settings)
+
+
+def test_a_zip_called_npz(tmp_path: Path, settings: Settings) -> None:
+    with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
+        archive.writestr("cats/a.png", picture())
+    with pytest.raises(InputError, match="plain arrays"):
         datasets.load(str(tmp_path / "set.npz"), settings)
 
 
@@ -140,60 +309,3 @@ def test_a_share_that_cannot_be_held_out(fraction: float) -> None:
 def test_pictures_that_are_none(pixels: np.ndarray, targets: np.ndarray) -> None:
     with pytest.raises(InputError, match="Expected"):
         Pictures(pixels, targets)
-
-
-# ── CIFAR-10 as its publishers pack it ────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def archive(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small archive in the layout of the real one, with its hash where the real one's stands."""
-    folder = settings.keras_home / "datasets"
-    folder.mkdir(parents=True)
-    path = folder / "cifar-10-batches-py-target.tar.gz"
-    rows = np.arange(10 * 3072, dtype=np.uint32).astype(np.uint8).reshape(10, 3072)
-    with tarfile.open(path, "w:gz") as tar:
-        for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
-            data = pickle.dumps({b"data": rows, b"labels": list(range(10))})
-            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    monkeypatch.setattr(datasets, "CIFAR10_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
-    return path
-
-
-def test_cifar10_from_its_own_archive(archive: Path, settings: Settings) -> None:
-    data = datasets.load("cifar10", settings)
-    assert data.label_space == "cifar_10"
-    assert data.train.pixels.shape == (50, 32, 32, 3)
-    assert data.test is not None
-    # Planes one after the other: red of the first pixel is the first number, its green the 1025th.
-    assert data.test.pixels[0, 0, 0].tolist() == [0, 1024 % 256, 2048 % 256]
-
-
-def test_a_changed_archive_is_not_opened(archive: Path, settings: Settings) -> None:
-    archive.write_bytes(archive.read_bytes() + b"x")
-    with pytest.raises(CorruptWeightsError, match="sha256"):
-        datasets.load("cifar10", settings)
-
-
-def test_a_pickle_that_would_run_something_is_refused(
-    archive: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Evil:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return print, ("ran",)
-
-    data = pickle.dumps({b"data": Evil()})
-    with tarfile.open(archive, "w:gz") as tar:
-        member = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
-        member.size = len(data)
-        tar.addfile(member, io.BytesIO(data))
-    monkeypatch.setattr(datasets, "CIFAR10_SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
-    with pytest.raises(pickle.UnpicklingError, match="print"):
-        datasets.load("cifar10", settings)
-
-
-def test_cifar10_without_a_network_names_the_place(settings: Settings) -> None:
-    with pytest.raises(OfflineError, match="datasets"):
-        datasets.load("cifar10", settings)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from imgrec import datasets
+from imgrec import cifar10
 from imgrec.training import runs
 from imgrec.training.recipes import RECIPES, get_recipe
 from tests.pages.conftest import words
@@ -116,7 +116,7 @@ def test_the_pictures_are_shown_with_counts_changes_and_numbers(page: Callable[.
 def test_cifar10_that_cannot_be_had_gets_a_sentence(page: Callable[..., AppTest]) -> None:
     app = page("train.py", learn="Train from scratch")
     app.toggle(key="explore").set_value(True).run()
-    assert datasets.CIFAR10_URL in app.error[0].value.replace("\\", "")
+    assert cifar10.URL in app.error[0].value.replace("\\", "")
 
 
 def test_a_demo_trains_nothing(page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
