@@ -1,53 +1,170 @@
-"""`imgrec train`."""
+"""`imgrec train`: a recipe's network from scratch, or a head of one's own on a published network."""
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgrec.cli.terminal import complain, say
-from imgrec.errors import InputError
+from imgrec.errors import InputError, UnknownNameError
 from imgrec.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgrec.jobs import Job
+
+ONLY_MODELS = "For a model only: "
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Which network to train, and how.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A recipe (trained from scratch), or a model to teach new classes.")
+    ],
     data: Annotated[
         str, typer.Option(help="cifar10, a folder of class folders, a zip, a tar or an .npz; else the recipe's own.")
     ] = "",
     out: Annotated[str, typer.Option(help="A folder for the run; else a new one under IMGREC_HOME/runs.")] = "",
-    name: Annotated[str, typer.Option(help="What the model will be called; else my_ and the recipe's name.")] = "",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
+    called: Annotated[
+        str,
+        typer.Option("--name", help="What the model will be called; else my_ and the name of what it is made from."),
+    ] = "",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's, or 20.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's, or 32.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Instead of the recipe's, or of several.")] = None,
+    learning_rates: Annotated[str, typer.Option(help=f"{ONLY_MODELS}those to choose from, else 1e-2,1e-3,1e-4.")] = "",
+    step_epochs: Annotated[
+        int | None, typer.Option(min=0, help=f"{ONLY_MODELS}the rate falls to a tenth after each so many epochs.")
+    ] = None,
+    head: Annotated[str, typer.Option(help=f"{ONLY_MODELS}linear (the default), small, wide or hidden.")] = "",
+    unfreeze: Annotated[
+        int | None, typer.Option(help=f"{ONLY_MODELS}so many of its last layers learn too; -1: all.")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=0, help=f"{ONLY_MODELS}cross-validation on so many folds; 0: one split.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides the split, the order and the first weights.")] = 0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the last run of RECIPE, or the one in --out.")
+        bool, typer.Option("--resume", help="Go on with the last run of NAME, or the one in --out.")
     ] = False,
 ) -> None:
-    """Train a network of your own; the run is a process by itself, and the finished model joins the catalogue."""
-    from pathlib import Path
+    """Train a network of your own, or teach a published one your classes; the result joins the catalogue.
 
-    from imgrec import learning
+    The run is a process by itself: it goes on when this command is stopped, and survives a kill (--resume).
+    """
+    from imgrec import cards
+    from imgrec.catalogue import CATALOGUE
+    from imgrec.training.recipes import RECIPES
+
+    settings = Settings.from_env()
+    folder = Path(out).expanduser() if out else None
+    wanted_name = called or None
+    options: dict[str, object] = {"epochs": epochs, "batch_size": batch_size}
+    taught: dict[str, object] = {
+        "learning_rates": _rates(learning_rates),
+        "step_epochs": step_epochs,
+        "head": head or None,
+        "unfreeze": unfreeze,
+        "folds": folds,
+    }
+    given = [f"--{option.replace('_', '-')}" for option, value in taught.items() if value is not None]
+    if name in RECIPES:
+        if given:
+            raise InputError(f"Expected {', '.join(given)} with a model to teach. Received: the recipe {name}.")
+        job = _resumed(name, settings, folder) if resume else None
+        job = job or _start_recipe(name, data, settings, options, learning_rate, seed, wanted_name, folder)
+        _follow(job, name, out, _describe_run)
+        _conclude_run(job)
+        return
+    cards.register(settings)
+    if name not in CATALOGUE:
+        raise _unknown(name, list(RECIPES), list(CATALOGUE))
+    if learning_rate is not None and taught["learning_rates"] is None:
+        taught["learning_rates"] = (learning_rate,)
+    job = _resumed_lesson(name, settings, folder) if resume else None
+    job = job or _start_lesson(name, data, settings, options | taught | {"seed": seed}, wanted_name, folder)
+    _follow(job, name, out, _describe_lesson)
+    _conclude_lesson(job)
+
+
+def _unknown(name: str, recipes: list[str], models: list[str]) -> UnknownNameError:
+    """The nearest of both kinds."""
+    import difflib
+
+    near = [difflib.get_close_matches(name, known, n=3) or known[:3] for known in (recipes, models)]
+    return UnknownNameError(
+        f"Expected the name of a recipe, such as {', '.join(near[0])}, or of a model to teach, such as "
+        f"{', '.join(near[1])}. Received: {name!r}."
+    )
+
+
+def _rates(text: str) -> tuple[float, ...] | None:
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else None
+    except ValueError:
+        raise InputError(f"Expected learning rates such as 1e-2,1e-3. Received: {text!r}.") from None
+
+
+def _start_recipe(
+    name: str,
+    data: str,
+    settings: Settings,
+    options: dict[str, object],
+    learning_rate: float | None,
+    seed: int,
+    called: str | None,
+    folder: Path | None,
+) -> "Job":
     from imgrec.training import runs
     from imgrec.training.recipes import get_recipe
 
-    settings = Settings.from_env()
-    wanted = get_recipe(recipe)
-    folder = Path(out).expanduser() if out else None
-    if resume:
-        job = runs.find_unfinished(wanted.name, settings, folder)
-        if job.state not in {"queued", "running"}:
-            job.resume()
-    else:
-        if not (data or wanted.dataset):
-            raise InputError(f"Expected --data for {wanted.name}, which is made for no known set. Received: none.")
-        changed = wanted.changed(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
-        job = runs.start(changed, data or wanted.dataset or "", settings, seed=seed, name=name or None, folder=folder)
+    recipe = get_recipe(name)
+    if not (data or recipe.dataset):
+        raise InputError(f"Expected --data for {name}, which is made for no known set. Received: none.")
+    changed = recipe.changed(**options, learning_rate=learning_rate)  # type: ignore[arg-type]
+    return runs.start(changed, data or recipe.dataset or "", settings, seed=seed, name=called, folder=folder)
+
+
+def _start_lesson(
+    name: str, data: str, settings: Settings, options: dict[str, object], called: str | None, folder: Path | None
+) -> "Job":
+    from imgrec.training import lessons
+
+    if not data:
+        raise InputError(f"Expected --data with the pictures to teach {name}. Received: none.")
+    given = {option: value for option, value in options.items() if value is not None}
+    lesson = lessons.Lesson(name, **given)  # type: ignore[arg-type]
+    return lessons.start(lesson, data, settings, name=called, folder=folder)
+
+
+def _resumed(name: str, settings: Settings, folder: Path | None) -> "Job":
+    from imgrec.training import runs
+
+    return _going(runs.find_unfinished(name, settings, folder))
+
+
+def _resumed_lesson(name: str, settings: Settings, folder: Path | None) -> "Job":
+    from imgrec.training import lessons
+
+    return _going(lessons.find_unfinished(name, settings, folder))
+
+
+def _going(job: "Job") -> "Job":
+    """The job, its worker started again unless one lives."""
+    if job.state not in {"queued", "running"}:
+        job.resume()
+    return job
+
+
+def _follow(job: "Job", name: str, out: str, describe: "Callable[[Job, str], str]") -> None:
+    """Show how the job goes until it is finished; raises `InputError` when it ends otherwise."""
+    from imgrec.training import runs
+
     print(f"{job.title}: run {job.folder}", file=sys.stderr)
     drawn = ""
     try:
-        for line in runs.follow(job, lambda job, state: learning.status(runs.read_curves(job), state)):
+        for line in runs.follow(job, describe):
             if sys.stderr.isatty():
                 print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
             elif line.split(" · ")[0] != drawn:
@@ -57,14 +174,46 @@ def train(
     except KeyboardInterrupt:
         job.cancel()
         job.wait(60)
-        complain(f"stopped; go on with: imgrec train {wanted.name} --resume" + (f" --out {out}" if out else ""))
+        complain(f"stopped; go on with: imgrec train {name} --resume" + (f" --out {out}" if out else ""))
         raise typer.Exit(128 + 2) from None
     finally:
         if drawn and sys.stderr.isatty():
             print(file=sys.stderr)
     if job.state != "finished":
         raise InputError(job.error or f"The run is {job.state}; go on with --resume. {job.last_words()}")
+
+
+def _describe_run(job: "Job", state: str) -> str:
+    from imgrec import learning
+    from imgrec.training import runs
+
+    return learning.status(runs.read_curves(job), state)
+
+
+def _describe_lesson(job: "Job", state: str) -> str:
+    from imgrec.training import lessons
+
+    return lessons.status(lessons.read_progress(job), state)
+
+
+def _conclude_run(job: "Job") -> None:
+    from imgrec import learning
+    from imgrec.training import runs
+
     curves = runs.read_curves(job)
     for note in (curves.data or {}).get("notes", []):
         complain(f"left out: {note}")
     say(f"{(curves.finished or {}).get('name')}: {learning.outcome(curves)}")
+
+
+def _conclude_lesson(job: "Job") -> None:
+    """As of a training, and one line for each learning rate."""
+    from imgrec.training import lessons
+
+    progress = lessons.read_progress(job)
+    _conclude_run(job)
+    for row in progress.summaries:
+        say(
+            f"  learning rate {row.learning_rate:g}: {100 * row.validation_accuracy:.2f} ± "
+            f"{100 * row.validation_accuracy_sd:.2f} % of validation right, best after {row.best_epoch:.1f} epochs"
+        )

@@ -31,6 +31,9 @@ WORKER = "imgrec.training.teaching"
 # The newest state of the head, written while it trains: what `preview` looks at.
 CHECKPOINT = "head.npz"
 
+# Heads are cheap, and which rate suits depends on how many pictures there are.
+DEFAULT_LEARNING_RATES = (1e-2, 1e-3, 1e-4)
+
 # More rates or folds than anybody compares, and each multiplies the work.
 MAX_LEARNING_RATES = 12
 MAX_FOLDS = 20
@@ -92,7 +95,7 @@ class Lesson:
     unfreeze: int = 0
     epochs: int = 20
     batch_size: int = 32
-    learning_rates: tuple[float, ...] = (1e-3,)
+    learning_rates: tuple[float, ...] = DEFAULT_LEARNING_RATES
     step_epochs: int = 0
     folds: int = 0
     validation_fraction: float = 0.2
@@ -126,6 +129,11 @@ class Lesson:
             raise InputError(
                 f"Expected the head linear without pooling, whose map has too many features for a hidden layer. "
                 f"Received: {self.head}."
+            )
+        if self.unfreeze and get_spec(self.backbone).architecture.startswith("ConvNeXt"):
+            raise InputError(
+                f"Expected a backbone whose features are the average of its map, to unfreeze it. "
+                f"Received: {self.backbone}, which normalises them once more; teach it frozen."
             )
         if not 0 < self.validation_fraction < 1:
             raise InputError(f"Expected a validation share in (0, 1). Received: {self.validation_fraction}.")
@@ -367,6 +375,6 @@ def status(progress: Progress, state: str) -> str:
         return progress.preparing
     if progress.features:
         part = progress.features[-1]
-        speed = f" · {part.done / part.seconds:,.0f} a second" if part.seconds and not part.cached else ""
+        speed = f" · {part.done / part.seconds:,.0f} a second" if part.seconds >= 1 and not part.cached else ""
         return f"features of {part.part} pictures · {part.done:,} of {part.count:,}{speed}"
     return "reading the pictures" if curves.data is None else "preparing"

@@ -1,0 +1,260 @@
+"""The worker process of a lesson: `python -m imgrec.training.teaching FOLDER`. See `jobs` for how it is kept.
+
+Pictures → features by the compiled engine → trials and the final head (`trials`) → one Keras model → its card. Events:
+`data`, `preparing`, `features`, `trials`, `trial`, `chosen`, and as in a training `training`, `epoch` and `model`.
+"""
+
+import os
+
+# Before Keras is imported, by whoever imports it first: training is TensorFlow's.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import hashlib
+import json
+import sys
+import time
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgrec import cards, datasets, features, jobs, weights
+from imgrec.catalogue import ModelSpec, get_spec
+from imgrec.datasets import DataSet, Pictures
+from imgrec.downloads import storage_errors
+from imgrec.engines import keras as engine
+from imgrec.errors import ConversionError, InputError, MemoryBudgetError, WeightsError
+from imgrec.preparation import Preparation
+from imgrec.preprocessing import frame, normalise
+from imgrec.settings import MIB, Settings, available_memory_bytes
+from imgrec.training import heads, lessons, trials, unfreezing, worker
+from imgrec.training.backbones import Backbone
+from imgrec.training.lessons import CHECKPOINT, HEADS, Lesson
+from imgrec.training.loop import predict
+from imgrec.training.runs import read_curves
+
+# Between two lines of the log about the same thing.
+TELL_S = 1.0
+
+# Features are on disk, as a tensor, and as a copy while that is made.
+FEATURE_COPIES = 2
+
+# Pictures on which the saved model must say what its head says of their features, and by how much it may differ.
+CHECKED_PICTURES = 4
+CHECK_TOLERANCE = 1e-3
+
+
+def run(job: jobs.Worker) -> None:
+    """Data, features, trials, head, model, test, card; each step tells what it did."""
+    configuration = job.job.configuration
+    lesson = Lesson.from_dict(configuration["lesson"])
+    settings = replace(
+        Settings.from_env(), home=Path(configuration["home"]), keras_home=Path(configuration["keras_home"])
+    )
+    row = lesson.backbone_row()
+    data = datasets.load(configuration["data"], settings, row.input_size)
+    check_classes(data)
+    held_out = trials.parts(lesson, data.train.targets)[0][2]
+    worker.tell_data(job, data, trained_on=len(data.train), validated_on=len(held_out))
+    train_features = _extract(job, "train", row, data.train, settings)
+    test_features = None if data.test is None else _extract(job, "test", row, data.test, settings)
+    taught = _teach(job, lesson, data, train_features)
+    weights_path = weights.find(get_spec(lesson.backbone), settings)
+    if weights_path is None:
+        raise WeightsError(f"Expected the weights of {row.title} on this machine. Received: none any more.")
+    if lesson.unfreeze:
+        backbone = Backbone(get_spec(lesson.backbone), weights_path, unfreezing.trainable(lesson))
+        model, metrics = _unfreeze(job, lesson, data, taught, backbone)
+    else:
+        model = heads.compose(engine.load(row, weights_path), HEADS[lesson.head], taught.layers)
+        _check_agreement(model, row, data.train, train_features, taught.layers)
+        metrics = taught.metrics | {"set": "validation"}
+        if data.test is not None and test_features is not None:
+            # The only time that this model meets the test set.
+            metrics = _measure(lessons.forward(taught.layers, test_features), data.test.targets) | {"set": "test"}
+    path = job.job.folder / f"{configuration['name']}.json"
+    with storage_errors(path):
+        model.save(path.with_suffix(".keras"))
+    card = cards.write(path, _card(job.job, lesson, data, model, metrics, settings))
+    worker.publish(card, settings)
+    job.tell("model", name=card.name, metrics=metrics)
+
+
+def check_classes(data: DataSet) -> None:
+    """Raise `InputError` on more classes than a head, its log and its confusion matrix are made for."""
+    if len(data.classes) > lessons.MAX_CLASSES:
+        raise InputError(
+            f"Expected at most {lessons.MAX_CLASSES:,} classes. Received: {len(data.classes):,} in {data.name}; "
+            "join some of them, or teach fewer at a time."
+        )
+
+
+def _extract(job: jobs.Worker, part: str, row: ModelSpec, pictures: Pictures, settings: Settings) -> np.ndarray:
+    """The features of `pictures`, float32 (N, D) on disk; what takes long is told."""
+    start = told = time.monotonic()
+    last = ""
+
+    def preparing(preparation: Preparation) -> None:
+        nonlocal told, last
+        job.check()
+        sentence = {"downloading": "fetching", "converting": "converting"}.get(preparation.stage, "")
+        sentence = sentence and f"{sentence} {row.title}"
+        if preparation.stage == "downloading" and preparation.total_bytes:
+            sentence += f", {preparation.done_bytes / MIB:,.0f} of {preparation.total_bytes / MIB:,.0f} MiB"
+        if sentence and sentence != last and (not last or time.monotonic() - told > TELL_S):
+            job.tell("preparing", sentence=sentence)
+            told, last = time.monotonic(), sentence
+
+    def extracting(done: int, count: int) -> None:
+        nonlocal start, told
+        job.check()
+        if done == 1:
+            start = time.monotonic()  # what came before was preparing
+        if time.monotonic() - told > TELL_S and done < count:
+            told = time.monotonic()
+            job.tell("features", part=part, done=done, count=count, seconds=told - start, cached=False)
+
+    found = features.extract(row, pictures, settings, None, extracting, preparing)
+    count = len(pictures)
+    job.tell("features", part=part, done=count, count=count, seconds=found.seconds, cached=found.cached)
+    limit = int(available_memory_bytes() * datasets.MEMORY_SHARE)
+    if FEATURE_COPIES * found.rows.nbytes > limit:
+        raise MemoryBudgetError(
+            f"Expected features of at most {limit // FEATURE_COPIES / MIB:,.0f} MiB. "
+            f"Received: {found.rows.nbytes / MIB:,.0f} MiB; teach with pooling, a smaller backbone or fewer pictures."
+        )
+    return found.rows
+
+
+def _teach(job: jobs.Worker, lesson: Lesson, data: DataSet, rows: np.ndarray) -> trials.Taught:
+    """All trials, and the final head."""
+    targets, classes, folder = data.train.targets, len(data.classes), job.job.folder
+    trainer = heads.HeadTrainer(HEADS[lesson.head], rows, targets, classes, seed=lesson.seed)
+    checkpoint = heads.Checkpoint(folder / CHECKPOINT)
+
+    def on_epoch(_: heads.Epoch) -> None:
+        job.check()
+        checkpoint.save(trainer.layers)
+
+    job.tell("trials", count=lesson.trials)
+    key = _key(lesson, data)
+    validated = []
+    for each in trials.run_trials(lesson, trainer, targets, folder / "trials", key, on_epoch):
+        job.tell("trial", **asdict(each.trial))
+        validated.append(each)
+    taught = trials.conclude(
+        lesson, trainer, validated, targets, classes, lambda fields: job.tell("chosen", **fields), on_epoch
+    )
+    checkpoint.save(lambda: taught.layers, now=True)
+    batch = min(lesson.batch_size, len(targets))
+    job.tell(
+        "training",
+        epochs=len(taught.rows),
+        steps=max(1, len(targets) // batch),
+        batch_size=batch,
+        parameters=sum(kernel.size + bias.size for kernel, bias in taught.layers),
+        precision="float32",
+        resumed_at=[0, 0],
+    )
+    for row in taught.rows:
+        job.tell("epoch", **row)
+    return taught
+
+
+def _unfreeze(
+    job: jobs.Worker, lesson: Lesson, data: DataSet, taught: trials.Taught, backbone: Backbone
+) -> tuple[Any, dict[str, Any]]:
+    """The model after its backbone's last layers have learned too, and its figures."""
+    recipe = unfreezing.recipe_of(lesson, job.job.configuration["name"], taught.learning_rate, len(data.classes))
+    model = unfreezing.unfreeze(
+        recipe,
+        backbone,
+        taught.layers,
+        unfreezing.fitted(data.train, recipe.input_size),
+        seed=lesson.seed,
+        folder=job.job.folder,
+        listener=job,
+        epochs_before=len(taught.rows),
+    )
+    if data.test is None:
+        last = read_curves(job.job).epochs[-1]
+        matrix = np.array(last["confusion"])
+        figures = {"accuracy": last["validation_accuracy"], "loss": last["validation_loss"]}
+        return model, {"pictures": int(matrix.sum()), **figures, "confusion": matrix.tolist(), "set": "validation"}
+    test = unfreezing.fitted(data.test, recipe.input_size)
+    return model, _measure(predict(model, test.pixels, recipe.preprocess), test.targets) | {"set": "test"}
+
+
+def _measure(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+    matrix = trials.confusion(probabilities.argmax(axis=1), targets, probabilities.shape[1])
+    likely = np.maximum(probabilities[np.arange(len(targets)), targets], np.finfo(np.float32).tiny)
+    return {
+        "pictures": len(targets),
+        "accuracy": float(np.trace(matrix) / matrix.sum()),
+        "loss": float(-np.log(likely).mean()),
+        "confusion": matrix.tolist(),
+    }
+
+
+def _check_agreement(model: Any, row: ModelSpec, pictures: Pictures, rows: np.ndarray, layers: heads.Layers) -> None:
+    """Raise `ConversionError` unless the model, given pictures, says what the head says of their features."""
+    some = pictures.pixels[:CHECKED_PICTURES]
+    batch = np.stack([frame(picture, row.input_size, features.CROP_FRACTION) for picture in some])
+    whole = np.asarray(model(normalise(batch, row.preprocess), training=False))
+    difference = float(np.abs(whole - lessons.forward(layers, rows[:CHECKED_PICTURES])).max())
+    if not difference < CHECK_TOLERANCE:
+        raise ConversionError(
+            f"Expected the taught {row.architecture} to say what its head says of the features, within "
+            f"{CHECK_TOLERANCE:g}. Received: a difference of {difference:.2g}."
+        )
+
+
+def _key(lesson: Lesson, data: DataSet) -> str:
+    """What a trial depends on; how many rates there are besides is none of its business."""
+    fields = lesson.to_dict() | {"learning_rates": None, "unfreeze": None, "tuning_epochs": None}
+    return hashlib.sha256(json.dumps([fields, data.sha256()], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _card(
+    job: jobs.Job, lesson: Lesson, data: DataSet, model: Any, metrics: dict[str, Any], settings: Settings
+) -> dict[str, Any]:
+    told = lessons.read_progress(job)
+    name, backbone, row = job.configuration["name"], get_spec(lesson.backbone), lesson.backbone_row()
+    layers = {layer.name for layer in model.layers}
+    seen = [name for name in ("features", backbone.cam_layer) if name in layers]
+    return {
+        "model": {
+            "name": name,
+            "title": f"{backbone.title}, taught ({name})",
+            "architecture": backbone.architecture,
+            "input_size": list(row.input_size),
+            "preprocess": row.preprocess,
+            "crop_fraction": features.CROP_FRACTION,
+            "label_space": data.label_space or f"{name}_classes",
+            "parameters": model.count_params(),
+            "cam_layer": seen[0] if seen else None,
+            "licence": f"yours; its backbone's weights: {backbone.licence}",
+        },
+        "classes": list(data.classes),
+        "lesson": lesson.to_dict(),
+        "backbone": {"model": lesson.backbone, "sha256": weights.sha256(backbone, settings)},
+        "seed": lesson.seed,
+        "precision": "float32",
+        "data": {key: value for key, value in (told.curves.data or {}).items() if key not in {"event", "at", "notes"}},
+        "features": [asdict(part) for part in told.features],
+        "trials": [asdict(trial) for trial in told.trials],
+        "learning_rates": [asdict(summary) for summary in told.summaries],
+        "chosen": {key: value for key, value in (told.chosen or {}).items() if key != "confusion"},
+        "curves": [{key: row[key] for key in worker.EPOCH_FIELDS} for row in told.curves.epochs],
+        "metrics": metrics,
+        "machine": worker.machine(),
+        "versions": worker.versions(),
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(jobs.work(Path(sys.argv[1]), run))

@@ -1,0 +1,196 @@
+"""The protocol of a lesson: a head for each learning rate and fold, the choice among them, the final head.
+
+Why so: the learning rate with the highest mean validation accuracy is taken, since a single fold's is noise. Then one
+head learns from all training pictures, for as many epochs as the folds' best ones on average: nothing is held out any
+more that could tell when to stop. Whatever was chosen here has seen every training picture, so it is the test set, and
+that once, which says how good it is. With one split instead of folds the best head of the best rate is kept as it was.
+
+Finished trials lie in the lesson's folder, one file each, and are not done again.
+"""
+
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgrec.datasets import split
+from imgrec.downloads import storage_errors
+from imgrec.training.folds import stratified_folds
+from imgrec.training.heads import Epoch, HeadTrainer, Layers, Schedule
+from imgrec.training.lessons import Lesson, Trial, choose
+
+# A row of the log with the confusion of more classes than this would be longer than all others together.
+MAX_CONFUSION_CLASSES = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Validated:
+    """A finished trial. `said` are the classes (M,) that the head, after its best epoch, gave the `held_out` (M,)."""
+
+    trial: Trial
+    epochs: tuple[Epoch, ...]
+    held_out: np.ndarray
+    said: np.ndarray
+    layers: Layers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taught:
+    """The final head. `rows` are its epochs as the log has them; `metrics` are of all that was validated on."""
+
+    layers: Layers
+    learning_rate: float
+    rows: tuple[dict[str, Any], ...]
+    metrics: dict[str, Any]
+
+
+def parts(lesson: Lesson, targets: np.ndarray) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    """(fold, indices to train on, indices held out); the fold 0 is the one split of a lesson without folds."""
+    if lesson.folds:
+        folds = stratified_folds(targets, lesson.folds, lesson.seed)
+        return [(number, kept, held_out) for number, (kept, held_out) in enumerate(folds, start=1)]
+    return [(0, *split(targets, lesson.validation_fraction, lesson.seed))]
+
+
+def run_trials(
+    lesson: Lesson,
+    trainer: HeadTrainer,
+    targets: np.ndarray,
+    folder: Path,
+    key: str,
+    on_epoch: Callable[[Epoch], None],
+) -> Iterator[Validated]:
+    """Each trial as it is finished, or found in `folder`; `key` says what of, so that no other lesson's is taken."""
+    for rate in lesson.learning_rates:
+        for fold, kept, held_out in parts(lesson, targets):
+            file = folder / f"{rate:g}-{fold}.npz"
+            found = _read(file, key)
+            if found is None:
+                found = _run(lesson, trainer, rate, fold, kept, held_out, on_epoch)
+                with storage_errors(file):
+                    folder.mkdir(exist_ok=True)
+                    _write(file, found, key, keep_layers=not lesson.folds)
+            yield found
+
+
+def conclude(
+    lesson: Lesson,
+    trainer: HeadTrainer,
+    validated: list[Validated],
+    targets: np.ndarray,
+    classes: int,
+    on_chosen: Callable[[dict[str, Any]], None],
+    on_epoch: Callable[[Epoch], None],
+) -> Taught:
+    """The final head of the trials, as the module says; `on_chosen` is told before it is trained."""
+    best = choose([each.trial for each in validated])
+    mine = [each for each in validated if each.trial.learning_rate == best.learning_rate]
+    epochs = max(1, round(best.best_epoch))
+    metrics = _pooled(mine, targets, classes)
+    why = f"{100 * best.validation_accuracy:.2f} % of validation right"
+    if lesson.folds:
+        why += f" on average of {lesson.folds} folds (± {100 * best.validation_accuracy_sd:.2f})"
+    on_chosen({"learning_rate": best.learning_rate, "epochs": epochs, "why": why, "confusion": metrics["confusion"]})
+    if lesson.folds:
+        schedule = Schedule(best.learning_rate, epochs, lesson.batch_size, lesson.step_epochs)
+        final = trainer.train(schedule, np.arange(len(targets)), None, on_epoch)
+        layers, rows = final.layers, _rows(final.epochs, [each.epochs for each in mine], len(targets))
+    else:
+        [only] = mine
+        layers, rows = only.layers, _rows(only.epochs, [only.epochs], len(targets) - len(only.held_out))
+    if classes <= MAX_CONFUSION_CLASSES:
+        rows = [row | {"confusion": metrics["confusion"]} for row in rows]
+    return Taught(layers, best.learning_rate, tuple(rows), metrics)
+
+
+def confusion(said: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarray:
+    """Counts int64 (C, C): row = true class, column = what was said."""
+    return np.bincount(targets * classes + said, minlength=classes * classes).reshape(classes, classes)
+
+
+def _run(
+    lesson: Lesson,
+    trainer: HeadTrainer,
+    rate: float,
+    fold: int,
+    kept: np.ndarray,
+    held_out: np.ndarray,
+    on_epoch: Callable[[Epoch], None],
+) -> Validated:
+    schedule = Schedule(rate, lesson.epochs, lesson.batch_size, lesson.step_epochs)
+    trained = trainer.train(schedule, kept, held_out, on_epoch)
+    best = trained.best
+    trial = Trial(
+        learning_rate=rate,
+        fold=fold,
+        best_epoch=best.epoch,
+        train_accuracy=best.train_accuracy,
+        train_loss=best.train_loss,
+        validation_accuracy=best.validation_accuracy or 0.0,
+        validation_loss=best.validation_loss or 0.0,
+        seconds=sum(epoch.seconds for epoch in trained.epochs),
+    )
+    said = np.empty(0, np.int64) if trained.probabilities is None else trained.probabilities.argmax(axis=1)
+    return Validated(trial, trained.epochs, held_out, said, trained.layers)
+
+
+def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], pictures: int) -> list[dict[str, Any]]:
+    """The log's rows: training figures of `epochs`, validation's as the mean over `validated` at the same epoch."""
+    rows = []
+    for i, epoch in enumerate(epochs):
+        rows.append(
+            {
+                "epoch": epoch.epoch,
+                "seconds": epoch.seconds,
+                "loss": epoch.train_loss,
+                "accuracy": epoch.train_accuracy,
+                "validation_loss": float(np.mean([mine[i].validation_loss for mine in validated])),
+                "validation_accuracy": float(np.mean([mine[i].validation_accuracy for mine in validated])),
+                "images_per_second": pictures / max(epoch.seconds, 1e-9),
+            }
+        )
+    return rows
+
+
+def _pooled(validated: list[Validated], targets: np.ndarray, classes: int) -> dict[str, Any]:
+    """Figures of all pictures that were validated on, each by the head that had not seen it."""
+    held_out = np.concatenate([each.held_out for each in validated])
+    said = np.concatenate([each.said for each in validated])
+    losses = [each.trial.validation_loss * len(each.held_out) for each in validated]
+    return {
+        "pictures": len(held_out),
+        "accuracy": float((said == targets[held_out]).mean()),
+        "loss": float(sum(losses) / len(held_out)),
+        "confusion": confusion(said, targets[held_out], classes).tolist(),
+    }
+
+
+def _write(file: Path, validated: Validated, key: str, *, keep_layers: bool) -> None:
+    """Whole or not at all. Weights are kept where the final head is one of these."""
+    note = {"key": key, "trial": asdict(validated.trial), "epochs": [asdict(epoch) for epoch in validated.epochs]}
+    arrays = {"note": np.array(json.dumps(note)), "held_out": validated.held_out, "said": validated.said}
+    for number, (kernel, bias) in enumerate(validated.layers if keep_layers else []):
+        arrays |= {f"kernel_{number}": kernel, f"bias_{number}": bias}
+    beside = file.with_name(f"{file.stem}.{os.getpid()}.part.npz")
+    np.savez(beside, allow_pickle=False, **arrays)
+    os.replace(beside, file)
+
+
+def _read(file: Path, key: str) -> Validated | None:
+    """The trial in `file`; None unless it is there, whole, and of the same lesson."""
+    with suppress(OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        with np.load(file, allow_pickle=False) as arrays:
+            note = json.loads(str(arrays["note"]))
+            count = sum(name.startswith("kernel_") for name in arrays.files)
+            layers = [(arrays[f"kernel_{i}"], arrays[f"bias_{i}"]) for i in range(count)]
+            held_out, said = arrays["held_out"], arrays["said"]
+        if note["key"] == key:
+            epochs = tuple(Epoch(**epoch) for epoch in note["epochs"])
+            return Validated(Trial(**note["trial"]), epochs, held_out, said, layers)
+    return None
