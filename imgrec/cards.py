@@ -4,22 +4,24 @@
     ├── <name>.keras     network and weights, float32
     └── <name>.json      recipe, data, seed, curves, metrics, sha256, machine, versions, date
 
-A card makes a model one of the catalogue's: `register` reads all there are. Times are derived from the curves,
-never typed in.
+A card makes a model one of the catalogue's: the bundled ones when imgrec starts, the user's own whenever `register`
+finds them new, changed or gone. Times are derived from the curves, never typed in.
 """
 
 import hashlib
 import json
 import os
+import threading
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgrec.catalogue import CATALOGUE, ModelSpec, spec_of_card
 from imgrec.downloads import storage_errors
-from imgrec.errors import InputError
+from imgrec.errors import ImgrecError, InputError, UnknownNameError
 from imgrec.settings import ASSETS, Settings
 
 if TYPE_CHECKING:
@@ -80,6 +82,8 @@ def read(path: Path) -> Card:
         if card.fields["card_version"] != VERSION:
             raise InputError(f"Expected a card of version {VERSION}. Received: {card.fields['card_version']}.")
         card.spec(bundled=False)
+        if not card.classes:
+            raise InputError(f"Expected classes in {path.name}. Received: none.")
         return card
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"Expected {path} to be a model's card. Received: {error!r}.") from error
@@ -116,21 +120,132 @@ def all_cards(settings: Settings) -> list[Card]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A card in the folder of the user's own models that makes no model, and the sentence that says why."""
+
+    path: Path
+    sentence: str
+
+
+@dataclass(slots=True)
+class _Registered:
+    """What `register` has put into catalogue and label spaces, and the files that it saw then."""
+
+    specs: dict[str, ModelSpec] = field(default_factory=dict)
+    spaces: set[str] = field(default_factory=set)
+    problems: tuple[Problem, ...] = ()
+    files: object = None
+
+
+_registered = _Registered()
+_registering = threading.Lock()
+
+
 def register(settings: Settings) -> None:
-    """Make every model with a card one of the catalogue's. Cheap and harmless to repeat: call it before looking.
+    """Make the catalogue agree with the folder of this user's own models: new ones join it, those that went leave it.
 
-    A model of the user's own never takes the name of another.
+    Cheap where nothing has changed (a look at the names and times of the files): call it before looking. A card that
+    cannot be used makes no model but a line in `problems`; nor does one that has the name of another model.
     """
-    for card in all_cards(settings):
-        if card.name in CATALOGUE:
-            continue
-        from imgrec.labels import LABEL_SPACES, LabelSpace  # brings numpy; most who look have no model of their own
+    with _registering:
+        files = _look(home(settings))
+        if files == _registered.files and all(name in CATALOGUE for name in _registered.specs):
+            return
+        specs, spaces, problems = _read_own(settings)
+        if spaces or _registered.spaces:
+            _put_spaces(spaces)
+        CATALOGUE.change(remove=_registered.specs.keys() - specs.keys(), add=specs)
+        _registered.specs, _registered.spaces = specs, set(spaces)
+        _registered.problems, _registered.files = tuple(problems), files
 
-        spec = card.spec(bundled=card.path.parent == BUNDLED)
-        if spec.label_space not in LABEL_SPACES:
-            space = LabelSpace(spec.label_space, card.classes, (None,) * len(card.classes))
-            LABEL_SPACES[spec.label_space] = partial(_same, space)
-        CATALOGUE[card.name] = spec
+
+def own(settings: Settings) -> dict[str, ModelSpec]:
+    """The models of this user's own training that are in the catalogue, by name."""
+    register(settings)
+    return dict(_registered.specs)
+
+
+def problems(settings: Settings) -> tuple[Problem, ...]:
+    """What lies among this user's own models and cannot be used."""
+    register(settings)
+    return _registered.problems
+
+
+def remove(name: str, settings: Settings) -> None:
+    """Delete the model called `name` of this user's own training, with its card; nothing else.
+
+    The run that made it stays. Raises `UnknownNameError` for a model that is not the user's own, `StorageError`.
+    """
+    found = own(settings)
+    if name not in found:
+        raise UnknownNameError.of("model of your own", name, list(found))
+    weights = Path(found[name].weights.filename)
+    with storage_errors(weights):
+        # The card first: it is what makes a model one of the catalogue's.
+        weights.with_suffix(".json").unlink(missing_ok=True)
+        weights.unlink(missing_ok=True)
+    register(settings)
+
+
+def _look(folder: Path) -> object:
+    """Names, times and sizes of the files in `folder`; None where there is no such folder."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith((".json", ".keras"))]
+    except OSError:
+        return None
+    return str(folder), sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
+
+
+def _read_own(settings: Settings) -> tuple[dict[str, ModelSpec], dict[str, "LabelSpace"], list[Problem]]:
+    """Rows and new label spaces of the user's own models, by name, and what cannot be used."""
+    specs: dict[str, ModelSpec] = {}
+    spaces: dict[str, LabelSpace] = {}
+    problems: list[Problem] = []
+    for path in sorted(home(settings).glob("*.json")):
+        try:
+            card = read(path)
+            spec = card.spec(bundled=False)
+            _check(card, spec, specs)
+            if (space := _new_space(card, spec, spaces)) is not None:
+                spaces[space.name] = space
+            specs[card.name] = spec
+        except ImgrecError as error:
+            problems.append(Problem(path, str(error)))
+    return specs, spaces, problems
+
+
+def _check(card: Card, spec: ModelSpec, others: Mapping[str, ModelSpec]) -> None:
+    if not card.weights.is_file():
+        raise InputError(f"Expected the model {card.weights.name} beside its card. Received: the card alone.")
+    if spec.name in others or (spec.name in CATALOGUE and spec.name not in _registered.specs):
+        raise InputError(f"Expected a name that no other model has in {card.path.name}. Received: {spec.name}.")
+
+
+def _put_spaces(spaces: Mapping[str, "LabelSpace"]) -> None:
+    from imgrec.labels import LABEL_SPACES, get_label_map  # brings numpy; most who look have no model of their own
+
+    gone = _registered.spaces - spaces.keys()
+    LABEL_SPACES.change(remove=gone, add={name: partial(_same, space) for name, space in spaces.items()})
+    get_label_map.cache_clear()
+
+
+def _new_space(card: Card, spec: ModelSpec, spaces: Mapping[str, "LabelSpace"]) -> "LabelSpace | None":
+    """The label space that a card brings; None where it is known already. The classes must be the same then."""
+    from imgrec.labels import LABEL_SPACES, LabelSpace, get_label_space
+
+    known = spaces.get(spec.label_space)
+    if known is None and spec.label_space in LABEL_SPACES and spec.label_space not in _registered.spaces:
+        known = get_label_space(spec.label_space)
+    if known is None:
+        return LabelSpace(spec.label_space, card.classes, (None,) * len(card.classes))
+    if known.labels != card.classes:
+        raise InputError(
+            f"Expected the {len(known.labels)} classes of {known.name} in {card.path.name}. "
+            f"Received: {len(card.classes)} classes, not the same."
+        )
+    return None
 
 
 def _same(space: "LabelSpace") -> "LabelSpace":

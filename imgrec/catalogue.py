@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from imgrec.errors import InputError, UnknownNameError
+from imgrec.registries import Registry
 from imgrec.settings import ASSETS
 
 # Names become file names, parts of addresses and command-line arguments.
@@ -294,4 +295,4 @@ def _bundled() -> list[ModelSpec]:
 
 
 # A model of the user's own training is a row like any other: `cards.register` adds it.
-CATALOGUE: dict[str, ModelSpec] = {spec.name: spec for spec in (*_IMAGENET_1K, *_bundled())}
+CATALOGUE: Registry[ModelSpec] = Registry({spec.name: spec for spec in (*_IMAGENET_1K, *_bundled())})

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from imgrec.errors import LabelSpaceError, UnknownNameError
+from imgrec.registries import Registry
 from imgrec.settings import ASSETS
 
 # In `LabelMap.index`: a source class that has no place in the target.
@@ -279,8 +280,11 @@ COUNTS_AS: dict[str, dict[str, str | None]] = {
     },
 }
 
-LABEL_SPACES: dict[str, Callable[[], LabelSpace]] = {
-    "imagenet_1k": _imagenet_1k,
-    "cifar_10": lambda: CIFAR_10,
-    "cats_and_dogs": lambda: CATS_AND_DOGS,
-}
+# The classes of a model of the user's own training are added by `cards.register`.
+LABEL_SPACES: Registry[Callable[[], LabelSpace]] = Registry(
+    {
+        "imagenet_1k": _imagenet_1k,
+        "cifar_10": lambda: CIFAR_10,
+        "cats_and_dogs": lambda: CATS_AND_DOGS,
+    }
+)

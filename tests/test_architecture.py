@@ -13,6 +13,7 @@ from imgrec.settings import ROOT
 FLOORS = [
     # ground floor: vocabulary
     "errors",
+    "registries",
     "settings",
     "labels",
     "signatures",

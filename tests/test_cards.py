@@ -2,15 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from imgrec import cards, weights
-from imgrec.catalogue import CATALOGUE, get_spec
-from imgrec.errors import InputError, StorageError
+from imgrec.catalogue import CATALOGUE, get_spec, get_specs
+from imgrec.errors import InputError, StorageError, UnknownNameError
 from imgrec.labels import LABEL_SPACES, get_label_space
 from imgrec.settings import Settings
 
@@ -40,8 +42,9 @@ def path(settings: Settings) -> Iterator[Path]:
     place.mkdir(parents=True)
     (place / "my_test_model.keras").write_bytes(b"weights")
     yield place / "my_test_model.json"
-    CATALOGUE.pop("my_test_model", None)
-    LABEL_SPACES.pop("my_test_model_classes", None)
+    for file in place.iterdir():
+        file.unlink()
+    cards.register(settings)
 
 
 def test_a_card_makes_a_model_one_of_the_catalogue(path: Path, settings: Settings) -> None:
@@ -77,3 +80,103 @@ def test_an_unusable_card_is_named_and_left_out(path: Path, settings: Settings, 
 def test_no_card(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         cards.read(tmp_path / "none.json")
+
+
+def test_a_card_that_is_gone_takes_its_model_with_it(path: Path, settings: Settings) -> None:
+    cards.write(path, FIELDS)
+    cards.register(settings)
+    path.unlink()
+    cards.register(settings)
+    assert "my_test_model" not in CATALOGUE
+    assert "my_test_model_classes" not in LABEL_SPACES
+
+
+def test_a_card_that_is_written_anew_counts(path: Path, settings: Settings) -> None:
+    cards.write(path, FIELDS)
+    cards.register(settings)
+    cards.write(path, FIELDS | {"classes": ["sun", "rain", "snow"]})
+    cards.register(settings)
+    assert get_label_space("my_test_model_classes").labels == ("sun", "rain", "snow")
+
+
+def _without_model(path: Path) -> None:
+    cards.write(path, FIELDS)
+    path.with_suffix(".keras").unlink()
+
+
+def _half_written(path: Path) -> None:
+    cards.write(path, FIELDS)
+    path.write_text(path.read_text()[:100])
+
+
+def _with_the_name_of_another(path: Path) -> None:
+    cards.write(path, FIELDS | {"model": FIELDS["model"] | {"name": "mobilenet"}})
+
+
+def _with_other_classes(path: Path) -> None:
+    cards.write(path, FIELDS | {"model": FIELDS["model"] | {"label_space": "cats_and_dogs"}})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (_without_model, "Expected the model my_test_model.keras beside its card"),
+        (_half_written, "to be a model's card"),
+        (_with_the_name_of_another, "Expected a name that no other model has"),
+        (_with_other_classes, "Expected the 2 classes of cats_and_dogs"),
+    ],
+)
+def test_what_cannot_be_used_is_said(
+    path: Path, settings: Settings, spoil: Callable[[Path], None], sentence: str
+) -> None:
+    before = dict(CATALOGUE)
+    cards.write(path, FIELDS)
+    cards.register(settings)
+    spoil(path)
+    [problem] = cards.problems(settings)
+    assert sentence in problem.sentence
+    assert dict(CATALOGUE) == before
+
+
+def test_a_model_of_ones_own_is_removed_and_nothing_else(path: Path, settings: Settings) -> None:
+    cards.write(path, FIELDS)
+    other = path.with_name("other.keras")
+    other.write_bytes(b"another")
+    cards.remove("my_test_model", settings)
+    assert "my_test_model" not in CATALOGUE
+    assert list(path.parent.iterdir()) == [other]
+
+
+@pytest.mark.parametrize("name", ["mobilenet", "cifar_vgg", "../../etc/passwd", "my_test_model"])
+def test_only_a_model_of_ones_own_can_be_removed(settings: Settings, name: str) -> None:
+    with pytest.raises(UnknownNameError, match="model of your own"):
+        cards.remove(name, settings)
+
+
+def test_models_come_and_go_while_others_look(path: Path, settings: Settings) -> None:
+    """Four threads go through catalogue and label spaces, as pages do, while two more train and remove a model."""
+    cards.write(path, FIELDS)
+    text = path.read_text()
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            assert {spec.name for spec in CATALOGUE.values()} >= {"mobilenet"}
+            assert all(callable(space) for space in LABEL_SPACES.values())
+            assert len(list(CATALOGUE.items())) >= len(get_specs(["mobilenet", "vgg16"]))
+
+    def come_and_go() -> None:
+        for _ in range(4):
+            path.unlink(missing_ok=True)
+            cards.register(settings)
+            path.write_text(text)
+            cards.register(settings)
+
+    with ThreadPoolExecutor(6) as threads:
+        looking = [threads.submit(look) for _ in range(4)]
+        coming = [threads.submit(come_and_go) for _ in range(2)]
+        wait(coming)
+        done.set()
+        for future in (*looking, *coming):
+            future.result()
+    assert "my_test_model" in CATALOGUE
