@@ -149,6 +149,14 @@ def read_chunks(path: Path, rows: int = CHUNK_ROWS) -> Iterator[Answers]:
             yield _answers(pyarrow.Table.from_batches([batch]))
 
 
+def count_classes(path: Path) -> int:
+    """How many probabilities each picture has in a stored file; raises as `read_note`."""
+    import pyarrow.parquet
+
+    read_note(path)
+    return int(pyarrow.parquet.read_schema(path).field("probabilities").type.list_size)
+
+
 def is_whole(path: Path) -> bool:
     """Whether `path` is a stored file that can be read to its end."""
     try:

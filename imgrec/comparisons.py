@@ -1,27 +1,20 @@
-"""Several models' stored answers to the same pictures, made ready to be looked at: what the Benchmarks page shows.
+"""What can be seen on a board: who is better and whether that is sure, who errs where, what it costs.
 
-Reads artefacts, runs no model, knows no Streamlit and no chart. Pictures that only some models could be asked about
-are left out, so that every comparison is paired.
+Arithmetic over `boards.Board` for the Benchmarks page; knows no Streamlit and no chart.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from imgrec import artefacts
+from imgrec.boards import Board
 from imgrec.confusion import Average, ClassFigures, average, class_figures, confusion_matrix, kappa
-from imgrec.errors import ImgrecError, InputError, UnknownNameError
-from imgrec.labels import get_label_space
-from imgrec.metrics import Booleans, Floats, Integers, adaptive_calibration_gap, calibration_gap
-from imgrec.statistics import Interval, Paired, holm, mcnemar, wilson
+from imgrec.curves import Bin, held_out, reliability, with_temperature
+from imgrec.metrics import Floats, Integers, adaptive_calibration_gap, calibration_gap, first_choices
+from imgrec.statistics import Paired, holm, mcnemar
 from imgrec.summaries import PerImage, per_image
-
-# What a roll-up calls the classes that have no place in the set.
-REST = "something else"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,38 +46,6 @@ FIGURES = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Board:
-    """One set: what is known of it, and each model's row and answers, all to the same pictures in the same order.
-
-    `labels` has the set's classes and, if a model can choose it, `REST` as the last. `problems` are sentences about
-    artefacts that cannot be used; those models are left out.
-    """
-
-    name: str
-    about: Mapping[str, Any]
-    labels: tuple[str, ...]
-    rows: Mapping[str, Mapping[str, Any]]
-    found: Mapping[str, PerImage]
-    problems: tuple[str, ...]
-
-    @property
-    def models(self) -> list[str]:
-        return list(self.found)
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        return next(iter(self.found.values())).ids
-
-    @property
-    def target(self) -> Integers:
-        return next(iter(self.found.values())).target
-
-    @property
-    def images(self) -> int:
-        return len(self.ids)
-
-
 @dataclass(frozen=True, slots=True)
 class Point:
     """A model in the plane of accuracy against latency."""
@@ -111,41 +72,15 @@ class Versus:
     paired: Paired
 
 
-def set_names(folder: Path) -> list[str]:
-    """The sets of which there are measurements, those with the most pictures first."""
-    summary = artefacts.read_summary(folder)
-    used = {row["dataset"] for row in summary["rows"]}
-    return sorted(used, key=lambda name: (-summary["datasets"][name]["images"], name))
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Reliability of the same pictures before and after dividing the logits by `temperature`."""
 
-
-def load(folder: Path, name: str) -> Board:
-    """The board of the set called `name`; raises `UnknownNameError` where there is none, `InputError` when nothing
-    of it can be used."""
-    summary = artefacts.read_summary(folder)
-    rows = {row["model"]: row for row in summary["rows"] if row["dataset"] == name}
-    if not rows or name not in summary["datasets"]:
-        raise UnknownNameError.of("measured set", name, sorted(summary["datasets"]))
-    found: dict[str, PerImage] = {}
-    problems = []
-    for model in rows:
-        path = artefacts.predictions_path(folder, model, name)
-        try:
-            found[model] = per_image(artefacts.read_chunks(path))
-        except ImgrecError as error:
-            problems.append(f"{rows[model].get('title', model)} is left out. {error}")
-    if not found:
-        raise InputError(" ".join(problems))
-    about = summary["datasets"][name]
-    labels = tuple(about["labels"] or get_label_space(about["label_space"]).labels)
-    classes = max(one.classes for one in found.values())
-    labels = (*labels, REST) if classes > len(labels) else labels
-    return Board(name, about, labels, rows, _aligned(found, len(labels)), tuple(problems))
-
-
-def narrowed(board: Board, models: Sequence[str]) -> Board:
-    """The same board with only these models, where there are any of them."""
-    kept = {model: found for model, found in board.found.items() if model in models}
-    return replace(board, found=kept or board.found)
+    temperature: float
+    before: tuple[Bin, ...]
+    after: tuple[Bin, ...]
+    ece_before: float
+    ece_after: float
 
 
 def best_at(board: Board, figure: Figure) -> str | None:
@@ -297,25 +232,29 @@ def figures_of(board: Board, model: str) -> dict[str, float]:
     return _figures(board.found[model])
 
 
-def accuracy_interval(right: Booleans) -> Interval:
-    return wilson(int(right.sum()), len(right))
+def calibration(board: Board, model: str, answers: artefacts.Answers) -> Calibration | None:
+    """What temperature scaling does to the model's confidence, on the pictures that it was not fitted on.
 
-
-def stack(folder: Path, board: Board, models: Sequence[str]) -> np.ndarray:
-    """Stored probabilities float16 (M, N, C) of `models` for the pictures of the board, in its order."""
-    layers = []
-    for model in models:
-        answers = artefacts.read(artefacts.predictions_path(folder, model, board.name))
-        rows = answers.probabilities
-        if answers.ids != board.ids:
-            place = {name: i for i, name in enumerate(answers.ids)}
-            rows = rows[[place[name] for name in board.ids]]
-        layers.append(_padded(rows, len(board.labels)))
-    return np.stack(layers)
+    `answers` are the model's own; None where there were too few pictures to fit on.
+    """
+    scaled = board.rows[model].get("temperature")
+    test = ~held_out(answers.ids)
+    if not scaled or not test.any():
+        return None
+    temperature = float(scaled["temperature"])
+    rows, target = answers.probabilities[test].astype(np.float64), answers.targets[test]
+    right = first_choices(rows) == target
+    before, after = rows.max(axis=1), with_temperature(rows, temperature).max(axis=1)
+    return Calibration(
+        temperature=temperature,
+        before=tuple(reliability(before, right)),
+        after=tuple(reliability(after, right)),
+        ece_before=calibration_gap(before, right),
+        ece_after=calibration_gap(after, right),
+    )
 
 
 def _figures(found: PerImage) -> dict[str, float]:
-
     matrix = found.matrix
     return {
         "top_1": float(found.right.mean()),
@@ -327,28 +266,3 @@ def _figures(found: PerImage) -> dict[str, float]:
         "ece": calibration_gap(found.confidence, found.right),
         "adaptive_ece": adaptive_calibration_gap(found.confidence, found.right),
     }
-
-
-def _aligned(found: dict[str, PerImage], classes: int) -> dict[str, PerImage]:
-    """The same pictures in the same order for every model."""
-    first = next(iter(found.values())).ids
-    if all(one.ids == first for one in found.values()):
-        return {model: replace(one, classes=classes) for model, one in found.items()}
-    common = set(first).intersection(*(one.ids for one in found.values()))
-    order = [name for name in first if name in common]
-    if not order:
-        raise InputError("Expected models that were asked about the same pictures. Received: none in common.")
-    return {model: _picked(one, order, classes) for model, one in found.items()}
-
-
-def _picked(one: PerImage, order: Iterable[str], classes: int) -> PerImage:
-    place = {name: i for i, name in enumerate(one.ids)}
-    rows = np.array([place[name] for name in order])
-    arrays = {name: getattr(one, name)[rows] for name in ("target", "choice", "confidence", "own", "rank", "brier")}
-    return PerImage(ids=tuple(one.ids[i] for i in rows), classes=classes, **arrays)
-
-
-def _padded(rows: np.ndarray, classes: int) -> np.ndarray:
-    """`rows` (N, C) with columns of zeros up to `classes`: a model that knows no "something else"."""
-    missing = classes - rows.shape[1]
-    return np.pad(rows, ((0, 0), (0, missing))) if missing else rows

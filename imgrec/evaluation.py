@@ -116,16 +116,29 @@ def get_fitting_specs(labelled: LabelledSet, settings: Settings) -> list[ModelSp
 
 
 def row_of(path: Path) -> dict[str, Any]:
-    """The row that follows from a stored file: provenance from its metadata, figures from its answers."""
+    """The row that follows from a stored file: provenance from its metadata, figures from its answers.
+
+    Where the model knows more classes than the set has, `closed` has the figures without those; see
+    `summaries.closed`.
+    """
     note = artefacts.read_note(path)
-    found = summaries.per_image(artefacts.read_chunks(path))
-    scaled = summaries.scale(lambda: artefacts.read_chunks(path))
     row = {key: value for key, value in note.items() if key not in {"version", "key"}}
-    row |= summaries.summarise(found)
-    row["macro_auc"] = summaries.area_under_roc(artefacts.read_chunks(path))
-    row["temperature"] = None if scaled is None else asdict(scaled)
+    row |= figures_of(lambda: artefacts.read_chunks(path))
+    classes = len(get_label_space(note["label_space"]).labels) if note["label_space"] in LABEL_SPACES else None
+    row["closed"] = None
+    if classes is not None and artefacts.count_classes(path) > classes:
+        row["closed"] = figures_of(lambda: (summaries.closed(chunk, classes) for chunk in artefacts.read_chunks(path)))
     row["predictions_sha256"] = artefacts.sha256_of(path)
     return row
+
+
+def figures_of(read: Callable[[], Iterable[Answers]]) -> dict[str, Any]:
+    """All figures that follow from answers; `read` gives them from the start, as often as it is called."""
+    scaled = summaries.scale(read)
+    figures = summaries.summarise(summaries.per_image(read()))
+    figures["macro_auc"] = summaries.area_under_roc(read())
+    figures["temperature"] = None if scaled is None else asdict(scaled)
+    return figures
 
 
 def describe_set(labelled: LabelledSet) -> dict[str, Any]:

@@ -52,9 +52,11 @@ class Paired:
         """ "A is right more often than B (on 31 pictures only A, on 12 only B; p = 0.004)." or why not."""
         counts = f"on {self.only_a:,} pictures only {a} is right, on {self.only_b:,} only {b}; {p_text(self.p_value)}"
         if not self.distinguishable:
-            return f"{a} and {b} are not distinguishable on {self.images:,} images ({counts})."
-        better, worse = (a, b) if self.only_a > self.only_b else (b, a)
-        return f"{better} is right more often than {worse} ({counts})."
+            said = f"{a} and {b} are not distinguishable on {self.images:,} images ({counts})."
+        else:
+            better, worse = (a, b) if self.only_a > self.only_b else (b, a)
+            said = f"{better} is right more often than {worse} ({counts})."
+        return said[0].upper() + said[1:]
 
 
 def wilson(successes: int, trials: int, z: float = Z_95) -> Interval:

@@ -95,6 +95,19 @@ def per_image(chunks: Iterable[Answers]) -> PerImage:
     return PerImage(ids=tuple(name for part in parts for name in part.ids), classes=parts[0].classes, **joined)
 
 
+def closed(answers: Answers, classes: int) -> Answers:
+    """`answers` as if only the first `classes` classes could be named: the others left out, the rest scaled up to 1.
+
+    For networks that know more classes than a set has: with the others (`boards.REST`) every picture that they
+    take for something else is wrong; without them the question is which of the set's classes it looks most like.
+    Where nothing is left in half precision, every class is as probable as the others.
+    """
+    kept = answers.probabilities[:, :classes].astype(np.float64)
+    sums = kept.sum(axis=1, keepdims=True)
+    shares = np.where(sums > 0, kept / np.where(sums > 0, sums, 1.0), 1 / classes)
+    return Answers(answers.ids, answers.targets, shares)
+
+
 def summarise(found: PerImage) -> dict[str, Any]:
     """The figures that follow from `PerImage`, with 95 % intervals: Wilson for shares, bootstrap for the rest."""
     count, right = len(found), found.right

@@ -50,11 +50,13 @@ FLOORS = [
     "pool",
     # third floor: workflows
     "pipeline",
+    "standalone",
     "exports",
     "labelled",
     "artefacts",
     "summaries",
     "evaluation",
+    "boards",
     "comparisons",
     "published",
     "features",

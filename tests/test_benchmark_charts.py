@@ -6,20 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgrec import benchmark_charts as charts
-from imgrec import comparisons, curves
+from imgrec import boards, comparisons, curves
+from imgrec.benchmark_charts import frontiers, lines, matrices
 from imgrec.statistics import agreement, error_correlation
 from tests.measured import measure
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory) -> comparisons.Board:
+def board(tmp_path_factory: pytest.TempPathFactory) -> boards.Board:
     folder = tmp_path_factory.mktemp("measured")
     measure(folder)
-    return comparisons.load(folder, "cifar10")
+    return boards.load(folder, "cifar10")
 
 
-def every_chart(board: comparisons.Board) -> dict[str, dict[str, object]]:
+def every_chart(board: boards.Board) -> dict[str, dict[str, object]]:
     model = board.models[0]
     found = board.found[model]
     matrix = comparisons.matrix_of(board, model)
@@ -28,15 +28,15 @@ def every_chart(board: comparisons.Board) -> dict[str, dict[str, object]]:
     roc = {"a": curves.roc_curve(found.own, found.right)}
     figures = comparisons.figures_by_class(board, model)
     return {
-        "pareto": charts.pareto_chart(points),
-        "matrix": charts.matrix_chart(matrix, board.labels, board.labels, pick="cell"),
-        "large matrix": charts.matrix_chart(
+        "pareto": frontiers.pareto_chart(points),
+        "matrix": matrices.matrix_chart(matrix, board.labels, board.labels, pick="cell"),
+        "large matrix": matrices.matrix_chart(
             np.eye(20, dtype=np.int64), list("abcdefghijklmnopqrst"), list("abcdefghijklmnopqrst")
         ),
-        "classes": charts.class_bars(figures, board.labels, "recall", "#2864c8", range(10)),
-        "curves": charts.curve_chart(roc, ("x", "y"), {"a": "#2864c8"}, diagonal=True),
-        "reliability": charts.reliability_chart(curves.reliability(found.confidence, found.right), "#2864c8"),
-        "agreement": charts.square_chart(
+        "classes": lines.class_bars(figures, board.labels, "recall", "#2864c8", range(10)),
+        "curves": lines.curve_chart(roc, ("x", "y"), {"a": "#2864c8"}, diagonal=True),
+        "reliability": lines.reliability_chart(curves.reliability(found.confidence, found.right), "#2864c8"),
+        "agreement": matrices.square_chart(
             agreement([one.choice for one in board.found.values()]), titles, domain=(0.0, 1.0), as_percent=True
         ),
     }
@@ -47,7 +47,7 @@ NAMES = ("pareto", "matrix", "large matrix", "classes", "curves", "reliability",
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_valid_vega_lite(board: comparisons.Board, name: str) -> None:
+def test_valid_vega_lite(board: boards.Board, name: str) -> None:
     import altair
 
     spec = every_chart(board)[name]
@@ -57,14 +57,14 @@ def test_valid_vega_lite(board: comparisons.Board, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_plain_json_without_nan(board: comparisons.Board, name: str) -> None:
+def test_plain_json_without_nan(board: boards.Board, name: str) -> None:
     json.dumps(every_chart(board)[name], allow_nan=False)
 
 
-@pytest.mark.parametrize("shade", charts.SHADES)
+@pytest.mark.parametrize("shade", matrices.SHADES)
 def test_a_cell_carries_its_class_and_its_shade(shade: str) -> None:
     matrix = np.array([[8, 2], [0, 10]])
-    spec = charts.matrix_chart(
+    spec = matrices.matrix_chart(
         matrix, ["cat", "dog"], ["cat", "dog"], shade=shade, pick="cell", indices=([3, 5], [3, 5])
     )
     cells = spec["data"]["values"]
@@ -76,32 +76,76 @@ def test_a_cell_carries_its_class_and_its_shade(shade: str) -> None:
 
 
 def test_labels_are_strings_and_never_run() -> None:
-    spec = charts.matrix_chart(np.eye(2, dtype=np.int64), ['"]+alert(1)//', "b"], ['"]+alert(1)//', "b"])
+    spec = matrices.matrix_chart(np.eye(2, dtype=np.int64), ['"]+alert(1)//', "b"], ['"]+alert(1)//', "b"])
     assert '\\"]+alert(1)//' in spec["encoding"]["x"]["axis"]["labelExpr"]
 
 
-def test_sentences(board: comparisons.Board) -> None:
+def test_sentences(board: boards.Board) -> None:
     points, _ = comparisons.frontier(board)
-    assert charts.describe_pareto(points).startswith("On the frontier, the fastest first: ")
+    assert frontiers.describe_pareto(points).startswith("On the frontier, the fastest first: ")
     matrix = np.array([[8, 2], [1, 9]])
-    assert charts.describe_matrix(matrix, ["cat", "dog"]) == (
+    assert matrices.describe_matrix(matrix, ["cat", "dog"]) == (
         "17 of 20 pictures are right. The most frequent mistakes: cat taken for dog (2), dog taken for cat (1)."
     )
-    assert charts.describe_matrix(np.diag([3, 4]), ["cat", "dog"]) == "7 of 7 pictures are right."
+    assert matrices.describe_matrix(np.diag([3, 4]), ["cat", "dog"]) == "7 of 7 pictures are right."
     found = board.found[board.models[0]]
     bins = curves.reliability(found.confidence, found.right)
-    assert "ECE" in charts.describe_reliability(bins, 0.05)
+    assert "ECE" in lines.describe_reliability(bins, 0.05)
     together = error_correlation([one.right for one in board.found.values()])
-    said = charts.describe_square(together, ["a", "b", "c"], "Correlation of errors", as_percent=False)
+    said = matrices.describe_square(together, ["a", "b", "c"], "Correlation of errors", as_percent=False)
     assert said.startswith("Correlation of errors: from ")
-    assert charts.describe_square(np.array([[1.0]]), ["a"], "X", as_percent=False) == "X: there are no pairs."
+    assert matrices.describe_square(np.array([[1.0]]), ["a"], "X", as_percent=False) == "X: there are no pairs."
 
 
 def test_an_undefined_figure_is_a_dash(tmp_path: Path) -> None:
     from imgrec.confusion import class_figures
 
     figures = class_figures(np.array([[5, 0], [0, 0]]))
-    spec = charts.class_bars(figures, ["cat", "dog"], "recall", "#2864c8", [0, 1])
+    spec = lines.class_bars(figures, ["cat", "dog"], "recall", "#2864c8", [0, 1])
     json.dumps(spec, allow_nan=False)
-    assert "–" in charts.describe_classes(figures, ["cat", "dog"], "recall", [0, 1])
-    assert charts.describe_classes(figures, [], "recall", []) == "There are no classes to show."
+    assert "–" in lines.describe_classes(figures, ["cat", "dog"], "recall", [0, 1])
+    assert lines.describe_classes(figures, [], "recall", []) == "There are no classes to show."
+
+
+def luminance(colour: str, over: str, opacity: float) -> float:
+    """Relative luminance (WCAG 2.2) of a colour that lies over another."""
+    shares = []
+    for i in (1, 3, 5):
+        mixed = (opacity * int(colour[i : i + 2], 16) + (1 - opacity) * int(over[i : i + 2], 16)) / 255
+        shares.append(mixed / 12.92 if mixed <= 0.04045 else ((mixed + 0.055) / 1.055) ** 2.4)
+    return 0.2126 * shares[0] + 0.7152 * shares[1] + 0.0722 * shares[2]
+
+
+@pytest.mark.parametrize("page", ["#FBFAF7", "#0E1318"], ids=["light", "dark"])
+def test_figures_in_cells_can_be_read(page: str) -> None:
+    """4.5:1 at every shade, as WCAG asks of small text."""
+    test = matrices.FIGURE_COLOUR["condition"]["test"]
+    assert test == f"datum.strength >= {matrices.WHITE_FROM} || luminance(background) < 0.4"
+    weakest, strongest = matrices.OPACITIES
+    for strength in np.linspace(0, 1, 201):
+        cell = luminance(matrices.MATRIX_COLOUR, page, weakest + (strongest - weakest) * strength)
+        white = strength >= matrices.WHITE_FROM or luminance(page, page, 1) < 0.4
+        figure = luminance("#ffffff" if white else matrices.BLACK, page, 1)
+        contrast = (max(cell, figure) + 0.05) / (min(cell, figure) + 0.05)
+        assert contrast >= 4.5, (strength, contrast)
+
+
+def point(model: str, latency_ms: float, top_1: float) -> comparisons.Point:
+    return comparisons.Point(model, f"{model} network", latency_ms, top_1, top_1 - 0.01, top_1 + 0.01, 1, True)
+
+
+def test_names_that_would_cover_each_other_go_elsewhere() -> None:
+    apart = frontiers.pareto_chart([point("a", 1, 0.5), point("b", 10, 0.9)])
+    assert [row["wide"] for row in apart["layer"][2]["data"]["values"]] == ["right", "right"]
+    crowd = frontiers.pareto_chart([point(name, 1 + 0.001 * i, 0.7) for i, name in enumerate("abcdefgh")])
+    sides = [row["wide"] for row in crowd["layer"][2]["data"]["values"]]
+    assert "" in sides, "the rest is in the tooltip, the sentence and the table"
+    assert {"right", "left"} <= set(sides)
+
+
+def test_curves_of_one_colour_differ_in_their_dashes() -> None:
+    curve = curves.roc_curve([0.9, 0.1], [True, False])
+    colours = {"a": "#111111", "b": "#222222", "c": "#111111"}
+    spec = lines.curve_chart(dict.fromkeys("abc", curve), ("x", "y"), colours, diagonal=False)
+    dashes = spec["layer"][0]["encoding"]["strokeDash"]["scale"]["range"]
+    assert dashes[0] == dashes[1] != dashes[2]

@@ -1,4 +1,4 @@
-"""Boards of made-up measurements: aligned, compared, and honest about what is missing."""
+"""What can be seen on a board of made-up measurements."""
 
 import doctest
 import json
@@ -7,27 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgrec import artefacts, comparisons
+from imgrec import comparisons
+from imgrec.boards import load, narrowed, read, stack
 from imgrec.comparisons import (
     FIGURES,
-    REST,
     best_at,
+    calibration,
     disagreements,
     figures_of,
     frontier,
     hardest,
     in_cell,
     judge,
-    load,
     matrix_of,
     mistakes,
-    narrowed,
     paired_tests,
-    set_names,
-    stack,
     versus,
 )
-from imgrec.errors import InputError, UnknownNameError
 from imgrec.stacks import combine_stack
 from tests.measured import measure
 
@@ -51,58 +47,6 @@ def change(folder: Path, **values: object) -> None:
 
 def test_the_examples_in_the_docstrings() -> None:
     assert doctest.testmod(comparisons).failed == 0
-
-
-def test_a_board_has_what_the_summary_says(folder: Path) -> None:
-    assert set_names(folder) == ["cifar10"]
-    board = load(folder, "cifar10")
-    assert set(board.models) == set(MODELS)
-    assert board.images == 200
-    assert len(board.labels) == 10
-    for model in board.models:
-        figures = figures_of(board, model)
-        assert {key: round(value, 6) for key, value in figures.items()} == {
-            key: board.rows[model][key] for key in figures
-        }
-
-
-def test_a_model_without_something_else_stands_beside_one_with_it(tmp_path: Path) -> None:
-    measure(tmp_path, MODELS, rest_of=("mobilenet",))
-    board = load(tmp_path, "cifar10")
-    assert board.labels[-1] == REST
-    assert matrix_of(board, "mobilenet_v2").shape == (11, 11)
-    assert stack(tmp_path, board, MODELS).shape == (3, 200, 11)
-
-
-def test_only_pictures_that_all_were_asked_about_are_compared(folder: Path) -> None:
-    path = artefacts.predictions_path(folder, "mobilenet", "cifar10")
-    whole, note = artefacts.read(path), artefacts.read_note(path)
-    keep = np.arange(len(whole))[::-1][50:]
-    shuffled = artefacts.Answers(tuple(whole.ids[i] for i in keep), whole.targets[keep], whole.probabilities[keep])
-    artefacts.write_part(path, shuffled, note)
-    board = load(folder, "cifar10")
-    assert board.images == 150
-    assert len({one.ids for one in board.found.values()}) == 1
-    assert (board.target == np.array([int(name) % 10 for name in board.ids])).all()
-    layers = stack(folder, board, board.models)
-    assert (layers.argmax(2) == [one.choice for one in board.found.values()]).all()
-
-
-def test_a_broken_file_leaves_its_model_out_and_is_named(folder: Path) -> None:
-    path = artefacts.predictions_path(folder, "mobilenet", "cifar10")
-    path.write_bytes(path.read_bytes()[:200])
-    board = load(folder, "cifar10")
-    assert "mobilenet" not in board.models
-    assert board.problems[0].startswith("mobilenet is left out. Expected mobilenet.cifar10.parquet to be predictions")
-
-
-def test_nothing_that_can_be_used(tmp_path: Path) -> None:
-    measure(tmp_path, ("mobilenet",))
-    artefacts.predictions_path(tmp_path, "mobilenet", "cifar10").unlink()
-    with pytest.raises(InputError, match="Received: nothing"):
-        load(tmp_path, "cifar10")
-    with pytest.raises(UnknownNameError, match="cifar10"):
-        load(tmp_path, "cifar1")
 
 
 def test_the_frontier_is_whom_nobody_beats(folder: Path) -> None:
@@ -174,3 +118,21 @@ def test_an_ensemble_of_one_is_that_one(folder: Path) -> None:
 def test_the_hardest_classes() -> None:
     matrix = np.array([[9, 1, 0, 0], [5, 4, 0, 0], [0, 0, 9, 0], [0, 0, 0, 9]])
     assert hardest(matrix, 2).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("reading", ["strict", "closed"])
+def test_calibration_is_that_of_the_row(tmp_path: Path, reading: str) -> None:
+    measure(tmp_path, MODELS, rest_of=("mobilenet",))
+    board = load(tmp_path, "cifar10", reading)
+    row = board.rows["mobilenet"]["temperature"]
+    found = calibration(board, "mobilenet", read(tmp_path, board, "mobilenet"))
+    assert found is not None
+    assert sum(b.count for b in found.before) == sum(b.count for b in found.after) == row["tested"]
+    assert found.ece_before == pytest.approx(row["ece_before"], abs=2e-3)
+    assert found.ece_after == pytest.approx(row["ece_after"], abs=2e-3)
+
+
+def test_no_calibration_without_pictures_to_fit_on(folder: Path) -> None:
+    change(folder, temperature=None)
+    board = load(folder, "cifar10")
+    assert calibration(board, "mobilenet", read(folder, board, "mobilenet")) is None

@@ -1,9 +1,14 @@
 """Printed tables are whole, and their own figures agree where they should."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 
 from imgrec import published
-from imgrec.published import COUNTS, TABLES
+from imgrec.published import COUNTS, TABLES, read_measured
+from imgrec.settings import ASSETS
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.title)
@@ -20,5 +25,51 @@ def test_counts_add_up(counts: published.PrintedCounts, accuracy: float) -> None
 
 
 def test_the_training_times_follow_from_the_logs() -> None:
-    assert f"{5 * 562 / 3600:.2f} h" in TABLES[1].rows[2][4]
-    assert f"{5 * 1851 / 3600:.2f} h" in TABLES[1].rows[3][4]
+    (table,) = [table for table in TABLES if "Computed from its log" in table.columns]
+    computed = [row[4] for row in table.rows]
+    assert computed[2:4] == [f"{5 * 562 / 3600:.2f} h (5 × 562 s)", f"{5 * 1851 / 3600:.2f} h (5 × 1851 s)"]
+
+
+LESSON = {
+    "title": "Five folds",
+    "provenance": {"data": "flowers", "seconds": 12.5, "versions": {"keras": "3"}},
+    "columns": ["fold", "accuracy"],
+    "rows": [[1, 0.5], [2, None]],
+    "note": "Not its data.",
+}
+
+
+def test_a_measured_table_is_read(tmp_path: Path) -> None:
+    (tmp_path / "folds.json").write_text(json.dumps(LESSON | {"beside": "Table 14"}))
+    (table,), problems = read_measured(tmp_path)
+    assert problems == []
+    assert table.rows == (("1", "0.5"), ("2", "–"))
+    assert table.provenance["versions"] == "keras 3"
+    assert (table.title, table.note, table.beside) == ("Five folds", "Not its data.", "Table 14")
+
+
+@pytest.mark.parametrize(
+    ("content", "received"),
+    [
+        pytest.param('{"title": "x', "JSONDecodeError", id="half written"),
+        pytest.param("[]", "TypeError", id="a list"),
+        pytest.param(json.dumps({"title": "x"}), "KeyError", id="no rows"),
+        pytest.param(json.dumps(LESSON | {"rows": [[1]]}), r"rows of \[1\] cells", id="too few cells"),
+        pytest.param(json.dumps(LESSON | {"provenance": {}}), "0 facts", id="no provenance"),
+    ],
+)
+def test_a_file_that_is_no_table_is_named_and_the_rest_is_read(tmp_path: Path, content: str, received: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    (tmp_path / "b.json").write_text(json.dumps(LESSON))
+    tables, (problem,) = read_measured(tmp_path)
+    assert [table.title for table in tables] == ["Five folds"]
+    assert re.search(f"Expected a.json to .*Received: .*{received}", problem)
+
+
+def test_nothing_was_repeated_yet(tmp_path: Path) -> None:
+    assert read_measured(tmp_path / "none") == ([], [])
+
+
+def test_committed_lessons_are_whole() -> None:
+    _, problems = read_measured(ASSETS / "lessons")
+    assert problems == []

@@ -8,7 +8,7 @@ from imgrec.confusion import average, class_figures, confusion_matrix, kappa
 from imgrec.curves import fit_temperature, held_out, macro_auc, with_temperature
 from imgrec.errors import InputError
 from imgrec.metrics import METRICS, log_loss
-from imgrec.summaries import MAX_FITTED, area_under_roc, per_image, scale, summarise
+from imgrec.summaries import MAX_FITTED, area_under_roc, closed, per_image, scale, summarise
 from tests.test_metrics import some
 
 
@@ -81,3 +81,10 @@ def test_a_single_picture_has_figures_and_no_temperature() -> None:
 def test_no_pictures() -> None:
     with pytest.raises(InputError, match="Received: none"):
         per_image([])
+
+
+def test_what_is_left_out_is_shared_among_the_rest() -> None:
+    rows = np.array([[0.2, 0.1, 0.7], [0.0, 0.0, 1.0], [0.5, 0.5, 0.0]], np.float16)
+    found = closed(Answers(("a", "b", "c"), np.array([0, 1, 0]), rows), 2)
+    assert found.probabilities == pytest.approx(np.array([[2 / 3, 1 / 3], [0.5, 0.5], [0.5, 0.5]]), abs=1e-3)
+    assert found.probabilities.sum(1) == pytest.approx(1)

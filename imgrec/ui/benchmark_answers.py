@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from imgrec import artefacts, comparisons, datasets, images, labelled, verdicts
-from imgrec.comparisons import Board
+from imgrec import artefacts, boards, comparisons, datasets, images, labelled, verdicts
+from imgrec.artefacts import Answers
+from imgrec.boards import Board
+from imgrec.comparisons import Calibration
 from imgrec.errors import ImgrecError
 from imgrec.labelled import LabelledSet
 from imgrec.settings import ASSETS
@@ -24,44 +26,59 @@ FOLDER = ASSETS / "benchmarks"
 SHOWN = 12
 PICTURE_PX = 128
 
-Rows = Sequence[Mapping[str, Any]]
+Row = Mapping[str, Any]
+Rows = Sequence[Row]
+
+# What half precision makes 0 or 1 is only below or above these.
+LEAST = float(np.finfo(np.float16).smallest_subnormal)
+MOST = 1 - float(np.finfo(np.float16).epsneg) / 2
 
 
 def set_names() -> list[str]:
     """The sets of which there are measurements."""
-    return comparisons.set_names(FOLDER)
+    return boards.set_names(FOLDER)
 
 
-def board(name: str) -> Board:
+def board(name: str, reading: str = "strict") -> Board:
     """The board of a set; read anew when something was measured meanwhile."""
     path = FOLDER / artefacts.SUMMARY
-    return _board(str(FOLDER), name, path.stat().st_mtime_ns if path.exists() else 0)
+    return _board(str(FOLDER), name, reading, path.stat().st_mtime_ns if path.exists() else 0)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _board(folder: str, name: str, changed_at: int) -> Board:
-    return comparisons.load(Path(folder), name)
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _board(folder: str, name: str, reading: str, changed_at: int) -> Board:
+    return boards.load(Path(folder), name, reading)
 
 
-def stored(board: Board, model: str) -> artefacts.Answers:
-    """All stored probabilities of a model."""
-    return _stored(str(FOLDER), model, board.name, str(board.rows[model]["predictions_sha256"]))
+def stored(board: Board, model: str) -> Answers:
+    """All probabilities of a model, as the board counts them."""
+    return _stored(str(FOLDER), model, str(board.rows[model]["predictions_sha256"]), board.reading, board)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
-def _stored(folder: str, model: str, name: str, sha256: str) -> artefacts.Answers:
-    return artefacts.read(artefacts.predictions_path(Path(folder), model, name))
+def _stored(folder: str, model: str, sha256: str, reading: str, _board: Board) -> Answers:
+    return boards.read(Path(folder), _board, model)
 
 
 def stack(board: Board) -> np.ndarray:
     """Probabilities float16 (M, N, C) of all models of the board."""
     hashes = tuple(str(board.rows[model]["predictions_sha256"]) for model in board.models)
-    return _stack(str(FOLDER), board.name, hashes, board)
+    return _stack(str(FOLDER), board.name, hashes, board.reading, board)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _stack(folder: str, name: str, hashes: tuple[str, ...], _board: Board) -> np.ndarray:
-    return comparisons.stack(Path(folder), _board, _board.models)
+def _stack(folder: str, name: str, hashes: tuple[str, ...], reading: str, _board: Board) -> np.ndarray:
+    return boards.stack(Path(folder), _board, _board.models)
+
+
+def calibration(board: Board, model: str) -> Calibration | None:
+    """What temperature scaling does to a model; None where there were too few pictures."""
+    return _calibration(str(FOLDER), model, str(board.rows[model]["predictions_sha256"]), board.reading, board)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _calibration(folder: str, model: str, sha256: str, reading: str, _board: Board) -> Calibration | None:
+    return comparisons.calibration(_board, model, stored(_board, model))
 
 
 def title(board: Board, model: str) -> str:
@@ -87,7 +104,7 @@ def model_chooser(board: Board, label: str, key: str, index: int = 0) -> str:
 def runner_up(board: Board, model: str) -> str | None:
     """The other model whose answers stand beside: the best of the rest."""
     others = [name for name in board.models if name != model]
-    return max(others, key=lambda name: float(board.found[name].right.mean()), default=None)
+    return max(others, key=board.top_1, default=None)
 
 
 def chart_or_table(spec: Spec, words: str, rows: Rows, table: bool, key: str) -> None:
@@ -131,7 +148,7 @@ def _top_five(board: Board, model: str, position: int) -> str:
     order = np.argsort(-probabilities, kind="stable")[:5]
     lines = []
     for i in order:
-        words = f"{board.labels[i]} {verdicts.percent(float(probabilities[i]))}"
+        words = f"{board.labels[i]} {verdicts.percent(min(max(float(probabilities[i]), LEAST), MOST))}"
         lines.append(f":small[{'✓ ' if i == board.target[position] else ''}{words}]")
     return "  \n".join(lines)
 

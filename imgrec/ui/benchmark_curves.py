@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from imgrec import benchmark_charts, comparisons, curves, verdicts
+from imgrec import comparisons, curves, verdicts
+from imgrec.benchmark_charts import lines
+from imgrec.boards import Board
 from imgrec.charts import COLOURS, colour_of
-from imgrec.comparisons import Board
 from imgrec.confusion import AVERAGES, Average, ClassFigures
-from imgrec.curves import Curve
+from imgrec.curves import Bin, Curve
 from imgrec.metrics import calibration_gap
-from imgrec.ui.benchmark_answers import chart_or_table, model_chooser, stored, title
+from imgrec.ui.benchmark_answers import calibration, chart_or_table, model_chooser, stored, title
 
 # Bars a chart: worst first when there are more.
 MAX_BARS = 20
@@ -40,13 +41,14 @@ def classes(board: Board, table: bool) -> None:
         )
     else:
         worst = shown[:MAX_BARS]
-        words = benchmark_charts.describe_classes(figures, board.labels, which, worst)
-        spec = benchmark_charts.class_bars(figures, board.labels, which, colour_of(model), worst)
+        words = lines.describe_classes(figures, board.labels, which, worst)
+        spec = lines.class_bars(figures, board.labels, which, colour_of(model), worst)
         st.vega_lite_chart(spec, theme=None, alt=words, key="bench_classes")
         limited = f"the {len(worst)} worst of {len(shown)} classes" if len(worst) < len(shown) else "worst first"
         st.caption(f"{_figure_title(which)} of {title(board, model)}, {limited}; the table has all of them.")
-    lines = comparisons.averages(board, model)
-    st.table([_average_row(how, lines[how]) for how in AVERAGES], border="horizontal", alt="Averages over the classes")
+    averages = comparisons.averages(board, model)
+    rows = [_average_row(how, averages[how]) for how in AVERAGES]
+    st.table(rows, border="horizontal", alt="Averages over the classes")
     st.caption(" ".join(f"{how.capitalize()}: {sentence}" for how, sentence in AVERAGES.items()))
 
 
@@ -65,22 +67,20 @@ def over_thresholds(board: Board, table: bool) -> None:
     positive = board.target == label
     scores = {model: _scores(board, model, label) for model in models}
     titles = {model: title(board, model) for model in models}
-    colours = {titles[model]: COLOURS[i % len(COLOURS)] for i, model in enumerate(models)}
+    colours = {titles[model]: colour_of(model) for model in models}
     left, right = st.columns(2, gap="large")
     with left:
         found = {titles[m]: curves.thinned(curves.roc_curve(scores[m], positive)) for m in models}
-        words = benchmark_charts.describe_curves(found, f"Area under the ROC of {board.labels[label]}")
+        words = lines.describe_curves(found, f"Area under the ROC of {board.labels[label]}")
         st.markdown("**ROC**")
-        spec = benchmark_charts.curve_chart(
-            found, ("false positive rate", "true positive rate"), colours, diagonal=True
-        )
+        spec = lines.curve_chart(found, ("false positive rate", "true positive rate"), colours, diagonal=True)
         chart_or_table(spec, words, _areas(found, "AUC"), table, key="bench_roc")
         st.caption(words)
     with right:
         found = {titles[m]: curves.thinned(curves.precision_recall_curve(scores[m], positive)) for m in models}
-        words = benchmark_charts.describe_curves(found, f"Average precision of {board.labels[label]}")
+        words = lines.describe_curves(found, f"Average precision of {board.labels[label]}")
         st.markdown("**Precision and recall**")
-        spec = benchmark_charts.curve_chart(found, ("recall", "precision"), colours, diagonal=False)
+        spec = lines.curve_chart(found, ("recall", "precision"), colours, diagonal=False)
         chart_or_table(spec, words, _areas(found, "Average precision"), table, key="bench_pr")
         st.caption(words)
     if len(board.models) > MAX_CURVES:
@@ -104,10 +104,31 @@ def class_rows(figures: ClassFigures, labels: Sequence[str]) -> list[dict[str, s
 
 
 def _reliability(board: Board, table: bool) -> None:
+    """Stated confidence against what is right, before and after temperature scaling."""
     model = model_chooser(board, "Reliability of", "bench_reliability_model")
-    found = board.found[model]
-    bins = curves.reliability(found.confidence, found.right)
-    words = benchmark_charts.describe_reliability(bins, calibration_gap(found.confidence, found.right))
+    found, scaled = board.found[model], calibration(board, model)
+    left, right = st.columns(2, gap="large")
+    if scaled is None:
+        bins = curves.reliability(found.confidence, found.right)
+        with left:
+            _bins("All pictures", bins, calibration_gap(found.confidence, found.right), model, table, "bench_rel")
+    else:
+        with left:
+            _bins("As it answers", scaled.before, scaled.ece_before, model, table, "bench_rel")
+        with right:
+            after = f"After temperature scaling, T = {scaled.temperature:.2f}"
+            _bins(after, scaled.after, scaled.ece_after, model, table, "bench_rel_scaled")
+        fitted = board.rows[model]["temperature"]
+        st.caption(
+            f"Temperature scaling divides the logits by T, found on {fitted['fitted']:,} held-out pictures; both "
+            f"charts show {fitted['tested']:,} others. There log-loss goes from {fitted['log_loss_before']:.3f} to "
+            f"{fitted['log_loss_after']:.3f}. First choices stay what they are."
+        )
+    st.caption("Bars below the dashed line: surer than right. Faint bars stand for few pictures.")
+
+
+def _bins(heading: str, bins: Sequence[Bin], ece: float, model: str, table: bool, key: str) -> None:
+    words = lines.describe_reliability(bins, ece)
     rows: list[dict[str, Any]] = [
         {
             "Stated confidence": f"{verdicts.percent(b.low)} to {verdicts.percent(b.high)}",
@@ -118,21 +139,9 @@ def _reliability(board: Board, table: bool) -> None:
         for b in bins
         if b.count
     ]
-    left, right = st.columns(2, gap="large")
-    with left:
-        chart_or_table(benchmark_charts.reliability_chart(bins, colour_of(model)), words, rows, table, key="bench_rel")
-    with right:
-        st.markdown(words)
-        scaled = board.rows[model].get("temperature")
-        if scaled:
-            st.markdown(
-                f"**Temperature scaling**: dividing the logits by {scaled['temperature']:.2f}, found on "
-                f"{scaled['fitted']:,} held-out pictures, changes on {scaled['tested']:,} others log-loss from "
-                f"{scaled['log_loss_before']:.3f} to {scaled['log_loss_after']:.3f} and ECE from "
-                f"{verdicts.percent(scaled['ece_before'])} to {verdicts.percent(scaled['ece_after'])}. "
-                "First choices stay what they are."
-            )
-        st.caption("Bars below the dashed line: surer than right. Faint bars stand for few pictures.")
+    st.markdown(f"**{heading}**")
+    chart_or_table(lines.reliability_chart(bins, colour_of(model)), words, rows, table, key=key)
+    st.caption(words)
 
 
 def _scores(board: Board, model: str, label: int) -> np.ndarray:

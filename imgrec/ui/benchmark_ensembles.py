@@ -6,7 +6,8 @@ import numpy as np
 import streamlit as st
 
 from imgrec import comparisons, verdicts
-from imgrec.comparisons import FIGURES, Board
+from imgrec.boards import Board
+from imgrec.comparisons import FIGURES
 from imgrec.curves import held_out
 from imgrec.ensembles import ENSEMBLE, RULES
 from imgrec.errors import ImgrecError
@@ -21,12 +22,12 @@ FIRST_MEMBERS = 3
 QUALITY = ("top_1", "top_5", "macro_f1", "log_loss", "brier", "ece")
 
 
-def builder(board: Board, table: bool) -> None:
+def builder(board: Board) -> None:
     """Members, rule and weights; the ensemble's figures beside theirs, and what the difference proves."""
     if len(board.models) < 2:
         st.info("Expected two models or more to combine.", icon=":material/join_inner:")
         return
-    best_first = sorted(board.models, key=lambda model: -float(board.found[model].right.mean()))
+    best_first = sorted(board.models, key=board.top_1, reverse=True)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         members = st.multiselect(
             "Members",
@@ -73,12 +74,12 @@ def builder(board: Board, table: bool) -> None:
 def _verdict(board: Board, members: list[str], choice: np.ndarray) -> None:
     """The ensemble against its best member, in a sentence."""
     right = choice == board.target
-    best = max(members, key=lambda model: float(board.found[model].right.mean()))
+    best = max(members, key=board.top_1)
     interval = wilson(int(right.sum()), len(right))
     st.markdown(
         f"**{verdicts.title_of(ENSEMBLE)}: {verdicts.percent(float(right.mean()))}** "
         f"({interval.low * 100:.1f} to {interval.high * 100:.1f} %). "
-        + mcnemar(right, board.found[best].right).sentence("The ensemble", title(board, best))
+        + mcnemar(right, board.found[best].right).sentence("the ensemble", title(board, best))
     )
 
 

@@ -3,9 +3,10 @@
 import numpy as np
 import streamlit as st
 
-from imgrec import benchmark_charts, comparisons
-from imgrec.benchmark_charts import SHADES
-from imgrec.comparisons import Board
+from imgrec import comparisons
+from imgrec.benchmark_charts import matrices
+from imgrec.benchmark_charts.matrices import SHADES
+from imgrec.boards import Board
 from imgrec.confusion import confusion_matrix
 from imgrec.ui.benchmark_answers import model_chooser, pictures, runner_up, title
 
@@ -27,34 +28,35 @@ def confusion(board: Board, table: bool) -> None:
         )
     matrix = comparisons.matrix_of(board, model)
     places = _classes_of(board, comparisons.hardest(matrix, MAX_CLASSES))
-    part = matrix[np.ix_(places, places)]
-    labels = [board.labels[i] for i in places]
-    words = benchmark_charts.describe_matrix(matrix, board.labels)
+    # "Something else" is never the truth, and classes that a model knows and never says need no column.
+    down = [int(i) for i in places if matrix[i].any()]
+    across = [int(i) for i in places if matrix[i].any() or matrix[:, i].any()]
+    part = matrix[np.ix_(down, across)]
+    labels, said = [board.labels[i] for i in down], [board.labels[i] for i in across]
+    words = matrices.describe_matrix(matrix, board.labels)
     if table:
-        rows = [{"": labels[r]} | dict(zip(labels, map(int, counts), strict=True)) for r, counts in enumerate(part)]
+        rows = [{"": labels[r]} | dict(zip(said, map(int, counts), strict=True)) for r, counts in enumerate(part)]
         st.dataframe(rows, hide_index=True, key="bench_confusion_table", alt=words)
         cell = None
     else:
-        spec = benchmark_charts.matrix_chart(
-            part, labels, labels, shade=shade or "rows", pick="cell", indices=(places.tolist(), places.tolist())
-        )
+        spec = matrices.matrix_chart(part, labels, said, shade=shade or "rows", pick="cell", indices=(down, across))
         event = st.vega_lite_chart(
             spec, theme=None, alt=words, key=f"bench_confusion_{board.name}_{model}", on_select="rerun"
         )
         cell = _picked(event)
     limited = (
         f" The {len(places)} of {len(board.labels)} classes with the most mistakes."
-        if len(labels) < len(board.labels)
+        if len(places) < len(board.labels)
         else ""
     )
     st.caption(f"{words} {SHADES[shade or 'rows']}{limited} Click a cell to see its pictures.")
     if cell is None:
         cell = _cell_chooser(board, matrix)
     if cell is not None:
-        truth, said = cell
-        found = comparisons.in_cell(board, model, truth, said)
-        kind = "rightly" if truth == said else "wrongly"
-        st.markdown(f"**{len(found):,} pictures of {board.labels[truth]}, {kind} taken for {board.labels[said]}**")
+        truth, choice = cell
+        found = comparisons.in_cell(board, model, truth, choice)
+        kind = "rightly" if truth == choice else "wrongly"
+        st.markdown(f"**{len(found):,} pictures of {board.labels[truth]}, {kind} taken for {board.labels[choice]}**")
         other = runner_up(board, model)
         pictures(board, found, (model, other) if other else (model,), key="bench_cell")
 
@@ -109,7 +111,7 @@ def duel(board: Board, table: bool) -> None:
     pictures(board, places, (a, b), key="bench_duel")
 
 
-def gallery(board: Board, table: bool) -> None:
+def gallery(board: Board) -> None:
     """What a model got wrong, the surest mistakes first."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = model_chooser(board, "Model", "bench_errors_model")
@@ -120,6 +122,7 @@ def gallery(board: Board, table: bool) -> None:
             "True class",
             names,
             key=f"bench_errors_class_{board.name}_{model}",
+            width=320,
             format_func=lambda i: f"all ({len(wrong):,})" if i < 0 else f"{board.labels[i]} ({counts[i]:,})",
         )
     found = comparisons.mistakes(board, model, None if label < 0 else label)
@@ -132,6 +135,7 @@ def _duel_matrix(board: Board, a: str, b: str, title_a: str, title_b: str, table
     """What A said against what B said; the clicked cell."""
     matrix = confusion_matrix(board.found[a].choice, board.found[b].choice, len(board.labels))
     places = _classes_of(board, comparisons.hardest(matrix, MAX_CLASSES))
+    places = np.array([i for i in places if matrix[i].any() or matrix[:, i].any()])
     labels = [board.labels[i] for i in places]
     part = matrix[np.ix_(places, places)]
     words = f"What {title_a} says (rows) against what {title_b} says (columns), off the diagonal where they differ."
@@ -139,7 +143,7 @@ def _duel_matrix(board: Board, a: str, b: str, title_a: str, title_b: str, table
         rows = [{"": labels[r]} | dict(zip(labels, map(int, counts), strict=True)) for r, counts in enumerate(part)]
         st.dataframe(rows, hide_index=True, key="bench_duel_table", alt=words)
         return None
-    spec = benchmark_charts.matrix_chart(
+    spec = matrices.matrix_chart(
         part,
         labels,
         labels,

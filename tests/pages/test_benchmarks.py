@@ -1,5 +1,6 @@
 """The Benchmarks page: empty, full and broken, and no model in any of it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from imgrec import artefacts, pipeline
-from imgrec.ui import benchmark_answers, benchmarks
+from imgrec.comparisons import FIGURES
+from imgrec.ui import benchmark_answers, benchmark_sources, benchmarks
 from tests.measured import measure
 from tests.pages.conftest import words
 
@@ -85,10 +87,48 @@ def test_the_leaderboard_compares_with_a_chosen_model(page: Open, folder: Path) 
     app = page("benchmarks.py")
     table = app.dataframe[0].value
     assert list(table["Top-1"]) == sorted(table["Top-1"], reverse=True)
-    assert next(iter(table["Δ top-1"])) == ""
-    assert all(change.startswith("▼") for change in list(table["Δ top-1"])[1:])
+    assert next(iter(table["Best in"])).startswith("Top-1")
+    assert next(iter(table["Δ Top-1"])) == ""
+    assert all(change.startswith("▼") for change in list(table["Δ Top-1"])[1:])
     app.selectbox(key="bench_reference_cifar10_3").set_value("mobilenet").run()
-    assert next(iter(app.dataframe[0].value["Δ top-1"])).startswith("▲")
+    assert next(iter(app.dataframe[0].value["Δ Top-1"])).startswith("▲")
+
+
+def test_every_figure_has_its_difference(page: Open, folder: Path) -> None:
+    measure(folder)
+    app = page("benchmarks.py")
+    assert "Kappa" not in app.dataframe[0].value
+    app.multiselect(key="bench_figures").set_value([]).run()
+    table = app.dataframe[0].value
+    for figure in FIGURES:
+        (_, *changes) = table[f"Δ {figure.title}"]
+        values = list(table[figure.title])
+        for value, change in zip(values[1:], changes, strict=True):
+            better = (value > values[0]) == figure.higher_is_better
+            assert change == "=" or change[0] == ("▲" if better else "▼"), (figure.key, change)
+
+
+def test_what_is_neither_can_be_left_out(page: Open, folder: Path) -> None:
+    measure(folder, rest_of=("mobilenet",))
+    app = page("benchmarks.py")
+    strict = app.dataframe[0].value.set_index("Model")["Top-1"]
+    app.session_state["bench_reading"] = "closed"
+    closed = app.run().dataframe[0].value.set_index("Model")["Top-1"]
+    assert closed["MobileNet"] > strict["MobileNet"]
+    assert "Only these classes: what a network gives to others is left out" in words(app)
+
+
+def test_a_repeated_protocol_stands_beside_the_printed_one(
+    page: Open, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark_sources, "LESSONS", tmp_path)
+    lesson = {"title": "Our folds", "provenance": {"data": "flowers"}, "columns": ["fold"], "rows": [[1]], "note": "N."}
+    (tmp_path / "folds.json").write_text(json.dumps(lesson))
+    (tmp_path / "half.json").write_text("{")
+    measure(folder)
+    app = look(page, "Published")
+    assert "Our folds" in words(app)
+    assert "Expected half.json to be a table" in app.warning[0].value
 
 
 def test_a_mistake_shows_its_pictures_with_both_models(page: Open, folder: Path) -> None:

@@ -1,0 +1,171 @@
+"""Several models' stored answers to the same pictures: a board.
+
+Reads artefacts, runs no model. Pictures that only some models could be asked about are left out, so that every
+comparison is paired. What can be seen on a board is in `comparisons`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgrec import artefacts
+from imgrec.artefacts import SUMMARY
+from imgrec.errors import ImgrecError, InputError, UnknownNameError
+from imgrec.labels import get_label_space
+from imgrec.metrics import Integers
+from imgrec.summaries import PerImage, closed, per_image
+
+# What a roll-up calls the classes that have no place in the set.
+REST = "something else"
+
+# How answers count where a model knows more classes than the set has.
+READINGS = {
+    "strict": f"Strict: a picture that a network takes for “{REST}” counts as wrong.",
+    "closed": "Only these classes: what a network gives to others is left out, and the rest scaled up to 100 %.",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Board:
+    """One set: what is known of it, and each model's row and answers, all to the same pictures in the same order.
+
+    `labels` has the set's classes and, if a model can choose it, `REST` as the last. `problems` are sentences about
+    artefacts that cannot be used; those models are left out. `reading` is a key of `READINGS`, `has_rest` says
+    whether the other one would differ.
+    """
+
+    name: str
+    about: Mapping[str, Any]
+    labels: tuple[str, ...]
+    rows: Mapping[str, Mapping[str, Any]]
+    found: Mapping[str, PerImage]
+    problems: tuple[str, ...]
+    reading: str = "strict"
+    has_rest: bool = False
+
+    @property
+    def models(self) -> list[str]:
+        return list(self.found)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return next(iter(self.found.values())).ids
+
+    @property
+    def target(self) -> Integers:
+        return next(iter(self.found.values())).target
+
+    @property
+    def images(self) -> int:
+        return len(self.ids)
+
+    def top_1(self, model: str) -> float:
+        """The share of the board's pictures whose first choice is right."""
+        return float(self.found[model].right.mean())
+
+
+def set_names(folder: Path) -> list[str]:
+    """The sets of which there are measurements, those with the most pictures first."""
+    summary = artefacts.read_summary(folder)
+    used = {row["dataset"] for row in summary["rows"]}
+    return sorted(used, key=lambda name: (-summary["datasets"][name]["images"], name))
+
+
+def load(folder: Path, name: str, reading: str = "strict") -> Board:
+    """The board of the set called `name`, its models best first, counted as `reading` (a key of `READINGS`) says.
+
+    Raises `UnknownNameError` where there is no such set or reading, `InputError` when nothing of it can be used.
+    """
+    if reading not in READINGS:
+        raise UnknownNameError.of("reading", reading, list(READINGS))
+    summary = artefacts.read_summary(folder)
+    rows = {row["model"]: row for row in summary["rows"] if row["dataset"] == name}
+    if not rows or name not in summary["datasets"]:
+        raise UnknownNameError.of("measured set", name, sorted(summary["datasets"]))
+    about = summary["datasets"][name]
+    labels = tuple(about["labels"] or get_label_space(about["label_space"]).labels)
+    found: dict[str, PerImage] = {}
+    problems = []
+    has_rest = False
+    for model, row in rows.items():
+        try:
+            path = artefacts.predictions_path(folder, model, name)
+            more = artefacts.count_classes(path) > len(labels)
+            if more and reading == "closed" and row.get("closed") is None:
+                raise InputError(f"Expected {SUMMARY} to have figures of these classes only. Received: an older one.")
+            chunks = artefacts.read_chunks(path)
+            found[model] = per_image(_read_as(chunks, reading, len(labels)) if more else chunks)
+            rows[model] = _row_as(row, reading) if more else row
+            has_rest |= more
+        except ImgrecError as error:
+            problems.append(f"{row.get('title', model)} is left out. {error}")
+    if not found:
+        raise InputError(" ".join(problems))
+    found = dict(sorted(found.items(), key=lambda item: -float(item[1].right.mean())))
+    labels = (*labels, REST) if has_rest and reading == "strict" else labels
+    return Board(name, about, labels, rows, _aligned(found, len(labels)), tuple(problems), reading, has_rest)
+
+
+def read(folder: Path, board: Board, model: str) -> artefacts.Answers:
+    """All stored probabilities of a model, as the board counts them, in the order of their file."""
+    answers = artefacts.read(artefacts.predictions_path(folder, model, board.name))
+    if answers.probabilities.shape[1] <= len(board.labels):
+        return answers
+    shares = closed(answers, len(board.labels)).probabilities
+    return replace(answers, probabilities=artefacts.halved(shares))
+
+
+def narrowed(board: Board, models: Sequence[str]) -> Board:
+    """The same board with only these models, where there are any of them."""
+    kept = {model: found for model, found in board.found.items() if model in models}
+    return replace(board, found=kept or board.found)
+
+
+def stack(folder: Path, board: Board, models: Sequence[str]) -> np.ndarray:
+    """Probabilities float16 (M, N, C) of `models` for the pictures of the board, in its order."""
+    layers = []
+    for model in models:
+        answers = read(folder, board, model)
+        rows = answers.probabilities
+        if answers.ids != board.ids:
+            place = {name: i for i, name in enumerate(answers.ids)}
+            rows = rows[[place[name] for name in board.ids]]
+        layers.append(_padded(rows, len(board.labels)))
+    return np.stack(layers)
+
+
+def _read_as(chunks: Iterable[artefacts.Answers], reading: str, classes: int) -> Iterator[artefacts.Answers]:
+    return (closed(chunk, classes) if reading == "closed" else chunk for chunk in chunks)
+
+
+def _row_as(row: Mapping[str, Any], reading: str) -> Mapping[str, Any]:
+    """The row with the figures of the reading; timings and provenance are the same."""
+    return {**row, **row["closed"]} if reading == "closed" else row
+
+
+def _aligned(found: dict[str, PerImage], classes: int) -> dict[str, PerImage]:
+    """The same pictures in the same order for every model."""
+    first = next(iter(found.values())).ids
+    if all(one.ids == first for one in found.values()):
+        return {model: replace(one, classes=classes) for model, one in found.items()}
+    common = set(first).intersection(*(one.ids for one in found.values()))
+    order = [name for name in first if name in common]
+    if not order:
+        raise InputError("Expected models that were asked about the same pictures. Received: none in common.")
+    return {model: _picked(one, order, classes) for model, one in found.items()}
+
+
+def _picked(one: PerImage, order: Iterable[str], classes: int) -> PerImage:
+    place = {name: i for i, name in enumerate(one.ids)}
+    rows = np.array([place[name] for name in order])
+    arrays = {name: getattr(one, name)[rows] for name in ("target", "choice", "confidence", "own", "rank", "brier")}
+    return PerImage(ids=tuple(one.ids[i] for i in rows), classes=classes, **arrays)
+
+
+def _padded(rows: np.ndarray, classes: int) -> np.ndarray:
+    """`rows` (N, C) with columns of zeros up to `classes`: a model that knows no "something else"."""
+    missing = classes - rows.shape[1]
+    return np.pad(rows, ((0, 0), (0, missing))) if missing else rows

@@ -1,0 +1,91 @@
+"""Views of the Benchmarks page over all models at once: speed against accuracy, and pairs."""
+
+from typing import Any
+
+import streamlit as st
+
+from imgrec import comparisons, verdicts
+from imgrec.benchmark_charts import frontiers, matrices
+from imgrec.boards import Board
+from imgrec.metrics import Floats
+from imgrec.statistics import SIGNIFICANCE, agreement, error_correlation, p_text
+from imgrec.ui.benchmark_answers import chart_or_table, title
+
+
+def speed(board: Board, table: bool) -> None:
+    """Accuracy against latency, with the frontier."""
+    points, left_out = comparisons.frontier(board)
+    if points:
+        words = frontiers.describe_pareto(points)
+        rows = [
+            {
+                "Model": point.title,
+                "p50 ms": point.latency_ms,
+                "Top-1": verdicts.percent(point.top_1),
+                "Parameters": f"{point.parameters:,}",
+                "On the frontier": "yes" if point.on_frontier else "no",
+            }
+            for point in points
+        ]
+        chart_or_table(frontiers.pareto_chart(points), words, rows, table, key="bench_pareto")
+        st.caption(
+            f"{words} Diamonds and the dashed line: the frontier; size: parameters; bars: 95 % intervals. The latency "
+            "is that of one picture, resized and answered, warm. Which point is right depends on what waiting costs: "
+            "this is no recommendation."
+        )
+    if left_out:
+        st.markdown("**Left out**\n" + "\n".join(f"- {sentence}" for sentence in left_out))
+
+
+def pairs(board: Board, table: bool) -> None:
+    """Who differs from whom, how often they agree, and whether they fail together."""
+    if len(board.models) < 2:
+        st.info("Expected two models or more to compare.", icon=":material/compare_arrows:")
+        return
+    titles = [title(board, model) for model in board.models]
+    left, right = st.columns(2, gap="large")
+    same = agreement([one.choice for one in board.found.values()])
+    together = error_correlation([one.right for one in board.found.values()])
+    with left:
+        st.markdown("**Same first choice**")
+        words = matrices.describe_square(same, titles, "Same first choice", as_percent=True)
+        spec = matrices.square_chart(same, titles, domain=(0.0, 1.0), as_percent=True)
+        chart_or_table(spec, words, _square_rows(same, titles), table, key="bench_agreement")
+        st.caption(words)
+    with right:
+        st.markdown("**Correlation of errors**")
+        words = matrices.describe_square(together, titles, "Correlation of errors", as_percent=False)
+        spec = matrices.square_chart(together, titles, domain=(0.0, 1.0), as_percent=False)
+        chart_or_table(spec, words, _square_rows(together, titles), table, key="bench_correlation")
+        st.caption(f"{words} The lower, the more two models can help each other.")
+    st.markdown("**Which differences are real?**")
+    st.dataframe(
+        [
+            {
+                "A": title(board, a),
+                "B": title(board, b),
+                "Only A right": test.only_a,
+                "Only B right": test.only_b,
+                "mid-p": p_text(test.p_value),
+                "for all pairs": p_text(raised),
+                "Verdict": "not distinguishable"
+                if raised >= SIGNIFICANCE
+                else f"{title(board, a if test.only_a > test.only_b else b)} is better",
+            }
+            for a, b, test, raised in comparisons.paired_tests(board)
+        ],
+        hide_index=True,
+        key="bench_pairs",
+        alt="Paired tests between all models",
+    )
+    st.caption(
+        f"McNemar's mid-p on {board.images:,} pictures. “For all pairs” is raised for their number "
+        "(Holm), so that one false alarm among all stays at 5 %; the verdict goes by that."
+    )
+
+
+def _square_rows(values: Floats, titles: list[str]) -> list[dict[str, Any]]:
+    return [
+        {"": titles[r]} | {titles[c]: round(float(value), 4) for c, value in enumerate(row)}
+        for r, row in enumerate(values)
+    ]

@@ -1,0 +1,135 @@
+"""Views of the Benchmarks page on where numbers come from: what others printed, and what was measured how."""
+
+import streamlit as st
+
+from imgrec import comparisons, published, verdicts
+from imgrec.boards import Board
+from imgrec.published import MeasuredTable, PrintedTable
+from imgrec.settings import ASSETS
+from imgrec.ui import benchmark_answers, benchmark_curves
+from imgrec.ui.benchmark_answers import Row, title
+
+# Printed protocols that were carried out here, a file each.
+LESSONS = ASSETS / "lessons"
+
+
+def printed(board: Board) -> None:
+    """The tables of published comparisons, with what was measured here beside, whatever set is chosen."""
+    tables, problems = published.read_measured(LESSONS)
+    st.caption("Quoted as printed. *Measured* is from here, on the set that is named; a dash where nothing repeats it.")
+    for problem in problems:
+        st.warning(problem, icon=":material/broken_image:")
+    for one in published.TABLES:
+        st.markdown(f"**{one.title}** · {one.source}")
+        st.table(_beside(one), border="horizontal", alt=one.title)
+        st.caption(one.remark)
+        _repeated(tables, one.title)
+    for counts in published.COUNTS:
+        st.markdown(f"**{counts.title}** · {counts.source}")
+        st.table(benchmark_curves.class_rows(counts.figures, counts.classes), border="horizontal", alt=counts.title)
+        st.caption(f"TP, TN, FP and FN as printed, the rest computed from them: accuracy {counts.accuracy:.4f}.")
+        _repeated(tables, counts.title)
+    titles = {one.title for one in published.TABLES} | {counts.title for counts in published.COUNTS}
+    for table in tables:
+        if table.beside not in titles:
+            _measured_table(table)
+
+
+def _repeated(tables: list[MeasuredTable], title: str) -> None:
+    """What repeats the printed table of this title."""
+    for table in tables:
+        if table.beside == title:
+            _measured_table(table)
+
+
+def _measured_table(table: MeasuredTable) -> None:
+    with st.container(border=True):
+        st.markdown(f":material/science: **{table.title}** · measured here")
+        st.table(
+            [dict(zip(table.columns, row, strict=True)) for row in table.rows], border="horizontal", alt=table.title
+        )
+        st.caption(
+            " ".join([table.note, "; ".join(f"{key}: {value}" for key, value in table.provenance.items()) + "."])
+        )
+
+
+def _beside(one: PrintedTable) -> list[dict[str, str]]:
+    """The printed rows with their measured columns."""
+    rows = []
+    for row, model in zip(one.rows, one.measured_as, strict=True):
+        cells = dict(zip(one.columns, row, strict=True))
+        if one.by_class and one.measured_on is not None:
+            cells |= {
+                "Measured, strict": _by_class(one.measured_on, model, "strict"),
+                "Measured, only these": _by_class(one.measured_on, model, "closed"),
+            }
+        elif one.measured_on is not None:
+            cells["Measured"] = _overall(one.measured_on, model)
+        rows.append(cells)
+    return rows
+
+
+def _overall(name: str, model: str | None) -> str:
+    board = _board_with(name, model, "strict")
+    if board is None or model is None:
+        return "–"
+    return f"{verdicts.percent(board.top_1(model))} of {board.images:,}, {board.rows[model]['latency_p50_ms']:.1f} ms"
+
+
+def _by_class(name: str, model: str | None, reading: str) -> str:
+    """The share of each class that was named right: "cat 44 %, dog 94 %"."""
+    board = _board_with(name, model, reading)
+    if board is None or model is None:
+        return "–"
+    recall = comparisons.figures_by_class(board, model).recall
+    present = [i for i in range(len(board.labels)) if (board.target == i).any()]
+    return ", ".join(f"{board.labels[i]} {verdicts.percent(float(recall[i]))}" for i in present)
+
+
+def _board_with(name: str, model: str | None, reading: str) -> Board | None:
+    """The board of the set if `model` stands on it."""
+    if model is None or name not in benchmark_answers.set_names():
+        return None
+    board = benchmark_answers.board(name, reading)
+    return board if model in board.found else None
+
+
+def provenance(board: Board) -> None:
+    """Where every number comes from."""
+    st.markdown(
+        f"**Pictures**: {board.about['source']}. {board.about['images']:,} in {board.about['classes']} classes; "
+        f"`digest {board.about['digest'][:12]}`."
+    )
+    for model in board.models:
+        row = board.rows[model]
+        with st.expander(title(board, model), icon=":material/fact_check:"):
+            if row.get("note"):
+                st.info(row["note"], icon=":material/info:")
+            st.table(_facts(row), border="horizontal", alt=f"Provenance of {title(board, model)}")
+            if row.get("command"):
+                st.code(row["command"], language="bash", wrap_lines=True)
+            if row["failures"]:
+                st.markdown(f"**{len(row['failures'])} pictures could not be read**")
+                st.dataframe(row["failures"], hide_index=True, key=f"bench_failures_{model}")
+
+
+def _facts(row: Row) -> dict[str, str]:
+    versions = row["versions"]
+    scaled = row.get("temperature")
+    facts = {
+        "Weights, sha256": str(row["weights_sha256"]),
+        "Preprocessing": f"{row['preprocess']}, {row['framing']} to {row['input_size']}, {row['resampling']}",
+        "Runtime": str(row["runtime"]),
+        "Versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "Hardware": str(row.get("hardware", "–")),
+        "Measured": str(row["measured_at"]),
+        "Timed": str(row.get("timed_at", "–")),
+        "Answers, sha256": str(row["predictions_sha256"]),
+    }
+    if isinstance(scaled, dict):
+        facts["Temperature"] = (
+            f"{scaled['temperature']:.3f}, fitted on {scaled['fitted']:,} pictures; on {scaled['tested']:,} others "
+            f"log-loss {scaled['log_loss_before']:.3f} → {scaled['log_loss_after']:.3f}, "
+            f"ECE {scaled['ece_before'] * 100:.1f} % → {scaled['ece_after'] * 100:.1f} %"
+        )
+    return facts
