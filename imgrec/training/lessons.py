@@ -17,7 +17,7 @@ import numpy as np
 
 from imgrec import cards, jobs, weights
 from imgrec.catalogue import ModelSpec, check_name, get_spec
-from imgrec.datasets import DATASETS
+from imgrec.datasets import DATASETS, DataSet
 from imgrec.downloads import offline_error
 from imgrec.errors import InputError, MemoryBudgetError, UnknownNameError
 from imgrec.features import Pooling, backbone_spec
@@ -260,6 +260,22 @@ def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = N
     return jobs.start(WORKER, configuration, settings, title=f"{backbone.title}: {name}", needs=needs, folder=folder)
 
 
+def check_data(lesson: Lesson, data: DataSet) -> None:
+    """Raise `InputError` on more classes than a head and its confusion matrix are made for, or fewer pictures of one
+    than there are folds."""
+    if len(data.classes) > MAX_CLASSES:
+        raise InputError(
+            f"Expected at most {MAX_CLASSES:,} classes. Received: {len(data.classes):,} in {data.name}; "
+            "join some of them, or teach fewer at a time."
+        )
+    fewest, label = min((train, label) for label, (train, _) in data.counts().items())
+    if fewest < lesson.folds:
+        raise InputError(
+            f"Expected {lesson.folds} training pictures or more of each class for {lesson.folds} folds. "
+            f"Received: {fewest} of {label!r}; with fewer folds, or none, it can be taught."
+        )
+
+
 def needs_of(lesson: Lesson) -> Needs:
     """Memory and cores of one lesson, besides its pictures, which `datasets.load` limits by itself."""
     backbone = lesson.backbone_row()
@@ -321,7 +337,8 @@ def preview(job: Job, features: np.ndarray) -> np.ndarray | None:
     Without TensorFlow, in well under a millisecond: while the worker trains, a page shows what it says by now.
     """
     with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        with np.load(job.folder / CHECKPOINT, allow_pickle=False) as file:
+        # Opened here: numpy forgets to close what turns out to be no archive.
+        with (job.folder / CHECKPOINT).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             layers = [(file[f"kernel_{i}"], file[f"bias_{i}"]) for i in range(len(file.files) // 2)]
         return forward(layers, features)
     return None

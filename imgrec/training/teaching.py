@@ -26,7 +26,7 @@ from imgrec.catalogue import ModelSpec, get_spec
 from imgrec.datasets import DataSet, Pictures
 from imgrec.downloads import storage_errors
 from imgrec.engines import keras as engine
-from imgrec.errors import ConversionError, InputError, MemoryBudgetError, WeightsError
+from imgrec.errors import ConversionError, MemoryBudgetError, WeightsError
 from imgrec.preparation import Preparation
 from imgrec.preprocessing import frame, normalise
 from imgrec.settings import MIB, Settings, available_memory_bytes
@@ -56,7 +56,7 @@ def run(job: jobs.Worker) -> None:
     )
     row = lesson.backbone_row()
     data = datasets.load(configuration["data"], settings, row.input_size)
-    check_classes(data)
+    lessons.check_data(lesson, data)
     held_out = trials.parts(lesson, data.train.targets)[0][2]
     worker.tell_data(job, data, trained_on=len(data.train), validated_on=len(held_out))
     train_features = _extract(job, "train", row, data.train, settings)
@@ -81,15 +81,6 @@ def run(job: jobs.Worker) -> None:
     card = cards.write(path, _card(job.job, lesson, data, model, metrics, settings))
     worker.publish(card, settings)
     job.tell("model", name=card.name, metrics=metrics)
-
-
-def check_classes(data: DataSet) -> None:
-    """Raise `InputError` on more classes than a head, its log and its confusion matrix are made for."""
-    if len(data.classes) > lessons.MAX_CLASSES:
-        raise InputError(
-            f"Expected at most {lessons.MAX_CLASSES:,} classes. Received: {len(data.classes):,} in {data.name}; "
-            "join some of them, or teach fewer at a time."
-        )
 
 
 def _extract(job: jobs.Worker, part: str, row: ModelSpec, pictures: Pictures, settings: Settings) -> np.ndarray:

@@ -185,7 +185,8 @@ def _write(file: Path, validated: Validated, key: str, *, keep_layers: bool) -> 
 def _read(file: Path, key: str) -> Validated | None:
     """The trial in `file`; None unless it is there, whole, and of the same lesson."""
     with suppress(OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        with np.load(file, allow_pickle=False) as arrays:
+        # Opened here: numpy forgets to close what turns out to be no archive.
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             note = json.loads(str(arrays["note"]))
             count = sum(name.startswith("kernel_") for name in arrays.files)
             layers = [(arrays[f"kernel_{i}"], arrays[f"bias_{i}"]) for i in range(count)]

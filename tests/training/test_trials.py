@@ -1,0 +1,91 @@
+"""The protocol: trials, the choice, the final head; with a trainer that only pretends."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgrec.training import trials
+from imgrec.training.heads import Epoch, Layers, Schedule, Trained
+from imgrec.training.lessons import Lesson
+
+TARGETS = np.repeat([0, 1, 2], 10)
+
+
+class Pretender:
+    """Says the right class at the learning rate 0.01 and always the first one otherwise; best after its 3rd epoch."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, int, int, int | None]] = []
+
+    def train(
+        self,
+        schedule: Schedule,
+        rows: np.ndarray,
+        held_out: np.ndarray | None,
+        on_epoch: Callable[[Epoch], None] | None = None,
+    ) -> Trained:
+        self.asked.append(
+            (schedule.learning_rate, schedule.epochs, len(rows), None if held_out is None else len(held_out))
+        )
+        good = schedule.learning_rate == 0.01
+        epochs = []
+        for number in range(1, schedule.epochs + 1):
+            accuracy = None if held_out is None else (1.0 if good and number >= 3 else 0.3)
+            epochs.append(Epoch(number, 0.5, 1 / number, 0.9, None if held_out is None else 1 / number, accuracy))
+            if on_epoch:
+                on_epoch(epochs[-1])
+        probabilities = None
+        if held_out is not None:
+            probabilities = np.eye(3)[TARGETS[held_out] if good else np.zeros_like(held_out)]
+        layers: Layers = [(np.full((4, 3), len(rows), np.float32), np.zeros(3, np.float32))]
+        return Trained(epochs[min(2, len(epochs) - 1)], tuple(epochs), layers, probabilities)
+
+
+def teach(lesson: Lesson, folder: Path, key: str = "key") -> tuple[trials.Taught, Pretender, dict[str, object]]:
+    pretender, chosen = Pretender(), {}
+    found = list(trials.run_trials(lesson, pretender, TARGETS, folder, key, lambda _: None))  # type: ignore[arg-type]
+    assert len(found) == lesson.trials
+    taught = trials.conclude(lesson, pretender, found, TARGETS, 3, chosen.update, lambda _: None)  # type: ignore[arg-type]
+    return taught, pretender, chosen
+
+
+def test_folds_choose_and_then_all_pictures_teach(tmp_path: Path) -> None:
+    lesson = Lesson("mobilenet", learning_rates=(0.1, 0.01), folds=5, epochs=6)
+    taught, pretender, chosen = teach(lesson, tmp_path / "trials")
+    assert pretender.asked[-1] == (0.01, 3, 30, None)
+    assert pretender.asked[:-1] == [(rate, 6, 24, 6) for rate in (0.1, 0.01) for _ in range(5)]
+    assert (chosen["learning_rate"], chosen["epochs"]) == (0.01, 3)
+    assert (taught.metrics["pictures"], taught.metrics["accuracy"]) == (30, 1.0)
+    assert taught.metrics["confusion"] == np.diag([10, 10, 10]).tolist()
+    assert [row["validation_accuracy"] for row in taught.rows] == [pytest.approx(v) for v in (0.3, 0.3, 1.0)]
+    assert taught.layers[0][0][0, 0] == 30
+
+
+def test_one_split_keeps_its_best_head(tmp_path: Path) -> None:
+    lesson = Lesson("mobilenet", learning_rates=(0.1, 0.01), epochs=6)
+    taught, pretender, _ = teach(lesson, tmp_path / "trials")
+    assert pretender.asked == [(0.1, 6, 24, 6), (0.01, 6, 24, 6)]
+    assert taught.layers[0][0][0, 0] == 24
+    assert len(taught.rows) == 6
+    assert taught.metrics["pictures"] == 6
+
+
+@pytest.mark.parametrize("folds", [0, 3])
+def test_finished_trials_are_not_done_again(tmp_path: Path, folds: int) -> None:
+    lesson = Lesson("mobilenet", learning_rates=(0.1, 0.01), folds=folds, epochs=4)
+    before, _, _ = teach(lesson, tmp_path / "trials")
+    files = sorted((tmp_path / "trials").glob("*.npz"))
+    assert len(files) == lesson.trials
+    files[0].write_bytes(files[0].read_bytes()[:100])  # of a worker that was killed, were it not renamed into place
+    after, pretender, _ = teach(lesson, tmp_path / "trials")
+    assert len(pretender.asked) == 1 + bool(folds)
+    assert after.metrics == before.metrics
+    assert np.array_equal(after.layers[0][0], before.layers[0][0])
+    _, other, _ = teach(lesson, tmp_path / "trials", key="other pictures")
+    assert len(other.asked) == lesson.trials + bool(folds)
+
+
+def test_confusion_counts() -> None:
+    assert trials.confusion(np.array([0, 1, 1]), np.array([0, 0, 1]), 3).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
