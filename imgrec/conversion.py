@@ -25,7 +25,7 @@ from typing import Any
 from imgrec import workers
 from imgrec.catalogue import ModelSpec, WeightsSource
 from imgrec.downloads import storage_errors
-from imgrec.errors import BusyError, ConversionError, CorruptWeightsError, EngineError, ImgrecError, StorageError
+from imgrec.errors import BusyError, ConversionError, EngineError, StorageError
 from imgrec.preprocessing import PREPROCESS
 from imgrec.settings import MIB, Settings
 
@@ -226,32 +226,21 @@ def _run_worker(spec: ModelSpec, weights_path: Path, folder: Path, on_progress: 
             needed = WORKER_BYTES + WORKER_COPIES * 4 * spec.parameters
             reason += f"; converting {spec.name} takes about {needed / MIB:,.0f} MiB"
         raise ConversionError(f"Expected {spec.name} to be converted. Received: {reason}") from error
-    if "error" in answer:
-        raise _ERRORS[str(answer["error"])](str(answer["message"]))
     if "memory_bytes" not in answer:
         raise ConversionError(f"Expected {spec.name} to be converted. Received: a worker that stopped midway.")
     return int(str(answer["memory_bytes"]))
 
 
-# The errors that a worker may answer with.
-_ERRORS: dict[str, type[ImgrecError]] = {
-    error.__name__: error for error in (ConversionError, CorruptWeightsError, StorageError)
-}
-
-
 def _work(request: dict[str, Any], tell: workers.Tell) -> None:
-    """The worker: stages, and at last `memory_bytes` or an error."""
+    """The worker: stages, and at last `memory_bytes`."""
     folder = Path(request["folder"])
     try:
         tell(memory_bytes=_convert(spec_of(request["spec"]), Path(request["weights_path"]), folder, tell))
-    except ImgrecError as error:
-        kind = type(error).__name__
-        tell(error=kind if kind in _ERRORS else "ConversionError", message=str(error))
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError) as error:
         # OpenVINO does not say why it could not write.
         if shutil.disk_usage(folder).free > MIB:
             raise
-        tell(error="StorageError", message=f"Expected more room in {folder.parent}. Received: a full disk.")
+        raise StorageError(f"Expected more room in {folder.parent}. Received: a full disk.") from error
 
 
 def _convert(spec: ModelSpec, weights_path: Path, folder: Path, tell: Callable[..., None]) -> int:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
+from imgrec import errors
 from imgrec.settings import ROOT
 
 # The worker's last words that are kept for an error's sentence.
@@ -45,8 +46,9 @@ def ask(
 ) -> dict[str, object]:
     """Run `python *words` with Keras on `backend`, and return the last answer to `request`.
 
-    `on_answer` gets each answer as it comes; what it raises ends the worker. Raises `WorkerError` when the worker
-    ends in any other way than with an answer and exit code 0, or not within `timeout_s`.
+    `on_answer` gets each answer as it comes; what it raises ends the worker. Raises the `ImgrecError` that the
+    worker raised, and `WorkerError` when it ends in any other way than with an answer and exit code 0, or not within
+    `timeout_s`.
     """
     environment = os.environ | {
         "KERAS_BACKEND": backend,
@@ -83,6 +85,9 @@ def ask(
             raise
         finally:
             timer.cancel()
+        if worker.returncode == 0 and "error" in answer:
+            kind = getattr(errors, str(answer["error"]), errors.ConversionError)
+            raise kind(str(answer["message"]))
         if worker.returncode == 0 and answer:
             return answer
         if timed_out.is_set():
@@ -118,7 +123,7 @@ def _last_words(stderr: IO[bytes]) -> str:
 
 
 def serve(do: Callable[[dict[str, object], Tell], None]) -> None:
-    """The main of a worker: one request from stdin, what `do` tells to stdout; does not return."""
+    """The main of a worker: one request from stdin, what `do` tells or raises to stdout; does not return."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody else's chatter among the answers
 
@@ -128,7 +133,10 @@ def serve(do: Callable[[dict[str, object], Tell], None]) -> None:
 
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    do(request, tell)
+    try:
+        do(request, tell)
+    except errors.ImgrecError as error:
+        tell(error=type(error).__name__, message=str(error))
     # At once: when `answers` closed first, the parent would close its side, and `_end_with_parent` exit with 1.
     os._exit(0)
 

@@ -69,6 +69,7 @@ FLOORS = [
     "charts",
     "benchmark_charts",
     "learning",
+    "lesson_charts",
     "tuning_charts",
     "ui",
     "shell",
