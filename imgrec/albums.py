@@ -15,24 +15,17 @@ import json
 import os
 import re
 import shutil
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgrec import archives, images
-from imgrec.datasets import TEST_NAMES, TRAIN_NAMES, place_of
+from imgrec import archives, images, layouts
 from imgrec.downloads import storage_errors
 from imgrec.errors import ImageError, InputError
+from imgrec.layouts import TEST_NAMES, TRAIN_NAMES
 from imgrec.settings import Settings
 
-# Longer than any class that people tell apart; file systems end at 255 bytes, and letters may take four.
-MAX_NAME = 60
-
 _ORDER = ".album.json"
-
-# What some file system or shell takes for something else, and what nobody sees.
-_UNUSABLE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]+')
 
 # Enough of the sha256 to tell any two pictures apart.
 _DIGEST_CHARACTERS = 24
@@ -44,14 +37,14 @@ TRAINING, TEST = "training_set", "test_set"
 def class_name(text: str) -> str:
     """`text` as the name of a class and of its folder; raises `InputError` when nothing of it can be one.
 
-    >>> class_name("  <b>cats</b> / kittens. ")
-    'b cats b kittens'
+    >>> class_name(" <b>cats</b> ")
+    '＜b＞cats＜／b＞'
     """
-    seen = "".join(c for c in unicodedata.normalize("NFC", text) if c == "\t" or unicodedata.category(c)[0] != "C")
-    name = " ".join(_UNUSABLE.sub(" ", seen).split())[:MAX_NAME].strip(" .")
-    if not name or name.lower() in TRAIN_NAMES | TEST_NAMES:
+    name = layouts.class_name(layouts.class_name(text).strip(" ."))
+    if name == layouts.class_name("") or name.lower() in TRAIN_NAMES | TEST_NAMES:
         raise InputError(
-            f"Expected the name of a class, other than train, test or validation. Received: {text[:MAX_NAME]!r}."
+            f"Expected the name of a class, other than train, test or validation. "
+            f"Received: {text[: layouts.MAX_NAME_CHARACTERS]!r}."
         )
     return name
 
@@ -219,22 +212,21 @@ def unpack(
     A test set of its own stays one. Raises `InputError` when nothing can be used, and leaves nothing behind then;
     `StorageError` when there is no room.
     """
+    listing = archives.survey(path)
+    layout = layouts.lay_out(path, listing.names)
+    refused = [*listing.left_out, *layout.left_out]
     album = create(text, settings)
-    refused: list[str] = []
-    names: dict[str, str] = {}
     count = 0
     try:
-        for name, data in archives.files(path, max_bytes=settings.max_upload_bytes):
-            place = place_of(name)
-            if place is None:
-                refused.append(f"{name}: not in a class folder")
-                continue
-            part, label = place
+        if any(part == "test" for part, _ in layout.places.values()):
+            for part in (TRAINING, TEST):
+                (album.folder / part).mkdir()
+        for name, data in archives.files(path, max_bytes=settings.max_upload_bytes, only=layout.places.keys()):
+            part, label = layout.places[name]
             try:
-                label = names.setdefault(label, class_name(label))
-                if part == "test" and not (album.folder / TEST).is_dir():
-                    _make_parts(album.folder)
-                album.add(label, data, max_bytes=settings.max_upload_bytes, name=name.name, test=part == "test")
+                album.add(
+                    class_name(label), data, max_bytes=settings.max_upload_bytes, name=name.name, test=part == "test"
+                )
             except (ImageError, InputError) as error:
                 refused.append(f"{name}: {error}")
                 continue
@@ -247,16 +239,6 @@ def unpack(
         shutil.rmtree(album.folder, ignore_errors=True)
         raise
     return album, refused
-
-
-def _make_parts(folder: Path) -> None:
-    """Move the classes that an album has so far into its training part, and begin a test part beside it."""
-    with storage_errors(folder):
-        labels = [path for path in folder.iterdir() if path.is_dir()]
-        (folder / TEST).mkdir()
-        (folder / TRAINING).mkdir()
-        for path in labels:
-            path.rename(folder / TRAINING / path.name)
 
 
 def _changed_at(folder: Path) -> float:

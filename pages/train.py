@@ -2,11 +2,28 @@
 
 import streamlit as st
 
-from imgrec.ui import runs, trained, training
+from imgrec.ui import choices, runs, teaching, trained, training, tuning
 
-left, right = st.columns([2, 3], gap="large")
-with left:
-    training.scratch_panel()
-with right:
-    runs.run_list()
-trained.trained()
+TEACH, SCRATCH, SEARCH = "Teach a famous network", "Train from scratch", "Search"
+
+with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    way = st.segmented_control(
+        "Way to learn",
+        [TEACH, SCRATCH, SEARCH],
+        default=TEACH,
+        required=True,
+        key="learn",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    st.space("stretch")
+    table = choices.view()
+if way == SEARCH:
+    tuning.tuning_panel()
+else:
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        training.scratch_panel() if way == SCRATCH else teaching.teach_panel()
+    with right:
+        runs.run_list(table=table)
+trained.trained(table=table)

@@ -1,13 +1,16 @@
 """Runs: all that are under way, and the one that is looked at, live. Everything here only reads run folders."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from imgrec import cards, jobs, learning
 from imgrec.errors import ImgrecError
 from imgrec.jobs import Job
-from imgrec.training import runs
+from imgrec.training import lessons, runs
 from imgrec.training.runs import Curves
 from imgrec.ui import curves, resources
+from imgrec.ui.lessons import finished, lesson_view
 from imgrec.ui.wording import plain
 
 # How often a running run is looked at.
@@ -30,49 +33,84 @@ def look_at(name: str) -> None:
     st.session_state["run_wanted"] = name
 
 
-def run_list() -> None:
-    """Every run of this machine, newest first; the chosen one is shown live."""
+def run_list(*, table: bool) -> None:
+    """Every run and lesson of this machine, newest first; the chosen one is shown live."""
     cards.register(resources.settings())  # what the command line has trained meanwhile
-    found = jobs.all_jobs(resources.settings(), runs.WORKER)
+    found = [job for job in jobs.all_jobs(resources.settings()) if job.module in {runs.WORKER, lessons.WORKER}]
     if not found:
         st.info(
             "No run yet. A run goes on when you close this page, and when the server stops.",
             icon=":material/model_training:",
         )
         return
-    names = [job.name for job in found]
     titles = {job.name: f"{job.title} ({job.created_at[:16].replace('T', ' ')})" for job in found}
-    wanted = st.session_state.pop("run_wanted", None) or st.session_state.get("run")
-    st.session_state["run"] = wanted if wanted in names else names[0]
-    name = st.selectbox("Run", names, format_func=lambda name: titles.get(name, str(name)), key="run")
-    job = next(job for job in found if job.name == name)
-    st.fragment(_watch, run_every=POLL_S if job.state in MOVING else None)(job, job.state in MOVING)
+    if (wanted := st.session_state.pop("run_wanted", None)) in titles:
+        st.session_state["run"] = wanted
+    elif st.session_state.get("run", found[0].name) not in titles:
+        del st.session_state["run"]
+    name = st.selectbox(
+        "Run",
+        list(titles),
+        format_func=lambda name: titles.get(name, str(name)),
+        key="run",
+        bind="query-params",
+    )
+    job = next((job for job in found if job.name == name), found[0])
+    others = [other for other in found if other.name != job.name and other.state in MOVING]
+    moving = job.state in MOVING
+    st.fragment(_watch, run_every=POLL_S if moving else None)(job, others, moving, table)
 
 
-def _watch(job: Job, was_moving: bool) -> None:
-    """One run: state, line of figures, curves, confusion matrix, and what can be done."""
+def _watch(job: Job, others: Sequence[Job], was_moving: bool, table: bool) -> None:
+    """One run: state, line of figures, all that it has told, and what can be done; below it who waits or works."""
     state = job.state
     if was_moving and state not in MOVING:
         cards.register(resources.settings())
         st.rerun()
-    told = runs.read_curves(job)
     with st.container(border=True, key="run_panel"):
-        st.markdown(f"{ICONS[state]} **{state.capitalize()}** :gray[{learning.status(told, state)}]")
-        if was_moving and told.plan is not None:
-            st.progress(learning.share_done(told))
+        st.markdown(f"{ICONS[state]} **{state.capitalize()}** :gray[{plain(_status(job, state))}]")
         ending(job, state)
-        if told.finished is not None:
-            st.success(
-                f"**{told.finished['name']}** is in the catalogue: {learning.outcome(told)}.",
-                icon=":material/check_circle:",
-            )
-        _left_out(told)
-        buttons(job, state)
-        if told.steps or told.epochs:
-            curves.learning_curves(told, "run")
-        if told.epochs and told.data is not None:
-            st.markdown(f"**After epoch {told.epochs[-1]['epoch']}**")
-            curves.matrix(told.epochs[-1]["confusion"], told.data["classes"], "validation", "run")
+        _queue(others)
+        if job.module == lessons.WORKER:
+            _left_out(lessons.read_progress(job).curves)
+            _buttons(job, state)
+            lesson_view(job, state, moving=was_moving, table=table)
+        else:
+            told = runs.read_curves(job)
+            _left_out(told)
+            _buttons(job, state)
+            _training(told, was_moving, table)
+
+
+def _training(told: Curves, was_moving: bool, table: bool) -> None:
+    """Progress, curves and the confusion matrix after the last epoch of a network that learns from scratch."""
+    if was_moving and told.plan is not None:
+        st.progress(learning.share_done(told))
+    if told.finished is not None:
+        finished(str(told.finished["name"]), learning.outcome(told))
+    if told.steps or told.epochs:
+        curves.learning_curves(told, "run", table=table)
+    if told.epochs and told.data is not None:
+        st.markdown(f"**After epoch {told.epochs[-1]['epoch']}**")
+        curves.matrix(told.epochs[-1]["confusion"], told.data["classes"], "validation", "run", table=table)
+
+
+def _queue(others: Sequence[Job]) -> None:
+    """Who else works or waits: runs take turns when memory or cores do not suffice for all at once."""
+    for other in others:
+        state = other.state
+        if state in MOVING:
+            st.markdown(f":small[{ICONS[state]} {plain(other.title)} :gray[{plain(_status(other, state))}]]")
+
+
+def _status(job: Job, state: str) -> str:
+    if state == "queued":
+        told = [event["behind"] for event in job.progress()[0] if event["event"] == "queued"]
+        behind = [str(title) for title in told[-1]] if told else []
+        return f"waiting for its turn, behind {', '.join(behind)}" if behind else "waiting for its turn"
+    if job.module == lessons.WORKER:
+        return lessons.status(lessons.read_progress(job), state)
+    return learning.status(runs.read_curves(job), state)
 
 
 def ending(job: Job, state: str) -> None:
@@ -87,8 +125,10 @@ def ending(job: Job, state: str) -> None:
         )
 
 
-def buttons(job: Job, state: str) -> None:
-    """Stop a run that moves; go on with one that was stopped."""
+def _buttons(job: Job, state: str) -> None:
+    """Stop a run that moves; go on with one that was stopped. Visitors of a demo only look."""
+    if resources.settings().demo:
+        return
     if state in MOVING:
         st.button("Stop", icon=":material/stop:", key="stop_run", on_click=job.cancel)
     elif state != "finished" and st.button(

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from imgrec import cards, learning
-from imgrec.ui import choices, curves, resources
+from imgrec.ui import curves, resources
 
 
-def trained() -> None:
+def trained(*, table: bool) -> None:
     """The table of trained models; curves, confusion matrix and card of the chosen one."""
     found = cards.all_cards(resources.settings())
     if not found:
@@ -24,10 +24,7 @@ def trained() -> None:
         },
     )
     by_name = {card.name: card for card in found}
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        name = st.selectbox("Look at", list(by_name), key="trained", bind="query-params", width=320)
-        st.space("stretch")
-        table = choices.view()
+    name = st.selectbox("Look at", list(by_name), key="trained", bind="query-params", width=320)
     card = by_name.get(name, found[0])
     curves.learning_curves(learning.curves_of(card), "card", table=table)
     metrics = card.metrics

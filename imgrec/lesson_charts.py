@@ -1,0 +1,226 @@
+"""A lesson's progress as words and Vega-Lite charts: its stages, what was tried, and what the head says by now.
+
+Like `learning`, it knows no Streamlit: a chart is a plain `dict`, and each has a sentence and a table that say as much.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from imgrec.charts import COLOURS
+from imgrec.learning import duration
+from imgrec.predictions import MAX_TOP_K
+from imgrec.training.lessons import Extraction, Lesson, Progress, Summary
+from imgrec.vega import FONT_PX, NEUTRAL, Rows, Spec, labelled_bars
+from imgrec.verdicts import percent
+
+RATES_HEIGHT_PX = 240
+
+# Of a lesson's time, as it was on two cores with a few thousand pictures; only the progress bar depends on it.
+_FEATURES_SHARE, _TRIALS_SHARE = 0.6, 0.3
+
+STAGES = ("Pictures", "Features", "Trials", "Final training", "Test")
+
+
+def stage(progress: Progress) -> int:
+    """The index in `STAGES` of what is going on; their count when all is done."""
+    curves = progress.curves
+    if curves.finished is not None:
+        return len(STAGES)
+    if curves.plan is not None and len(curves.epochs) >= curves.plan["epochs"]:
+        return 4
+    if progress.chosen is not None or curves.epochs:
+        return 3
+    if progress.trials_planned or progress.trials:
+        return 2
+    return 1 if progress.features or progress.preparing or curves.data is not None else 0
+
+
+def share_done(progress: Progress) -> float:
+    """About how much of a lesson is behind it, in [0, 1]."""
+    at = stage(progress)
+    if at == len(STAGES):
+        return 1.0
+    features = 0.0
+    if progress.features:
+        count = sum(part.count for part in progress.features)
+        features = sum(part.done for part in progress.features) / count if count else 1.0
+    trials = len(progress.trials) / progress.trials_planned if progress.trials_planned else 0.0
+    final = 0.0
+    if at >= 3 and progress.curves.plan is not None:
+        trials, final = 1.0, len(progress.curves.epochs) / progress.curves.plan["epochs"]
+    rest = 1 - _FEATURES_SHARE - _TRIALS_SHARE
+    share = _FEATURES_SHARE * (1.0 if at >= 2 else features) + _TRIALS_SHARE * trials + rest * final
+    return float(min(max(share, 0.0), 1.0))
+
+
+def describe_features(part: Extraction) -> str:
+    """What was computed of one part of the pictures, and how fast.
+
+    >>> describe_features(Extraction("train", 400, 400, 8.0, False))
+    'Features of 400 training pictures: 8 s, 50 a second.'
+    """
+    pictures = f"{part.count:,} {'training' if part.part == 'train' else part.part} pictures"
+    if part.cached:
+        return f"Features of {pictures}: on the disk already, nothing computed."
+    if part.done < part.count:
+        return f"Features: {part.done:,} of {pictures}."
+    speed = f", {part.done / part.seconds:,.0f} a second" if part.seconds else ""
+    return f"Features of {pictures}: {duration(part.seconds)}{speed}."
+
+
+def describe_plan(lesson: Lesson) -> str:
+    """What will be tried, in a sentence.
+
+    >>> describe_plan(Lesson("mobilenet", learning_rates=(0.01, 0.001), folds=5))
+    '2 learning rates × 5 folds = 10 heads of 20 epochs, then the final one.'
+    """
+    rates = f"{len(lesson.learning_rates)} learning rate{'s' * (len(lesson.learning_rates) > 1)}"
+    tried = f"{rates} × {lesson.folds} folds = " if lesson.folds else f"{rates}, one split: "
+    return (
+        f"{tried}{lesson.trials} head{'s' * (lesson.trials > 1)} of {lesson.epochs} epochs, "
+        f"then {'the final one' if lesson.trials > 1 or lesson.folds else 'the test'}."
+    )
+
+
+def trial_rows(progress: Progress) -> Rows:
+    """One row a head that was tried, in the order of the trials."""
+    return [
+        {
+            "Learning rate": f"{trial.learning_rate:g}",
+            "Fold": str(trial.fold) if trial.fold else "one split",
+            "Best epoch": trial.best_epoch,
+            "Validation accuracy": trial.validation_accuracy,
+            "Validation loss": trial.validation_loss,
+            "Training accuracy": trial.train_accuracy,
+            "Training loss": trial.train_loss,
+            "Seconds": round(trial.seconds, 2),
+        }
+        for trial in progress.trials
+    ]
+
+
+def summary_rows(summaries: Sequence[Summary]) -> Rows:
+    """One row a learning rate: mean ± standard deviation over its folds."""
+    return [
+        {
+            "Learning rate": f"{row.learning_rate:g}",
+            "Heads": row.trials,
+            "Validation accuracy": spread(row.validation_accuracy, row.validation_accuracy_sd, row.trials),
+            "Validation loss": f"{row.validation_loss:.3f} ± {row.validation_loss_sd:.3f}",
+            "Training accuracy": spread(row.train_accuracy, row.train_accuracy_sd, row.trials),
+            "Best epoch": round(row.best_epoch, 1),
+        }
+        for row in summaries
+    ]
+
+
+def spread(mean: float, sd: float, count: int) -> str:
+    """Mean ± standard deviation in per cent; the mean alone of one.
+
+    >>> spread(0.912, 0.0105, 5), spread(0.912, 0.0, 1)
+    ('91.2 ± 1.1 %', '91.2 %')
+    """
+    return f"{100 * mean:.1f} ± {100 * sd:.1f} %" if count > 1 else f"{100 * mean:.1f} %"
+
+
+def describe_rates(summaries: Sequence[Summary]) -> str:
+    """The best learning rate so far, in a sentence."""
+    if not summaries:
+        return "No head has been tried yet."
+    best = max(summaries, key=lambda row: (row.validation_accuracy, -row.validation_loss))
+    figure = spread(best.validation_accuracy, best.validation_accuracy_sd, best.trials)
+    heads = f"{best.trials} folds" if best.trials > 1 else "one split"
+    if len(summaries) == 1:
+        return f"Learning rate {best.learning_rate:g}: {figure} of the validation pictures right, on {heads}."
+    return f"Of {len(summaries)} learning rates {best.learning_rate:g} does best: {figure} on {heads}."
+
+
+def rates_chart(progress: Progress) -> Spec:
+    """Validation accuracy by learning rate: each trial as a ring, the mean as a disc, ± one standard deviation."""
+    rows = progress.summaries
+    order = [f"{row.learning_rate:g}" for row in sorted(rows, key=lambda row: row.learning_rate)]
+    x = {
+        "field": "rate",
+        "type": "nominal",
+        "sort": order,
+        "title": "learning rate",
+        "axis": {"labelAngle": 0, "labelFontSize": FONT_PX, "grid": False},
+    }
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "title": "Validation accuracy",
+        "scale": {"zero": False, "nice": True},
+        "axis": {"format": ".0%", "labelFontSize": FONT_PX, "tickCount": 5},
+    }
+    means = [
+        {
+            "rate": f"{row.learning_rate:g}",
+            "value": row.validation_accuracy,
+            "low": max(row.validation_accuracy - row.validation_accuracy_sd, 0.0),
+            "high": min(row.validation_accuracy + row.validation_accuracy_sd, 1.0),
+            "Learning rate": f"{row.learning_rate:g}",
+            "Mean": spread(row.validation_accuracy, row.validation_accuracy_sd, row.trials),
+            "Heads": row.trials,
+        }
+        for row in rows
+    ]
+    each = [
+        {
+            "rate": f"{trial.learning_rate:g}",
+            "value": trial.validation_accuracy,
+            "Learning rate": f"{trial.learning_rate:g}",
+            "Fold": str(trial.fold) if trial.fold else "one split",
+            "Accuracy": percent(trial.validation_accuracy),
+        }
+        for trial in progress.trials
+    ]
+    told = [{"field": name, "type": "nominal"} for name in ("Learning rate", "Mean", "Heads")]
+    told_each = [{"field": name, "type": "nominal"} for name in ("Learning rate", "Fold", "Accuracy")]
+    return {
+        "height": RATES_HEIGHT_PX,
+        "layer": [
+            {
+                "data": {"values": means},
+                "mark": {"type": "rule", "color": COLOURS[0], "strokeWidth": 3, "aria": False},
+                "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "tooltip": told},
+            },
+            {
+                "data": {"values": each},
+                "mark": {"type": "point", "color": NEUTRAL, "size": 36, "aria": False},
+                "encoding": {"x": x, "y": y, "tooltip": told_each},
+            },
+            {
+                "data": {"values": means},
+                "mark": {"type": "point", "color": COLOURS[0], "filled": True, "size": 90, "aria": False},
+                "encoding": {"x": x, "y": y, "tooltip": told},
+            },
+        ],
+        "config": {"view": {"stroke": None}},
+    }
+
+
+def preview_lines(probabilities: np.ndarray, classes: Sequence[str]) -> list[tuple[str, float]]:
+    """(class, probability) of one picture (C,), in the order of the classes; of many classes the likeliest.
+
+    The order does not follow the figures: bars that grow and shrink are easier to watch than ones that jump.
+    """
+    places = list(range(len(classes)))
+    if len(classes) > MAX_TOP_K:
+        places = sorted(np.argsort(-probabilities, kind="stable")[:MAX_TOP_K].tolist())
+    return [(classes[place], float(probabilities[place])) for place in places]
+
+
+def preview_chart(lines: Sequence[tuple[str, float]]) -> Spec:
+    """Bars on the axis from 0 to 100 % that every answer here has."""
+    bars: Rows = [
+        {"line": i, "start": 0.0, "end": value, "opacity": 1.0, "Class": label, "Probability": percent(value)}
+        for i, (label, value) in enumerate(lines)
+    ]
+    return labelled_bars(bars, [label for label, _ in lines], [percent(value) for _, value in lines], colour=COLOURS[0])
+
+
+def describe_preview(lines: Sequence[tuple[str, float]]) -> str:
+    """What the head says, likeliest first."""
+    return ", ".join(f"{label} {percent(value)}" for label, value in sorted(lines, key=lambda line: -line[1]))

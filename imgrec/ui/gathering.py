@@ -1,0 +1,291 @@
+"""Pictures by class, put together on the page: a row for each class, with its name, a place to drop, and thumbnails.
+
+What is dropped lies in an album at once (see `albums`), so nothing here is lost with the page. An album comes into
+being with the first change, not by looking.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from imgrec import albums, images, layouts
+from imgrec.albums import Album
+from imgrec.errors import ImageError, ImgrecError
+from imgrec.settings import MIB
+from imgrec.ui import resources
+from imgrec.ui.elements import Tile, strip
+from imgrec.ui.wording import plain
+
+# More thumbnails than this are a wall; the rest is counted, and shown on demand up to the second figure.
+MAX_TILES = 12
+MAX_TILES_OPEN = 120
+
+# Each row has widgets of its own; a set of more classes is better put together in folders.
+MAX_ROWS = 24
+
+# A set begins with these, as people know it from Teachable Machine.
+FIRST_CLASSES = ("Class 1", "Class 2")
+FIRST_NAME = "My pictures"
+
+NEW = "A new set"
+
+# The choice of `teaching` under which albums are filled.
+OWN = "My classes"
+
+
+def choose(name: str) -> None:
+    """Show the album called `name` from the next run on."""
+    st.session_state["album_wanted"] = name
+
+
+def gathering() -> Album | None:
+    """Choose a set that is kept here, or begin one, and fill it; None while there is none yet."""
+    found = {album.name: album for album in albums.all_albums(resources.settings())}
+    wanted = st.session_state.pop("album_wanted", None)
+    if wanted is not None:
+        st.session_state["album"] = wanted
+    if st.session_state.get("album", NEW) not in {*found, NEW}:
+        del st.session_state["album"]
+    if said := st.session_state.pop("gather_said", None):
+        st.error(plain(said), icon=":material/edit_off:")
+    album = None
+    if found:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            name = st.selectbox("Set", [*found, NEW], key="album", bind="query-params", width="stretch")
+            album = found.get(name)
+            if album is not None:
+                _deleter(album)
+    try:
+        labels = album.labels if album else list(FIRST_CLASSES)
+        for label in labels[:MAX_ROWS]:
+            _row(album, label)
+    except ImgrecError as error:
+        st.error(plain(str(error)), icon=":material/folder_off:")
+        return None
+    if len(labels) > MAX_ROWS and album:
+        st.caption(f"And {len(labels) - MAX_ROWS:,} more classes, in {plain(str(album.root))}.")
+    elif st.button("Add a class", icon=":material/add:", key="add_class", type="tertiary"):
+        _add_class(album)
+    if album is not None and album.test_pictures:
+        st.caption(f"It came with a test set of its own: {album.test_pictures:,} pictures, used once, at the end.")
+    return album
+
+
+def archive_drop() -> None:
+    """A place to drop a zip or tar of class folders: it becomes a set that is kept here."""
+    limit = resources.settings().max_upload_bytes
+    key = f"archive_{_round()}"
+    file = st.file_uploader(
+        "Or drop a zip or tar of class folders",
+        ["zip", "tar", "gz", "tgz", "bz2", "xz"],
+        key=key,
+        max_upload_size=max(1, limit // MIB),
+        help="Larger ones by their path on this machine.",
+    )
+    if file is None:
+        return
+    settings = resources.settings()
+    holding = settings.home / "sets" / f".arrived-{key}-{Path(file.name).name[-40:]}"
+    try:
+        with st.spinner("Reading the pictures"):
+            albums.home(settings).mkdir(parents=True, exist_ok=True)
+            holding.write_bytes(file.getvalue())
+            name = Path(file.name).name.split(".")[0] or FIRST_NAME
+            album, refused = albums.unpack(holding, name, settings)
+    except (ImgrecError, OSError) as error:
+        st.error(plain(str(error)), icon=":material/folder_zip:")
+        return
+    finally:
+        holding.unlink(missing_ok=True)
+    _remember_problems("archive", [(line, "") for line in refused])
+    _empty_chutes()
+    choose(album.name)
+    st.session_state["source_wanted"] = OWN
+    st.rerun()
+
+
+def problems(key: str) -> None:
+    """What could not be used of the last arrival; nothing of it is lost in silence."""
+    found: list[tuple[str, str]] = st.session_state.get("gather_problems", {}).get(key, [])
+    if not found:
+        return
+    what = "file" if len(found) == 1 else "files"
+    with st.expander(f"{len(found):,} {what} could not be used; the rest is kept", icon=":material/broken_image:"):
+        for name, sentence in found[:MAX_TILES_OPEN]:
+            st.markdown(f"- **{plain(name)}** {plain(sentence)}" if sentence else f"- {plain(name)}")
+
+
+def _row(album: Album | None, label: str) -> None:
+    """One class: its name, its pictures, and where more can be dropped."""
+    id_ = _id(album, label)
+    files = album.pictures(label) if album else []
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.text_input(
+                "Name of the class",
+                label,
+                key=f"name_{id_}",
+                max_chars=layouts.MAX_NAME_CHARACTERS,
+                label_visibility="collapsed",
+                on_change=_rename,
+                args=(album, label, f"name_{id_}"),
+                width="stretch",
+            )
+            st.caption(f"{len(files):,} {'picture' if len(files) == 1 else 'pictures'}", width="content")
+            st.button(
+                "Remove",
+                icon=":material/close:",
+                key=f"remove_{id_}",
+                type="tertiary",
+                on_click=_remove_class,
+                args=(album, label),
+                help=f"Remove {plain(label)} with its pictures",
+            )
+        _drop(album, label, id_)
+        problems(id_)
+        if files and album is not None:
+            _thumbnails(album, label, files, id_)
+
+
+def _drop(album: Album | None, label: str, id_: str) -> None:
+    arrived: list[UploadedFile] = st.file_uploader(
+        f"Pictures of {plain(label)}",
+        accept_multiple_files=True,
+        key=f"drop_{_round()}_{id_}",
+        max_upload_size=max(1, resources.settings().max_upload_bytes // MIB),
+        label_visibility="collapsed",
+    )
+    if not arrived:
+        return
+    try:
+        album = album or _begin()
+        _keep(album, label, arrived)
+    except ImgrecError as error:
+        st.error(plain(str(error)), icon=":material/folder_off:")
+        return
+    _empty_chutes()
+    st.rerun()
+
+
+def _keep(album: Album, label: str, files: Sequence[UploadedFile]) -> None:
+    """Store what can be used, and remember a sentence for the rest.
+
+    When a click cuts this short the next run begins again: nothing is stored twice, and the chute is emptied only
+    after the last file.
+    """
+    bad: list[tuple[str, str]] = []
+    limit = resources.settings().max_upload_bytes
+    bar = st.progress(0.0, f"Keeping {len(files):,} pictures")
+    for count, file in enumerate(files, start=1):
+        try:
+            if not album.add(label, file.getvalue(), max_bytes=limit, name=file.name):
+                bad.append((file.name, "is among them already."))
+        except ImageError as error:
+            bad.append((file.name, str(error)))
+        bar.progress(count / len(files), f"Keeping {len(files):,} pictures")
+    _remember_problems(_id(album, label), bad)
+
+
+def _thumbnails(album: Album, label: str, files: list[Path], id_: str) -> None:
+    opened: set[str] = st.session_state.setdefault("gather_open", set())
+    selected = st.session_state.get("gather_selected")
+    shown = files[: MAX_TILES_OPEN if id_ in opened else MAX_TILES]
+    tiles = [
+        Tile(file.name, f"{label}, picture {number}", tile(str(file)), selected=str(file) == selected)
+        for number, file in enumerate(shown, start=1)
+    ]
+    strip(
+        f"Pictures of {label}",
+        [each for each in tiles if each.thumbnail],
+        key=f"strip_{id_}",
+        on_pick=lambda name: _select(str(album.root / label / name)),
+        on_more=lambda: opened.add(id_),
+        more=len(files) - len(shown),
+    )
+    chosen = next((file for file in files if str(file) == selected), None)
+    if chosen is not None:
+        st.button(
+            "Remove the marked picture",
+            icon=":material/delete:",
+            key=f"remove_picture_{id_}",
+            type="tertiary",
+            on_click=album.remove,
+            args=(label, chosen.name),
+        )
+
+
+@st.cache_data(max_entries=2000, show_spinner=False)
+def tile(path: str) -> bytes:
+    """A small thumbnail of a picture of an album, whose name is its content; empty where it cannot be read."""
+    try:
+        data = Path(path).read_bytes()
+        return images.thumbnail(images.decode(data, max_bytes=len(data)), resources.TILE_SIDE_PX)
+    except (OSError, ImageError):
+        return b""
+
+
+def _deleter(album: Album) -> None:
+    with st.popover("Delete", icon=":material/delete:", type="tertiary"):
+        st.markdown(f"Delete **{plain(album.name)}** with all its pictures? Models that were taught on it stay.")
+        st.button("Delete it", key="delete_album", icon=":material/delete_forever:", on_click=album.delete)
+
+
+def _begin() -> Album:
+    album = albums.create(FIRST_NAME, resources.settings(), FIRST_CLASSES)
+    choose(album.name)
+    return album
+
+
+def _add_class(album: Album | None) -> None:
+    album = album or _begin()
+    taken = {label.casefold() for label in album.labels}
+    number = next(n for n in range(1, 10_000) if f"class {n}" not in taken)
+    try:
+        album.add_class(f"Class {number}")
+    except ImgrecError as error:
+        st.error(plain(str(error)), icon=":material/folder_off:")
+    else:
+        st.rerun()
+
+
+def _rename(album: Album | None, label: str, key: str) -> None:
+    try:
+        album = album or _begin()
+        if album.rename_class(label, str(st.session_state[key])) == label:
+            st.session_state[key] = label
+    except ImgrecError as error:
+        st.session_state["gather_said"] = str(error)
+        st.session_state[key] = label
+
+
+def _remove_class(album: Album | None, label: str) -> None:
+    album = album or _begin()
+    album.remove_class(label)
+
+
+def _id(album: Album | None, label: str) -> str:
+    return f"{album.name if album else ''}/{label}"
+
+
+def _select(path: str) -> None:
+    now = st.session_state.get("gather_selected")
+    st.session_state["gather_selected"] = None if now == path else path
+
+
+def _remember_problems(key: str, found: list[tuple[str, str]]) -> None:
+    st.session_state.setdefault("gather_problems", {})[key] = found
+
+
+def _round() -> int:
+    return int(st.session_state.setdefault("gather_round", 0))
+
+
+def _empty_chutes() -> None:
+    """New, empty uploaders with the next run; the raw bytes would stay until the visit ends: they go now."""
+    st.session_state["gather_round"] = _round() + 1
+    context = get_script_run_ctx()
+    if context is not None:
+        context.uploaded_file_mgr.remove_session_files(context.session_id)

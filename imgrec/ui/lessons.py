@@ -1,0 +1,202 @@
+"""A lesson under way or finished: its stages, what was tried, the curves of the head, and what it says by now."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from imgrec import cards, images, learning, lesson_charts, samples
+from imgrec.catalogue import CATALOGUE
+from imgrec.errors import ImgrecError
+from imgrec.images import DecodedImage
+from imgrec.jobs import Job
+from imgrec.preprocessing import frame
+from imgrec.settings import MIB, ROOT
+from imgrec.training import lessons
+from imgrec.training.lessons import Lesson, Progress
+from imgrec.ui import curves, pictures, resources
+from imgrec.ui.elements import Tile, strip
+from imgrec.ui.wording import plain
+
+COMPARE = str(ROOT / "pages" / "compare.py")
+
+PREVIEW_SIDE_PX = 220
+
+_DONE, _NOW, _LATER = ":material/check_circle:", ":material/pending:", ":material/radio_button_unchecked:"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """The picture that a head is asked about."""
+
+    name: str
+    image: DecodedImage
+
+
+def lesson_view(job: Job, state: str, *, moving: bool, table: bool) -> None:
+    """All that a lesson has told."""
+    progress = lessons.read_progress(job)
+    lesson = Lesson.from_dict(job.configuration["lesson"])
+    _stages(progress, state)
+    if moving:
+        st.progress(lesson_charts.share_done(progress))
+    for part in progress.features:
+        st.caption(lesson_charts.describe_features(part))
+    if state != "finished":
+        st.caption(lesson_charts.describe_plan(lesson))
+    told = progress.curves
+    if told.finished is not None:
+        finished(str(told.finished["name"]), learning.outcome(told))
+    _preview(job, lesson, progress, state)
+    if progress.trials and (lesson.trials > 1 or lesson.folds):
+        _trials(progress, table)
+    if told.epochs:
+        _final(progress)
+        curves.learning_curves(told, "run", table=table)
+    if told.data is None:
+        return
+    if told.finished is not None:
+        st.markdown("**The test, looked at once**")
+        metrics = told.finished["metrics"]
+        curves.matrix(metrics["confusion"], told.data["classes"], metrics["set"], "run", table=table)
+    elif told.epochs and told.epochs[-1].get("confusion"):
+        st.markdown(f"**After epoch {told.epochs[-1]['epoch']}**")
+        curves.matrix(told.epochs[-1]["confusion"], told.data["classes"], "validation", "run", table=table)
+
+
+def finished(name: str, outcome: str) -> None:
+    """The model that came of a run, and the way to it."""
+    cards.register(resources.settings())
+    st.success(f"**{name}** is in the catalogue: {outcome}.", icon=":material/check_circle:")
+    if name in CATALOGUE:
+        st.page_link(
+            COMPARE,
+            label="Show it pictures on Compare",
+            icon=":material/compare:",
+            query_params={"models": CATALOGUE[name].title},
+        )
+
+
+def _stages(progress: Progress, state: str) -> None:
+    now = lesson_charts.stage(progress)
+    parts = []
+    for number, title in enumerate(lesson_charts.STAGES):
+        icon = _DONE if number < now else _NOW if number == now and state == "running" else _LATER
+        text = title
+        if number == now == 2 and progress.trials_planned:
+            text = f"{title} {len(progress.trials)} of {progress.trials_planned}"
+        parts.append(f"**{icon} {text}**" if number == now else f":gray[{icon} {text}]" if number > now else text)
+        if number < now:
+            parts[-1] = f"{icon} {text}"
+    st.markdown(" &ensp; ".join(parts))
+
+
+def _trials(progress: Progress, table: bool) -> None:
+    """What each learning rate came to, and every single trial behind it."""
+    st.markdown("**Learning rates**")
+    words = lesson_charts.describe_rates(progress.summaries)
+    st.markdown(words)
+    if table:
+        st.dataframe(lesson_charts.summary_rows(progress.summaries), hide_index=True, alt=words)
+    else:
+        st.vega_lite_chart(lesson_charts.rates_chart(progress), theme=None, alt=words, key="run_rates")
+    with st.expander(f"All {len(progress.trials)} trials", icon=":material/table_rows:"):
+        st.dataframe(
+            lesson_charts.trial_rows(progress),
+            hide_index=True,
+            alt="Every trial: learning rate, fold, best epoch, accuracies and losses",
+            column_config={
+                "Validation accuracy": st.column_config.NumberColumn(format="percent"),
+                "Training accuracy": st.column_config.NumberColumn(format="percent"),
+                "Validation loss": st.column_config.NumberColumn(format="%.4f"),
+                "Training loss": st.column_config.NumberColumn(format="%.4f"),
+            },
+        )
+    st.caption(
+        "A trial counts with its best epoch by validation accuracy; bars are ± one standard deviation over the folds."
+    )
+
+
+def _final(progress: Progress) -> None:
+    st.markdown("**Final training**")
+    if progress.chosen is not None and progress.chosen.get("why"):
+        st.caption(plain(str(progress.chosen["why"])))
+
+
+def _preview(job: Job, lesson: Lesson, progress: Progress, state: str) -> None:
+    """Any picture, and what the newest head says of it; while it trains the bars move."""
+    # Before the first features the network may still have to be fetched, and a page does not wait for that.
+    if not progress.features or progress.curves.data is None or state not in {"running", "finished"}:
+        return
+    with st.container(border=True, gap="small"):
+        st.markdown("**What does it say by now?**" if state == "running" else "**What does it say?**")
+        left, right = st.columns([1, 2])
+        with left:
+            shown = _picture()
+        if shown is None:
+            right.caption("Drop a picture, or take a sample; the answer moves while the head learns.")
+            return
+        with right:
+            _answer(job, lesson, shown, [str(label) for label in progress.curves.data["classes"]])
+
+
+def _answer(job: Job, lesson: Lesson, shown: Shown, classes: list[str]) -> None:
+    row = lesson.backbone_row()
+    try:
+        key = (shown.image.sha256, row.name)
+        kept = st.session_state.get("preview_features")
+        if kept is None or kept[0] != key:
+            pixels = frame(shown.image, row.input_size, row.crop_fraction)
+            features, _ = resources.pool().predict(row, pixels[None])
+            kept = st.session_state["preview_features"] = (key, features)
+        found = lessons.preview(job, kept[1])
+    except ImgrecError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return
+    if found is None:
+        st.caption("Its first head is still to come.")
+        return
+    lines = lesson_charts.preview_lines(found[0], classes)
+    words = lesson_charts.describe_preview(lines)
+    st.vega_lite_chart(lesson_charts.preview_chart(lines), theme=None, alt=f"The head says: {words}", key="run_preview")
+    st.caption(plain(words))
+
+
+def _picture() -> Shown | None:
+    """The picture to ask about: dropped here, a sample, or the one that is looked at on Compare."""
+    key = f"preview_{st.session_state.setdefault('preview_round', 0)}"
+    file = st.file_uploader(
+        "A picture to try",
+        key=key,
+        max_upload_size=max(1, resources.settings().max_upload_bytes // MIB),
+        label_visibility="collapsed",
+    )
+    if file is not None:
+        try:
+            image = images.decode(file.getvalue(), max_bytes=resources.settings().max_upload_bytes, name=file.name)
+            st.session_state["preview_picture"] = Shown(file.name, image)
+        except ImgrecError as error:
+            st.error(plain(str(error)), icon=":material/broken_image:")
+    with st.popover("Samples", icon=":material/photo_library:", type="tertiary"):
+        tiles = [
+            Tile(sample.file, f"{sample.title}: {sample.alt}", resources.sample_thumbnail(sample.file))
+            for sample in samples.get_samples()
+        ]
+        strip("Sample pictures", tiles, key="preview_samples", on_pick=_take_sample)
+    shown: Shown | None = st.session_state.get("preview_picture")
+    if shown is None and (current := pictures.current()) is not None:
+        shown = Shown(current.name, current.image)
+    if shown is not None:
+        st.image(
+            resources.thumbnail(shown.image.sha256, PREVIEW_SIDE_PX, shown.image),
+            width="stretch",
+            alt=f"The picture that the head looks at: {shown.name}",
+        )
+    return shown
+
+
+def _take_sample(file: str) -> None:
+    sample = samples.get_sample(file)
+    data = samples.read(sample)
+    st.session_state["preview_picture"] = Shown(sample.title, images.decode(data, max_bytes=len(data)))
+    # A new, empty uploader: what was dropped before must not come back.
+    st.session_state["preview_round"] += 1

@@ -1,0 +1,212 @@
+"""Teaching a famous network new classes: the pictures, what the doctor says of them, the network, and the button."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from imgrec import lesson_charts
+from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.datasets import DATASETS
+from imgrec.errors import ImgrecError, InputError
+from imgrec.training import lessons
+from imgrec.training.lessons import ALL_LAYERS, HEADS, Lesson
+from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
+from imgrec.ui import gathering, getting, resources
+from imgrec.ui.runs import look_at
+from imgrec.ui.wording import plain
+from imgrec.verdicts import size
+
+FOLDER, KNOWN = "Folder or archive", "Known set"
+SOURCES = (gathering.OWN, FOLDER, KNOWN)
+
+# From so bold that it may fail to so careful that it takes long; others can be typed in.
+RATES = ("0.03", "0.01", "0.003", "0.001", "0.0003", "0.0001")
+DEFAULT_RATES = ("0.001",)
+
+FOLDS = {"One split": 0, "3 folds": 3, "5 folds": 5, "10 folds": 10}
+
+LAYERS = {
+    "The head alone": 0,
+    "The head and the last 10 layers": 10,
+    "The head and the last 30 layers": 30,
+    "Everything": ALL_LAYERS,
+}
+
+
+def teach_panel() -> None:
+    """Everything that is chosen before a lesson begins."""
+    if resources.settings().demo:
+        st.info("This is a public demo: teaching is for your own machine.", icon=":material/lock:")
+        return
+    data = _pictures()
+    sound = _examined(data) if data else False
+    backbone = _backbone()
+    lesson = _lesson(backbone) if backbone else None
+    name = st.text_input(
+        "Name of the model",
+        placeholder=f"my_{backbone.name if backbone else 'model'}",
+        help="Lower-case letters, digits and _.",
+        key="teach_name",
+    ).strip()
+    if not data:
+        st.caption(":material/arrow_upward: Pictures first: two classes or more.")
+    clicked = st.button(
+        "Teach it",
+        type="primary",
+        icon=":material/school:",
+        disabled=not (data and sound and lesson),
+        key="start_teaching",
+    )
+    if clicked and lesson is not None:
+        _start(lesson, data, name)
+
+
+def _start(lesson: Lesson, data: str, name: str) -> None:
+    try:
+        job = lessons.start(lesson, data, resources.settings(), name=name or None)
+    except ImgrecError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    else:
+        look_at(job.name)
+        st.rerun()
+
+
+def _pictures() -> str:
+    """Where the pictures lie: a path or the name of a known set; empty while there are none."""
+    if wanted := st.session_state.pop("source_wanted", None):
+        st.session_state["source"] = wanted
+    source = st.segmented_control(
+        "Pictures", SOURCES, default=SOURCES[0], required=True, key="source", bind="query-params"
+    )
+    if source == FOLDER:
+        path = st.text_input(
+            "Path",
+            placeholder="/home/me/pictures",
+            help="A folder with one folder of pictures for each class, a zip or tar of such a folder, or an .npz file.",
+            key="teach_path",
+        ).strip()
+        gathering.archive_drop()
+        return path
+    if source == KNOWN:
+        return str(st.selectbox("Set", list(DATASETS), key="teach_set", bind="query-params"))
+    album = gathering.gathering()
+    gathering.problems("archive")
+    return str(album.folder) if album and any(album.counts().values()) else ""
+
+
+def _examined(data: str) -> bool:
+    """Whether a lesson may begin with these pictures."""
+    return bool(data)
+
+
+def _backbone() -> ModelSpec | None:
+    """The network whose features are used: those on this machine first, by size."""
+    specs = [
+        spec
+        for spec in CATALOGUE.values()
+        if spec.label_space == getting.IMAGENET and spec.weights.url and resources.is_offered(spec)
+    ]
+    specs.sort(key=lambda spec: (not resources.is_here(spec), spec.parameters))
+    titles = {spec.title: spec for spec in specs}
+    title = st.selectbox(
+        "Network",
+        list(titles),
+        key="backbone",
+        bind="query-params",
+        help="It has learned from a million photographs what edges, textures and parts look like. "
+        "Those on this machine stand first.",
+    )
+    spec = titles.get(title or "")
+    if spec is None:
+        return None
+    about = f"{spec.parameters:,} parameters, looks at {spec.input_size[1]} × {spec.input_size[0]} px. "
+    if resources.is_here(spec):
+        about += "On this machine."
+    elif resources.settings().offline:
+        about += "Not on this machine, and the network is off (IMGREC_OFFLINE=1)."
+    else:
+        about += f"Not on this machine yet: {size(spec.weights.size_bytes)} will be fetched first."
+    st.caption(about)
+    return spec
+
+
+def _lesson(backbone: ModelSpec) -> Lesson | None:
+    """How it is taught; None, with a sentence, while that cannot be meant."""
+    default = Lesson(backbone.name)
+    with st.expander("How it learns", icon=":material/tune:"):
+        head = st.selectbox(
+            "Head", list(HEADS), format_func=lambda name: HEADS[name].title if name in HEADS else str(name), key="head"
+        )
+        st.caption(HEADS[head].about)
+        rates = st.multiselect(
+            "Learning rates",
+            RATES,
+            list(DEFAULT_RATES),
+            accept_new_options=True,
+            max_selections=lessons.MAX_LEARNING_RATES,
+            key="rates",
+            help="Each is tried; the one with the best validation accuracy makes the model.",
+        )
+        folds = st.selectbox(
+            "Validation",
+            list(FOLDS),
+            key="folds",
+            help="With k folds every rate is tried k times, each time on other pictures: mean ± standard deviation. "
+            "Then one head learns from all of them, and the test set is looked at once.",
+        )
+        with st.grid(2, min_column_width=140):
+            epochs = st.number_input("Epochs", 1, MAX_EPOCHS, default.epochs, key="teach_epochs")
+            batch = st.number_input("Batch size", 1, MAX_BATCH_SIZE, default.batch_size, key="teach_batch")
+            steps = st.number_input(
+                "Rate falls after",
+                0,
+                MAX_EPOCHS,
+                default.step_epochs,
+                key="teach_steps",
+                help="Every so many epochs the learning rate falls to a tenth; 0: it stays.",
+            )
+            seed = st.number_input("Seed", 0, 2**31 - 1, default.seed, key="teach_seed")
+        layers = st.selectbox("What learns", list(LAYERS), key="layers")
+        tuning = default.tuning_epochs
+        if LAYERS[layers]:
+            tuning = st.number_input("Epochs for these layers", 1, MAX_EPOCHS, tuning, key="teach_tuning")
+            st.caption(
+                "First the head, in seconds; then these layers with it, at a tenth of the rate. "
+                "That takes minutes to hours: every picture goes through the network again in every epoch."
+            )
+        whole = st.toggle(
+            "The head sees where things are",
+            key="teach_map",
+            help="The whole map of features instead of its average over the picture: many more weights.",
+        )
+        try:
+            lesson = Lesson(
+                backbone.name,
+                head=head,
+                unfreeze=LAYERS[layers],
+                epochs=int(epochs),
+                batch_size=int(batch),
+                learning_rates=_numbers(rates),
+                step_epochs=int(steps),
+                folds=FOLDS[folds],
+                seed=int(seed),
+                pooling=None if whole else "avg",
+                tuning_epochs=int(tuning),
+            )
+        except ImgrecError as error:
+            st.error(plain(str(error)), icon=":material/edit_off:")
+            return None
+    st.caption(f"{HEADS[head].title} head; {lesson_charts.describe_plan(lesson)}")
+    return lesson
+
+
+def _numbers(texts: Sequence[str]) -> tuple[float, ...]:
+    """Learning rates as numbers; raises `InputError` on what is none.
+
+    >>> _numbers(["0.01", "1e-4"])
+    (0.01, 0.0001)
+    """
+    try:
+        return tuple(float(text) for text in texts)
+    except ValueError as error:
+        raise InputError(f"Expected learning rates such as 0.01 or 1e-4. Received: {', '.join(texts)}.") from error
