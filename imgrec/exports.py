@@ -21,7 +21,7 @@ import shutil
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -48,6 +48,9 @@ EXTRAS = {"onnx": ("tensorflow", "tf2onnx", "onnx"), "litert": ("tensorflow",)}
 # TensorFlow with its converters, and how often they hold the weights; measured, rounded up.
 RUNTIME_BYTES = 1000 * MIB
 COPIES = 30
+
+# A zip that nobody wants any more makes room when its model is exported anew: as large as the model, and soon made.
+KEEP_S = 24 * 3600.0
 
 # The share of an export that is over before its formats are written.
 _START = 0.05
@@ -126,7 +129,8 @@ def _networks(
     if "openvino" in formats:
 
         def tell(preparation: Preparation) -> None:
-            show(0.0, f"{preparation.stage} {preparation.step}".strip())
+            if not preparation.over:
+                show(0.0, ", ".join(filter(None, (preparation.stage, preparation.step))))
 
         compiled = preparations.ensure(spec, tell)
         files |= {name: compiled.with_name(name) for name in FORMATS["openvino"].files}
@@ -267,6 +271,14 @@ def _write_zip(files: Files, target: Path, name: str) -> None:
         part.unlink(missing_ok=True)
 
 
+def _forget_old(path: Path, name: str) -> None:
+    """Delete what was exported of the same model long before `path`."""
+    for other in path.parent.glob(f"{name}-*.zip"):
+        with suppress(OSError):
+            if path.stat().st_mtime - other.stat().st_mtime > KEEP_S:
+                other.unlink()
+
+
 # ── In the background ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -352,6 +364,7 @@ class Exports:
                     export(
                         spec, formats, running.path, self._settings, preparations=self._preparations, on_progress=show
                     )
+                    _forget_old(running.path, spec.name)
         except ImgrecError as error:
             running.error = error
         except Exception as error:  # a bug: loud in the log, and for whoever waits

@@ -1,4 +1,4 @@
-"""The command line: `imgrec models`, `fetch`, `predict`, `train`, `tune`, `evaluate`, `serve`.
+"""The command line: `imgrec models`, `fetch`, `predict`, `train`, `tune`, `evaluate`, `export`, `serve`.
 
 Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the input was wrong (one sentence on
 stderr says how); 1: a bug (traceback). What a command needs is imported when it runs, so that `--help` and typing
@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from imgrec import __version__
-from imgrec.cli import answering, measuring, training, tuning
+from imgrec.cli import answering, exporting, measuring, training, tuning
 from imgrec.cli.terminal import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
 from imgrec.settings import Settings
@@ -32,6 +32,7 @@ COMMANDS = (
     training.train,
     tuning.tune,
     measuring.evaluate,
+    exporting.export,
     answering.serve,
 )
 for command in COMMANDS:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from imgrec import cards, conversion, images, pipeline, preparation, preprocessing, samples
 from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.exports import Exports
 from imgrec.images import DecodedImage
 from imgrec.pool import EnginePool
 from imgrec.preparation import Preparations
@@ -46,6 +47,12 @@ def pool() -> EnginePool:
 def preparations() -> Preparations:
     """Downloads and conversions under way; they outlive the click that started them."""
     return Preparations(settings())
+
+
+@st.cache_resource(show_spinner=False)
+def exporting() -> Exports:
+    """Exports under way, which outlive the click too, and those that lie ready."""
+    return Exports(settings(), preparations())
 
 
 def state_of(spec: ModelSpec) -> str:

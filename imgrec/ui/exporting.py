@@ -1,0 +1,103 @@
+"""A trained model to take away: which formats, how far that is, and the file."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from imgrec.cards import Card
+from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.errors import ImgrecError
+from imgrec.exports import EXTRAS, Export
+from imgrec.standalone import FORMATS
+from imgrec.ui import resources
+from imgrec.ui.wording import plain
+from imgrec.verdicts import size
+
+# How often a progress bar looks.
+POLL_S = 0.5
+
+DEFAULT_FORMATS = ["openvino"]
+
+
+def export_panel(card: Card) -> None:
+    """Choose formats, have the zip prepared in the background, and take it; the command line's way beside it."""
+    spec = CATALOGUE.get(card.name)
+    if spec is None:
+        return
+    with st.expander("Take it elsewhere", icon=":material/output:", key=f"export_{card.name}"):
+        st.caption("The network, its labels, and a script that repeats a prediction with nothing of imgrec.")
+        # The converters of the others take a gigabyte of memory.
+        offered = [name for name in FORMATS if not (resources.settings().demo and name in EXTRAS)]
+        chosen = st.multiselect(
+            "Formats",
+            offered,
+            DEFAULT_FORMATS,
+            format_func=_format_title,
+            key=f"formats_{card.name}",
+            help="  \n".join(f"**{FORMATS[name].title}**: {FORMATS[name].about}." for name in offered),
+        )
+        formats = [name for name in FORMATS if name in chosen]
+        if not formats:
+            st.caption("Choose at least one format.")
+            return
+        try:
+            _state(spec, formats)
+        except ImgrecError as error:  # weights that are not what they were
+            st.error(plain(str(error)), icon=":material/error:")
+        st.caption("The same on the command line:")
+        st.code(f"imgrec export {spec.name} --format {','.join(formats)} --out {spec.name}", language="sh")
+
+
+def _state(spec: ModelSpec, formats: Sequence[str]) -> None:
+    """The button that prepares the zip, how far that is, or the button that takes it."""
+    running = resources.exporting().get(spec, formats)
+    if running is not None and not running.over:
+        st.fragment(_watch, run_every=POLL_S)(running)
+        return
+    ready = resources.exporting().find(spec, formats)
+    if ready is not None:
+        st.download_button(
+            f"Download {spec.name}.zip ({size(ready.stat().st_size)})",
+            ready.read_bytes,
+            f"{spec.name}.zip",
+            "application/zip",
+            key=f"take_{spec.name}",
+            icon=":material/download:",
+            type="primary",
+            on_click="ignore",
+        )
+        return
+    if running is not None and running.error is not None:
+        st.error(_reason(running.error), icon=":material/error:")
+    st.button(
+        "Try again" if running is not None else "Prepare",
+        key=f"prepare_{spec.name}",
+        icon=":material/refresh:" if running is not None else ":material/package_2:",
+        on_click=_prepare,
+        args=(spec, formats),
+    )
+    if refusal := st.session_state.pop(f"refused_{spec.name}", None):
+        st.error(plain(refusal), icon=":material/error:")
+
+
+def _prepare(spec: ModelSpec, formats: Sequence[str]) -> None:
+    try:
+        resources.exporting().start(spec, formats)
+    except ImgrecError as error:  # such as a package that is not installed
+        st.session_state[f"refused_{spec.name}"] = str(error)
+
+
+def _watch(running: Export) -> None:
+    if running.over:
+        st.rerun()
+    st.progress(running.share, f"Preparing: {running.words}")
+
+
+def _format_title(name: str) -> str:
+    return FORMATS[name].title
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ImgrecError):
+        return plain(str(error))
+    return "Something went wrong that should not; the server's log says more."
