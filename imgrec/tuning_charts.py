@@ -19,17 +19,18 @@ from imgrec.vega import FONT_PX, NEUTRAL, Rows, Spec
 PARALLEL_PX = 300
 SCATTER_PX = 300
 
-TRIAL_COLOUR = COLOURS[0]
+# Sky is the blue that stays blue when it is faint, on paper and on ink.
+TRIAL_COLOUR = COLOURS[4]
 BEST_COLOUR = COLOURS[1]
 
 # The weakest trial is still to be seen on both themes, and the best stands out by more than its colour.
-FAINTEST = 0.2
+FAINTEST = 0.3
 LINE_PX = 1.75
 BEST_LINE_PX = 4
 
-# Between an axis and what it says of its marks, and above its top to its name.
+# Between an axis and what it says of its marks, and from its top to the first line of its name, which has two.
 _MARK_GAP_PX = 6
-_NAME_GAP_PX = 16
+_NAME_GAP_PX = 34
 
 # Share of the accuracies' spread that an axis of them goes on to either side.
 _ROOM = 0.08
@@ -92,10 +93,10 @@ def table_rows(search: Search, knobs: Sequence[Knob]) -> Rows:
         {
             "Trial": trial.number,
             "State": "best" if trial is best else trial.state,
-            **{words(knob.name).capitalize(): trial.values.get(knob.name) for knob in knobs},
-            "Epochs": len(trial.epochs) and trial.epochs[-1]["epoch"],
-            "Parameters": trial.parameters,
             "Validation accuracy": trial.accuracy,
+            "Parameters": trial.parameters,
+            **{words(knob.name).capitalize(): trial.values.get(knob.name) for knob in knobs},
+            "Epochs": trial.epochs[-1]["epoch"] if trial.epochs else 0,
             "Validation loss": trial.loss,
             "Seconds": round(trial.seconds, 1),
             "Remark": trial.reason or "",
@@ -181,7 +182,12 @@ def parallel_chart(search: Search, knobs: Sequence[Knob]) -> Spec:
                 ),
                 _layer(
                     winning,
-                    {"type": "line", "color": BEST_COLOUR, "strokeWidth": BEST_LINE_PX, "point": {"size": 60}},
+                    {
+                        "type": "line",
+                        "color": BEST_COLOUR,
+                        "strokeWidth": BEST_LINE_PX,
+                        "point": {"size": 60, "color": BEST_COLOUR, "opacity": 1},
+                    },
                     shared,
                 ),
                 _layer(
@@ -285,12 +291,7 @@ def size_chart(search: Search) -> Spec:
                             "legend": None,
                             "scale": {"domain": sides, "range": ["diamond", "circle"]},
                         },
-                        "size": {
-                            "field": "best",
-                            "type": "nominal",
-                            "legend": None,
-                            "scale": {"domain": sides, "range": [220, 80]},
-                        },
+                        "size": {"condition": {"test": "datum.best === 'yes'", "value": 220}, "value": 80},
                     },
                 ),
                 _layer(
@@ -336,9 +337,9 @@ def _readable(knob: Knob) -> tuple[Value, ...]:
 
 
 def _stacked(name: str) -> list[str]:
-    """A name on two lines where it is long, as Vega takes it."""
-    parts = name.split(" ")
-    return [name] if len(name) <= 9 or len(parts) == 1 else [" ".join(parts[:-1]), parts[-1]]
+    """A name on two lines, the first one empty where one suffices, as Vega takes it."""
+    *first, last = name.split(" ")
+    return [" ".join(first), last]
 
 
 def _framed(spec: Spec) -> Spec:

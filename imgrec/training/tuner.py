@@ -63,6 +63,8 @@ def run(worker: jobs.Worker) -> None:
     if recipe.backbone is not None:
         backbone = backbones.fetch(recipe.backbone, recipe.trainable_layers, settings, worker)
     worker.tell("search", trials=configuration["trials"])
+    # It would warn of a function traced anew for each trial, which is what other networks are.
+    tf.get_logger().setLevel("ERROR")
     trials = Trials(worker, recipe, backbone, train, validation, len(data.classes))
     try:
         trials.search(verbose=0)

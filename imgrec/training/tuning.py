@@ -21,6 +21,9 @@ from imgrec.training.spaces import Choice, Knob, Space, Value, apply, parse_knob
 
 WORKER = "imgrec.training.tuner"
 
+# Among other jobs it is called so.
+TITLE = "Search: "
+
 # What a finished search leaves in its folder: the recipe of its best trial.
 BEST = "best.json"
 
@@ -169,7 +172,7 @@ def start(
         "home": str(settings.home.resolve()),
         "keras_home": str(settings.keras_home.resolve()),
     }
-    return jobs.start(WORKER, configuration, settings, title=f"Search: {space.title}", needs=needs, folder=folder)
+    return jobs.start(WORKER, configuration, settings, title=f"{TITLE}{space.title}", needs=needs, folder=folder)
 
 
 def find_unfinished(space: str, settings: Settings, folder: Path | None) -> Job:

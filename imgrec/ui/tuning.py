@@ -10,7 +10,7 @@ from imgrec.jobs import Job
 from imgrec.training import tuning
 from imgrec.training.recipes import MAX_EPOCHS, RECIPES
 from imgrec.training.spaces import SPACES, Knob, Space, get_space, words
-from imgrec.training.tuning import MAX_TRIALS, METHODS, Search
+from imgrec.training.tuning import MAX_TRIALS, METHODS, Search, Trial
 from imgrec.ui import resources
 from imgrec.ui.runs import ICONS, MOVING, ending, look_at
 from imgrec.ui.wording import plain
@@ -25,16 +25,21 @@ OWN_DATA = "a folder or file of mine"
 
 def tuning_panel() -> None:
     """Everything about searches: a new one on the left, those of this machine on the right."""
-    left, right = st.columns([1, 2], gap="large")
+    left, right = st.columns([2, 3], gap="large")
     with left:
-        space = _space_chooser()
-        _starter(space, _data_chooser(space))
+        space_panel()
     with right:
-        _search_list()
+        search_list()
 
 
-def _space_chooser() -> Space:
-    """What is varied; returns the space with the visitor's ranges, or as it is where they cannot be meant."""
+def space_panel() -> None:
+    """Everything that is chosen before a search begins."""
+    space, is_meant = _space_chooser()
+    _starter(space, _data_chooser(space), is_meant)
+
+
+def _space_chooser() -> tuple[Space, bool]:
+    """What is varied, with the visitor's ranges; as it was, and False, where they cannot be meant."""
     names = [*SPACES, *RECIPES]
     name = st.selectbox("What to search", names, format_func=_space_title, key="space")
     space = get_space(name)
@@ -42,9 +47,11 @@ def _space_chooser() -> Space:
     with st.expander("Ranges", icon=":material/tune:"):
         st.caption("`low:high`, `low:high:step`, `low:high:log`, or `a,b,c`.")
         texts = [_range_input(knob, name) for knob in space.knobs]
+        is_meant = True
         try:
             space = space.varied([text for text in texts if text])
         except ImgrecError as error:
+            is_meant = False
             st.error(plain(str(error)), icon=":material/error:")
     count = "any number of" if space.count is None else f"{space.count:,}"
     st.caption(f"{count.capitalize()} different networks: {'; '.join(knob.in_words for knob in space.knobs)}.")
@@ -53,7 +60,7 @@ def _space_chooser() -> Space:
             f"The search that this one repeats ended at {tuning_charts.in_words(dict(space.printed))}: "
             f"{RECIPES[space.recipe].parameters:,} parameters."
         )
-    return space
+    return space, is_meant
 
 
 def _range_input(knob: Knob, space: str) -> str:
@@ -77,7 +84,7 @@ def _data_chooser(space: Space) -> str:
     ).strip()
 
 
-def _starter(space: Space, data: str) -> None:
+def _starter(space: Space, data: str, is_meant: bool) -> None:
     """How long and in which way, and the button that starts a search, or the sentence when it cannot be."""
     if resources.settings().demo:
         st.info("This is a public demo: searching is for your own machine.", icon=":material/lock:")
@@ -93,7 +100,11 @@ def _starter(space: Space, data: str) -> None:
         help=f"With the {RECIPES[space.recipe].epochs} epochs of the whole recipe; it joins the catalogue.",
     )
     if not st.button(
-        "Start searching", type="primary", icon=":material/travel_explore:", disabled=not data, key="start_search"
+        "Start searching",
+        type="primary",
+        icon=":material/travel_explore:",
+        disabled=not (data and is_meant),
+        key="start_search",
     ):
         return
     try:
@@ -113,7 +124,7 @@ def _starter(space: Space, data: str) -> None:
         st.rerun()
 
 
-def _search_list() -> None:
+def search_list() -> None:
     """Every search of this machine, newest first; the chosen one is shown live."""
     found = jobs.all_jobs(resources.settings(), tuning.WORKER)
     if not found:
@@ -124,7 +135,9 @@ def _search_list() -> None:
         )
         return
     names = [job.name for job in found]
-    titles = {job.name: f"{job.title} ({job.created_at[:16].replace('T', ' ')})" for job in found}
+    titles = {
+        job.name: f"{job.title.removeprefix(tuning.TITLE)} ({job.created_at[:16].replace('T', ' ')})" for job in found
+    }
     wanted = st.session_state.pop("search_wanted", None) or st.session_state.get("search")
     st.session_state["search"] = wanted if wanted in names else names[0]
     name = st.selectbox("Search", names, format_func=lambda name: titles.get(name, str(name)), key="search")
@@ -163,6 +176,7 @@ def _charts(job: Job, search: Search) -> None:
     st.vega_lite_chart(
         tuning_charts.parallel_chart(search, knobs), theme=None, alt=words, key=f"search_lines_{job.name}"
     )
+    st.caption("Each line is a trial: the more accurate, the less faint. The thick one is the best.")
     words = tuning_charts.describe_size(search)
     st.vega_lite_chart(tuning_charts.size_chart(search), theme=None, alt=words, key=f"search_sizes_{job.name}")
     st.caption(words)
@@ -192,49 +206,55 @@ def _table(job: Job, search: Search) -> None:
 
 
 def _buttons(job: Job, state: str, search: Search) -> None:
-    """Stop, go on; and of what was found: train it, or take its recipe away."""
+    """Stop, go on; and of what was found: train it, or take its recipe away. Visitors of a demo only look."""
     with st.container(horizontal=True):
-        if state in MOVING:
-            st.button("Stop", icon=":material/stop:", key="stop_search", on_click=job.cancel)
-        elif state != "finished" and st.button(
-            "Go on with the next trial", icon=":material/resume:", key="resume_search"
-        ):
-            try:
-                job.resume()
-            except ImgrecError as error:
-                st.error(plain(str(error)), icon=":material/error:")
-            else:
-                st.rerun()
-        if (best := search.best) is None:
-            return
-        recipe = tuning.recipe_of(job, best)
-        if (
-            state not in MOVING
-            and search.handed_on is None
-            and st.button(
-                "Train the best one",
-                icon=":material/play_arrow:",
-                key="train_best",
-                help=f"{recipe.epochs} epochs, from the start; it joins the catalogue.",
-                disabled=resources.settings().demo,
+        if not resources.settings().demo:
+            if state in MOVING:
+                st.button("Stop", icon=":material/stop:", key="stop_search", on_click=job.cancel)
+            elif state != "finished":
+                _go_on(job)
+            elif search.best is not None and search.handed_on is None:
+                _train(job, search.best)
+        if (best := search.best) is not None:
+            recipe = tuning.recipe_of(job, best)
+            st.download_button(
+                "Recipe of the best",
+                json.dumps(recipe.to_dict(), indent=2),
+                f"{recipe.name}.json",
+                "application/json",
+                key="search_recipe",
+                icon=":material/download:",
+                on_click="ignore",
             )
-        ):
-            try:
-                run = tuning.train_best(job, best, resources.settings())
-            except ImgrecError as error:
-                st.error(plain(str(error)), icon=":material/error:")
-            else:
-                look_at(run.name)
-                st.rerun()
-        st.download_button(
-            "Its recipe",
-            json.dumps(recipe.to_dict(), indent=2),
-            f"{recipe.name}.json",
-            "application/json",
-            key="search_recipe",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+
+
+def _go_on(job: Job) -> None:
+    if not st.button("Go on with the next trial", icon=":material/resume:", key="resume_search"):
+        return
+    try:
+        job.resume()
+    except ImgrecError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    else:
+        st.rerun()
+
+
+def _train(job: Job, best: Trial) -> None:
+    clicked = st.button(
+        "Train the best one",
+        icon=":material/play_arrow:",
+        key="train_best",
+        help=f"{tuning.recipe_of(job, best).epochs} epochs, from the start; it joins the catalogue.",
+    )
+    if not clicked:
+        return
+    try:
+        run = tuning.train_best(job, best, resources.settings())
+    except ImgrecError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    else:
+        look_at(run.name)
+        st.success(f"It is being trained, among the runs: {plain(run.title)}.", icon=":material/model_training:")
 
 
 def _space_title(name: str) -> str:

@@ -1,0 +1,137 @@
+"""The panel of searches: empty, with searches in every state, with ranges that cannot be meant, and in a demo."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from imgrec import jobs
+from imgrec.training import tuning
+from imgrec.training.recipes import RECIPES
+from imgrec.training.spaces import SPACES
+from tests.pages.conftest import words
+from tests.training.searches import EVENTS, leave, trial
+
+BEST_HANDED_ON = {"event": "handed_on", "run": "20260101-mine", "model": "my_<tuned>"}
+
+
+def panel() -> None:
+    from imgrec.ui import tuning
+
+    tuning.tuning_panel()
+
+
+@pytest.fixture
+def app() -> AppTest:
+    return AppTest.from_function(panel, default_timeout=30)
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> Callable[..., None]:
+    def leave_one(events: list[dict[str, Any]], end: dict[str, Any] | None) -> None:
+        leave(tmp_path / "imgrec" / "runs" / "20260101-000000-000-search", events, end)
+
+    return leave_one
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+
+    def start(module: str, configuration: dict[str, Any], *_: Any, **fields: Any) -> jobs.Job:
+        found.append(configuration | {"module": module})
+        return jobs.Job(Path("nowhere") / fields["title"])
+
+    monkeypatch.setattr(jobs, "start", start)
+    return found
+
+
+def test_empty_offers_every_space_and_says_what_a_search_is(app: AppTest) -> None:
+    app.run()
+    assert not app.exception
+    assert len(app.selectbox(key="space").options) == len(SPACES) + len(RECIPES)
+    assert "No search yet" in words(app)
+    assert "940,458 parameters" in words(app)
+    assert "588 different networks" in words(app)
+
+
+@pytest.mark.parametrize(
+    ("events", "end", "said", "buttons"),
+    [
+        (EVENTS, {"state": "finished", "error": None}, ["Finished", "trial 3, 62.5 %"], {"train_best"}),
+        (
+            [*EVENTS, BEST_HANDED_ON],
+            {"state": "finished", "error": None},
+            ["being trained as **my\\_\\<tuned\\>**"],
+            set(),
+        ),
+        (EVENTS, {"state": "cancelled", "error": None}, ["Cancelled"], {"resume_search"}),
+        ([*EVENTS, *trial(4, 0.002, 16)], None, ["Interrupted", "it was killed", "trial 4 of 5"], {"resume_search"}),
+        (EVENTS[:2], {"state": "failed", "error": "Expected pictures."}, ["Expected pictures."], {"resume_search"}),
+    ],
+    ids=["finished", "handed on", "cancelled", "killed", "failed"],
+)
+def test_a_search_that_has_ended_shows_how(
+    app: AppTest,
+    search: Callable[..., None],
+    events: list[dict[str, Any]],
+    end: dict[str, Any] | None,
+    said: list[str],
+    buttons: set[str],
+) -> None:
+    search(events, end)
+    app.run()
+    assert not app.exception
+    everything = words(app) + "".join(str(alert.value) for alert in app.success)
+    assert all(part in everything for part in said), everything
+    charts = app.get("vega_lite_chart")
+    assert len(charts) == (2 if len(events) > 2 else 0)
+    assert all(chart.proto.alt for chart in charts)
+    assert {"train_best", "resume_search", "stop_search"} & {button.key for button in app.button} == buttons
+    if charts:
+        assert app.dataframe[0].value["State"].tolist()[:3] == ["finished", "failed", "best"]
+
+
+def test_a_search_is_started_as_it_was_chosen(app: AppTest, started: list[dict[str, Any]]) -> None:
+    app.run()
+    app.text_input(key="range_six_layers_conv_1_filter").set_value("64, 80").run()
+    app.number_input(key="tune_trials").set_value(4).run()
+    app.button(key="start_search").click().run()
+    assert not app.exception
+    [found] = started
+    assert found["module"] == tuning.WORKER
+    assert (found["data"], found["trials"], found["knobs"][0]) == ("cifar10", 4, "conv_1_filter=64,80")
+
+
+def test_the_best_is_trained_on_demand(
+    app: AppTest, search: Callable[..., None], started: list[dict[str, Any]]
+) -> None:
+    search(EVENTS, {"state": "finished", "error": None})
+    app.run()
+    app.button(key="train_best").click().run()
+    assert not app.exception
+    assert started[0]["recipe"]["optimiser"]["learning_rate"] == 0.0001
+
+
+def test_what_cannot_be_meant_gets_a_sentence(app: AppTest) -> None:
+    app.run()
+    app.text_input(key="range_six_layers_conv_1_filter").set_value("128:32").run()
+    assert "Expected a range of conv\\_1\\_filter that rises" in app.error[0].value
+    assert app.button(key="start_search").disabled
+    app.text_input(key="range_six_layers_conv_1_filter").set_value("32:128:16").run()
+    assert not app.error
+    app.selectbox(key="tune_data_six_layers").select("a folder or file of mine").run()
+    app.text_input(key="tune_path").set_value("/no/such/folder").run()
+    app.button(key="start_search").click().run()
+    assert "data set" in app.error[0].value
+
+
+def test_a_demo_searches_nothing(app: AppTest, search: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGREC_DEMO", "1")
+    search(EVENTS, {"state": "cancelled", "error": None})
+    app.run()
+    assert not app.exception
+    assert "demo" in words(app)
+    assert not {"start_search", "resume_search", "train_best"} & {button.key for button in app.button}
