@@ -18,9 +18,9 @@ from imgrec.downloads import storage_errors
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.preprocessing import PREPROCESS
 from imgrec.training import networks, optimisers, transfers
-from imgrec.training.backbones import Backbone
 from imgrec.training.feeding import steps_per_epoch
 from imgrec.training.recipes import Recipe
+from imgrec.training.transfers import MakeBackbone
 from imgrec.training.whitening import channel_statistics, whitening_kernel
 
 # Every function that builds a network, by its name in a recipe.
@@ -65,7 +65,7 @@ class Loop:
     """
 
     def __init__(
-        self, recipe: Recipe, pictures: Pictures, classes: int, precision: str, backbone: Backbone | None = None
+        self, recipe: Recipe, pictures: Pictures, classes: int, precision: str, backbone: MakeBackbone | None = None
     ) -> None:
         import keras
         import tensorflow as tf
@@ -172,7 +172,7 @@ class Loop:
         return model
 
 
-def _builder(recipe: Recipe, pictures: Pictures, classes: int, backbone: Backbone | None) -> Callable[..., Any]:
+def _builder(recipe: Recipe, pictures: Pictures, classes: int, backbone: MakeBackbone | None) -> Callable[..., Any]:
     """The function that builds the network of `recipe`, each time anew; it may be given further arguments."""
     if recipe.network not in BUILDERS:
         raise UnknownNameError.of("network", recipe.network, list(BUILDERS))

@@ -12,11 +12,12 @@ import numpy as np
 
 from imgrec.datasets import Pictures
 from imgrec.errors import InputError
-from imgrec.training.backbones import Backbone, Listener
+from imgrec.training.backbones import Listener
 from imgrec.training.feeding import batches, steps_per_epoch
 from imgrec.training.loop import Loop, Position
 from imgrec.training.loop import predict as predict
 from imgrec.training.recipes import Recipe
+from imgrec.training.transfers import MakeBackbone
 
 # Between two looks at loss and accuracy: each look waits for the network, and a curve needs no more.
 REPORT_S = 1.0
@@ -39,7 +40,7 @@ def train(
     seed: int,
     folder: Path,
     listener: Listener,
-    backbone: Backbone | None = None,
+    backbone: MakeBackbone | None = None,
 ) -> Any:
     """Train from the checkpoint in `folder`, or from the start, to the last epoch; returns the Keras model.
 

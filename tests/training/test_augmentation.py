@@ -23,9 +23,10 @@ def pictures() -> np.ndarray:
         Augmentation(shear=10.0),
         Augmentation(zoom=0.2),
         Augmentation(rotation=20.0),
+        Augmentation(shift=0.2),
         Augmentation(mirror=True, shift_px=3, cutout_px=4, rotation=5.0, shear=5.0, zoom=0.1),
     ],
-    ids=["none", "mirror", "shift", "cutout", "shear", "zoom", "rotation", "all"],
+    ids=["none", "mirror", "shift", "cutout", "shear", "zoom", "rotation", "fraction", "all"],
 )
 def test_changes_are_repeatable_and_leave_the_original_alone(augmentation: Augmentation, pictures: np.ndarray) -> None:
     before = pictures.copy()
@@ -58,6 +59,18 @@ def test_a_shifted_picture_is_a_window_of_the_reflected_one(pictures: np.ndarray
         assert any(
             np.array_equal(one, around[top : top + 12, left : left + 10]) for top in range(5) for left in range(5)
         )
+
+
+def test_a_shift_by_a_fraction_moves_each_picture_by_its_own_and_at_most_that_far() -> None:
+    pictures = np.zeros((40, 21, 31, 3), np.uint8)
+    pictures[:, 10, 15] = 255  # one bright pixel, which lands between four
+    moved = Augmentation(shift=0.2).apply(pictures, np.arange(40), seed=0, epoch=0)[..., 0].astype(float)
+    weights = moved / moved.sum(axis=(1, 2), keepdims=True)
+    down = (weights * np.arange(21)[:, None]).sum(axis=(1, 2)) - 10
+    across = (weights * np.arange(31)).sum(axis=(1, 2)) - 15
+    assert 3 < abs(down).max() <= 0.2 * 21 + 0.05
+    assert 4 < abs(across).max() <= 0.2 * 31 + 0.05
+    assert len(set(np.round(down, 2))) > 30
 
 
 def test_a_cutout_covers_one_square_and_nothing_else(pictures: np.ndarray) -> None:

@@ -1,11 +1,13 @@
-"""Feeding: every picture once an epoch, and the same again from the middle on."""
+"""Feeding: every picture once an epoch, and the same again from the middle on; first layers computed from it."""
 
 import numpy as np
+import pytest
 
 from imgrec.datasets import Pictures
+from imgrec.preprocessing import PREPROCESS, normalise
 from imgrec.training.augmentation import Augmentation
 from imgrec.training.feeding import batches, steps_per_epoch
-from imgrec.training.whitening import whitening_kernel
+from imgrec.training.whitening import channel_statistics, whitening_kernel
 
 PICTURES = Pictures(
     np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3), dtype=np.uint8), np.arange(50, dtype=np.int64)
@@ -47,3 +49,18 @@ def test_whitened_patches_have_unit_variance_and_no_covariance() -> None:
     patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 12)
     outputs = patches @ kernel.reshape(12, 24)[:, :12]
     np.testing.assert_allclose(outputs.T @ outputs / len(outputs), np.eye(12), atol=0.01)
+
+
+@pytest.mark.parametrize("preprocess", PREPROCESS)
+def test_statistics_are_those_of_what_the_network_is_fed(preprocess: str) -> None:
+    fed_pixels = normalise(PICTURES.pixels, preprocess).reshape(-1, 3)
+    mean, deviation = channel_statistics(PICTURES.pixels, preprocess)
+    np.testing.assert_allclose(mean, fed_pixels.mean(axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(deviation, fed_pixels.std(axis=0), rtol=1e-4)
+
+
+def test_a_channel_that_never_changes_is_not_divided_by_zero() -> None:
+    grey = np.full((3, 4, 4, 3), 128, np.uint8)
+    mean, deviation = channel_statistics(grey, "identity")
+    assert mean == (128.0, 128.0, 128.0)
+    assert min(deviation) > 0

@@ -1,12 +1,16 @@
 """Recipes: what stands in them survives JSON, and nonsense is refused."""
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from imgrec.catalogue import get_spec
 from imgrec.datasets import DATASETS
 from imgrec.errors import InputError, UnknownNameError
-from imgrec.training.recipes import RECIPES, Recipe, get_recipe
+from imgrec.training.augmentation import Augmentation
+from imgrec.training.recipes import RECIPES, Optimiser, Recipe, get_recipe
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -23,6 +27,11 @@ def test_a_recipe_survives_json(name: str) -> None:
         ("capstone_cnn", 30, 64, 1_250_858),
         ("simple_cnn", 30, 64, 94_890),
         ("cats_dogs_cnn", 25, 32, 3_937_409),
+        ("mobilenet_frozen", 20, 32, 5_125 + 3_228_864),
+        ("resnet50_last_layers", 20, 32, 4_207_621 + 22_532_992),
+        ("resnet50_upsampled", 5, 20, 40_899_018),
+        ("vgg16_upsampled", 5, 20, 19_049_866),
+        ("inception_v3_upsampled", 5, 20, 31_544_682),
     ],
 )
 def test_the_recipes_of_the_systems_that_imgrec_stands_in_for(
@@ -30,6 +39,26 @@ def test_the_recipes_of_the_systems_that_imgrec_stands_in_for(
 ) -> None:
     recipe = get_recipe(name)
     assert (recipe.epochs, recipe.batch_size, recipe.parameters) == (epochs, batch_size, parameters)
+
+
+def test_the_upsampled_networks_are_trained_as_printed() -> None:
+    for recipe in (get_recipe(f"{name}_upsampled") for name in ("resnet50", "vgg16", "inception_v3")):
+        assert recipe.optimiser == Optimiser("rmsprop", 2e-5)
+        assert (recipe.loss, recipe.validation_fraction) == ("binary_crossentropy", 0.2)
+        assert (recipe.input_size, recipe.working_size) == ((32, 32), (256, 256))
+        assert recipe.trainable_layers is None
+
+
+def test_the_augmentation_is_the_printed_one() -> None:
+    recipe = get_recipe("simple_cnn")
+    assert recipe.augmentation == Augmentation(mirror=True, rotation=20.0, shift=0.2, shear=0.2, zoom=0.2)
+    assert recipe.featurewise
+
+
+@pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if recipe.backbone])
+def test_a_backbone_is_fed_what_its_weights_expect(name: str) -> None:
+    recipe = get_recipe(name)
+    assert recipe.preprocess == get_spec(recipe.backbone or "").preprocess
 
 
 def test_people_change_what_they_like() -> None:
@@ -43,6 +72,22 @@ def test_people_change_what_they_like() -> None:
 def test_nonsense_is_refused(change: dict[str, int]) -> None:
     with pytest.raises(InputError, match="Expected"):
         get_recipe("capstone_cnn").changed(**change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"loss": "hinge"},
+        {"preprocess": "tensor"},
+        {"trainable_layers": 4},
+        {"backbone": "mobilenet", "trainable_layers": -1},
+        {"optimiser": Optimiser("sgd", 0.1, one_cycle=True, step_epochs=5)},
+    ],
+    ids=["loss", "preprocess", "layers of no backbone", "fewer layers than none", "two schedules"],
+)
+def test_what_cannot_be_meant_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="Expected"):
+        replace(get_recipe("capstone_cnn"), **change)
 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:

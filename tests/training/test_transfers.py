@@ -1,9 +1,12 @@
 """Networks with a backbone: their parameters, and that each of them trains."""
 
 import json
+import math
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,17 +34,41 @@ PRINTED = {
 }
 
 
-@pytest.mark.slow
-def test_every_network_has_the_parameters_that_its_recipe_says() -> None:
+def run(module: str, *arguments: str) -> dict[str, Any]:
+    """What a process of its own prints last, as JSON: TensorFlow stays out of this one."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.training.counting_process"],
+        [sys.executable, "-m", f"tests.training.{module}", *arguments],
         cwd=ROOT,
         env=os.environ | TENSORFLOW,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    counted = json.loads(done.stdout.strip().splitlines()[-1])
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+@pytest.mark.slow
+def test_every_network_has_the_parameters_that_its_recipe_says() -> None:
+    counted = run("counting_process")
     assert {name: total for name, (total, _) in counted.items()} == {r.name: r.parameters for r in RECIPES.values()}
     found = {name: (trainable, total - trainable) for name, (total, trainable) in counted.items() if name in PRINTED}
     assert found == PRINTED
+
+
+@pytest.mark.slow
+def test_every_network_with_a_backbone_trains_and_moves_only_what_may_move(tmp_path: Path) -> None:
+    """With the real weights of those that lie in KERAS_HOME, random ones for the others."""
+    found = run("transfers_process", str(tmp_path), *filter(None, [os.environ.get("KERAS_HOME")]))
+    assert found.keys() == {name for name, recipe in RECIPES.items() if recipe.backbone}
+    for name, result in found.items():
+        recipe = RECIPES[name]
+        assert math.isfinite(result["loss"]), name
+        assert math.isfinite(result["validation_loss"]), name
+        assert result["moved_frozen"] == [], name
+        # Moving averages of batch normalisation move where its layer may learn, and only there.
+        if recipe.trainable_layers == 0:
+            assert (result["moved"], result["learnable"]) == (0, 0), name
+        else:
+            assert result["moved"] >= result["learnable"] > 0, name

@@ -1,0 +1,167 @@
+"""A mistake that a published system made, made again on purpose: normalisation of the training pictures only.
+
+    python -m imgrec.training.mistakes assets/lessons/one_sided_normalisation.json
+
+Its training pictures came from a generator with `featurewise_center` and `featurewise_std_normalization`, its
+validation pictures from one without. The network learned, the validation stayed at chance, and the report called it
+overfitted. Here one training is validated both ways, after each epoch: the same network, the same weights, the same
+pictures; only what is fed to it differs. In imgrec's own trainings this cannot happen, because the normalisation is
+a layer of the network (see `whitening`); to make the mistake, `_one_sided` has to undo that layer.
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgrec.datasets import Pictures, load, split
+from imgrec.settings import ASSETS, Settings
+from imgrec.training.augmentation import Augmentation
+from imgrec.training.recipes import Recipe, get_recipe
+from imgrec.training.whitening import channel_statistics
+
+MEASURED = ASSETS / "lessons" / "one_sided_normalisation.json"
+
+# Enough pictures for a network to be far from chance after a few epochs, few enough for a minute or two.
+PICTURES = 3000
+EPOCHS = 10
+BATCH_SIZE = 32
+SEED = 0
+
+# System 3's settings; its two `featurewise` ones are the recipe's `featurewise`.
+AUGMENTATION = Augmentation(mirror=True, shift=0.2, rotation=20.0, shear=0.2, zoom=0.2)
+
+# Batch normalisation has learned how large its inputs are, and is at a loss with larger ones: so was the system's
+# network. Without it and with few biases to speak of, a network is nearly indifferent to scale, and loses less.
+NETWORKS = {
+    "with batch normalisation": replace(
+        get_recipe("tuned_cnn_6"),
+        arguments=(
+            ("conv_1_filter", 32),
+            ("conv_1_kernel", 3),
+            ("conv_2_filter", 32),
+            ("conv_2_kernel", 3),
+            ("dense_1_units", 64),
+            ("blocks", 3),
+        ),
+    ),
+    "without batch normalisation": get_recipe("simple_cnn"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """Accuracies in [0, 1] after so many epochs.
+
+    `accuracy` is that of the training pictures, as they were augmented, while the network learned. `alike`: validation
+    pictures normalised as the training pictures were. `one_sided`: not normalised, values 0 to 255.
+    """
+
+    epoch: int
+    accuracy: float
+    alike: float
+    one_sided: float
+
+
+def one_sided_normalisation(
+    recipe: Recipe,
+    train: Pictures,
+    validation: Pictures,
+    classes: int,
+    *,
+    epochs: int = EPOCHS,
+    batch_size: int = BATCH_SIZE,
+    seed: int = SEED,
+) -> list[Epoch]:
+    """Train the network of `recipe` on `train`, normalised and augmented, and validate it both ways.
+
+    Needs TensorFlow. The network must take `statistics`.
+    """
+    import keras
+
+    from imgrec.training.feeding import batches, steps_per_epoch
+    from imgrec.training.loop import Loop, Position
+
+    keras.utils.set_random_seed(seed)
+    recipe = replace(recipe, augmentation=AUGMENTATION, featurewise=True, batch_size=batch_size, epochs=epochs)
+    loop = Loop(recipe, train, classes, "float32")
+    mean, deviation = (np.array(values, np.float32) for values in channel_statistics(train.pixels, recipe.preprocess))
+    rows = []
+    for epoch in range(epochs):
+        loop.reset(Position())
+        for pixels, targets in batches(train, recipe.augmentation, batch_size=batch_size, seed=seed, epoch=epoch):
+            loop.step(pixels, targets)
+        seen = steps_per_epoch(len(train), batch_size) * min(batch_size, len(train))
+        rows.append(
+            Epoch(
+                epoch=epoch + 1,
+                accuracy=loop.sums()[1] / seen,
+                alike=_accuracy(loop.predict(validation.pixels), validation.targets),
+                one_sided=_accuracy(_one_sided(loop.model, validation.pixels, mean, deviation), validation.targets),
+            )
+        )
+    return rows
+
+
+def read() -> dict[str, Any]:
+    """What was measured, and on what: a list of `networks`, whose `epochs` have the fields of `Epoch`."""
+    found: dict[str, Any] = json.loads(MEASURED.read_text(encoding="utf-8"))
+    return found
+
+
+def _one_sided(model: Any, pixels: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Probabilities for pixels that reach the network's convolutions as they are, 0 to 255."""
+    # The first layer subtracts the mean and divides by the deviation; what it is given makes up for that.
+    parts = [model(part * deviation + mean, training=False) for part in np.array_split(pixels, 8)]
+    return np.concatenate([np.asarray(part) for part in parts])
+
+
+def _accuracy(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    return float((probabilities.argmax(axis=1) == targets).mean())
+
+
+def main(path: Path) -> None:
+    """Measure on a slice of CIFAR-10, and write the result to `path`."""
+    from imgrec.training.worker import machine, versions
+
+    data = load("cifar10", Settings.from_env())
+    # The same share of each class.
+    _, some = split(data.train.targets, PICTURES / len(data.train), SEED)
+    slice_ = data.train.take(some)
+    kept, held_out = split(slice_.targets, 0.2, SEED)
+    train, validation = slice_.take(kept), slice_.take(held_out)
+    networks = []
+    for kind, recipe in NETWORKS.items():
+        rows = one_sided_normalisation(recipe, train, validation, len(data.classes))
+        networks.append(
+            {
+                "kind": kind,
+                "network": recipe.network,
+                "arguments": dict(recipe.arguments),
+                "optimiser": asdict(recipe.optimiser),
+                "epochs": [asdict(row) for row in rows],
+            }
+        )
+    found = {
+        "what": "accuracy of a training, validated with pictures fed like the training pictures, and not so",
+        "data": f"CIFAR-10, {len(train):,} training pictures to learn from and {len(validation)} to validate on, "
+        "drawn at random, the same number of each class",
+        "classes": len(data.classes),
+        "augmentation": asdict(AUGMENTATION),
+        "batch_size": BATCH_SIZE,
+        "seed": SEED,
+        "networks": networks,
+        "machine": machine(),
+        "versions": versions(),
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,103 @@
+"""Trains every recipe with a backbone on a few pictures, and prints what it found as JSON.
+
+    python -m tests.training.transfers_process FOLDER [KERAS_HOME]
+
+With the path of a KERAS_HOME the backbones whose weights lie there have them, all others have random ones. One
+process for all: TensorFlow takes longer to start than most of them to train. Not compiled, for the same reason: a
+graph of 50 layers takes longer to trace than two steps of it to compute.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from imgrec import weights
+from imgrec.catalogue import get_spec
+from imgrec.datasets import Pictures
+from imgrec.settings import Settings
+from imgrec.training import trainer
+from imgrec.training.backbones import Backbone
+from imgrec.training.recipes import RECIPES, Recipe
+
+PICTURES = 8
+VALIDATED = 2
+BATCH_SIZE = 4
+
+
+class Events(list[dict[str, Any]]):
+    """Listens, and asks for nothing."""
+
+    def tell(self, event: str, **fields: Any) -> None:
+        self.append({"event": event, **fields})
+
+    def check(self) -> None: ...
+
+
+def pictures(recipe: Recipe, count: int) -> Pictures:
+    """Noise, the classes in turn."""
+    rng = np.random.default_rng(count)
+    pixels = rng.integers(0, 256, (count, *recipe.input_size, 3), dtype=np.uint8)
+    return Pictures(pixels, np.arange(count) % recipe.classes)
+
+
+def train(recipe: Recipe, settings: Settings | None, folder: Path) -> dict[str, Any]:
+    """One epoch: its losses, and which of the backbone's variables moved."""
+    spec = get_spec(recipe.backbone or "")
+    path = weights.find(spec, settings) if settings else None
+    made = []
+
+    def backbone(input_size: tuple[int, int]) -> Any:
+        model = Backbone(spec, path, recipe.trainable_layers)(input_size)
+        made.append((model, [variable.numpy() for variable in model.variables]))
+        return model
+
+    listener = Events()
+    folder.mkdir()
+    trainer.train(
+        recipe.changed(epochs=1, batch_size=BATCH_SIZE),
+        pictures(recipe, PICTURES),
+        pictures(recipe, VALIDATED),
+        recipe.classes,
+        seed=0,
+        folder=folder,
+        listener=listener,
+        backbone=backbone,
+    )
+    shutil.rmtree(folder)  # its checkpoint: hundreds of megabytes
+    (used, before), *_ = made
+    moved = [
+        variable.path
+        for variable, array in zip(used.variables, before, strict=True)
+        if not np.array_equal(variable.numpy(), array)
+    ]
+    learnable = {variable.path for variable in used.trainable_variables}
+    epoch = listener[-1]
+    return {
+        "real_weights": path is not None,
+        "moved": len(moved),
+        "moved_frozen": [name for name in moved if name not in learnable and "moving" not in name],
+        "learnable": len(learnable),
+        "loss": epoch["loss"],
+        "validation_loss": epoch["validation_loss"],
+    }
+
+
+def main(folder: Path, keras_home: str | None = None) -> None:
+    tf.config.run_functions_eagerly(True)
+    settings = None
+    if keras_home:
+        settings = Settings.from_env({"IMGREC_HOME": str(folder), "KERAS_HOME": keras_home, "IMGREC_OFFLINE": "1"})
+    found = {}
+    for recipe in RECIPES.values():
+        if recipe.backbone is not None:
+            found[recipe.name] = train(recipe, settings, folder / recipe.name)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])
