@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,31 @@ def truth(model: str, weights: str, pictures: str, probabilities: str) -> None:
     np.save(probabilities, network.predict(preprocess_input(batch), batch_size=16, verbose=0))
 
 
-COMMANDS: dict[str, Callable[..., object]] = {"randomise": randomise, "convert": convert, "truth": truth}
+def headless(model: str, weights: str, side: int) -> float:
+    """The largest difference of features of noise, `side` px: without its top, and the whole one's last map.
+
+    Only for networks without dense layers, whose weights fit any size.
+    """
+    import keras
+
+    from imgrec.features import backbone_spec
+
+    spec = get_spec(model)
+    without = networks.load(backbone_spec(spec, input_size=(side, side)), Path(weights))
+    whole = networks.build(replace(spec, input_size=(side, side)))
+    whole.load_weights(weights)
+    noise = np.random.default_rng(0).normal(0, 1, (2, side, side, 3)).astype(np.float32)
+    maps = [layer for layer in whole.layers if len(layer.output.shape) == 4 and layer.output.shape[1] > 1]
+    expected = np.asarray(keras.Model(whole.input, maps[-1].output)(noise)).mean(axis=(1, 2))
+    return float(np.abs(np.asarray(without(noise)) - expected).max())
+
+
+COMMANDS: dict[str, Callable[..., object]] = {
+    "randomise": randomise,
+    "convert": convert,
+    "truth": truth,
+    "headless": headless,
+}
 
 
 def main() -> None:

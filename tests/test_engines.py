@@ -227,6 +227,23 @@ def test_published_weights_give_what_keras_gives_and_are_as_accurate(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "side"),
+    [("mobilenet", 160), ("mobilenet_v3_small", 96)],
+    ids=["MobileNet at another size", "MobileNetV3Small, random weights"],
+)
+def test_a_network_without_its_top_has_the_weights_of_the_whole(
+    keras_processes: Callable[[str], Ask], tmp_path: Path, model: str, side: int
+) -> None:
+    ask, weights = keras_processes("tensorflow"), _MODELS / CATALOGUE[model].weights.filename
+    if not weights.exists():
+        weights = tmp_path / "random.h5"
+        ask("randomise", model=model, weights=weights)
+    difference = ask("headless", model=model, weights=weights, side=side)
+    assert difference == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.slow
 def test_threads_share_an_engine(keras_processes: Callable[[str], Ask], keras_home: Path, tmp_path: Path) -> None:
     from imgrec.engines.openvino import OpenVINOEngine
 
