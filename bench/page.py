@@ -61,7 +61,7 @@ def main() -> None:
     server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     try:
         address = f"http://127.0.0.1:{port}"
-        _wait_until_ready(address)
+        wait_until_ready(address)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1440, "height": 900})
@@ -86,7 +86,8 @@ def main() -> None:
     )
 
 
-def _wait_until_ready(address: str) -> None:
+def wait_until_ready(address: str) -> None:
+    """Return when the server at `address` serves."""
     while True:
         try:
             urllib.request.urlopen(f"{address}/readyz").close()
