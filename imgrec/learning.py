@@ -27,6 +27,9 @@ MAX_MATRIX_CLASSES = 20
 
 CELL_PX = 30
 
+# Below the cells: the slanted names of the classes, and the title of the axis. A chart's height has them in it.
+BELOW_CELLS_PX = 100
+
 
 def curves_of(card: Card) -> Curves:
     """The curves of a model that was trained before, from its card."""
@@ -155,7 +158,7 @@ def confusion_chart(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> 
         ]
     axis = {"ticks": False, "domain": False, "labelFontSize": FONT_PX, "labelLimit": 110}
     return {
-        "height": CELL_PX * len(classes),
+        "height": CELL_PX * len(classes) + BELOW_CELLS_PX,
         "data": {"values": cells},
         "encoding": {
             "x": {

@@ -33,6 +33,8 @@ def stage(progress: Progress) -> int:
         return 3
     if progress.trials_planned or progress.trials:
         return 2
+    if progress.features and all(part.done == part.count for part in progress.features):
+        return 2
     return 1 if progress.features or progress.preparing or curves.data is not None else 0
 
 
@@ -73,13 +75,13 @@ def describe_plan(lesson: Lesson) -> str:
     """What will be tried, in a sentence.
 
     >>> describe_plan(Lesson("mobilenet", learning_rates=(0.01, 0.001), folds=5))
-    '2 learning rates × 5 folds = 10 heads of 20 epochs, then the final one.'
+    '2 learning rates × 5 folds = 10 heads of 20 epochs, then the final one, and one look at the test set.'
     """
     rates = f"{len(lesson.learning_rates)} learning rate{'s' * (len(lesson.learning_rates) > 1)}"
     tried = f"{rates} × {lesson.folds} folds = " if lesson.folds else f"{rates}, one split: "
     return (
         f"{tried}{lesson.trials} head{'s' * (lesson.trials > 1)} of {lesson.epochs} epochs, "
-        f"then {'the final one' if lesson.trials > 1 or lesson.folds else 'the test'}."
+        f"{'then the final one, and one look at the test set' if lesson.folds else 'then one look at the test set'}."
     )
 
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from imgrec.ui import choices, runs, teaching, trained, training, tuning
+from imgrec.ui import choices, demonstrations, runs, teaching, trained, training, tuning
 
 TEACH, SCRATCH, SEARCH = "Teach a famous network", "Train from scratch", "Search"
 
@@ -15,6 +15,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         key="learn",
         bind="query-params",
         label_visibility="collapsed",
+        wrap=True,
     )
     st.space("stretch")
     table = choices.view()
@@ -27,3 +28,4 @@ else:
     with right:
         runs.run_list(table=table)
 trained.trained(table=table)
+demonstrations.one_sided(table=table)

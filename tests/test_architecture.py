@@ -70,6 +70,7 @@ FLOORS = [
     "benchmark_charts",
     "learning",
     "lesson_charts",
+    "demonstrations",
     "tuning_charts",
     "ui",
     "shell",

@@ -8,6 +8,9 @@ from imgrec import learning
 from imgrec.training.runs import Curves
 from imgrec.ui.wording import plain
 
+# A table of more columns nobody reads, and a browser has trouble with ten thousand cells.
+MAX_TABLE_CLASSES = 100
+
 
 def learning_curves(curves: Curves, key: str, *, table: bool = False) -> None:
     """Accuracy and loss side by side where there is room; with `table` one row an epoch instead."""
@@ -41,6 +44,8 @@ def matrix(
     """A confusion matrix as a chart while it can be read, and else as a table; its sentence above."""
     words = learning.describe_confusion(counts, classes, kind)
     st.markdown(plain(words))
+    if len(classes) > MAX_TABLE_CLASSES:
+        return
     if len(classes) <= learning.MAX_MATRIX_CLASSES and not table:
         st.vega_lite_chart(learning.confusion_chart(counts, classes), theme=None, alt=words, key=f"{key}_confusion")
     else:

@@ -55,8 +55,12 @@ def lesson_view(job: Job, state: str, *, moving: bool, table: bool) -> None:
     if told.data is None:
         return
     if told.finished is not None:
-        st.markdown("**The test, looked at once**")
         metrics = told.finished["metrics"]
+        if metrics["set"] == "test":
+            st.markdown("**The test, looked at once**")
+        else:
+            st.markdown("**Validation of the chosen head**")
+            st.caption("The pictures came without a test set: this is the accuracy that the head was chosen by.")
         curves.matrix(metrics["confusion"], told.data["classes"], metrics["set"], "run", table=table)
     elif told.epochs and told.epochs[-1].get("confusion"):
         st.markdown(f"**After epoch {told.epochs[-1]['epoch']}**")

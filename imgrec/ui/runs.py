@@ -38,10 +38,7 @@ def run_list(*, table: bool) -> None:
     cards.register(resources.settings())  # what the command line has trained meanwhile
     found = [job for job in jobs.all_jobs(resources.settings()) if job.module in {runs.WORKER, lessons.WORKER}]
     if not found:
-        st.info(
-            "No run yet. A run goes on when you close this page, and when the server stops.",
-            icon=":material/model_training:",
-        )
+        _nothing_yet()
         return
     titles = {job.name: f"{job.title} ({job.created_at[:16].replace('T', ' ')})" for job in found}
     if (wanted := st.session_state.pop("run_wanted", None)) in titles:
@@ -59,6 +56,19 @@ def run_list(*, table: bool) -> None:
     others = [other for other in found if other.name != job.name and other.state in MOVING]
     moving = job.state in MOVING
     st.fragment(_watch, run_every=POLL_S if moving else None)(job, others, moving, table)
+
+
+def _nothing_yet() -> None:
+    with st.container(border=True):
+        st.markdown(
+            "**No run yet**\n"
+            "1. **Give pictures.** To teach, a few dozen of each class; to train from scratch, thousands.\n"
+            "2. **Start.** A taught network describes each picture in numbers, once; from these a small head learns "
+            "your classes in seconds. You see every figure as it comes, and can ask the head while it learns.\n"
+            "3. **Use it.** The model joins the catalogue: Compare, Ensemble, the API, the command line, or a file "
+            "to take away.\n\n"
+            ":material/shield: A run goes on when you close this page, and when the server stops."
+        )
 
 
 def _watch(job: Job, others: Sequence[Job], was_moving: bool, table: bool) -> None:

@@ -23,6 +23,9 @@ SOURCES = (gathering.OWN, FOLDER, KNOWN)
 RATES = ("0.03", "0.01", "0.003", "0.001", "0.0003", "0.0001")
 DEFAULT_RATES = ("0.001",)
 
+# A network up to this size describes a few hundred pictures in some seconds on two cores.
+QUICK_PARAMETERS = 6_000_000
+
 FOLDS = {"One split": 0, "3 folds": 3, "5 folds": 5, "10 folds": 10}
 
 LAYERS = {
@@ -41,22 +44,27 @@ def teach_panel() -> None:
     data = _pictures()
     sound = _examined(data) if data else False
     backbone = _backbone()
+    # The button stands above the settings that most people leave alone, so that the page stays short.
+    button = st.container()
     lesson = _lesson(backbone) if backbone else None
-    name = st.text_input(
-        "Name of the model",
-        placeholder=f"my_{backbone.name if backbone else 'model'}",
-        help="Lower-case letters, digits and _.",
-        key="teach_name",
-    ).strip()
-    if not data:
-        st.caption(":material/arrow_upward: Pictures first: two classes or more.")
-    clicked = st.button(
-        "Teach it",
-        type="primary",
-        icon=":material/school:",
-        disabled=not (data and sound and lesson),
-        key="start_teaching",
-    )
+    with button:
+        name = st.text_input(
+            "Name of the model",
+            placeholder=f"my_{backbone.name if backbone else 'model'}",
+            help="Lower-case letters, digits and _.",
+            key="teach_name",
+        ).strip()
+        clicked = st.button(
+            "Teach it",
+            type="primary",
+            icon=":material/school:",
+            disabled=not (data and sound and lesson),
+            key="start_teaching",
+        )
+        if not data:
+            st.caption(":material/arrow_upward: Pictures first: two classes or more, ten of each make a start.")
+        elif lesson is not None:
+            st.caption(f"{HEADS[lesson.head].title} head; {lesson_charts.describe_plan(lesson)}")
     if clicked and lesson is not None:
         _start(lesson, data, name)
 
@@ -108,9 +116,11 @@ def _backbone() -> ModelSpec | None:
     ]
     specs.sort(key=lambda spec: (not resources.is_here(spec), spec.parameters))
     titles = {spec.title: spec for spec in specs}
+    best = max(specs, key=_worth, default=None)
     title = st.selectbox(
         "Network",
         list(titles),
+        index=specs.index(best) if best else 0,
         key="backbone",
         bind="query-params",
         help="It has learned from a million photographs what edges, textures and parts look like. "
@@ -130,12 +140,22 @@ def _backbone() -> ModelSpec | None:
     return spec
 
 
+def _worth(spec: ModelSpec) -> tuple[bool, bool, float]:
+    """What makes a network the one that is offered: on this machine, quick, and good, in this order."""
+    top_1 = spec.published.top1 if spec.published else 0.0
+    return resources.is_here(spec), spec.parameters <= QUICK_PARAMETERS, top_1
+
+
 def _lesson(backbone: ModelSpec) -> Lesson | None:
     """How it is taught; None, with a sentence, while that cannot be meant."""
     default = Lesson(backbone.name)
     with st.expander("How it learns", icon=":material/tune:"):
         head = st.selectbox(
-            "Head", list(HEADS), format_func=lambda name: HEADS[name].title if name in HEADS else str(name), key="head"
+            "Head",
+            list(HEADS),
+            format_func=lambda name: HEADS[name].title if name in HEADS else str(name),
+            key="head",
+            bind="query-params",
         )
         st.caption(HEADS[head].about)
         rates = st.multiselect(
@@ -151,6 +171,7 @@ def _lesson(backbone: ModelSpec) -> Lesson | None:
             "Validation",
             list(FOLDS),
             key="folds",
+            bind="query-params",
             help="With k folds every rate is tried k times, each time on other pictures: mean ± standard deviation. "
             "Then one head learns from all of them, and the test set is looked at once.",
         )
@@ -166,7 +187,7 @@ def _lesson(backbone: ModelSpec) -> Lesson | None:
                 help="Every so many epochs the learning rate falls to a tenth; 0: it stays.",
             )
             seed = st.number_input("Seed", 0, 2**31 - 1, default.seed, key="teach_seed")
-        layers = st.selectbox("What learns", list(LAYERS), key="layers")
+        layers = st.selectbox("What learns", list(LAYERS), key="layers", bind="query-params")
         tuning = default.tuning_epochs
         if LAYERS[layers]:
             tuning = st.number_input("Epochs for these layers", 1, MAX_EPOCHS, tuning, key="teach_tuning")
@@ -196,7 +217,6 @@ def _lesson(backbone: ModelSpec) -> Lesson | None:
         except ImgrecError as error:
             st.error(plain(str(error)), icon=":material/edit_off:")
             return None
-    st.caption(f"{HEADS[head].title} head; {lesson_charts.describe_plan(lesson)}")
     return lesson
 
 

@@ -3,20 +3,27 @@
 import streamlit as st
 
 from imgrec import cards, learning
-from imgrec.ui import curves, resources
+from imgrec.errors import ImgrecError
+from imgrec.ui import curves, exporting, resources
+from imgrec.ui.wording import plain
 
 
 def trained(*, table: bool) -> None:
-    """The table of trained models; curves, confusion matrix and card of the chosen one."""
-    found = cards.all_cards(resources.settings())
+    """The table of trained models, newest first; curves, confusion matrix and card of the chosen one."""
+    found = sorted(cards.all_cards(resources.settings()), key=lambda card: card.fields["finished_at"], reverse=True)
+    for problem in cards.problems(resources.settings()):
+        st.warning(plain(problem.sentence), title=plain(problem.path.name), icon=":material/broken_image:")
     if not found:
         return
     st.subheader("Trained models", anchor=False)
+    if said := st.session_state.pop("trained_said", None):
+        st.error(plain(said), icon=":material/error:")
     st.dataframe(
         [learning.card_row(card) for card in found],
         hide_index=True,
         alt="Every model that was trained here, with parameters, time and accuracy",
         column_config={
+            "Model": st.column_config.TextColumn(width="large"),
             "Parameters": st.column_config.NumberColumn(format="localized"),
             "Pictures": st.column_config.NumberColumn(format="localized", help="It was trained on"),
             "Training time": st.column_config.TextColumn(help="The sum of its epochs, from its log"),
@@ -26,8 +33,27 @@ def trained(*, table: bool) -> None:
     by_name = {card.name: card for card in found}
     name = st.selectbox("Look at", list(by_name), key="trained", bind="query-params", width=320)
     card = by_name.get(name, found[0])
-    curves.learning_curves(learning.curves_of(card), "card", table=table)
-    metrics = card.metrics
-    curves.matrix(metrics["confusion"], card.classes, metrics["set"], "card", table=table)
+    left, right = st.columns(2, gap="large")
+    with left:
+        curves.learning_curves(learning.curves_of(card), "card", table=table)
+    with right:
+        metrics = card.metrics
+        curves.matrix(metrics["confusion"], card.classes, metrics["set"], "card", table=table)
+    exporting.export_panel(card)
     with st.expander("The whole card", icon=":material/description:"):
         st.json(card.fields, expanded=1)
+    if card.name in cards.own(resources.settings()) and not resources.settings().demo:
+        _remover(card.name)
+
+
+def _remover(name: str) -> None:
+    with st.popover("Remove", icon=":material/delete:", type="tertiary"):
+        st.markdown(f"Remove **{name}**, its weights and its card? The run that made it stays.")
+        st.button("Remove it", key="remove_model", icon=":material/delete_forever:", on_click=_remove, args=(name,))
+
+
+def _remove(name: str) -> None:
+    try:
+        cards.remove(name, resources.settings())
+    except ImgrecError as error:
+        st.session_state["trained_said"] = str(error)

@@ -1,0 +1,131 @@
+"""Mistakes made again on purpose and measured: read from `assets/lessons/`, as charts, tables and words."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from imgrec.charts import COLOURS
+from imgrec.settings import ASSETS
+from imgrec.vega import FONT_PX, Rows, Spec
+from imgrec.verdicts import percent
+
+ONE_SIDED = ASSETS / "lessons" / "one_sided_normalisation.json"
+
+HEIGHT_PX = 220
+
+# What is told of each epoch: field, words, colour, dashes.
+SERIES = (
+    ("accuracy", "training", COLOURS[0], (1, 0)),
+    ("alike", "validation, fed as in training", COLOURS[2], (5, 3)),
+    ("one_sided", "validation, not normalised", COLOURS[1], (2, 2)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """One training, validated in two ways after each epoch; `fields` as they stand in the file."""
+
+    fields: dict[str, Any]
+
+    @property
+    def data(self) -> str:
+        return str(self.fields["data"])
+
+    @property
+    def chance(self) -> float:
+        """How often a guess is right."""
+        return 1 / int(self.fields["classes"])
+
+    @property
+    def networks(self) -> list[dict[str, Any]]:
+        """Each with `kind` and `epochs` (epoch, accuracy, alike, one_sided)."""
+        return list(self.fields["networks"])
+
+    @property
+    def measured_at(self) -> str:
+        return str(self.fields["measured_at"])[:10]
+
+
+def one_sided() -> Demonstration | None:
+    """The normalisation that only the training pictures got; None where it has not been measured."""
+    try:
+        return Demonstration(json.loads(ONE_SIDED.read_text(encoding="utf-8")))
+    except OSError:
+        return None
+
+
+def chart(network: dict[str, Any], chance: float) -> Spec:
+    """Accuracy by epoch, three lines and the level of guessing; the same axis for every network."""
+    titles = [title for _, title, _, _ in SERIES]
+    rows = [
+        {"epoch": row["epoch"], "value": row[field], "Series": title, "Accuracy": percent(row[field])}
+        for field, title, _, _ in SERIES
+        for row in network["epochs"]
+    ]
+    legend = {"orient": "bottom", "title": None, "columns": 1, "labelFontSize": FONT_PX, "labelLimit": 260}
+    return {
+        "height": HEIGHT_PX,
+        "layer": [
+            {
+                "data": {"values": rows},
+                "mark": {"type": "line", "strokeWidth": 2, "point": {"size": 30}, "aria": False},
+                "encoding": {
+                    "x": {
+                        "field": "epoch",
+                        "type": "quantitative",
+                        "title": "epoch",
+                        "scale": {"nice": False},
+                        "axis": {"tickMinStep": 1, "grid": False, "labelFontSize": FONT_PX},
+                    },
+                    "y": {
+                        "field": "value",
+                        "type": "quantitative",
+                        "title": "Accuracy",
+                        "scale": {"domain": [0, 0.6]},
+                        "axis": {"format": ".0%", "labelFontSize": FONT_PX, "tickCount": 4},
+                    },
+                    "color": {
+                        "field": "Series",
+                        "type": "nominal",
+                        "scale": {"domain": titles, "range": [colour for _, _, colour, _ in SERIES]},
+                        "legend": legend,
+                    },
+                    "strokeDash": {
+                        "field": "Series",
+                        "type": "nominal",
+                        "scale": {"domain": titles, "range": [list(dash) for _, _, _, dash in SERIES]},
+                        "legend": legend | {"symbolType": "stroke", "symbolSize": 500, "symbolStrokeWidth": 2},
+                    },
+                    "tooltip": [
+                        {"field": "Series", "type": "nominal", "title": "Curve"},
+                        {"field": "epoch", "title": "Epoch"},
+                        {"field": "Accuracy", "type": "nominal"},
+                    ],
+                },
+            },
+            {
+                "data": {"values": [{"value": chance}]},
+                "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.5, "color": "#7a8088", "aria": False},
+                "encoding": {"y": {"field": "value", "type": "quantitative"}},
+            },
+        ],
+        "config": {"view": {"stroke": None}},
+    }
+
+
+def rows(network: dict[str, Any]) -> Rows:
+    """The same as a table."""
+    return [
+        {"Epoch": row["epoch"]} | {title.capitalize(): percent(row[field]) for field, title, _, _ in SERIES}
+        for row in network["epochs"]
+    ]
+
+
+def describe(network: dict[str, Any], chance: float) -> str:
+    """What the last epoch says."""
+    last = network["epochs"][-1]
+    return (
+        f"Network {network['kind']}, after epoch {last['epoch']}: {percent(last['alike'])} of the validation pictures "
+        f"right when they are fed like the training pictures, {percent(last['one_sided'])} when they are not "
+        f"normalised; guessing gives {percent(chance)}."
+    )
