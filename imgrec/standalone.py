@@ -152,8 +152,7 @@ def labels(space: LabelSpace) -> str:
 def readme(spec: ModelSpec, space: LabelSpace, formats: Sequence[str]) -> str:
     """What a person who unpacks the export reads first."""
     height, width = spec.input_size
-    rule = PREPROCESS[spec.preprocess]
-    order = "BGR" if rule.reverse_channels else "RGB"
+    order = "BGR" if PREPROCESS[spec.preprocess].reverse_channels else "RGB"
     commands = "\n".join(
         f"    pip install numpy pillow {FORMATS[name].packages}\n    python {file_name(name)} PICTURE\n"
         for name in formats
@@ -161,13 +160,9 @@ def readme(spec: ModelSpec, space: LabelSpace, formats: Sequence[str]) -> str:
     files = "\n".join(
         f"  {', '.join(FORMATS[name].files):<26}{FORMATS[name].title}: {FORMATS[name].about}" for name in formats
     )
+    written = f"float32 {order}, {_formula(spec.preprocess, 'value')}"
     inputs = "\n".join(
-        f"  {FORMATS[name].files[0]:<26}"
-        + (
-            "uint8 RGB, 0 to 255"
-            if FORMATS[name].folded
-            else f"float32 {order}, (value - {_words(rule.mean)}) / {_words(rule.scale)}"
-        )
+        f"  {FORMATS[name].files[0]:<26}{'uint8 RGB, 0 to 255' if FORMATS[name].folded else written}"
         for name in formats
     )
     return f"""\
@@ -196,11 +191,26 @@ Licence of the weights: {spec.licence}. Exported by imgrec {__version__}.
 
 def _normalised(mode: str) -> str:
     """The expression that makes a float32 batch of `pixels`, as `preprocessing.normalise` does."""
+    reversed_or_not = ", ..., ::-1" if PREPROCESS[mode].reverse_channels else ""
+    pixels = f"pixels[np.newaxis{reversed_or_not}]"
+    formula = _formula(mode, pixels)
+    return f"{formula if formula == pixels else f'({formula})'}.astype(np.float32)"
+
+
+def _formula(mode: str, value: str) -> str:
+    """What becomes of a `value` from 0 to 255, in Python and for people alike.
+
+    >>> _formula("tf", "x")
+    '(x - 127.5) / 127.5'
+    >>> _formula("unit", "x")
+    'x / 255'
+    """
     rule = PREPROCESS[mode]
-    batch = "pixels[np.newaxis, ..., ::-1]" if rule.reverse_channels else "pixels[np.newaxis]"
-    shifted = f"({batch} - {_words(rule.mean)})" if any(rule.mean) else batch
-    scaled = f"({shifted} / {_words(rule.scale)})" if set(rule.scale) != {1.0} else shifted
-    return f"{scaled}.astype(np.float32)"
+    moved, scaled = any(rule.mean), set(rule.scale) != {1.0}
+    shifted = f"{value} - {_words(rule.mean)}" if moved else value
+    if not scaled:
+        return shifted
+    return f"{f'({shifted})' if moved else shifted} / {_words(rule.scale)}"
 
 
 def _words(values: tuple[float, float, float]) -> str:
