@@ -76,10 +76,14 @@ def prepare(names: Sequence[str] = SIX) -> None:
 
 
 class Side:
-    """One of the two processes; runs `measure` of its module when it is asked, and sleeps in between."""
+    """One of the two processes; runs `measure` of its module when it is asked, and sleeps in between.
 
-    def __init__(self, module: str, side: str) -> None:
-        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_HOME": str(settings().keras_home)}
+    It finds random weights, or those in `keras_home`.
+    """
+
+    def __init__(self, module: str, side: str, keras_home: Path | None = None) -> None:
+        home = keras_home or settings().keras_home
+        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_HOME": str(home)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, side],
             cwd=ROOT,

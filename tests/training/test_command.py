@@ -1,0 +1,117 @@
+"""`imgrec train`: which worker gets which words; the workers themselves are fakes."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imgrec import jobs
+from imgrec.catalogue import get_spec
+from imgrec.cli import main
+
+CURVE = {"epoch": 1, "seconds": 2.0, "loss": 0.1, "accuracy": 0.9, "validation_loss": 0.2, "validation_accuracy": 0.8}
+
+
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What was started: module and configuration. Each job is finished at once."""
+    for name in ("IMGREC_HOME", "KERAS_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    monkeypatch.setenv("IMGREC_OFFLINE", "1")
+    weights = tmp_path / "keras_home" / "models" / get_spec("mobilenet").weights.filename
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    (tmp_path / "pictures").mkdir()
+    found: list[dict[str, Any]] = []
+
+    def start(module: str, configuration: dict[str, Any], *_: object, title: str, **__: object) -> jobs.Job:
+        folder = tmp_path / f"run{len(found)}"
+        folder.mkdir()
+        found.append({"module": module, **configuration})
+        trial = {"best_epoch": 3, "train_accuracy": 1.0, "train_loss": 0.0, "validation_loss": 0.1, "seconds": 1.0}
+        metrics = {"accuracy": 0.75, "pictures": 12, "set": "test"}
+        events = [
+            {"event": "trials", "count": 2},
+            *(
+                {"event": "trial", "learning_rate": 0.01, "fold": i, "validation_accuracy": i / 2} | trial
+                for i in (1, 2)
+            ),
+            {"event": "training", "epochs": 1, "steps": 1},
+            {"event": "epoch"} | CURVE,
+            {"event": "model", "name": configuration["name"], "metrics": metrics},
+        ]
+        (folder / "progress.jsonl").write_text("".join(json.dumps(event | {"at": 0.0}) + "\n" for event in events))
+        (folder / "end.json").write_text('{"state": "finished", "error": null, "at": ""}')
+        return jobs.Job(folder)
+
+    monkeypatch.setattr(jobs, "start", start)
+    return found
+
+
+def imgrec(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["imgrec", "train", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    captured = capsys.readouterr()
+    return int(ended.value.code or 0), captured.out, captured.err
+
+
+def test_a_model_is_taught(
+    started: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--head", "small", "--folds", "2", "--learning-rates", "1e-2,1e-3", "--unfreeze", "-1", "--epochs", "7"]
+    code, out, _ = imgrec(monkeypatch, capsys, "mobilenet", "--data", str(tmp_path / "pictures"), *words)
+    assert code == 0
+    [job] = started
+    assert job["module"] == "imgrec.training.teaching"
+    lesson = job["lesson"]
+    assert (lesson["head"], lesson["folds"], lesson["unfreeze"], lesson["epochs"]) == ("small", 2, -1, 7)
+    assert list(lesson["learning_rates"]) == [1e-2, 1e-3]
+    assert "my_mobilenet: 75.0 % of 12 test pictures right after 1 epochs" in out
+    assert "learning rate 0.01: 75.00 ± 35.36 % of validation right, best after 3.0 epochs" in out
+
+
+def test_a_recipe_is_trained(
+    started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, _ = imgrec(monkeypatch, capsys, "cifar_vgg", "--learning-rate", "0.1", "--seed", "3")
+    assert code == 0
+    [job] = started
+    assert (job["module"], job["recipe"]["optimiser"]["learning_rate"], job["seed"]) == (
+        "imgrec.training.worker",
+        0.1,
+        3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["mobilenett", "--data", "pictures"], r"of a recipe, such as .* of a model to teach, such as mobilenet"),
+        (["cifar_vgg", "--folds", "2"], "Expected --folds with a model to teach. Received: the recipe cifar_vgg."),
+        (["mobilenet"], "Expected --data with the pictures to teach mobilenet"),
+        (["mobilenet", "--data", "pictures", "--learning-rates", "1e-2;1e-3"], "Received: '1e-2;1e-3'"),
+        (["mobilenet", "--data", "pictures", "--head", "linea"], "such as linear"),
+        (["vgg16", "--data", "pictures"], "Expected a network connection"),
+        (["mobilenet", "--resume"], "Expected a lesson on mobilenet that was stopped"),
+        (["mobilenet", "--data", "pictures", "--name", "<b>"], "Received: '<b>'"),
+    ],
+    ids=["neither", "folds of a recipe", "no pictures", "rates", "head", "offline", "nothing to resume", "name"],
+)
+def test_what_cannot_be_meant_has_a_sentence(
+    started: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    sentence: str,
+) -> None:
+    import re
+
+    monkeypatch.chdir(tmp_path)
+    code, _, err = imgrec(monkeypatch, capsys, *words)
+    assert code == 2
+    assert re.search(sentence, err)
+    assert not started

@@ -1,0 +1,150 @@
+"""Real lessons on a real backbone: pictures to a model that serves; kills; unfreezing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgrec import cards, datasets, features
+from imgrec.catalogue import CATALOGUE, get_spec
+from imgrec.jobs import Job
+from imgrec.labels import get_label_space
+from imgrec.preparation import Preparations
+from imgrec.preprocessing import frame
+from imgrec.settings import ROOT, Settings
+from imgrec.training import lessons
+from imgrec.training.lessons import Lesson
+
+pytestmark = pytest.mark.slow
+
+BACKBONE = "mobilenet_a025_128"
+
+# Two runtimes, in float32.
+TOLERANCE = 1e-4
+
+CLASSES = ("plain", "rows", "columns")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings with the backbone's weights: published ones if KERAS_HOME has them, random ones otherwise."""
+    folder = tmp_path_factory.mktemp("teaching")
+    file = get_spec(BACKBONE).weights.filename
+    home = Path(os.environ.get("KERAS_HOME", "/nonexistent"))
+    if not (home / "models" / file).exists():
+        home = folder / "keras"
+        (home / "models").mkdir(parents=True)
+        code = f"from tests.keras_process import randomise; randomise({BACKBONE!r}, {str(home / 'models' / file)!r})"
+        environment = os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+    return Settings.from_env({"IMGREC_HOME": str(folder / "imgrec"), "KERAS_HOME": str(home), "IMGREC_OFFLINE": "1"})
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Three classes of stripes on 48 × 48 pictures, which the backbone is shown enlarged; 16 and 4 of each."""
+    rng = np.random.default_rng(0)
+    targets = np.tile(np.arange(3), 20)
+    pixels = rng.integers(0, 120, (60, 48, 48, 3), dtype=np.uint8)
+    pixels[targets == 1, ::8] += 120
+    pixels[targets == 2, :, ::8] += 120
+    path = tmp_path_factory.mktemp("data") / "stripes.npz"
+    arrays = {"x_train": pixels[:48], "y_train": targets[:48], "x_test": pixels[48:], "y_test": targets[48:]}
+    np.savez(path, class_names=np.array(CLASSES), allow_pickle=False, **arrays)
+    return str(path)
+
+
+@pytest.fixture
+def catalogue() -> Iterator[None]:
+    before = dict(CATALOGUE)
+    yield
+    CATALOGUE.clear()
+    CATALOGUE.update(before)
+
+
+def wait_for(job: Job, event: str, timeout_s: float = 240) -> None:
+    end = time.monotonic() + timeout_s
+    while not any(told["event"] == event for told in job.progress()[0]):
+        assert time.monotonic() < end
+        assert job.state in {"queued", "running"}, f"{job.error}\n{job.last_words()}"
+        time.sleep(0.02)
+
+
+def finish(job: Job, timeout_s: float = 240) -> Job:
+    state = job.wait(timeout_s)
+    assert state == "finished", f"{state}: {job.error}\n{job.last_words()}"
+    return job
+
+
+def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str, catalogue: None) -> None:
+    # So many epochs that the kill comes between two trials.
+    lesson = Lesson(BACKBONE, learning_rates=(1e-2, 1e-3), folds=2, epochs=400, batch_size=8)
+    job = lessons.start(lesson, data, here, name="stripes")
+    wait_for(job, "trial")
+    os.kill(json.loads((job.folder / "started.json").read_text())["pid"], signal.SIGKILL)
+    end = time.monotonic() + 60
+    while job.state != "interrupted":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    done = {file.name: file.stat().st_mtime_ns for file in (job.folder / "trials").glob("?.*-?.npz")}
+    assert done
+    job.resume()
+    finish(job)
+    assert done.items() <= {f.name: f.stat().st_mtime_ns for f in (job.folder / "trials").glob("*.npz")}.items()
+
+    progress = lessons.read_progress(job)
+    assert all(part.cached for part in progress.features)
+    assert len(progress.trials) == progress.trials_planned == 4
+    assert progress.chosen is not None
+    assert len(progress.curves.epochs) == progress.chosen["epochs"]
+    [card] = [card for card in cards.all_cards(here) if card.name == "stripes"]
+    assert card.classes == CLASSES
+    assert (card.metrics["set"], card.metrics["pictures"]) == ("test", 12)
+    assert card.metrics["accuracy"] > 0.6
+    assert len(card.fields["trials"]) == 4
+
+    # What a visitor is told is what the head says of the features.
+    cards.register(here)
+    spec = get_spec("stripes")
+    assert get_label_space(spec.label_space).labels == CLASSES
+    test = datasets.load(data, here).test
+    assert test is not None
+    rows = features.extract(lesson.backbone_row(), test, here).rows
+    expected = lessons.preview(job, rows)
+    assert expected is not None
+    from imgrec.engines.openvino import OpenVINOEngine
+
+    served = OpenVINOEngine(Preparations(here).ensure(spec), 1)
+    batch = np.stack([frame(picture, spec.input_size, spec.crop_fraction) for picture in test.pixels])
+    assert np.abs(served.predict(batch) - expected).max() < TOLERANCE
+    served.close()
+    assert card.metrics["accuracy"] == pytest.approx((expected.argmax(axis=1) == test.targets).mean())
+
+
+def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str, catalogue: None) -> None:
+    lesson = Lesson(BACKBONE, learning_rates=(1e-2,), epochs=3, batch_size=8, unfreeze=2, tuning_epochs=1)
+    job = finish(lessons.start(lesson, data, here, name="tuned_stripes"))
+    progress = lessons.read_progress(job)
+    assert [row["epoch"] for row in progress.curves.epochs] == [1, 2, 3, 4]
+    assert progress.curves.plan is not None
+    assert progress.curves.plan["epochs"] == 4
+    [card] = [card for card in cards.all_cards(here) if card.name == "tuned_stripes"]
+    assert card.metrics["set"] == "test"
+    cards.register(here)
+    from imgrec.engines.openvino import OpenVINOEngine
+
+    spec = get_spec("tuned_stripes")
+    served = OpenVINOEngine(Preparations(here).ensure(spec), 1)
+    test = datasets.load(data, here).test
+    assert test is not None
+    batch = np.stack([frame(picture, spec.input_size, spec.crop_fraction) for picture in test.pixels])
+    said = served.predict(batch)
+    served.close()
+    assert (said.argmax(axis=1) == test.targets).mean() == pytest.approx(card.metrics["accuracy"], abs=1 / 12 + 1e-9)
