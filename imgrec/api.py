@@ -6,7 +6,9 @@
 
 `POST /predict` takes one picture, as the part `image` of a form or as the body, with the options `models`, `k`,
 `rule`, `weights` (`vgg16=2,mobilenet=0.5`) and `framing`, all optional, as fields or in the query. It answers with
-one object as of `imgrec predict --format json`. `GET /models` answers with the list of `imgrec models --json`.
+one object as of `imgrec predict --format json`; in it, `none_of_these` of a model or the ensemble is true where the
+picture most likely shows none of its classes, false where nothing speaks for that, and null where nobody has measured
+how to tell (ImageNet). `GET /models` answers with the list of `imgrec models --json`.
 
 Whatever goes wrong is `{"error": sentence, "type": name}` with the status of the error; "try again later" is 503
 with Retry-After. Nothing of a picture is written to disk.
@@ -25,7 +27,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from imgrec import reports
+from imgrec import cards, reports
 from imgrec.catalogue import CATALOGUE, ModelSpec
 from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError
 from imgrec.pool import EnginePool
@@ -149,6 +151,7 @@ class _Faces:
 
     def _describe_all(self) -> list[dict[str, object]]:
         settings = self.get_settings()
+        cards.register(settings)
         loaded = {row.name for row in self.get_pool().loaded()}
         return [
             describe(spec, "loaded" if spec.name in loaded else state_of(spec, settings)) for spec in CATALOGUE.values()
@@ -156,6 +159,7 @@ class _Faces:
 
     def _answer(self, upload: _Upload) -> dict[str, object]:
         settings, pool = self.get_settings(), self.get_pool()
+        cards.register(settings)
         models = upload.options.get("models", "")
         specs = parse_models(models) if models.strip(" ,") else get_default_specs(settings)
         _check_models(specs, settings)

@@ -82,8 +82,8 @@ def read(path: Path) -> Card:
         if card.fields["card_version"] != VERSION:
             raise InputError(f"Expected a card of version {VERSION}. Received: {card.fields['card_version']}.")
         card.spec(bundled=False)
-        if not card.classes:
-            raise InputError(f"Expected classes in {path.name}. Received: none.")
+        if not (card.classes and card.metrics):
+            raise InputError(f"Expected classes and metrics in {path.name}. Received: neither, or one of them.")
         return card
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"Expected {path} to be a model's card. Received: {error!r}.") from error
@@ -152,12 +152,12 @@ def register(settings: Settings) -> None:
         files = _look(home(settings))
         if files == _registered.files and all(name in CATALOGUE for name in _registered.specs):
             return
-        specs, spaces, problems = _read_own(settings)
-        if spaces or _registered.spaces:
-            _put_spaces(spaces)
-        CATALOGUE.change(remove=_registered.specs.keys() - specs.keys(), add=specs)
-        _registered.specs, _registered.spaces = specs, set(spaces)
-        _registered.problems, _registered.files = tuple(problems), files
+        found = _read_own(settings)
+        if found.spaces or _registered.spaces:
+            _put_spaces(found.spaces, found.limits)
+        CATALOGUE.change(remove=_registered.specs.keys() - found.specs.keys(), add=found.specs)
+        _registered.specs, _registered.spaces = found.specs, set(found.spaces)
+        _registered.problems, _registered.files = tuple(found.problems), files
 
 
 def own(settings: Settings) -> dict[str, ModelSpec]:
@@ -198,22 +198,31 @@ def _look(folder: Path) -> object:
     return str(folder), sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
 
 
-def _read_own(settings: Settings) -> tuple[dict[str, ModelSpec], dict[str, "LabelSpace"], list[Problem]]:
-    """Rows and new label spaces of the user's own models, by name, and what cannot be used."""
-    specs: dict[str, ModelSpec] = {}
-    spaces: dict[str, LabelSpace] = {}
-    problems: list[Problem] = []
+@dataclass(slots=True)
+class _Own:
+    """The user's own models as their cards describe them: rows, new label spaces with their limits, problems."""
+
+    specs: dict[str, ModelSpec] = field(default_factory=dict)
+    spaces: dict[str, "LabelSpace"] = field(default_factory=dict)
+    limits: dict[str, float] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def _read_own(settings: Settings) -> _Own:
+    own = _Own()
     for path in sorted(home(settings).glob("*.json")):
         try:
             card = read(path)
             spec = card.spec(bundled=False)
-            _check(card, spec, specs)
-            if (space := _new_space(card, spec, spaces)) is not None:
-                spaces[space.name] = space
-            specs[card.name] = spec
+            _check(card, spec, own.specs)
+            if (space := _new_space(card, spec, own.spaces)) is not None:
+                own.spaces[space.name] = space
+                if isinstance(bits := card.metrics.get("entropy_bits_95"), float):
+                    own.limits[space.name] = bits
+            own.specs[card.name] = spec
         except ImgrecError as error:
-            problems.append(Problem(path, str(error)))
-    return specs, spaces, problems
+            own.problems.append(Problem(path, str(error)))
+    return own
 
 
 def _check(card: Card, spec: ModelSpec, others: Mapping[str, ModelSpec]) -> None:
@@ -223,11 +232,14 @@ def _check(card: Card, spec: ModelSpec, others: Mapping[str, ModelSpec]) -> None
         raise InputError(f"Expected a name that no other model has in {card.path.name}. Received: {spec.name}.")
 
 
-def _put_spaces(spaces: Mapping[str, "LabelSpace"]) -> None:
-    from imgrec.labels import LABEL_SPACES, get_label_map  # brings numpy; most who look have no model of their own
+def _put_spaces(spaces: Mapping[str, "LabelSpace"], limits: Mapping[str, float]) -> None:
+    # They bring numpy; most who look have no model of their own.
+    from imgrec.abstention import LIMITS, Limit
+    from imgrec.labels import LABEL_SPACES, get_label_map
 
-    gone = _registered.spaces - spaces.keys()
+    gone = _registered.spaces
     LABEL_SPACES.change(remove=gone, add={name: partial(_same, space) for name, space in spaces.items()})
+    LIMITS.change(remove=gone, add={name: Limit(bits) for name, bits in limits.items()})
     get_label_map.cache_clear()
 
 

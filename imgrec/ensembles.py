@@ -162,8 +162,8 @@ def uncertainty(probabilities: Floats, weights: Floats) -> Uncertainty:
     # Rows are off 1 by rounding, which could make the difference of two entropies negative.
     counted = counted / counted.sum(axis=1, keepdims=True)
     shares = weights[weights > 0]
-    entropy = float(_entropy_bits(shares @ counted))
-    own = float(shares @ _entropy_bits(counted))
+    entropy = float(entropy_bits(shares @ counted))
+    own = float(shares @ entropy_bits(counted))
     return Uncertainty(
         entropy_bits=entropy,
         mutual_information_bits=min(max(entropy - own, 0.0), entropy),
@@ -227,7 +227,7 @@ def _without(ensemble: Ensemble, position: int) -> Ensemble | None:
     return combine(members, ensemble.rule, weights) if any(weights) else None
 
 
-def _entropy_bits(probabilities: Floats) -> Floats:
+def entropy_bits(probabilities: Floats) -> Floats:
     """−Σ p log2 p over the last axis, with 0 log 0 = 0."""
     safe = np.where(probabilities > 0, probabilities, 1.0)
     return np.asarray(-(safe * np.log2(safe)).sum(axis=-1) + 0.0)

@@ -27,8 +27,8 @@ OVERHEAD_BYTES_PER_PIXEL = 700
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A model that could not look at the picture; `str(error)` is the sentence to show in its place."""
+class FailedModel:
+    """A model that could not look at the picture, with what was raised; its sentence is `str(error)`."""
 
     model: str
     error: ImgrecError
@@ -36,10 +36,10 @@ class Failure:
 
 def classify(
     image: DecodedImage, specs: Iterable[ModelSpec], pool: EnginePool, framing: str = "crop"
-) -> Iterator[Prediction | Failure]:
+) -> Iterator[Prediction | FailedModel]:
     """What each of `specs` says about `image`, each as soon as it is there: loaded models first, then cheap ones.
 
-    One model after another, each with all cores. A model that fails gives a `Failure`, and the others go on.
+    One model after another, each with all cores. A model that fails gives a `FailedModel`, and the others go on.
     `framing` is a key of `preprocessing.FRAMINGS`; raises `UnknownNameError` on another.
     """
     loaded = {row.name for row in pool.loaded()}
@@ -52,7 +52,7 @@ def classify(
             probabilities, milliseconds = pool.predict(spec, inputs[seen_as])
             yield Prediction(spec.name, get_label_space(spec.label_space), probabilities[0], milliseconds)
         except ImgrecError as error:
-            yield Failure(spec.name, error)
+            yield FailedModel(spec.name, error)
 
 
 def open_pool(settings: Settings, preparations: Preparations | None = None) -> EnginePool:

@@ -13,8 +13,7 @@ from imgrec.catalogue import CATALOGUE, ModelSpec, get_specs
 from imgrec.ensembles import ENSEMBLE, RULES, combine
 from imgrec.errors import ImgrecError, InputError, MemoryBudgetError, UnknownNameError
 from imgrec.images import decode
-from imgrec.pipeline import Failure as FailedModel
-from imgrec.pipeline import classify
+from imgrec.pipeline import FailedModel, classify
 from imgrec.pool import EnginePool
 from imgrec.predictions import DEFAULT_TOP_K, MAX_TOP_K, Prediction
 from imgrec.preparation import state_of

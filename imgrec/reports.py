@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from imgrec.ensembles import Ensemble
 from imgrec.predictions import DEFAULT_TOP_K, Prediction
-from imgrec.verdicts import THIN_SPACE, label_of
+from imgrec.verdicts import THIN_SPACE, is_none_of_these, label_of
 from imgrec.verdicts import percent as percent  # what goes with a report has this address too
 from imgrec.verdicts import title_of as title_of
 from imgrec.verdicts import verdict as verdict
@@ -33,6 +33,7 @@ CSV_COLUMNS = (
     "synset",
     "index",
     "probability",
+    "none_of_these",
     "error",
 )
 
@@ -43,7 +44,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A model, or the ensemble, that gave no prediction, with the sentence that says why."""
+    """A model, or the ensemble, that gave no prediction, with the sentence to show in its place."""
 
     model: str
     error: str
@@ -68,8 +69,10 @@ class Report:
 def to_dict(report: Report, k: int = DEFAULT_TOP_K) -> dict[str, object]:
     """One picture as JSON values: the documented shape of `imgrec predict --format json` and of the API.
 
-    `{image, sha256, notes, models: [{model, label_space, milliseconds, top}], ensemble: {rule, weights, top,
-    uncertainty}}` with `top` a list of `{label, synset, index, probability}`. A model that failed is
+    `{image, sha256, notes, models: [{model, label_space, milliseconds, top, none_of_these}], ensemble: {rule, weights,
+    top, uncertainty, none_of_these}}` with `top` a list of `{label, synset, index, probability}`. `none_of_these` is
+    true where the doubt says that the picture most likely shows none of the classes, and null for classes for which
+    nobody has measured how much doubt that takes, such as ImageNet's (see `abstention`). A model that failed is
     `{model, error}`, an ensemble that cannot be is `{error}` (None when none was asked for), and a picture that
     cannot be used has `error` beside empty lists.
     """
@@ -131,6 +134,7 @@ def _model_dict(outcome: Prediction | Failure, k: int) -> dict[str, object]:
         "label_space": outcome.label_space.name,
         "milliseconds": outcome.milliseconds,
         "top": _top(outcome, k),
+        "none_of_these": is_none_of_these(outcome),
     }
 
 
@@ -149,6 +153,7 @@ def _ensemble_dict(ensemble: Ensemble | Failure | None, k: int) -> dict[str, obj
             "mutual_information_bits": found.mutual_information_bits,
             "disagreement": found.disagreement,
         },
+        "none_of_these": is_none_of_these(ensemble),
     }
 
 
@@ -158,29 +163,30 @@ def _rows(report: Report, k: int) -> list[dict[str, object]]:
         return [picture | {"error": report.error}]
     rows: list[dict[str, object]] = []
     for outcome in report.outcomes:
-        rows += _outcome_rows(picture, outcome, None, k)
-    if isinstance(report.ensemble, Ensemble):
-        rows += _outcome_rows(picture, report.ensemble.prediction, report.ensemble.rule, k)
+        rows += _outcome_rows(picture, outcome, k)
+    if isinstance(report.ensemble, Failure):
+        rows += _outcome_rows(picture, report.ensemble, k)
     elif report.ensemble is not None:
-        rows += _outcome_rows(picture, report.ensemble, None, k)
+        together = {"rule": report.ensemble.rule, "none_of_these": is_none_of_these(report.ensemble)}
+        rows += [row | together for row in _outcome_rows(picture, report.ensemble.prediction, k)]
     return rows
 
 
-def _outcome_rows(
-    picture: dict[str, object], outcome: Prediction | Failure, rule: str | None, k: int
-) -> list[dict[str, object]]:
+def _outcome_rows(picture: dict[str, object], outcome: Prediction | Failure, k: int) -> list[dict[str, object]]:
     if isinstance(outcome, Failure):
         return [picture | {"model": outcome.model, "error": outcome.error}]
     model = {
         "model": outcome.model,
-        "rule": rule,
         "label_space": outcome.label_space.name,
         "milliseconds": outcome.milliseconds,
+        "none_of_these": is_none_of_these(outcome),
     }
     return [picture | model | {"rank": rank} | top for rank, top in enumerate(_top(outcome, k), start=1)]
 
 
 def _safe_cell(value: object) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"  # as in JSON
     if not isinstance(value, str):
         return value
     text = _printable(value)

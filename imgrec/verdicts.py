@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from imgrec.catalogue import get_spec
-from imgrec.ensembles import ENSEMBLE, Ensemble, Without
+from imgrec import abstention
+from imgrec.abstention import LIMITS
+from imgrec.catalogue import ModelSpec, get_spec
+from imgrec.ensembles import ENSEMBLE, Ensemble, Without, combine
 from imgrec.errors import UnknownNameError
-from imgrec.labels import LabelSpace
+from imgrec.labels import LabelSpace, get_label_space
 from imgrec.predictions import Classification, Prediction
 from imgrec.settings import MIB
 
@@ -20,6 +22,16 @@ THIN_SPACE = "\u202f"
 
 # More names than this and the sentence is a list.
 NAMED_DISSENTERS = 2
+
+# What people call the label spaces that come with imgrec.
+SPACE_TITLES = {"imagenet_1k": "ImageNet", "cifar_10": "CIFAR-10", "cats_and_dogs": "cats and dogs"}
+
+# So many classes are read as a list; of more, and in titles, some stand for all.
+LISTED_CLASSES = 12
+NAMED_CLASSES = 4
+
+# Up to this side, what a network sees of a photograph is worth a word.
+SMALL_SIDE_PX = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +110,14 @@ def agreement(predictions: Sequence[Prediction]) -> list[Camp]:
 def verdict(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> str:
     """The one sentence above the charts: "Ensemble: tabby 84.1 % · 5 of 6 agree · ResNet50 says lynx".
 
-    Counts those `predictions` that have the ensemble's label space. Without an ensemble, what each model says.
+    Or, where the doubt says so: "Most likely none of these: the models disagree (2 of 3 say bird, together 34.0 %;
+    entropy 2.61 bits, the limit is 2.30)". Counts those `predictions` that have the ensemble's label space. Without an
+    ensemble, what each model says.
     """
     if ensemble is None:
-        return " · ".join(f"{title_of(p.model)}: {_first_choice(p)}" for p in predictions)
+        return " · ".join(f"{title_of(p.model)}: {_first_choice(p)}{_hint(p)}" for p in predictions)
+    if is_none_of_these(ensemble):
+        return f"Most likely none of these: {_doubt(ensemble)}"
     space = ensemble.prediction.label_space
     asked = [prediction for prediction in predictions if prediction.label_space.name == space.name]
     if len(asked) <= 1:
@@ -116,6 +132,68 @@ def verdict(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> str
     if ensemble.uncertainty.level == "high":
         parts.append("high uncertainty")
     return " · ".join(parts)
+
+
+def is_none_of_these(answer: Ensemble | Prediction) -> bool | None:
+    """Whether the picture most likely shows none of the classes, as all members or one model alone let it seem.
+
+    None where no limit is known for the classes, or where they do not exclude each other. See `abstention`.
+    """
+    if isinstance(answer, Prediction):
+        if not answer.label_space.exclusive:
+            return None
+        answer = combine([answer])
+    return abstention.is_none_of_these(answer.prediction.label_space.name, answer.uncertainty)
+
+
+def describe_limit(label_space: str) -> str:
+    """What the limit above which it is "none of these" keeps and catches; empty where there is none."""
+    limit = LIMITS.get(label_space)
+    if limit is None:
+        return ""
+    kept = f"{abstention.KEPT:.0%}"
+    if limit.caught is None:
+        return (
+            f"The limit lets {kept} of the pictures pass on which the model was validated; how many of other things it "
+            "stops has not been measured."
+        )
+    return (
+        f"The limit lets {kept} of {space_title(label_space)}'s test pictures pass and stops {limit.caught:.0%} of "
+        "photographs of other things: it is a hint, no proof."
+    )
+
+
+def space_title(label_space: str) -> str:
+    """What people call a label space: a known name, or some of its classes."""
+    if label_space in SPACE_TITLES:
+        return SPACE_TITLES[label_space]
+    labels = get_label_space(label_space).labels
+    more = len(labels) - NAMED_CLASSES
+    return ", ".join(labels[:NAMED_CLASSES]) + (f" and {more} more" if more > 0 else "")
+
+
+def describe_knowledge(specs: Sequence[ModelSpec]) -> str:
+    """What these models can know at all: "These models know airplane, automobile, … and truck, and nothing else.".
+
+    Empty where all know ImageNet's thousand classes, about which nobody needs to be warned.
+    """
+    groups: dict[str, list[ModelSpec]] = {}
+    for spec in specs:
+        groups.setdefault(spec.label_space, []).append(spec)
+    if set(groups) <= {"imagenet_1k"}:
+        return ""
+    sentences = []
+    for name, members in groups.items():
+        who = "These models" if len(members) > 1 else "This model"
+        if len(groups) > 1:
+            who = _listed([spec.title for spec in members])
+        sentences.append(f"{who} {'know' if len(members) > 1 else 'knows'} {_classes(name)}, and nothing else.")
+    sides = {max(spec.input_size) for spec in specs if spec.label_space != "imagenet_1k"}
+    if max(sides) <= SMALL_SIDE_PX and len(groups) == 1:
+        sentences.append(
+            f"Of a photograph {'they see' if len(specs) > 1 else 'it sees'} {max(sides)} × {max(sides)} px."
+        )
+    return " ".join(sentences)
 
 
 def describe_without(without: Without) -> str:
@@ -137,6 +215,41 @@ def _first_choice(prediction: Prediction) -> str:
 @lru_cache(maxsize=16)
 def _repeated_labels(space: LabelSpace) -> frozenset[str]:
     return frozenset(label for label, count in Counter(space.labels).items() if count > 1)
+
+
+def _hint(prediction: Prediction) -> str:
+    return " (most likely none of these)" if is_none_of_these(prediction) else ""
+
+
+def _doubt(ensemble: Ensemble) -> str:
+    """Who doubts, what they say all the same, and the figures."""
+    first, found, members = _first(ensemble.prediction), ensemble.uncertainty, ensemble.members
+    label, figure = label_of(ensemble.prediction.label_space, first.index), percent(first.probability)
+    limit = LIMITS[ensemble.prediction.label_space.name].entropy_bits
+    entropy = f"entropy {found.entropy_bits:.2f} bits, the limit is {limit:.2f}"
+    if len(members) == 1:
+        return f"{title_of(members[0].model)} is unsure ({label} {figure}; {entropy})"
+    agreeing = sum(_first(member).index == first.index for member in members)
+    if agreeing == len(members):
+        who = "both models are unsure" if len(members) == 2 else f"all {len(members)} models are unsure"
+        return f"{who} ({label} {figure}; {entropy})"
+    says = "says" if agreeing == 1 else "say"
+    return f"the models disagree ({agreeing} of {len(members)} {says} {label}, together {figure}; {entropy})"
+
+
+def _classes(label_space: str) -> str:
+    """The classes of a label space: all of them where they are few."""
+    labels = get_label_space(label_space).labels
+    if len(labels) <= LISTED_CLASSES:
+        return _listed(labels)
+    if label_space in SPACE_TITLES:
+        return f"the {len(labels):,} classes of {SPACE_TITLES[label_space]}"
+    return f"{len(labels):,} classes, from {labels[0]} to {labels[-1]}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    """ "cat, dog and fox"."""
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
 
 
 def _agreeing(asked: int, dissenting: int) -> str:

@@ -27,6 +27,7 @@ FLOORS = [
     "preprocessing",
     "rules",
     "ensembles",
+    "abstention",
     "metrics",
     "confusion",
     "curves",

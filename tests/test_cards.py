@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from imgrec import cards, weights
+from imgrec.abstention import LIMITS
 from imgrec.catalogue import CATALOGUE, get_spec, get_specs
 from imgrec.errors import InputError, StorageError, UnknownNameError
 from imgrec.labels import LABEL_SPACES, get_label_space
@@ -56,6 +57,22 @@ def test_a_card_makes_a_model_one_of_the_catalogue(path: Path, settings: Setting
     assert spec.weights.hash == hashlib.sha256(b"weights").hexdigest()
     assert weights.find(spec, settings) == path.with_suffix(".keras")
     assert card.training_seconds == 3.5
+
+
+@pytest.mark.parametrize(
+    ("metrics", "limit"), [({"entropy_bits_95": 0.7}, 0.7), ({}, None), ({"entropy_bits_95": "no"}, None)]
+)
+def test_a_card_brings_its_own_limit_of_doubt(
+    path: Path, settings: Settings, metrics: dict[str, object], limit: float | None
+) -> None:
+    cards.write(path, FIELDS | {"metrics": FIELDS["metrics"] | metrics})
+    cards.register(settings)
+    found = LIMITS.get("my_test_model_classes")
+    assert (found and found.entropy_bits) == limit
+    path.unlink()
+    cards.register(settings)
+    assert "my_test_model_classes" not in LIMITS
+    assert "cifar_10" in LIMITS
 
 
 def test_names_that_are_taken_get_a_number(path: Path, settings: Settings) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgrec.ensembles import combine
-from imgrec.labels import LabelSpace
+from imgrec.labels import CIFAR_10, LabelSpace
 from imgrec.predictions import Prediction
 from imgrec.reports import CSV_COLUMNS, TABLE_WIDTH, Failure, Report, to_csv, to_dict, to_json, to_rows, to_table
 
@@ -45,6 +45,7 @@ def test_json_has_the_documented_shape() -> None:
                         {"label": "tabby", "synset": "n02123045", "index": 0, "probability": 0.75},
                         {"label": "lynx", "synset": "n02127052", "index": 1, "probability": 0.25},
                     ],
+                    "none_of_these": None,
                 },
                 {"model": "xception", "error": BROKEN.error},
                 {
@@ -55,6 +56,7 @@ def test_json_has_the_documented_shape() -> None:
                         {"label": "lynx", "synset": "n02127052", "index": 1, "probability": 0.5},
                         {"label": "tabby", "synset": "n02123045", "index": 0, "probability": 0.25},
                     ],
+                    "none_of_these": None,
                 },
             ],
             "ensemble": {
@@ -69,6 +71,7 @@ def test_json_has_the_documented_shape() -> None:
                     "mutual_information_bits": pytest.approx(ENSEMBLE.uncertainty.mutual_information_bits),
                     "disagreement": 1.0,
                 },
+                "none_of_these": None,
             },
         }
     ]
@@ -183,3 +186,22 @@ def test_table_lets_no_file_name_move_the_cursor() -> None:
 
 def test_a_single_models_ensemble_is_not_repeated() -> None:
     assert to_table([Report("a", "b", (), (VGG16,), combine([VGG16]))]).count("223.4 ms") == 1
+
+
+def unsure(model: str, *probabilities: float) -> Prediction:
+    """A prediction of CIFAR-10's classes; what is left goes to the last two."""
+    rest = (1 - sum(probabilities)) / 2
+    row = np.array([*probabilities, *[0.0] * (8 - len(probabilities)), rest, rest])
+    return Prediction(model, CIFAR_10, row, milliseconds=1.0)
+
+
+def test_none_of_these_stands_in_every_form() -> None:
+    sure, doubting = unsure("cifar_vgg", 0.98), unsure("cifar_resnet", 0.2, 0.2, 0.2, 0.2)
+    together = combine([sure, unsure("cifar_resnet", 0.0, 0.3, 0.3, 0.2, 0.1)])
+    picture = Report("x.jpg", "ab", (), (sure, doubting), combine([doubting, doubting]))
+    fields = to_dict(picture)
+    assert [model["none_of_these"] for model in fields["models"]] == [False, True]  # type: ignore[attr-defined]
+    assert fields["ensemble"]["none_of_these"] is True  # type: ignore[index]
+    assert [row["none_of_these"] for row in cells(to_csv([picture], k=1))] == ["false", "true", "true"]
+    assert "Most likely none of these: both models are unsure (airplane 20.0 %" in to_table([picture])
+    assert to_dict(Report("x.jpg", "ab", (), (sure,), together))["ensemble"]["none_of_these"] is False  # type: ignore[index]

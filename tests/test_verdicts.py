@@ -8,11 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgrec import verdicts
+from imgrec.abstention import LIMITS, Limit
+from imgrec.catalogue import get_specs
 from imgrec.ensembles import combine, leave_one_out
-from imgrec.labels import LabelSpace
+from imgrec.labels import CIFAR_10, LABEL_SPACES, LabelSpace, get_label_space
 from imgrec.predictions import Prediction
 from imgrec.settings import MIB
-from imgrec.verdicts import THIN_SPACE, agreement, describe_without, label_of, percent, size, title_of, verdict
+from imgrec.verdicts import (
+    THIN_SPACE,
+    agreement,
+    describe_knowledge,
+    describe_limit,
+    describe_without,
+    label_of,
+    percent,
+    size,
+    space_title,
+    title_of,
+    verdict,
+)
 
 PETS = LabelSpace("pets", ("tabby", "lynx", "fox", "beagle"), (None, None, None, None))
 CRANES = LabelSpace("cranes", ("crane", "crane", "heron"), ("n02012849", "n03126707", None))
@@ -149,3 +163,97 @@ def test_who_tipped_it() -> None:
         "Without VGG16 it would say fox 70.0 %.",
         "Without VGG19 it would still say lynx 99.0 %.",
     ]
+
+
+def doubts(model: str, *probabilities: float, space: LabelSpace = CIFAR_10) -> Prediction:
+    """A prediction of the first classes; what is left goes to all the others."""
+    others = len(space.labels) - len(probabilities)
+    return Prediction(model, space, np.array([*probabilities, *[(1 - sum(probabilities)) / others] * others]))
+
+
+@pytest.mark.parametrize(
+    ("members", "sentence"),
+    [
+        pytest.param(
+            [doubts("cifar_vgg", 0.2, 0.1), doubts("cifar_dense", 0.2, 0.1)],
+            "Most likely none of these: both models are unsure (airplane 20.0 %; entropy 3.26 bits, the limit is 2.30)",
+            id="two that agree and doubt",
+        ),
+        pytest.param(
+            [doubts("cifar_vgg", 0.3, 0.1), doubts("cifar_dense", 0.1, 0.2), doubts("capstone_cnn", 0.3, 0.1)],
+            "Most likely none of these: the models disagree (2 of 3 say airplane, together 23.3 %; "
+            "entropy 3.19 bits, the limit is 2.30)",
+            id="one of three says another",
+        ),
+        pytest.param(
+            [doubts("my_model", 0.2, 0.1)],
+            "Most likely none of these: my_model is unsure (airplane 20.0 %; entropy 3.26 bits, the limit is 2.30)",
+            id="one alone",
+        ),
+        pytest.param(
+            [doubts("cifar_vgg", 0.97, 0.01), doubts("cifar_dense", 0.97, 0.01)],
+            "Ensemble: airplane 97.0 % · both agree",
+            id="no doubt",
+        ),
+        pytest.param(
+            [doubts("mobilenet", 0.01, space=get_label_space("imagenet_1k"))],
+            "MobileNet: tench 1.0 % · high uncertainty",
+            id="classes without a limit",
+        ),
+    ],
+)
+def test_most_likely_none_of_these(members: list[Prediction], sentence: str) -> None:
+    assert plain(verdict(members, combine(members))) == sentence
+
+
+def test_without_an_ensemble_each_model_has_its_hint() -> None:
+    found = [doubts("cifar_vgg", 0.2, 0.1), says("mine", 0)]
+    assert plain(verdict(found, None)).endswith("airplane 20.0 % (most likely none of these) · mine: tabby 84.1 %")
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        pytest.param([], "", id="nobody"),
+        pytest.param(["mobilenet", "vgg16"], "", id="a thousand classes"),
+        pytest.param(
+            ["capstone_cnn"],
+            "This model knows airplane, automobile, bird, cat, deer, dog, frog, horse, ship and truck, and nothing "
+            "else. Of a photograph it sees 32 × 32 px.",
+            id="one of ten classes",
+        ),
+    ],
+)
+def test_what_models_can_know(names: list[str], sentence: str) -> None:
+    assert describe_knowledge(get_specs(names)) == sentence
+
+
+def test_what_models_of_two_label_spaces_can_know() -> None:
+    sentence = describe_knowledge(get_specs(["mobilenet", "vgg16", "capstone_cnn"]))
+    assert sentence.startswith("VGG16 and MobileNet know the 1,000 classes of ImageNet, and nothing else. ")
+    assert "truck, and nothing else." in sentence
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (Limit(2.3, caught=0.59, auroc=0.92), "CIFAR-10's test pictures pass and stops 59% of photographs"),
+        (Limit(1.2), "was validated"),
+    ],
+    ids=["measured on foreign pictures", "of a model of one's own"],
+)
+def test_what_the_limit_does(monkeypatch: pytest.MonkeyPatch, limit: Limit, words: str) -> None:
+    monkeypatch.setitem(LIMITS, "cifar_10", limit)
+    assert words in describe_limit("cifar_10")
+    assert describe_limit("imagenet_1k") == ""
+
+
+@pytest.mark.parametrize(
+    ("space", "title"),
+    [("imagenet_1k", "ImageNet"), ("cifar_10", "CIFAR-10"), ("four", "a, b, c, d"), ("five", "a, b, c, d and 1 more")],
+)
+def test_label_spaces_have_titles(monkeypatch: pytest.MonkeyPatch, space: str, title: str) -> None:
+    for name, labels in (("four", "abcd"), ("five", "abcde")):
+        found = LabelSpace(name, tuple(labels), (None,) * len(labels))
+        monkeypatch.setitem(LABEL_SPACES, name, lambda found=found: found)
+    assert space_title(space) == title

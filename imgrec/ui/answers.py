@@ -28,7 +28,7 @@ MAX_PREDICTIONS = 5_000
 def outcome(spec: ModelSpec, picture: Picture, framing: str) -> Prediction | Failure:
     """What `spec` says about `picture`, or the sentence that says why it cannot."""
     try:
-        probabilities, milliseconds = _predict(spec.name, picture.id, framing, picture.image)
+        probabilities, milliseconds = _predict(spec.name, spec.weights.hash, picture.id, framing, picture.image)
     except ImgrecError as error:
         return Failure(spec.name, str(error))
     return Prediction(spec.name, get_label_space(spec.label_space), probabilities, milliseconds)
@@ -73,9 +73,12 @@ def report(picture: Picture, specs: Sequence[ModelSpec], choice: Choice) -> Repo
 
 
 @st.cache_data(max_entries=MAX_PREDICTIONS, show_spinner=False)
-def _predict(model: str, sha256: str, framing: str, _image: DecodedImage) -> tuple[np.ndarray, float]:
+def _predict(
+    model: str, weights_hash: str | None, sha256: str, framing: str, _image: DecodedImage
+) -> tuple[np.ndarray, float]:
+    # A model of the user's own may be trained again under its name: its hash is part of the key.
     (found,) = pipeline.classify(_image, [get_spec(model)], resources.pool(), framing)
-    if isinstance(found, pipeline.Failure):
+    if isinstance(found, pipeline.FailedModel):
         # Raised, so that a failure is not kept in the cache.
         raise found.error
     return found.probabilities, found.milliseconds

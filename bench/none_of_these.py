@@ -1,0 +1,195 @@
+"""How well doubt tells pictures of nothing that a network knows: `python -m bench.none_of_these DATA [FLOWERS]`.
+
+DATA holds `imagenet_val_a` and `imagenet_sample_even`, photographs with ImageNet's labels; FLOWERS is a folder of
+flowers in class folders, daisies among them. What CIFAR-10's networks say about its test set is stored in
+`assets/benchmarks`; measure that first (`python -m bench.committed`) when networks have changed. 3 minutes.
+
+`imgrec.abstention` says what follows from it. A foreign photograph is one whose label rolls up to none of the ten
+classes; the limit is chosen on every second test picture, and what it keeps is counted on the others.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import rankdata
+
+from bench import pairs
+from imgrec import abstention, artefacts, images, labelled, weights
+from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.ensembles import entropy_bits
+from imgrec.labels import NO_TARGET, get_label_map
+from imgrec.pool import EnginePool
+from imgrec.preprocessing import frame
+from imgrec.settings import ASSETS, Settings
+
+PHOTOGRAPHS = ("imagenet_val_a", "imagenet_sample_even")
+FRAMING = "crop"
+
+# Course work, shipped to be compared with: it stands in the table, not in the ensemble that decides the limit.
+APART = ("capstone_cnn",)
+
+# Flowers of each class; the one that ImageNet knows.
+FLOWERS_EACH = 100
+KNOWN_FLOWER = "daisy"
+
+# (M, N, C): what M models say about N pictures.
+Rows = np.ndarray
+
+
+def scores(rows: Rows) -> dict[str, np.ndarray]:
+    """Measures of doubt about each picture (N,), by name; larger for more."""
+    rows = rows / rows.sum(axis=-1, keepdims=True)
+    mean = rows.mean(axis=0)
+    found = {"entropy": entropy_bits(mean), "top_probability": 1 - mean.max(axis=-1)}
+    if len(rows) > 1:
+        first = rows.argmax(axis=-1)
+        couples = [first[i] != first[j] for i in range(len(rows)) for j in range(i)]
+        found["mutual_information"] = found["entropy"] - entropy_bits(rows).mean(axis=0)
+        found["disagreement"] = np.mean(couples, axis=0)
+    return found
+
+
+def auroc(known: np.ndarray, foreign: np.ndarray) -> float:
+    """The chance that a foreign picture has the larger score; ties count half."""
+    ranks = rankdata(np.concatenate([known, foreign]))[len(known) :]
+    return float((ranks.sum() - len(foreign) * (len(foreign) + 1) / 2) / len(known) / len(foreign))
+
+
+def compare(known: Rows, foreign: Rows, photographs: Rows, right: np.ndarray, limit_bits: float) -> dict[str, Any]:
+    """What doubt says of test pictures, of foreign photographs and of photographs of the classes.
+
+    `right` (N,): whether the models name each photograph of the classes rightly.
+    """
+    test, strange, real = scores(known), scores(foreign), scores(photographs)
+    above = real["entropy"] > limit_bits
+    return {
+        "limit_bits_that_keeps_95_percent": round(abstention.keeping(test["entropy"][::2]), 3),
+        "kept_of_the_other_half": _share(test["entropy"][1::2] <= limit_bits),
+        "foreign_caught": _share(strange["entropy"] > limit_bits),
+        "photographs_of_the_classes_kept": _share(~above),
+        "of_these_named_rightly": _share(right[~above]),
+        "of_those_turned_away_named_rightly": _share(right[above]),
+        "auroc": {name: round(auroc(values, strange[name]), 3) for name, values in test.items()},
+        "auroc_photographs_only": {name: round(auroc(values, strange[name]), 3) for name, values in real.items()},
+    }
+
+
+def cifar10(data: Path, settings: Settings, pool: EnginePool) -> dict[str, Any]:
+    """CIFAR-10's networks, each and together, on its test set and on photographs."""
+    specs = [spec for spec in CATALOGUE.values() if spec.label_space == "cifar_10" and spec.bundled]
+    stored = {spec.name: _stored(spec, settings) for spec in specs}
+    sets = [labelled.open_set(str(data / name), settings) for name in PHOTOGRAPHS]
+    targets = get_label_map("imagenet_1k", "cifar_10").index[np.concatenate([found.targets for found in sets])]
+    said = _ask(specs, sets, settings, pool)
+    together = [spec.name for spec in specs if spec.name not in APART]
+    limit = round(abstention.keeping(scores(_stack(stored, together))["entropy"]), 1)
+    rows = {}
+    for names in (together, *([spec.name] for spec in specs)):
+        photographs = _stack(said, names)
+        own = photographs[:, targets != NO_TARGET]
+        right = own.mean(axis=0).argmax(axis=-1) == targets[targets != NO_TARGET]
+        foreign = photographs[:, targets == NO_TARGET]
+        rows[" + ".join(names)] = compare(_stack(stored, names), foreign, own, right, limit)
+    return {
+        "limit_bits": limit,
+        "test_pictures": len(next(iter(stored.values()))),
+        "foreign_photographs": int((targets == NO_TARGET).sum()),
+        "photographs_of_the_classes": int((targets != NO_TARGET).sum()),
+        "framing": FRAMING,
+        "sets": {found.name: found.digest for found in sets},
+        "weights_sha256": {spec.name: weights.sha256(spec, settings) for spec in specs},
+        "models": rows,
+    }
+
+
+def imagenet(data: Path, flowers: Path, settings: Settings, pool: EnginePool) -> dict[str, Any]:
+    """ImageNet's networks on its validation pictures, on flowers that it has no class for, and on one that it has."""
+    specs = [
+        spec
+        for spec in CATALOGUE.values()
+        if spec.label_space == "imagenet_1k" and weights.locate(spec, settings) is not None
+    ]
+    validation = labelled.open_set(str(data / PHOTOGRAPHS[0]), settings)
+    garden = labelled.open_set(str(flowers), settings, per_class=FLOWERS_EACH)
+    is_known = np.array(garden.targets) == garden.label_space.labels.index(KNOWN_FLOWER)
+    # These came squashed to a square already.
+    inside, outside = _ask(specs, [validation], settings, pool, "squash"), _ask(specs, [garden], settings, pool)
+    rows = {}
+    for names in ([spec.name for spec in specs], *([spec.name] for spec in specs)):
+        test, strange = scores(_stack(inside, names))["entropy"], scores(_stack(outside, names))["entropy"]
+        limit = abstention.keeping(test)
+        rows[" + ".join(names)] = {
+            "limit_bits_that_keeps_95_percent": round(limit, 3),
+            "unknown_flowers_caught": _share(strange[~is_known] > limit),
+            "daisies_caught": _share(strange[is_known] > limit),
+            "auroc_unknown_flowers_against_validation": round(auroc(test, strange[~is_known]), 3),
+            "auroc_unknown_flowers_against_daisies": round(auroc(strange[is_known], strange[~is_known]), 3),
+        }
+    return {
+        "validation_pictures": len(validation),
+        "unknown_flowers": int((~is_known).sum()),
+        "daisies": int(is_known.sum()),
+        "sets": {found.name: found.digest for found in (validation, garden)},
+        "models": rows,
+    }
+
+
+def _stored(spec: ModelSpec, settings: Settings) -> np.ndarray:
+    """What `spec` said about CIFAR-10's test set, (N, C), stored by these very weights."""
+    path = artefacts.predictions_path(ASSETS / "benchmarks", spec.name, "cifar10")
+    if artefacts.read_note(path)["weights_sha256"] != weights.sha256(spec, settings):
+        sys.exit(f"{path} is of other weights: run `python -m bench.committed DATA cifar10 {spec.name}` first.")
+    return artefacts.read(path).probabilities.astype(np.float64)
+
+
+def _ask(
+    specs: Iterable[ModelSpec],
+    sets: Iterable[labelled.LabelledSet],
+    settings: Settings,
+    pool: EnginePool,
+    framing: str = FRAMING,
+) -> dict[str, np.ndarray]:
+    """What each model says about all pictures of `sets`, (N, C), by its name."""
+    specs = list(specs)
+    inputs: dict[tuple[tuple[int, int], float], list[np.ndarray]] = {
+        (spec.input_size, spec.crop_fraction): [] for spec in specs
+    }
+    for found in sets:
+        for item in found.items():
+            assert isinstance(item.picture, bytes)
+            image = images.decode(item.picture, max_bytes=settings.max_upload_bytes)
+            for (size, crop), framed in inputs.items():
+                framed.append(frame(image, size, crop, framing))
+    return {
+        spec.name: np.concatenate(
+            [pool.predict(spec, one[np.newaxis])[0] for one in inputs[spec.input_size, spec.crop_fraction]]
+        ).astype(np.float64)
+        for spec in specs
+    }
+
+
+def _stack(rows: Mapping[str, np.ndarray], names: Sequence[str]) -> Rows:
+    return np.stack([rows[name] for name in names])
+
+
+def _share(which: np.ndarray) -> float | None:
+    return round(float(which.mean()), 3) if len(which) else None
+
+
+def main(data: Path, flowers: Path | None) -> None:
+    from imgrec.pipeline import open_pool
+
+    settings = replace(Settings.from_env(), offline=True)
+    pool = open_pool(settings)
+    results: dict[str, Any] = {"cifar_10": cifar10(data, settings, pool)}
+    if flowers is not None:
+        results["imagenet_1k"] = imagenet(data, flowers, settings, pool)
+    pairs.save("none_of_these", results)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
