@@ -1,8 +1,10 @@
-"""The frame around every page: its name, its navigation, and nothing else. Runs on every rerun."""
+"""The frame around every page: name, navigation, address, and the catalogue as it is now. Runs on every rerun."""
 
 import streamlit as st
 
+from imgrec import cards
 from imgrec.settings import ASSETS, ROOT
+from imgrec.ui import links, resources
 
 PAGES = ROOT / "pages"
 # A file of ours: an icon by name would be fetched from somebody else's server.
@@ -21,4 +23,8 @@ page = st.navigation(
     ],
     position="top",
 )
+# A run that has finished, in this process or in another, stands on every page from now on.
+cards.register(resources.settings())
+links.follow(page.url_path)
+links.write()
 page.run()

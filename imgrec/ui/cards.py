@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from imgrec import charts, preprocessing, reports, showcase, verdicts
+from imgrec import charts, ensembles, preprocessing, reports, showcase, verdicts
 from imgrec.catalogue import ModelSpec
 from imgrec.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.predictions import Prediction
@@ -23,6 +23,11 @@ from imgrec.vega import ROW_PX, Rows, Spec
 MIN_CARD_PX = 340
 
 NOBODY = "None of the models could answer."
+
+APART = (
+    "These models know different classes (their label spaces differ). Each group has an answer of its own; nothing is "
+    "averaged across them."
+)
 
 # An input of 32 px would be a stamp.
 SMALLEST_VIEW_PX = 128
@@ -51,11 +56,13 @@ def compare(picture: Picture, choice: Choice) -> None:
         getting.nothing_here()
         return
     ready = [spec for spec in choice.specs if resources.is_ready(spec)]
+    groups = _groups(ready)
     if ready:
         _verdict(picture, tuple(ready), choice)
     with st.grid(min_column_width=MIN_CARD_PX):
-        if len(ready) > 1:
-            _ensemble_card(picture, tuple(ready), choice)
+        for members in groups:
+            if len(members) > 1:
+                _ensemble_card(picture, members, choice, len(groups) > 1)
         for spec in choice.specs:
             if resources.is_ready(spec):
                 _card(picture, spec, choice)
@@ -79,16 +86,32 @@ def _memory(specs: Sequence[ModelSpec]) -> None:
         )
 
 
+def _groups(specs: Sequence[ModelSpec]) -> list[tuple[ModelSpec, ...]]:
+    """Models by label space: only those of one can have a common answer."""
+    spaces = dict.fromkeys(spec.label_space for spec in specs)
+    return [tuple(spec for spec in specs if spec.label_space == space) for space in spaces]
+
+
 @st.fragment(parallel=True)
 def _verdict(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choice) -> None:
     with st.skeleton(height=68):
         members = answers.predictions(answers.outcomes(specs, picture, choice))
-        ensemble = answers.combine(members, choice)
-    if members:
-        together = None if isinstance(ensemble, Failure) else ensemble
-        st.subheader(verdicts.verdict(members, together), anchor=False)
-        if len(members) > 1:
-            st.markdown(" ".join(_chip(camp) for camp in verdicts.agreement(members)))
+        by_space = ensembles.groups(members)
+        together = {space: answers.combine(group, choice) for space, group in by_space.items()}
+    for space, group in by_space.items():
+        ensemble = together[space]
+        show_verdict(group, ensemble if isinstance(ensemble, Ensemble) else None)
+        if len(group) > 1:
+            st.markdown(" ".join(_chip(camp) for camp in verdicts.agreement(group)))
+    if len(by_space) > 1:
+        st.caption(f":material/call_split: {APART}")
+
+
+def show_verdict(members: Sequence[Prediction], ensemble: Ensemble | None) -> None:
+    """The one sentence; where it is "none of these", also how far that can be trusted."""
+    st.subheader(verdicts.verdict(members, ensemble), anchor=False)
+    if ensemble is not None and verdicts.is_none_of_these(ensemble):
+        st.caption(f":material/help: {verdicts.describe_limit(ensemble.prediction.label_space.name)}")
 
 
 def _chip(camp: verdicts.Camp) -> str:
@@ -98,7 +121,8 @@ def _chip(camp: verdicts.Camp) -> str:
 
 
 @st.fragment(parallel=True)
-def _ensemble_card(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choice) -> None:
+def _ensemble_card(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choice, is_one_of_several: bool) -> None:
+    space = specs[0].label_space
     with st.container(border=True, height="stretch", gap="xsmall"):
         with st.skeleton(height=HEADER_PX + choice.top_k * ROW_PX):
             members = answers.predictions(answers.outcomes(specs, picture, choice))
@@ -107,8 +131,9 @@ def _ensemble_card(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choic
             _header(ENSEMBLE, "")
             st.info(ensemble.error if ensemble else NOBODY, icon=":material/join_inner:")
         else:
-            _header(ENSEMBLE, f"{RULES[choice.rule].title.lower()} of {len(members)}")
-            show_ensemble(ensemble, choice, key="chart_ensemble", legend=False)
+            whose = f" · {verdicts.space_title(space)}" if is_one_of_several else ""
+            _header(ENSEMBLE, f"{RULES[choice.rule].title.lower()} of {len(members)}{whose}")
+            show_ensemble(ensemble, choice, key=f"chart_ensemble_{space}", legend=False)
 
 
 @st.fragment(parallel=True)

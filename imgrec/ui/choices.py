@@ -1,28 +1,29 @@
 """What a visitor can choose. Every choice lives in the URL, so that a link restores it; the picture never does.
 
-A link names models by their titles. The defaults of `models` depend on what this machine has, so they are written
-into the URL as well: the same link shows the same models elsewhere.
+The defaults of `models` depend on what this machine has, so they are written into the URL as well: the same link shows
+the same models elsewhere. See `links` for how it names them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import streamlit as st
 
+from imgrec import verdicts
 from imgrec.catalogue import CATALOGUE, ModelSpec, get_specs
 from imgrec.ensembles import RULES
 from imgrec.errors import InputError
 from imgrec.predictions import DEFAULT_TOP_K, MAX_TOP_K
 from imgrec.preprocessing import FRAMINGS
 from imgrec.questions import DEMO_MAX_MODELS, MAX_MODELS, get_default_specs
-from imgrec.ui import resources
+from imgrec.ui import links, resources
 
 Value = TypeVar("Value")
 
 DEFAULT_RULE = "mean"
 DEFAULT_FRAMING = "crop"
-VIEWS = {"Chart": ":material/bar_chart: Chart", "Table": ":material/table_rows: Table"}
+VIEWS = ("Chart", "Table")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,11 @@ class Choice:
 
 
 def toolbar() -> Choice:
-    """What to ask and how to show it: the models, and the rest in one row where there is room."""
+    """What to ask and how to show it: the models, what they can know, and the rest in one row where there is room."""
     specs = models()
+    knowledge = verdicts.describe_knowledge(specs)
+    if knowledge:
+        st.caption(knowledge)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         k = top_k()
         way = framing()
@@ -63,18 +67,29 @@ def ensemble_toolbar() -> Choice:
 def models() -> tuple[ModelSpec, ...]:
     """The models to ask: those on this machine stand first in the list, and are the default."""
     names = offered()
-    _restore("models", default_models)
+    if "models" not in st.session_state:
+        st.session_state["models"] = st.session_state.get(links.CHOICES, {}).get("models", default_models())
+    most = DEMO_MAX_MODELS if resources.settings().demo else MAX_MODELS
+    asked = st.session_state["models"]
+    if len(asked) > most or not set(asked) <= set(names):
+        # A link asks for too many, for what was removed meanwhile, or for what cannot be had here.
+        links.forget([name for name in asked if name not in CATALOGUE])
+        st.session_state["models"] = [name for name in asked if name in names][:most]
     chosen = st.multiselect(
         "Models",
         names,
         key="models",
-        bind="query-params",
         format_func=lambda name: CATALOGUE[name].title if name in CATALOGUE else str(name),
-        max_selections=DEMO_MAX_MODELS if resources.settings().demo else MAX_MODELS,
+        max_selections=most,
         placeholder="Choose the models to compare",
         help="Models on this machine stand first. Any other is fetched once, from where Keras publishes it.",
     )
-    return tuple(get_specs(name for name in _keep("models", chosen) if name in CATALOGUE))
+    specs = tuple(get_specs(name for name in chosen if name in CATALOGUE))
+    _keep("models", [spec.name for spec in specs])
+    links.write()
+    for sentence in links.complaints():
+        st.warning(sentence, icon=":material/link_off:")
+    return specs
 
 
 def offered() -> list[str]:
@@ -122,7 +137,6 @@ def view() -> bool:
         required=True,
         key="view",
         bind="query-params",
-        format_func=VIEWS.__getitem__,
         label_visibility="collapsed",
     )
     return _keep("view", chosen) == "Table"
@@ -156,16 +170,14 @@ def weights(specs: Sequence[ModelSpec]) -> dict[str, float]:
 
 def _keep(key: str, value: Value) -> Value:
     """Remember a choice for pages that do not show its widget: there Streamlit forgets it, URL and all."""
-    st.session_state.setdefault("choices", {})[key] = value
+    st.session_state.setdefault(links.CHOICES, {})[key] = value
     return value
 
 
-def _restore(key: str, default: Callable[[], object] | None = None) -> None:
+def _restore(key: str) -> None:
     """Give a widget that is about to be shown what was chosen before, unless the URL says otherwise."""
     if key in st.session_state or key in st.query_params:
         return
-    kept = st.session_state.get("choices", {})
+    kept = st.session_state.get(links.CHOICES, {})
     if key in kept:
         st.session_state[key] = kept[key]
-    elif default is not None:
-        st.session_state[key] = default()

@@ -21,14 +21,10 @@ def explain(picture: Picture, choice: Choice) -> None:
         st.error(failure.error, title=verdicts.title_of(failure.model), icon=":material/error:")
     by_space = ensembles.groups(answers.predictions(found))
     if len(by_space) > 1:
-        st.info(
-            "Models of different label spaces cannot be averaged: their classes are not the same. "
-            "Each group stands by itself.",
-            icon=":material/call_split:",
-        )
+        st.caption(f":material/call_split: {cards.APART}")
     for space, members in by_space.items():
         if len(by_space) > 1:
-            st.subheader(space.replace("_", " "), anchor=False)
+            st.markdown(f"### {verdicts.space_title(space)}", anchors=False)
         together = answers.combine(members, choice)
         if isinstance(together, Failure):
             st.error(together.error, icon=":material/join_inner:")
@@ -38,7 +34,7 @@ def explain(picture: Picture, choice: Choice) -> None:
 
 
 def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
-    st.subheader(verdicts.verdict(ensemble.members, ensemble), anchor=False)
+    cards.show_verdict(ensemble.members, ensemble)
     first = ensemble.prediction.top_k(1)[0]
     answer, parts = st.columns([3, 2], gap="small")
     with answer.container(border=True, height="stretch", gap="xsmall"):

@@ -1,19 +1,37 @@
 """The Compare page as a visitor sees it: empty, with pictures, with models that are missing, broken or too large."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from imgrec import samples
+from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.questions import MAX_MODELS
 from imgrec.ui import pictures, resources
-from tests.pages.conftest import TEN_CLASSES, BrokenEngine, photo, upload, words
+from tests.pages.conftest import (
+    TEN_CLASS_MODELS,
+    TEN_CLASSES,
+    BrokenEngine,
+    CatEngine,
+    DoubtingEngine,
+    photo,
+    upload,
+    words,
+)
 
 Page = Callable[..., AppTest]
 
 
 def charts(app: AppTest) -> list[str]:
     return [chart.proto.spec for chart in app.get("vega_lite_chart")]
+
+
+def linked(app: AppTest) -> list[str]:
+    """The models in the address."""
+    value = app.query_params["models"]
+    return [value] if isinstance(value, str) else value
 
 
 def test_empty_says_what_to_do(page: Page) -> None:
@@ -52,9 +70,55 @@ def test_a_link_restores_models_and_top_k(page: Page) -> None:
     assert len(charts(app)) == 1
 
 
-def test_an_unknown_model_in_a_link_is_dropped(page: Page) -> None:
+def test_an_unknown_model_in_a_link_gets_a_sentence_and_the_defaults(page: Page) -> None:
     app = page(models=["NoSuchNet"])
     assert not app.exception
+    assert "Received: 'NoSuchNet'" in app.warning[0].value
+    assert len(app.multiselect(key="models").value) == 3
+
+
+@pytest.mark.parametrize(
+    "link",
+    [["mobilenet", "mobilenet_v2"], ["mobilenet,mobilenet_v2"], ["MobileNet", "MobileNetV2"]],
+    ids=["names", "names with commas", "titles, as in old links"],
+)
+def test_a_link_names_models(page: Page, link: list[str]) -> None:
+    app = page(models=link)
+    assert app.multiselect(key="models").value == ["mobilenet", "mobilenet_v2"]
+    assert linked(app) == ["mobilenet", "mobilenet_v2"]
+    app.multiselect(key="models").set_value(["mobilenet_v2"]).run()
+    assert linked(app) == ["mobilenet_v2"]
+    app.multiselect(key="models").set_value([]).run()
+    assert linked(app) == [""]
+
+
+def test_a_link_to_another_page_keeps_its_models(page: Page) -> None:
+    app = page("about.py", models=["mobilenet_v2"])
+    app.switch_page("../pages/ensemble.py").run()
+    assert app.multiselect(key="models").value == ["mobilenet_v2"]
+    assert linked(app) == ["mobilenet_v2"]
+
+
+def test_a_link_with_more_models_than_one_may_ask_for_takes_the_first(page: Page) -> None:
+    app = page(models=[spec.name for spec in CATALOGUE.values() if spec.weights.url])
+    assert not app.exception
+    assert len(app.multiselect(key="models").value) == MAX_MODELS
+
+
+def test_a_model_that_was_removed_meanwhile_leaves_with_a_sentence(page: Page, here: set[str]) -> None:
+    own = replace(TEN_CLASSES, name="my_own", title="My own")
+    CATALOGUE["my_own"] = own
+    try:
+        here.add("my_own")
+        app = page(models=["mobilenet", "my_own"])
+        assert app.multiselect(key="models").value == ["mobilenet", "my_own"]
+        del CATALOGUE["my_own"]
+        app.run()
+    finally:
+        CATALOGUE.pop("my_own", None)
+    assert not app.exception
+    assert app.multiselect(key="models").value == ["mobilenet"]
+    assert "Received: 'my_own'" in app.warning[0].value
 
 
 @pytest.mark.parametrize(
@@ -185,11 +249,31 @@ def test_what_the_models_see_has_one_picture_for_each_input(page: Page, here: se
 
 
 def test_models_of_different_label_spaces_stand_side_by_side_without_an_average(page: Page, here: set[str]) -> None:
-    here.add(TEN_CLASSES.name)
-    app = upload(page(models=["MobileNet", TEN_CLASSES.title]), ("cat.jpg", photo()))
+    here.update(spec.name for spec in TEN_CLASS_MODELS)
+    app = upload(page(models=["mobilenet", *(spec.name for spec in TEN_CLASS_MODELS)]), ("cat.jpg", photo()))
     assert not app.exception
-    assert "label space" in app.info[0].value
-    assert len(charts(app)) == 2
+    assert "nothing is averaged across" in words(app)
+    assert [subheader.value.split()[0] for subheader in app.subheader] == ["MobileNet:", "Ensemble:"]
+    assert "of 2 · CIFAR-10" in words(app)
+    assert len(charts(app)) == 4
+
+
+def test_what_small_models_can_know_is_said_once(page: Page, here: set[str]) -> None:
+    here.update(spec.name for spec in TEN_CLASS_MODELS)
+    app = upload(page(models=[spec.name for spec in TEN_CLASS_MODELS]), ("cat.jpg", photo()))
+    assert words(app).count("These models know airplane, automobile, bird") == 1
+    assert "1,000 classes" not in words(app)
+
+
+def test_none_of_these_is_said_where_they_doubt(
+    page: Page, here: set[str], engines: dict[str, Callable[[ModelSpec], CatEngine]]
+) -> None:
+    for spec in TEN_CLASS_MODELS:
+        here.add(spec.name)
+        engines[spec.name] = DoubtingEngine
+    app = upload(page(models=[spec.name for spec in TEN_CLASS_MODELS]), ("cat.jpg", photo()))
+    assert app.subheader[0].value.startswith("Most likely none of these: both models are unsure")
+    assert "a hint, no proof" in words(app)
 
 
 def test_with_ten_classes_only_a_model_with_a_thousand_is_suggested(page: Page, here: set[str]) -> None:

@@ -1,11 +1,16 @@
 """The Models page: the catalogue, memory before and after, load and unload."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from imgrec import cards
 from imgrec.catalogue import CATALOGUE
+from imgrec.settings import Settings
 from tests.pages.conftest import words
+from tests.test_cards import FIELDS
 
 Page = Callable[..., AppTest]
 
@@ -43,3 +48,50 @@ def test_a_model_that_is_too_large_is_refused_with_a_sentence(page: Page) -> Non
     app.multiselect(key="models").set_value(["vgg19"]).run()
     assert not app.exception
     assert "VGG19 needs about" in app.warning[0].value
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Path]:
+    """The folder of one's own models, with one in it."""
+    place = tmp_path / "imgrec" / "models"
+    place.mkdir(parents=True)
+    (place / "my_test_model.keras").write_bytes(b"weights")
+    cards.write(place / "my_test_model.json", FIELDS)
+    yield place
+    for file in place.iterdir():
+        file.unlink()
+    cards.register(Settings.from_env())
+
+
+def test_a_model_of_ones_own_is_removed_after_a_question(page: Page, own: Path) -> None:
+    app = page("models.py")
+    assert "Knows sun, rain" in words(app)
+    app.button(key="remove_my_test_model").click().run()
+    assert "deleted from this machine" in words(app)
+    assert own.joinpath("my_test_model.json").exists()
+    app.button(key="remove_yes").click().run()
+    assert not app.exception
+    assert not list(own.iterdir())
+    assert "my_test_model" not in list(app.dataframe[0].value["Name"])
+
+
+def test_a_model_that_shall_stay_stays(page: Page, own: Path) -> None:
+    app = page("models.py")
+    app.button(key="remove_my_test_model").click().run()
+    app.button(key="remove_no").click().run()
+    assert "deleted from this machine" not in words(app)
+    assert len(list(own.iterdir())) == 2
+
+
+def test_a_broken_card_is_named(page: Page, own: Path) -> None:
+    (own / "my_test_model.json").write_text("{}")
+    app = page("models.py")
+    assert "to be a model's card" in app.warning[0].value
+    assert "my_test_model" not in list(app.dataframe[0].value["Name"])
+    assert all(not (button.key or "").startswith("remove_") for button in app.button)
+
+
+def test_in_a_demo_nobody_removes_anything(page: Page, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGREC_DEMO", "1")
+    app = page("models.py")
+    assert all(not (button.key or "").startswith("remove_") for button in app.button)
