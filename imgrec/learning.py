@@ -270,11 +270,13 @@ def outcome(curves: Curves) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Readable to two units.
+    """Readable to two units, or to a tenth of a second where those count.
 
-    >>> duration(8), duration(95), duration(7_300)
-    ('8 s', '1 min 35 s', '2 h 2 min')
+    >>> duration(0.42), duration(8), duration(95), duration(7_300)
+    ('0.4 s', '8.0 s', '1 min 35 s', '2 h 1 min')
     """
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

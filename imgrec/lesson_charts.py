@@ -3,13 +3,15 @@
 Like `learning`, it knows no Streamlit: a chart is a plain `dict`, and each has a sentence and a table that say as much.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from imgrec.charts import COLOURS
 from imgrec.learning import duration
 from imgrec.predictions import MAX_TOP_K
+from imgrec.training import lessons
 from imgrec.training.lessons import Extraction, Lesson, Progress, Summary
 from imgrec.vega import FONT_PX, NEUTRAL, Rows, Spec, labelled_bars
 from imgrec.verdicts import percent
@@ -60,7 +62,7 @@ def describe_features(part: Extraction) -> str:
     """What was computed of one part of the pictures, and how fast.
 
     >>> describe_features(Extraction("train", 400, 400, 8.0, False))
-    'Features of 400 training pictures: 8 s, 50 a second.'
+    'Features of 400 training pictures: 8.0 s, 50 a second.'
     """
     pictures = f"{part.count:,} {'training' if part.part == 'train' else part.part} pictures"
     if part.cached:
@@ -75,14 +77,30 @@ def describe_plan(lesson: Lesson) -> str:
     """What will be tried, in a sentence.
 
     >>> describe_plan(Lesson("mobilenet", learning_rates=(0.01, 0.001), folds=5))
-    '2 learning rates × 5 folds = 10 heads of 20 epochs, then the final one, and one look at the test set.'
+    '2 learning rates × 5 folds = 10 heads of 20 epochs, then the final one. A test set is looked at once, at the end.'
     """
     rates = f"{len(lesson.learning_rates)} learning rate{'s' * (len(lesson.learning_rates) > 1)}"
     tried = f"{rates} × {lesson.folds} folds = " if lesson.folds else f"{rates}, one split: "
     return (
-        f"{tried}{lesson.trials} head{'s' * (lesson.trials > 1)} of {lesson.epochs} epochs, "
-        f"{'then the final one, and one look at the test set' if lesson.folds else 'then one look at the test set'}."
+        f"{tried}{lesson.trials} head{'s' * (lesson.trials > 1)} of {lesson.epochs} epochs"
+        f"{', then the final one' if lesson.folds else ''}. A test set is looked at once, at the end."
     )
+
+
+def status(progress: Progress, state: str) -> str:
+    """One line: where the lesson is, and how well it does."""
+    if state == "running" and stage(progress) == 2 and not progress.trials:
+        return "making the head; its runtime takes some seconds to start"
+    return lessons.status(progress, state)
+
+
+def describe_choice(chosen: Mapping[str, Any]) -> str:
+    """Which head was chosen, and why.
+
+    >>> describe_choice({"learning_rate": 0.01, "epochs": 12, "why": "66.40 % of validation right"})
+    'Learning rate 0.01, 12 epochs: 66.40 % of validation right.'
+    """
+    return f"Learning rate {chosen['learning_rate']:g}, {chosen['epochs']} epochs: {chosen['why']}."
 
 
 def trial_rows(progress: Progress) -> Rows:

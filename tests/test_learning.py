@@ -92,7 +92,7 @@ def test_a_confusion_matrix_in_words(matrix: list[list[int]], words: str) -> Non
         (Curves([], [], None, None, None), "queued", ["waiting for its turn"]),
         (Curves([], [], None, None, None), "running", ["reading the pictures"]),
         (Curves([], [], PLAN, None, None), "running", ["making the network"]),
-        (HALFWAY, "running", ["epoch 2 of 4", "step 5 of 10", "validation 62.5 %", "100 images/s", "2 s left"]),
+        (HALFWAY, "running", ["epoch 2 of 4", "step 5 of 10", "validation 62.5 %", "100 images/s", "2.0 s left"]),
     ],
     ids=["queued", "reading", "compiling", "running"],
 )
@@ -115,7 +115,8 @@ def test_nothing_is_foretold_from_the_first_step_which_compiles() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (3599, "59 min 59 s"), (9000, "2 h 30 min")]
+    ("seconds", "text"),
+    [(0.44, "0.4 s"), (9.96, "10 s"), (59.6, "1 min 0 s"), (3599, "59 min 59 s"), (9000, "2 h 30 min")],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text

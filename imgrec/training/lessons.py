@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from imgrec import cards, jobs, weights
+from imgrec import jobs, weights
 from imgrec.catalogue import ModelSpec, check_name, get_spec
 from imgrec.datasets import DATASETS, DataSet
 from imgrec.downloads import offline_error
@@ -24,7 +24,7 @@ from imgrec.features import Pooling, backbone_spec
 from imgrec.jobs import Job, Needs
 from imgrec.settings import MIB, Settings, available_memory_bytes
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
-from imgrec.training.runs import ACTIVATIONS, RUNTIME_BYTES, Curves, read_curves
+from imgrec.training.runs import ACTIVATIONS, RUNTIME_BYTES, Curves, free_name, read_curves
 
 WORKER = "imgrec.training.teaching"
 
@@ -249,7 +249,7 @@ def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = N
             f"Received: {usable / MIB:,.0f} MiB; a smaller backbone needs less."
         )
     jobs.check_disk(folder or settings.home, DISK_COPIES * 4 * backbone.parameters + 16 * MIB)
-    name = cards.free_name(check_name(name or f"my_{lesson.backbone}"), settings)
+    name = free_name(check_name(name or f"my_{lesson.backbone}"), settings)
     configuration = {
         "lesson": lesson.to_dict(),
         "data": data if data in DATASETS else str(Path(data).expanduser().resolve()),

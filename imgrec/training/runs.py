@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def start(
             f"{recipe.batch_size}. Received: {usable / MIB:,.0f} MiB; smaller batches need less."
         )
     jobs.check_disk(folder or settings.home, DISK_COPIES * 4 * recipe.parameters + 16 * MIB)
-    name = cards.free_name(check_name(name or f"my_{recipe.name}"), settings)
+    name = free_name(check_name(name or f"my_{recipe.name}"), settings)
     configuration = {
         "recipe": recipe.to_dict(),
         "data": data if data in DATASETS else str(Path(data).expanduser().resolve()),
@@ -84,6 +85,13 @@ def start(
         "keras_home": str(settings.keras_home.resolve()),
     }
     return jobs.start(WORKER, configuration, settings, title=f"{recipe.title}: {name}", needs=needs, folder=folder)
+
+
+def free_name(wanted: str, settings: Settings) -> str:
+    """`wanted`, or it with the first number that no model has, nor a run that is not finished will give its own."""
+    promised = {job.configuration.get("name") for job in jobs.all_jobs(settings) if job.state != "finished"}
+    names = (wanted if number == 1 else f"{wanted}_{number}" for number in count(1))
+    return next(name for name in names if name not in promised and cards.free_name(name, settings) == name)
 
 
 def find_unfinished(recipe: str, settings: Settings, folder: Path | None) -> Job:

@@ -122,8 +122,8 @@ def _trials(progress: Progress, table: bool) -> None:
 
 def _final(progress: Progress) -> None:
     st.markdown("**Final training**")
-    if progress.chosen is not None and progress.chosen.get("why"):
-        st.caption(plain(str(progress.chosen["why"])))
+    if progress.chosen is not None:
+        st.caption(plain(lesson_charts.describe_choice(progress.chosen)))
 
 
 def _preview(job: Job, lesson: Lesson, progress: Progress, state: str) -> None:
@@ -131,6 +131,8 @@ def _preview(job: Job, lesson: Lesson, progress: Progress, state: str) -> None:
     # Before the first features the network may still have to be fetched, and a page does not wait for that.
     if not progress.features or progress.curves.data is None or state not in {"running", "finished"}:
         return
+    if lesson.unfreeze and state == "finished":
+        return  # its backbone is no longer the published one; Compare asks the whole network
     with st.container(border=True, gap="small"):
         st.markdown("**What does it say by now?**" if state == "running" else "**What does it say?**")
         left, right = st.columns([1, 2])
@@ -140,10 +142,11 @@ def _preview(job: Job, lesson: Lesson, progress: Progress, state: str) -> None:
             right.caption("Drop a picture, or take a sample; the answer moves while the head learns.")
             return
         with right:
-            _answer(job, lesson, shown, [str(label) for label in progress.curves.data["classes"]])
+            _answer(job, lesson, progress, shown)
 
 
-def _answer(job: Job, lesson: Lesson, shown: Shown, classes: list[str]) -> None:
+def _answer(job: Job, lesson: Lesson, progress: Progress, shown: Shown) -> None:
+    classes = [str(label) for label in (progress.curves.data or {})["classes"]]
     row = lesson.backbone_row()
     try:
         key = (shown.image.sha256, row.name)
@@ -163,6 +166,8 @@ def _answer(job: Job, lesson: Lesson, shown: Shown, classes: list[str]) -> None:
     words = lesson_charts.describe_preview(lines)
     st.vega_lite_chart(lesson_charts.preview_chart(lines), theme=None, alt=f"The head says: {words}", key="run_preview")
     st.caption(plain(words))
+    if lesson.unfreeze and progress.curves.epochs:
+        st.caption("This is the head before the network's last layers began to learn with it.")
 
 
 def _picture() -> Shown | None:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from imgrec import cards, jobs, learning
+from imgrec import cards, jobs, learning, lesson_charts
 from imgrec.errors import ImgrecError
 from imgrec.jobs import Job
 from imgrec.training import lessons, runs
 from imgrec.training.runs import Curves
-from imgrec.ui import curves, resources
+from imgrec.ui import curves, resources, trained
 from imgrec.ui.lessons import finished, lesson_view
 from imgrec.ui.wording import plain
 
@@ -76,6 +76,8 @@ def _watch(job: Job, others: Sequence[Job], was_moving: bool, table: bool) -> No
     state = job.state
     if was_moving and state not in MOVING:
         cards.register(resources.settings())
+        if (made := runs.read_curves(job).finished) is not None:
+            trained.look_at(str(made["name"]))
         st.rerun()
     with st.container(border=True, key="run_panel"):
         st.markdown(f"{ICONS[state]} **{state.capitalize()}** :gray[{plain(_status(job, state))}]")
@@ -119,7 +121,7 @@ def _status(job: Job, state: str) -> str:
         behind = [str(title) for title in told[-1]] if told else []
         return f"waiting for its turn, behind {', '.join(behind)}" if behind else "waiting for its turn"
     if job.module == lessons.WORKER:
-        return lessons.status(lessons.read_progress(job), state)
+        return lesson_charts.status(lessons.read_progress(job), state)
     return learning.status(runs.read_curves(job), state)
 
 

@@ -8,6 +8,11 @@ from imgrec.ui import curves, exporting, resources
 from imgrec.ui.wording import plain
 
 
+def look_at(name: str) -> None:
+    """Choose the model called `name`, before the table is drawn the next time."""
+    st.session_state["trained_wanted"] = name
+
+
 def trained(*, table: bool) -> None:
     """The table of trained models, newest first; curves, confusion matrix and card of the chosen one."""
     found = sorted(cards.all_cards(resources.settings()), key=lambda card: card.fields["finished_at"], reverse=True)
@@ -31,6 +36,10 @@ def trained(*, table: bool) -> None:
         },
     )
     by_name = {card.name: card for card in found}
+    if (wanted := st.session_state.pop("trained_wanted", None)) in by_name:
+        st.session_state["trained"] = wanted
+    elif st.session_state.get("trained", found[0].name) not in by_name:
+        del st.session_state["trained"]
     name = st.selectbox("Look at", list(by_name), key="trained", bind="query-params", width=320)
     card = by_name.get(name, found[0])
     left, right = st.columns(2, gap="large")
