@@ -17,6 +17,8 @@ import pytest
 
 from imgrec import exports, pipeline, preparation, standalone
 from imgrec.catalogue import ModelSpec, get_spec
+from imgrec.cli import main
+from imgrec.cli.terminal import BAD_INPUT
 from imgrec.errors import ConversionError, ImgrecError, InputError, MemoryBudgetError, StorageError, UnknownNameError
 from imgrec.exports import Exports, check_formats, export, without_paths
 from imgrec.images import decode
@@ -312,6 +314,73 @@ def test_a_failure_in_the_background_is_told_and_can_be_tried_again(
 def test_weights_that_are_not_here_cannot_be_exported_in_the_background(settings: Settings) -> None:
     with pytest.raises(InputError, match="weights of VGG16 on this machine"):
         Exports(settings, Preparations(settings)).start(get_spec("vgg16"), ["openvino"])
+
+
+# ── imgrec export ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def command(monkeypatch: pytest.MonkeyPatch, settings: Settings, *words: str) -> int:
+    """The exit code of `imgrec export *words`."""
+    monkeypatch.setenv("IMGREC_HOME", str(settings.home))
+    monkeypatch.setenv("KERAS_HOME", str(settings.keras_home))
+    monkeypatch.setenv("IMGREC_OFFLINE", "1")
+    monkeypatch.setattr(sys, "argv", ["imgrec", "export", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["cifar_vgg", "--out", "here"], f"here: python {Path('here/predict_openvino.py')} PICTURE\n"),
+        (["cifar_vgg", "--format", "onnx, openvino"], f"cifar_vgg: python {Path('cifar_vgg/predict_openvino.py')}"),
+        (["cifar_vgg", "--format", "onnx", "--out", "a.zip"], "a.zip: unpack it, and see cifar_vgg/README.txt\n"),
+    ],
+    ids=["default format", "default place", "zip"],
+)
+def test_the_command_says_what_to_do_next(
+    words: list[str],
+    said: str,
+    tiny: Path,
+    tmp_path: Path,
+    settings: Settings,
+    worker: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    worker(WORKING)
+    monkeypatch.chdir(tmp_path)
+    assert command(monkeypatch, settings, *words) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(said)
+    assert "cifar_vgg: putting it together\n" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["cifar_vgh"], "Expected the name of a model, such as cifar_vgg"),
+        (["cifar_vgg", "--format", "onxx"], "Expected the name of a format, such as onnx"),
+        (["cifar_vgg", "--format", ","], "Expected at least one format"),
+        (["cifar_vgg", "--out", "there"], "Expected a place where nothing is yet"),
+        (["vgg16", "--out", "here"], "IMGREC_OFFLINE=1"),
+    ],
+    ids=["model", "format", "no format", "taken", "no weights"],
+)
+def test_the_command_complains_in_a_sentence(
+    words: list[str],
+    sentence: str,
+    tmp_path: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").write_text("mine")
+    assert command(monkeypatch, settings, *words) == BAD_INPUT
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "here").exists()
 
 
 # ── With the real runtimes ────────────────────────────────────────────────────────────────────────────────────────
