@@ -18,10 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from imgrec import weights
+from imgrec.catalogue import get_spec
 from imgrec.datasets import Pictures, load, split
 from imgrec.settings import ASSETS, Settings
 from imgrec.training.augmentation import Augmentation
-from imgrec.training.recipes import Recipe, get_recipe
+from imgrec.training.recipes import Optimiser, Recipe, get_recipe
+from imgrec.training.transfers import MakeBackbone
 from imgrec.training.whitening import channel_statistics
 
 MEASURED = ASSETS / "lessons" / "one_sided_normalisation.json"
@@ -36,8 +39,17 @@ SEED = 0
 AUGMENTATION = Augmentation(mirror=True, shift=0.2, rotation=20.0, shear=0.2, zoom=0.2)
 
 # Batch normalisation has learned how large its inputs are, and is at a loss with larger ones: so was the system's
-# network. Without it and with few biases to speak of, a network is nearly indifferent to scale, and loses less.
+# network, which was pretrained and full of it. Without it and with few biases to speak of, a network is nearly
+# indifferent to scale, and loses less.
 NETWORKS = {
+    "pretrained": replace(
+        get_recipe("inception_v3_upsampled"),
+        backbone="mobilenet_a025_128",
+        preprocess="tf",
+        optimiser=Optimiser("rmsprop", 2e-4),
+        loss="categorical_crossentropy",
+        arguments=(("doublings", 2),),
+    ),
     "with batch normalisation": replace(
         get_recipe("tuned_cnn_6"),
         arguments=(
@@ -76,6 +88,7 @@ def one_sided_normalisation(
     epochs: int = EPOCHS,
     batch_size: int = BATCH_SIZE,
     seed: int = SEED,
+    backbone: MakeBackbone | None = None,
 ) -> list[Epoch]:
     """Train the network of `recipe` on `train`, normalised and augmented, and validate it both ways.
 
@@ -88,7 +101,7 @@ def one_sided_normalisation(
 
     keras.utils.set_random_seed(seed)
     recipe = replace(recipe, augmentation=AUGMENTATION, featurewise=True, batch_size=batch_size, epochs=epochs)
-    loop = Loop(recipe, train, classes, "float32")
+    loop = Loop(recipe, train, classes, "float32", backbone)
     mean, deviation = (np.array(values, np.float32) for values in channel_statistics(train.pixels, recipe.preprocess))
     rows = []
     for epoch in range(epochs):
@@ -126,9 +139,11 @@ def _accuracy(probabilities: np.ndarray, targets: np.ndarray) -> float:
 
 def main(path: Path) -> None:
     """Measure on a slice of CIFAR-10, and write the result to `path`."""
+    from imgrec.training.backbones import Backbone
     from imgrec.training.worker import machine, versions
 
-    data = load("cifar10", Settings.from_env())
+    settings = Settings.from_env()
+    data = load("cifar10", settings)
     # The same share of each class.
     _, some = split(data.train.targets, PICTURES / len(data.train), SEED)
     slice_ = data.train.take(some)
@@ -136,11 +151,16 @@ def main(path: Path) -> None:
     train, validation = slice_.take(kept), slice_.take(held_out)
     networks = []
     for kind, recipe in NETWORKS.items():
-        rows = one_sided_normalisation(recipe, train, validation, len(data.classes))
+        backbone = None
+        if recipe.backbone is not None:
+            spec = get_spec(recipe.backbone)
+            backbone = Backbone(spec, weights.fetch(spec, settings))
+        rows = one_sided_normalisation(recipe, train, validation, len(data.classes), backbone=backbone)
         networks.append(
             {
                 "kind": kind,
                 "network": recipe.network,
+                "backbone": recipe.backbone,
                 "arguments": dict(recipe.arguments),
                 "optimiser": asdict(recipe.optimiser),
                 "epochs": [asdict(row) for row in rows],

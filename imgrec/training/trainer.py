@@ -2,6 +2,13 @@
 
 Own loop instead of `Model.fit`: it can stop between any two steps and go on there, in another process, with the
 same pictures in the same order; and it is faster (see bench/).
+
+How equal a resumed run is: to the last bit. On the same machine, with the same versions and as many threads, a run
+that was killed and resumed, however often, ends with the same weights, losses and confusion matrices as one that
+was left alone; only times differ. A checkpoint holds every variable (weights, the optimisers' own, the states of
+dropout's generators) and the sums of the epoch so far; order and augmentation of the pictures depend on seed, epoch
+and step alone. A slow test kills a run and compares every weight. On another processor sums are rounded
+differently, and the runs of two machines part after some steps.
 """
 
 import time

@@ -8,10 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from imgrec.settings import ROOT
-from imgrec.training.recipes import RECIPES
+from imgrec import cards, datasets, pipeline, weights
+from imgrec.catalogue import get_spec
+from imgrec.metrics import log_loss
+from imgrec.settings import ROOT, Settings
+from imgrec.training import runs
+from imgrec.training.recipes import RECIPES, get_recipe
 
 TENSORFLOW = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
@@ -49,20 +54,25 @@ def run(module: str, *arguments: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.slow
-def test_every_network_has_the_parameters_that_its_recipe_says() -> None:
-    counted = run("counting_process")
-    assert {name: total for name, (total, _) in counted.items()} == {r.name: r.parameters for r in RECIPES.values()}
-    found = {name: (trainable, total - trainable) for name, (total, trainable) in counted.items() if name in PRINTED}
-    assert found == PRINTED
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Recipe → its parameters, and where it has a backbone what a short training did (see `networks_process`)."""
+    folder = tmp_path_factory.mktemp("networks")
+    return run("networks_process", str(folder), *filter(None, [os.environ.get("KERAS_HOME")]))
 
 
 @pytest.mark.slow
-def test_every_network_with_a_backbone_trains_and_moves_only_what_may_move(tmp_path: Path) -> None:
-    """With the real weights of those that lie in KERAS_HOME, random ones for the others."""
-    found = run("transfers_process", str(tmp_path), *filter(None, [os.environ.get("KERAS_HOME")]))
-    assert found.keys() == {name for name, recipe in RECIPES.items() if recipe.backbone}
-    for name, result in found.items():
+def test_every_network_has_the_parameters_that_its_recipe_says(built: dict[str, Any]) -> None:
+    counted = {name: tuple(result["parameters"]) for name, result in built.items()}
+    assert {name: sum(pair) for name, pair in counted.items()} == {r.name: r.parameters for r in RECIPES.values()}
+    assert {name: counted[name] for name in PRINTED} == PRINTED
+
+
+@pytest.mark.slow
+def test_every_network_with_a_backbone_trains_and_moves_only_what_may_move(built: dict[str, Any]) -> None:
+    trained = {name: result for name, result in built.items() if "loss" in result}
+    assert trained.keys() == {name for name, recipe in RECIPES.items() if recipe.backbone}
+    for name, result in trained.items():
         recipe = RECIPES[name]
         assert math.isfinite(result["loss"]), name
         assert math.isfinite(result["validation_loss"]), name
@@ -72,3 +82,35 @@ def test_every_network_with_a_backbone_trains_and_moves_only_what_may_move(tmp_p
             assert (result["moved"], result["learnable"]) == (0, 0), name
         else:
             assert result["moved"] >= result["learnable"] > 0, name
+
+
+@pytest.mark.slow
+def test_a_taught_mobilenet_joins_the_catalogue_and_is_served_as_it_was_tested(
+    keras_home: Path, tmp_path: Path
+) -> None:
+    settings = Settings.from_env(
+        {"IMGREC_HOME": str(tmp_path / "home"), "KERAS_HOME": str(keras_home), "IMGREC_OFFLINE": "1"}
+    )
+    recipe = get_recipe("mobilenet_frozen").changed(epochs=3, batch_size=4, learning_rate=1e-3)
+    spec = get_spec("mobilenet")
+    if weights.locate(spec, settings) is None:
+        pytest.skip("KERAS_HOME has no weights of mobilenet")
+    # Stripes one way or the other, under noise.
+    rng = np.random.default_rng(0)
+    targets = np.arange(24) % 2
+    pixels = rng.integers(0, 120, (24, 224, 224, 3), dtype=np.uint8)
+    pixels[targets == 0] += (np.arange(224) // 8 % 2 * 120).astype(np.uint8)[:, None, None]
+    pixels[targets == 1] += (np.arange(224) // 8 % 2 * 120).astype(np.uint8)[None, :, None]
+    np.savez(tmp_path / "stripes.npz", x_train=pixels, y_train=targets, class_names=np.array(["level", "upright"]))
+
+    job = runs.start(recipe, str(tmp_path / "stripes.npz"), settings, name="stripes")
+    assert job.wait(300) == "finished", f"{job.error}\n{job.last_words()}"
+    [card] = [card for card in cards.all_cards(settings) if card.name == "stripes"]
+    assert card.metrics["accuracy"] == 1.0
+    assert card.fields["backbone"] == {"model": "mobilenet", "sha256": weights.sha256(spec, settings)}
+    assert card.fields["model"]["preprocess"] == "tf"
+    assert card.fields["model"]["parameters"] == 2 * (1024 + 1) + 3_228_864
+
+    _, held_out = datasets.split(targets, recipe.validation_fraction, 0)
+    answers, _ = pipeline.open_pool(settings).predict(card.spec(bundled=False), pixels[held_out])
+    assert log_loss(answers, targets[held_out]) == pytest.approx(card.metrics["loss"], rel=1e-3)

@@ -1,6 +1,6 @@
-"""Trains every recipe with a backbone on a few pictures, and prints what it found as JSON.
+"""Builds the network of every recipe, trains those with a backbone on a few pictures, prints what it found as JSON.
 
-    python -m tests.training.transfers_process FOLDER [KERAS_HOME]
+    python -m tests.training.networks_process FOLDER [KERAS_HOME]
 
 With the path of a KERAS_HOME the backbones whose weights lie there have them, all others have random ones. One
 process for all: TensorFlow takes longer to start than most of them to train. Not compiled, for the same reason: a
@@ -22,6 +22,7 @@ from imgrec.datasets import Pictures
 from imgrec.settings import Settings
 from imgrec.training import trainer
 from imgrec.training.backbones import Backbone
+from imgrec.training.loop import BUILDERS
 from imgrec.training.recipes import RECIPES, Recipe
 
 PICTURES = 8
@@ -45,8 +46,14 @@ def pictures(recipe: Recipe, count: int) -> Pictures:
     return Pictures(pixels, np.arange(count) % recipe.classes)
 
 
+def count(model: Any) -> dict[str, Any]:
+    """Parameters that learn, and that do not."""
+    trainable = sum(variable.value.shape.num_elements() for variable in model.trainable_variables)
+    return {"parameters": (trainable, model.count_params() - trainable)}
+
+
 def train(recipe: Recipe, settings: Settings | None, folder: Path) -> dict[str, Any]:
-    """One epoch: its losses, and which of the backbone's variables moved."""
+    """One epoch: its losses, the network's parameters, and which of the backbone's variables moved."""
     spec = get_spec(recipe.backbone or "")
     path = weights.find(spec, settings) if settings else None
     made = []
@@ -58,7 +65,7 @@ def train(recipe: Recipe, settings: Settings | None, folder: Path) -> dict[str, 
 
     listener = Events()
     folder.mkdir()
-    trainer.train(
+    model = trainer.train(
         recipe.changed(epochs=1, batch_size=BATCH_SIZE),
         pictures(recipe, PICTURES),
         pictures(recipe, VALIDATED),
@@ -77,8 +84,7 @@ def train(recipe: Recipe, settings: Settings | None, folder: Path) -> dict[str, 
     ]
     learnable = {variable.path for variable in used.trainable_variables}
     epoch = listener[-1]
-    return {
-        "real_weights": path is not None,
+    return count(model) | {
         "moved": len(moved),
         "moved_frozen": [name for name in moved if name not in learnable and "moving" not in name],
         "learnable": len(learnable),
@@ -94,7 +100,10 @@ def main(folder: Path, keras_home: str | None = None) -> None:
         settings = Settings.from_env({"IMGREC_HOME": str(folder), "KERAS_HOME": keras_home, "IMGREC_OFFLINE": "1"})
     found = {}
     for recipe in RECIPES.values():
-        if recipe.backbone is not None:
+        if recipe.backbone is None:
+            build = BUILDERS[recipe.network]
+            found[recipe.name] = count(build(recipe.input_size, recipe.classes, **dict(recipe.arguments)))
+        else:
             found[recipe.name] = train(recipe, settings, folder / recipe.name)
     print(json.dumps(found))
 

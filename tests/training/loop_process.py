@@ -1,0 +1,79 @@
+"""Short trainings that must share one process, because TensorFlow takes longer to start than they take.
+
+python -m tests.training.loop_process resumed FOLDER
+python -m tests.training.loop_process mistaken KERAS_HOME
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgrec.datasets import Pictures, load, split
+from imgrec.settings import Settings
+from imgrec.training import mistakes, trainer
+from imgrec.training.recipes import RECIPES, Recipe
+
+# Of three epochs of six steps: in the middle of the second.
+STOPPED_AT = 9
+
+
+class StoppedError(Exception):
+    pass
+
+
+class Listener:
+    """Hears nothing, and stops the run before a step."""
+
+    def __init__(self, stop_at: int = 0) -> None:
+        self._stop_at = stop_at
+        self._steps = 0
+
+    def tell(self, event: str, **fields: Any) -> None: ...
+
+    def check(self) -> None:
+        self._steps += 1
+        if self._steps == self._stop_at:
+            raise StoppedError
+
+
+def resumed(folder: str) -> dict[str, float]:
+    """Network → the largest difference between the weights of a run left alone and of one stopped and resumed."""
+    rng = np.random.default_rng(0)
+    pictures = Pictures(rng.integers(0, 256, (96, 32, 32, 3), dtype=np.uint8), np.arange(96) % 10)
+
+    def run(recipe: Recipe, place: Path, stop_at: int = 0) -> Any:
+        return trainer.train(
+            recipe, pictures, pictures.take(np.arange(10)), 10, seed=1, folder=place, listener=Listener(stop_at)
+        )
+
+    found = {}
+    # Dropout, augmentation, two optimisers, a schedule, batch normalisation: all that has a state.
+    for name in ("simple_cnn", "cifar_vgg"):
+        recipe = RECIPES[name].changed(epochs=3, batch_size=16)
+        whole, broken = (Path(folder) / name / kind for kind in ("whole", "broken"))
+        for place in (whole, broken):
+            place.mkdir(parents=True)
+        expected = run(recipe, whole).get_weights()
+        try:
+            run(recipe, broken, STOPPED_AT)
+        except StoppedError:
+            weights = run(recipe, broken).get_weights()
+        found[name] = max(float(np.abs(a - b).max()) for a, b in zip(expected, weights, strict=True))
+    return found
+
+
+def mistaken(keras_home: str) -> dict[str, Any]:
+    """Validation accuracies (alike, one-sided) of the last three of six epochs on a small slice of CIFAR-10."""
+    data = load("cifar10", Settings.from_env({"KERAS_HOME": keras_home, "IMGREC_OFFLINE": "1"}))
+    train, held_out = (data.train.take(indices) for indices in split(data.train.targets, 0.01, 0))
+    train = train.take(np.arange(1000))
+    recipe = mistakes.NETWORKS["with batch normalisation"]
+    rows = mistakes.one_sided_normalisation(recipe, train, held_out, 10, epochs=6, batch_size=16)
+    return {kind: [getattr(row, kind) for row in rows[-3:]] for kind in ("alike", "one_sided")}
+
+
+if __name__ == "__main__":
+    print(json.dumps({"resumed": resumed, "mistaken": mistaken}[sys.argv[1]](sys.argv[2])))
