@@ -114,16 +114,14 @@ class HeadTrainer:
         """
         for variable, value in self._first:
             variable.assign(value)
-        steps = steps_per_epoch(len(rows), schedule.batch_size)
-        batch = min(schedule.batch_size, len(rows))
         epochs: list[Epoch] = []
         best: tuple[Epoch, Layers, np.ndarray | None] | None = None
         for number in range(schedule.epochs):
             start = time.perf_counter()
             self._optimiser.learning_rate.assign(schedule.rate(number))
-            order = np.random.default_rng((self._seed, number)).permutation(rows)[: steps * batch]
-            loss_sum, right = self._epoch(order.reshape(steps, batch).astype(np.int32))
-            loss = float(loss_sum) / steps
+            order = batches(rows, schedule.batch_size, seed=self._seed, epoch=number)
+            loss_sum, right = self._epoch(order.astype(np.int32))
+            loss = float(loss_sum) / len(order)
             if not np.isfinite(loss):
                 raise InputError(
                     f"Expected a loss that is a number. Received: {loss} in epoch {number + 1} at the learning rate "
@@ -136,7 +134,7 @@ class HeadTrainer:
                 number + 1,
                 time.perf_counter() - start,
                 loss,
-                float(right) / (steps * batch),
+                float(right) / order.size,
                 validation_loss,
                 validation_accuracy,
             )
@@ -185,6 +183,13 @@ class HeadTrainer:
         likely = probabilities[np.arange(len(wanted)), wanted]
         loss = float(-np.log(np.maximum(likely, np.finfo(np.float32).tiny)).mean())
         return probabilities, loss, float((probabilities.argmax(axis=1) == wanted).mean())
+
+
+def batches(rows: np.ndarray, batch_size: int, *, seed: int, epoch: int) -> np.ndarray:
+    """`rows` in the order in which `epoch` (from 0) takes them: (steps, batch); those left over come next time."""
+    steps, batch = steps_per_epoch(len(rows), batch_size), min(batch_size, len(rows))
+    shuffled = np.random.default_rng((seed, epoch)).permutation(rows)
+    return np.asarray(shuffled[: steps * batch].reshape(steps, batch))
 
 
 def network(head: Head, features: int, classes: int) -> Any:

@@ -13,7 +13,6 @@ import numpy as np
 
 from imgrec.errors import InputError
 from imgrec.training import heads
-from imgrec.training.feeding import steps_per_epoch
 from imgrec.training.heads import HeadTrainer, Schedule
 from imgrec.training.lessons import HEADS, forward
 
@@ -45,11 +44,9 @@ def against_keras() -> dict[str, Any]:
     model = heads.network(head, FEATURES, CLASSES)
     model.set_weights([array for layer in start for array in layer])
     model.compile(keras.optimizers.Adam(), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    steps = steps_per_epoch(len(rows), SCHEDULE.batch_size)
     for epoch in range(SCHEDULE.epochs):
         model.optimizer.learning_rate.assign(SCHEDULE.rate(epoch))
-        order = np.random.default_rng((5, epoch)).permutation(rows)[: steps * SCHEDULE.batch_size]
-        for batch in order.reshape(steps, SCHEDULE.batch_size):
+        for batch in heads.batches(rows, SCHEDULE.batch_size, seed=5, epoch=epoch):
             model.train_on_batch(features[batch], targets[batch])
     weights = model.get_weights()
     theirs = list(zip(weights[::2], weights[1::2], strict=True))
