@@ -25,6 +25,8 @@ FLOORS = [
     "showcase",
     # first floor: arithmetic
     "preprocessing",
+    "likeness",
+    "suspects",
     "rules",
     "ensembles",
     "abstention",
@@ -61,6 +63,9 @@ FLOORS = [
     "comparisons",
     "published",
     "features",
+    "findings",
+    "checkups",
+    "doctor",
     "training",
     # fourth floor: faces
     "verdicts",

@@ -1,4 +1,4 @@
-"""The command line: `imgrec models`, `fetch`, `predict`, `train`, `tune`, `evaluate`, `export`, `serve`.
+"""The command line: `imgrec models`, `fetch`, `predict`, `doctor`, `train`, `tune`, `evaluate`, `export`, `serve`.
 
 Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the input was wrong (one sentence on
 stderr says how); 1: a bug (traceback). What a command needs is imported when it runs, so that `--help` and typing
@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from imgrec import __version__
-from imgrec.cli import answering, exporting, measuring, training, tuning
+from imgrec.cli import answering, data, exporting, measuring, training, tuning
 from imgrec.cli.terminal import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
 from imgrec.settings import Settings
@@ -29,6 +29,7 @@ COMMANDS = (
     answering.models,
     answering.fetch,
     answering.predict,
+    data.doctor,
     training.train,
     tuning.tune,
     measuring.evaluate,

@@ -1,0 +1,88 @@
+"""`imgrec doctor`."""
+
+import textwrap
+from collections.abc import Callable
+from contextlib import ExitStack
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgrec.cli.terminal import BAD_INPUT, count_line, say
+from imgrec.settings import Settings
+
+if TYPE_CHECKING:
+    from imgrec.findings import Diagnosis
+
+WIDTH = 100
+
+# Cases of a finding that the table names; `--format json` names more.
+MAX_SHOWN = 5
+
+# As wide as each other; severities are words, and no colour has to be seen.
+MARKS = {"stop": "STOP", "warn": "WARN", "note": "note"}
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+
+
+def doctor(
+    data: Annotated[str, typer.Option(help="cifar10, a folder of class folders, a zip, a tar or an .npz.")],
+    input_size: Annotated[int, typer.Option(min=1, help="Side in px of what the network is given.")] = 224,
+    backbone: Annotated[
+        str, typer.Option(help="The network whose features judge the labels; none: leave that out.")
+    ] = "mobilenet",
+    format: Annotated[Format, typer.Option(help="A table to read, or JSON.")] = Format.table,
+) -> None:
+    """Examine labelled pictures before they are trained on; exit code 2 when training cannot start like this."""
+    import json
+
+    from imgrec.doctor import examine
+
+    with ExitStack() as lines:
+        shown: dict[str, Callable[[int, int], None]] = {}
+
+        def show(stage: str, done: int, count: int) -> None:
+            if stage not in shown:
+                shown[stage] = lines.enter_context(count_line(stage))
+            shown[stage](done, count)
+
+        diagnosis = examine(
+            data,
+            Settings.from_env(),
+            input_size=(input_size, input_size),
+            backbone=None if backbone == "none" else backbone,
+            on_progress=show,
+        )
+    if format is Format.json:
+        say(json.dumps(diagnosis.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        for line in _table(diagnosis):
+            say(line)
+    if not diagnosis.may_train:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _table(diagnosis: "Diagnosis") -> list[str]:
+    lines = [f"{diagnosis.name}: {diagnosis.verdict}", ""]
+    for finding in diagnosis.findings:
+        lines += _paragraph(MARKS[finding.severity], finding.sentence)
+        lines += [f"        {_printable(str(case))}" for case in finding.cases[:MAX_SHOWN]]
+        if finding.count > MAX_SHOWN:
+            lines.append(f"        and {finding.count - MAX_SHOWN:,} more")
+    for sentence in diagnosis.passed:
+        lines += _paragraph("fine", sentence)
+    for sentence in diagnosis.not_made:
+        lines += _paragraph("open", sentence)
+    return lines
+
+
+def _paragraph(mark: str, sentence: str) -> list[str]:
+    return textwrap.wrap(_printable(sentence), WIDTH, initial_indent=f"{mark}    ", subsequent_indent=" " * 8)
+
+
+def _printable(text: str) -> str:
+    """Names of files may hold what moves a terminal's cursor."""
+    return "".join(character if character.isprintable() else "�" for character in text)

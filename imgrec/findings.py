@@ -1,0 +1,112 @@
+"""What the data-set doctor says: findings with their figures and files, and what was looked at and is fine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Severity = Literal["stop", "warn", "note"]
+
+# Worst first. What each means for whoever is about to train.
+SEVERITIES: dict[Severity, str] = {
+    "stop": "Training cannot start, or would learn nothing.",
+    "warn": "Training will work, and its result will be worse, or look better, than it should.",
+    "note": "Worth knowing.",
+}
+
+# Cases of one finding that are named; of more, the count suffices.
+MAX_CASES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One picture, or several that belong together, such as two copies; `remark` is what is special about them."""
+
+    files: tuple[str, ...]
+    remark: str = ""
+
+    def __str__(self) -> str:
+        return " = ".join(self.files) + (f": {self.remark}" if self.remark else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`sentence` says it with figures; `cases` are the first `MAX_CASES` of `count`. `kind` is for programs."""
+
+    kind: str
+    severity: Severity
+    sentence: str
+    cases: tuple[Case, ...] = ()
+    count: int = 0
+
+    @classmethod
+    def of(cls, kind: str, severity: Severity, sentence: str, cases: list[Case] | None = None) -> "Finding":
+        """With as many of the cases as are named."""
+        cases = cases or []
+        return cls(kind, severity, sentence, tuple(cases[:MAX_CASES]), len(cases))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file that is named, once."""
+        return tuple(dict.fromkeys(file for case in self.cases for file in case.files))
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """`findings` stand worst first. `passed` says what was looked at and is fine, `not_made` what was not looked at.
+
+    `counts`: class → (pictures to train on, pictures to test on), readable ones alone.
+    """
+
+    name: str
+    source: str
+    counts: Mapping[str, tuple[int, int]]
+    findings: tuple[Finding, ...]
+    passed: tuple[str, ...] = ()
+    not_made: tuple[str, ...] = ()
+    pictures: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        order = list(SEVERITIES)
+        ordered = sorted(self.findings, key=lambda finding: order.index(finding.severity))
+        object.__setattr__(self, "findings", tuple(ordered))
+        object.__setattr__(self, "pictures", sum(map(sum, self.counts.values())))
+
+    @property
+    def may_train(self) -> bool:
+        return all(finding.severity != "stop" for finding in self.findings)
+
+    def count(self, severity: Severity) -> int:
+        return sum(finding.severity == severity for finding in self.findings)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence before all others."""
+        about = f"{self.pictures:,} pictures of {len(self.counts):,} {'class' if len(self.counts) == 1 else 'classes'}"
+        if not self.may_train:
+            return f"{about}: training cannot start like this."
+        if warnings := self.count("warn"):
+            return f"{about}: they can be trained on, with {warnings} {'thing' if warnings == 1 else 'things'} to mend."
+        return f"{about}: nothing stands against training on them."
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `imgrec doctor --format json` prints it."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "verdict": self.verdict,
+            "may_train": self.may_train,
+            "pictures": self.pictures,
+            "classes": {label: {"train": train, "test": test} for label, (train, test) in self.counts.items()},
+            "findings": [
+                {
+                    "kind": finding.kind,
+                    "severity": finding.severity,
+                    "sentence": finding.sentence,
+                    "count": finding.count,
+                    "cases": [{"files": list(case.files), "remark": case.remark} for case in finding.cases],
+                }
+                for finding in self.findings
+            ],
+            "passed": list(self.passed),
+            "not_made": list(self.not_made),
+        }

@@ -1,0 +1,250 @@
+"""Each check on figures made for it: what is found, how severe it is, and what the sentence says."""
+
+import hashlib
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from imgrec import checkups
+from imgrec.checkups import CHECKS, Examined, check
+from imgrec.findings import MAX_CASES, Case, Diagnosis, Finding
+from imgrec.likeness import THUMBNAIL_SHAPE
+
+
+def seen(train: dict[str, int], test: dict[str, int] | None = None) -> Examined:
+    """A set without a flaw: every picture is noise of its own, 300 × 300 px, a JPEG."""
+    test = test or {}
+    labels = tuple(sorted({*train, *test}))
+    rows = [
+        (label, part == "test")
+        for part, of in (("train", train), ("test", test))
+        for label in of
+        for _ in range(of[label])
+    ]
+    rng = np.random.default_rng(0)
+    count = len(rows)
+    return Examined(
+        labels=labels,
+        files=[f"{'test' if is_test else 'train'}/{label}/{i}.jpg" for i, (label, is_test) in enumerate(rows)],
+        targets=np.array([labels.index(label) for label, _ in rows], np.int64),
+        is_test=np.array([is_test for _, is_test in rows], bool),
+        digests=[hashlib.sha256(str(i).encode()).digest() for i in range(count)],
+        sizes_px=np.full((count, 2), 300),
+        formats=np.full(count, "JPEG"),
+        thumbnails=rng.integers(0, 256, (count, *THUMBNAIL_SHAPE, 3), dtype=np.uint8),
+        unreadable=(),
+        left_out=(),
+        input_size=(224, 224),
+    )
+
+
+GOOD = seen({"cat": 40, "dog": 40}, {"cat": 20, "dog": 20})
+
+
+def findings(examined: Examined) -> dict[str, Finding]:
+    found, passed = check(examined)
+    assert len(passed) < len(CHECKS) or not found
+    return {finding.kind: finding for finding in found}
+
+
+def changed(array: np.ndarray, indices: object, value: object) -> np.ndarray:
+    copy = array.copy()
+    copy[indices] = value
+    return copy
+
+
+def copied(examined: Examined, *pairs: tuple[int, int]) -> Examined:
+    """With the bytes of the second of each pair those of the first."""
+    digests = list(examined.digests)
+    for i, j in pairs:
+        digests[j] = digests[i]
+    thumbnails = examined.thumbnails.copy()
+    for i, j in pairs:
+        thumbnails[j] = thumbnails[i]
+    return replace(examined, digests=digests, thumbnails=thumbnails)
+
+
+def alike(examined: Examined, *pairs: tuple[int, int]) -> Examined:
+    """With the second of each pair a little brighter than the first."""
+    thumbnails = examined.thumbnails.copy()
+    for i, j in pairs:
+        thumbnails[j] = np.minimum(thumbnails[i].astype(int) + 9, 255)
+    return replace(examined, thumbnails=thumbnails)
+
+
+def test_nothing_is_found_in_a_good_set() -> None:
+    assert findings(GOOD) == {}
+
+
+@pytest.mark.parametrize(
+    ("examined", "kind", "severity", "words"),
+    [
+        pytest.param(seen({"cat": 30}), "one_class", "stop", "only one, 'cat'", id="one class"),
+        pytest.param(seen({}), "one_class", "stop", "none that has a readable", id="none"),
+        pytest.param(seen({"cat": 30, "dog": 1}), "single_picture", "stop", "'dog' has a single picture", id="single"),
+        pytest.param(
+            seen(dict.fromkeys(map(str, range(1001)), 2)), "too_many_classes", "stop", "1,001 classes", id="too many"
+        ),
+        pytest.param(
+            seen({"cat": 30, "dog": 7}), "few_pictures", "warn", "'dog' has fewer than 20 .* \\(7 at", id="few"
+        ),
+        pytest.param(
+            seen({"cat": 90, "dog": 30}),
+            "imbalance",
+            "warn",
+            "3.0 times .* always answers 'cat' is right 75.0 %",
+            id="imbalance",
+        ),
+        pytest.param(seen({"cat": 50, "dog": 30}), "imbalance", "note", "1.7 times", id="a little"),
+        pytest.param(
+            seen({"cat": 30, "dog": 30}, {"cat": 5}), "missing_in_test", "warn", "'dog' has no picture", id="untested"
+        ),
+        pytest.param(
+            seen({"cat": 30, "dog": 30}, {"cat": 5, "dog": 5, "emu": 3}),
+            "missing_in_training",
+            "warn",
+            "'emu' has pictures to test on \\(3\\)",
+            id="untaught",
+        ),
+        pytest.param(
+            replace(GOOD, unreadable=(("a.jpg", "Expected a whole JPEG."),)),
+            "unreadable",
+            "warn",
+            "1 file in",
+            id="unreadable",
+        ),
+        pytest.param(
+            replace(GOOD, left_out=("a.txt: loose", "b.txt: loose")), "left_out", "note", "2 files of no", id="left out"
+        ),
+        pytest.param(copied(GOOD, (0, 1), (0, 2)), "duplicates", "warn", "2 pictures are the same file", id="copies"),
+        pytest.param(copied(seen({"a": 90, "b": 90}), (0, 1)), "duplicates", "note", "1 picture is", id="one copy"),
+        pytest.param(
+            copied(GOOD, (0, 50)), "duplicates_across_classes", "warn", "1 picture .* another class", id="contradiction"
+        ),
+        pytest.param(
+            copied(GOOD, (0, 80), (0, 81)),
+            "duplicates_across_parts",
+            "warn",
+            r"2 of 40 test pictures \(5.0 %\)",
+            id="leak",
+        ),
+        pytest.param(
+            alike(GOOD, (0, 80)), "near_duplicates_across_parts", "warn", r"1 of 40 .* \(2.5 %\)", id="near leak"
+        ),
+        pytest.param(
+            alike(GOOD, (0, 50)), "near_duplicates_across_classes", "warn", "nearly the same", id="near, other"
+        ),
+        pytest.param(alike(GOOD, (0, 1)), "near_duplicates", "note", "1 picture is nearly the same", id="near"),
+        pytest.param(
+            replace(GOOD, sizes_px=changed(GOOD.sizes_px, slice(0, 30), 56)),
+            "small",
+            "warn",
+            r"30 of 120 .* 224 × 224 px and are enlarged 4.0 times",
+            id="small",
+        ),
+        pytest.param(
+            replace(GOOD, sizes_px=changed(GOOD.sizes_px, slice(0, 30), 200)),
+            "small",
+            "note",
+            "1.1 times",
+            id="a little small",
+        ),
+        pytest.param(
+            replace(GOOD, sizes_px=changed(GOOD.sizes_px, 3, (900, 300))),
+            "extreme_shape",
+            "note",
+            "1 picture is so",
+            id="tall",
+        ),
+        pytest.param(
+            replace(GOOD, thumbnails=changed(GOOD.thumbnails, [1, 2], GOOD.thumbnails[[1, 2], :, :, :1])),
+            "grey",
+            "note",
+            "2 of 120 pictures are without colour",
+            id="grey",
+        ),
+        pytest.param(
+            replace(GOOD, thumbnails=changed(GOOD.thumbnails, slice(80, 120), GOOD.thumbnails[80:] // 4)),
+            "parts_differ",
+            "warn",
+            "brightness 12[78] in training and 3[12] in the test",
+            id="darker test",
+        ),
+        pytest.param(
+            replace(GOOD, sizes_px=changed(GOOD.sizes_px, slice(80, 120), 3000)),
+            "parts_differ",
+            "warn",
+            "300 px .* 3000 px",
+            id="larger test",
+        ),
+        pytest.param(
+            replace(GOOD, formats=changed(GOOD.formats, slice(80, 120), "WebP")),
+            "parts_differ",
+            "warn",
+            "0 % WebP in training and 100 % in the test",
+            id="other format",
+        ),
+        pytest.param(
+            replace(GOOD, formats=changed(GOOD.formats, GOOD.targets == 1, "WebP")),
+            "shortcut",
+            "warn",
+            "100 % of '(cat|dog)' are (JPEG|WebP) files, and 0 % of the others",
+            id="told by format",
+        ),
+    ],
+)
+def test_finds(examined: Examined, kind: str, severity: str, words: str) -> None:
+    found = findings(examined)
+    assert kind in found, found
+    assert found[kind].severity == severity
+    assert re.search(words, found[kind].sentence), found[kind].sentence
+
+
+def test_a_flaw_is_found_once_under_its_own_name() -> None:
+    """What is the same file is not said to be nearly the same as well."""
+    assert findings(copied(GOOD, (0, 80))).keys() == {"duplicates_across_parts"}
+    assert findings(alike(GOOD, (0, 80))).keys() == {"near_duplicates_across_parts"}
+    assert findings(copied(GOOD, (0, 110))).keys() == {"duplicates_across_parts", "duplicates_across_classes"}
+
+
+def test_every_copy_in_the_test_is_counted_whatever_the_order() -> None:
+    digests = list(GOOD.digests)
+    for i in (119, 100, 90, 45):
+        digests[i] = b"same"
+    found = checkups.copies(replace(GOOD, digests=digests[::1]))
+    leak = next(finding for finding in found if finding.kind == "duplicates_across_parts")
+    assert leak.count == 3
+    assert all(case.files[0] == GOOD.files[45] for case in leak.cases)
+
+
+def test_more_pictures_than_can_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkups, "MAX_COMPARED", 100)
+    assert findings(GOOD)["not_compared"].severity == "note"
+
+
+def test_no_more_cases_are_named_than_anybody_reads() -> None:
+    finding = Finding.of("x", "note", "Many.", [Case((f"{i}.jpg",)) for i in range(200)])
+    assert (len(finding.cases), finding.count) == (MAX_CASES, 200)
+    assert finding.files[:2] == ("0.jpg", "1.jpg")
+
+
+@pytest.mark.parametrize(
+    ("severities", "may_train", "words"),
+    [
+        ([], True, "nothing stands against"),
+        (["note"], True, "nothing stands against"),
+        (["note", "warn"], True, "with 1 thing to mend"),
+        (["warn", "stop"], False, "cannot start"),
+    ],
+)
+def test_the_verdict(severities: list[str], may_train: bool, words: str) -> None:
+    found = tuple(Finding(f"kind {s}", s, "A sentence.") for s in severities)  # type: ignore[arg-type]
+    diagnosis = Diagnosis("set", "/set", {"cat": (3, 1), "dog": (2, 0)}, found)
+    assert diagnosis.may_train == may_train
+    assert diagnosis.verdict.startswith("6 pictures of 2 classes: ")
+    assert words in diagnosis.verdict
+    order = [finding.severity for finding in diagnosis.findings]
+    assert order == sorted(order, key=["stop", "warn", "note"].index)
+    assert diagnosis.to_dict()["classes"] == {"cat": {"train": 3, "test": 1}, "dog": {"train": 2, "test": 0}}
