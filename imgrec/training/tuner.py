@@ -127,6 +127,7 @@ class Trials(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner has no typ
         return {OBJECTIVE: float(result.accuracy or 0.0)}
 
     def _result(self, trial: Any) -> tuning.Trial:
+        self._worker.check()
         number, wanted = int(trial.trial_id) + 1, trial.hyperparameters
         values = {knob.name: rounded(knob, wanted.get(knob.name)) for knob in self._knobs}
         epochs = int(wanted.values.get("tuner/epochs", self._worker.job.configuration["epochs"]))
