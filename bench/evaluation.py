@@ -1,122 +1,123 @@
-"""How fast and how flat an evaluation is: `python -m bench.evaluation DATA [MODEL]`.
+"""How fast and how flat an evaluation is, beside a bare OpenVINO asynchronous loop over tensors that are ready.
 
-DATA is a folder or archive with labelled pictures; it is gone through again and again until there are enough. Pairs,
-in turn: the evaluation of 1,000 pictures, from encoded bytes to answers, and a bare OpenVINO asynchronous loop over
-1,000 tensors that are ready. Then the growth of memory from 1,000 to 10,000 pictures, in a process of its own each.
+    python -m bench.evaluation DATA      # 3 minutes; DATA is a folder or archive with labelled pictures
+
+The pictures are gone through again and again until there are enough. Throughput, in turns: MobileNet on 1,000 pictures,
+from encoded bytes to answers, against 1,000 ready tensors; both load their network first. Memory: the peak of a process
+that evaluates 1,000 pictures, of one for 2,000 and of one for 10,000, with the smallest network, answers stored and
+summarised.
 """
 
 import itertools
 import json
 import resource
-import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from bench import pairs
 from imgrec import evaluation, labelled
 from imgrec.catalogue import ModelSpec, get_spec
-from imgrec.labelled import Item
+from imgrec.engines.streaming import open_queue
+from imgrec.images import decode
+from imgrec.labelled import Item, LabelledSet
 from imgrec.preparation import Preparations
 from imgrec.preprocessing import frame
-from imgrec.settings import MIB, Settings
+from imgrec.settings import MIB, ROOT, Settings
 
-PICTURES = 1_000
-ROUNDS = 5
+PICTURES, ROUNDS = 1_000, 5
+THROUGHPUT_MODEL, MEMORY_MODEL = "mobilenet", "mobilenet_a025_128"
+MEMORY_COUNTS = (1_000, 2_000, 10_000)
+FRAMING = "squash"
+
+# Tensors that are ready: more than fit in the processor's caches.
+TENSORS = 100
 
 
-def items_of(found: labelled.LabelledSet, count: int) -> Iterator[tuple[int, Item]]:
-    """`count` pictures, the set over and over."""
-    return enumerate(itertools.islice(itertools.chain.from_iterable(found.items() for _ in itertools.count()), count))
+def main(data: str) -> None:
+    settings, spec = Settings.from_env(), get_spec(THROUGHPUT_MODEL)
+    found = labelled.open_set(data, settings)
+    path = Preparations(settings).ensure(spec)
+    tensors = [_tensor(item, spec) for item in itertools.islice(found.items(), TENSORS)]
+    bare, whole = [], []
+    for _ in range(ROUNDS):
+        bare.append(bare_loop(tensors, path))
+        whole.append(evaluation_loop(spec, found, settings, path))
+    peaks = {str(count): _peak_of(data, count) for count in MEMORY_COUNTS}
+    pairs.save(
+        "evaluation",
+        {
+            "model": spec.name,
+            "pictures": PICTURES,
+            "bare_per_s": pairs.summary(bare),
+            "evaluation_per_s": pairs.summary(whole),
+            "ratio": pairs.ratio(whole, bare),
+            "memory_model": MEMORY_MODEL,
+            "peak_mib": peaks,
+        },
+    )
 
 
-def bare_loop(spec: ModelSpec, tensors: list[np.ndarray], path: object) -> float:
+def bare_loop(tensors: list[np.ndarray], path: Path) -> float:
     """Pictures a second of nothing but inference."""
-    from imgrec.engines.streaming import open_queue
-
-    _, queue = open_queue(path)  # type: ignore[arg-type]
-    queue.set_callback(lambda request, _: request.get_output_tensor(0).data[0].argmax())
     start = time.perf_counter()
+    _, queue = open_queue(path)
+    queue.set_callback(lambda request, _: request.get_output_tensor(0).data[0].argmax())
     for i in range(PICTURES):
         queue.start_async([tensors[i % len(tensors)]], None, share_inputs=True)
     queue.wait_all()
     return PICTURES / (time.perf_counter() - start)
 
 
-def evaluation_loop(
-    spec: ModelSpec, found: labelled.LabelledSet, settings: Settings, path: object, count: int
-) -> float:
+def evaluation_loop(spec: ModelSpec, found: LabelledSet, settings: Settings, path: Path) -> float:
     """Pictures a second from bytes to answers."""
     start = time.perf_counter()
-    answered = sum(
-        not isinstance(answer, str)
-        for _, answer in evaluation.flow(spec, items_of(found, count), settings, path, "squash")  # type: ignore[arg-type]
-    )
-    return answered / (time.perf_counter() - start)
+    pictures = enumerate(repeated(found, PICTURES))
+    answers = [answer for _, answer in evaluation.flow(spec, pictures, settings, path, FRAMING)]
+    assert not any(isinstance(answer, str) for answer in answers)
+    return len(answers) / (time.perf_counter() - start)
 
 
-def main(data: str, model: str) -> None:
-    settings, spec = Settings.from_env(), get_spec(model)
-    found = labelled.open_set(data, settings)
-    path = Preparations(settings).ensure(spec)
-    first = [item for _, item in items_of(found, 50)]
-    from imgrec.images import decode
-
-    pixels = [decode(i.picture, max_bytes=10**8).pixels if isinstance(i.picture, bytes) else i.picture for i in first]
-    tensors = [frame(one, spec.input_size, spec.crop_fraction, "squash")[np.newaxis] for one in pixels]
-    bare, whole = [], []
-    for _ in range(ROUNDS):
-        bare.append(bare_loop(spec, tensors, path))
-        whole.append(evaluation_loop(spec, found, settings, path, PICTURES))
-    shares = [w / b for w, b in zip(whole, bare, strict=True)]
-    memory = {count: _memory(data, model, count) for count in (1_000, 10_000)}
-    print(
-        json.dumps(
-            {
-                "model": model,
-                "bare_per_s": round(statistics.median(bare), 1),
-                "evaluation_per_s": round(statistics.median(whole), 1),
-                "share": round(statistics.median(shares), 3),
-                "shares": [round(share, 3) for share in shares],
-                "peak_mib": memory,
-                "hardware": evaluation.hardware(),
-            },
-            indent=1,
-        )
-    )
+def repeated(found: LabelledSet, count: int) -> Iterator[Item]:
+    """`count` pictures, the set over and over."""
+    return itertools.islice(itertools.chain.from_iterable(found.items() for _ in itertools.count()), count)
 
 
-def _memory(data: str, model: str, count: int) -> float:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.evaluation", data, model, str(count)], capture_output=True, text=True, check=True
-    )
-    return float(done.stdout)
-
-
-def peak(data: str, model: str, count: int) -> None:
-    """Print the peak memory in MiB of evaluating `count` pictures, answers stored and summarised."""
-    import tempfile
-    from dataclasses import replace
-    from pathlib import Path
-
+def peak(data: str, count: int) -> None:
+    """Print the peak memory in MiB of this process after it evaluated `count` pictures."""
     settings = Settings.from_env()
     found = labelled.open_set(data, settings)
     many = replace(
         found,
         ids=tuple(f"{i:06d}" for i in range(count)),
         targets=tuple(found.targets[i % len(found)] for i in range(count)),
-        items=lambda: (item for _, item in items_of(found, count)),
+        items=lambda: repeated(found, count),
     )
     with tempfile.TemporaryDirectory() as folder:
-        evaluation.evaluate(get_spec(model), many, settings, Path(folder), framing="squash")
-    print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MIB, 1))
+        evaluation.evaluate(get_spec(MEMORY_MODEL), many, settings, Path(folder), framing=FRAMING)
+    print(json.dumps(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MIB, 1)))
+
+
+def _tensor(item: Item, spec: ModelSpec) -> np.ndarray:
+    """What the network is given, uint8 (1, H, W, 3)."""
+    pixels = decode(item.picture, max_bytes=20 * MIB).pixels if isinstance(item.picture, bytes) else item.picture
+    return frame(pixels, spec.input_size, spec.crop_fraction, FRAMING)[np.newaxis]
+
+
+def _peak_of(data: str, count: int) -> float:
+    command = [sys.executable, "-m", "bench.evaluation", data, str(count)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return float(json.loads(done.stdout))
 
 
 if __name__ == "__main__":
-    chosen = sys.argv[2] if len(sys.argv) > 2 else "mobilenet"
-    if len(sys.argv) > 3:
-        peak(sys.argv[1], chosen, int(sys.argv[3]))
+    if len(sys.argv) > 2:
+        peak(sys.argv[1], int(sys.argv[2]))
     else:
-        main(sys.argv[1], chosen)
+        main(str(Path(sys.argv[1]).resolve()))

@@ -11,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from imgrec.errors import InputError
-from imgrec.metrics import BINS, SMALLEST_PROBABILITY, Booleans, Floats, check, equal_bins, log_loss
+from imgrec.metrics import BINS, SMALLEST_PROBABILITY, Booleans, Floats, check, equal_bins, log_losses
 
 # Temperatures outside this mean that something else is wrong; the search ends there.
 TEMPERATURES = (0.05, 20.0)
+
+# Pictures whose loss is computed at once: of a thousand classes 2 MiB.
+FITTED_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,13 +129,18 @@ def fit_temperature(probabilities: npt.ArrayLike, target: npt.ArrayLike) -> floa
     minimum over ln T, so that a golden-section search finds it.
     """
     rows, truth = check(probabilities, target)
+
+    def loss(log_temperature: float) -> float:
+        # Block by block: a thousand classes in double precision, several times over, would be the peak of a run.
+        blocks = [slice(i, i + FITTED_AT_ONCE) for i in range(0, len(rows), FITTED_AT_ONCE)]
+        scaled = (with_temperature(rows[block], np.exp(log_temperature)) for block in blocks)
+        return sum(float(log_losses(one, truth[b]).sum()) for one, b in zip(scaled, blocks, strict=True))
+
     low, high = np.log(TEMPERATURES)
     golden = (5**0.5 - 1) / 2
     while high - low > 1e-4:
         left, right = high - golden * (high - low), low + golden * (high - low)
-        if log_loss(with_temperature(rows, np.exp(left)), truth) < log_loss(
-            with_temperature(rows, np.exp(right)), truth
-        ):
+        if loss(left) < loss(right):
             high = right
         else:
             low = left

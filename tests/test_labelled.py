@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from imgrec.errors import InputError, LabelSpaceError
-from imgrec.labelled import LabelledSet, open_set, recognise, scoring
+from imgrec.labelled import LabelledSet, look_up, open_set, recognise, scoring
 from imgrec.labels import CATS_AND_DOGS, CIFAR_10, LabelSpace, get_label_space
 from imgrec.settings import Settings
 
@@ -188,3 +188,46 @@ def test_classes_that_do_not_fit_are_named() -> None:
         scoring(get_label_space("imagenet_1k"), flowers)
     with pytest.raises(LabelSpaceError, match=r"airplane, automobile, bird, cat and 6 more"):
         scoring(CIFAR_10, flowers)
+
+
+@pytest.mark.parametrize(
+    ("training", "sentence"),
+    [
+        pytest.param("training_set", "2 of its 6 pictures stand in training_set too, byte for byte", id="a folder"),
+        pytest.param("others", "None of its pictures stands in others, byte for byte.", id="nothing in common"),
+        pytest.param("parts", "2 of its 6 pictures stand in parts too, byte for byte", id="its training part"),
+    ],
+)
+def test_pictures_that_a_model_was_trained_on_are_counted(
+    tmp_path: Path, settings: Settings, training: str, sentence: str
+) -> None:
+    leaked = FILES["pets/dogs/dogs.1.png"]  # which is cats.1.png as well
+    for name, data in {
+        "training_set/wolves/x.png": leaked,
+        "others/wolves/x.png": png(500),
+        "parts/train/wolves/x.png": leaked,
+        # What stands in another set's test part was not trained on.
+        "parts/test/wolves/y.png": FILES["pets/dogs/dogs.2.png"],
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    path = laid_out(tmp_path, "zip", FILES)
+    found = open_set(str(path), settings, training=str(tmp_path / training))
+    assert found.flaws[-1].startswith(sentence)
+
+
+def test_arrays_that_a_model_was_trained_on_are_counted(tmp_path: Path, settings: Settings) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 4, 4, 3), dtype=np.uint8)
+    labels = {"class_names": np.array(["dog", "cat"]), "y_train": np.array([0, 1] * 2), "y_test": np.array([1, 0])}
+    np.savez(tmp_path / "a.npz", x_train=pixels[:4], x_test=pixels[4:6], **labels)
+    np.savez(tmp_path / "b.npz", x_train=pixels[5:9], x_test=pixels[4:6], **labels)
+    found = open_set(str(tmp_path / "a.npz"), settings, training=str(tmp_path / "b.npz"))
+    assert found.flaws[-1].startswith("1 of its 2 pictures stand in b.npz too")
+
+
+@pytest.mark.parametrize("layout", ["folder", "zip", "tar"])
+def test_single_pictures_are_looked_up(tmp_path: Path, settings: Settings, layout: str) -> None:
+    found = open_set(str(laid_out(tmp_path, layout, FILES)), settings)
+    wanted = [found.ids[4], found.ids[1], "not there"]
+    pictures = {item.id: item.picture for item in found.items()}
+    assert look_up(found, wanted) == {name: pictures[name] for name in wanted[:2]}

@@ -20,6 +20,10 @@ def evaluate(
     out: Annotated[str, typer.Option(help="Folder for summary.json and the answers to each picture.")] = "benchmarks",
     framing: Annotated[str, typer.Option(help="crop (as published accuracies are measured) or squash.")] = "crop",
     per_class: Annotated[int | None, typer.Option(help="Only the first so many pictures of each class.")] = None,
+    training: Annotated[
+        str | None,
+        typer.Option(help="The set that the models were trained on: pictures that stand in both are counted."),
+    ] = None,
     note: Annotated[str, typer.Option(help="What a reader of the numbers should know about the weights.")] = "",
 ) -> None:
     """Measure models on labelled pictures; a stopped run goes on where it was."""
@@ -31,9 +35,12 @@ def evaluate(
     from imgrec.questions import parse_models
 
     settings = Settings.from_env()
-    found = open_set(data, settings, per_class=per_class)
+    found = open_set(data, settings, per_class=per_class, training=training)
+    for flaw in found.flaws:
+        say(flaw)
     specs = parse_models(models) if models.strip(" ,") else get_fitting_specs(found, settings)
     limit = "" if per_class is None else f" --per-class {per_class}"
+    limit += "" if training is None else f" --training {training}"
     failed = False
     for spec in specs:
         command = f"imgrec evaluate --data {data}{limit} --models {spec.name} --framing {framing} --out {out}"

@@ -66,4 +66,6 @@ def open_queue(path: Path) -> tuple[Any, Any]:
         "ENABLE_CPU_PINNING": "NO",
     }
     compiled = openvino.Core().compile_model(path, "CPU", configuration)
-    return compiled, openvino.AsyncInferQueue(compiled)
+    # One picture waits behind each that is being computed: between two, a stream need not wait for Python.
+    streams = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+    return compiled, openvino.AsyncInferQueue(compiled, 2 * streams)

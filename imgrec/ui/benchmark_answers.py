@@ -191,9 +191,11 @@ def _look_up(board: Board, ids: Sequence[str]) -> dict[str, np.ndarray]:
 def _bring_pictures(board: Board) -> None:
     """Where the pictures lie on this machine: they are not shipped."""
     if not resources.settings().demo:
-        with st.expander("Show the pictures", icon=":material/folder_open:"):
+        key = f"bench_data_{board.name}"
+        # Open as long as what was typed there did not do.
+        with st.expander("Show the pictures", icon=":material/folder_open:", expanded=bool(st.session_state.get(key))):
             st.text_input(
                 "Folder, zip or tar with them on this machine",
-                key=f"bench_data_{board.name}",
+                key=key,
                 help="The pictures are not part of imgrec; their answers are.",
             )

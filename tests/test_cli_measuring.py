@@ -1,0 +1,149 @@
+"""`imgrec evaluate` as its user meets it: sets are opened for real, and every picture looks like a tabby."""
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgrec import artefacts, evaluation, weights
+from imgrec.catalogue import ModelSpec
+from imgrec.cli import main
+from imgrec.errors import OfflineError
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def png(colour: int, seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 120, (20, 20, 3), dtype=np.uint8)
+    pixels[..., colour] += 100
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def imgrec(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    """Runs the command in an empty folder."""
+    monkeypatch.setenv("IMGREC_OFFLINE", "1")
+    monkeypatch.setenv("IMGREC_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(weights, "BUNDLED", tmp_path / "bundled")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["imgrec", "evaluate", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every picture is answered at once, with equal probabilities of all classes but a little more for a tabby."""
+    row = np.full(1000, 0.5 / 999, np.float32)
+    row[281] = 0.5
+
+    def flow(spec: object, items: object, *_: object) -> object:
+        for position, item in items:  # type: ignore[attr-defined]
+            found = evaluation._decoded(item, SETTINGS)
+            yield position, found if isinstance(found, str) else row
+
+    def ensure(_: object, spec: ModelSpec) -> Path:
+        if spec.name == "vgg16":
+            raise OfflineError("Expected a network connection. Received: none.")
+        return Path("compiled.xml")
+
+    def no_time(*_: object, **__: object) -> evaluation.Timing:
+        return evaluation.Timing(1.0, 2.0, 3.0, 4.0, None, "a machine", "now")
+
+    monkeypatch.setattr(evaluation, "flow", flow)
+    monkeypatch.setattr(evaluation, "time_model", no_time)
+    monkeypatch.setattr(evaluation.Preparations, "ensure", ensure)
+    monkeypatch.setattr(evaluation.weights, "sha256", lambda *_: "0" * 64)
+
+
+SETTINGS = evaluation.Settings.from_env({})
+
+
+def pets(folder: Path, broken: bool = False) -> None:
+    for i in range(4):
+        path = folder / "pets" / ("cats", "dogs")[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"no picture" if broken and i == 3 else png(i % 3, i))
+
+
+def test_a_set_is_measured_and_what_was_found_is_said(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path, broken=True)
+    code, out, err = imgrec("--data", "pets", "--models", "mobilenet,mobilenet_v2", "--out", "measured")
+    assert code == 0
+    assert out.count("3 pictures   top-1 66.7%") == 2
+    assert "pets/dogs/3.png" in err or "dogs/3.png" in err
+    rows = artefacts.read_summary(tmp_path / "measured")["rows"]
+    assert [row["model"] for row in rows] == ["mobilenet", "mobilenet_v2"]
+    assert rows[0]["command"] == "imgrec evaluate --data pets --models mobilenet --framing crop --out measured"
+    assert rows[0]["closed"]["top_1"] == pytest.approx(2 / 3, abs=1e-6)
+
+
+def test_pictures_in_both_sets_are_said(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path)
+    (tmp_path / "seen" / "cats").mkdir(parents=True)
+    (tmp_path / "seen" / "cats" / "0.png").write_bytes(png(0, 0))
+    code, out, _ = imgrec("--data", "pets", "--models", "mobilenet", "--training", "seen")
+    assert code == 0
+    assert "1 of its 4 pictures stand in seen too" in out
+    dataset = artefacts.read_summary(tmp_path / "benchmarks")["datasets"]["pets"]
+    assert "1 of its 4 pictures stand in seen too" in dataset["flaws"][-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        pytest.param(("--data", "nowhere"), "Received: 'nowhere', which is not there", id="nothing there"),
+        pytest.param(("--data", "empty"), "Received: 0 files and neither", id="an empty folder"),
+        pytest.param(("--data", "pets", "--models", "mobilnet"), "mobilenet", id="an unknown model"),
+        pytest.param(("--data", "pets", "--framing", "zoom"), "crop, squash", id="an unknown framing"),
+        pytest.param(("--data", "flowers"), "Received: none", id="classes that no model has"),
+        pytest.param(("--data", "pets", "--training", "nowhere"), "which is not there", id="no training set"),
+    ],
+)
+def test_what_cannot_be_measured_gets_a_sentence(
+    imgrec: Run, answers: None, tmp_path: Path, words: tuple[str, ...], sentence: str
+) -> None:
+    pets(tmp_path)
+    (tmp_path / "empty").mkdir()
+    for name in ("rose", "tulip"):
+        (tmp_path / "flowers" / name).mkdir(parents=True)
+        (tmp_path / "flowers" / name / "a.png").write_bytes(png(0, 0))
+    code, _, err = imgrec(*words, *(() if "--models" in words or "flowers" in words else ("--models", "mobilenet")))
+    assert code == 2
+    assert "Expected" in err
+    assert sentence in err
+    assert "Traceback" not in err
+
+
+def test_one_model_that_cannot_be_had_does_not_stop_the_others(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path)
+    code, out, err = imgrec("--data", "pets", "--models", "vgg16,mobilenet")
+    assert code == 2
+    assert "vgg16: Expected a network connection. Received: none." in err
+    assert "mobilenet " in out
+
+
+def test_an_older_summary_is_named(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "summary.json").write_text('{"version": 0, "datasets": {}, "rows": []}')
+    code, _, err = imgrec("--data", "pets", "--models", "mobilenet")
+    assert code == 2
+    assert "Received: version 0; measure again" in err
