@@ -1,12 +1,13 @@
 """Mistakes made again on purpose and measured: read from `assets/lessons/`, as charts, tables and words."""
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from imgrec.charts import COLOURS
 from imgrec.settings import ASSETS
-from imgrec.vega import FONT_PX, Rows, Spec
+from imgrec.vega import FONT_PX, NEUTRAL, Rows, Spec
 from imgrec.verdicts import percent
 
 ONE_SIDED = ASSETS / "lessons" / "one_sided_normalisation.json"
@@ -42,6 +43,12 @@ class Demonstration:
         return list(self.fields["networks"])
 
     @property
+    def top(self) -> float:
+        """The end of an axis on which all accuracies fit: the next tenth."""
+        highest = max(row[field] for network in self.networks for row in network["epochs"] for field, *_ in SERIES)
+        return math.ceil(float(highest) * 10) / 10
+
+    @property
     def measured_at(self) -> str:
         return str(self.fields["measured_at"])[:10]
 
@@ -54,8 +61,14 @@ def one_sided() -> Demonstration | None:
         return None
 
 
-def chart(network: dict[str, Any], chance: float) -> Spec:
-    """Accuracy by epoch, three lines and the level of guessing; the same axis for every network."""
+def title_of(network: dict[str, Any]) -> str:
+    """What tells this network from the others, as a heading."""
+    kind = str(network["kind"])
+    return kind[:1].upper() + kind[1:]
+
+
+def chart(network: dict[str, Any], chance: float, top: float = 1.0) -> Spec:
+    """Accuracy by epoch, three lines and the level of guessing; `top` ends the axis, the same for every network."""
     titles = [title for _, title, _, _ in SERIES]
     rows = [
         {"epoch": row["epoch"], "value": row[field], "Series": title, "Accuracy": percent(row[field])}
@@ -81,7 +94,7 @@ def chart(network: dict[str, Any], chance: float) -> Spec:
                         "field": "value",
                         "type": "quantitative",
                         "title": "Accuracy",
-                        "scale": {"domain": [0, 0.6]},
+                        "scale": {"domain": [0, top]},
                         "axis": {"format": ".0%", "labelFontSize": FONT_PX, "tickCount": 4},
                     },
                     "color": {
@@ -105,7 +118,7 @@ def chart(network: dict[str, Any], chance: float) -> Spec:
             },
             {
                 "data": {"values": [{"value": chance}]},
-                "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.5, "color": "#7a8088", "aria": False},
+                "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.5, "color": NEUTRAL, "aria": False},
                 "encoding": {"y": {"field": "value", "type": "quantitative"}},
             },
         ],
@@ -125,7 +138,7 @@ def describe(network: dict[str, Any], chance: float) -> str:
     """What the last epoch says."""
     last = network["epochs"][-1]
     return (
-        f"Network {network['kind']}, after epoch {last['epoch']}: {percent(last['alike'])} of the validation pictures "
+        f"{title_of(network)}, after epoch {last['epoch']}: {percent(last['alike'])} of the validation pictures "
         f"right when they are fed like the training pictures, {percent(last['one_sided'])} when they are not "
         f"normalised; guessing gives {percent(chance)}."
     )

@@ -19,15 +19,15 @@ def one_sided(*, table: bool) -> None:
             "them, the generator of the validation pictures did not. Here is that mistake, made on purpose: "
             "one training, the same weights, validated both ways after each epoch."
         )
-        with st.grid(2, min_column_width=300):
+        with st.grid(3, min_column_width=280):
             for number, network in enumerate(found.networks):
                 words = demonstrations.describe(network, found.chance)
                 with st.container(gap="xsmall"):
-                    st.markdown(f"**Network {plain(network['kind'])}**")
+                    st.markdown(f"**{plain(demonstrations.title_of(network))}**")
                     if table:
                         st.dataframe(demonstrations.rows(network), hide_index=True, alt=words)
                     else:
-                        spec = demonstrations.chart(network, found.chance)
+                        spec = demonstrations.chart(network, found.chance, found.top)
                         st.vega_lite_chart(spec, theme=None, alt=words, key=f"one_sided_{number}")
                     st.caption(words)
         st.caption(

@@ -254,11 +254,15 @@ def _add_class(album: Album | None) -> None:
 def _rename(album: Album | None, label: str, key: str) -> None:
     try:
         album = album or _begin()
-        if album.rename_class(label, str(st.session_state[key])) == label:
-            st.session_state[key] = label
+        new = album.rename_class(label, str(st.session_state[key]))
     except ImgrecError as error:
         st.session_state["gather_said"] = str(error)
+        new = label
+    if new == label:
         st.session_state[key] = label
+    elif album is not None:
+        told = st.session_state.get("gather_problems", {})
+        told[_id(album, new)] = told.pop(_id(album, label), [])
 
 
 def _remove_class(album: Album | None, label: str) -> None:

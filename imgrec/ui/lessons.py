@@ -76,7 +76,7 @@ def finished(name: str, outcome: str) -> None:
             COMPARE,
             label="Show it pictures on Compare",
             icon=":material/compare:",
-            query_params={"models": CATALOGUE[name].title},
+            query_params={"models": name},
         )
 
 

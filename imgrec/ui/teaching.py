@@ -20,8 +20,7 @@ FOLDER, KNOWN = "Folder or archive", "Known set"
 SOURCES = (gathering.OWN, FOLDER, KNOWN)
 
 # From so bold that it may fail to so careful that it takes long; others can be typed in.
-RATES = ("0.03", "0.01", "0.003", "0.001", "0.0003", "0.0001")
-DEFAULT_RATES = ("0.001",)
+RATES = ("0.03", "0.01", "0.003", "0.001", "0.0003", "0.0001", "3e-05", "1e-05")
 
 # A network up to this size describes a few hundred pictures in some seconds on two cores.
 QUICK_PARAMETERS = 6_000_000
@@ -161,7 +160,7 @@ def _lesson(backbone: ModelSpec) -> Lesson | None:
         rates = st.multiselect(
             "Learning rates",
             RATES,
-            list(DEFAULT_RATES),
+            [f"{rate:g}" for rate in default.learning_rates],
             accept_new_options=True,
             max_selections=lessons.MAX_LEARNING_RATES,
             key="rates",

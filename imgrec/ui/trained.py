@@ -3,9 +3,7 @@
 import streamlit as st
 
 from imgrec import cards, learning
-from imgrec.errors import ImgrecError
 from imgrec.ui import curves, exporting, resources
-from imgrec.ui.wording import plain
 
 
 def look_at(name: str) -> None:
@@ -16,13 +14,9 @@ def look_at(name: str) -> None:
 def trained(*, table: bool) -> None:
     """The table of trained models, newest first; curves, confusion matrix and card of the chosen one."""
     found = sorted(cards.all_cards(resources.settings()), key=lambda card: card.fields["finished_at"], reverse=True)
-    for problem in cards.problems(resources.settings()):
-        st.warning(plain(problem.sentence), title=plain(problem.path.name), icon=":material/broken_image:")
     if not found:
         return
     st.subheader("Trained models", anchor=False)
-    if said := st.session_state.pop("trained_said", None):
-        st.error(plain(said), icon=":material/error:")
     st.dataframe(
         [learning.card_row(card) for card in found],
         hide_index=True,
@@ -51,18 +45,3 @@ def trained(*, table: bool) -> None:
     exporting.export_panel(card)
     with st.expander("The whole card", icon=":material/description:"):
         st.json(card.fields, expanded=1)
-    if card.name in cards.own(resources.settings()) and not resources.settings().demo:
-        _remover(card.name)
-
-
-def _remover(name: str) -> None:
-    with st.popover("Remove", icon=":material/delete:", type="tertiary"):
-        st.markdown(f"Remove **{name}**, its weights and its card? The run that made it stays.")
-        st.button("Remove it", key="remove_model", icon=":material/delete_forever:", on_click=_remove, args=(name,))
-
-
-def _remove(name: str) -> None:
-    try:
-        cards.remove(name, resources.settings())
-    except ImgrecError as error:
-        st.session_state["trained_said"] = str(error)

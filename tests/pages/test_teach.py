@@ -1,0 +1,249 @@
+"""Teaching on the Train page: nothing is lost, nothing is started that cannot work, and a lesson shows all it knows."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from imgrec import albums
+from imgrec.errors import InputError
+from imgrec.jobs import Job
+from imgrec.settings import Settings
+from imgrec.training import lessons
+from imgrec.training.lessons import Lesson
+from tests.pages.conftest import photo, words
+
+LESSON = Lesson("mobilenet", learning_rates=(0.01, 0.001), folds=2)
+CLASSES = ["cat", "<b>dog"]
+
+
+def trial(rate: float, fold: int, accuracy: float) -> dict[str, Any]:
+    figures = {"train_accuracy": 0.9, "train_loss": 0.2, "validation_accuracy": accuracy, "validation_loss": 0.5}
+    return {"event": "trial", "learning_rate": rate, "fold": fold, "best_epoch": 3, "seconds": 0.5, **figures}
+
+
+EPOCH = {"loss": 0.3, "accuracy": 0.9, "validation_loss": 0.4, "validation_accuracy": 0.75, "seconds": 0.25}
+EVENTS: list[dict[str, Any]] = [
+    {"event": "data", "classes": CLASSES, "notes": ["x.jpg: broken"], "left_out": 1},
+    {"event": "features", "part": "train", "done": 40, "count": 40, "seconds": 4.0, "cached": False},
+    {"event": "features", "part": "test", "done": 10, "count": 10, "seconds": 0.0, "cached": True},
+    {"event": "trials", "count": 4},
+    *(trial(rate, fold, 0.5 + rate * 10 * fold) for rate in (0.01, 0.001) for fold in (1, 2)),
+    {"event": "chosen", "learning_rate": 0.01, "epochs": 3, "why": "65.00 % of validation right"},
+    {"event": "training", "epochs": 1, "steps": 2, "batch_size": 20, "parameters": 7, "precision": "float32"},
+    {"event": "epoch", "epoch": 1, "images_per_second": 80.0, "confusion": [[3, 1], [2, 4]], **EPOCH},
+]
+METRICS = {"accuracy": 0.8, "pictures": 10, "set": "test", "confusion": [[4, 1], [1, 4]]}
+MODEL = {"event": "model", "name": "my_pets", "metrics": METRICS}
+
+
+@pytest.fixture
+def leave(tmp_path: Path) -> Callable[..., Path]:
+    """Leaves a lesson as a worker that has ended leaves it."""
+
+    def leave(end: dict[str, Any] | None, events: list[dict[str, Any]]) -> Path:
+        folder = tmp_path / "imgrec" / "runs" / "20260101-000000-000-lesson"
+        folder.mkdir(parents=True)
+        job = {
+            "module": lessons.WORKER,
+            "title": "MobileNet: my_pets",
+            "created_at": "2026-01-01T00:00:00",
+            "needs": {"memory_bytes": 1, "cores": 1},
+            "configuration": {"lesson": LESSON.to_dict(), "data": "pets", "name": "my_pets"},
+        }
+        (folder / "job.json").write_text(json.dumps(job))
+        (folder / "progress.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+        if end is not None:
+            (folder / "end.json").write_text(json.dumps(end))
+        # A head that says "<b>dog" of whatever the fake engine makes features of.
+        kernel = np.zeros((1000, 2), np.float32)
+        np.savez(folder / lessons.CHECKPOINT, kernel_0=kernel, bias_0=np.array([0, 2], np.float32))
+        return folder
+
+    return leave
+
+
+def picture(seed: int) -> bytes:
+    file = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def keys(app: AppTest) -> set[str | None]:
+    return {button.key for button in app.button}
+
+
+def drop(app: AppTest, place: int, *files: tuple[str, bytes]) -> AppTest:
+    """Drop `files` on the row of class number `place`."""
+    for name, data in files:
+        app.file_uploader[place].upload(name, data)
+    return app.run()
+
+
+def test_empty_offers_two_classes_and_says_what_comes_first(page: Callable[..., AppTest], tmp_path: Path) -> None:
+    app = page("train.py")
+    assert not app.exception
+    assert [name.value for name in app.text_input][:2] == ["Class 1", "Class 2"]
+    assert "Pictures first" in words(app)
+    assert app.button(key="start_teaching").disabled
+    assert not (tmp_path / "imgrec" / "sets").exists(), "looking makes no set"
+
+
+def test_networks_on_this_machine_stand_first_and_the_others_say_so(page: Callable[..., AppTest]) -> None:
+    app = page("train.py")
+    chooser = app.selectbox(key="backbone")
+    assert chooser.options[:3] == ["MobileNetV3Small", "MobileNetV2", "MobileNet"]
+    assert "On this machine." in words(app)
+    chooser.select("VGG16").run()
+    assert "Not on this machine" in words(app)
+
+
+def test_what_is_dropped_is_kept_and_what_is_broken_is_listed(page: Callable[..., AppTest]) -> None:
+    app = page("train.py")
+    drop(app, 0, ("1.png", picture(1)), ("broken.jpg", b"no picture"), ("2.png", picture(2)), ("same.png", picture(1)))
+    assert not app.exception
+    album = albums.get_album("My pictures", Settings.from_env())
+    assert album.counts() == {"Class 1": 2, "Class 2": 0}
+    assert "2 files could not be used; the rest is kept" in {expander.label for expander in app.expander}
+    assert "broken.jpg" in words(app).replace("\\", "")
+    assert "2 pictures" in words(app)
+
+
+def test_a_set_survives_the_visit_and_its_names_are_harmless(page: Callable[..., AppTest]) -> None:
+    app = page("train.py")
+    drop(app, 0, ("1.png", picture(1)))
+    app.text_input(key="name_My pictures/Class 1").set_value("<b>cats</b>/../x").run()
+    assert not app.exception
+    album = albums.get_album("My pictures", Settings.from_env())
+    assert [label for label, count in album.counts().items() if count] == ["＜b＞cats＜／b＞／..／x"]
+    app.text_input(key="name_My pictures/Class 2").set_value("test").run()
+    assert "Expected the name of a class" in app.error[0].value
+    again = page("train.py")
+    assert again.selectbox(key="album").value == "My pictures"
+    assert [name.value for name in again.text_input][:2] == album.labels
+
+
+def test_classes_come_and_go(page: Callable[..., AppTest]) -> None:
+    app = page("train.py")
+    app.button(key="add_class").click().run()
+    assert albums.get_album("My pictures", Settings.from_env()).labels == ["Class 1", "Class 2", "Class 3"]
+    app.button(key="remove_My pictures/Class 2").click().run()
+    assert albums.get_album("My pictures", Settings.from_env()).labels == ["Class 1", "Class 3"]
+    app.button(key="delete_album").click().run()
+    assert not app.exception
+    assert albums.all_albums(Settings.from_env()) == []
+
+
+def test_settings_that_cannot_be_meant_get_a_sentence(page: Callable[..., AppTest]) -> None:
+    app = page("train.py")
+    app.multiselect(key="rates").set_value([]).run()
+    assert "learning rates" in app.error[0].value
+    assert app.button(key="start_teaching").disabled
+
+
+def test_start_passes_on_what_was_chosen(
+    page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, leave: Callable[..., Path]
+) -> None:
+    asked: list[tuple[Lesson, str, str | None]] = []
+
+    def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = None) -> Job:
+        asked.append((lesson, data, name))
+        if len(asked) == 1:
+            raise InputError("Expected another [name].")
+        return Job(leave({"state": "cancelled", "error": None}, EVENTS[:3]))
+
+    monkeypatch.setattr(lessons, "start", start)
+    album = albums.create("pets", Settings.from_env(), ("cat", "dog"))
+    for seed in range(8):
+        album.add(("cat", "dog")[seed % 2], picture(seed), max_bytes=10**6)
+    app = page("train.py", backbone="MobileNet", folds="5 folds")
+    examined(app)
+    app.text_input(key="teach_name").set_value("my_pets").run()
+    app.button(key="start_teaching").click().run()
+    assert app.error[0].value.replace("\\", "") == "Expected another [name]."
+    app.button(key="start_teaching").click().run()
+    assert asked[-1] == (Lesson("mobilenet", folds=5), str(album.folder), "my_pets")
+    assert "Cancelled" in words(app)
+
+
+def examined(app: AppTest) -> None:
+    """Let the page run until the button is free."""
+    for _ in range(50):
+        if not app.button(key="start_teaching").disabled:
+            return
+        app.run()
+
+
+@pytest.mark.parametrize(
+    ("end", "events", "said"),
+    [
+        ({"state": "failed", "error": "Expected <two> classes."}, EVENTS[:1], ["Failed", "Expected <two> classes."]),
+        (None, EVENTS[:5], ["Interrupted", "Of 1 learning rates"][:1]),
+        (
+            {"state": "finished", "error": None},
+            [*EVENTS, MODEL],
+            [
+                "80.0 % of 10 test pictures right",
+                "Of 2 learning rates 0.01 does best: 65.0 ± 7.1 % on 2 folds",
+                "Learning rate 0.01, 3 epochs: 65.00 % of validation right",
+                "The test, looked at once",
+                "Features of 40 training pictures: 4.0 s, 10 a second.",
+                "on the disk already, nothing computed",
+            ],
+        ),
+    ],
+    ids=["failed", "killed", "finished"],
+)
+def test_a_lesson_shows_what_it_knows(
+    page: Callable[..., AppTest],
+    leave: Callable[..., Path],
+    end: dict[str, Any] | None,
+    events: list[dict[str, Any]],
+    said: list[str],
+) -> None:
+    leave(end, events)
+    app = page("train.py")
+    assert not app.exception
+    everything = (words(app) + "".join(str(alert.value) for alert in app.success)).replace("\\", "")
+    assert all(part in everything for part in said), everything
+    assert all(chart.proto.alt for chart in app.get("vega_lite_chart"))
+    assert ("resume_run" in keys(app)) == (end is None or end["state"] != "finished")
+
+
+def test_the_head_can_be_asked(page: Callable[..., AppTest], leave: Callable[..., Path]) -> None:
+    leave({"state": "finished", "error": None}, [*EVENTS, MODEL])
+    app = page("train.py")
+    preview = next(drop for drop in app.file_uploader if drop.label == "A picture to try")
+    preview.upload("mine.jpg", photo())
+    app.run()
+    assert not app.exception
+    assert "<b>dog 88.1 %, cat 11.9 %" in words(app).replace("\\", "").replace("\u202f", " ")
+
+
+def test_tables_instead_of_charts(page: Callable[..., AppTest], leave: Callable[..., Path]) -> None:
+    leave({"state": "finished", "error": None}, [*EVENTS, MODEL])
+    app = page("train.py")
+    app.segmented_control(key="view").set_value("Table").run()
+    assert not app.exception
+    tables = [set(frame.value.columns) for frame in app.dataframe]
+    for columns in ({"Learning rate", "Validation accuracy"}, {"Epoch", "Loss"}, {"what it was", "said cat"}):
+        assert any(columns <= found for found in tables), columns
+
+
+def test_a_demo_looks_and_teaches_nothing(
+    page: Callable[..., AppTest], leave: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(None, EVENTS[:5])
+    monkeypatch.setenv("IMGREC_DEMO", "1")
+    app = page("train.py")
+    assert not app.exception
+    assert "demo" in words(app)
+    assert not {"start_teaching", "resume_run", "add_class"} & keys(app)
+    assert not app.text_input
