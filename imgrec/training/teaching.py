@@ -58,7 +58,9 @@ def run(job: jobs.Worker) -> None:
     data = datasets.load(configuration["data"], settings, row.input_size)
     lessons.check_data(lesson, data)
     held_out = trials.parts(lesson, data.train.targets)[0][2]
-    worker.tell_data(job, data, trained_on=len(data.train), validated_on=len(held_out))
+    # With folds, the final head learns from all.
+    trained_on = len(data.train) - (0 if lesson.folds else len(held_out))
+    worker.tell_data(job, data, trained_on=trained_on, validated_on=len(held_out))
     train_features = _extract(job, "train", row, data.train, settings)
     test_features = None if data.test is None else _extract(job, "test", row, data.test, settings)
     taught = _teach(job, lesson, data, train_features)
