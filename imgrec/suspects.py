@@ -8,6 +8,7 @@ with p(j) ≥ t_j the most probable one is not i. Classes that the judge finds h
 a high one (but see `MAX_THRESHOLD`), so that a class is not suspected as a whole.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +17,9 @@ from imgrec.errors import InputError
 
 FOLDS = 5
 
-# The ridge, as a share of the mean square of the features, which are scaled to length 1 beforehand. Anything from
-# 1e-4 to 1e-1 finds the same suspects within a tenth.
-RIDGE = 1e-2
+# Ridges that are tried, as shares of the mean square of the features, which are scaled to length 1 beforehand. On
+# MobileNet's features of 3,457 flowers, 0.0001 finds 68 % of the labels again, 0.1 finds 75 %, and 10 finds 66 %.
+RIDGES = (0.001, 0.01, 0.1, 1.0, 10.0)
 
 # The highest threshold: where classes are easy, the mean is so near to 1 that half of the pictures lie below it, a
 # wrongly labelled one among them. On 100 easy sets with planted labels 29 of 196 were missed without it, and with it
@@ -72,27 +73,31 @@ def suspects(features: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Sus
 def out_of_fold(features: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """Probabilities float64 (N, C), each row by a judge that was not shown that row; see `suspects`.
 
-    Scores become probabilities by a softmax whose slope is the one of `SLOPES` with the least log loss.
+    Scores become probabilities by a softmax. Its slope and the ridge are those of `SLOPES` and `RIDGES` with the
+    least log loss on the rows that were held out.
     """
     x, classes = _checked(features, targets)
     folds = _stratified(targets, min(FOLDS, len(targets)), seed)
-    wanted = np.eye(classes)[targets]
-    gram, moment = x.T @ x, x.T @ wanted
-    ridge = RIDGE * len(x) / x.shape[1] * np.eye(x.shape[1])
-    scores = np.empty((len(x), classes))
-    for fold in range(int(folds.max()) + 1):
-        held = folds == fold
-        # Those of the other folds, without adding them up again.
-        weights = np.linalg.solve(
-            gram - x[held].T @ x[held] + ridge,
-            moment - x[held].T @ wanted[held],
-        )
-        scores[held] = x[held] @ weights
-    return min((_softmax(slope * scores) for slope in SLOPES), key=lambda p: _log_loss(p, targets))
+    wanted = np.eye(classes, dtype=np.float32)[targets]
+    candidates = (_softmax(slope * scores) for scores in _scores(x, wanted, folds) for slope in SLOPES)
+    return min(candidates, key=lambda probabilities: _log_loss(probabilities, targets))
+
+
+def _scores(x: np.ndarray, wanted: np.ndarray, folds: np.ndarray) -> Iterator[np.ndarray]:
+    """For each ridge, x W of every row by the W of the other folds: float64 (N, C)."""
+    gram, moment = ((x.T @ part).astype(np.float64) for part in (x, wanted))
+    held = [folds == fold for fold in range(int(folds.max()) + 1)]
+    # Those of the other folds, without adding them up again.
+    others = [(gram - x[mine].T @ x[mine], moment - x[mine].T @ wanted[mine]) for mine in held]
+    for ridge in RIDGES:
+        scores = np.empty(wanted.shape)
+        for mine, (left, right) in zip(held, others, strict=True):
+            scores[mine] = x[mine] @ np.linalg.solve(left + ridge * len(x) / x.shape[1] * np.eye(x.shape[1]), right)
+        yield scores
 
 
 def _checked(features: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, int]:
-    """Features of length 1 with a constant beside them, float64 (N, D + 1), and the number of classes."""
+    """Features of length 1 with a constant beside them, float32 (N, D + 1), and the number of classes."""
     if features.ndim != 2 or targets.shape != features.shape[:1] or not np.issubdtype(targets.dtype, np.integer):
         raise InputError(
             f"Expected features (N, D) and one whole number for each. Received: {features.shape} and "
@@ -104,9 +109,9 @@ def _checked(features: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, int
         raise InputError(f"Expected two classes or more. Received: {len(np.unique(targets))}.")
     if not np.isfinite(features).all():
         raise InputError("Expected finite features. Received: NaN or infinity.")
-    x = features.astype(np.float64)
-    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-    return np.concatenate([x, np.ones((len(x), 1))], axis=1), int(targets.max()) + 1
+    x = np.ones((len(features), features.shape[1] + 1), np.float32)
+    x[:, :-1] = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    return x, int(targets.max()) + 1
 
 
 def _stratified(targets: np.ndarray, folds: int, seed: int) -> np.ndarray:

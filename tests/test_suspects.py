@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from imgrec import suspects as suspects_module
 from imgrec.errors import InputError
-from imgrec.suspects import FOLDS, RIDGE, out_of_fold, suspects
+from imgrec.suspects import FOLDS, RIDGES, out_of_fold, suspects
 
 
 def clusters(classes: int, each: int, dimensions: int, spread: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -61,18 +61,12 @@ def test_the_closed_form_is_least_squares_with_a_ridge() -> None:
     """The same as ordinary least squares on data with a row of √λ for each dimension below them."""
     features, targets = clusters(3, 20, 8, 0.8, seed=1)
     x, _ = suspects_module._checked(features, targets)
-    held = suspects_module._stratified(targets, FOLDS, 0) == 2
-    ridge = np.sqrt(RIDGE * len(x) / x.shape[1]) * np.eye(x.shape[1])
-    rows = np.concatenate([x[~held], ridge])
-    wanted = np.concatenate([np.eye(3)[targets[~held]], np.zeros((len(ridge), 3))])
-    scores = x[held] @ np.linalg.lstsq(rows, wanted)[0]
-    found = out_of_fold(features, targets)[held]
-    # Probabilities are a softmax of the scores, so logarithms differ from slope · scores by a number a row.
-    logs, plain = np.log(found), scores - scores.mean(axis=1, keepdims=True)
-    logs -= logs.mean(axis=1, keepdims=True)
-    slope = logs.ravel() @ plain.ravel() / (plain.ravel() @ plain.ravel())
-    np.testing.assert_allclose(logs, slope * plain, rtol=1e-6, atol=1e-9)
-    assert any(slope == pytest.approx(known) for known in suspects_module.SLOPES)
+    folds, wanted = suspects_module._stratified(targets, FOLDS, 0), np.eye(3)[targets]
+    mine = folds == 2
+    for ridge, scores in zip(RIDGES, suspects_module._scores(x, wanted, folds), strict=True):
+        below = np.sqrt(ridge * len(x) / x.shape[1]) * np.eye(x.shape[1])
+        left, right = np.concatenate([x[~mine], below]), np.concatenate([wanted[~mine], np.zeros((len(below), 3))])
+        np.testing.assert_allclose(scores[mine], x[mine] @ np.linalg.lstsq(left, right)[0], atol=1e-4)
 
 
 def test_small_classes() -> None:
