@@ -20,7 +20,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     st.space("stretch")
     table = choices.view()
 if way == SEARCH:
-    tuning.tuning_panel()
+    tuning.tuning_panel(table=table)
 else:
     left, right = st.columns([2, 3], gap="large")
     with left:

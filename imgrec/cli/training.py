@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgrec.cli.terminal import complain, say
+from imgrec.cli.terminal import complain, follow, say
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.settings import Settings
 
@@ -14,13 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from imgrec.jobs import Job
+    from imgrec.training.recipes import Recipe
 
 ONLY_MODELS = "For a model only: "
 
 
 def train(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A recipe (trained from scratch), or a model to teach new classes.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A recipe or its .json file (trained from scratch), or a model to teach new classes.",
+        ),
     ],
     data: Annotated[
         str, typer.Option(help="cifar10, a folder of class folders, a zip, a tar or an .npz; else the recipe's own.")
@@ -55,7 +60,7 @@ def train(
     """
     from imgrec import cards
     from imgrec.catalogue import CATALOGUE
-    from imgrec.training.recipes import RECIPES
+    from imgrec.training.recipes import RECIPES, read_recipe
 
     settings = Settings.from_env()
     folder = Path(out).expanduser() if out else None
@@ -69,11 +74,12 @@ def train(
         "folds": folds,
     }
     given = [f"--{option.replace('_', '-')}" for option, value in taught.items() if value is not None]
-    if name in RECIPES:
+    recipe = read_recipe(Path(name).expanduser()) if name.endswith(".json") else RECIPES.get(name)
+    if recipe is not None:
         if given:
             raise InputError(f"Expected {', '.join(given)} with a model to teach. Received: the recipe {name}.")
-        job = _resumed(name, settings, folder) if resume else None
-        job = job or _start_recipe(name, data, settings, options, learning_rate, seed, wanted_name, folder)
+        job = _resumed(recipe.name, settings, folder) if resume else None
+        job = job or _start_recipe(recipe, data, settings, options, learning_rate, seed, wanted_name, folder)
         _follow(job, name, out, _describe_run)
         _conclude_run(job)
         return
@@ -107,7 +113,7 @@ def _rates(text: str) -> tuple[float, ...] | None:
 
 
 def _start_recipe(
-    name: str,
+    recipe: "Recipe",
     data: str,
     settings: Settings,
     options: dict[str, object],
@@ -117,11 +123,9 @@ def _start_recipe(
     folder: Path | None,
 ) -> "Job":
     from imgrec.training import runs
-    from imgrec.training.recipes import get_recipe
 
-    recipe = get_recipe(name)
     if not (data or recipe.dataset):
-        raise InputError(f"Expected --data for {name}, which is made for no known set. Received: none.")
+        raise InputError(f"Expected --data for {recipe.name}, which is made for no known set. Received: none.")
     changed = recipe.changed(**options, learning_rate=learning_rate)  # type: ignore[arg-type]
     return runs.start(changed, data or recipe.dataset or "", settings, seed=seed, name=called, folder=folder)
 
@@ -162,25 +166,7 @@ def _follow(job: "Job", name: str, out: str, describe: "Callable[[Job, str], str
     from imgrec.training import runs
 
     print(f"{job.title}: run {job.folder}", file=sys.stderr)
-    drawn = ""
-    try:
-        for line in runs.follow(job, describe):
-            if sys.stderr.isatty():
-                print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-            elif line.split(" · ")[0] != drawn:
-                # Elsewhere, such as in a log file: one line an epoch.
-                print(line, file=sys.stderr, flush=True)
-            drawn = line.split(" · ")[0]
-    except KeyboardInterrupt:
-        job.cancel()
-        job.wait(60)
-        complain(f"stopped; go on with: imgrec train {name} --resume" + (f" --out {out}" if out else ""))
-        raise typer.Exit(128 + 2) from None
-    finally:
-        if drawn and sys.stderr.isatty():
-            print(file=sys.stderr)
-    if job.state != "finished":
-        raise InputError(job.error or f"The run is {job.state}; go on with --resume. {job.last_words()}")
+    follow(job, runs.follow(job, describe), f"imgrec train {name} --resume" + (f" --out {out}" if out else ""))
 
 
 def _describe_run(job: "Job", state: str) -> str:

@@ -1,6 +1,8 @@
 """Recipes: how each network of ours is trained, as data. A new one is one row in `RECIPES`."""
 
+import json
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from imgrec.catalogue import get_spec
@@ -143,6 +145,14 @@ def get_recipe(name: str) -> Recipe:
         return RECIPES[name]
     except KeyError:
         raise UnknownNameError.of("recipe", name, list(RECIPES)) from None
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a file, as a search leaves it; raises `InputError` when the file holds none."""
+    try:
+        return Recipe.from_dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"Expected {path} to be a recipe as JSON. Received: {error}.") from error
 
 
 def _modern(name: str, title: str, about: str, *, parameters: int, epochs: int, cutout_px: int) -> Recipe:

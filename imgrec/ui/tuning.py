@@ -23,13 +23,16 @@ TRIALS = 10
 OWN_DATA = "a folder or file of mine"
 
 
-def tuning_panel() -> None:
-    """Everything about searches: a new one on the left, those of this machine on the right."""
+def tuning_panel(*, table: bool = False) -> None:
+    """Everything about searches: a new one on the left, those of this machine on the right.
+
+    `table`: figures instead of charts.
+    """
     left, right = st.columns([2, 3], gap="large")
     with left:
         space_panel()
     with right:
-        search_list()
+        search_list(table=table)
 
 
 def space_panel() -> None:
@@ -124,7 +127,7 @@ def _starter(space: Space, data: str, is_meant: bool) -> None:
         st.rerun()
 
 
-def search_list() -> None:
+def search_list(*, table: bool = False) -> None:
     """Every search of this machine, newest first; the chosen one is shown live."""
     found = jobs.all_jobs(resources.settings(), tuning.WORKER)
     if not found:
@@ -142,10 +145,10 @@ def search_list() -> None:
     st.session_state["search"] = wanted if wanted in names else names[0]
     name = st.selectbox("Search", names, format_func=lambda name: titles.get(name, str(name)), key="search")
     job = next(job for job in found if job.name == name)
-    st.fragment(_watch, run_every=POLL_S if job.state in MOVING else None)(job, job.state in MOVING)
+    st.fragment(_watch, run_every=POLL_S if job.state in MOVING else None)(job, job.state in MOVING, table)
 
 
-def _watch(job: Job, was_moving: bool) -> None:
+def _watch(job: Job, was_moving: bool, table: bool) -> None:
     """One search: state, trial i of N, what is best so far, charts and table, and what can be done."""
     state = job.state
     if was_moving and state not in MOVING:
@@ -164,7 +167,7 @@ def _watch(job: Job, was_moving: bool) -> None:
                 icon=":material/model_training:",
             )
         _buttons(job, state, search)
-        if search.finished:
+        if search.finished and not table:
             _charts(job, search)
         if search.trials:
             _table(job, search)

@@ -94,6 +94,19 @@ def test_a_search_that_has_ended_shows_how(
         assert app.dataframe[0].value["State"].tolist()[:3] == ["finished", "failed", "best"]
 
 
+def test_a_table_alone_says_all(search: Callable[..., None]) -> None:
+    def panel() -> None:
+        from imgrec.ui import tuning
+
+        tuning.tuning_panel(table=True)
+
+    search(EVENTS, {"state": "finished", "error": None})
+    app = AppTest.from_function(panel, default_timeout=30).run()
+    assert not app.exception
+    assert not app.get("vega_lite_chart")
+    assert len(app.dataframe[0].value) == 3
+
+
 def test_a_search_is_started_as_it_was_chosen(app: AppTest, started: list[dict[str, Any]]) -> None:
     app.run()
     app.text_input(key="range_six_layers_conv_1_filter").set_value("64, 80").run()
