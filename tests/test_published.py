@@ -53,7 +53,7 @@ def test_a_measured_table_is_read(tmp_path: Path) -> None:
     [
         pytest.param('{"title": "x', "JSONDecodeError", id="half written"),
         pytest.param("[]", "TypeError", id="a list"),
-        pytest.param(json.dumps({"title": "x"}), "KeyError", id="no rows"),
+        pytest.param(json.dumps({"title": "x", "columns": []}), "KeyError", id="no rows"),
         pytest.param(json.dumps(LESSON | {"rows": [[1]]}), r"rows of \[1\] cells", id="too few cells"),
         pytest.param(json.dumps(LESSON | {"provenance": {}}), "0 facts", id="no provenance"),
     ],
@@ -68,8 +68,16 @@ def test_a_file_that_is_no_table_is_named_and_the_rest_is_read(tmp_path: Path, c
 
 def test_nothing_was_repeated_yet(tmp_path: Path) -> None:
     assert read_measured(tmp_path / "none") == ([], [])
+    (tmp_path / "curves.json").write_text('{"what": "another kind of lesson"}')
+    assert read_measured(tmp_path) == ([], [])
 
 
 def test_committed_lessons_are_whole() -> None:
     _, problems = read_measured(ASSETS / "lessons")
     assert problems == []
+
+
+def test_a_repetition_stands_beside_a_table_that_there_is() -> None:
+    titles = {table.title for table in TABLES} | {counts.title for counts in COUNTS}
+    tables, _ = read_measured(ASSETS / "lessons")
+    assert {table.beside for table in tables} - {None} <= titles

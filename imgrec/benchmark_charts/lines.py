@@ -10,6 +10,9 @@ from imgrec.curves import Bin, Curve
 from imgrec.vega import NEUTRAL, Rows, Spec, labelled_bars
 from imgrec.verdicts import percent
 
+# In a narrower plot, two titles do not stand beside each other.
+_NARROW_PX = 380
+
 # There are more models than colours: of those that share one, the second and third are told apart by these.
 _DASHES = ([1, 0], [7, 3], [2, 3])
 
@@ -51,7 +54,8 @@ def curve_chart(
 
     Curves of the same colour differ in their dashes.
     """
-    legend = {"title": None, "orient": "bottom", "columns": 2, "labelLimit": 220, "symbolType": "stroke"}
+    columns = {"expr": f"width < {_NARROW_PX} ? 1 : 2"}
+    legend = {"title": None, "orient": "bottom", "columns": columns, "labelLimit": 220, "symbolType": "stroke"}
     shown: Spec = {"field": "Curve", "type": "nominal", "legend": legend}
     rows = [
         {"Curve": title, "x": round(float(x), 5), "y": round(float(y), 5), "place": i}

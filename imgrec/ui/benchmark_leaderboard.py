@@ -107,7 +107,7 @@ def _columns(figures: list[Figure]) -> dict[str, Any]:
         for figure in figures
     }
     columns["Model"] = st.column_config.TextColumn(pinned=True)
-    columns["Best in"] = st.column_config.TextColumn(width="small", help="The figures at which no other is better.")
+    columns["Best in"] = st.column_config.TextColumn(width=150, help="The figures at which no other is better.")
     columns["Parameters"] = st.column_config.NumberColumn(format="localized")
     columns["MiB"] = st.column_config.NumberColumn(format="%.0f", help="Memory that the loaded network holds.")
     columns["Pictures"] = st.column_config.NumberColumn(format="localized")
