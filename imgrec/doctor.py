@@ -6,7 +6,7 @@ can still be examined. Label noise needs features of a network that is on this m
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -102,6 +102,24 @@ def examine(
         passed=(*passed, *fine, ONE_FEEDING),
         not_made=tuple(not_made),
     )
+
+
+def look_up(name_or_path: str, files: Collection[str], settings: Settings) -> dict[str, DecodedImage]:
+    """The pictures that a finding names, as far as they can be read; `name_or_path` as for `examine`."""
+    path = Path(name_or_path).expanduser()
+    if name_or_path in datasets.DATASETS or path.suffix == ".npz":
+        data = datasets.load(name_or_path, settings)
+        parts = {"train": data.train, "test": data.test}
+        named = ((file, *file.split("/")) for file in files)
+        return {file: _as_decoded(part.pixels[int(i)]) for file, kind, i in named if (part := parts[kind])}
+    wanted = {PurePosixPath(file) for file in files}
+    found = datasets.read_each(path, wanted, settings, lambda image, _: image)
+    return {str(name): image for name, image in found if not isinstance(image, ImageError)}
+
+
+def _as_decoded(pixels: np.ndarray) -> DecodedImage:
+    height, width = pixels.shape[:2]
+    return DecodedImage(pixels, "PNG", hashlib.sha256(pixels.tobytes()).hexdigest(), (), (height, width))
 
 
 def _look(image: DecodedImage, data: bytes) -> _Seen:
