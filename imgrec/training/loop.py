@@ -6,7 +6,7 @@ forget a normalisation that another one does (`mistakes` shows what that costs).
 
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,11 @@ from imgrec.training.whitening import channel_statistics, whitening_kernel
 # Every function that builds a network, by its name in a recipe.
 BUILDERS = networks.NETWORKS | transfers.NETWORKS
 
+# Pictures answered at once: so many of 32 × 32 px, fewer of larger ones. VGG16 holds 17 MB for each of 256 × 256 px in
+# a single layer.
 EVALUATION_BATCH = 250
+EVALUATION_PIXELS = EVALUATION_BATCH * 32 * 32
+LEAST_EVALUATED = 8
 
 
 @dataclass(slots=True)
@@ -53,9 +57,8 @@ def network_input(pixels: Any, preprocess: str) -> Any:
 
 def predict(model: Any, pixels: np.ndarray, preprocess: str) -> np.ndarray:
     """Probabilities float32 (N, C) for uint8 (N, H, W, 3)."""
-    parts = [pixels[i : i + EVALUATION_BATCH] for i in range(0, len(pixels), EVALUATION_BATCH)]
-    fed = (model(network_input(part, preprocess), training=False) for part in parts)
-    return np.concatenate([np.asarray(answers, np.float32) for answers in fed])
+    answers = (model(network_input(part, preprocess), training=False) for part in _parts(model, pixels))
+    return np.concatenate([np.asarray(part, np.float32) for part in answers])
 
 
 class Loop:
@@ -118,8 +121,7 @@ class Loop:
 
     def predict(self, pixels: np.ndarray) -> np.ndarray:
         """As the function `predict`, of the network as it is now, compiled."""
-        parts = [pixels[i : i + EVALUATION_BATCH] for i in range(0, len(pixels), EVALUATION_BATCH)]
-        return np.concatenate([np.asarray(self._infer(part), np.float32) for part in parts])
+        return np.concatenate([np.asarray(self._infer(part), np.float32) for part in _parts(self.model, pixels)])
 
     def sums(self) -> tuple[float, float]:
         """Loss of each step, and pictures that were right, added up since `reset`; waits for the last step."""
@@ -170,6 +172,14 @@ class Loop:
         model = self._build(**({"twice": True} if self._recipe.looks_twice else {}))
         model.set_weights(self.model.get_weights())
         return model
+
+
+def _parts(model: Any, pixels: np.ndarray) -> Iterator[np.ndarray]:
+    """`pixels` in batches that fit; what counts is the largest area at which the network works, not its input."""
+    area = max(int(np.prod(layer.output.shape[1:3])) for layer in model.layers if len(layer.output.shape) == 4)
+    size = min(max(EVALUATION_PIXELS // area, LEAST_EVALUATED), EVALUATION_BATCH)
+    for start in range(0, len(pixels), size):
+        yield pixels[start : start + size]
 
 
 def _builder(recipe: Recipe, pictures: Pictures, classes: int, backbone: MakeBackbone | None) -> Callable[..., Any]:

@@ -158,7 +158,7 @@ def test_a_run_stopped_in_the_middle_of_an_epoch_ends_with_the_same_weights(tmp_
     assert run_process("resumed", str(tmp_path)) == {"simple_cnn": 0.0, "cifar_vgg": 0.0}
 
 
-def test_validation_is_at_chance_where_only_training_pictures_are_normalised() -> None:
+def test_validation_is_near_chance_where_only_training_pictures_are_normalised() -> None:
     keras_home = Path(os.environ.get("KERAS_HOME", "/nonexistent"))
     if not (keras_home / "datasets" / "cifar10.npz").is_file():
         pytest.skip("CIFAR-10 is not under KERAS_HOME/datasets")
