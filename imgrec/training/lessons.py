@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import os
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from imgrec.errors import InputError, MemoryBudgetError, UnknownNameError
 from imgrec.features import Pooling, backbone_spec
 from imgrec.jobs import Job, Needs
 from imgrec.settings import MIB, Settings, available_memory_bytes
+from imgrec.training.figures import Summary as Summary  # who reads a lesson finds all of it here
+from imgrec.training.figures import Trial as Trial
+from imgrec.training.figures import summaries
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
 from imgrec.training.runs import ACTIVATIONS, RUNTIME_BYTES, Curves, free_name, read_curves
 
@@ -166,40 +169,6 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One head, as it was after its `best_epoch` (from 1): the first with the highest validation accuracy.
-
-    `fold` counts from 1; it is 0 where there is one split. `seconds` is what all its epochs took.
-    """
-
-    learning_rate: float
-    fold: int
-    best_epoch: int
-    train_accuracy: float
-    train_loss: float
-    validation_accuracy: float
-    validation_loss: float
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The trials of one learning rate: means, and standard deviations (of a sample; 0 where there is one trial)."""
-
-    learning_rate: float
-    trials: int
-    best_epoch: float
-    train_accuracy: float
-    train_accuracy_sd: float
-    validation_accuracy: float
-    validation_accuracy_sd: float
-    train_loss: float
-    train_loss_sd: float
-    validation_loss: float
-    validation_loss_sd: float
-
-
-@dataclass(frozen=True, slots=True)
 class Extraction:
     """How far the features of one `part` (train or test) are; `cached`: they were on the disk."""
 
@@ -307,28 +276,6 @@ def read_progress(job: Job) -> Progress:
         elif kind == "chosen":
             chosen = fields
     return Progress(preparing, tuple(parts.values()), tuple(trials.values()), planned, chosen, read_curves(job))
-
-
-def summaries(trials: Iterable[Trial]) -> list[Summary]:
-    """One for each learning rate, from the largest; means and standard deviations over its folds."""
-    by_rate: dict[float, list[Trial]] = {}
-    for trial in trials:
-        by_rate.setdefault(trial.learning_rate, []).append(trial)
-    found = []
-    for rate, mine in sorted(by_rate.items(), reverse=True):
-        figures: dict[str, float] = {}
-        for quantity in ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss"):
-            values = np.array([getattr(trial, quantity) for trial in mine], np.float64)
-            figures[quantity] = float(values.mean())
-            figures[f"{quantity}_sd"] = float(values.std(ddof=1)) if len(values) > 1 else 0.0
-        epoch = float(np.mean([trial.best_epoch for trial in mine]))
-        found.append(Summary(learning_rate=rate, trials=len(mine), best_epoch=epoch, **figures))
-    return found
-
-
-def choose(trials: Sequence[Trial]) -> Summary:
-    """The learning rate with the highest mean validation accuracy; of equal ones that with the lowest mean loss."""
-    return min(summaries(trials), key=lambda row: (-row.validation_accuracy, row.validation_loss))
 
 
 def preview(job: Job, features: np.ndarray) -> np.ndarray | None:

@@ -21,9 +21,10 @@ import numpy as np
 
 from imgrec.datasets import split
 from imgrec.downloads import storage_errors
+from imgrec.training.figures import Trial, choose
 from imgrec.training.folds import stratified_folds
 from imgrec.training.heads import Epoch, HeadTrainer, Layers, Schedule
-from imgrec.training.lessons import Lesson, Trial, choose
+from imgrec.training.lessons import Lesson
 
 # A row of the log with the confusion of more classes than this would be longer than all others together.
 MAX_CONFUSION_CLASSES = 100

@@ -17,7 +17,8 @@ from imgrec.errors import ImgrecError, InputError, OfflineError, UnknownNameErro
 from imgrec.jobs import Job
 from imgrec.settings import Settings
 from imgrec.training import lessons
-from imgrec.training.lessons import HEADS, Lesson, Trial
+from imgrec.training.figures import Trial, choose, summaries
+from imgrec.training.lessons import HEADS, Lesson
 
 
 def trial(rate: float, fold: int, accuracy: float, *, loss: float = 0.5, best: int = 10) -> Trial:
@@ -70,7 +71,7 @@ def test_heads_have_the_parameters_of_the_systems(head: str, features: int, para
 def test_summaries_are_means_and_sample_deviations() -> None:
     # Table 7 of system 4: five folds at the learning rate 1e-4.
     accuracies = (0.9617, 0.9617, 0.9675, 0.9633, 0.9633)
-    rows = lessons.summaries([trial(1e-4, i, value) for i, value in enumerate(accuracies, 1)] + [trial(0.1, 1, 0.2)])
+    rows = summaries([trial(1e-4, i, value) for i, value in enumerate(accuracies, 1)] + [trial(0.1, 1, 0.2)])
     assert [row.learning_rate for row in rows] == [0.1, 1e-4]
     assert rows[1].validation_accuracy == pytest.approx(0.9635, abs=5e-5)
     assert rows[1].validation_accuracy_sd == pytest.approx(np.std(accuracies, ddof=1))
@@ -87,7 +88,7 @@ def test_summaries_are_means_and_sample_deviations() -> None:
     ids=["the mean counts", "then the loss", "then the larger rate"],
 )
 def test_a_learning_rate_is_chosen(trials: list[Trial], chosen: float) -> None:
-    assert lessons.choose(trials).learning_rate == chosen
+    assert choose(trials).learning_rate == chosen
 
 
 @given(st.integers(1, 5), st.integers(1, 4), st.lists(st.integers(1, 6), max_size=2), st.integers(0, 99))
