@@ -50,6 +50,10 @@ ENSEMBLE_COLOUR = NEUTRAL
 # What does not fit the memory budget; the words beside the bar say it too.
 OVER_BUDGET_COLOUR = "#d23237"
 
+# Where models of other classes than ImageNet's begin, going backwards: the bundled ones then share their colours with
+# VGG, ResNet and DenseNet, and not with the MobileNets, beside which they stand on most machines.
+FIRST_OTHER_COLOUR = 4
+
 # A class that is not the highlighted one steps back.
 _FADED = 0.35
 
@@ -63,12 +67,17 @@ _GAP = 0.004
 def colour_of(model: str) -> str:
     """The model's colour on every page: by its place in the catalogue, so that choosing others does not change it.
 
-    A model that the catalogue does not know gets one by its name.
+    Models of other classes than ImageNet's are counted backwards, from where their colours are not those of the small
+    networks beside which they stand most often. A model that the catalogue does not know gets one by its name.
     """
     if model == ENSEMBLE:
         return ENSEMBLE_COLOUR
-    place = list(CATALOGUE).index(model) if model in CATALOGUE else sum(model.encode())
-    return COLOURS[place % len(COLOURS)]
+    spec = CATALOGUE.get(model)
+    if spec is None:
+        return COLOURS[sum(model.encode()) % len(COLOURS)]
+    is_other = spec.label_space != "imagenet_1k"
+    place = [name for name, row in CATALOGUE.items() if (row.label_space != "imagenet_1k") == is_other].index(model)
+    return COLOURS[(FIRST_OTHER_COLOUR - place if is_other else place) % len(COLOURS)]
 
 
 def top_k_bars(

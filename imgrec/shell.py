@@ -5,6 +5,7 @@ import streamlit as st
 from imgrec import cards
 from imgrec.settings import ASSETS, ROOT
 from imgrec.ui import links, resources
+from imgrec.ui.elements import close_drawer
 
 PAGES = ROOT / "pages"
 # A file of ours: an icon by name would be fetched from somebody else's server.
@@ -28,3 +29,5 @@ cards.register(resources.settings())
 links.follow(page.url_path)
 links.write()
 page.run()
+# Last, because it shows nothing and would leave a gap.
+close_drawer(page.url_path)

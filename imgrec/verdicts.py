@@ -151,16 +151,20 @@ def describe_limit(label_space: str) -> str:
     limit = LIMITS.get(label_space)
     if limit is None:
         return ""
-    kept = f"{abstention.KEPT:.0%}"
-    if limit.caught is None:
+    kept = _rounded(abstention.KEPT)
+    if limit.caught is None or limit.lost is None:
         return (
             f"The limit lets {kept} of the pictures pass on which the model was validated; how many of other things it "
             "stops has not been measured."
         )
     return (
-        f"The limit lets {kept} of {space_title(label_space)}'s test pictures pass and stops {limit.caught:.0%} of "
-        "photographs of other things: it is a hint, no proof."
+        f"A hint, no proof. The limit lets {kept} of {space_title(label_space)}'s test pictures pass. It stops "
+        f"{_rounded(limit.caught)} of photographs of other things, and {_rounded(limit.lost)} of those of its classes."
     )
+
+
+def _rounded(share: float) -> str:
+    return f"{share * 100:.0f}{THIN_SPACE}%"
 
 
 def space_title(label_space: str) -> str:

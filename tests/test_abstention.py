@@ -45,6 +45,7 @@ def test_the_limit_is_the_measured_one() -> None:
     limit, measured = LIMITS["cifar_10"], MEASURED["models"][TOGETHER]
     assert limit.entropy_bits == MEASURED["limit_bits"]
     assert limit.caught == round(measured["foreign_caught"], 2)
+    assert limit.lost == round(1 - measured["photographs_of_the_classes_kept"], 2)
     assert limit.auroc == round(measured["auroc"]["entropy"], 2)
 
 

@@ -39,6 +39,7 @@ FLOORS = [
     "downloads",
     "weights",
     "cards",
+    "anatomy",
     "archives",
     "rows",
     "layouts",

@@ -138,7 +138,14 @@ class TestColours:
         assert distance(COLOURS[0], COLOURS[4], sight) >= LEAST_DISTANCE
 
     def test_follow_the_catalogue(self) -> None:
-        assert [colour_of(name) for name in CATALOGUE] == [COLOURS[i % 8] for i in range(len(CATALOGUE))]
+        imagenet = [name for name, spec in CATALOGUE.items() if spec.label_space == "imagenet_1k"]
+        others = [name for name in CATALOGUE if name not in imagenet]
+        assert [colour_of(name) for name in imagenet] == [COLOURS[i % 8] for i in range(len(imagenet))]
+        assert [colour_of(name) for name in others] == [COLOURS[(4 - i) % 8] for i in range(len(others))]
+
+    def test_keep_the_bundled_models_apart_from_the_mobilenets(self) -> None:
+        mobile = {colour_of(name) for name in ("mobilenet", "mobilenet_v2", "mobilenet_a075_224")}
+        assert not mobile & {colour_of(spec.name) for spec in CATALOGUE.values() if spec.bundled}
 
     def test_of_unknown_models_are_fixed_too(self) -> None:
         assert colour_of("mine") == colour_of("mine")

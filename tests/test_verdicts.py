@@ -237,14 +237,17 @@ def test_what_models_of_two_label_spaces_can_know() -> None:
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
-        (Limit(2.3, caught=0.59, auroc=0.92), "CIFAR-10's test pictures pass and stops 59% of photographs"),
+        (
+            Limit(2.3, caught=0.59, lost=0.22, auroc=0.92),
+            "lets 95 % of CIFAR-10's test pictures pass. It stops 59 % of photographs of other things, and 22 % of",
+        ),
         (Limit(1.2), "was validated"),
     ],
     ids=["measured on foreign pictures", "of a model of one's own"],
 )
 def test_what_the_limit_does(monkeypatch: pytest.MonkeyPatch, limit: Limit, words: str) -> None:
     monkeypatch.setitem(LIMITS, "cifar_10", limit)
-    assert words in describe_limit("cifar_10")
+    assert words in plain(describe_limit("cifar_10"))
     assert describe_limit("imagenet_1k") == ""
 
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from imgrec import charts, ensembles, verdicts
+from imgrec.ensembles import ENTROPY_SENTENCE as ENTROPY
 from imgrec.ensembles import RULES, Ensemble
 from imgrec.reports import Failure
 from imgrec.ui import answers, cards, getting
@@ -35,6 +36,9 @@ def explain(picture: Picture, choice: Choice) -> None:
 
 def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
     cards.show_verdict(ensemble.members, ensemble)
+    if len(ensemble.members) == 1:
+        _show_alone(ensemble, choice)
+        return
     first = ensemble.prediction.top_k(1)[0]
     answer, parts = st.columns([3, 2], gap="small")
     with answer.container(border=True, height="stretch", gap="xsmall"):
@@ -47,9 +51,16 @@ def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
             cards.table(charts.contribution_rows(ensemble, first.index), words)
         else:
             cards.chart(charts.contribution_bars(ensemble, first.index), words, key=f"parts_{space}")
-    if len(ensemble.members) > 1:
-        _who_tipped_it(ensemble)
+    _who_tipped_it(ensemble)
     _how_sure(ensemble)
+
+
+def _show_alone(ensemble: Ensemble, choice: Choice) -> None:
+    """The only chosen model with its classes: there is nothing to combine."""
+    with st.container(border=True, gap="xsmall"):
+        st.markdown(f"**{verdicts.title_of(ensemble.members[0].model)}** :small[:gray[alone: nothing to combine]]")
+        cards.show(ensemble.members[0], choice)
+    st.caption(f"Entropy {ensemble.uncertainty.entropy_bits:.2f} bits ({ensemble.uncertainty.level}). {ENTROPY}")
 
 
 def _who_tipped_it(ensemble: Ensemble) -> None:

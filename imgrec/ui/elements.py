@@ -1,7 +1,7 @@
-"""Two elements that Streamlit does not have: a strip of pictures to choose from, and a page that takes pictures.
+"""What Streamlit does not have: a strip of pictures to choose from, a page that takes pictures, a drawer that closes.
 
-Both speak to the page in ids and events; the pictures travel as thumbnails of ours one way and through Streamlit's
-own uploader the other, never through these.
+Strip and intake speak to the page in ids and events; the pictures travel as thumbnails of ours one way and through
+Streamlit's own uploader the other, never through these.
 """
 
 import base64
@@ -133,10 +133,24 @@ export default function ({ data, setTriggerValue }) {
 }
 """
 
+# On a phone the navigation is a drawer, and Streamlit leaves it open over the page that was chosen in it.
+_DRAWER_JS = """
+let shown
+
+export default function ({ data }) {
+  const drawer = document.querySelector("[data-testid=stSidebar]")
+  const isOpen = drawer && drawer.getBoundingClientRect().right > 0
+  if (isOpen && shown !== undefined && shown !== data.page)
+    drawer.querySelector("[data-testid=stSidebarCollapseButton] button")?.click()
+  shown = data.page
+}
+"""
+
 _strip = st.components.v2.component(
     "imgrec_strip", html='<div class="strip" role="group"></div>', css=_STRIP_CSS, js=_STRIP_JS
 )
 _intake = st.components.v2.component("imgrec_intake", js=_INTAKE_JS)
+_drawer = st.components.v2.component("imgrec_drawer", js=_DRAWER_JS)
 
 
 def strip(
@@ -187,6 +201,11 @@ def intake(zone: str, limit_bytes: int, *, key: str, on_too_large: Callable[[lis
             on_too_large([str(name) for name in names])
 
     _intake(key=key, data={"zone": zone, "limit": limit_bytes}, on_too_large_change=refused, height=1)
+
+
+def close_drawer(page: str) -> None:
+    """Close the drawer of a narrow screen when `page` is another one than before."""
+    _drawer(key="drawer", data={"page": page}, height=1)
 
 
 def _data_url(picture: bytes) -> str:

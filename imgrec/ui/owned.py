@@ -23,8 +23,9 @@ def panel() -> None:
     with st.grid(min_column_width=MIN_CARD_PX):
         for spec in found.values():
             with st.container(border=True, height="stretch", gap="xsmall"):
-                st.markdown(f':color[■]{{foreground="{charts.colour_of(spec.name)}"}} **{spec.title}**')
-                st.caption(f"Knows {verdicts.space_title(spec.label_space)} · `{spec.name}`")
+                colour = charts.colour_of(spec.name)
+                st.markdown(f':color[■]{{foreground="{colour}"}} **{spec.title}** :small[:gray[{spec.name}]]')
+                st.caption(f"Knows {verdicts.space_title(spec.label_space)}.")
                 st.button(
                     "Remove",
                     key=f"remove_{spec.name}",

@@ -19,8 +19,9 @@ def sources() -> None:
 - **Pictures that you bring** stay in this server's memory for your visit. They are written to no disk and sent nowhere.
 - **Labels**: the 1,000 classes of ImageNet, told apart by WordNet 3.0 id (two of them are called *crane*); names and
   hypernym paths from WordNet, Princeton University.
-- **Weights**: the files that Keras publishes with `keras.applications`, checked against Keras' own hash where it
-  has one.
+- **Weights** of ImageNet's networks: the files that Keras publishes with `keras.applications`, checked against Keras'
+  own hash where it has one. The small networks that come with imgrec were trained by this project on CIFAR-10
+  (Krizhevsky 2009); a card beside each says how.
 - **Accuracies** in the catalogue are their publishers'; each row names its source. Nothing measured here is mixed in.
 """
     )

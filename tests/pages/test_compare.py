@@ -273,7 +273,7 @@ def test_none_of_these_is_said_where_they_doubt(
         engines[spec.name] = DoubtingEngine
     app = upload(page(models=[spec.name for spec in TEN_CLASS_MODELS]), ("cat.jpg", photo()))
     assert app.subheader[0].value.startswith("Most likely none of these: both models are unsure")
-    assert "a hint, no proof" in words(app)
+    assert "A hint, no proof." in words(app)
 
 
 def test_with_ten_classes_only_a_model_with_a_thousand_is_suggested(page: Page, here: set[str]) -> None:
