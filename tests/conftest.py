@@ -1,12 +1,20 @@
 """Fixtures shared by all tests. What needs data beside the project skips with a sentence when it is absent."""
 
+import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from imgrec.settings import Settings
+from imgrec.settings import ROOT, Settings
+
+# Asks a process of `keras_process`: the name of a command and its arguments; returns its answer.
+Ask = Callable[..., object]
 
 # Without a deadline: a busy machine must not fail a property.
 hypothesis_settings.register_profile("imgrec", deadline=None, max_examples=50)
@@ -42,3 +50,42 @@ def settings(tmp_path: Path) -> Settings:
             "IMGREC_OFFLINE": "1",
         }
     )
+
+
+@pytest.fixture(scope="session")
+def keras_processes() -> Iterator[Callable[[str], Ask]]:
+    """Backend → what asks a process with Keras on that backend; each is started once, when first asked.
+
+    Shared by all tests: importing TensorFlow takes as long as most of what they ask.
+    """
+    with ExitStack() as stack:
+        running: dict[str, subprocess.Popen[str]] = {}
+
+        def start(backend: str) -> subprocess.Popen[str]:
+            environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.keras_process"],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        def ask_of(backend: str) -> Ask:
+            def ask(do: str, **arguments: object) -> object:
+                process = running.get(backend) or running.setdefault(backend, start(backend))
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write(json.dumps({"do": do} | arguments, default=str) + "\n")
+                process.stdin.flush()
+                answer = process.stdout.readline()
+                assert answer, f"Keras on {backend} died; its last words are above"
+                return json.loads(answer)
+
+            return ask
+
+        yield ask_of

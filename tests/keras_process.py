@@ -18,6 +18,7 @@ import numpy as np
 from imgrec.catalogue import get_spec
 from imgrec.engines import keras as networks
 from imgrec.engines.process import give_back_memory
+from imgrec.errors import ImgrecError
 
 
 def randomise(model: str, weights: str) -> None:
@@ -72,11 +73,21 @@ def headless(model: str, weights: str, side: int) -> float:
     return float(np.abs(np.asarray(without(noise)) - expected).max())
 
 
+def try_to_load(model: str, weights: str) -> str:
+    """The error that loading raises, or nothing."""
+    try:
+        networks.load(get_spec(model), Path(weights))
+    except ImgrecError as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
 COMMANDS: dict[str, Callable[..., object]] = {
     "randomise": randomise,
     "convert": convert,
     "truth": truth,
     "headless": headless,
+    "try_to_load": try_to_load,
 }
 
 

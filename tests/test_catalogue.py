@@ -1,6 +1,6 @@
 """The catalogue: rows that fit together, and (slow) what Keras itself says of each of them.
 
-Run as a script, this file prints what Keras says, as JSON: one process builds all networks, one after another.
+Run as a script with names of rows, this file prints what Keras says of them, as JSON: one process builds them all.
 """
 
 import gc
@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from imgrec.images import WORKING_SIDE_PX
 from imgrec.labels import get_label_space
 from imgrec.preprocessing import PREPROCESS
 from imgrec.settings import ROOT
+from tests import families
 
 FIRST_EIGHT = [
     "vgg16",
@@ -143,22 +145,24 @@ def test_a_row_that_cannot_be_meant_is_refused(changed: dict[str, Any], message:
 
 
 @pytest.fixture(scope="module")
-def census() -> dict[str, dict[str, Any]]:
-    """What Keras says of each published row; about a minute and 2 GB, most of it the giants."""
+def census(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
+    """What Keras says of each published row that is asked about; of all a minute and 2 GB, most of it the giants."""
+    asked = [
+        item.callspec.params["spec"].name
+        for item in request.session.items
+        if hasattr(item, "callspec") and item.originalname == test_keras_agrees.__name__
+    ]
     environment = {**os.environ, "KERAS_BACKEND": "openvino", "PYTHONPATH": str(ROOT)}
     process = subprocess.run(
-        [sys.executable, __file__], env=environment, capture_output=True, text=True, timeout=600, check=False
+        [sys.executable, __file__, *asked], env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert process.returncode == 0, process.stderr[-3000:]
     answers: dict[str, dict[str, Any]] = json.loads(process.stdout.splitlines()[-1])
     return answers
 
 
-@pytest.mark.slow
-@each_spec()
+@pytest.mark.parametrize("spec", families.params(spec for spec in CATALOGUE.values() if spec.published))
 def test_keras_agrees(census: dict[str, dict[str, Any]], spec: ModelSpec) -> None:
-    if spec.published is None:
-        pytest.skip("home-trained")
     assert census[spec.name] == {
         "parameters": spec.parameters,
         "classes": 1000,
@@ -177,8 +181,8 @@ def test_no_network_of_keras_is_missing(census: dict[str, dict[str, Any]]) -> No
     assert len(ours) == 40
 
 
-def ask_keras() -> dict[str, dict[str, Any]]:
-    """Build each published row with `weights="imagenet"`, the download recorded and not made."""
+def ask_keras(names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Build each row of `names` with `weights="imagenet"`, the download recorded and not made."""
     import inspect
 
     import keras
@@ -195,9 +199,7 @@ def ask_keras() -> dict[str, dict[str, Any]]:
 
     applications = inspect.getmembers(keras.applications, inspect.isfunction)
     answers: dict[str, dict[str, Any]] = {"keras.applications": {"constructors": [name for name, _ in applications]}}
-    for spec in CATALOGUE.values():
-        if spec.published is None:
-            continue
+    for spec in get_specs(names):
         keras.backend.clear_session()  # layers are numbered from the start again
         constructor = getattr(keras.applications, spec.architecture)
         # With its own weights, Keras refuses another input size than theirs: a wrong row stops here.
@@ -235,4 +237,4 @@ def preprocessing_mode(module: Any) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(ask_keras()))
+    print(json.dumps(ask_keras(sys.argv[1:])))

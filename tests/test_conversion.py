@@ -27,6 +27,7 @@ from imgrec.conversion import (
 )
 from imgrec.errors import ConversionError, CorruptWeightsError, ImgrecError, StorageError
 from imgrec.settings import ROOT, Settings
+from tests.conftest import Ask
 from tests.fakes import fake_spec
 
 SPEC = fake_spec("tiny", parameters=1000)
@@ -244,7 +245,9 @@ def test_a_manifest_survives_the_way_through_json(tmp_path: Path) -> None:
     [b"", b"<html>Not Found</html>", b"\x89HDF\r\n\x1a\n" + bytes(500), "truncated", "other"],
     ids=["empty", "a web page", "only a signature", "truncated", "of another model"],
 )
-def test_broken_weights_are_named(content: bytes | str, tmp_path: Path, settings: Settings, keras_home: Path) -> None:
+def test_broken_weights_are_named(
+    content: bytes | str, keras_processes: Callable[[str], Ask], tmp_path: Path, keras_home: Path
+) -> None:
     path = tmp_path / "broken.h5"
     whole = keras_home / "models" / "mobilenet_2_5_128_tf.h5"
     spec = get_spec("mobilenet_a025_128")
@@ -254,8 +257,16 @@ def test_broken_weights_are_named(content: bytes | str, tmp_path: Path, settings
         path.write_bytes(whole.read_bytes()[:-100_000])
     else:
         path, spec = whole, get_spec("mobilenet")
-    with pytest.raises(CorruptWeightsError, match=f"Expected {path} to hold the weights of {spec.name}"):
-        convert(spec, path, settings)
+    answer = keras_processes("openvino")("try_to_load", model=spec.name, weights=path)
+    assert str(answer).startswith(f"CorruptWeightsError: Expected {path} to hold the weights of {spec.name}")
+
+
+@pytest.mark.slow
+def test_the_worker_tells_what_is_broken(tmp_path: Path, settings: Settings) -> None:
+    path = tmp_path / "broken.h5"
+    path.write_bytes(b"<html>Not Found</html>")
+    with pytest.raises(CorruptWeightsError, match=f"Expected {path} to hold the weights of mobilenet_a025_128"):
+        convert(get_spec("mobilenet_a025_128"), path, settings)
 
 
 @pytest.mark.slow
