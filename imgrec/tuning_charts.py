@@ -95,7 +95,7 @@ def table_rows(search: Search, knobs: Sequence[Knob]) -> Rows:
             "State": "best" if trial is best else trial.state,
             "Validation accuracy": trial.accuracy,
             "Parameters": trial.parameters,
-            **{words(knob.name).capitalize(): trial.values.get(knob.name) for knob in knobs},
+            **{heading(knob): trial.values.get(knob.name) for knob in knobs},
             "Epochs": trial.epochs[-1]["epoch"] if trial.epochs else 0,
             "Validation loss": trial.loss,
             "Seconds": round(trial.seconds, 1),
@@ -103,6 +103,11 @@ def table_rows(search: Search, knobs: Sequence[Knob]) -> Rows:
         }
         for trial in search.trials
     ]
+
+
+def heading(knob: Knob) -> str:
+    """The name of its column in the table."""
+    return words(knob.name).capitalize()
 
 
 def to_csv(rows: Rows) -> str:
@@ -308,11 +313,18 @@ def describe_size(search: Search) -> str:
     """How large the best and the smallest network are, in a sentence."""
     if (best := search.best) is None:
         return "Accuracy over parameters of each trial; none is finished yet."
+    if not has_sizes(search):
+        return f"Every network of this search has {best.parameters or 0:,} parameters."
     smallest = min(search.finished, key=lambda trial: (trial.parameters or 0, -(trial.accuracy or 0)))
     sentence = f"The best trial has {best.parameters or 0:,} parameters and {percent(best)}"
     if smallest.parameters == best.parameters:
         return f"{sentence}; no other network of the search is smaller."
     return f"{sentence}; the smallest network has {smallest.parameters or 0:,} and {percent(smallest)}."
+
+
+def has_sizes(search: Search) -> bool:
+    """Whether its networks differ in size, so that a chart over sizes says anything."""
+    return len({trial.parameters for trial in search.finished}) > 1
 
 
 def _accuracy_domain(search: Search) -> tuple[float, float]:

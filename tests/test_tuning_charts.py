@@ -108,5 +108,5 @@ def test_one_trial_alone_makes_a_chart(tmp_path: Path, knobs: Any) -> None:
     alone = tuning.read(leave(tmp_path / "alone", EVENTS[:8]))
     assert parallel_chart(alone, knobs)["layer"][0]["data"]["values"] == []
     assert size_chart(alone)["layer"][0]["data"]["values"][0]["accuracy"] == 0.5
-    assert "no other network" in describe_size(alone)
+    assert describe_size(alone) == "Every network of this search has 1,000 parameters."
     assert "Weakest" not in describe_parallel(alone, knobs)

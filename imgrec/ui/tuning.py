@@ -181,17 +181,22 @@ def _charts(job: Job, search: Search) -> None:
     )
     st.caption("Each line is a trial: the more accurate, the less faint. The thick one is the best.")
     words = tuning_charts.describe_size(search)
-    st.vega_lite_chart(tuning_charts.size_chart(search), theme=None, alt=words, key=f"search_sizes_{job.name}")
+    if tuning_charts.has_sizes(search):
+        st.vega_lite_chart(tuning_charts.size_chart(search), theme=None, alt=words, key=f"search_sizes_{job.name}")
     st.caption(words)
 
 
 def _table(job: Job, search: Search) -> None:
-    rows = tuning_charts.table_rows(search, tuning.knobs_of(job))
+    knobs = tuning.knobs_of(job)
+    rows = tuning_charts.table_rows(search, knobs)
+    # Streamlit would cut a learning rate to four decimals.
+    fine = [tuning_charts.heading(knob) for knob in knobs if knob.count is None]
     st.dataframe(
         rows,
         hide_index=True,
         alt="Every trial with its settings, parameters, accuracy and loss",
-        column_config={
+        column_config={name: st.column_config.NumberColumn(format="%.3g") for name in fine}
+        | {
             "Parameters": st.column_config.NumberColumn(format="localized"),
             "Validation accuracy": st.column_config.NumberColumn(format="percent"),
             "Validation loss": st.column_config.NumberColumn(format="%.3f"),
