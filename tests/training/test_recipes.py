@@ -9,8 +9,10 @@ import pytest
 from imgrec.catalogue import get_spec
 from imgrec.datasets import DATASETS
 from imgrec.errors import InputError, UnknownNameError
+from imgrec.settings import MIB
 from imgrec.training.augmentation import Augmentation
 from imgrec.training.recipes import RECIPES, Optimiser, Recipe, get_recipe
+from imgrec.training.runs import needs_of
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -53,6 +55,17 @@ def test_the_augmentation_is_the_printed_one() -> None:
     recipe = get_recipe("simple_cnn")
     assert recipe.augmentation == Augmentation(mirror=True, rotation=20.0, shift=0.2, shear=0.2, zoom=0.2)
     assert recipe.featurewise
+
+
+def test_a_backbone_that_learns_at_eight_times_the_size_needs_the_memory_that_was_measured() -> None:
+    # Peak of one step, in MiB, with TensorFlow itself; ResNet50's then wrote a checkpoint of 330.
+    for name, measured_mib in (
+        ("resnet50_upsampled", 3713 + 330),
+        ("vgg16_upsampled", 2946),
+        ("mobilenet_frozen", 1013),
+    ):
+        needed = needs_of(get_recipe(name)).memory_bytes
+        assert measured_mib * MIB < needed < 2 * measured_mib * MIB, name
 
 
 @pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if recipe.backbone])
