@@ -38,7 +38,7 @@ def diagnosis(
     Shows how far it is, and a sentence and None when there is no set. `backbone` judges the labels; see
     `doctor.examine`.
     """
-    key = (data, _state_of(data), input_size, backbone)
+    key = (data, state_of(data), input_size, backbone)
     kept = _kept()
     if key not in kept:
         place = st.empty()
@@ -94,7 +94,7 @@ def _cases(found: Diagnosis, finding: Finding) -> None:
     shown = [case for case in finding.cases if case.files][:MAX_SHOWN]
     files = tuple(dict.fromkeys(file for case in shown for file in case.files))
     # What cannot be read has no picture.
-    pictures = _thumbnails(found.source, _state_of(found.source), files) if finding.kind != "unreadable" else {}
+    pictures = _thumbnails(found.source, state_of(found.source), files) if finding.kind != "unreadable" else {}
     if pictures:
         with st.container(horizontal=True):
             for case in shown:
@@ -128,7 +128,7 @@ def _thumbnails(source: str, state: object, files: tuple[str, ...]) -> dict[str,
     return {file: images.thumbnail(image, 2 * THUMBNAIL_PX) for file, image in found.items()}
 
 
-def _state_of(data: str) -> tuple[object, ...]:
+def state_of(data: str) -> tuple[object, ...]:
     """What changes when files come or go: the times of the folders, or time and size of the file."""
     path = Path(data).expanduser()
     try:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
@@ -77,7 +78,7 @@ def gathering() -> Album | None:
 def archive_drop() -> None:
     """A place to drop a zip or tar of class folders: it becomes a set that is kept here."""
     limit = resources.settings().max_upload_bytes
-    key = f"archive_{_round()}"
+    key = _chute("archive")
     file = st.file_uploader(
         "Or drop a zip or tar of class folders",
         ["zip", "tar", "gz", "tgz", "bz2", "xz"],
@@ -101,7 +102,7 @@ def archive_drop() -> None:
     finally:
         holding.unlink(missing_ok=True)
     _remember_problems("archive", [(line, "") for line in refused])
-    _empty_chutes()
+    _empty_chute("archive", [file])
     choose(album.name)
     st.session_state["source_wanted"] = OWN
     st.rerun()
@@ -154,7 +155,7 @@ def _drop(album: Album | None, label: str, id_: str) -> None:
     arrived: list[UploadedFile] = st.file_uploader(
         f"Pictures of {plain(label)}",
         accept_multiple_files=True,
-        key=f"drop_{_round()}_{id_}",
+        key=_chute(id_),
         max_upload_size=max(1, resources.settings().max_upload_bytes // MIB),
         label_visibility="collapsed",
     )
@@ -162,31 +163,34 @@ def _drop(album: Album | None, label: str, id_: str) -> None:
         return
     try:
         album = album or _begin()
-        _keep(album, label, arrived)
+        bad = _keep(album, label, arrived)
     except ImgrecError as error:
         st.error(plain(str(error)), icon=":material/folder_off:")
         return
-    _empty_chutes()
+    _remember_problems(_id(album, label), bad)
+    _empty_chute(id_, arrived)
     st.rerun()
 
 
-def _keep(album: Album, label: str, files: Sequence[UploadedFile]) -> None:
-    """Store what can be used, and remember a sentence for the rest.
+def _keep(album: Album, label: str, files: Sequence[UploadedFile]) -> list[tuple[str, str]]:
+    """Store what can be used; returns (name, sentence) of the rest.
 
-    When a click cuts this short the next run begins again: nothing is stored twice, and the chute is emptied only
-    after the last file.
+    When a click cuts this short the next run goes on where it was: what was done with a file is remembered, and the
+    chute is emptied only after the last.
     """
-    bad: list[tuple[str, str]] = []
+    done: dict[str, str] = st.session_state.setdefault("gather_done", {})
     limit = resources.settings().max_upload_bytes
-    bar = st.progress(0.0, f"Keeping {len(files):,} pictures")
+    words = f"Keeping {len(files):,} {'picture' if len(files) == 1 else 'pictures'}"
+    bar = st.progress(0.0, words)
     for count, file in enumerate(files, start=1):
-        try:
-            if not album.add(label, file.getvalue(), max_bytes=limit, name=file.name):
-                bad.append((file.name, "is among them already."))
-        except ImageError as error:
-            bad.append((file.name, str(error)))
-        bar.progress(count / len(files), f"Keeping {len(files):,} pictures")
-    _remember_problems(_id(album, label), bad)
+        if file.file_id not in done:
+            try:
+                new = album.add(label, file.getvalue(), max_bytes=limit, name=file.name)
+                done[file.file_id] = "" if new else "is among them already."
+            except ImageError as error:
+                done[file.file_id] = str(error)
+        bar.progress(count / len(files), words)
+    return [(file.name, done[file.file_id]) for file in files if done[file.file_id]]
 
 
 def _thumbnails(album: Album, label: str, files: list[Path], id_: str) -> None:
@@ -271,7 +275,8 @@ def _remove_class(album: Album | None, label: str) -> None:
 
 
 def _id(album: Album | None, label: str) -> str:
-    return f"{album.name if album else ''}/{label}"
+    """What tells this row from all others; the first row keeps its own when its album comes into being."""
+    return f"{album.name if album else FIRST_NAME}/{label}"
 
 
 def _select(path: str) -> None:
@@ -283,13 +288,21 @@ def _remember_problems(key: str, found: list[tuple[str, str]]) -> None:
     st.session_state.setdefault("gather_problems", {})[key] = found
 
 
-def _round() -> int:
-    return int(st.session_state.setdefault("gather_round", 0))
+def _chute(id_: str) -> str:
+    """The key of an uploader; it changes each time that this one was emptied, and no other does."""
+    rounds: dict[str, int] = st.session_state.setdefault("gather_rounds", {})
+    return f"drop_{rounds.get(id_, 0)}_{id_}"
 
 
-def _empty_chutes() -> None:
-    """New, empty uploaders with the next run; the raw bytes would stay until the visit ends: they go now."""
-    st.session_state["gather_round"] = _round() + 1
+def _empty_chute(id_: str, files: Sequence[UploadedFile]) -> None:
+    """A new, empty uploader with the next run. The raw bytes would stay until the visit ends: they go now.
+
+    Those of other rows stay: somebody may be dropping more pictures there meanwhile.
+    """
+    rounds: dict[str, int] = st.session_state["gather_rounds"]
+    rounds[id_] = rounds.get(id_, 0) + 1
     context = get_script_run_ctx()
-    if context is not None:
-        context.uploaded_file_mgr.remove_session_files(context.session_id)
+    for file in files:
+        st.session_state.get("gather_done", {}).pop(file.file_id, None)
+        if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+            context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)

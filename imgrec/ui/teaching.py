@@ -12,6 +12,7 @@ from imgrec.training import lessons
 from imgrec.training.lessons import ALL_LAYERS, HEADS, Lesson
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
 from imgrec.ui import gathering, getting, resources
+from imgrec.ui.examining import examined
 from imgrec.ui.runs import look_at
 from imgrec.ui.wording import plain
 from imgrec.verdicts import size
@@ -41,8 +42,11 @@ def teach_panel() -> None:
         st.info("This is a public demo: teaching is for your own machine.", icon=":material/lock:")
         return
     data = _pictures()
-    sound = _examined(data) if data else False
+    # What the doctor says stands below the pictures; which network may judge them is chosen further down.
+    place = st.container()
     backbone = _backbone()
+    with place:
+        sound = examined(data, backbone) if data else False
     # The button stands above the settings that most people leave alone, so that the page stays short.
     button = st.container()
     lesson = _lesson(backbone) if backbone else None
@@ -99,11 +103,6 @@ def _pictures() -> str:
     album = gathering.gathering()
     gathering.problems("archive")
     return str(album.folder) if album and any(album.counts().values()) else ""
-
-
-def _examined(data: str) -> bool:
-    """Whether a lesson may begin with these pictures."""
-    return bool(data)
 
 
 def _backbone() -> ModelSpec | None:

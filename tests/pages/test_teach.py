@@ -141,6 +141,24 @@ def test_classes_come_and_go(page: Callable[..., AppTest]) -> None:
     assert albums.all_albums(Settings.from_env()) == []
 
 
+def test_one_class_is_stopped_before_it_starts(page: Callable[..., AppTest]) -> None:
+    app = page("train.py")
+    drop(app, 0, *((f"{seed}.png", picture(seed)) for seed in range(4)))
+    until(app, lambda: "**Stop:**" in words(app))
+    assert not app.exception
+    assert "Two classes or more are needed" in words(app)
+    assert app.button(key="start_teaching").disabled
+
+
+def test_a_path_that_is_not_there_gets_a_sentence(page: Callable[..., AppTest]) -> None:
+    app = page("train.py")
+    app.segmented_control(key="source").set_value("Folder or archive").run()
+    app.text_input(key="teach_path").set_value("/no/such/<folder>").run()
+    until(app, lambda: bool(app.error))
+    assert "Expected the name of a data set" in app.error[0].value
+    assert app.button(key="start_teaching").disabled
+
+
 def test_settings_that_cannot_be_meant_get_a_sentence(page: Callable[..., AppTest]) -> None:
     app = page("train.py")
     app.multiselect(key="rates").set_value([]).run()
@@ -164,7 +182,7 @@ def test_start_passes_on_what_was_chosen(
     for seed in range(8):
         album.add(("cat", "dog")[seed % 2], picture(seed), max_bytes=10**6)
     app = page("train.py", backbone="MobileNet", folds="5 folds")
-    examined(app)
+    until(app, lambda: not app.button(key="start_teaching").disabled)
     app.text_input(key="teach_name").set_value("my_pets").run()
     app.button(key="start_teaching").click().run()
     assert app.error[0].value.replace("\\", "") == "Expected another [name]."
@@ -173,12 +191,13 @@ def test_start_passes_on_what_was_chosen(
     assert "Cancelled" in words(app)
 
 
-def examined(app: AppTest) -> None:
-    """Let the page run until the button is free."""
+def until(app: AppTest, holds: Callable[[], bool]) -> None:
+    """Let the page run until what works in the background has come so far."""
     for _ in range(50):
-        if not app.button(key="start_teaching").disabled:
+        if holds():
             return
         app.run()
+    raise AssertionError(words(app))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,109 @@
+"""The doctor's look at pictures before they are learned from: in the background, once, whoever waits for it.
+
+Reading thousands of pictures takes a minute. A page that did it while it is drawn would stand still, and begin anew
+with every click; a thread of the server does neither.
+"""
+
+import logging
+import threading
+
+import streamlit as st
+
+from imgrec import doctor
+from imgrec.catalogue import ModelSpec
+from imgrec.errors import ImgrecError
+from imgrec.findings import Diagnosis
+from imgrec.settings import Settings
+from imgrec.ui import resources
+from imgrec.ui.doctor import STAGES, diagnosis_view, state_of
+from imgrec.ui.wording import plain
+
+log = logging.getLogger(__name__)
+
+# How often a page looks how far it is.
+POLL_S = 0.5
+
+
+class Examination:
+    """One look at one state of one set; every attribute may be read while it goes on."""
+
+    def __init__(self, data: str, settings: Settings, backbone: str | None) -> None:
+        self.stage = "reading"
+        self.done = 0
+        self.count = 0
+        self.diagnosis: Diagnosis | None = None
+        self.sentence: str | None = None
+        self._finished = threading.Event()
+        threading.Thread(target=self._examine, args=(data, settings, backbone), name="examination", daemon=True).start()
+
+    @property
+    def over(self) -> bool:
+        return self._finished.is_set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it is over, at the latest after `timeout_s`."""
+        return self._finished.wait(timeout_s)
+
+    def _examine(self, data: str, settings: Settings, backbone: str | None) -> None:
+        try:
+            self.diagnosis = doctor.examine(data, settings, backbone=backbone, on_progress=self._tell)
+        except ImgrecError as error:
+            self.sentence = str(error)
+        except Exception:
+            log.exception("The examination of %s ended unexpectedly", data)
+            self.sentence = "Something went wrong that should not; the server's log says more."
+        finally:
+            self._finished.set()
+
+    def _tell(self, stage: str, done: int, count: int) -> None:
+        self.stage, self.done, self.count = stage, done, count
+
+
+def examined(data: str, spec: ModelSpec | None) -> bool:
+    """Show what the doctor says of `data`, or how far it is; whether a lesson may begin.
+
+    `spec` is the network that would judge the labels, when somebody asks for that and it is on this machine.
+    """
+    judge = spec.name if spec is not None and resources.is_here(spec) else None
+    asked = st.session_state.get("judge_labels") == data
+    found = _examination(data, state_of(data), judge if asked else None)
+    # Most sets of a few dozen pictures are done before anybody could read that they are being looked at.
+    if not found.wait(POLL_S):
+        st.fragment(_watch, run_every=POLL_S)(found)
+        return False
+    if found.sentence is not None:
+        st.error(plain(found.sentence), icon=":material/folder_off:")
+    if found.diagnosis is None:
+        return False
+    with st.container(border=True, gap="xsmall", key="doctor_panel"):
+        diagnosis_view(found.diagnosis)
+        if judge is not None and not asked and found.diagnosis.may_train:
+            st.button(
+                "Look for wrong labels too",
+                icon=":material/troubleshoot:",
+                type="tertiary",
+                key="judge",
+                on_click=_judge,
+                args=(data,),
+                help=f"By the features of {spec.title if spec else ''}, which the lesson needs anyway.",
+            )
+    return found.diagnosis.may_train
+
+
+def _watch(found: Examination) -> None:
+    if found.over:
+        st.rerun()
+    share = found.done / found.count if found.count else 0.0
+    st.progress(
+        share, f"{STAGES[found.stage]}: {found.done:,} of {found.count:,}" if found.count else STAGES["reading"]
+    )
+
+
+def _judge(data: str) -> None:
+    st.session_state["judge_labels"] = data
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _examination(data: str, state: tuple[object, ...], judge: str | None) -> Examination:
+    """The one examination of this state of the set; `state` changes when a file comes or goes."""
+    return Examination(data, resources.settings(), judge)

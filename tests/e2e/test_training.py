@@ -1,0 +1,117 @@
+"""Train in a real browser: pictures of two colours are dropped, a network is taught or trained, and Compare has it."""
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, FilePayload, Page, ViewportSize, expect
+
+pytestmark = pytest.mark.browser
+
+DESKTOP = ViewportSize(width=1440, height=1000)
+
+# A worker imports TensorFlow, which alone takes up to half a minute beside a browser on two cores.
+FINISH_MS = 120_000
+
+PER_CLASS = 12
+
+
+@pytest.fixture
+def page(browser: Browser, server: str) -> Iterator[Page]:
+    context = browser.new_context(viewport=DESKTOP, color_scheme="light")
+    page = context.new_page()
+    yield page
+    context.close()
+
+
+def visit(page: Page, address: str) -> None:
+    page.goto(address)
+    expect(page.get_by_text("Trained models").first).to_be_visible(timeout=60_000)
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Wait until nothing is about to run: changes reach the server within half a second."""
+    page.wait_for_timeout(500)
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached(timeout=60_000)
+
+
+def picture(colour: tuple[int, int, int], seed: int) -> bytes:
+    """A noisy field of one colour."""
+    noise = np.random.default_rng(seed).integers(-40, 40, (48, 48, 3))
+    file = io.BytesIO()
+    Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def arrays(folder: Path) -> Path:
+    """A set of two classes that any network learns in an epoch: dark and bright."""
+    rng = np.random.default_rng(0)
+    targets = np.arange(160) % 2
+    pixels = (rng.integers(0, 100, (160, 32, 32, 3)) + 150 * targets[:, None, None, None]).astype(np.uint8)
+    path = folder / "light.npz"
+    names = np.array(["dark", "bright"])
+    np.savez(
+        path, x_train=pixels[:120], y_train=targets[:120], x_test=pixels[120:], y_test=targets[120:], class_names=names
+    )
+    return path
+
+
+def test_a_run_from_scratch_is_watched_to_its_end_and_stands_on_compare(
+    page: Page, server: str, tmp_path: Path
+) -> None:
+    visit(page, f"{server}/train?learn=Train+from+scratch&recipe=Simple+CNN")
+    page.get_by_role("combobox", name="Pictures").click()
+    page.get_by_role("option", name="a folder or file of mine").click()
+    path = page.get_by_role("textbox", name="Path")
+    path.fill(str(arrays(tmp_path)))
+    path.press("Enter")
+    settle(page)
+    page.get_by_text("Epochs, batch size, learning rate").click()
+    epochs = page.get_by_role("spinbutton", name="Epochs")
+    epochs.fill("2")
+    epochs.press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Start training").click()
+    panel = page.locator(".st-key-run_panel")
+    expect(panel.get_by_role("button", name="Stop")).to_be_visible(timeout=30_000)
+    page.reload()  # a run does not hang on its page
+    expect(panel.get_by_text("is in the catalogue")).to_be_visible(timeout=FINISH_MS)
+    expect(panel.get_by_text("40 test pictures right")).to_be_visible()
+    panel.get_by_role("link", name="Show it pictures on Compare").click()
+    expect(page.get_by_text("What do the networks see?")).to_be_visible(timeout=30_000)
+    expect(page.get_by_test_id("stMultiSelect").get_by_text("my_simple_cnn", exact=False).first).to_be_visible()
+
+
+def test_pictures_are_dropped_kept_and_taught(page: Page, server: str) -> None:
+    if not list((Path(os.environ.get("KERAS_HOME", "/nonexistent")) / "models").glob("mobilenet_2_5_128_tf.h5")):
+        pytest.skip("KERAS_HOME names no folder with MobileNet 0.25 128 under models/")
+    visit(page, f"{server}/train?backbone=MobileNet+0.25+128")
+    for place, colour in enumerate([(200, 60, 60), (60, 60, 200)]):
+        files = [
+            FilePayload(name=f"{seed}.png", mimeType="image/png", buffer=picture(colour, seed))
+            for seed in range(PER_CLASS)
+        ]
+        broken = FilePayload(name="broken.png", mimeType="image/png", buffer=b"no picture")
+        page.locator("[data-testid=stFileUploader] input[type=file]").nth(place).set_input_files([*files, broken])
+        expect(page.get_by_text("could not be used; the rest is kept")).to_have_count(place + 1, timeout=30_000)
+        settle(page)
+    page.reload()
+    expect(page.get_by_text(f"{PER_CLASS} pictures")).to_have_count(2, timeout=30_000)
+    name = page.get_by_role("textbox", name="Name of the model")
+    name.fill("my_colours")
+    name.press("Enter")
+    settle(page)
+    button = page.get_by_role("button", name="Teach it")
+    expect(button).to_be_enabled(timeout=60_000)
+    button.click()
+    panel = page.locator(".st-key-run_panel")
+    expect(panel.get_by_text("my_colours is in the catalogue")).to_be_visible(timeout=FINISH_MS)
+    panel.get_by_role("link", name="Show it pictures on Compare").click()
+    expect(page.get_by_test_id("stMultiSelect").get_by_text("my_colours", exact=False).first).to_be_visible(
+        timeout=30_000
+    )
