@@ -24,9 +24,6 @@ from imgrec.downloads import Progress, storage_errors
 from imgrec.errors import ImageError, InputError, MemoryBudgetError
 from imgrec.images import DecodedImage
 from imgrec.layouts import MAX_CLASSES, class_name, lay_out
-from imgrec.layouts import TEST_NAMES as TEST_NAMES
-from imgrec.layouts import TRAIN_NAMES as TRAIN_NAMES
-from imgrec.layouts import place_of as place_of
 from imgrec.preprocessing import frame
 from imgrec.settings import MIB, Settings, available_memory_bytes
 

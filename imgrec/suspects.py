@@ -85,15 +85,34 @@ def out_of_fold(features: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> 
 
 def _scores(x: np.ndarray, wanted: np.ndarray, folds: np.ndarray) -> Iterator[np.ndarray]:
     """For each ridge, x W of every row by the W of the other folds: float64 (N, C)."""
-    gram, moment = ((x.T @ part).astype(np.float64) for part in (x, wanted))
-    held = [folds == fold for fold in range(int(folds.max()) + 1)]
-    # Those of the other folds, without adding them up again.
-    others = [(gram - x[mine].T @ x[mine], moment - x[mine].T @ wanted[mine]) for mine in held]
+    systems = list(_dual(x, wanted, folds) if len(x) < x.shape[1] else _primal(x, wanted, folds))
     for ridge in RIDGES:
         scores = np.empty(wanted.shape)
-        for mine, (left, right) in zip(held, others, strict=True):
-            scores[mine] = x[mine] @ np.linalg.solve(left + ridge * len(x) / x.shape[1] * np.eye(x.shape[1]), right)
+        for mine, look, left, right in systems:
+            shift = ridge * len(x) / x.shape[1] * np.eye(len(left))
+            scores[mine] = look @ np.linalg.solve(left + shift, right)
         yield scores
+
+
+# The rows of a fold, and what gives their scores once the ridge λ is known: look (left + λI)⁻¹ right.
+_System = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def _primal(x: np.ndarray, wanted: np.ndarray, folds: np.ndarray) -> Iterator[_System]:
+    """As many equations as dimensions: x (XᵀX + λI)⁻¹ XᵀY."""
+    gram, moment = ((x.T @ part).astype(np.float64) for part in (x, wanted))
+    for fold in range(int(folds.max()) + 1):
+        mine = folds == fold
+        # The sums over the other folds, without adding them up again.
+        yield mine, x[mine], gram - x[mine].T @ x[mine], moment - x[mine].T @ wanted[mine]
+
+
+def _dual(x: np.ndarray, wanted: np.ndarray, folds: np.ndarray) -> Iterator[_System]:
+    """The same with as many equations as pictures, which are often fewer: xXᵀ (XXᵀ + λI)⁻¹ Y."""
+    kernel = (x @ x.T).astype(np.float64)
+    for fold in range(int(folds.max()) + 1):
+        mine, others = folds == fold, folds != fold
+        yield mine, kernel[mine][:, others], kernel[others][:, others], wanted[others]
 
 
 def _checked(features: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, int]:

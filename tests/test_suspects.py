@@ -51,15 +51,16 @@ def test_features_that_know_nothing_agree_with_chance() -> None:
 def test_the_judge_has_not_seen_the_label_it_judges() -> None:
     """As many dimensions as pictures: whoever had seen the labels would know them all by heart."""
     rng = np.random.default_rng(0)
-    targets = rng.integers(0, 2, 200)
-    probabilities = out_of_fold(rng.normal(size=(200, 400)), targets)
+    targets = rng.integers(0, 2, 100)
+    probabilities = out_of_fold(rng.normal(size=(100, 200)), targets)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
-    assert (probabilities.argmax(axis=1) == targets).mean() < 0.65
+    assert (probabilities.argmax(axis=1) == targets).mean() < 0.7
 
 
-def test_the_closed_form_is_least_squares_with_a_ridge() -> None:
+@pytest.mark.parametrize("dimensions", [8, 90], ids=["more pictures", "more dimensions"])
+def test_the_closed_form_is_least_squares_with_a_ridge(dimensions: int) -> None:
     """The same as ordinary least squares on data with a row of √λ for each dimension below them."""
-    features, targets = clusters(3, 20, 8, 0.8, seed=1)
+    features, targets = clusters(3, 20, dimensions, 0.8, seed=1)
     x, _ = suspects_module._checked(features, targets)
     folds, wanted = suspects_module._stratified(targets, FOLDS, 0), np.eye(3)[targets]
     mine = folds == 2
