@@ -162,10 +162,19 @@ def averages(board: Board, model: str) -> dict[str, Average]:
 
 
 def hardest(matrix: Integers, limit: int) -> Integers:
-    """The `limit` classes that take part in the most mistakes, in their own order."""
+    """At most `limit` classes, those of the most frequent mistakes, in their own order.
+
+    Mistake by mistake, both its classes: a matrix of classes that are mostly taken for others which are not shown
+    would be empty beside its diagonal.
+    """
     wrong = matrix - np.diag(np.diag(matrix))
-    involved = wrong.sum(0) + wrong.sum(1)
-    return np.sort(np.argsort(-involved, kind="stable")[:limit])
+    chosen: dict[int, None] = {}
+    for cell in np.argsort(-wrong, axis=None, kind="stable"):
+        pair = dict.fromkeys(divmod(int(cell), len(matrix)))
+        if not wrong.ravel()[cell] or len(chosen | pair) > limit:
+            break
+        chosen |= pair
+    return np.array(sorted(chosen), np.int64)
 
 
 def in_cell(board: Board, model: str, truth: int, choice: int) -> list[int]:

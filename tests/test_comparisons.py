@@ -116,8 +116,11 @@ def test_an_ensemble_of_one_is_that_one(folder: Path) -> None:
 
 
 def test_the_hardest_classes() -> None:
-    matrix = np.array([[9, 1, 0, 0], [5, 4, 0, 0], [0, 0, 9, 0], [0, 0, 0, 9]])
+    matrix = np.array([[9, 1, 0, 0], [5, 4, 0, 0], [0, 0, 9, 0], [0, 0, 2, 7]])
     assert hardest(matrix, 2).tolist() == [0, 1]
+    assert hardest(matrix, 3).tolist() == [0, 1], "a class alone shows no mistake"
+    assert hardest(matrix, 4).tolist() == [0, 1, 2, 3]
+    assert hardest(np.diag([3, 4]), 2).tolist() == []
 
 
 @pytest.mark.parametrize("reading", ["strict", "closed"])

@@ -21,6 +21,9 @@ ANNOTATED_CLASSES = 15
 CELL_PX = 30
 SMALL_CELL_PX = 18
 
+# Two classes are no two stripes: the axis' title has its room.
+LEAST_PX = 130
+
 # The first of the models' colours.
 MATRIX_COLOUR = "#2864c8"
 
@@ -124,7 +127,7 @@ def matrix_chart(
         )
     return framed(
         {
-            "height": (CELL_PX if few else SMALL_CELL_PX) * len(rows),
+            "height": max((CELL_PX if few else SMALL_CELL_PX) * len(rows), LEAST_PX),
             "data": {"values": cells},
             "encoding": {"x": x, "y": y},
             "layer": layers,
@@ -161,7 +164,7 @@ def square_chart(table: Floats, titles: Sequence[str], *, domain: tuple[float, f
     words = _words(titles, places)
     return framed(
         {
-            "height": CELL_PX * len(titles),
+            "height": max(CELL_PX * len(titles), LEAST_PX),
             "data": {"values": cells},
             "encoding": {
                 "x": {"field": "column", "type": "ordinal", "axis": axis | {"labelAngle": -45, "labelExpr": words}},

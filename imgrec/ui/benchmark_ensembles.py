@@ -28,17 +28,16 @@ def builder(board: Board) -> None:
         st.info("Expected two models or more to combine.", icon=":material/join_inner:")
         return
     best_first = sorted(board.models, key=board.top_1, reverse=True)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        members = st.multiselect(
-            "Members",
-            best_first,
-            default=best_first[:FIRST_MEMBERS],
-            key=f"bench_members_{board.name}_{len(best_first)}",
-            format_func=lambda model: title(board, model),
-        )
-        rule = st.selectbox(
-            "Combine by", list(RULES), key="bench_rule", format_func=lambda name: RULES[name].title, width=200
-        )
+    members = st.multiselect(
+        "Members",
+        best_first,
+        default=best_first[:FIRST_MEMBERS],
+        key=f"bench_members_{board.name}_{len(best_first)}",
+        format_func=lambda model: title(board, model),
+    )
+    rule = st.selectbox(
+        "Combine by", list(RULES), key="bench_rule", format_func=lambda name: RULES[name].title, width=200
+    )
     st.caption(RULES[rule].sentence)
     if not members:
         st.info("Expected at least one member. Received: none.", icon=":material/join_inner:")

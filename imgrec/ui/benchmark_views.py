@@ -27,7 +27,7 @@ def confusion(board: Board, table: bool) -> None:
             "Shade", list(SHADES), default="rows", required=True, key="bench_shade", format_func=str.capitalize
         )
     matrix = comparisons.matrix_of(board, model)
-    places = _classes_of(board, comparisons.hardest(matrix, MAX_CLASSES))
+    places = _classes_of(board, matrix)
     # "Something else" is never the truth, and classes that a model knows and never says need no column.
     down = [int(i) for i in places if matrix[i].any()]
     across = [int(i) for i in places if matrix[i].any() or matrix[:, i].any()]
@@ -45,7 +45,7 @@ def confusion(board: Board, table: bool) -> None:
         )
         cell = _picked(event)
     limited = (
-        f" The {len(places)} of {len(board.labels)} classes with the most mistakes."
+        f" The {len(places)} classes of {len(board.labels):,} that the most frequent mistakes are between."
         if len(places) < len(board.labels)
         else ""
     )
@@ -134,7 +134,7 @@ def gallery(board: Board) -> None:
 def _duel_matrix(board: Board, a: str, b: str, title_a: str, title_b: str, table: bool) -> tuple[int, int] | None:
     """What A said against what B said; the clicked cell."""
     matrix = confusion_matrix(board.found[a].choice, board.found[b].choice, len(board.labels))
-    places = _classes_of(board, comparisons.hardest(matrix, MAX_CLASSES))
+    places = _classes_of(board, matrix)
     places = np.array([i for i in places if matrix[i].any() or matrix[:, i].any()])
     labels = [board.labels[i] for i in places]
     part = matrix[np.ix_(places, places)]
@@ -157,9 +157,12 @@ def _duel_matrix(board: Board, a: str, b: str, title_a: str, title_b: str, table
     return _picked(event)
 
 
-def _classes_of(board: Board, places: np.ndarray) -> np.ndarray:
-    """All classes of a small set in their order, else `places`."""
-    return np.arange(len(board.labels)) if len(board.labels) <= MAX_CLASSES else places
+def _classes_of(board: Board, matrix: np.ndarray) -> np.ndarray:
+    """All classes of a small set; of a large one those of the most frequent mistakes, the first if there are none."""
+    if len(board.labels) <= MAX_CLASSES:
+        return np.arange(len(board.labels))
+    places = comparisons.hardest(matrix, MAX_CLASSES)
+    return places if len(places) else np.flatnonzero(matrix.any(axis=1))[:MAX_CLASSES]
 
 
 def _picked(event: object) -> tuple[int, int] | None:
