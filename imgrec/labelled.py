@@ -226,9 +226,9 @@ def _read(
 
 def _by_folder(path: Path, names: Sequence[PurePosixPath], settings: Settings) -> tuple[dict[PurePosixPath, str], int]:
     """Class of each picture to measure on, and how many of them are in the training part as well."""
-    places = {name: layouts.place_of(name) for name in names}
-    test = {name: place[1] for name, place in places.items() if place and place[0] == "test"}
-    train = {name: place[1] for name, place in places.items() if place and place[0] == "train"}
+    places = layouts.lay_out(path, names).places
+    test = {name: label for name, (part, label) in places.items() if part == "test"}
+    train = {name: label for name, (part, label) in places.items() if part == "train"}
     if not test:
         if not train:
             raise InputError(
@@ -298,8 +298,8 @@ def _overlap(found: LabelledSet, training: str, settings: Settings) -> str:
     else:
         path = Path(training).expanduser()
         names = archives.survey(path).names
-        parts = {name: (layouts.place_of(name) or ("train", ""))[0] for name in names}
-        only = [name for name in names if parts[name] == "train"] or list(names)
+        places = layouts.lay_out(path, names).places
+        only = [name for name, (part, _) in places.items() if part == "train"] or list(names)
         seen = {_digest(data) for _, data in archives.files(path, max_bytes=settings.max_upload_bytes, only=set(only))}
     count = sum(_digest(item.picture) in seen for item in found.items())
     name = Path(training).name

@@ -72,6 +72,17 @@ def test_the_test_part_is_measured_on_and_leaks_are_counted(tmp_path: Path, sett
     assert found.flaws == ("1 of its pictures stand in its training part too.",)
 
 
+def test_a_split_csv_tells_what_is_measured_on(tmp_path: Path, settings: Settings) -> None:
+    lines = [
+        "file,split",
+        *(f"{kind}/{kind}.{i}.png,{'test' if i else 'train'}" for kind in ("cats", "dogs") for i in range(3)),
+    ]
+    path = laid_out(tmp_path, "folder", FILES | {"pets/split.csv": "\n".join(lines).encode()})
+    found = open_set(str(path), settings)
+    check(found)
+    assert found.ids == ("cats/cats.1.png", "cats/cats.2.png", "dogs/dogs.1.png", "dogs/dogs.2.png")
+
+
 @pytest.mark.parametrize(
     ("table", "targets"),
     [
