@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from imgrec import published
+from imgrec.catalogue import get_spec
 from imgrec.published import COUNTS, TABLES, read_measured
 from imgrec.settings import ASSETS
 
@@ -81,3 +82,12 @@ def test_a_repetition_stands_beside_a_table_that_there_is() -> None:
     titles = {table.title for table in TABLES} | {counts.title for counts in COUNTS}
     tables, _ = read_measured(ASSETS / "lessons")
     assert {table.beside for table in tables} - {None} <= titles
+
+
+def test_printed_parameters_are_those_of_the_catalogue() -> None:
+    (table,) = [table for table in TABLES if table.source == "keras.io/api/applications"]
+    for row, model in zip(table.rows, table.measured_as, strict=True):
+        spec = get_spec(str(model))
+        assert row[3] == f"{spec.parameters:,}"
+        assert spec.published is not None
+        assert row[1] == f"{spec.published.top1 * 100:.1f} %"
