@@ -1,7 +1,7 @@
 """Heads trained on features: one compiled function an epoch, so that a step of a small head takes a fraction of a
 millisecond. TensorFlow; runs in workers only.
 
-`Model.fit` spends a few milliseconds a step on callbacks, batches and calls, however small the network. Here the loop
+`Model.fit` spends a millisecond a step on callbacks, batches and calls, however small the network. Here the loop
 over the steps is in the graph, pictures' features are tensors that it gathers from, and all trials of a lesson (rates,
 folds) use the one graph: only its variables are set back.
 """

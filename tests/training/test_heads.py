@@ -14,8 +14,8 @@ from imgrec.training.heads import Schedule
 
 pytestmark = pytest.mark.slow
 
-# A step takes 0.1 ms on a quiet machine, and 3 or more through `Model.fit`.
-SLOWEST_STEP_MS = 2.5
+# A step takes 0.1 ms, through `Model.fit` 1 ms or more; with room for a machine that is busy.
+SLOWEST_STEP_MS = 1.0
 
 
 @pytest.fixture(scope="module")
