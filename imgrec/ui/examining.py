@@ -27,14 +27,16 @@ POLL_S = 0.5
 class Examination:
     """One look at one state of one set; every attribute may be read while it goes on."""
 
-    def __init__(self, data: str, settings: Settings, backbone: str | None) -> None:
+    def __init__(self, data: str, settings: Settings, size: tuple[int, int], backbone: str | None) -> None:
         self.stage = "reading"
         self.done = 0
         self.count = 0
         self.diagnosis: Diagnosis | None = None
         self.sentence: str | None = None
         self._finished = threading.Event()
-        threading.Thread(target=self._examine, args=(data, settings, backbone), name="examination", daemon=True).start()
+        threading.Thread(
+            target=self._examine, args=(data, settings, size, backbone), name="examination", daemon=True
+        ).start()
 
     @property
     def over(self) -> bool:
@@ -44,9 +46,9 @@ class Examination:
         """Whether it is over, at the latest after `timeout_s`."""
         return self._finished.wait(timeout_s)
 
-    def _examine(self, data: str, settings: Settings, backbone: str | None) -> None:
+    def _examine(self, data: str, settings: Settings, size: tuple[int, int], backbone: str | None) -> None:
         try:
-            self.diagnosis = doctor.examine(data, settings, backbone=backbone, on_progress=self._tell)
+            self.diagnosis = doctor.examine(data, settings, input_size=size, backbone=backbone, on_progress=self._tell)
         except ImgrecError as error:
             self.sentence = str(error)
         except Exception:
@@ -59,14 +61,16 @@ class Examination:
         self.stage, self.done, self.count = stage, done, count
 
 
-def examined(data: str, spec: ModelSpec | None) -> bool:
-    """Show what the doctor says of `data`, or how far it is; whether a lesson may begin.
+def examined(data: str, size: tuple[int, int], judge: ModelSpec | None = None) -> bool:
+    """Show what the doctor says of `data`, or how far it is; whether learning may begin.
 
-    `spec` is the network that would judge the labels, when somebody asks for that and it is on this machine.
+    `size` (height, width) in px is the input of the network that will learn from them. `judge` is the one whose
+    features would judge the labels, when somebody asks for that and it is on this machine.
     """
-    judge = spec.name if spec is not None and resources.is_here(spec) else None
-    asked = st.session_state.get("judge_labels") == data
-    found = _examination(data, state_of(data), judge if asked else None)
+    if judge is not None and not resources.is_here(judge):
+        judge = None
+    asked = judge is not None and st.session_state.get("judge_labels") == data
+    found = _examination(data, state_of(data), size, judge.name if judge is not None and asked else None)
     # Most sets of a few dozen pictures are done before anybody could read that they are being looked at.
     if not found.wait(POLL_S):
         st.fragment(_watch, run_every=POLL_S)(found)
@@ -85,7 +89,7 @@ def examined(data: str, spec: ModelSpec | None) -> bool:
                 key="judge",
                 on_click=_judge,
                 args=(data,),
-                help=f"By the features of {spec.title if spec else ''}, which the lesson needs anyway.",
+                help=f"By the features of {judge.title}, which the lesson needs anyway.",
             )
     return found.diagnosis.may_train
 
@@ -104,6 +108,6 @@ def _judge(data: str) -> None:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _examination(data: str, state: tuple[object, ...], judge: str | None) -> Examination:
+def _examination(data: str, state: tuple[object, ...], size: tuple[int, int], judge: str | None) -> Examination:
     """The one examination of this state of the set; `state` changes when a file comes or goes."""
-    return Examination(data, resources.settings(), judge)
+    return Examination(data, resources.settings(), size, judge)

@@ -46,7 +46,7 @@ def teach_panel() -> None:
     place = st.container()
     backbone = _backbone()
     with place:
-        sound = examined(data, backbone) if data else False
+        sound = examined(data, backbone.input_size, backbone) if data and backbone else False
     # The button stands above the settings that most people leave alone, so that the page stays short.
     button = st.container()
     lesson = _lesson(backbone) if backbone else None

@@ -2,10 +2,12 @@
 
 import streamlit as st
 
+from imgrec.datasets import DATASETS
 from imgrec.errors import ImgrecError
 from imgrec.training import runs
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS, RECIPES, Recipe
 from imgrec.ui import explorer, resources
+from imgrec.ui.examining import examined
 from imgrec.ui.runs import look_at
 from imgrec.ui.wording import plain
 
@@ -16,7 +18,7 @@ def scratch_panel() -> None:
     """Everything that is chosen before a network learns from nothing, and what its pictures look like."""
     recipe = recipe_chooser()
     data = data_chooser(recipe)
-    starter(recipe, data)
+    starter(recipe, data, _is_sound(recipe, data))
     explorer.explorer(recipe, data)
 
 
@@ -53,13 +55,20 @@ def data_chooser(recipe: Recipe) -> str:
     ).strip()
 
 
-def starter(recipe: Recipe, data: str) -> None:
+def _is_sound(recipe: Recipe, data: str) -> bool:
+    """Whether the doctor has nothing against these pictures; the known sets were looked at by many before."""
+    if resources.settings().demo or not data or data in DATASETS:
+        return bool(data)
+    return examined(data, recipe.input_size)
+
+
+def starter(recipe: Recipe, data: str, sound: bool) -> None:
     """The button that starts a run, and the sentence when it cannot be."""
     if resources.settings().demo:
         st.info("This is a public demo: training is for your own machine.", icon=":material/lock:")
         return
     clicked = st.button(
-        "Start training", type="primary", icon=":material/play_arrow:", disabled=not data, key="start_training"
+        "Start training", type="primary", icon=":material/play_arrow:", disabled=not sound, key="start_training"
     )
     if not clicked:
         return

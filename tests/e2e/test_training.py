@@ -87,7 +87,7 @@ def test_a_run_from_scratch_is_watched_to_its_end_and_stands_on_compare(
     expect(page.get_by_test_id("stMultiSelect").get_by_text("my_simple_cnn", exact=False).first).to_be_visible()
 
 
-def test_pictures_are_dropped_kept_and_taught(page: Page, server: str) -> None:
+def test_pictures_are_dropped_kept_and_a_lesson_begins_and_stops(page: Page, server: str) -> None:
     if not list((Path(os.environ.get("KERAS_HOME", "/nonexistent")) / "models").glob("mobilenet_2_5_128_tf.h5")):
         pytest.skip("KERAS_HOME names no folder with MobileNet 0.25 128 under models/")
     visit(page, f"{server}/train?backbone=MobileNet+0.25+128")
@@ -101,7 +101,7 @@ def test_pictures_are_dropped_kept_and_taught(page: Page, server: str) -> None:
         expect(page.get_by_text("could not be used; the rest is kept")).to_have_count(place + 1, timeout=30_000)
         settle(page)
     page.reload()
-    expect(page.get_by_text(f"{PER_CLASS} pictures")).to_have_count(2, timeout=30_000)
+    expect(page.get_by_text(f"{PER_CLASS} pictures", exact=True)).to_have_count(2, timeout=30_000)
     name = page.get_by_role("textbox", name="Name of the model")
     name.fill("my_colours")
     name.press("Enter")
@@ -109,9 +109,9 @@ def test_pictures_are_dropped_kept_and_taught(page: Page, server: str) -> None:
     button = page.get_by_role("button", name="Teach it")
     expect(button).to_be_enabled(timeout=60_000)
     button.click()
+    # What comes of it is tested with the worker; here it is enough that it runs, and can be stopped.
     panel = page.locator(".st-key-run_panel")
-    expect(panel.get_by_text("my_colours is in the catalogue")).to_be_visible(timeout=FINISH_MS)
-    panel.get_by_role("link", name="Show it pictures on Compare").click()
-    expect(page.get_by_test_id("stMultiSelect").get_by_text("my_colours", exact=False).first).to_be_visible(
-        timeout=30_000
-    )
+    expect(panel.get_by_text("Features").first).to_be_visible(timeout=30_000)
+    panel.get_by_role("button", name="Stop").click()
+    expect(panel.get_by_text("Cancelled")).to_be_visible(timeout=FINISH_MS)
+    expect(panel.get_by_role("button", name="Go on from the last checkpoint")).to_be_visible()
