@@ -20,7 +20,6 @@ from playwright.sync_api import Page, sync_playwright
 
 from bench import pairs
 from imgrec import samples
-from imgrec.catalogue import get_specs
 from imgrec.settings import ROOT
 
 MODELS = ("mobilenet", "mobilenet_v2")
@@ -65,8 +64,7 @@ def main() -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1440, "height": 900})
-            titles = "&".join(f"models={spec.title}" for spec in get_specs(MODELS))
-            page.goto(f"{address}/?{titles}")
+            page.goto(f"{address}/?models={','.join(MODELS)}")
             page.get_by_text("What do the networks see?").wait_for()
             page.wait_for_timeout(2000)
             # Random weights say nearly the same of every picture; their figures differ all the same.

@@ -173,7 +173,9 @@ def space_title(label_space: str) -> str:
         return SPACE_TITLES[label_space]
     labels = get_label_space(label_space).labels
     more = len(labels) - NAMED_CLASSES
-    return ", ".join(labels[:NAMED_CLASSES]) + (f" and {more} more" if more > 0 else "")
+    if more <= 1:
+        return ", ".join(labels)
+    return ", ".join(labels[:NAMED_CLASSES]) + f" and {more} more"
 
 
 def describe_knowledge(specs: Sequence[ModelSpec]) -> str:

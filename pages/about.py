@@ -11,7 +11,7 @@ Most networks here were trained on ImageNet: 1.28 million photographs in **1,000
 tissue*; a few small ones, trained by this project, know CIFAR-10's **ten** and nothing else. Shown a picture, a network
 gives each class a probability; together they are 100 %. It must choose among its classes: a face or a diagram gets one
 too, often with little doubt. That is why imgrec shows several networks at once, and says "most likely none of these"
-where the doubt of the small ones is more than it is about 95 % of the pictures of their classes.
+where the small ones doubt more than they do about 95 % of the pictures of their own classes.
 """
 )
 with st.grid(2, min_column_width=320):

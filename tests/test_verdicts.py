@@ -253,10 +253,10 @@ def test_what_the_limit_does(monkeypatch: pytest.MonkeyPatch, limit: Limit, word
 
 @pytest.mark.parametrize(
     ("space", "title"),
-    [("imagenet_1k", "ImageNet"), ("cifar_10", "CIFAR-10"), ("four", "a, b, c, d"), ("five", "a, b, c, d and 1 more")],
+    [("imagenet_1k", "ImageNet"), ("five", "a, b, c, d, e"), ("six", "a, b, c, d and 2 more")],
 )
 def test_label_spaces_have_titles(monkeypatch: pytest.MonkeyPatch, space: str, title: str) -> None:
-    for name, labels in (("four", "abcd"), ("five", "abcde")):
+    for name, labels in (("five", "abcde"), ("six", "abcdef")):
         found = LabelSpace(name, tuple(labels), (None,) * len(labels))
         monkeypatch.setitem(LABEL_SPACES, name, lambda found=found: found)
     assert space_title(space) == title

@@ -58,7 +58,7 @@ def toy() -> None:
     steps = st.select_slider("Steps of learning", STEPS, value=STEPS[0], key="toy_steps", width=360)
     w1, w2, bias = anatomy.learn_to_add(steps)
     st.markdown(
-        f"After {steps} steps: *y* = {w1:.3f} · *a* {_signed(w2)} · *b* {_signed(bias)}. "
+        f"After {steps} steps: *y* = {_signed(w1).removeprefix('+ ')} · *a* {_signed(w2)} · *b* {_signed(bias)}. "
         f"Asked for 2 + 3, which it has never seen, it says **{2 * w1 + 3 * w2 + bias:.3f}**."
     )
 

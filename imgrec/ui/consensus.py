@@ -3,7 +3,6 @@
 import streamlit as st
 
 from imgrec import charts, ensembles, verdicts
-from imgrec.ensembles import ENTROPY_SENTENCE as ENTROPY
 from imgrec.ensembles import RULES, Ensemble
 from imgrec.reports import Failure
 from imgrec.ui import answers, cards, getting
@@ -60,7 +59,11 @@ def _show_alone(ensemble: Ensemble, choice: Choice) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{verdicts.title_of(ensemble.members[0].model)}** :small[:gray[alone: nothing to combine]]")
         cards.show(ensemble.members[0], choice)
-    st.caption(f"Entropy {ensemble.uncertainty.entropy_bits:.2f} bits ({ensemble.uncertainty.level}). {ENTROPY}")
+    found = ensemble.uncertainty
+    st.caption(
+        f"Entropy {found.entropy_bits:.2f} bits ({found.level}). 0 bits is certain; each further bit doubles the "
+        "number of equally likely classes that it is like choosing from."
+    )
 
 
 def _who_tipped_it(ensemble: Ensemble) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from imgrec import images, samples
 from imgrec.errors import ImgrecError
@@ -109,7 +110,8 @@ def _chute() -> None:
 
 
 def _take_uploads(key: str) -> None:
-    files = st.session_state.get(key) or []
+    # A rerun that was on its way when the chute was emptied comes with the same files, which are gone: they are in.
+    files = [file for file in st.session_state.get(key) or [] if isinstance(file, UploadedFile)]
     if files:
         _take((file.name, file.getvalue()) for file in files)
         _empty_chute()
@@ -117,7 +119,7 @@ def _take_uploads(key: str) -> None:
 
 def _take_photo(key: str) -> None:
     photo = st.session_state.get(key)
-    if photo is not None:
+    if isinstance(photo, UploadedFile):
         _take([("Photo", photo.getvalue())])
         _empty_chute()
 

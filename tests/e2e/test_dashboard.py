@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -102,11 +103,36 @@ def test_a_bad_file_beside_a_good_one_gets_a_sentence(page: Page, charts: int) -
     expect(page.get_by_role("alert").filter(has_text="huge.jpg")).to_be_visible()
 
 
-def test_a_link_restores_the_settings(page: Page, server: str) -> None:
-    page.goto(f"{server}/?models=MobileNet&k=3&rule=Rank+vote&view=%3Amaterial%2Ftable_rows%3A+Table")
+@pytest.mark.parametrize("model", ["cifar_vgg", "Small VGG (CIFAR-10)"], ids=["name", "title, as in old links"])
+def test_a_link_restores_the_settings(page: Page, server: str, model: str) -> None:
+    page.goto(f"{server}/?models={model}&k=3&rule=Rank+vote&view=Table")
+    expect(page).to_have_url(re.compile(r"models=cifar_vgg\b"))
     give(page, ZONE, DROP, ("cat.jpg", cat()))
     expect(page.locator("[data-testid=stTable]")).to_have_count(1, timeout=FIRST_ANSWER_MS)
     expect(page.locator("[data-testid=stTable] tbody tr")).to_have_count(3)
+
+
+def test_a_link_keeps_its_models_over_pages_and_choices(page: Page, server: str) -> None:
+    page.goto(f"{server}/about?models=cifar_vgg,cifar_dense")
+    page.get_by_role("link", name="Ensemble", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/ensemble\?models=cifar_vgg&models=cifar_dense"), timeout=30_000)
+    expect(page.get_by_text("These models know airplane", exact=False)).to_be_visible()
+    page.get_by_role("button", name="Small VGG").first.click()
+    expect(page).to_have_url(re.compile(r"/ensemble\?models=cifar_dense"))
+    page.reload()
+    expect(page.get_by_text("This model knows airplane", exact=False)).to_be_visible(timeout=30_000)
+
+
+def test_on_a_phone_the_navigation_closes_after_a_choice(browser: Browser, server: str) -> None:
+    context = browser.new_context(viewport=PHONE)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(f"{server}/about")
+    for name, heading in (("Models", "Memory"), ("About", "How it works")):
+        page.locator("[data-testid=stExpandSidebarButton]").click()
+        page.get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_text(heading, exact=True).first).to_be_in_viewport(timeout=30_000)
+        expect(page.locator("[data-testid=stSidebar] a").first).not_to_be_in_viewport()
+    context.close()
 
 
 def test_the_picture_comes_along_to_the_ensemble(page: Page, charts: int) -> None:

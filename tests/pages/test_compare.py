@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import DeletedFile
 from streamlit.testing.v1 import AppTest
 
 from imgrec import samples
@@ -300,3 +302,13 @@ def test_what_the_suggested_model_says_about_a_sample_is_there_ahead(page: Page,
     assert not app.exception
     assert len(charts(app)) == 2
     assert "computed ahead" in words(app)
+
+
+def test_files_that_are_taken_already_are_not_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a rerun brings them that was on its way when the uploader was emptied."""
+    state = {"upload_0": [DeletedFile("id-of-a-file")], "camera_0": DeletedFile("id-of-a-photo"), "upload_round": 0}
+    monkeypatch.setattr(st, "session_state", state)
+    pictures._take_uploads("upload_0")
+    pictures._take_photo("camera_0")
+    assert "tray" not in state
+    assert state["upload_round"] == 0
