@@ -13,7 +13,7 @@ foreign photographs. It also stops two in ten photographs of the ten classes, wh
 photographs alone the area is 0.79); half of those would have been named wrongly, of the others one in seven.
 
 The limit depends on how a network was trained: one that learned five flowers needs another. So each label space has
-its own, and a model of the user's own training gets one from the pictures that were kept for its validation (`cards`).
+its own, and a model of the user's own training gets one from the pictures that its card was measured on (`cards`).
 ImageNet has none. Flowers that it has no class for do differ from its validation pictures, but so do daisies, which it
 knows: the doubt there tells where a picture comes from, not whether its answer is among the thousand.
 """

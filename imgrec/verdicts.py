@@ -154,7 +154,7 @@ def describe_limit(label_space: str) -> str:
     kept = _rounded(abstention.KEPT)
     if limit.caught is None or limit.lost is None:
         return (
-            f"The limit lets {kept} of the pictures pass on which the model was validated; how many of other things it "
+            f"The limit lets {kept} of the pictures pass on which the model was measured; how many of other things it "
             "stops has not been measured."
         )
     return (

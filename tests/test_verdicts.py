@@ -241,7 +241,7 @@ def test_what_models_of_two_label_spaces_can_know() -> None:
             Limit(2.3, caught=0.59, lost=0.22, auroc=0.92),
             "lets 95 % of CIFAR-10's test pictures pass. It stops 59 % of photographs of other things, and 22 % of",
         ),
-        (Limit(1.2), "was validated"),
+        (Limit(1.2), "was measured; how many"),
     ],
     ids=["measured on foreign pictures", "of a model of one's own"],
 )
