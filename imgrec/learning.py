@@ -61,7 +61,7 @@ def epoch_row(row: dict[str, Any]) -> dict[str, Any]:
         "Validation loss": row["validation_loss"],
         "Accuracy": row["accuracy"],
         "Validation accuracy": row["validation_accuracy"],
-        "Seconds": round(row["seconds"], 1),
+        "Seconds": row["seconds"],
         "Images/s": row.get("images_per_second"),
     }
 
@@ -275,6 +275,8 @@ def duration(seconds: float) -> str:
     >>> duration(0.42), duration(8), duration(95), duration(7_300)
     ('0.4 s', '8.0 s', '1 min 35 s', '2 h 1 min')
     """
+    if 0 < seconds < 0.05:
+        return "<0.1 s"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

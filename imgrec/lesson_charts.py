@@ -22,6 +22,7 @@ RATES_HEIGHT_PX = 240
 _FEATURES_SHARE, _TRIALS_SHARE = 0.6, 0.3
 
 STAGES = ("Pictures", "Features", "Trials", "Final training", "Test")
+READING, FEATURES, TRIALS, FINAL, TESTING = range(len(STAGES))
 
 
 def stage(progress: Progress) -> int:
@@ -30,14 +31,14 @@ def stage(progress: Progress) -> int:
     if curves.finished is not None:
         return len(STAGES)
     if curves.plan is not None and len(curves.epochs) >= curves.plan["epochs"]:
-        return 4
+        return TESTING
     if progress.chosen is not None or curves.epochs:
-        return 3
+        return FINAL
     if progress.trials_planned or progress.trials:
-        return 2
+        return TRIALS
     if progress.features and all(part.done == part.count for part in progress.features):
-        return 2
-    return 1 if progress.features or progress.preparing or curves.data is not None else 0
+        return TRIALS
+    return FEATURES if progress.features or progress.preparing or curves.data is not None else READING
 
 
 def share_done(progress: Progress) -> float:
@@ -51,10 +52,10 @@ def share_done(progress: Progress) -> float:
         features = sum(part.done for part in progress.features) / count if count else 1.0
     trials = len(progress.trials) / progress.trials_planned if progress.trials_planned else 0.0
     final = 0.0
-    if at >= 3 and progress.curves.plan is not None:
+    if at >= FINAL and progress.curves.plan is not None:
         trials, final = 1.0, len(progress.curves.epochs) / progress.curves.plan["epochs"]
     rest = 1 - _FEATURES_SHARE - _TRIALS_SHARE
-    share = _FEATURES_SHARE * (1.0 if at >= 2 else features) + _TRIALS_SHARE * trials + rest * final
+    share = _FEATURES_SHARE * (1.0 if at >= TRIALS else features) + _TRIALS_SHARE * trials + rest * final
     return float(min(max(share, 0.0), 1.0))
 
 
@@ -89,9 +90,24 @@ def describe_plan(lesson: Lesson) -> str:
 
 def status(progress: Progress, state: str) -> str:
     """One line: where the lesson is, and how well it does."""
-    if state == "running" and stage(progress) == 2 and not progress.trials:
+    if state == "running" and stage(progress) == TRIALS and not progress.trials:
         return "making the head; its runtime takes some seconds to start"
     return lessons.status(progress, state)
+
+
+def outcome(progress: Progress) -> str:
+    """What came of a finished lesson, with its times from the log."""
+    if progress.curves.finished is None:
+        return ""
+    metrics = progress.curves.finished["metrics"]
+    computed = sum(part.seconds for part in progress.features if not part.cached)
+    features = f"features in {duration(computed)}" if computed else "features from the disk"
+    heads = sum(trial.seconds for trial in progress.trials)
+    count = len(progress.trials)
+    return (
+        f"{percent(metrics['accuracy'])} of {metrics['pictures']:,} {metrics['set']} pictures right; {features}, "
+        f"{count} head{'s' * (count != 1)} in {duration(heads)}"
+    )
 
 
 def describe_choice(chosen: Mapping[str, Any]) -> str:

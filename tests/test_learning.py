@@ -116,7 +116,15 @@ def test_nothing_is_foretold_from_the_first_step_which_compiles() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.44, "0.4 s"), (9.96, "10 s"), (59.6, "1 min 0 s"), (3599, "59 min 59 s"), (9000, "2 h 30 min")],
+    [
+        (0.0, "0.0 s"),
+        (0.01, "<0.1 s"),
+        (0.44, "0.4 s"),
+        (9.96, "10 s"),
+        (59.6, "1 min 0 s"),
+        (3599, "59 min 59 s"),
+        (9000, "2 h 30 min"),
+    ],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -24,6 +24,7 @@ def learning_curves(curves: Curves, key: str, *, table: bool = False) -> None:
                 "Validation accuracy": st.column_config.NumberColumn(format="percent"),
                 "Loss": st.column_config.NumberColumn(format="%.4f"),
                 "Validation loss": st.column_config.NumberColumn(format="%.4f"),
+                "Seconds": st.column_config.NumberColumn(format="%.3g"),
                 "Images/s": st.column_config.NumberColumn(format="%.0f"),
             },
         )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from imgrec import cards, images, learning, lesson_charts, samples
+from imgrec import cards, images, lesson_charts, samples
 from imgrec.catalogue import CATALOGUE
 from imgrec.errors import ImgrecError
 from imgrec.images import DecodedImage
@@ -45,7 +45,7 @@ def lesson_view(job: Job, state: str, *, moving: bool, table: bool) -> None:
         st.caption(lesson_charts.describe_plan(lesson))
     told = progress.curves
     if told.finished is not None:
-        finished(str(told.finished["name"]), learning.outcome(told))
+        finished(str(told.finished["name"]), lesson_charts.outcome(progress))
     _preview(job, lesson, progress, state)
     if progress.trials and (lesson.trials > 1 or lesson.folds):
         _trials(progress, table)
@@ -81,16 +81,15 @@ def finished(name: str, outcome: str) -> None:
 
 
 def _stages(progress: Progress, state: str) -> None:
+    """The way of a lesson in one line: what is done, what is going on, and what is to come."""
     now = lesson_charts.stage(progress)
     parts = []
     for number, title in enumerate(lesson_charts.STAGES):
+        if number == now == lesson_charts.TRIALS and progress.trials_planned:
+            title += f" {len(progress.trials)} of {progress.trials_planned}"
         icon = _DONE if number < now else _NOW if number == now and state == "running" else _LATER
-        text = title
-        if number == now == 2 and progress.trials_planned:
-            text = f"{title} {len(progress.trials)} of {progress.trials_planned}"
-        parts.append(f"**{icon} {text}**" if number == now else f":gray[{icon} {text}]" if number > now else text)
-        if number < now:
-            parts[-1] = f"{icon} {text}"
+        text = f"{icon} {title}".replace(" ", "\u00a0")  # lines break between stages
+        parts.append(text if number < now else f"**{text}**" if number == now else f":gray[{text}]")
     st.markdown(" &ensp; ".join(parts))
 
 

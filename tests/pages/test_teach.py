@@ -209,7 +209,7 @@ def until(app: AppTest, holds: Callable[[], bool]) -> None:
             {"state": "finished", "error": None},
             [*EVENTS, MODEL],
             [
-                "80.0 % of 10 test pictures right",
+                "80.0 % of 10 test pictures right; features in 4.0 s, 4 heads in 2.0 s",
                 "Of 2 learning rates 0.01 does best: 65.0 ± 7.1 % on 2 folds",
                 "Learning rate 0.01, 3 epochs: 65.00 % of validation right",
                 "The test, looked at once",
@@ -230,7 +230,8 @@ def test_a_lesson_shows_what_it_knows(
     leave(end, events)
     app = page("train.py")
     assert not app.exception
-    everything = (words(app) + "".join(str(alert.value) for alert in app.success)).replace("\\", "")
+    everything = words(app) + "".join(str(alert.value) for alert in app.success)
+    everything = everything.replace("\\", "").replace("\u202f", " ")
     assert all(part in everything for part in said), everything
     assert all(chart.proto.alt for chart in app.get("vega_lite_chart"))
     assert ("resume_run" in keys(app)) == (end is None or end["state"] != "finished")
