@@ -7,6 +7,7 @@ up, and no model runs.
 """
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -34,53 +35,52 @@ benchmark_answers.FOLDER = Path(sys.argv[1])
 cli.main(["run", "app.py", "--server.headless=true", f"--server.port={sys.argv[2]}", "--server.fileWatcherType=none"])
 """
 
-# Done: the script rests, nothing on the page is from the run before, and every chart is drawn.
-READY = """() => {
+# Done: the script rests, nothing on the page is from the run before, and what the view consists of is drawn.
+READY = """(expected) => {
   const app = document.querySelector("[data-testid=stApp]")
   const charts = [...document.querySelectorAll("[data-testid=stVegaLiteChart]")]
   return app?.dataset.testScriptState === "notRunning"
-    && document.querySelector(".st-key-bench_panel") !== null
-    && document.querySelector("[data-stale=true]") === null
+    && document.querySelector("[data-stale=true], [data-testid=stSkeleton]") === null
+    && document.querySelector(`.st-key-bench_panel ${expected}`) !== null
     && charts.every((chart) => chart.querySelector("canvas, svg"))
 }"""
 
-# Click the element at the selector, or at a place of it, and take the time until the page is ready again.
-CLICK = f"""async ([selector, text, across, down]) => {{
+# From the next click on, take the time until the page is ready again, into `window.took`.
+WATCH = f"""(expected) => {{
   const ready = {READY}
-  const found = [...document.querySelectorAll(selector)].filter((one) => !text || one.innerText.trim() === text)
-  const target = found[0]
   const app = document.querySelector("[data-testid=stApp]")
-  let ran = false
+  let start = null, ran = false
+  window.took = null
   const watch = new MutationObserver(() => {{ ran ||= app.dataset.testScriptState !== "notRunning" }})
   watch.observe(app, {{ attributes: true }})
-  const box = target.getBoundingClientRect()
-  const where = {{ clientX: box.x + across * box.width, clientY: box.y + down * box.height, bubbles: true }}
-  const start = performance.now()
-  for (const kind of ["pointerdown", "mousedown", "pointerup", "mouseup", "click"])
-    target.dispatchEvent(new (kind.startsWith("pointer") ? PointerEvent : MouseEvent)(kind, where))
-  while (!(ran && ready())) {{
-    if (performance.now() - start > 30000) throw new Error(`nothing came of the click on ${{text || selector}}`)
-    await new Promise((next) => setTimeout(next, 4))
+  addEventListener("pointerup", () => {{ start = performance.now() }}, {{ capture: true, once: true }})
+  const look = () => {{
+    if (!(ran && ready(expected))) return setTimeout(look, 4)
+    window.took = performance.now() - start
+    watch.disconnect()
   }}
-  watch.disconnect()
-  return performance.now() - start
+  look()
 }}"""
 
 PILL = "[data-testid=stPills] button, [data-testid=stButtonGroup] button"
 
-VIEWS = (
-    "Leaderboard",
-    "Speed",
-    "Pairs",
-    "Confusion",
-    "A against B",
-    "Classes",
-    "Curves",
-    "Errors",
-    "Ensembles",
-    "Published",
-    "Provenance",
-)
+DRAWN = "[data-testid=stVegaLiteChart] :is(canvas, svg)"
+TABLE = "[data-testid=stDataFrame] canvas"
+
+# What each view consists of.
+VIEWS = {
+    "Leaderboard": TABLE,
+    "Speed": DRAWN,
+    "Pairs": DRAWN,
+    "Confusion": DRAWN,
+    "A against B": DRAWN,
+    "Classes": DRAWN,
+    "Curves": DRAWN,
+    "Errors": "strong",
+    "Ensembles": ".st-key-bench_find",
+    "Published": "[data-testid=stTable]",
+    "Provenance": "[data-testid=stExpander]",
+}
 
 
 def main() -> None:
@@ -96,8 +96,8 @@ def main() -> None:
             opened = [open_page(page, address) for _ in range(ROUNDS + 1)]
             clicks: dict[str, list[float]] = {view: [] for view in VIEWS}
             for _ in range(ROUNDS + 1):
-                for view in (*VIEWS[1:], VIEWS[0]):
-                    clicks[view].append(click(page, PILL, view))
+                for view in [*list(VIEWS)[1:], "Leaderboard"]:
+                    clicks[view].append(click(page, PILL, VIEWS[view], view))
             clicks["a cell of the matrix"] = cells(page)
             clicks["Find them (3 of 10)"] = best(page)
             browser.close()
@@ -140,27 +140,32 @@ def served(folder: Path) -> Iterator[str]:
 def open_page(page: Page, address: str) -> float:
     """Milliseconds from the request for the page until it is ready."""
     page.goto(f"{address}/benchmarks", wait_until="commit")
-    page.wait_for_function(READY, polling=5, timeout=60_000)
+    page.wait_for_function(READY, arg=TABLE, polling=5, timeout=60_000)
     return float(page.evaluate("performance.now()"))
 
 
-def click(page: Page, selector: str, text: str = "", across: float = 0.5, down: float = 0.5) -> float:
-    """Milliseconds from the click until the page is ready again."""
-    took: float = page.evaluate(CLICK, [selector, text, across, down])
+def click(page: Page, selector: str, expected: str, text: str = "", across: float = 0.5, down: float = 0.5) -> float:
+    """Milliseconds from a click of the mouse until `expected` is there and the page rests."""
+    target = page.locator(selector).filter(has_text=re.compile(f"^{text}$" if text else "")).first
+    box = target.bounding_box()
+    assert box is not None
+    page.evaluate(WATCH, expected)
+    page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
+    page.wait_for_function("window.took !== null", polling=20)
+    took: float = page.evaluate("window.took")
     page.wait_for_timeout(100)
     return took
 
 
 def cells(page: Page) -> list[float]:
     """Clicks on cells of the confusion matrix: from above to below, off the diagonal."""
-    click(page, PILL, "Confusion")
-    chart = "[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg"
-    return [click(page, chart, across=0.5, down=0.1 + 0.1 * i) for i in range(ROUNDS + 1)]
+    click(page, PILL, DRAWN, "Confusion")
+    return [click(page, DRAWN, DRAWN, across=0.5, down=0.1 + 0.1 * i) for i in range(ROUNDS + 1)]
 
 
 def best(page: Page) -> list[float]:
-    click(page, PILL, "Ensembles")
-    return [click(page, ".st-key-bench_find button") for _ in range(ROUNDS + 1)]
+    click(page, PILL, VIEWS["Ensembles"], "Ensembles")
+    return [click(page, ".st-key-bench_find button", ".st-key-bench_find") for _ in range(ROUNDS + 1)]
 
 
 if __name__ == "__main__":

@@ -18,6 +18,9 @@ from imgrec.ui.benchmark_answers import calibration, chart_or_table, model_choos
 # Bars a chart: worst first when there are more.
 MAX_BARS = 20
 
+# Points of a curve: as many as a plot of 400 px can show, twenty curves of them without a wait.
+CURVE_POINTS = 120
+
 # Curves in one chart: as many as there are colours.
 MAX_CURVES = len(COLOURS)
 
@@ -70,14 +73,16 @@ def over_thresholds(board: Board, table: bool) -> None:
     colours = {titles[model]: colour_of(model) for model in models}
     left, right = st.columns(2, gap="large")
     with left:
-        found = {titles[m]: curves.thinned(curves.roc_curve(scores[m], positive)) for m in models}
+        found = {titles[m]: curves.thinned(curves.roc_curve(scores[m], positive), CURVE_POINTS) for m in models}
         words = lines.describe_curves(found, f"Area under the ROC of {board.labels[label]}")
         st.markdown("**ROC**")
         spec = lines.curve_chart(found, ("false positive rate", "true positive rate"), colours, diagonal=True)
         chart_or_table(spec, words, _areas(found, "AUC"), table, key="bench_roc")
         st.caption(words)
     with right:
-        found = {titles[m]: curves.thinned(curves.precision_recall_curve(scores[m], positive)) for m in models}
+        found = {
+            titles[m]: curves.thinned(curves.precision_recall_curve(scores[m], positive), CURVE_POINTS) for m in models
+        }
         words = lines.describe_curves(found, f"Average precision of {board.labels[label]}")
         st.markdown("**Precision and recall**")
         spec = lines.curve_chart(found, ("recall", "precision"), colours, diagonal=False)
