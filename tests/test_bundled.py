@@ -81,4 +81,4 @@ def test_what_is_served_is_as_good_as_the_cards_say(test_pictures: Pictures, tmp
         answers[card.name] = np.concatenate(parts)
         assert top_1(answers[card.name], test_pictures.targets) == pytest.approx(card.metrics["accuracy"], abs=2e-4)
     three = [answers[name] for name in ("cifar_vgg", "cifar_resnet", "cifar_dense")]
-    assert top_1(np.mean(three, axis=0), test_pictures.targets) == pytest.approx(0.9424, abs=5e-4)
+    assert top_1(np.mean(three, axis=0), test_pictures.targets) == pytest.approx(0.9467, abs=5e-4)

@@ -272,8 +272,8 @@ RECIPES: dict[str, Recipe] = {
             "Small DenseNet",
             "Each convolution sees the outputs of all before it, as in DenseNet.",
             parameters=803_744,
-            epochs=14,
-            cutout_px=4,
+            epochs=24,
+            cutout_px=6,
         ),
         Recipe(
             name="capstone_cnn",
