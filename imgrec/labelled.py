@@ -123,13 +123,14 @@ def scoring(model_space: LabelSpace, set_space: LabelSpace) -> LabelMap | None:
     """How a model's classes count as those of a set: None when they are the same, else a map whose sums stay 1.
 
     The map's target has the set's classes first and, if some of the model's have no place there, one more for
-    "something else". ImageNet's classes roll up through WordNet; spaces with the same labels in another order are
-    matched by name. Raises `LabelSpaceError` when nothing fits.
+    "something else". ImageNet's classes roll up through WordNet; spaces with the same labels, in another order or
+    number ("cats", "cat"), are matched by name. Raises `LabelSpaceError` when nothing fits.
     """
     if model_space.name == set_space.name or model_space.labels == set_space.labels:
         return None
-    if sorted(model_space.labels) == sorted(set_space.labels) and len(set(set_space.labels)) == len(set_space.labels):
-        return LabelMap(model_space, set_space, np.array([set_space.labels.index(n) for n in model_space.labels]))
+    mine, theirs = list(map(_plain, model_space.labels)), list(map(_plain, set_space.labels))
+    if sorted(mine) == sorted(theirs) and len(set(theirs)) == len(theirs):
+        return LabelMap(model_space, set_space, np.array([theirs.index(name) for name in mine]))
     if model_space.name in LABEL_SPACES and set_space.name in LABEL_SPACES:
         found = get_label_map(model_space.name, set_space.name)
         if len(found.unreachable) < len(set_space.labels):

@@ -242,3 +242,11 @@ def test_single_pictures_are_looked_up(tmp_path: Path, settings: Settings, layou
     wanted = [found.ids[4], found.ids[1], "not there"]
     pictures = {item.id: item.picture for item in found.items()}
     assert look_up(found, wanted) == {name: pictures[name] for name in wanted[:2]}
+
+
+def test_classes_are_the_same_in_another_number_and_order() -> None:
+    mine = LabelSpace("mine", ("dogs", "Cats"), (None, None))
+    theirs = LabelSpace("theirs", ("cat", "dog"), (None, None))
+    found = scoring(mine, theirs)
+    assert found is not None
+    assert found.apply(np.array([[0.9, 0.1]], np.float32)).tolist() == [[pytest.approx(0.1), pytest.approx(0.9)]]
