@@ -4,25 +4,28 @@ What is dropped lies in an album at once (see `albums`), so nothing here is lost
 being with the first change, not by looking.
 """
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from imgrec import albums, images, layouts
 from imgrec.albums import Album
+from imgrec.downloads import storage_errors
 from imgrec.errors import ImageError, ImgrecError
 from imgrec.settings import MIB
-from imgrec.ui import resources
+from imgrec.ui import chutes, resources
 from imgrec.ui.elements import Tile, strip
 from imgrec.ui.wording import plain
 
 # More thumbnails than this are a wall; the rest is counted, and shown on demand up to the second figure.
 MAX_TILES = 12
 MAX_TILES_OPEN = 120
+
+# Twelve of them and the count make two rows beside a run.
+TILE_PX = 48
 
 # Each row has widgets of its own; a set of more classes is better put together in folders.
 MAX_ROWS = 24
@@ -78,7 +81,7 @@ def gathering() -> Album | None:
 def archive_drop() -> None:
     """A place to drop a zip or tar of class folders: it becomes a set that is kept here."""
     limit = resources.settings().max_upload_bytes
-    key = _chute("archive")
+    key = chutes.key_of("archive")
     file = st.file_uploader(
         "Or drop a zip or tar of class folders",
         ["zip", "tar", "gz", "tgz", "bz2", "xz"],
@@ -89,20 +92,19 @@ def archive_drop() -> None:
     if file is None:
         return
     settings = resources.settings()
-    holding = settings.home / "sets" / f".arrived-{key}-{Path(file.name).name[-40:]}"
+    name = Path(file.name).name
     try:
-        with st.spinner("Reading the pictures"):
+        with st.spinner("Reading the pictures"), storage_errors(albums.home(settings), file.size):
             albums.home(settings).mkdir(parents=True, exist_ok=True)
-            holding.write_bytes(file.getvalue())
-            name = Path(file.name).name.split(".")[0] or FIRST_NAME
-            album, refused = albums.unpack(holding, name, settings)
-    except (ImgrecError, OSError) as error:
+            with tempfile.TemporaryDirectory(dir=albums.home(settings), prefix=".arrived-") as folder:
+                holding = Path(folder) / name
+                holding.write_bytes(file.getvalue())
+                album, refused = albums.unpack(holding, name.split(".")[0] or FIRST_NAME, settings)
+    except ImgrecError as error:
         st.error(plain(str(error)), icon=":material/folder_zip:")
         return
-    finally:
-        holding.unlink(missing_ok=True)
     _remember_problems("archive", [(line, "") for line in refused])
-    _empty_chute("archive", [file])
+    chutes.empty("archive", [file])
     choose(album.name)
     st.session_state["source_wanted"] = OWN
     st.rerun()
@@ -155,7 +157,7 @@ def _drop(album: Album | None, label: str, id_: str) -> None:
     arrived: list[UploadedFile] = st.file_uploader(
         f"Pictures of {plain(label)}",
         accept_multiple_files=True,
-        key=_chute(id_),
+        key=chutes.key_of(id_),
         max_upload_size=max(1, resources.settings().max_upload_bytes // MIB),
         label_visibility="collapsed",
     )
@@ -168,7 +170,9 @@ def _drop(album: Album | None, label: str, id_: str) -> None:
         st.error(plain(str(error)), icon=":material/folder_off:")
         return
     _remember_problems(_id(album, label), bad)
-    _empty_chute(id_, arrived)
+    chutes.empty(id_, arrived)
+    for file in arrived:
+        st.session_state["gather_done"].pop(file.file_id, None)
     st.rerun()
 
 
@@ -208,6 +212,7 @@ def _thumbnails(album: Album, label: str, files: list[Path], id_: str) -> None:
         on_pick=lambda name: _select(str(album.root / label / name)),
         on_more=lambda: opened.add(id_),
         more=len(files) - len(shown),
+        side_px=TILE_PX,
     )
     chosen = next((file for file in files if str(file) == selected), None)
     if chosen is not None:
@@ -286,23 +291,3 @@ def _select(path: str) -> None:
 
 def _remember_problems(key: str, found: list[tuple[str, str]]) -> None:
     st.session_state.setdefault("gather_problems", {})[key] = found
-
-
-def _chute(id_: str) -> str:
-    """The key of an uploader; it changes each time that this one was emptied, and no other does."""
-    rounds: dict[str, int] = st.session_state.setdefault("gather_rounds", {})
-    return f"drop_{rounds.get(id_, 0)}_{id_}"
-
-
-def _empty_chute(id_: str, files: Sequence[UploadedFile]) -> None:
-    """A new, empty uploader with the next run. The raw bytes would stay until the visit ends: they go now.
-
-    Those of other rows stay: somebody may be dropping more pictures there meanwhile.
-    """
-    rounds: dict[str, int] = st.session_state["gather_rounds"]
-    rounds[id_] = rounds.get(id_, 0) + 1
-    context = get_script_run_ctx()
-    for file in files:
-        st.session_state.get("gather_done", {}).pop(file.file_id, None)
-        if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
-            context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)

@@ -13,7 +13,7 @@ from imgrec.preprocessing import frame
 from imgrec.settings import MIB, ROOT
 from imgrec.training import lessons
 from imgrec.training.lessons import Lesson, Progress
-from imgrec.ui import curves, pictures, resources
+from imgrec.ui import chutes, curves, pictures, resources
 from imgrec.ui.elements import Tile, strip
 from imgrec.ui.wording import plain
 
@@ -138,7 +138,8 @@ def _preview(job: Job, lesson: Lesson, progress: Progress, state: str) -> None:
         with left:
             shown = _picture()
         if shown is None:
-            right.caption("Drop a picture, or take a sample; the answer moves while the head learns.")
+            moves = "; the answer moves while the head learns" if state == "running" else ""
+            right.caption(f"Drop a picture, or take a sample{moves}.")
             return
         with right:
             _answer(job, lesson, progress, shown)
@@ -171,10 +172,9 @@ def _answer(job: Job, lesson: Lesson, progress: Progress, shown: Shown) -> None:
 
 def _picture() -> Shown | None:
     """The picture to ask about: dropped here, a sample, or the one that is looked at on Compare."""
-    key = f"preview_{st.session_state.setdefault('preview_round', 0)}"
     file = st.file_uploader(
         "A picture to try",
-        key=key,
+        key=chutes.key_of("preview"),
         max_upload_size=max(1, resources.settings().max_upload_bytes // MIB),
         label_visibility="collapsed",
     )
@@ -206,5 +206,5 @@ def _take_sample(file: str) -> None:
     sample = samples.get_sample(file)
     data = samples.read(sample)
     st.session_state["preview_picture"] = Shown(sample.title, images.decode(data, max_bytes=len(data)))
-    # A new, empty uploader: what was dropped before must not come back.
-    st.session_state["preview_round"] += 1
+    # What was dropped before must not come back.
+    chutes.empty("preview", [])

@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,34 @@ def test_classes_come_and_go(page: Callable[..., AppTest]) -> None:
     assert albums.get_album("My pictures", Settings.from_env()).labels == ["Class 1", "Class 3"]
     app.button(key="delete_album").click().run()
     assert not app.exception
+    assert albums.all_albums(Settings.from_env()) == []
+
+
+def test_a_zip_becomes_a_set_and_what_it_cannot_give_is_listed(page: Callable[..., AppTest]) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for seed in range(6):
+            archive.writestr(f"pets/{('cat', 'dog')[seed % 2]}/{seed}.png", picture(seed))
+        archive.writestr("pets/cat/notes.txt", "none")
+        archive.writestr("../../climb/cat/1.png", picture(9))
+    app = page("train.py")
+    app.segmented_control(key="source").set_value("Folder or archive").run()
+    next(drop for drop in app.file_uploader if "zip" in drop.label).upload("my pets.zip", file.getvalue())
+    app.run()
+    assert not app.exception
+    assert albums.get_album("my pets", Settings.from_env()).counts() == {"cat": 3, "dog": 3}
+    assert (app.segmented_control(key="source").value, app.selectbox(key="album").value) == ("My classes", "my pets")
+    assert "2 files could not be used; the rest is kept" in {expander.label for expander in app.expander}
+
+
+def test_an_archive_without_pictures_gets_a_sentence(page: Callable[..., AppTest], tmp_path: Path) -> None:
+    app = page("train.py")
+    app.segmented_control(key="source").set_value("Folder or archive").run()
+    next(drop for drop in app.file_uploader if "zip" in drop.label).upload("x.zip", b"no archive")
+    app.run()
+    assert not app.exception
+    assert "Received: x.zip, which is none of these" in app.error[0].value
+    assert not list((tmp_path / "imgrec" / "sets").iterdir()), "nothing is left behind"
     assert albums.all_albums(Settings.from_env()) == []
 
 
