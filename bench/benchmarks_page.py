@@ -51,8 +51,12 @@ WATCH = f"""(expected) => {{
   const app = document.querySelector("[data-testid=stApp]")
   let start = null, ran = false
   window.took = null
-  const watch = new MutationObserver(() => {{ ran ||= app.dataset.testScriptState !== "notRunning" }})
-  watch.observe(app, {{ attributes: true }})
+  // A short run may never be seen as running: then what it changed is.
+  const changed = (record) => record.type === "childList" && record.target.closest(".st-key-bench_panel")
+  const watch = new MutationObserver((records) => {{
+    ran ||= start !== null && (app.dataset.testScriptState !== "notRunning" || records.some(changed))
+  }})
+  watch.observe(app, {{ attributes: true, childList: true, subtree: true }})
   addEventListener("pointerup", () => {{ start = performance.now() }}, {{ capture: true, once: true }})
   const look = () => {{
     if (!(ran && ready(expected))) return setTimeout(look, 4)
