@@ -160,13 +160,13 @@ def spread(mean: float, sd: float, count: int) -> str:
     return f"{100 * mean:.1f} ± {100 * sd:.1f} %" if count > 1 else f"{100 * mean:.1f} %"
 
 
-def describe_rates(summaries: Sequence[Summary]) -> str:
-    """The best learning rate so far, in a sentence."""
+def describe_rates(summaries: Sequence[Summary], *, folds: bool) -> str:
+    """The best learning rate so far, in a sentence; `folds`: each trial is one of several folds."""
     if not summaries:
         return "No head has been tried yet."
     best = max(summaries, key=lambda row: (row.validation_accuracy, -row.validation_loss))
     figure = spread(best.validation_accuracy, best.validation_accuracy_sd, best.trials)
-    heads = f"{best.trials} folds" if best.trials > 1 else "one split"
+    heads = f"{best.trials} fold{'s' * (best.trials > 1)}" if folds else "one split"
     if len(summaries) == 1:
         return f"Learning rate {best.learning_rate:g}: {figure} of the validation pictures right, on {heads}."
     return f"Of {len(summaries)} learning rates {best.learning_rate:g} does best: {figure} on {heads}."

@@ -80,7 +80,7 @@ def test_the_line_does_not_stand_still_while_the_runtime_starts() -> None:
 
 def test_rates_are_compared_by_mean_and_spread() -> None:
     told = progress(trials=TRIALS, planned=4)
-    assert describe_rates(told.summaries) == "Of 2 learning rates 0.01 does best: 85.0 ± 7.1 % on 2 folds."
+    assert describe_rates(told.summaries, folds=True) == "Of 2 learning rates 0.01 does best: 85.0 ± 7.1 % on 2 folds."
     spread, each, means = (layer["data"]["values"] for layer in rates_chart(told)["layer"])
     assert [row["value"] for row in each] == [0.8, 0.9, 0.6]
     assert [row["value"] for row in means] == pytest.approx([0.85, 0.6])
@@ -91,15 +91,16 @@ def test_rates_are_compared_by_mean_and_spread() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trials", "words"),
+    ("trials", "folds", "words"),
     [
-        ((), "No head has been tried yet."),
-        ((trial(0.01, 0, 0.8),), "Learning rate 0.01: 80.0 % of the validation pictures right, on one split."),
+        ((), False, "No head has been tried yet."),
+        ((trial(0.01, 0, 0.8),), False, "Learning rate 0.01: 80.0 % of the validation pictures right, on one split."),
+        ((trial(0.01, 1, 0.8),), True, "Learning rate 0.01: 80.0 % of the validation pictures right, on 1 fold."),
     ],
-    ids=["none", "one"],
+    ids=["none", "one split", "the first of several folds"],
 )
-def test_rates_in_words(trials: tuple[Trial, ...], words: str) -> None:
-    assert describe_rates(progress(trials=trials).summaries) == words
+def test_rates_in_words(trials: tuple[Trial, ...], folds: bool, words: str) -> None:
+    assert describe_rates(progress(trials=trials).summaries, folds=folds) == words
 
 
 def test_the_bars_of_a_preview_keep_their_places() -> None:

@@ -48,7 +48,7 @@ def lesson_view(job: Job, state: str, *, moving: bool, table: bool) -> None:
         finished(str(told.finished["name"]), lesson_charts.outcome(progress))
     _preview(job, lesson, progress, state)
     if progress.trials and (lesson.trials > 1 or lesson.folds):
-        _trials(progress, table)
+        _trials(progress, table, folds=lesson.folds > 0)
     if told.epochs:
         _final(progress)
         curves.learning_curves(told, "run", table=table)
@@ -93,10 +93,10 @@ def _stages(progress: Progress, state: str) -> None:
     st.markdown(" &ensp; ".join(parts))
 
 
-def _trials(progress: Progress, table: bool) -> None:
+def _trials(progress: Progress, table: bool, *, folds: bool) -> None:
     """What each learning rate came to, and every single trial behind it."""
     st.markdown("**Learning rates**")
-    words = lesson_charts.describe_rates(progress.summaries)
+    words = lesson_charts.describe_rates(progress.summaries, folds=folds)
     st.markdown(words)
     if table:
         st.dataframe(lesson_charts.summary_rows(progress.summaries), hide_index=True, alt=words)
