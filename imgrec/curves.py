@@ -128,13 +128,16 @@ def fit_temperature(probabilities: npt.ArrayLike, target: npt.ArrayLike) -> floa
     Fit it on one part of the pictures (`held_out`) and look at its effect on the other. The loss has a single
     minimum over ln T, so that a golden-section search finds it.
     """
-    rows, truth = check(probabilities, target)
+    given, targets = np.asarray(probabilities), np.asarray(target)
+    # Block by block: a thousand classes in double precision, several times over, would be the peak of a run.
+    blocks = [slice(i, i + FITTED_AT_ONCE) for i in range(0, max(len(given), 1), FITTED_AT_ONCE)]
 
     def loss(log_temperature: float) -> float:
-        # Block by block: a thousand classes in double precision, several times over, would be the peak of a run.
-        blocks = [slice(i, i + FITTED_AT_ONCE) for i in range(0, len(rows), FITTED_AT_ONCE)]
-        scaled = (with_temperature(rows[block], np.exp(log_temperature)) for block in blocks)
-        return sum(float(log_losses(one, truth[b]).sum()) for one, b in zip(scaled, blocks, strict=True))
+        total = 0.0
+        for block in blocks:
+            rows, truth = check(given[block], targets[block])
+            total += float(log_losses(with_temperature(rows, np.exp(log_temperature)), truth).sum())
+        return total
 
     low, high = np.log(TEMPERATURES)
     golden = (5**0.5 - 1) / 2
