@@ -8,6 +8,7 @@ from typing import Any
 
 from imgrec.cards import Card
 from imgrec.charts import COLOURS
+from imgrec.settings import MIB
 from imgrec.training.runs import Curves
 from imgrec.vega import FONT_PX, NEUTRAL, Rows, Spec
 
@@ -228,6 +229,8 @@ def describe_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], 
 def status(curves: Curves, state: str) -> str:
     """One line: where the run is, how well it does, how fast, and how long it will still take."""
     if curves.plan is None:
+        if state == "running" and curves.weights is not None and "done_bytes" in curves.weights:
+            return f"fetching {curves.weights['model']}{_share(curves.weights)}"
         return {"queued": "waiting for its turn", "running": "reading the pictures"}.get(state, state)
     parts = []
     if curves.steps:
@@ -256,6 +259,12 @@ def share_done(curves: Curves) -> float:
     if last is not None and last["epoch"] > len(curves.epochs):
         done += last["step"] / curves.plan["steps"]
     return min(done / int(curves.plan["epochs"]), 1.0)
+
+
+def _share(download: dict[str, Any]) -> str:
+    """How far a download is, in MiB, as far as that is known."""
+    done, total = download["done_bytes"], download["total_bytes"]
+    return f", {done / MIB:,.0f} of {total / MIB:,.0f} MiB" if total else f", {done / MIB:,.0f} MiB" if done else ""
 
 
 def outcome(curves: Curves) -> str:

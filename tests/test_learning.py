@@ -128,3 +128,10 @@ def test_nothing_is_foretold_from_the_first_step_which_compiles() -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_download_of_a_backbone_is_told() -> None:
+    under_way = {"model": "vgg16", "done_bytes": 3 * 2**20, "total_bytes": 12 * 2**20}
+    curves = Curves([], [], None, None, None, under_way)
+    assert status(curves, "running") == "fetching vgg16, 3 of 12 MiB"
+    assert status(curves, "cancelled") == "cancelled"

@@ -76,7 +76,7 @@ def run(job: jobs.Worker) -> None:
         metrics = taught.metrics | {"set": "validation"}
         if data.test is not None and test_features is not None:
             # The only time that this model meets the test set.
-            metrics = _measure(lessons.forward(taught.layers, test_features), data.test.targets) | {"set": "test"}
+            metrics = worker.measure(lessons.forward(taught.layers, test_features), data.test.targets) | {"set": "test"}
     path = job.job.folder / f"{configuration['name']}.json"
     with storage_errors(path):
         model.save(path.with_suffix(".keras"))
@@ -178,18 +178,7 @@ def _unfreeze(
         figures = {"accuracy": last["validation_accuracy"], "loss": last["validation_loss"]}
         return model, {"pictures": int(matrix.sum()), **figures, "confusion": matrix.tolist(), "set": "validation"}
     test = unfreezing.fitted(data.test, recipe.input_size)
-    return model, _measure(predict(model, test.pixels, recipe.preprocess), test.targets) | {"set": "test"}
-
-
-def _measure(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
-    matrix = trials.confusion(probabilities.argmax(axis=1), targets, probabilities.shape[1])
-    likely = np.maximum(probabilities[np.arange(len(targets)), targets], np.finfo(np.float32).tiny)
-    return {
-        "pictures": len(targets),
-        "accuracy": float(np.trace(matrix) / matrix.sum()),
-        "loss": float(-np.log(likely).mean()),
-        "confusion": matrix.tolist(),
-    }
+    return model, worker.measure(predict(model, test.pixels, recipe.preprocess), test.targets) | {"set": "test"}
 
 
 def _check_agreement(model: Any, row: ModelSpec, pictures: Pictures, rows: np.ndarray, layers: heads.Layers) -> None:

@@ -51,7 +51,8 @@ def run(worker: jobs.Worker) -> None:
         recipe, train, validation, len(data.classes), seed=seed, folder=folder, listener=worker, backbone=backbone
     )
     # The only time that this model meets the test set.
-    metrics = _measure(model, data.test or validation, recipe.preprocess) | {
+    seen = data.test or validation
+    metrics = measure(trainer.predict(model, seen.pixels, recipe.preprocess), seen.targets) | {
         "set": "test" if data.test else "validation"
     }
     path = folder / f"{configuration['name']}.json"
@@ -105,14 +106,13 @@ def _check(data: DataSet, recipe: Recipe) -> None:
         raise InputError(f"Expected two classes for {recipe.name}. Received: {len(data.classes)} in {data.name}.")
 
 
-def _measure(model: Any, pictures: Pictures, preprocess: str) -> dict[str, Any]:
-    """Accuracy, and the cross-entropy in nats, whatever loss it was trained with: to be compared with others'."""
-    probabilities = trainer.predict(model, pictures.pixels, preprocess)
-    matrix = trainer.confusion(probabilities, pictures.targets)
+def measure(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+    """Of float32 (N, C): accuracy, and the cross-entropy in nats, whatever loss it was trained with: to be compared."""
+    matrix = trainer.confusion(probabilities, targets)
     return {
-        "pictures": len(pictures),
+        "pictures": len(targets),
         "accuracy": float(np.trace(matrix) / matrix.sum()),
-        "loss": trainer.log_loss(probabilities, pictures.targets),
+        "loss": trainer.log_loss(probabilities, targets),
         # Of 95 % of these pictures the doubt is less: above it, most likely none of the classes.
         "entropy_bits_95": abstention.keeping(entropy_bits(probabilities)),
         "confusion": matrix.tolist(),
