@@ -12,7 +12,8 @@ from imgrec.verdicts import percent
 
 ONE_SIDED = ASSETS / "lessons" / "one_sided_normalisation.json"
 
-HEIGHT_PX = 220
+# With the legend of three lines below.
+HEIGHT_PX = 300
 
 # What is told of each epoch: field, words, colour, dashes.
 SERIES = (

@@ -65,7 +65,7 @@ def teach_panel() -> None:
             key="start_teaching",
         )
         if not data:
-            st.caption(":material/arrow_upward: Pictures first: two classes or more, ten of each make a start.")
+            st.caption(":material/arrow_upward: Pictures first: two classes or more, twenty of each make a start.")
         elif lesson is not None:
             st.caption(f"{HEADS[lesson.head].title} head; {lesson_charts.describe_plan(lesson)}")
     if clicked and lesson is not None:
