@@ -136,6 +136,10 @@ class Loop:
         """All that a run consists of, dropout's generators included."""
         return [*self.model.variables, *(v for optimiser, _ in self._groups for v in optimiser.variables)]
 
+    def is_finite(self) -> bool:
+        """Whether every weight is a number."""
+        return all(np.isfinite(np.asarray(variable)).all() for variable in self.model.variables)
+
     def save(self, path: Path, at: Position) -> None:
         """Whole or not at all."""
         arrays = {f"variable_{i}": np.asarray(variable) for i, variable in enumerate(self._variables())}

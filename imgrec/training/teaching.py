@@ -57,10 +57,10 @@ def run(job: jobs.Worker) -> None:
     row = lesson.backbone_row()
     data = datasets.load(configuration["data"], settings, row.input_size)
     lessons.check_data(lesson, data)
-    held_out = trials.parts(lesson, data.train.targets)[0][2]
-    # With folds, the final head learns from all.
-    trained_on = len(data.train) - (0 if lesson.folds else len(held_out))
-    worker.tell_data(job, data, trained_on=trained_on, validated_on=len(held_out))
+    trained_on = len(trials.final_rows(lesson, data.train.targets))
+    # Where the final head learns from all, each fold was validated on in its turn.
+    validated_on = len(data.train) - trained_on or len(trials.parts(lesson, data.train.targets)[0][2])
+    worker.tell_data(job, data, trained_on=trained_on, validated_on=validated_on)
     train_features = _extract(job, "train", row, data.train, settings)
     test_features = None if data.test is None else _extract(job, "test", row, data.test, settings)
     taught = _teach(job, lesson, data, train_features)

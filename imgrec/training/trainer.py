@@ -12,6 +12,7 @@ differently, and the runs of two machines part after some steps.
 """
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,15 +92,15 @@ def train(
                 listener.check()
             except BaseException:
                 if at.step:
-                    loop.save(folder / CHECKPOINT, _summed(loop, at))
+                    with suppress(InputError):  # diverged: the last good checkpoint stays
+                        _save(loop, folder / CHECKPOINT, at)
                 raise
             loop.step(changed, targets)
             at.step += 1
             now = time.perf_counter()
             at.seconds = before + now - began
             if now - reported >= REPORT_S or at.step == steps:
-                _summed(loop, at)
-                _check_finite(at)
+                _check_loss(_summed(loop, at))
                 now = time.perf_counter()  # the sums were waited for
                 at.seconds = before + now - began
                 listener.tell(
@@ -112,8 +113,9 @@ def train(
                 )
                 reported, reported_step = now, at.step
             if now - saved >= CHECKPOINT_S:
-                loop.save(folder / CHECKPOINT, _summed(loop, at))
+                _save(loop, folder / CHECKPOINT, at)
                 saved = time.perf_counter()
+        _check_weights(loop, at)
         report = _validate(loop, validation, recipe.loss)
         listener.tell(
             "epoch",
@@ -170,13 +172,30 @@ def _summed(loop: Loop, at: Position) -> Position:
     return at
 
 
-def _check_finite(at: Position) -> None:
+def _save(loop: Loop, path: Path, at: Position) -> None:
+    """A checkpoint of where `at` is; raises `InputError` and leaves the one before when the network has diverged."""
+    _check_loss(_summed(loop, at))
+    _check_weights(loop, at)
+    loop.save(path, at)
+
+
+def _check_loss(at: Position) -> None:
     if not np.isfinite(at.loss_sum):
-        kept = f"The checkpoint after epoch {at.epoch} is kept" if at.epoch else "Nothing was learned yet"
-        raise InputError(
-            f"Expected a loss that is a number. Received: {at.loss_sum} in epoch {at.epoch + 1}, step {at.step}. "
-            f"{kept}; a smaller learning rate most likely helps."
-        )
+        raise _diverged(f"a loss that is a number. Received: {at.loss_sum}", at)
+
+
+def _check_weights(loop: Loop, at: Position) -> None:
+    """The loss is that before the last step; what that step did shows in the weights alone."""
+    if not loop.is_finite():
+        raise _diverged("weights that are numbers. Received: others", at)
+
+
+def _diverged(expected: str, at: Position) -> InputError:
+    kept = f"The checkpoint after epoch {at.epoch} is kept" if at.epoch else "Nothing was learned yet"
+    return InputError(
+        f"Expected {expected} in epoch {at.epoch + 1}, step {at.step}. "
+        f"{kept}; a smaller learning rate most likely helps."
+    )
 
 
 def _validate(loop: Loop, validation: Pictures, loss: str) -> dict[str, Any]:

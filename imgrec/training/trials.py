@@ -59,6 +59,16 @@ def parts(lesson: Lesson, targets: np.ndarray) -> list[tuple[int, np.ndarray, np
     return [(0, *split(targets, lesson.validation_fraction, lesson.seed))]
 
 
+def final_rows(lesson: Lesson, targets: np.ndarray) -> np.ndarray:
+    """What the final head learns from, indices into `targets`: all there is, after folds.
+
+    A backbone that is unfrozen afterwards is validated on the one split, so its head must not have seen that.
+    """
+    if lesson.folds and not lesson.unfreeze:
+        return np.arange(len(targets))
+    return split(targets, lesson.validation_fraction, lesson.seed)[0]
+
+
 def run_trials(
     lesson: Lesson,
     trainer: HeadTrainer,
@@ -100,8 +110,9 @@ def conclude(
     on_chosen({"learning_rate": best.learning_rate, "epochs": epochs, "why": why, "confusion": metrics["confusion"]})
     if lesson.folds:
         schedule = Schedule(best.learning_rate, epochs, lesson.batch_size, lesson.step_epochs)
-        final = trainer.train(schedule, np.arange(len(targets)), None, on_epoch)
-        layers, rows = final.layers, _rows(final.epochs, [each.epochs for each in mine], len(targets))
+        kept = final_rows(lesson, targets)
+        final = trainer.train(schedule, kept, None, on_epoch)
+        layers, rows = final.layers, _rows(final.epochs, [each.epochs for each in mine], len(kept))
     else:
         [only] = mine
         layers, rows = only.layers, _rows(only.epochs, [only.epochs], len(targets) - len(only.held_out))

@@ -79,7 +79,17 @@ def open_data(worker: jobs.Worker, recipe: Recipe, settings: Settings) -> tuple[
 
 
 def tell_data(worker: jobs.Worker, data: DataSet, *, trained_on: int, validated_on: int) -> None:
-    """What the run learns from, and what was left out and why."""
+    """What the run learns from, and what was left out and why.
+
+    Raises `InputError` when a run goes on with other pictures than it began with: they would be split anew, and what
+    it has learned from would be validated on.
+    """
+    before = read_curves(worker.job).data
+    if before is not None and before["sha256"] != data.sha256():
+        raise InputError(
+            f"Expected the pictures that this run began with. Received: others in {data.name}; "
+            "put back what was there, or start a new run."
+        )
     worker.tell(
         "data",
         name=data.name,

@@ -99,6 +99,13 @@ def test_a_loss_that_is_no_number_stops_the_run_with_a_sentence(data: Path, sett
     job = runs.start(recipe, str(data), settings)
     assert job.wait(120) == "failed"
     assert "learning rate" in str(job.error)
+    assert not (job.folder / "checkpoint.npz").exists()  # nothing of it is worth going on from
+    # Nor with other pictures: they would be split anew, and validated on what was learned from.
+    with np.load(data) as file:
+        np.savez(data, **dict(file) | {"x_train": 255 - file["x_train"]})
+    job.resume()
+    assert job.wait(120) == "failed"
+    assert "that this run began with" in str(job.error)
 
 
 def test_wrong_pictures_are_refused_before_the_first_epoch(data: Path, settings: Settings) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imgrec.datasets import split
 from imgrec.training import trials
 from imgrec.training.heads import Epoch, Layers, Schedule, Trained
 from imgrec.training.lessons import Lesson
@@ -61,6 +62,14 @@ def test_folds_choose_and_then_all_pictures_teach(tmp_path: Path) -> None:
     assert taught.metrics["confusion"] == np.diag([10, 10, 10]).tolist()
     assert [row["validation_accuracy"] for row in taught.rows] == [pytest.approx(v) for v in (0.3, 0.3, 1.0)]
     assert taught.layers[0][0][0, 0] == 30
+
+
+def test_a_head_whose_backbone_will_be_unfrozen_has_not_seen_what_that_is_validated_on(tmp_path: Path) -> None:
+    lesson = Lesson("mobilenet", learning_rates=(0.1, 0.01), folds=5, epochs=6, unfreeze=2, validation_fraction=0.2)
+    _, pretender, _ = teach(lesson, tmp_path / "trials")
+    assert pretender.asked[-1] == (0.01, 3, 24, None)
+    kept, _ = split(TARGETS, 0.2, lesson.seed)
+    assert trials.final_rows(lesson, TARGETS).tolist() == kept.tolist()
 
 
 def test_one_split_keeps_its_best_head(tmp_path: Path) -> None:
