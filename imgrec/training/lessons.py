@@ -27,7 +27,7 @@ from imgrec.training.figures import Summary as Summary  # who reads a lesson fin
 from imgrec.training.figures import Trial as Trial
 from imgrec.training.figures import summaries
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
-from imgrec.training.runs import ACTIVATIONS, RUNTIME_BYTES, Curves, free_name, read_curves
+from imgrec.training.runs import ACTIVATIONS, RUNTIME_BYTES, Curves, curves_in, free_name
 
 WORKER = "imgrec.training.teaching"
 
@@ -256,12 +256,17 @@ def needs_of(lesson: Lesson) -> Needs:
 
 
 def read_progress(job: Job) -> Progress:
-    """All that the lesson has told. What a resumed one did again counts once, as last told."""
+    """All that the lesson has told, read from its log."""
+    return progress_in(job.progress()[0])
+
+
+def progress_in(events: Sequence[dict[str, Any]]) -> Progress:
+    """What the events of a log tell. What a resumed lesson did again counts once, as last told."""
     preparing = ""
     parts: dict[str, Extraction] = {}
     trials: dict[tuple[float, int], Trial] = {}
     planned, chosen = 0, None
-    for event in job.progress()[0]:
+    for event in events:
         kind = event["event"]
         fields = {key: value for key, value in event.items() if key not in {"event", "at"}}
         if kind == "preparing":
@@ -275,7 +280,7 @@ def read_progress(job: Job) -> Progress:
             trials[event["learning_rate"], event["fold"]] = Trial(**fields)
         elif kind == "chosen":
             chosen = fields
-    return Progress(preparing, tuple(parts.values()), tuple(trials.values()), planned, chosen, read_curves(job))
+    return Progress(preparing, tuple(parts.values()), tuple(trials.values()), planned, chosen, curves_in(events))
 
 
 def preview(job: Job, features: np.ndarray) -> np.ndarray | None:

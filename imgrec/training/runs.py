@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -140,11 +140,16 @@ def needs_of(recipe: Recipe) -> Needs:
 
 
 def read_curves(job: Job) -> Curves:
-    """All that the run has told. Steps and epochs that a resumed run did again count once, as last told."""
+    """All that the run has told, read from its log."""
+    return curves_in(job.progress()[0])
+
+
+def curves_in(events: Iterable[dict[str, Any]]) -> Curves:
+    """What the events of a log tell. Steps and epochs that a resumed run did again count once, as last told."""
     epochs: dict[int, dict[str, Any]] = {}
     steps: dict[tuple[int, int], dict[str, Any]] = {}
     plan = data = finished = weights = None
-    for event in job.progress()[0]:
+    for event in events:
         kind = event["event"]
         if kind == "epoch":
             epochs[event["epoch"]] = event

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from imgrec import cards, images, lesson_charts, samples
 from imgrec.catalogue import CATALOGUE
@@ -32,9 +33,8 @@ class Shown:
     image: DecodedImage
 
 
-def lesson_view(job: Job, state: str, *, moving: bool, table: bool) -> None:
-    """All that a lesson has told."""
-    progress = lessons.read_progress(job)
+def lesson_view(job: Job, progress: Progress, state: str, *, moving: bool, table: bool) -> None:
+    """All that a lesson has told, which is `progress`."""
     lesson = Lesson.from_dict(job.configuration["lesson"])
     _stages(progress, state)
     if moving:
@@ -178,18 +178,16 @@ def _picture() -> Shown | None:
         max_upload_size=max(1, resources.settings().max_upload_bytes // MIB),
         label_visibility="collapsed",
     )
-    if file is not None:
-        try:
-            image = images.decode(file.getvalue(), max_bytes=resources.settings().max_upload_bytes, name=file.name)
-            st.session_state["preview_picture"] = Shown(file.name, image)
-        except ImgrecError as error:
-            st.error(plain(str(error)), icon=":material/broken_image:")
-    with st.popover("Samples", icon=":material/photo_library:", type="tertiary"):
+    if file is not None and (refusal := _take(file)) is not None:
+        st.error(plain(refusal), icon=":material/broken_image:")
+    box = st.popover("Samples", icon=":material/photo_library:", type="tertiary", key="preview_box", on_change="rerun")
+    if box.open:  # else they would be sent with each look
         tiles = [
             Tile(sample.file, f"{sample.title}: {sample.alt}", resources.sample_thumbnail(sample.file))
             for sample in samples.get_samples()
         ]
-        strip("Sample pictures", tiles, key="preview_samples", on_pick=_take_sample)
+        with box:
+            strip("Sample pictures", tiles, key="preview_samples", on_pick=_take_sample)
     shown: Shown | None = st.session_state.get("preview_picture")
     if shown is None and (current := pictures.current()) is not None:
         shown = Shown(current.name, current.image)
@@ -202,9 +200,25 @@ def _picture() -> Shown | None:
     return shown
 
 
+def _take(file: UploadedFile) -> str | None:
+    """Make the dropped picture the one that is asked about, once; the sentence if it cannot be used."""
+    # The page looks each second while a head learns, and the file stays in the uploader.
+    taken: tuple[str, str | None] | None = st.session_state.get("preview_taken")
+    if taken is None or taken[0] != file.file_id:
+        refusal = None
+        try:
+            image = images.decode(file.getvalue(), max_bytes=resources.settings().max_upload_bytes, name=file.name)
+            st.session_state["preview_picture"] = Shown(file.name, image)
+        except ImgrecError as error:
+            refusal = str(error)
+        taken = st.session_state["preview_taken"] = (file.file_id, refusal)
+    return taken[1]
+
+
 def _take_sample(file: str) -> None:
     sample = samples.get_sample(file)
     data = samples.read(sample)
     st.session_state["preview_picture"] = Shown(sample.title, images.decode(data, max_bytes=len(data)))
     # What was dropped before must not come back.
-    chutes.empty("preview", [])
+    dropped: UploadedFile | None = st.session_state.get(chutes.key_of("preview"))
+    chutes.empty("preview", [dropped] if dropped is not None else [])

@@ -1,11 +1,13 @@
 """Runs: all that are under way, and the one that is looked at, live. Everything here only reads run folders."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
 from imgrec import cards, jobs, learning, lesson_charts
 from imgrec.errors import ImgrecError
+from imgrec.exports import without_paths
 from imgrec.jobs import Job
 from imgrec.training import lessons, runs
 from imgrec.training.runs import Curves
@@ -74,23 +76,23 @@ def _nothing_yet() -> None:
 def _watch(job: Job, others: Sequence[Job], was_moving: bool, table: bool) -> None:
     """One run: state, line of figures, all that it has told, and what can be done; below it who waits or works."""
     state = job.state
+    events = job.progress()[0]  # read once for all that is shown: the log of a long run has thousands of lines
+    progress = lessons.progress_in(events) if job.module == lessons.WORKER else None
+    told = runs.curves_in(events) if progress is None else progress.curves
     if was_moving and state not in MOVING:
         cards.register(resources.settings())
-        if (made := runs.read_curves(job).finished) is not None:
-            trained.look_at(str(made["name"]))
+        if told.finished is not None:
+            trained.look_at(str(told.finished["name"]))
         st.rerun()
     with st.container(border=True, key="run_panel"):
-        st.markdown(f"{ICONS[state]} **{state.capitalize()}** :gray[{plain(_status(job, state))}]")
+        st.markdown(f"{ICONS[state]} **{state.capitalize()}** :gray[{plain(_status(job, state, events))}]")
         ending(job, state)
         _queue(others)
-        if job.module == lessons.WORKER:
-            _left_out(lessons.read_progress(job).curves)
-            _buttons(job, state)
-            lesson_view(job, state, moving=was_moving, table=table)
+        _left_out(told)
+        _buttons(job, state)
+        if progress is not None:
+            lesson_view(job, progress, state, moving=was_moving, table=table)
         else:
-            told = runs.read_curves(job)
-            _left_out(told)
-            _buttons(job, state)
             _training(told, was_moving, table)
 
 
@@ -112,23 +114,26 @@ def _queue(others: Sequence[Job]) -> None:
     for other in others:
         state = other.state
         if state in MOVING:
-            st.markdown(f":small[{ICONS[state]} {plain(other.title)} :gray[{plain(_status(other, state))}]]")
+            words = plain(_status(other, state, other.progress()[0]))
+            st.markdown(f":small[{ICONS[state]} {plain(other.title)} :gray[{words}]]")
 
 
-def _status(job: Job, state: str) -> str:
+def _status(job: Job, state: str, events: Sequence[dict[str, Any]]) -> str:
     if state == "queued":
-        told = [event["behind"] for event in job.progress()[0] if event["event"] == "queued"]
+        told = [event["behind"] for event in events if event["event"] == "queued"]
         behind = [str(title) for title in told[-1]] if told else []
         return f"waiting for its turn, behind {', '.join(behind)}" if behind else "waiting for its turn"
     if job.module == lessons.WORKER:
-        return lesson_charts.status(lessons.read_progress(job), state)
-    return learning.status(runs.read_curves(job), state)
+        return lesson_charts.status(lessons.progress_in(events), state)
+    return learning.status(runs.curves_in(events), state)
 
 
 def ending(job: Job, state: str) -> None:
     """Why a run ended that did not finish."""
-    if job.error:
-        st.error(plain(job.error), icon=":material/error:")
+    if (error := job.error) is not None:
+        # Visitors of a public demo need not know how its folders are called.
+        shown = without_paths(error) if resources.settings().demo else error
+        st.error(plain(shown), icon=":material/error:")
     if state == "interrupted":
         st.warning(
             "The worker ended without a word: it was killed, or the machine went down. "

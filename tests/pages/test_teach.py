@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from imgrec import albums
+from imgrec import albums, images
+from imgrec.albums import Album
 from imgrec.errors import InputError
 from imgrec.jobs import Job
 from imgrec.settings import Settings
@@ -77,6 +78,11 @@ def picture(seed: int) -> bytes:
     return file.getvalue()
 
 
+def album(name: str) -> Album:
+    """The set called `name`."""
+    return next(found for found in albums.all_albums(Settings.from_env()) if found.name == name)
+
+
 def keys(app: AppTest) -> set[str | None]:
     return {button.key for button in app.button}
 
@@ -110,8 +116,8 @@ def test_what_is_dropped_is_kept_and_what_is_broken_is_listed(page: Callable[...
     app = page("train.py")
     drop(app, 0, ("1.png", picture(1)), ("broken.jpg", b"no picture"), ("2.png", picture(2)), ("same.png", picture(1)))
     assert not app.exception
-    album = albums.get_album("My pictures", Settings.from_env())
-    assert album.counts() == {"Class 1": 2, "Class 2": 0}
+    found = album("My pictures")
+    assert found.counts() == {"Class 1": 2, "Class 2": 0}
     assert "2 files could not be used; the rest is kept" in {expander.label for expander in app.expander}
     assert "broken.jpg" in words(app).replace("\\", "")
     assert "2 pictures" in words(app)
@@ -122,21 +128,21 @@ def test_a_set_survives_the_visit_and_its_names_are_harmless(page: Callable[...,
     drop(app, 0, ("1.png", picture(1)))
     app.text_input(key="name_My pictures/Class 1").set_value("<b>cats</b>/../x").run()
     assert not app.exception
-    album = albums.get_album("My pictures", Settings.from_env())
-    assert [label for label, count in album.counts().items() if count] == ["＜b＞cats＜／b＞／..／x"]
+    found = album("My pictures")
+    assert [label for label, count in found.counts().items() if count] == ["＜b＞cats＜／b＞／..／x"]
     app.text_input(key="name_My pictures/Class 2").set_value("test").run()
     assert "Expected the name of a class" in app.error[0].value
     again = page("train.py")
     assert again.selectbox(key="album").value == "My pictures"
-    assert [name.value for name in again.text_input][:2] == album.labels
+    assert [name.value for name in again.text_input][:2] == found.labels
 
 
 def test_classes_come_and_go(page: Callable[..., AppTest]) -> None:
     app = page("train.py")
     app.button(key="add_class").click().run()
-    assert albums.get_album("My pictures", Settings.from_env()).labels == ["Class 1", "Class 2", "Class 3"]
+    assert album("My pictures").labels == ["Class 1", "Class 2", "Class 3"]
     app.button(key="remove_My pictures/Class 2").click().run()
-    assert albums.get_album("My pictures", Settings.from_env()).labels == ["Class 1", "Class 3"]
+    assert album("My pictures").labels == ["Class 1", "Class 3"]
     app.button(key="delete_album").click().run()
     assert not app.exception
     assert albums.all_albums(Settings.from_env()) == []
@@ -154,7 +160,7 @@ def test_a_zip_becomes_a_set_and_what_it_cannot_give_is_listed(page: Callable[..
     next(drop for drop in app.file_uploader if "zip" in drop.label).upload("my pets.zip", file.getvalue())
     app.run()
     assert not app.exception
-    assert albums.get_album("my pets", Settings.from_env()).counts() == {"cat": 3, "dog": 3}
+    assert album("my pets").counts() == {"cat": 3, "dog": 3}
     assert (app.segmented_control(key="source").value, app.selectbox(key="album").value) == ("My classes", "my pets")
     assert "2 files could not be used; the rest is kept" in {expander.label for expander in app.expander}
 
@@ -274,6 +280,43 @@ def test_the_head_can_be_asked(page: Callable[..., AppTest], leave: Callable[...
     app.run()
     assert not app.exception
     assert "<b>dog 88.1 %, cat 11.9 %" in words(app).replace("\\", "").replace("\u202f", " ")
+
+
+@pytest.mark.parametrize("data", [photo(), b"no picture"], ids=["a picture", "something else"])
+def test_what_the_head_is_asked_about_is_decoded_once(
+    page: Callable[..., AppTest], leave: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    leave({"state": "finished", "error": None}, [*EVENTS, MODEL])
+    decoded: list[str | None] = []
+    decode = images.decode
+
+    def counted(data: bytes, *, max_bytes: int, name: str | None = None) -> images.DecodedImage:
+        decoded.append(name)
+        return decode(data, max_bytes=max_bytes, name=name)
+
+    monkeypatch.setattr(images, "decode", counted)
+    app = page("train.py")
+    next(drop for drop in app.file_uploader if drop.label == "A picture to try").upload("mine.jpg", data)
+    said = [words(app.run()) for _ in range(3)]
+    assert said[0] == said[2]
+    assert bool(app.error) == (data == b"no picture")
+    assert decoded.count("mine.jpg") == 1
+
+
+def test_the_log_is_read_once_for_all_that_is_shown(
+    page: Callable[..., AppTest], leave: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave({"state": "finished", "error": None}, [*EVENTS, MODEL])
+    reads: list[str] = []
+    progress = Job.progress
+
+    def counted(job: Job, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        reads.append(job.name)
+        return progress(job, offset)
+
+    monkeypatch.setattr(Job, "progress", counted)
+    assert not page("train.py").exception
+    assert len(reads) == 1
 
 
 def test_tables_instead_of_charts(page: Callable[..., AppTest], leave: Callable[..., Path]) -> None:
