@@ -1,12 +1,12 @@
 """What the data-set doctor says, on a page: the verdict, each finding with its pictures, and what is fine."""
 
 import os
-from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 
 import streamlit as st
 
-from imgrec import doctor, images
+from imgrec import archives, doctor, images
 from imgrec.datasets import DATASETS
 from imgrec.errors import ImgrecError
 from imgrec.findings import SEVERITIES, Case, Diagnosis, Finding, Severity
@@ -24,42 +24,7 @@ WORDS: dict[Severity, tuple[str, str]] = {
 MAX_SHOWN = 12
 THUMBNAIL_PX = 112
 
-# A diagnosis takes some kB, and was seconds to minutes of work.
-MAX_KEPT = 16
-
 STAGES = {"reading": "Examining the pictures", "features": "Looking for wrong labels"}
-
-
-def diagnosis(
-    data: str, *, input_size: tuple[int, int] = doctor.DEFAULT_INPUT_PX, backbone: str | None = None
-) -> Diagnosis | None:
-    """What the doctor says of `data` (as in `datasets.load`), examined once while its files stay as they are.
-
-    Shows how far it is, and a sentence and None when there is no set. `backbone` judges the labels; see
-    `doctor.examine`.
-    """
-    key = (data, state_of(data), input_size, backbone)
-    kept = _kept()
-    if key not in kept:
-        place = st.empty()
-
-        def show(stage: str, done: int, count: int) -> None:
-            # Each update is a message to the browser.
-            if done % max(1, count // 50) == 0 or done == count:
-                place.progress(done / count, f"{STAGES[stage]}: {done:,} of {count:,}")
-
-        try:
-            kept[key] = doctor.examine(
-                data, resources.settings(), input_size=input_size, backbone=backbone, on_progress=show
-            )
-        except ImgrecError as error:
-            st.error(plain(str(error)), icon=":material/folder_off:")
-            return None
-        finally:
-            place.empty()
-        while len(kept) > MAX_KEPT:
-            kept.popitem(last=False)
-    return kept[key]
 
 
 def diagnosis_view(found: Diagnosis, key: str = "doctor") -> None:
@@ -113,12 +78,6 @@ def _case(case: Case, pictures: dict[str, bytes]) -> None:
             st.caption(plain(case.remark))
 
 
-@st.cache_resource(show_spinner=False)
-def _kept() -> OrderedDict[tuple[object, ...], Diagnosis]:
-    """Not `cache_data`: what is shown while it is examined could not be shown from within."""
-    return OrderedDict()
-
-
 @st.cache_data(max_entries=50, show_spinner="Reading the pictures")
 def _thumbnails(source: str, state: object, files: tuple[str, ...]) -> dict[str, bytes]:
     try:
@@ -129,14 +88,28 @@ def _thumbnails(source: str, state: object, files: tuple[str, ...]) -> dict[str,
 
 
 def state_of(data: str) -> tuple[object, ...]:
-    """What changes when files come or go: the times of the folders, or time and size of the file."""
+    """What changes when files come or go: the times of the folders, or time and size of the file.
+
+    Of a folder with more files than a set may have (somebody is typing a path, and came by `/`) only the first count:
+    a page waits for this.
+    """
     path = Path(data).expanduser()
     try:
         if data in DATASETS:
             return ()
         if path.is_dir():
-            folders = (Path(root) for root, _, _ in os.walk(path))
-            return tuple((str(folder), folder.stat().st_mtime_ns) for folder in folders)
+            return tuple((str(folder), folder.stat().st_mtime_ns) for folder in _folders(path))
         return (path.stat().st_mtime_ns, path.stat().st_size)
     except OSError:
         return ()
+
+
+def _folders(path: Path) -> Iterator[Path]:
+    """`path` and the folders in it, as `archives` walks them: without hidden ones, and up to its limit of files."""
+    count = 0
+    for root, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield Path(root)
+        count += len(folders) + len(names)
+        if count > archives.MAX_FILES:
+            return

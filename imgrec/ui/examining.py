@@ -24,6 +24,14 @@ log = logging.getLogger(__name__)
 POLL_S = 0.5
 
 
+class _StoppedError(Exception):
+    """Nobody waits for this examination any more."""
+
+
+# Each takes a core and the memory of its pictures: one after another.
+_turn = threading.Lock()
+
+
 class Examination:
     """One look at one state of one set; every attribute may be read while it goes on."""
 
@@ -34,6 +42,7 @@ class Examination:
         self.diagnosis: Diagnosis | None = None
         self.sentence: str | None = None
         self._finished = threading.Event()
+        self._stopping = threading.Event()
         threading.Thread(
             target=self._examine, args=(data, settings, size, backbone), name="examination", daemon=True
         ).start()
@@ -42,13 +51,28 @@ class Examination:
     def over(self) -> bool:
         return self._finished.is_set()
 
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it was stopped before it came to an end."""
+        return self._stopping.is_set() and self.diagnosis is None and self.sentence is None
+
+    def stop(self) -> None:
+        """Let it end with its next picture; one that is over stays as it is."""
+        self._stopping.set()
+
     def wait(self, timeout_s: float) -> bool:
         """Whether it is over, at the latest after `timeout_s`."""
         return self._finished.wait(timeout_s)
 
     def _examine(self, data: str, settings: Settings, size: tuple[int, int], backbone: str | None) -> None:
         try:
-            self.diagnosis = doctor.examine(data, settings, input_size=size, backbone=backbone, on_progress=self._tell)
+            with _turn:
+                self._check()
+                self.diagnosis = doctor.examine(
+                    data, settings, input_size=size, backbone=backbone, on_progress=self._tell
+                )
+        except _StoppedError:
+            pass
         except ImgrecError as error:
             self.sentence = str(error)
         except Exception:
@@ -58,7 +82,12 @@ class Examination:
             self._finished.set()
 
     def _tell(self, stage: str, done: int, count: int) -> None:
+        self._check()
         self.stage, self.done, self.count = stage, done, count
+
+    def _check(self) -> None:
+        if self._stopping.is_set():
+            raise _StoppedError
 
 
 def examined(data: str, size: tuple[int, int], judge: ModelSpec | None = None) -> bool:
@@ -70,7 +99,7 @@ def examined(data: str, size: tuple[int, int], judge: ModelSpec | None = None) -
     if judge is not None and not resources.is_here(judge):
         judge = None
     asked = judge is not None and st.session_state.get("judge_labels") == data
-    found = _examination(data, state_of(data), size, judge.name if judge is not None and asked else None)
+    found = _begin(data, size, judge.name if judge is not None and asked else None)
     # Most sets of a few dozen pictures are done before anybody could read that they are being looked at.
     if not found.wait(POLL_S):
         st.fragment(_watch, run_every=POLL_S)(found)
@@ -105,6 +134,20 @@ def _watch(found: Examination) -> None:
 
 def _judge(data: str) -> None:
     st.session_state["judge_labels"] = data
+
+
+def _begin(data: str, size: tuple[int, int], judge: str | None) -> Examination:
+    """The examination of `data` as it is now; what this visitor waited for before is given up."""
+    key = (data, state_of(data), size, judge)
+    found = _examination(*key)
+    if found.is_given_up:
+        _examination.clear(*key)
+        found = _examination(*key)
+    before: Examination | None = st.session_state.get("examination")
+    if before is not None and before is not found:
+        before.stop()
+    st.session_state["examination"] = found
+    return found
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

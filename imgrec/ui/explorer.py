@@ -9,6 +9,7 @@ from imgrec import datasets
 from imgrec.errors import ImgrecError
 from imgrec.training.recipes import Recipe
 from imgrec.ui import resources
+from imgrec.ui.doctor import state_of
 from imgrec.ui.wording import plain
 
 # Pictures of each class in the sample grid, and in how many changed forms one is shown.
@@ -31,7 +32,7 @@ def explorer(recipe: Recipe, data: str) -> None:
     if not st.toggle("Look at the pictures", key="explore", help="Reads the whole set once."):
         return
     try:
-        counts, samples, notes = _explored(data, recipe.input_size)
+        counts, samples, notes = _explored(data, state_of(data), recipe.input_size)
     except ImgrecError as error:
         st.error(plain(str(error)), icon=":material/folder_off:")
         return
@@ -49,9 +50,9 @@ def explorer(recipe: Recipe, data: str) -> None:
 
 @st.cache_data(max_entries=4, show_spinner="Reading the pictures")
 def _explored(
-    data: str, input_size: tuple[int, int]
+    data: str, state: tuple[object, ...], input_size: tuple[int, int]
 ) -> tuple[dict[str, tuple[int, int]], dict[str, np.ndarray], tuple[str, ...]]:
-    """Counts, some pictures of each class, and notes; the set itself is not kept."""
+    """Counts, some pictures of each class, and notes; the set itself is not kept. `state` is that of its files."""
     found = datasets.load(data, resources.settings(), input_size)
     rng = np.random.default_rng(0)
     samples = {}

@@ -1,6 +1,8 @@
 """The doctor's words on a page: worst first, with icons and words, pictures on demand, and nothing read as markup."""
 
 import io
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,22 +10,33 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from imgrec import doctor
+from imgrec import archives, doctor
+from imgrec.findings import Diagnosis
+from imgrec.ui.doctor import state_of
 
 
-def page(data: str, backbone: str | None = None) -> None:
-    """Runs in a process of the test's own making."""
-    from imgrec.ui.doctor import diagnosis, diagnosis_view
+def page() -> None:
+    import streamlit as st
 
-    found = diagnosis(data, input_size=(32, 32), backbone=backbone)
-    if found is not None:
-        diagnosis_view(found)
+    from imgrec.ui.examining import examined
+
+    examined(st.session_state["data"], (32, 32))
 
 
 def show(path: Path) -> AppTest:
-    app = AppTest.from_function(page, args=(str(path),), default_timeout=30).run()
-    assert not app.exception
-    return app
+    app = AppTest.from_function(page, default_timeout=30)
+    app.session_state["data"] = str(path)
+    return until_examined(app)
+
+
+def until_examined(app: AppTest) -> AppTest:
+    """Let the page run until no bar moves."""
+    for _ in range(50):
+        app.run()
+        assert not app.exception
+        if not app.get("progress"):
+            return app
+    raise AssertionError(words(app))
 
 
 def words(app: AppTest) -> str:
@@ -87,7 +100,7 @@ def test_examined_once_while_the_files_stay(tmp_path: Path, monkeypatch: pytest.
     app = show(path).run()
     assert len(count) == 1
     (path / "cats" / "0.png").unlink()
-    app.run()
+    until_examined(app)
     assert len(count) == 2
     assert "39 pictures" in words(app)
 
@@ -95,3 +108,46 @@ def test_examined_once_while_the_files_stay(tmp_path: Path, monkeypatch: pytest.
 def test_what_is_not_there_gets_a_sentence(tmp_path: Path) -> None:
     app = show(tmp_path / "none")
     assert "Expected the name of a data set" in app.error[0].value
+
+
+def test_one_examination_at_a_time_and_nobody_works_for_what_was_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    given_up: list[str] = []
+    ended = threading.Event()
+    at_work = threading.Lock()
+
+    def endless(data: str, *_: object, on_progress: Callable[[str, int, int], None], **__: object) -> Diagnosis:
+        assert at_work.acquire(blocking=False), "two at once"
+        begun.append(Path(data).name)
+        try:
+            while not ended.wait(0.01):
+                on_progress("reading", 1, 2)
+        except Exception:
+            given_up.append(Path(data).name)
+            raise
+        finally:
+            at_work.release()
+        return Diagnosis(Path(data).name, data, {}, (), ("It is fine.",), ())
+
+    monkeypatch.setattr(doctor, "examine", endless)
+    app = AppTest.from_function(page, default_timeout=30)
+    for name in ("a", "b", "a"):  # the first is wanted again after it was given up
+        app.session_state["data"] = str(tmp_path / name)
+        app.run()
+        assert app.get("progress")
+    assert (begun, given_up) == (["a", "b", "a"], ["a", "b"])
+    ended.set()
+    until_examined(app)
+    assert "It is fine." in words(app)
+    assert begun == ["a", "b", "a"]
+
+
+def test_a_folder_is_looked_at_without_what_is_hidden_and_within_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path / "set", {"cats": 3, "dogs": 3, ".thumbnails": 1})
+    assert {Path(str(folder)).name for folder, _ in state_of(str(path))} == {"set", "cats", "dogs"}  # type: ignore[misc]
+    monkeypatch.setattr(archives, "MAX_FILES", 3)
+    assert len(state_of(str(path))) == 2
