@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,12 @@ BUNDLED = ASSETS / "models"
 
 # Counted up when a card's fields change their meaning.
 VERSION = 1
+
+# What the pages show of each model, besides its row of the catalogue.
+_SHOWN = {"data": ("trained_on",), "metrics": ("set", "pictures", "accuracy", "confusion")}
+
+# A card takes some kB, and is read with every look at the Train page.
+_MAX_KEPT = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +90,20 @@ def read(path: Path) -> Card:
         card.spec(bundled=False)
         if not (card.classes and card.metrics):
             raise InputError(f"Expected classes and metrics in {path.name}. Received: neither, or one of them.")
+        _check_shown(card)
         return card
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"Expected {path} to be a model's card. Received: {error!r}.") from error
+
+
+def _check_shown(card: Card) -> None:
+    """Raise `InputError` unless all is there that a page shows of every model."""
+    fields = card.fields
+    missing = [name for name in ("curves", "data", "finished_at") if not fields.get(name)]
+    for part, names in _SHOWN.items():
+        missing += [f"{part}.{name}" for name in names if name not in fields.get(part, {})]
+    if missing:
+        raise InputError(f"Expected {', '.join(missing)} in {card.path.name}. Received: a card without.")
 
 
 def write(path: Path, fields: dict[str, Any]) -> Card:
@@ -115,9 +132,21 @@ def all_cards(settings: Settings) -> list[Card]:
     """Of the bundled models and of this user's own, in the order of their names; unusable ones are left out."""
     found = []
     for path in [*sorted(BUNDLED.glob("*.json")), *sorted(home(settings).glob("*.json"))]:
-        with suppress(InputError):
-            found.append(read(path))
+        with suppress(ImgrecError):  # such as one that was removed meanwhile
+            found.append(_read_once(path))
     return found
+
+
+def _read_once(path: Path) -> Card:
+    """As `read`, but only where the file has changed."""
+    with storage_errors(path):
+        stat = path.stat()
+    return _kept(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(_MAX_KEPT)
+def _kept(path: Path, mtime_ns: int, size_bytes: int) -> Card:
+    return read(path)
 
 
 @dataclass(frozen=True, slots=True)

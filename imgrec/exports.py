@@ -50,7 +50,7 @@ EXTRAS = {"onnx": ("tensorflow", "tf2onnx", "onnx"), "litert": ("tensorflow",)}
 RUNTIME_BYTES = 1000 * MIB
 COPIES = {"onnx": 58, "litert": 11}
 
-# A zip that nobody wants any more makes room when its model is exported anew: as large as the model, and soon made.
+# A zip that is older makes room when anything is exported: as large as its model, which may be gone, and soon made.
 KEEP_S = 24 * 3600.0
 
 # The share of an export that is over before its formats are written.
@@ -193,7 +193,11 @@ def _texts(spec: ModelSpec, formats: Sequence[str], settings: Settings) -> Files
 def _card(spec: ModelSpec, settings: Settings) -> dict[str, Any]:
     """The model's card without folders of this machine; of a published model, its row of the catalogue."""
     card = next((card for card in cards.all_cards(settings) if card.name == spec.name), None)
-    fields = asdict(spec) if card is None else card.fields
+    return shareable(asdict(spec) if card is None else card.fields)
+
+
+def shareable(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a card without folders of this machine."""
     return {name: value if name == "classes" else without_paths(value) for name, value in fields.items()}
 
 
@@ -272,9 +276,9 @@ def _write_zip(files: Files, target: Path, name: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def _forget_old(path: Path, name: str) -> None:
-    """Delete what was exported of the same model long before `path`."""
-    for other in path.parent.glob(f"{name}-*.zip"):
+def _forget_old(path: Path) -> None:
+    """Delete what was exported long before `path`, of any model."""
+    for other in path.parent.glob("*.zip"):
         with suppress(OSError):
             if path.stat().st_mtime - other.stat().st_mtime > KEEP_S:
                 other.unlink()
@@ -365,7 +369,7 @@ class Exports:
                     export(
                         spec, formats, running.path, self._settings, preparations=self._preparations, on_progress=show
                     )
-                    _forget_old(running.path, spec.name)
+                    _forget_old(running.path)
         except ImgrecError as error:
             running.error = error
         except Exception as error:  # a bug: loud in the log, and for whoever waits

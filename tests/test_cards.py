@@ -32,7 +32,9 @@ FIELDS: dict[str, Any] = {
     },
     "classes": ["sun", "rain"],
     "curves": [{"seconds": 1.5}, {"seconds": 2.0}],
-    "metrics": {"accuracy": 0.5},
+    "metrics": {"accuracy": 0.5, "set": "test", "pictures": 4, "confusion": [[1, 1], [1, 1]]},
+    "data": {"source": "/home/Jane Doe/weather", "trained_on": 8},
+    "finished_at": "2026-01-01T00:00:00+00:00",
 }
 
 
@@ -92,6 +94,55 @@ def test_an_unusable_card_is_named_and_left_out(path: Path, settings: Settings, 
         cards.read(path)
     cards.register(settings)
     assert "my_test_model" not in CATALOGUE
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"finished_at": None, "data": {}}, "Expected data, finished_at, data.trained_on in my_test_model.json"),
+        ({"curves": []}, "Expected curves in"),
+        ({"metrics": {"accuracy": 0.5, "set": "test"}}, "Expected metrics.pictures, metrics.confusion in"),
+        ({"metrics": [1]}, "to be a model's card|Expected metrics.set"),
+    ],
+    ids=["no data", "no curves", "half its metrics", "metrics of another kind"],
+)
+def test_what_the_pages_show_must_be_there(path: Path, fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        cards.write(path, FIELDS | fields)
+
+
+def test_a_card_is_read_again_only_when_it_has_changed(
+    path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards.write(path, FIELDS)
+    reads: list[Path] = []
+    read = cards.read
+    monkeypatch.setattr(cards, "read", lambda path: reads.append(path) or read(path))
+
+    def titles() -> list[str]:
+        return [card.fields["model"]["title"] for card in cards.all_cards(settings) if card.path == path]
+
+    assert titles() == titles() == ["Mine"]
+    assert reads.count(path) == 1
+    path.write_text(path.read_text().replace("Mine", "My own"))
+    assert titles() == ["My own"]
+    path.unlink()
+    assert titles() == []
+
+
+def test_a_card_that_goes_while_others_are_read_is_left_out(
+    path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards.write(path, FIELDS)
+    bundled = len(list(cards.BUNDLED.glob("*.json")))
+    read_once = cards._read_once
+
+    def gone(found: Path) -> cards.Card:
+        path.unlink(missing_ok=True)
+        return read_once(found)
+
+    monkeypatch.setattr(cards, "_read_once", gone)
+    assert len(cards.all_cards(settings)) == bundled
 
 
 def test_no_card(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -309,6 +310,23 @@ def test_a_failure_in_the_background_is_told_and_can_be_tried_again(
     again = found.start(SPEC, ["litert"])
     assert again.wait(60)
     assert again.error is None
+
+
+def test_old_zips_make_room_also_those_of_models_that_are_gone(
+    settings: Settings, worker: Callable[[str], None]
+) -> None:
+    folder = settings.home / "exports"
+    folder.mkdir(parents=True)
+    ages_h = {"removed_model-1.zip": 25, "cifar_vgg-1.zip": 25, "other-1.zip": 23, "notes.txt": 25}
+    for name, hours in ages_h.items():
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - 3600 * hours,) * 2)
+    worker(WORKING)
+    running = Exports(settings, Preparations(settings)).start(SPEC, ["onnx"])
+    assert running.wait(60)
+    assert running.error is None
+    assert {path.name for path in folder.iterdir()} >= {"other-1.zip", "notes.txt", running.path.name}
+    assert not {path.name for path in folder.iterdir()} & {"removed_model-1.zip", "cifar_vgg-1.zip"}
 
 
 def test_weights_that_are_not_here_cannot_be_exported_in_the_background(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from imgrec import cards, learning
+from imgrec.exports import shareable
 from imgrec.ui import curves, exporting, resources
 
 
@@ -13,7 +14,9 @@ def look_at(name: str) -> None:
 
 def trained(*, table: bool) -> None:
     """The table of trained models, newest first; curves, confusion matrix and card of the chosen one."""
-    found = sorted(cards.all_cards(resources.settings()), key=lambda card: card.fields["finished_at"], reverse=True)
+    found = sorted(
+        cards.all_cards(resources.settings()), key=lambda card: str(card.fields["finished_at"]), reverse=True
+    )
     if not found:
         return
     st.subheader("Trained models", anchor=False)
@@ -43,5 +46,7 @@ def trained(*, table: bool) -> None:
         metrics = card.metrics
         curves.matrix(metrics["confusion"], card.classes, metrics["set"], "card", table=table)
     exporting.export_panel(card)
-    with st.expander("The whole card", icon=":material/description:"):
-        st.json(card.fields, expanded=1)
+    box = st.expander("The whole card", icon=":material/description:", key="whole_card", on_change="rerun")
+    if box.open:  # else its hundreds of figures would be sent with every click
+        # Visitors of a public demo need not know where its pictures lie.
+        box.json(shareable(card.fields) if resources.settings().demo else card.fields, expanded=1)

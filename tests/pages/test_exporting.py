@@ -87,6 +87,7 @@ def test_a_finished_one_can_be_taken(exporting: FakeExports, tmp_path: Path) -> 
     exporting.running = over(exporting.ready)
     (button,) = show().get("download_button")
     assert "Download cifar_vgg.zip (3" in str(button.proto)
+    assert button.proto.deferred_file_id, "read when somebody takes it, not with every look"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Train: empty, with runs in every state, and with pictures that cannot be read. No runtime is started."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from imgrec import cifar10
+from imgrec import cards, cifar10
+from imgrec.settings import Settings
 from imgrec.training import runs
 from imgrec.training.recipes import RECIPES, get_recipe
 from tests.pages.conftest import words
+from tests.test_cards import FIELDS
 
 EPOCH = {
     "event": "epoch",
@@ -55,6 +57,20 @@ def run(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return leave
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Path]:
+    """The card of a model of one's own, newer than all."""
+    place = tmp_path / "imgrec" / "models"
+    place.mkdir(parents=True)
+    (place / "my_test_model.keras").write_bytes(b"weights")
+    row = {"epoch": 1, "loss": 1.0, "validation_loss": 1.0, "accuracy": 0.5, "validation_accuracy": 0.5, "seconds": 1.0}
+    card = FIELDS | {"curves": [row], "finished_at": "2999-01-01T00:00:00+00:00"}
+    yield cards.write(place / "my_test_model.json", card).path
+    for file in place.iterdir():
+        file.unlink()
+    cards.register(Settings.from_env())
 
 
 def test_empty_offers_every_recipe_and_says_what_a_run_is(page: Callable[..., AppTest]) -> None:
@@ -111,6 +127,9 @@ def test_the_pictures_are_shown_with_counts_changes_and_numbers(page: Callable[.
     assert app.dataframe[0].value["Class"].tolist() == ["sun", "rain"]
     assert app.dataframe[0].value["Training"].tolist() == [10, 10]
     assert "32 rows of 32 pixels" in words(app)
+    np.savez(tmp_path / "set.npz", x_train=pixels[:10], y_train=np.arange(10) % 2)
+    app.run()
+    assert app.dataframe[0].value["Training"].tolist() == [5, 5], "the set has changed"
 
 
 def test_cifar10_that_cannot_be_had_gets_a_sentence(page: Callable[..., AppTest]) -> None:
@@ -125,3 +144,32 @@ def test_a_demo_trains_nothing(page: Callable[..., AppTest], monkeypatch: pytest
     assert not app.exception
     assert "demo" in words(app)
     assert "start_training" not in {button.key for button in app.button}
+
+
+@pytest.mark.parametrize("demo", ["", "1"], ids=["on one's own machine", "on a public demo"])
+def test_a_demo_does_not_tell_where_things_lie(
+    page: Callable[..., AppTest],
+    run: Callable[..., Path],
+    own: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    demo: str,
+) -> None:
+    run({"state": "failed", "error": "Expected access to /home/jane/cats/1.jpg. Received: Permission denied."})
+    monkeypatch.setenv("IMGREC_DEMO", demo)
+    app = page("train.py", learn="Train from scratch")
+    assert not app.json, "sent when somebody opens it"
+    app.session_state["whole_card"] = True
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="trained").value == "my_test_model"
+    assert ("/home/jane/cats/1.jpg" in app.error[0].value) == (not demo)
+    assert ("/home/Jane Doe/weather" in app.json[0].value) == (not demo)
+
+
+def test_a_card_that_says_too_little_breaks_nothing(page: Callable[..., AppTest], own: Path) -> None:
+    fields = json.loads(own.read_text())
+    del fields["finished_at"]
+    own.write_text(json.dumps(fields))
+    app = page("train.py", learn="Train from scratch")
+    assert not app.exception
+    assert "my_test_model" not in app.selectbox(key="trained").options
