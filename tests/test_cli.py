@@ -15,7 +15,7 @@ import pytest
 from imgrec import pipeline, preparation, weights
 from imgrec.catalogue import CATALOGUE, ModelSpec
 from imgrec.cli import answering, main
-from imgrec.cli.terminal import READER_GONE, bar
+from imgrec.cli.terminal import READER_GONE, bar, complain, say
 from imgrec.errors import OfflineError
 from imgrec.preparation import OnProgress, Preparation
 from imgrec.settings import MIB, ROOT
@@ -307,3 +307,20 @@ def test_a_real_network_sees_a_real_picture(keras_home: Path, test_data: Path, t
         assert {model["top"][0]["label"] for model in found["models"]} <= {"warplane", "airliner", "wing"}
         errors.append(err)
     assert errors == ["mobilenet: converting\nmobilenet_v2: converting\n", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("cat\x1b[2J\x07.jpg", "cat�[2J�.jpg"),
+        ("cat\r\x9b31m.jpg\x7f", "cat��31m.jpg�"),
+        ("cat\u202egpj.exe", "cat�gpj.exe"),
+        ("12.3\u202f%\n\t猫 👩\u200d💻", "12.3\u202f%\n\t猫 👩\u200d💻"),
+    ],
+    ids=["escape", "return and C1", "right to left", "nothing of the kind"],
+)
+def test_no_name_moves_the_terminals_cursor(text: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    say(text)
+    complain(text)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == (f"{shown}\n", f"imgrec: {shown}\n")

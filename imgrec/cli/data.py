@@ -69,7 +69,8 @@ def _table(diagnosis: "Diagnosis") -> list[str]:
     lines = [f"{diagnosis.name}: {diagnosis.verdict}", ""]
     for finding in diagnosis.findings:
         lines += _paragraph(MARKS[finding.severity], finding.sentence)
-        lines += [f"        {_printable(str(case))}" for case in finding.cases[:MAX_SHOWN]]
+        # One line each, whatever a file is called.
+        lines += [f"        {case}".replace("\n", "�") for case in finding.cases[:MAX_SHOWN]]
         if finding.count > MAX_SHOWN:
             lines.append(f"        and {finding.count - MAX_SHOWN:,} more")
     for sentence in diagnosis.passed:
@@ -80,9 +81,4 @@ def _table(diagnosis: "Diagnosis") -> list[str]:
 
 
 def _paragraph(mark: str, sentence: str) -> list[str]:
-    return textwrap.wrap(_printable(sentence), WIDTH, initial_indent=f"{mark}    ", subsequent_indent=" " * 8)
-
-
-def _printable(text: str) -> str:
-    """Names of files may hold what moves a terminal's cursor."""
-    return "".join(character if character.isprintable() else "�" for character in text)
+    return textwrap.wrap(sentence, WIDTH, initial_indent=f"{mark}    ", subsequent_indent=" " * 8)

@@ -1,6 +1,7 @@
 """What every command says, and where: results to stdout, progress and errors to stderr."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ INTERRUPTED = 130
 STOPPING_S = 60.0
 
 BAR_WIDTH = 24
+
+# Control characters but tab and line feed, and what turns the direction of reading.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 # How often a line that counts is drawn again.
 COUNT_EVERY_S = 0.2
@@ -128,7 +132,7 @@ def bar(done_bytes: int, total_bytes: int | None) -> str:
 def say(text: str) -> None:
     """A result, to stdout; ends the command quietly when nobody reads any more."""
     try:
-        print(text, flush=True)
+        print(printable(text), flush=True)
     except BrokenPipeError:
         # The interpreter flushes stdout once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -137,4 +141,15 @@ def say(text: str) -> None:
 
 def complain(sentence: str) -> None:
     """What went wrong, to stderr."""
-    print(f"imgrec: {sentence}", file=sys.stderr)
+    print(f"imgrec: {printable(sentence)}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """`text` without what would move a terminal's cursor, change its colours or turn the direction of reading.
+
+    Names of files and of members of archives may hold it. Line breaks and tabs stay, and so does every letter.
+
+    >>> printable("cat\\x1b[2J.jpg")
+    'cat�[2J.jpg'
+    """
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
