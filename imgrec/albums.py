@@ -88,14 +88,6 @@ class Album:
         """How many pictures a test set of its own has."""
         return sum(1 for path in (self.folder / TEST).glob("*/*") if path.is_file())
 
-    def fingerprint(self) -> str:
-        """Changes when a picture comes, goes or changes its class."""
-        digest = hashlib.sha256()
-        for path in sorted(self.folder.rglob("*")):
-            if not path.name.startswith("."):
-                digest.update(str(path.relative_to(self.folder)).encode() + b"\0")
-        return digest.hexdigest()
-
     def add_class(self, text: str) -> str:
         """A new, empty class; returns its name. Raises `InputError` when there is one of that name."""
         label = class_name(text)
@@ -173,14 +165,6 @@ def all_albums(settings: Settings) -> list[Album]:
     folder = home(settings)
     found = [path for path in folder.iterdir() if (path / _ORDER).is_file()] if folder.is_dir() else []
     return [Album(path) for path in sorted(found, key=_changed_at, reverse=True)]
-
-
-def get_album(name: str, settings: Settings) -> Album:
-    """The album called `name`; raises `InputError` when there is none."""
-    for album in all_albums(settings):
-        if album.name == name:
-            return album
-    raise InputError(f"Expected the name of a set of pictures that is kept here. Received: {name!r}.")
 
 
 def create(text: str, settings: Settings, labels: tuple[str, ...] = ()) -> Album:

@@ -76,9 +76,8 @@ def test_classes_keep_their_order_and_their_pictures(settings: Settings) -> None
     assert album.rename_class("zebra", "<i>horse</i>") == "＜i＞horse＜／i＞"
     assert album.labels == ["＜i＞horse＜／i＞", "ant"]
     assert album.counts() == {"＜i＞horse＜／i＞": 1, "ant": 0}
-    before = album.fingerprint()
     album.remove("＜i＞horse＜／i＞", album.pictures("＜i＞horse＜／i＞")[0].name)
-    assert album.fingerprint() != before
+    assert album.counts() == {"＜i＞horse＜／i＞": 0, "ant": 0}
     album.remove_class("ant")
     assert Album(album.folder).counts() == {"＜i＞horse＜／i＞": 0}
     with pytest.raises(InputError, match="is there already"):
@@ -106,9 +105,8 @@ def test_names_are_given_once_and_the_last_one_stands_first(settings: Settings) 
     names = [albums.create("set", settings).name for _ in range(3)]
     assert names == ["set", "set 2", "set 3"]
     assert {album.name for album in albums.all_albums(settings)} == set(names)
-    albums.get_album("set 2", settings).delete()
-    with pytest.raises(InputError, match="kept here"):
-        albums.get_album("set 2", settings)
+    Album(albums.home(settings) / "set 2").delete()
+    assert {album.name for album in albums.all_albums(settings)} == {"set", "set 3"}
 
 
 def test_an_archive_becomes_an_album_and_its_bad_files_a_list(settings: Settings, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from imgrec import jobs
 from imgrec.errors import BusyError, InputError
-from imgrec.jobs import Job, Needs
+from imgrec.jobs import Job, Needs, files
 from imgrec.settings import ROOT, Settings
 
 MODULE = "tests.job_worker"
@@ -45,7 +45,7 @@ def test_a_job_runs_and_ends(settings: Settings) -> None:
     assert counted(job) == [1, 2, 3]
     assert job.error is None
     assert [j.name for j in jobs.all_jobs(settings)] == [job.name]
-    assert jobs.get_job(job.name, settings).configuration == {"to": 3}
+    assert jobs.all_jobs(settings)[0].configuration == {"to": 3}
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,10 @@ def test_a_folder_that_is_there_is_refused(settings: Settings, tmp_path: Path) -
         jobs.start(MODULE, {}, settings, title="counting", needs=SMALL, folder=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["../../etc", "none", ""], ids=["a way out", "unknown", "empty"])
-def test_a_job_that_is_not_there(settings: Settings, name: str) -> None:
-    with pytest.raises(InputError):
-        jobs.get_job(name, settings)
+def test_what_a_job_shall_do_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Path] = []
+    fields = {"module": "m", "title": "Mine", "created_at": "2026", "configuration": {}}
+    monkeypatch.setattr(files, "read", lambda path: reads.append(path) or fields)
+    job = Job(tmp_path)
+    assert (job.module, job.title, job.created_at, job.configuration) == ("m", "Mine", "2026", {})
+    assert reads == [tmp_path / "job.json"]

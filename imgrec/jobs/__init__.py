@@ -8,7 +8,10 @@
     ├── worker.log       its stdout and stderr
     ├── turn.json        it had its turn: memory and cores are its own while it lives
     ├── cancel           somebody asked it to stop
-    └── end.json         how it ended: finished, failed, cancelled
+    ├── end.json         how it ended: finished, failed, cancelled
+    ├── checkpoint.npz   of a training: all that it goes on from
+    ├── head.npz         of a lesson: its newest head
+    └── trials/          of a search or a lesson: the trials that it goes on from
 
 The folder is the whole truth: a page that is reloaded, a browser that is closed and a server that is killed lose
 nothing, and whoever looks next reads the same. A worker that was killed leaves no `end.json`: it is "interrupted",
@@ -21,7 +24,6 @@ from imgrec.jobs.files import check_disk as check_disk
 from imgrec.jobs.job import Job as Job
 from imgrec.jobs.job import Needs as Needs
 from imgrec.jobs.job import all_jobs as all_jobs
-from imgrec.jobs.job import get_job as get_job
 from imgrec.jobs.job import start as start
 from imgrec.jobs.worker import CancelledJobError as CancelledJobError
 from imgrec.jobs.worker import Worker as Worker

@@ -6,6 +6,7 @@ import re
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,9 @@ class Job:
     def name(self) -> str:
         return self.folder.name
 
-    @property
+    @cached_property
     def _fields(self) -> dict[str, Any]:
+        """Read once: this file never changes after the start."""
         return files.read(self.folder / "job.json") or {}
 
     @property
@@ -200,10 +202,3 @@ def all_jobs(settings: Settings, module: str | None = None) -> list[Job]:
     jobs = [Job(path.parent) for path in folder.glob("*/job.json")]
     jobs.sort(key=lambda job: (job.created_at, job.name), reverse=True)
     return [job for job in jobs if module is None or job.module == module]
-
-
-def get_job(name: str, settings: Settings) -> Job:
-    """The job called `name`; raises `InputError` when there is none."""
-    if not _NAME.fullmatch(name) or not (settings.home / "runs" / name / "job.json").is_file():
-        raise InputError(f"Expected the name of a run. Received: {name!r}.")
-    return Job(settings.home / "runs" / name)

@@ -21,13 +21,11 @@ import numpy as np
 from imgrec import weights
 from imgrec.catalogue import get_spec
 from imgrec.datasets import Pictures, load, split
-from imgrec.settings import ASSETS, Settings
+from imgrec.settings import Settings
 from imgrec.training.augmentation import Augmentation
 from imgrec.training.recipes import Optimiser, Recipe, get_recipe
 from imgrec.training.transfers import MakeBackbone
 from imgrec.training.whitening import channel_statistics
-
-MEASURED = ASSETS / "lessons" / "one_sided_normalisation.json"
 
 # Enough pictures for a network to be far from chance after a few epochs, few enough for a minute or two.
 PICTURES = 3000
@@ -118,12 +116,6 @@ def one_sided_normalisation(
             )
         )
     return rows
-
-
-def read() -> dict[str, Any]:
-    """What was measured, and on what: a list of `networks`, whose `epochs` have the fields of `Epoch`."""
-    found: dict[str, Any] = json.loads(MEASURED.read_text(encoding="utf-8"))
-    return found
 
 
 def _one_sided(model: Any, pixels: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from imgrec.errors import ImgrecError
 from imgrec.labelled import LabelledSet
 from imgrec.settings import ASSETS
 from imgrec.ui import resources
+from imgrec.ui.wording import plain
 from imgrec.vega import Spec
 
 FOLDER = ASSETS / "benchmarks"
@@ -130,9 +131,9 @@ def pictures(board: Board, places: Sequence[int], models: Sequence[str], key: st
                 picture = found.get(board.ids[i])
                 if picture is not None:
                     st.image(picture, width=PICTURE_PX, alt=f"A picture of {board.labels[board.target[i]]}")
-                st.markdown(f"**{board.labels[board.target[i]]}** :small[:gray[{board.ids[i]}]]")
+                st.markdown(f"**{plain(board.labels[board.target[i]])}** :small[:gray[{plain(board.ids[i])}]]")
                 for model in models:
-                    st.markdown(f":small[**{title(board, model)}**]  \n" + _top_five(board, model, i))
+                    st.markdown(f":small[**{plain(title(board, model))}**]  \n" + _top_five(board, model, i))
     if not found:
         _bring_pictures(board)
 
@@ -148,7 +149,7 @@ def _top_five(board: Board, model: str, position: int) -> str:
     order = np.argsort(-probabilities, kind="stable")[:5]
     lines = []
     for i in order:
-        words = f"{board.labels[i]} {verdicts.percent(min(max(float(probabilities[i]), LEAST), MOST))}"
+        words = f"{plain(board.labels[i])} {verdicts.percent(min(max(float(probabilities[i]), LEAST), MOST))}"
         lines.append(f":small[{'✓ ' if i == board.target[position] else ''}{words}]")
     return "  \n".join(lines)
 
@@ -176,7 +177,7 @@ def _look_up(board: Board, ids: Sequence[str]) -> dict[str, np.ndarray]:
     with st.spinner("Looking for the pictures"):
         found = _local_set(data, board.about["digest"])
     if isinstance(found, str):
-        st.warning(found, icon=":material/folder_off:")
+        st.warning(plain(found), icon=":material/folder_off:")
         return {}
     shown: dict[str, np.ndarray] = {}
     for name, picture in labelled.look_up(found, ids).items():

@@ -7,6 +7,7 @@ from imgrec.catalogue import ModelSpec
 from imgrec.errors import ImgrecError
 from imgrec.ui import resources
 from imgrec.ui.cards import MIN_CARD_PX
+from imgrec.ui.wording import plain
 
 
 def panel() -> None:
@@ -19,13 +20,15 @@ def panel() -> None:
         return
     st.markdown("**Trained here**")
     for problem in problems:
-        st.warning(problem.sentence, title=f"{problem.path.name} is no model", icon=":material/broken_image:")
+        st.warning(
+            plain(problem.sentence), title=f"{plain(problem.path.name)} is no model", icon=":material/broken_image:"
+        )
     with st.grid(min_column_width=MIN_CARD_PX):
         for spec in found.values():
             with st.container(border=True, height="stretch", gap="xsmall"):
                 colour = charts.colour_of(spec.name)
-                st.markdown(f':color[■]{{foreground="{colour}"}} **{spec.title}** :small[:gray[{spec.name}]]')
-                st.caption(f"Knows {verdicts.space_title(spec.label_space)}.")
+                st.markdown(f':color[■]{{foreground="{colour}"}} **{plain(spec.title)}** :small[:gray[{spec.name}]]')
+                st.caption(f"Knows {plain(verdicts.space_title(spec.label_space))}.")
                 st.button(
                     "Remove",
                     key=f"remove_{spec.name}",
@@ -48,8 +51,8 @@ def _stop_asking() -> None:
 @st.dialog("Remove this model?", icon=":material/delete:", on_dismiss=_stop_asking)
 def _confirm(spec: ModelSpec) -> None:
     st.markdown(
-        f"**{spec.title}** and its card are deleted from this machine, for good. The run that made it stays on the "
-        "Train page, with its curves."
+        f"**{plain(spec.title)}** and its card are deleted from this machine, for good. The run that made it stays "
+        "on the Train page, with its curves."
     )
     with st.container(horizontal=True):
         if st.button("Remove", key="remove_yes", type="primary", icon=":material/delete:"):
@@ -63,7 +66,7 @@ def _remove(spec: ModelSpec) -> None:
     try:
         cards.remove(spec.name, resources.settings())
     except ImgrecError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
         return
     resources.pool().unload(spec.name)
     _stop_asking()

@@ -145,7 +145,8 @@ def search_list(*, table: bool = False) -> None:
     st.session_state["search"] = wanted if wanted in names else names[0]
     name = st.selectbox("Search", names, format_func=lambda name: titles.get(name, str(name)), key="search")
     job = next(job for job in found if job.name == name)
-    st.fragment(_watch, run_every=POLL_S if job.state in MOVING else None)(job, job.state in MOVING, table)
+    moving = job.state in MOVING
+    st.fragment(_watch, run_every=POLL_S if moving else None)(job, moving, table)
 
 
 def _watch(job: Job, was_moving: bool, table: bool) -> None:
@@ -155,7 +156,7 @@ def _watch(job: Job, was_moving: bool, table: bool) -> None:
         st.rerun()
     search = tuning.read(job)
     with st.container(border=True, key="search_panel"):
-        st.markdown(f"{ICONS[state]} **{state.capitalize()}** :gray[{tuning_charts.status(search, state)}]")
+        st.markdown(f"{ICONS[state]} **{state.capitalize()}** :gray[{plain(tuning_charts.status(search, state))}]")
         if was_moving and search.plan is not None:
             st.progress(min(1.0, (len(search.finished) + len(search.failed)) / search.plan["trials"]))
         ending(job, state)

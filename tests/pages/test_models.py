@@ -84,9 +84,11 @@ def test_a_model_that_shall_stay_stays(page: Page, own: Path) -> None:
 
 
 def test_a_broken_card_is_named(page: Page, own: Path) -> None:
-    (own / "my_test_model.json").write_text("{}")
+    (own / "my_test_model.json").rename(own / "my *model*.json")
+    (own / "my *model*.json").write_text("{}")
     app = page("models.py")
     assert "to be a model's card" in app.warning[0].value
+    assert "my \\*model\\*.json" in app.warning[0].value
     assert "my_test_model" not in list(app.dataframe[0].value["Name"])
     assert all(not (button.key or "").startswith("remove_") for button in app.button)
 
