@@ -33,10 +33,10 @@ EPOCHS = 10
 BATCH_SIZE = 32
 SEED = 0
 
-# System 3's settings; its two `featurewise` ones are the recipe's `featurewise`.
+# The settings of Springboard Capstone 2; its two `featurewise` ones are the recipe's `featurewise`.
 AUGMENTATION = Augmentation(mirror=True, shift=0.2, rotation=20.0, shear=0.2, zoom=0.2)
 
-# Batch normalisation has learned how large its inputs are, and is at a loss with larger ones: so was the system's
+# Batch normalisation has learned how large its inputs are, and is at a loss with larger ones: so was that work's
 # network, which was pretrained and full of it. Without it and with few biases to speak of, a network is nearly
 # indifferent to scale, and loses less.
 NETWORKS = {

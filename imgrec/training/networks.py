@@ -48,7 +48,7 @@ LOGIT_SCALE = 1 / 8
 
 
 def capstone_cnn(input_size: tuple[int, int], classes: int, *, statistics: Statistics | None = None) -> keras.Model:
-    """System 1's network: two pairs of 3x3 convolutions and a wide dense layer; 1,250,858 parameters at 32x32x10."""
+    """The network of Capstone #3: two pairs of 3x3 convolutions and a wide dense layer; 1,250,858 parameters at 32x32x10."""
     from keras import layers
 
     inputs, x = start(input_size, statistics)
@@ -63,7 +63,7 @@ def capstone_cnn(input_size: tuple[int, int], classes: int, *, statistics: Stati
 
 
 def simple_cnn(input_size: tuple[int, int], classes: int, *, statistics: Statistics | None = None) -> keras.Model:
-    """System 3's network for augmented training: two pooled convolutions, one more, 64 dense."""
+    """Springboard Capstone 2's network for augmented training: two pooled convolutions, one more, 64 dense."""
     from keras import layers
 
     inputs, x = start(input_size, statistics)
@@ -86,9 +86,9 @@ def tuned_cnn(
     blocks: int = 4,
     statistics: Statistics | None = None,
 ) -> keras.Model:
-    """System 3's tuned networks: one convolution, then `blocks` of convolution, dropout and batch normalisation.
+    """Springboard Capstone 2's tuned ones: a convolution, then `blocks` of convolution, dropout, batch normalisation.
 
-    Nothing is padded and nothing pooled. The arguments bear the names under which the system searched them; these
+    Nothing is padded and nothing pooled. The arguments bear the names under which that work searched them; these
     values are those of its "6 CNN layers", 940,458 parameters at 32x32x10. Raises `InputError` when a picture is
     too small for so many convolutions.
     """
@@ -111,7 +111,7 @@ def tuned_cnn(
 
 
 def cats_dogs_cnn(input_size: tuple[int, int], classes: int) -> keras.Model:
-    """System 2's network: one convolution, 128 dense, one sigmoid; 3,937,409 parameters at 64x64.
+    """The network of A Comparison of CNNs: one convolution, 128 dense, one sigmoid; 3,937,409 parameters at 64x64.
 
     Raises `InputError` unless `classes` is 2.
     """

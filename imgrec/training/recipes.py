@@ -67,7 +67,7 @@ class Recipe:
     looks_twice: bool = False  # once trained, at the picture and at its mirror image
     validation_fraction: float = VALIDATION_FRACTION
     preprocess: str = "unit"  # a key of preprocessing.PREPROCESS: what the network is fed
-    loss: str = "categorical_crossentropy"  # or binary_crossentropy, which one of the systems used with softmax
+    loss: str = "categorical_crossentropy"  # or binary_crossentropy, which one of the printed networks had with softmax
     backbone: str | None = None  # the row of the catalogue whose weights it starts from
     trainable_layers: int | None = None  # so many last layers of the backbone learn too; None: all
     arguments: tuple[tuple[str, Any], ...] = ()  # further keyword arguments of the network's function
@@ -191,7 +191,7 @@ def _transfer(name: str, title: str, about: str, *, network: str, backbone: str,
 
 
 def _upsampled(backbone: str, title: str, *, parameters: int) -> Recipe:
-    """System 3's transfer: CIFAR-10 at eight times its size, everything learns, one sigmoid's loss per class."""
+    """Springboard Capstone 2's: CIFAR-10 at eight times its size, everything learns, one sigmoid's loss per class."""
     return _transfer(
         f"{backbone}_upsampled",
         f"{title}, upsampled",
@@ -212,7 +212,7 @@ def _upsampled(backbone: str, title: str, *, parameters: int) -> Recipe:
 
 
 def _flat(backbone: str, title: str, *, parameters: int) -> Recipe:
-    """System 1's transfer: 64 pictures, a frozen backbone, one dense layer over all that it sees."""
+    """The transfer of Capstone #3: 64 pictures, a frozen backbone, one dense layer over all that it sees."""
     return _transfer(
         f"{backbone}_flat",
         f"{title}, one dense layer",
@@ -231,7 +231,7 @@ def _flat(backbone: str, title: str, *, parameters: int) -> Recipe:
 
 
 def _tuned(blocks: int, about: str, *, parameters: int, **arguments: int) -> Recipe:
-    """System 3's tuned networks; epochs, batch size and learning rate were not printed."""
+    """Springboard Capstone 2's tuned networks; epochs, batch size and learning rate were not printed."""
     return Recipe(
         name=f"tuned_cnn_{blocks + 2}",
         title=f"Tuned CNN, {blocks + 2} layers",
@@ -302,7 +302,7 @@ RECIPES: dict[str, Recipe] = {
             epochs=30,
             batch_size=64,
             optimiser=Optimiser("rmsprop", 0.001),
-            # Keras' generator counts shear in degrees: 0.2 of one, next to nothing, which is what the system asked for.
+            # Keras' generator counts shear in degrees: 0.2 of one, next to nothing, which is what that work asked for.
             augmentation=Augmentation(mirror=True, shift=0.2, rotation=20.0, shear=0.2, zoom=0.2),
             featurewise=True,
         ),

@@ -290,7 +290,7 @@ def _check(knob: Knob, recipe: Recipe) -> None:
 
 
 def _layers(count: int, name: str, *, recipe: str, **printed: Value) -> Space:
-    """System 3's: how wide the first convolution, the others and the dense layer are, and how large their windows."""
+    """Springboard Capstone 2's: how wide first convolution, others and dense layer are, how large their windows."""
     return Space(
         name=name,
         title=f"Tuned CNN, {count} layers: how wide",

@@ -170,7 +170,7 @@ def machine() -> dict[str, Any]:
         processor = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    return {"processor": processor, "cores": os.cpu_count(), "system": platform.platform(terse=True)}
+    return {"processor": processor, "cores": os.cpu_count(), "system": platform.system()}
 
 
 def versions() -> dict[str, str]:

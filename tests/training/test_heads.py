@@ -67,7 +67,7 @@ def test_a_step_takes_a_fraction_of_what_fit_takes(found: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("step_epochs", "rates"),
     [(5, [1e-3, 1e-3, 1e-4, 1e-5, 1e-6]), (0, [1e-3] * 5)],
-    ids=["system 4's ResNet50", "constant"],
+    ids=["PB3's ResNet50", "constant"],
 )
 def test_rates_fall_in_steps(step_epochs: int, rates: list[float]) -> None:
     schedule = Schedule(1e-3, 20, 32, step_epochs)

@@ -62,14 +62,14 @@ def test_nonsense_is_refused(fields: dict[str, Any], error: type[ImgrecError], s
 @pytest.mark.parametrize(
     ("head", "features", "parameters"),
     [("linear", 1024, 5_125), ("hidden", 2048, 3_152_901), ("linear", 2048, 10_245)],
-    ids=["system 4's MobileNet", "system 4's ResNet50 without what is unfrozen", "linear on ResNet50"],
+    ids=["PB3's MobileNet", "PB3's ResNet50 without what is unfrozen", "linear on ResNet50"],
 )
-def test_heads_have_the_parameters_of_the_systems(head: str, features: int, parameters: int) -> None:
+def test_heads_have_the_parameters_that_were_printed(head: str, features: int, parameters: int) -> None:
     assert HEADS[head].parameters(features, 5) == parameters
 
 
 def test_summaries_are_means_and_sample_deviations() -> None:
-    # Table 7 of system 4: five folds at the learning rate 1e-4.
+    # Table 7 of PB3 (Biology Inspired Computations): five folds at the learning rate 1e-4.
     accuracies = (0.9617, 0.9617, 0.9675, 0.9633, 0.9633)
     rows = summaries([trial(1e-4, i, value) for i, value in enumerate(accuracies, 1)] + [trial(0.1, 1, 0.2)])
     assert [row.learning_rate for row in rows] == [0.1, 1e-4]
