@@ -65,7 +65,7 @@ def upsampled_transfer(
     dropout: float = 0.5,
     statistics: Statistics | None = None,
 ) -> keras.Model:
-    """Springboard Capstone 2's: the picture doubled `doublings` times (32 px → 256 px), backbone, Flatten, dense layers.
+    """Springboard Capstone 2's: the picture doubled `doublings` times (32 px → 256), backbone, Flatten, dense layers.
 
     Each dense layer has batch normalisation before it, the first one over all features, and `dropout` after it.
     """
