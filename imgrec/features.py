@@ -6,8 +6,8 @@
     └── mobilenet_features-<key>.parts/     an extraction under way: what is finished of it
 
 The key depends on all that the numbers depend on: weights, preprocessing, input size, pooling, the pictures and the
-versions of what computes. So an entry never has to be invalidated, and may be deleted by hand at any time. Heads of a
-hundred trials train on one extraction.
+versions of what computes. So an entry never has to be invalidated, and may be deleted by hand at any time; those that
+nobody has read for longest are deleted when there are too many. Heads of a hundred trials train on one extraction.
 """
 
 import contextlib
@@ -30,17 +30,23 @@ from imgrec.catalogue import ModelSpec
 from imgrec.datasets import Pictures
 from imgrec.downloads import storage_errors
 from imgrec.engines.process import usable_cores
-from imgrec.errors import InputError, WeightsError
+from imgrec.errors import InputError, MemoryBudgetError, WeightsError
 from imgrec.preparation import OnProgress as OnPreparation
 from imgrec.preparation import Preparations
 from imgrec.preprocessing import RESAMPLING, frame
-from imgrec.settings import Settings
+from imgrec.settings import MIB, Settings
 
 # Rows in one file of an unfinished extraction: a few seconds of work to lose.
 PART_ROWS = 500
 
 # Pictures framed together by the threads: enough that these do not wait for each other.
 FRAMED_TOGETHER = 64
+
+# What is kept on disk of features that nobody uses at the moment: as much as those of a million pictures (MobileNet).
+KEPT_BYTES = 4096 * MIB
+
+# An extraction that was left alone for so long will not be gone on with: a week.
+ABANDONED_S = 7 * 24 * 3600
 
 # Networks halve the picture five times; Keras refuses most below this.
 SMALLEST_SIDE_PX = 32
@@ -106,6 +112,8 @@ def extract(
     digest: str | None = None,
     on_progress: OnProgress | None = None,
     on_preparation: OnPreparation | None = None,
+    *,
+    most_bytes: int | None = None,
 ) -> Features:
     """The features of `pictures` by `spec`, a row of `backbone_spec`; from the disk if they are there already.
 
@@ -113,7 +121,8 @@ def extract(
     (done, all), `on_preparation` sees weights being fetched and converted; what either raises ends the extraction,
     and the next one goes on with the parts that are finished. A file that is not what it was is computed again.
 
-    Raises what fetching, converting and running raise, and `StorageError`.
+    Raises `MemoryBudgetError` when the rows would be more than `most_bytes`, which the first of them tells; what
+    fetching, converting and running raise; and `StorageError`.
     """
     import filelock  # 20 ms; only who extracts needs it
 
@@ -125,12 +134,16 @@ def extract(
     # Whoever else wants the same waits and finds it.
     with filelock.FileLock(path.with_suffix(".lock")):
         if (rows := _read_whole(path, len(pictures))) is not None:
+            _check_size(rows[0], len(pictures), most_bytes)
+            with contextlib.suppress(OSError):  # a disk that is read-only
+                os.utime(path)
             return Features(rows, 0.0, cached=True)
         start = time.perf_counter()
         parts = path.with_suffix(".parts")
-        _extract_parts(spec, pictures, compiled, parts, on_progress)
+        _extract_parts(spec, pictures, compiled, parts, on_progress, most_bytes)
         with storage_errors(path):
             _merge(parts, path, len(pictures), made_of)
+        _prune(path)
     rows = _read_whole(path, len(pictures))
     if rows is None:
         raise InputError(f"Expected {path} to stay as it was written. Received: another file; start again.")
@@ -138,7 +151,12 @@ def extract(
 
 
 def _extract_parts(
-    spec: ModelSpec, pictures: Pictures, compiled: Path, parts: Path, on_progress: OnProgress | None
+    spec: ModelSpec,
+    pictures: Pictures,
+    compiled: Path,
+    parts: Path,
+    on_progress: OnProgress | None,
+    most_bytes: int | None,
 ) -> None:
     """Write the parts that are missing; pictures flow through the engine, so that memory does not grow with them."""
     from imgrec.engines.streaming import stream
@@ -153,6 +171,7 @@ def _extract_parts(
     wanted = (position for number in missing for position in blocks[number])
     waiting: dict[int, dict[int, np.ndarray]] = {number: {} for number in missing}
     for position, row in stream(compiled, _framed(pictures.pixels, wanted, spec.input_size)):
+        _check_size(row, count, most_bytes)
         number = position // PART_ROWS
         waiting[number][position] = row
         done += 1
@@ -162,6 +181,15 @@ def _extract_parts(
             block = waiting.pop(number)
             with storage_errors(parts):
                 _write(files[number], np.stack([block[i] for i in blocks[number]]))
+
+
+def _check_size(row: np.ndarray, count: int, most_bytes: int | None) -> None:
+    """Raise `MemoryBudgetError` when `count` rows like this one are more than `most_bytes`."""
+    if most_bytes is not None and count * row.nbytes > most_bytes:
+        raise MemoryBudgetError(
+            f"Expected features of at most {most_bytes / MIB:,.0f} MiB. Received: {count * row.nbytes / MIB:,.0f} MiB; "
+            "with pooling, a smaller backbone or fewer pictures they are less."
+        )
 
 
 def _framed(
@@ -210,6 +238,24 @@ def _merge(parts: Path, path: Path, count: int, made_of: dict[str, Any]) -> None
     beside.write_text(json.dumps(note, indent=1) + "\n")
     os.replace(beside, path.with_suffix(".json"))
     shutil.rmtree(parts, ignore_errors=True)
+
+
+def _prune(newest: Path) -> None:
+    """Delete what nobody has read for longest, until at most `KEPT_BYTES` are there, and what was left unfinished.
+
+    `newest` stays, however large. Who reads a file that goes keeps what he has mapped.
+    """
+    with contextlib.suppress(OSError):  # somebody else deletes at the same moment, or the system will not
+        others = [(file.stat(), file) for file in newest.parent.glob("*.npy") if file != newest]
+        total = newest.stat().st_size
+        for stat, file in sorted(others, key=lambda entry: entry[0].st_mtime, reverse=True):
+            total += stat.st_size
+            if total > KEPT_BYTES:
+                file.with_suffix(".json").unlink(missing_ok=True)
+                file.unlink(missing_ok=True)
+        for parts in newest.parent.glob("*.parts"):
+            if time.time() - parts.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(parts, ignore_errors=True)
 
 
 def _read_whole(path: Path, count: int) -> np.ndarray | None:

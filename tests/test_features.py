@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from imgrec import features, weights
 from imgrec.catalogue import get_spec
 from imgrec.datasets import Pictures
 from imgrec.engines import streaming
-from imgrec.errors import InputError, StorageError
+from imgrec.errors import InputError, MemoryBudgetError, StorageError
 from imgrec.preparation import Preparations
 from imgrec.settings import Settings
 
@@ -63,6 +64,10 @@ def expected(data: Pictures) -> np.ndarray:
 def the_file(settings: Settings) -> Path:
     [path] = (settings.home / "features").glob("*.npy")
     return path
+
+
+def the_size(settings: Settings) -> int:
+    return next((settings.home / "features").glob("*.npy")).stat().st_size
 
 
 def test_pictures_are_looked_at_once(engine: FakeEngine, settings: Settings) -> None:
@@ -116,6 +121,34 @@ def test_a_broken_file_is_computed_again(engine: FakeEngine, settings: Settings,
     engine.looked_at = 0
     assert np.array_equal(features.extract(SPEC, data, settings).rows, expected(data))
     assert engine.looked_at == COUNT
+
+
+def test_too_many_features_are_refused_at_the_first_row(engine: FakeEngine, settings: Settings) -> None:
+    with pytest.raises(MemoryBudgetError, match="at most 0 MiB"):
+        features.extract(SPEC, pictures(), settings, most_bytes=COUNT * 12 - 1)
+    assert engine.looked_at <= 2  # as many as are in flight
+    features.extract(SPEC, pictures(), settings, most_bytes=COUNT * 12)
+    with pytest.raises(MemoryBudgetError):
+        features.extract(SPEC, pictures(), settings, most_bytes=COUNT * 12 - 1)
+
+
+def test_what_was_not_read_for_longest_goes(
+    engine: FakeEngine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in (0, 1):
+        features.extract(SPEC, pictures(seed=seed), settings)
+    for file in (settings.home / "features").glob("*.npy"):
+        os.utime(file, (0, 0))
+    features.extract(SPEC, pictures(seed=0), settings)  # read once more
+    old, new = (settings.home / "features" / f"{name}.parts" for name in ("old", "new"))
+    for parts in (old, new):
+        parts.mkdir()
+    os.utime(old, (0, 0))
+    monkeypatch.setattr(features, "KEPT_BYTES", 2 * the_size(settings))
+    features.extract(SPEC, pictures(seed=2), settings)
+    assert (old.exists(), new.exists()) == (False, True)
+    engine.looked_at = 0
+    assert [features.extract(SPEC, pictures(seed=seed), settings).cached for seed in (0, 2, 1)] == [True, True, False]
 
 
 @pytest.mark.parametrize("what", ["pictures", "weights", "pooling", "preprocessing"])
