@@ -14,7 +14,6 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import gc
-import json
 import shutil
 import sys
 import time
@@ -30,6 +29,7 @@ from imgrec import jobs
 from imgrec.datasets import Pictures
 from imgrec.downloads import storage_errors
 from imgrec.errors import InputError, MemoryBudgetError
+from imgrec.jobs import files
 from imgrec.settings import MIB, Settings, available_memory_bytes
 from imgrec.training import backbones, runs, trainer, tuning
 from imgrec.training.backbones import Backbone
@@ -81,9 +81,7 @@ def _finish(worker: jobs.Worker, settings: Settings) -> None:
     if (best := search.best) is None:
         reason = next((trial.reason for trial in search.failed), "there was none")
         raise InputError(f"Expected a trial that learns. Received: none of {len(search.trials)}; the first: {reason}")
-    with storage_errors(job.folder):
-        text = json.dumps(tuning.recipe_of(job, best).to_dict(), indent=2)
-        (job.folder / tuning.BEST).write_text(text + "\n")
+    files.write(job.folder / tuning.BEST, tuning.recipe_of(job, best).to_dict())
     if job.configuration["train_best"] and search.handed_on is None:
         training = tuning.train_best(job, best, settings)
         worker.tell("handed_on", run=training.name, model=training.configuration["name"])
