@@ -1,9 +1,10 @@
 """Carries out printed protocols of teaching: `python -m bench.lessons DATA [PART …]`, into assets/lessons/.
 
 DATA is a folder with `catsdogs/` (training_set, test_set) and `flowers5/` (split.csv) in it. Weights that are not on
-this machine are fetched. Parts: folds (5-fold cross-validation and the grid of learning rates of system 4, on the
-flowers, since its Linnaeus 5 could not be had), three_ways (from scratch, pretrained, a head on 64 pictures) and
-frozen (a head on all pictures of cats and dogs).
+this machine are fetched. Parts: folds (5-fold cross-validation and the grid of learning rates of PB3, on the flowers,
+since its Linnaeus 5 could not be had), three_ways (from scratch, pretrained, a head on 64 pictures: the question of
+Capstone #3) and frozen (a head on all pictures of cats and dogs, as A Comparison of CNNs wanted it). The full titles of
+these works are in `imgrec.published`; each table is shown beside the printed one.
 
 Every model is measured with `imgrec evaluate` as well; it writes its row to assets/benchmarks/.
 """
@@ -17,8 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from imgrec import cards, evaluation, jobs, labelled, learning
+from bench.committed import FLOWERS, MEASUREMENTS, Measurement
+from imgrec import cards, evaluation, jobs, learning
 from imgrec.catalogue import CATALOGUE, get_spec
+from imgrec.published import CATS_AND_DOGS_TITLE, TWO_NETWORKS_TITLE, WAYS_TITLE
 from imgrec.settings import ASSETS, Settings
 from imgrec.training import lessons, runs
 from imgrec.training.lessons import Lesson
@@ -29,7 +32,9 @@ ANSWERS = ASSETS / "benchmarks"
 
 BACKBONE = "mobilenet"
 
-# Row 4.5: Adam, 20 epochs, these rates; and what was printed for them (Tables 7 and 8).
+CATS_AND_DOGS = MEASUREMENTS["catsdogs"]
+
+# PB3: Adam, 20 epochs, these rates; and what was printed for them (its Tables 7 and 8).
 RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 FOLDS = 5
 TABLE_7_RATE = 1e-4
@@ -45,7 +50,7 @@ PRINTED_TEST = {
     1e-6: (".9545", ".1349"),
 }
 
-# Row 1.6: 32 dogs and 32 that are none.
+# Capstone #3: 32 dogs and 32 that are none.
 FEW_OF_EACH = 32
 
 OTHER_PICTURES = (
@@ -56,13 +61,13 @@ OTHER_PICTURES = (
 
 
 def folds(data: Path, settings: Settings) -> None:
-    """Tables 7 and 8 of system 4: each rate by itself, so that each model looks at the test set once."""
+    """Tables 7 and 8 of PB3: each rate by itself, so that each model looks at the test set once."""
     taught = {}
     for rate in RATES:
         lesson = Lesson(BACKBONE, learning_rates=(rate,), folds=FOLDS, epochs=20, batch_size=32)
         name = f"flowers_{BACKBONE}_{rate:.0e}".replace("-", "m")
-        taught[rate] = teach(lesson, data / "flowers5", name, settings)
-        measure(name, data / "flowers5", settings)
+        taught[rate] = teach(lesson, data / FLOWERS.data, name, settings)
+        measure(name, FLOWERS, settings)
     fold_rows: list[list[str]] = []
     card = taught[TABLE_7_RATE]
     for number, trial in enumerate(card.fields["trials"]):
@@ -82,8 +87,9 @@ def folds(data: Path, settings: Settings) -> None:
         + [printed[-1] for printed in PRINTED_FOLDS.values()]
     )
     write(
-        "system_4_table_7",
-        title=f"Five folds at the learning rate {TABLE_7_RATE:g} (after Table 7)",
+        "five_folds_flowers",
+        title=f"Five folds at the learning rate {TABLE_7_RATE:g}, on flowers (after Table 7 of the same work)",
+        beside=TWO_NETWORKS_TITLE,
         columns=["Fold", "Best epoch", "Training accuracy", "Validation accuracy", "Training loss", "Validation loss"]
         + [f"Printed {name}" for name in PRINTED_FOLDS],
         rows=fold_rows,
@@ -105,8 +111,9 @@ def folds(data: Path, settings: Settings) -> None:
             ]
         )
     write(
-        "system_4_table_8",
-        title="The grid of learning rates (after Table 8)",
+        "learning_rates_flowers",
+        title="The grid of learning rates, on flowers (after Table 8 of the same work)",
+        beside=TWO_NETWORKS_TITLE,
         columns=[
             "Learning rate",
             "Validation accuracy, 5 folds",
@@ -124,20 +131,21 @@ def folds(data: Path, settings: Settings) -> None:
 
 
 def three_ways(data: Path, settings: Settings) -> None:
-    """Row 1.7: the same question to a network from scratch, a pretrained one, and a head on 64 pictures."""
+    """What Capstone #3 compared: one question to a network from scratch, a pretrained one, a head on few pictures."""
     recipe = get_recipe("cats_dogs_cnn")
-    scratch = train(recipe.name, data / "catsdogs", "cats_dogs_scratch", settings)
-    few = few_pictures(data / "catsdogs", settings)
+    scratch = train(recipe.name, data / CATS_AND_DOGS.data, "cats_dogs_scratch", settings)
+    few = few_pictures(data / CATS_AND_DOGS.data, settings)
     lesson = Lesson(BACKBONE, pooling=None, learning_rates=(1e-3,), epochs=20, batch_size=16)
     taught = teach(lesson, few, "cats_dogs_64", settings)
-    pretrained = measure(BACKBONE, data / "catsdogs", settings)
+    pretrained = measure(BACKBONE, CATS_AND_DOGS, settings)
+    learned, held_out = (taught.fields["data"][key] for key in ("trained_on", "validated_on"))
     features = sum(part["seconds"] for part in taught.fields["features"] if part["part"] == "train")
     rows = [
         [
             f"From scratch ({recipe.title}, {scratch.fields['model']['parameters']:,} parameters)",
             f"{scratch.fields['data']['trained_on']:,}",
             learning.duration(scratch.training_seconds),
-            three(measure("cats_dogs_scratch", data / "catsdogs", settings)),
+            three(measure("cats_dogs_scratch", CATS_AND_DOGS, settings)),
             "CNN from scratch, 50,000 pictures of CIFAR-10, 1298 s: somewhat accurate",
         ],
         [
@@ -149,15 +157,16 @@ def three_ways(data: Path, settings: Settings) -> None:
         ],
         [
             f"Taught ({get_spec(BACKBONE).title}'s features, one dense layer)",
-            str(2 * FEW_OF_EACH),
+            f"{learned + held_out} ({learned} learned from, {held_out} to choose the epoch)",
             f"{features + taught.fields['trials'][0]['seconds']:.2f} s",
-            three(measure("cats_dogs_64", data / "catsdogs", settings)),
+            three(measure("cats_dogs_64", CATS_AND_DOGS, settings)),
             "VGG16's features and a small head, 64 pictures, 2.45 s: most accurate",
         ],
     ]
     write(
-        "system_1_three_ways",
-        title="Three ways to tell cats from dogs (after system 1)",
+        "three_ways_to_cats_and_dogs",
+        title="Three ways to tell cats from dogs",
+        beside=WAYS_TITLE,
         columns=["Way", "Training pictures", "Training time", "Accuracy, 2,000 test pictures", "As printed"],
         rows=rows,
         provenance=provenance(taught, "cats and dogs, 8,000 + 2,000 pictures", "three_ways"),
@@ -168,16 +177,17 @@ def three_ways(data: Path, settings: Settings) -> None:
 
 
 def frozen(data: Path, settings: Settings) -> None:
-    """Row 2.6, which its author could not finish: a frozen backbone and one dense layer on all cats and dogs."""
+    """What A Comparison of CNNs could not finish: a frozen backbone and one dense layer, on all cats and dogs."""
     lesson = Lesson(BACKBONE, learning_rates=(1e-2, 1e-3, 1e-4), folds=FOLDS, epochs=20, batch_size=32)
-    card = teach(lesson, data / "catsdogs", "cats_dogs_frozen", settings)
-    row = measure("cats_dogs_frozen", data / "catsdogs", settings)
-    pretrained = measure(BACKBONE, data / "catsdogs", settings)
+    card = teach(lesson, data / CATS_AND_DOGS.data, "cats_dogs_frozen", settings)
+    row = measure("cats_dogs_frozen", CATS_AND_DOGS, settings)
+    pretrained = measure(BACKBONE, CATS_AND_DOGS, settings)
     features = sum(part["seconds"] for part in card.fields["features"])
     heads = sum(trial["seconds"] for trial in card.fields["trials"]) + card.training_seconds
     write(
-        "system_2_frozen",
-        title="A frozen backbone taught cats and dogs (after system 2)",
+        "frozen_backbone_cats_and_dogs",
+        title="A frozen backbone taught cats and dogs",
+        beside=CATS_AND_DOGS_TITLE,
         columns=["What", "Here", "As printed"],
         rows=[
             ["Backbone", get_spec(BACKBONE).title, "ResNet50 (23,589,761 parameters, 2,049 of them trained)"],
@@ -216,11 +226,11 @@ def finished(name: str, settings: Settings, start: Callable[[], jobs.Job]) -> ca
     return card
 
 
-def measure(model: str, data: Path, settings: Settings) -> dict[str, Any]:
-    """The row of `model` on the set at `data`, as `imgrec evaluate` writes it."""
-    found = labelled.open_set(data.name, settings)
-    command = f"imgrec evaluate --data {data.name} --models {model} --out assets/benchmarks"
-    return evaluation.evaluate(CATALOGUE[model], found, settings, ANSWERS, command=command)
+def measure(model: str, wanted: Measurement, settings: Settings) -> dict[str, Any]:
+    """The row of `model` on this set, as `imgrec evaluate` writes it."""
+    command = f"imgrec evaluate --data {wanted.data} --models {model} --out assets/benchmarks"
+    found = wanted.open(settings)
+    return evaluation.evaluate(CATALOGUE[model], found, settings, ANSWERS, framing=wanted.framing, command=command)
 
 
 def few_pictures(catsdogs: Path, settings: Settings) -> Path:

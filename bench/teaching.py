@@ -2,9 +2,9 @@
 
     KERAS_HOME=… python -m bench.teaching PICTURES        # 4 minutes; PICTURES: a folder of class folders
 
-The protocol is system 4's: 5 learning rates × 5 folds × 20 epochs in batches of 32, 4,800 pictures to train on and
-1,200 to validate on in each fold, then one head on all 6,000, and 2,000 to test it on. Where the folder has fewer,
-pictures come again under other names; that changes no time, and no accuracy is taken from them.
+The protocol is that of PB3 (see `imgrec.published`): 5 learning rates × 5 folds × 20 epochs in batches of 32, 4,800
+pictures to train on and 1,200 to validate on in each fold, then one head on all 6,000, and 2,000 to test it on. Where
+the folder has fewer, pictures come again under other names; that changes no time, and no accuracy is taken from them.
 
 `imgrec`: the whole job as a user runs it, from the start of its process to the published model: decoding, features,
 all 25 trials, the final head, the test. Only the conversion of the network, once for all lessons, is timed apart.
@@ -210,7 +210,7 @@ def main(pictures: Path) -> None:
     pairs.save(
         "teaching",
         {
-            "what": "system 4's protocol: 5 learning rates × 5 folds × 20 epochs of a head on a frozen MobileNet",
+            "what": "PB3's protocol: 5 learning rates × 5 folds × 20 epochs of a head on a frozen MobileNet",
             "imgrec": {name: round(value, 1) for name, value in whole.items()},
             "conversion_once_seconds": round(conversion_seconds, 1),
             "keras_extrapolated": {

@@ -131,11 +131,13 @@ _PB3 = "Biology Inspired Computations, PB3: MobileNet and ResNet50 on Linnaeus 5
 _KERAS = "keras.io/api/applications"
 _LINNAEUS = ("berry", "bird", "dog", "flower", "other")
 
+WAYS_TITLE = "Three ways to a classifier"
 CATS_AND_DOGS_TITLE = "Cats and dogs, asked of networks for other classes"
+TWO_NETWORKS_TITLE = "Table 14: two networks on 2,000 test pictures"
 
 TABLES = (
     PrintedTable(
-        "Three ways to a classifier",
+        WAYS_TITLE,
         _CAPSTONE_3,
         ("Approach", "Training pictures", "Training time", "In its words"),
         (
@@ -185,7 +187,7 @@ TABLES = (
         "cifar10",
     ),
     PrintedTable(
-        "Table 14: two networks on 2,000 test pictures",
+        TWO_NETWORKS_TITLE,
         _PB3,
         ("Model", "Accuracy", "Loss", "Time per step", "Trainable", "Frozen", "Depth"),
         (
