@@ -209,8 +209,10 @@ def confusion_rows(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> R
     ]
 
 
-def describe_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], kind: str = "validation") -> str:
-    """How many were right, and the most frequent mistake."""
+def describe_confusion(matrix: Sequence[Sequence[int]] | None, classes: Sequence[str], kind: str = "validation") -> str:
+    """How many were right, and the most frequent mistake; of very many classes no matrix is kept."""
+    if matrix is None:
+        return f"Which of the {len(classes):,} classes were taken for which is not kept: they are too many."
     total = sum(map(sum, matrix))
     right = sum(row[i] for i, row in enumerate(matrix))
     words = f"{right:,} of {total:,} {kind} pictures right"

@@ -12,7 +12,8 @@ from imgrec.charts import COLOURS
 from imgrec.learning import duration
 from imgrec.predictions import MAX_TOP_K
 from imgrec.training import lessons
-from imgrec.training.lessons import Extraction, Lesson, Progress, Summary
+from imgrec.training.figures import Summary
+from imgrec.training.lessons import Extraction, Lesson, Progress
 from imgrec.vega import FONT_PX, NEUTRAL, Rows, Spec, labelled_bars
 from imgrec.verdicts import percent
 

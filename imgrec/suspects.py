@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from imgrec.errors import InputError
+from imgrec.folds import deal
+from imgrec.metrics import log_loss
 
 FOLDS = 5
 
@@ -77,10 +79,10 @@ def out_of_fold(features: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> 
     least log loss on the rows that were held out.
     """
     x, classes = _checked(features, targets)
-    folds = _stratified(targets, min(FOLDS, len(targets)), seed)
+    folds = deal(targets, min(FOLDS, len(targets)), np.random.default_rng(seed))
     wanted = np.eye(classes, dtype=np.float32)[targets]
     candidates = (_softmax(slope * scores) for scores in _scores(x, wanted, folds) for slope in SLOPES)
-    return min(candidates, key=lambda probabilities: _log_loss(probabilities, targets))
+    return min(candidates, key=lambda probabilities: log_loss(probabilities, targets))
 
 
 def _scores(x: np.ndarray, wanted: np.ndarray, folds: np.ndarray) -> Iterator[np.ndarray]:
@@ -133,24 +135,6 @@ def _checked(features: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, int
     return x, int(targets.max()) + 1
 
 
-def _stratified(targets: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """The fold of each picture, int64 (N,): each class is dealt out evenly, in random order."""
-    rng = np.random.default_rng(seed)
-    fold = np.empty(len(targets), np.int64)
-    start = 0
-    for target in np.unique(targets):
-        mine = rng.permutation(np.flatnonzero(targets == target))
-        # Small classes begin where the last one ended, so that no fold gets all their first pictures.
-        fold[mine] = (start + np.arange(len(mine))) % folds
-        start += len(mine)
-    return fold
-
-
 def _softmax(scores: np.ndarray) -> np.ndarray:
     shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
-
-
-def _log_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    likely = probabilities[np.arange(len(targets)), targets]
-    return float(-np.log(np.maximum(likely, np.finfo(np.float64).tiny)).mean())

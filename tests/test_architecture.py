@@ -26,11 +26,12 @@ FLOORS = [
     # first floor: arithmetic
     "preprocessing",
     "likeness",
-    "suspects",
+    "folds",
     "rules",
     "ensembles",
     "abstention",
     "metrics",
+    "suspects",
     "confusion",
     "curves",
     "statistics",

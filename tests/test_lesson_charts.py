@@ -7,7 +7,8 @@ import pytest
 
 from imgrec import lesson_charts
 from imgrec.lesson_charts import describe_preview, describe_rates, preview_lines, rates_chart, share_done, stage
-from imgrec.training.lessons import Extraction, Progress, Trial
+from imgrec.training.figures import Trial
+from imgrec.training.lessons import Extraction, Progress
 from imgrec.training.runs import Curves
 
 NOTHING = Curves([], [], None, None, None)

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# A line of the log, or a card, with the confusion of more classes than this would be longer than all else together;
+# and no page shows it.
+MAX_CONFUSION_CLASSES = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -60,3 +64,9 @@ def summaries(trials: Iterable[Trial]) -> list[Summary]:
 def choose(trials: Sequence[Trial]) -> Summary:
     """The learning rate with the highest mean validation accuracy; of equal ones that with the lowest mean loss."""
     return min(summaries(trials), key=lambda row: (-row.validation_accuracy, row.validation_loss))
+
+
+def logged(matrix: np.ndarray) -> list[list[int]] | None:
+    """A confusion matrix (C, C) as logs and cards have it; None for one of more than `MAX_CONFUSION_CLASSES`."""
+    cells: list[list[int]] = matrix.tolist()
+    return cells if len(cells) <= MAX_CONFUSION_CLASSES else None

@@ -17,14 +17,13 @@ import numpy as np
 
 from imgrec.downloads import storage_errors
 from imgrec.errors import InputError
+from imgrec.metrics import log_loss, top_1
 from imgrec.training.feeding import steps_per_epoch
 from imgrec.training.lessons import Head
+from imgrec.training.optimisers import STEP_FACTOR
 
 # Rows looked at together: enough that the call costs nothing, few enough that the widest head's fit.
 EVALUATION_ROWS = 4096
-
-# After each `step_epochs` the rate is multiplied by this.
-STEP_FACTOR = 0.1
 
 # Between two checkpoints for whoever watches; each is a file of the head's size.
 CHECKPOINT_S = 1.0
@@ -180,9 +179,7 @@ class HeadTrainer:
             [tf.nn.softmax(self._logits(tf.gather(self._features, part))).numpy() for part in parts]
         )
         wanted = self._targets.numpy()[held_out]
-        likely = probabilities[np.arange(len(wanted)), wanted]
-        loss = float(-np.log(np.maximum(likely, np.finfo(np.float32).tiny)).mean())
-        return probabilities, loss, float((probabilities.argmax(axis=1) == wanted).mean())
+        return probabilities, log_loss(probabilities, wanted), top_1(probabilities, wanted)
 
 
 def batches(rows: np.ndarray, batch_size: int, *, seed: int, epoch: int) -> np.ndarray:

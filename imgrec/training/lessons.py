@@ -23,11 +23,9 @@ from imgrec.errors import InputError, MemoryBudgetError, UnknownNameError
 from imgrec.features import Pooling, backbone_spec
 from imgrec.jobs import Job, Needs
 from imgrec.settings import MIB, Settings, available_memory_bytes
-from imgrec.training.figures import Summary as Summary  # who reads a lesson finds all of it here
-from imgrec.training.figures import Trial as Trial
-from imgrec.training.figures import summaries
+from imgrec.training.figures import Summary, Trial, summaries
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
-from imgrec.training.runs import ACTIVATIONS, RUNTIME_BYTES, Curves, curves_in, free_name
+from imgrec.training.runs import RUNTIME_BYTES, Curves, activations, curves_in, free_name
 
 WORKER = "imgrec.training.teaching"
 
@@ -43,9 +41,6 @@ MAX_FOLDS = 20
 
 # Above this Adam's steps no longer lead anywhere.
 LARGEST_LEARNING_RATE = 1.0
-
-# A confusion matrix of more classes is a million figures; and who has them has a data centre.
-MAX_CLASSES = 1000
 
 # All layers of the backbone learn.
 ALL_LAYERS = -1
@@ -152,6 +147,11 @@ class Lesson:
         return backbone_spec(get_spec(self.backbone), pooling=self.pooling, input_size=self.input_size)
 
     @property
+    def trainable_layers(self) -> int | None:
+        """How many last layers of the backbone learn, as `Backbone` and `Recipe` take it: None for all."""
+        return None if self.unfreeze == ALL_LAYERS else self.unfreeze
+
+    @property
     def trials(self) -> int:
         """How many heads are tried."""
         return len(self.learning_rates) * max(1, self.folds)
@@ -230,13 +230,7 @@ def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = N
 
 
 def check_data(lesson: Lesson, data: DataSet) -> None:
-    """Raise `InputError` on more classes than a head and its confusion matrix are made for, or fewer pictures of one
-    than there are folds."""
-    if len(data.classes) > MAX_CLASSES:
-        raise InputError(
-            f"Expected at most {MAX_CLASSES:,} classes. Received: {len(data.classes):,} in {data.name}; "
-            "join some of them, or teach fewer at a time."
-        )
+    """Raise `InputError` on fewer pictures of a class than there are folds."""
     fewest, label = min((train, label) for label, (train, _) in data.counts().items())
     if fewest < lesson.folds:
         raise InputError(
@@ -251,7 +245,8 @@ def needs_of(lesson: Lesson) -> Needs:
     memory = RUNTIME_BYTES + 3 * 4 * backbone.parameters
     if lesson.unfreeze:
         height, width = backbone.input_size
-        memory += ACTIVATIONS * lesson.batch_size * height * width * 3 + 2 * 4 * backbone.parameters
+        memory += activations(lesson.trainable_layers) * lesson.batch_size * height * width * 3
+        memory += 2 * 4 * backbone.parameters
     return Needs(memory_bytes=memory, cores=os.cpu_count() or 1)
 
 

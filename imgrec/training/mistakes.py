@@ -21,6 +21,7 @@ import numpy as np
 from imgrec import weights
 from imgrec.catalogue import get_spec
 from imgrec.datasets import Pictures, load, split
+from imgrec.metrics import top_1
 from imgrec.settings import Settings
 from imgrec.training.augmentation import Augmentation
 from imgrec.training.recipes import Optimiser, Recipe, get_recipe
@@ -111,8 +112,8 @@ def one_sided_normalisation(
             Epoch(
                 epoch=epoch + 1,
                 accuracy=loop.sums()[1] / seen,
-                alike=_accuracy(loop.predict(validation.pixels), validation.targets),
-                one_sided=_accuracy(_one_sided(loop.model, validation.pixels, mean, deviation), validation.targets),
+                alike=top_1(loop.predict(validation.pixels), validation.targets),
+                one_sided=top_1(_one_sided(loop.model, validation.pixels, mean, deviation), validation.targets),
             )
         )
     return rows
@@ -123,10 +124,6 @@ def _one_sided(model: Any, pixels: np.ndarray, mean: np.ndarray, deviation: np.n
     # The first layer subtracts the mean and divides by the deviation; what it is given makes up for that.
     parts = [model(part * deviation + mean, training=False) for part in np.array_split(pixels, 8)]
     return np.concatenate([np.asarray(part) for part in parts])
-
-
-def _accuracy(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    return float((probabilities.argmax(axis=1) == targets).mean())
 
 
 def main(path: Path) -> None:

@@ -131,12 +131,15 @@ def needs_of(recipe: Recipe) -> Needs:
     """Memory and cores of one training; a network on all cores is faster than two on half of them."""
     height, width = recipe.working_size
     batch_bytes = recipe.batch_size * height * width * 3
-    activations = ACTIVATIONS
-    if recipe.backbone is not None:
-        few = recipe.trainable_layers is not None and recipe.trainable_layers <= FEW_LAYERS
-        activations = ACTIVATIONS_FROZEN if few else ACTIVATIONS_LEARNING
-    memory = RUNTIME_BYTES + activations * batch_bytes + 4 * 4 * recipe.parameters
+    held = ACTIVATIONS if recipe.backbone is None else activations(recipe.trainable_layers)
+    memory = RUNTIME_BYTES + held * batch_bytes + 4 * 4 * recipe.parameters
     return Needs(memory_bytes=memory, cores=os.cpu_count() or 1)
+
+
+def activations(trainable_layers: int | None) -> int:
+    """Bytes for each byte of a step's pictures, while the last `trainable_layers` of a backbone learn; None: all."""
+    few = trainable_layers is not None and trainable_layers <= FEW_LAYERS
+    return ACTIVATIONS_FROZEN if few else ACTIVATIONS_LEARNING
 
 
 def read_curves(job: Job) -> Curves:

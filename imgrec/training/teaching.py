@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import hashlib
 import json
+import shutil
 import sys
 import time
 from dataclasses import asdict, replace
@@ -24,17 +25,18 @@ import numpy as np
 from imgrec import cards, datasets, features, jobs, weights
 from imgrec.catalogue import ModelSpec, get_spec
 from imgrec.datasets import DataSet, Pictures
-from imgrec.downloads import storage_errors
 from imgrec.engines import keras as engine
-from imgrec.errors import ConversionError, MemoryBudgetError, WeightsError
+from imgrec.errors import ConversionError, WeightsError
 from imgrec.preparation import Preparation
 from imgrec.preprocessing import frame, normalise
 from imgrec.settings import MIB, Settings, available_memory_bytes
-from imgrec.training import heads, lessons, trials, unfreezing, worker
+from imgrec.training import heads, lessons, trainer, trials, unfreezing, worker
 from imgrec.training.backbones import Backbone
 from imgrec.training.lessons import CHECKPOINT, HEADS, Lesson
 from imgrec.training.loop import predict
-from imgrec.training.runs import read_curves
+
+# In the job's folder, what each learning rate and fold came to.
+TRIALS = "trials"
 
 # Between two lines of the log about the same thing.
 TELL_S = 1.0
@@ -68,7 +70,7 @@ def run(job: jobs.Worker) -> None:
     if weights_path is None:
         raise WeightsError(f"Expected the weights of {row.title} on this machine. Received: none any more.")
     if lesson.unfreeze:
-        backbone = Backbone(get_spec(lesson.backbone), weights_path, unfreezing.trainable(lesson))
+        backbone = Backbone(get_spec(lesson.backbone), weights_path, lesson.trainable_layers)
         model, metrics = _unfreeze(job, lesson, data, taught, backbone)
     else:
         model = heads.compose(engine.load(row, weights_path), HEADS[lesson.head], taught.layers)
@@ -78,11 +80,13 @@ def run(job: jobs.Worker) -> None:
             # The only time that this model meets the test set.
             metrics = worker.measure(lessons.forward(taught.layers, test_features), data.test.targets) | {"set": "test"}
     path = job.job.folder / f"{configuration['name']}.json"
-    with storage_errors(path):
-        model.save(path.with_suffix(".keras"))
+    worker.save(model, path.with_suffix(".keras"))
     card = cards.write(path, _card(job.job, lesson, data, model, metrics, settings))
     worker.publish(card, settings)
     job.tell("model", name=card.name, metrics=metrics)
+    # Nothing goes on from here. The newest head stays: a page may still ask it.
+    (job.job.folder / trainer.CHECKPOINT).unlink(missing_ok=True)
+    shutil.rmtree(job.job.folder / TRIALS, ignore_errors=True)
 
 
 def _extract(job: jobs.Worker, part: str, row: ModelSpec, pictures: Pictures, settings: Settings) -> np.ndarray:
@@ -110,36 +114,31 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, pictures: Pictures, se
             told = time.monotonic()
             job.tell("features", part=part, done=done, count=count, seconds=told - start, cached=False)
 
-    found = features.extract(row, pictures, settings, None, extracting, preparing)
+    most_bytes = int(available_memory_bytes() * datasets.MEMORY_SHARE) // FEATURE_COPIES
+    found = features.extract(row, pictures, settings, None, extracting, preparing, most_bytes=most_bytes)
     count = len(pictures)
     job.tell("features", part=part, done=count, count=count, seconds=found.seconds, cached=found.cached)
-    limit = int(available_memory_bytes() * datasets.MEMORY_SHARE)
-    if FEATURE_COPIES * found.rows.nbytes > limit:
-        raise MemoryBudgetError(
-            f"Expected features of at most {limit // FEATURE_COPIES / MIB:,.0f} MiB. "
-            f"Received: {found.rows.nbytes / MIB:,.0f} MiB; teach with pooling, a smaller backbone or fewer pictures."
-        )
     return found.rows
 
 
 def _teach(job: jobs.Worker, lesson: Lesson, data: DataSet, rows: np.ndarray) -> trials.Taught:
     """All trials, and the final head."""
     targets, classes, folder = data.train.targets, len(data.classes), job.job.folder
-    trainer = heads.HeadTrainer(HEADS[lesson.head], rows, targets, classes, seed=lesson.seed)
+    teacher = heads.HeadTrainer(HEADS[lesson.head], rows, targets, classes, seed=lesson.seed)
     checkpoint = heads.Checkpoint(folder / CHECKPOINT)
 
     def on_epoch(_: heads.Epoch) -> None:
         job.check()
-        checkpoint.save(trainer.layers)
+        checkpoint.save(teacher.layers)
 
     job.tell("trials", count=lesson.trials)
     key = _key(lesson, data)
     validated = []
-    for each in trials.run_trials(lesson, trainer, targets, folder / "trials", key, on_epoch):
+    for each in trials.run_trials(lesson, teacher, targets, folder / TRIALS, key, on_epoch):
         job.tell("trial", **asdict(each.trial))
         validated.append(each)
     taught = trials.conclude(
-        lesson, trainer, validated, targets, classes, lambda fields: job.tell("chosen", **fields), on_epoch
+        lesson, teacher, validated, targets, classes, lambda fields: job.tell("chosen", **fields), on_epoch
     )
     checkpoint.save(lambda: taught.layers, now=True)
     batch = min(lesson.batch_size, len(targets))
@@ -162,23 +161,25 @@ def _unfreeze(
 ) -> tuple[Any, dict[str, Any]]:
     """The model after its backbone's last layers have learned too, and its figures."""
     recipe = unfreezing.recipe_of(lesson, job.job.configuration["name"], taught.learning_rate, len(data.classes))
+    pictures = unfreezing.fitted(data.train, recipe.input_size)
+    # As in a training, a share is held out, which the head has not seen either: see `trials.final_rows`.
+    kept, held_out = datasets.split(pictures.targets, recipe.validation_fraction, lesson.seed)
+    validation = pictures.take(held_out)
     model = unfreezing.unfreeze(
         recipe,
         backbone,
         taught.layers,
-        unfreezing.fitted(data.train, recipe.input_size),
+        pictures.take(kept),
+        validation,
         seed=lesson.seed,
         folder=job.job.folder,
         listener=job,
         epochs_before=len(taught.rows),
     )
-    if data.test is None:
-        last = read_curves(job.job).epochs[-1]
-        matrix = np.array(last["confusion"])
-        figures = {"accuracy": last["validation_accuracy"], "loss": last["validation_loss"]}
-        return model, {"pictures": int(matrix.sum()), **figures, "confusion": matrix.tolist(), "set": "validation"}
-    test = unfreezing.fitted(data.test, recipe.input_size)
-    return model, worker.measure(predict(model, test.pixels, recipe.preprocess), test.targets) | {"set": "test"}
+    # The only time that this model meets the test set, if there is one.
+    seen = validation if data.test is None else unfreezing.fitted(data.test, recipe.input_size)
+    metrics = worker.measure(predict(model, seen.pixels, recipe.preprocess), seen.targets)
+    return model, metrics | {"set": "validation" if data.test is None else "test"}
 
 
 def _check_agreement(model: Any, row: ModelSpec, pictures: Pictures, rows: np.ndarray, layers: heads.Layers) -> None:
@@ -229,7 +230,7 @@ def _card(
         "features": [asdict(part) for part in told.features],
         "trials": [asdict(trial) for trial in told.trials],
         "learning_rates": [asdict(summary) for summary in told.summaries],
-        "chosen": {key: value for key, value in (told.chosen or {}).items() if key != "confusion"},
+        "chosen": told.chosen or {},
         "curves": [{key: row[key] for key in worker.EPOCH_FIELDS} for row in told.curves.epochs],
         "metrics": metrics,
         "machine": worker.machine(),

@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from imgrec.confusion import confusion_matrix
 from imgrec.datasets import Pictures
 from imgrec.errors import InputError
+from imgrec.metrics import first_choices, log_loss
 from imgrec.training.backbones import Listener
 from imgrec.training.feeding import batches, steps_per_epoch
+from imgrec.training.figures import logged
 from imgrec.training.loop import Loop, Position
-from imgrec.training.loop import predict as predict
 from imgrec.training.recipes import Recipe
 from imgrec.training.transfers import MakeBackbone
 
@@ -54,7 +56,7 @@ def train(
 
     The model computes in float32, whatever the recipe's precision. Tells `step` events about once a second, and
     after each epoch `epoch` with the validation's loss (the recipe's), accuracy and confusion matrix (rows are
-    true classes). `backbone` is what the recipe's backbone is made by.
+    true classes; None of very many). `backbone` is what the recipe's backbone is made by.
 
     Raises `InputError` when the loss is no longer a finite number (the last good checkpoint stays), and whatever
     `listener.check` raises; a checkpoint is written then.
@@ -132,19 +134,6 @@ def train(
     return loop.finished()
 
 
-def confusion(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Counts int64 (C, C): row = true class, column = most probable class, ties to the first."""
-    classes = probabilities.shape[1]
-    pairs = targets * classes + probabilities.argmax(axis=1)
-    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
-
-
-def log_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """Mean of −ln p(true class), in nats."""
-    likely = probabilities[np.arange(len(targets)), targets]
-    return float(-np.log(np.maximum(likely, np.finfo(np.float32).tiny)).mean())
-
-
 def binary_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
     """Mean over pictures and classes of −ln p where the class is the true one and −ln(1 − p) elsewhere, in nats."""
     likely = np.clip(probabilities.astype(np.float64), EPSILON, 1 - EPSILON)
@@ -200,9 +189,9 @@ def _diverged(expected: str, at: Position) -> InputError:
 
 def _validate(loop: Loop, validation: Pictures, loss: str) -> dict[str, Any]:
     probabilities = loop.predict(validation.pixels)
-    matrix = confusion(probabilities, validation.targets)
+    matrix = confusion_matrix(validation.targets, first_choices(probabilities), probabilities.shape[1])
     return {
         "validation_loss": LOSSES[loss](probabilities, validation.targets),
         "validation_accuracy": float(np.trace(matrix) / matrix.sum()),
-        "confusion": matrix.tolist(),
+        "confusion": logged(matrix),
     }

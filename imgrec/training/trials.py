@@ -19,25 +19,31 @@ from typing import Any
 
 import numpy as np
 
+from imgrec import abstention
+from imgrec.confusion import confusion_matrix
 from imgrec.datasets import split
 from imgrec.downloads import storage_errors
-from imgrec.training.figures import Trial, choose
-from imgrec.training.folds import stratified_folds
+from imgrec.ensembles import entropy_bits
+from imgrec.folds import stratified_folds
+from imgrec.metrics import first_choices
+from imgrec.training.figures import Trial, choose, logged
 from imgrec.training.heads import Epoch, HeadTrainer, Layers, Schedule
 from imgrec.training.lessons import Lesson
-
-# A row of the log with the confusion of more classes than this would be longer than all others together.
-MAX_CONFUSION_CLASSES = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Validated:
-    """A finished trial. `said` are the classes (M,) that the head, after its best epoch, gave the `held_out` (M,)."""
+    """A finished trial.
+
+    `said` are the classes (M,) that the head, after its best epoch, gave the `held_out` (M,), and `doubts` the
+    entropies in bits (M,) of what it said.
+    """
 
     trial: Trial
     epochs: tuple[Epoch, ...]
     held_out: np.ndarray
     said: np.ndarray
+    doubts: np.ndarray
     layers: Layers
 
 
@@ -80,7 +86,7 @@ def run_trials(
     """Each trial as it is finished, or found in `folder`; `key` says what of, so that no other lesson's is taken."""
     for rate in lesson.learning_rates:
         for fold, kept, held_out in parts(lesson, targets):
-            file = folder / f"{rate:g}-{fold}.npz"
+            file = folder / f"{rate!r}-{fold}.npz"
             found = _read(file, key)
             if found is None:
                 found = _run(lesson, trainer, rate, fold, kept, held_out, on_epoch)
@@ -107,7 +113,7 @@ def conclude(
     why = f"{100 * best.validation_accuracy:.2f} % of validation right"
     if lesson.folds:
         why += f" on average of {lesson.folds} folds (± {100 * best.validation_accuracy_sd:.2f})"
-    on_chosen({"learning_rate": best.learning_rate, "epochs": epochs, "why": why, "confusion": metrics["confusion"]})
+    on_chosen({"learning_rate": best.learning_rate, "epochs": epochs, "why": why})
     if lesson.folds:
         schedule = Schedule(best.learning_rate, epochs, lesson.batch_size, lesson.step_epochs)
         kept = final_rows(lesson, targets)
@@ -116,14 +122,8 @@ def conclude(
     else:
         [only] = mine
         layers, rows = only.layers, _rows(only.epochs, [only.epochs], len(targets) - len(only.held_out))
-    if classes <= MAX_CONFUSION_CLASSES:
-        rows = [row | {"confusion": metrics["confusion"]} for row in rows]
+    rows = [row | {"confusion": metrics["confusion"]} for row in rows]
     return Taught(layers, best.learning_rate, tuple(rows), metrics)
-
-
-def confusion(said: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarray:
-    """Counts int64 (C, C): row = true class, column = what was said."""
-    return np.bincount(targets * classes + said, minlength=classes * classes).reshape(classes, classes)
 
 
 def _run(
@@ -148,8 +148,8 @@ def _run(
         validation_loss=best.validation_loss or 0.0,
         seconds=sum(epoch.seconds for epoch in trained.epochs),
     )
-    said = np.empty(0, np.int64) if trained.probabilities is None else trained.probabilities.argmax(axis=1)
-    return Validated(trial, trained.epochs, held_out, said, trained.layers)
+    said = np.empty((0, 1)) if trained.probabilities is None else trained.probabilities
+    return Validated(trial, trained.epochs, held_out, first_choices(said), entropy_bits(said), trained.layers)
 
 
 def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], pictures: int) -> list[dict[str, Any]]:
@@ -171,7 +171,7 @@ def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], picture
 
 
 def _pooled(validated: list[Validated], targets: np.ndarray, classes: int) -> dict[str, Any]:
-    """Figures of all pictures that were validated on, each by the head that had not seen it."""
+    """Figures of all pictures that were validated on, each by the head that had not seen it; as `worker.measure`."""
     held_out = np.concatenate([each.held_out for each in validated])
     said = np.concatenate([each.said for each in validated])
     losses = [each.trial.validation_loss * len(each.held_out) for each in validated]
@@ -179,14 +179,16 @@ def _pooled(validated: list[Validated], targets: np.ndarray, classes: int) -> di
         "pictures": len(held_out),
         "accuracy": float((said == targets[held_out]).mean()),
         "loss": float(sum(losses) / len(held_out)),
-        "confusion": confusion(said, targets[held_out], classes).tolist(),
+        "entropy_bits_95": abstention.keeping(np.concatenate([each.doubts for each in validated])),
+        "confusion": logged(confusion_matrix(targets[held_out], said, classes)),
     }
 
 
 def _write(file: Path, validated: Validated, key: str, *, keep_layers: bool) -> None:
     """Whole or not at all. Weights are kept where the final head is one of these."""
     note = {"key": key, "trial": asdict(validated.trial), "epochs": [asdict(epoch) for epoch in validated.epochs]}
-    arrays = {"note": np.array(json.dumps(note)), "held_out": validated.held_out, "said": validated.said}
+    arrays = {"note": np.array(json.dumps(note))}
+    arrays |= {"held_out": validated.held_out, "said": validated.said, "doubts": validated.doubts}
     for number, (kernel, bias) in enumerate(validated.layers if keep_layers else []):
         arrays |= {f"kernel_{number}": kernel, f"bias_{number}": bias}
     beside = file.with_name(f"{file.stem}.{os.getpid()}.part.npz")
@@ -202,8 +204,8 @@ def _read(file: Path, key: str) -> Validated | None:
             note = json.loads(str(arrays["note"]))
             count = sum(name.startswith("kernel_") for name in arrays.files)
             layers = [(arrays[f"kernel_{i}"], arrays[f"bias_{i}"]) for i in range(count)]
-            held_out, said = arrays["held_out"], arrays["said"]
+            held_out, said, doubts = arrays["held_out"], arrays["said"], arrays["doubts"]
         if note["key"] == key:
             epochs = tuple(Epoch(**epoch) for epoch in note["epochs"])
-            return Validated(Trial(**note["trial"]), epochs, held_out, said, layers)
+            return Validated(Trial(**note["trial"]), epochs, held_out, said, doubts, layers)
     return None

@@ -18,7 +18,7 @@ from imgrec.settings import MIB, available_memory_bytes
 from imgrec.training import trainer
 from imgrec.training.backbones import Backbone, Listener
 from imgrec.training.heads import Layers
-from imgrec.training.lessons import ALL_LAYERS, HEADS, Lesson
+from imgrec.training.lessons import HEADS, Lesson
 from imgrec.training.loop import Loop, Position
 from imgrec.training.recipes import Optimiser, Recipe
 
@@ -61,21 +61,17 @@ def recipe_of(lesson: Lesson, name: str, learning_rate: float, classes: int) -> 
         validation_fraction=lesson.validation_fraction,
         preprocess=spec.preprocess,
         backbone=lesson.backbone,
-        trainable_layers=trainable(lesson),
+        trainable_layers=lesson.trainable_layers,
         arguments=(("dense", head.hidden), ("dropout", head.dropout)) if pooled else (),
     )
-
-
-def trainable(lesson: Lesson) -> int | None:
-    """How many last layers of the backbone learn, as `Backbone` and `Recipe` take it: None for all."""
-    return None if lesson.unfreeze == ALL_LAYERS else lesson.unfreeze
 
 
 def unfreeze(
     recipe: Recipe,
     backbone: Backbone,
     layers: Layers,
-    pictures: Pictures,
+    train: Pictures,
+    validation: Pictures,
     *,
     seed: int,
     folder: Path,
@@ -84,10 +80,8 @@ def unfreeze(
 ) -> Any:
     """The Keras model after `recipe`, begun with the head of `layers`; goes on from the checkpoint in `folder`.
 
-    A share of the pictures is held out, as in a training. Raises what `trainer.train` raises.
+    Raises what `trainer.train` raises.
     """
-    kept, held_out = datasets.split(pictures.targets, recipe.validation_fraction, seed)
-    train, validation = pictures.take(kept), pictures.take(held_out)
     checkpoint = folder / trainer.CHECKPOINT
     if not checkpoint.exists():
         loop = Loop(recipe, train, recipe.classes, "float32", backbone)

@@ -18,12 +18,16 @@ from typing import Any
 import numpy as np
 
 from imgrec import abstention, cards, datasets, jobs
+from imgrec.confusion import confusion_matrix
 from imgrec.datasets import DataSet, Pictures
 from imgrec.downloads import storage_errors
 from imgrec.ensembles import entropy_bits
 from imgrec.errors import InputError
+from imgrec.metrics import first_choices, log_loss
 from imgrec.settings import Settings
 from imgrec.training import backbones, trainer
+from imgrec.training.figures import logged
+from imgrec.training.loop import predict
 from imgrec.training.recipes import Recipe
 from imgrec.training.runs import read_curves
 
@@ -52,15 +56,15 @@ def run(worker: jobs.Worker) -> None:
     )
     # The only time that this model meets the test set.
     seen = data.test or validation
-    metrics = measure(trainer.predict(model, seen.pixels, recipe.preprocess), seen.targets) | {
+    metrics = measure(predict(model, seen.pixels, recipe.preprocess), seen.targets) | {
         "set": "test" if data.test else "validation"
     }
     path = folder / f"{configuration['name']}.json"
-    with storage_errors(folder):
-        model.save(path.with_suffix(".keras"))
+    save(model, path.with_suffix(".keras"))
     card = cards.write(path, _card(worker.job, recipe, data, seed, model.count_params(), metrics))
     publish(card, settings)
     worker.tell("model", name=card.name, metrics=metrics)
+    (folder / trainer.CHECKPOINT).unlink(missing_ok=True)  # nothing goes on from here
 
 
 def open_data(worker: jobs.Worker, recipe: Recipe, settings: Settings) -> tuple[DataSet, Pictures, Pictures]:
@@ -118,14 +122,14 @@ def _check(data: DataSet, recipe: Recipe) -> None:
 
 def measure(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
     """Of float32 (N, C): accuracy, and the cross-entropy in nats, whatever loss it was trained with: to be compared."""
-    matrix = trainer.confusion(probabilities, targets)
+    matrix = confusion_matrix(targets, first_choices(probabilities), probabilities.shape[1])
     return {
         "pictures": len(targets),
         "accuracy": float(np.trace(matrix) / matrix.sum()),
-        "loss": trainer.log_loss(probabilities, targets),
+        "loss": log_loss(probabilities, targets),
         # Of 95 % of these pictures the doubt is less: above it, most likely none of the classes.
         "entropy_bits_95": abstention.keeping(entropy_bits(probabilities)),
-        "confusion": matrix.tolist(),
+        "confusion": logged(matrix),
     }
 
 
@@ -180,15 +184,30 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | found
 
 
+def save(model: Any, path: Path) -> None:
+    """Save the Keras model in `path`; one that was published from there before stays as it is."""
+    with storage_errors(path):
+        path.unlink(missing_ok=True)  # `publish` may have linked it, and Keras writes in place
+        model.save(path)
+
+
 def publish(card: cards.Card, settings: Settings) -> None:
-    """Copy model and card to where the catalogue looks; the card last, since it is what counts."""
+    """Put model and card where the catalogue looks; the card last, since it is what counts.
+
+    Where the disk can, they are the same files under a second name: a network may have hundreds of MiB.
+    """
     place = cards.home(settings)
     with storage_errors(place):
         place.mkdir(parents=True, exist_ok=True)
         for file in (card.weights, card.path):
             beside = place / f"{file.name}.part"
-            shutil.copyfile(file, beside)
+            beside.unlink(missing_ok=True)
+            try:
+                os.link(file, beside)
+            except OSError:  # another disk, or one without links
+                shutil.copyfile(file, beside)
             os.replace(beside, place / file.name)
+            beside.unlink(missing_ok=True)  # renaming a file to itself leaves both names
 
 
 if __name__ == "__main__":

@@ -93,11 +93,14 @@ def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str,
     while job.state != "interrupted":
         assert time.monotonic() < end
         time.sleep(0.05)
-    done = {file.name: file.stat().st_mtime_ns for file in (job.folder / "trials").glob("?.*-?.npz")}
+    done = [event for event in job.progress()[0] if event["event"] == "trial"]
     assert done
     job.resume()
     finish(job)
-    assert done.items() <= {f.name: f.stat().st_mtime_ns for f in (job.folder / "trials").glob("*.npz")}.items()
+    # Told again as they were, their seconds included: none was done again.
+    told = [event for event in job.progress()[0] if event["event"] == "trial"][len(done) :]
+    assert [fields | {"at": None} for fields in told[: len(done)]] == [fields | {"at": None} for fields in done]
+    assert not (job.folder / "trials").exists()
 
     progress = lessons.read_progress(job)
     assert all(part.cached for part in progress.features)
@@ -148,3 +151,21 @@ def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str, catalog
     said = served.predict(batch)
     served.close()
     assert (said.argmax(axis=1) == test.targets).mean() == pytest.approx(card.metrics["accuracy"], abs=1 / 12 + 1e-9)
+
+
+def test_pictures_without_a_test_set_give_a_limit_of_doubt(here: Settings, data: str, tmp_path: Path) -> None:
+    """Frozen and unfrozen: what was held out tells above which doubt it is none of the classes."""
+    with np.load(data) as arrays:
+        path = tmp_path / "no_test.npz"
+        kept = {name: arrays[name] for name in ("x_train", "y_train", "class_names")}
+    np.savez(path, allow_pickle=False, **kept)
+    for name, unfreeze in (("frozen", 0), ("unfrozen", 2)):
+        lesson = Lesson(BACKBONE, learning_rates=(1e-2,), epochs=3, batch_size=8, unfreeze=unfreeze, tuning_epochs=1)
+        job = finish(lessons.start(lesson, str(path), here, name=name))
+        [card] = [card for card in cards.all_cards(here) if card.name == name]
+        assert (card.metrics["set"], card.metrics["pictures"]) == ("validation", 9)
+        assert 0 < card.metrics["entropy_bits_95"] <= np.log2(3)
+        assert np.sum(card.metrics["confusion"]) == 9
+        # One file under two names, and nothing that only a worker would go on from.
+        assert (job.folder / f"{name}.keras").samefile(card.weights)
+        assert {entry.name for entry in job.folder.iterdir() if entry.suffix == ".npz"} == {"head.npz"}

@@ -54,6 +54,9 @@ def test_a_run_learns_and_its_model_joins_the_catalogue(data: Path, settings: Se
     [card] = [card for card in cards.all_cards(settings) if card.name == "my_simple_cnn"]
     assert card.classes == ("plain", "rows", "columns")
     assert card.metrics["set"] == "validation"
+    # One file under two names, and no checkpoint that nothing will go on from.
+    assert (job.folder / "my_simple_cnn.keras").samefile(card.weights)
+    assert not list(job.folder.glob("*.npz"))
     assert card.training_seconds == pytest.approx(curves.training_seconds)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from imgrec.datasets import split
-from imgrec.training import trials
+from imgrec.training import figures, trials
 from imgrec.training.heads import Epoch, Layers, Schedule, Trained
 from imgrec.training.lessons import Lesson
 
@@ -39,7 +39,7 @@ class Pretender:
                 on_epoch(epochs[-1])
         probabilities = None
         if held_out is not None:
-            probabilities = np.eye(3)[TARGETS[held_out] if good else np.zeros_like(held_out)]
+            probabilities = 0.1 + 0.7 * np.eye(3)[TARGETS[held_out] if good else np.zeros_like(held_out)]
         layers: Layers = [(np.full((4, 3), len(rows), np.float32), np.zeros(3, np.float32))]
         return Trained(epochs[min(2, len(epochs) - 1)], tuple(epochs), layers, probabilities)
 
@@ -96,5 +96,23 @@ def test_finished_trials_are_not_done_again(tmp_path: Path, folds: int) -> None:
     assert len(other.asked) == lesson.trials + bool(folds)
 
 
-def test_confusion_counts() -> None:
-    assert trials.confusion(np.array([0, 1, 1]), np.array([0, 0, 1]), 3).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+def test_rates_that_are_nearly_the_same_are_trials_of_their_own(tmp_path: Path) -> None:
+    _, pretender, _ = teach(Lesson("mobilenet", learning_rates=(0.01, 0.010000001), epochs=4), tmp_path / "trials")
+    assert [rate for rate, *_ in pretender.asked] == [0.01, 0.010000001]
+
+
+def test_no_matrix_of_very_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "MAX_CONFUSION_CLASSES", 2)
+    taught, _, _ = teach(Lesson("mobilenet", learning_rates=(0.01,), epochs=4), tmp_path / "trials")
+    assert [taught.metrics["confusion"], *(row["confusion"] for row in taught.rows)] == [None] * 5
+    assert taught.metrics["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize("folds", [0, 3], ids=["one split", "folds"])
+def test_the_limit_of_doubt_needs_no_test_set(tmp_path: Path, folds: int) -> None:
+    taught, _, _ = teach(Lesson("mobilenet", learning_rates=(0.01,), folds=folds, epochs=4), tmp_path / "trials")
+    doubt = -(0.8 * np.log2(0.8) + 2 * 0.1 * np.log2(0.1))
+    assert taught.metrics["entropy_bits_95"] == pytest.approx(doubt)
+    again, pretender, _ = teach(Lesson("mobilenet", learning_rates=(0.01,), folds=folds, epochs=4), tmp_path / "trials")
+    assert len(pretender.asked) == bool(folds)
+    assert again.metrics == taught.metrics

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgrec.errors import InputError
-from imgrec.training.folds import stratified_folds
+from imgrec.folds import stratified_folds
 
 
 @st.composite

@@ -21,10 +21,18 @@ def stratified_folds(targets: np.ndarray, folds: int, seed: int) -> list[tuple[n
             f"Received: {folds} folds and a class of {fewest}."
         )
     rng = np.random.default_rng(seed)
-    dealt = np.concatenate([rng.permutation(np.flatnonzero(targets == target)) for target in np.unique(targets)])
-    # Dealt like cards, class after class: so the rest of one class goes on where that of the one before ended.
-    hand = np.empty(len(targets), np.int64)
-    hand[dealt] = np.arange(len(targets)) % folds
+    hand = deal(targets, folds, rng)
     return [
         (rng.permutation(np.flatnonzero(hand != i)), rng.permutation(np.flatnonzero(hand == i))) for i in range(folds)
     ]
+
+
+def deal(targets: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
+    """The fold of each picture, int64 (N,): dealt like cards, class after class, each in random order.
+
+    The rest of one class goes on where that of the one before ended, so that no fold gets all the small classes.
+    """
+    dealt = np.concatenate([rng.permutation(np.flatnonzero(targets == target)) for target in np.unique(targets)])
+    hand = np.empty(len(targets), np.int64)
+    hand[dealt] = np.arange(len(targets)) % folds
+    return hand
