@@ -15,9 +15,10 @@ import anyio
 import anyio.to_thread
 import streamlit as st
 from starlette.routing import Mount, Route
+from streamlit import config
 
 from imgrec import api
-from imgrec.settings import ROOT
+from imgrec.settings import MIB, ROOT
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,10 @@ def resources() -> ModuleType:
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
     """Warm up in a thread while the first pages are already served."""
+    settings = resources().settings()
+    if settings.demo:
+        # Nobody teaches in a demo: what arrives is one picture, no archive.
+        config.set_option("server.maxUploadSize", max(1, settings.max_upload_bytes // MIB))
 
     async def warm_up() -> None:
         try:

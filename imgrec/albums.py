@@ -40,12 +40,20 @@ def class_name(text: str) -> str:
     >>> class_name(" <b>cats</b> ")
     '＜b＞cats＜／b＞'
     """
-    name = layouts.class_name(layouts.class_name(text).strip(" ."))
-    if name == layouts.class_name("") or name.lower() in TRAIN_NAMES | TEST_NAMES:
+    name = _folder_name(text)
+    if name is None or name.lower() in TRAIN_NAMES | TEST_NAMES:
         raise InputError(
             f"Expected the name of a class, other than train, test or validation. "
             f"Received: {text[: layouts.MAX_NAME_CHARACTERS]!r}."
         )
+    return name
+
+
+def album_name(text: str) -> str:
+    """`text` as the name of an album and of its folder; raises `InputError` when nothing of it can be one."""
+    name = _folder_name(text)
+    if name is None:
+        raise InputError(f"Expected a name for the set. Received: {text[: layouts.MAX_NAME_CHARACTERS]!r}.")
     return name
 
 
@@ -169,7 +177,7 @@ def all_albums(settings: Settings) -> list[Album]:
 
 def create(text: str, settings: Settings, labels: tuple[str, ...] = ()) -> Album:
     """A new album with empty classes; `text`, or it with the first number that is free, becomes its name."""
-    wanted = class_name(text)
+    wanted = album_name(text)
     folder = home(settings)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -205,7 +213,13 @@ def unpack(
         if any(part == "test" for part, _ in layout.places.values()):
             for part in (TRAINING, TEST):
                 (album.folder / part).mkdir()
-        for name, data in archives.files(path, max_bytes=settings.max_upload_bytes, only=layout.places.keys()):
+        found = archives.files(
+            path,
+            max_bytes=settings.max_upload_bytes,
+            only=layout.places.keys(),
+            on_damaged=lambda name, sentence: refused.append(f"{name}: {sentence}"),
+        )
+        for name, data in found:
             part, label = layout.places[name]
             try:
                 album.add(
@@ -223,6 +237,12 @@ def unpack(
         shutil.rmtree(album.folder, ignore_errors=True)
         raise
     return album, refused
+
+
+def _folder_name(text: str) -> str | None:
+    """`text` as the name of one visible folder; None when nothing of it is left."""
+    name = layouts.class_name(layouts.class_name(text).strip(" ."))
+    return None if name == layouts.class_name("") else name
 
 
 def _changed_at(folder: Path) -> float:

@@ -11,6 +11,7 @@ import gzip
 import lzma
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -48,9 +49,17 @@ _DAMAGED = (
     lzma.LZMAError,
     gzip.BadGzipFile,
     EOFError,
+    struct.error,
+    UnicodeDecodeError,
     RuntimeError,
     NotImplementedError,
 )
+
+# What every Python unpacks; newer archivers know more.
+_ZIP_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+
+# The bit of a zip member's flags that says that it has a password.
+_ENCRYPTED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +95,31 @@ def survey(path: Path) -> Listing:
 
 
 def files(
-    path: Path, *, max_bytes: int, only: Collection[PurePosixPath] | None = None
+    path: Path,
+    *,
+    max_bytes: int,
+    only: Collection[PurePosixPath] | None = None,
+    on_damaged: Callable[[PurePosixPath, str], None] | None = None,
 ) -> Iterator[tuple[PurePosixPath, bytes]]:
     """(name below `path`, content) of each plain file in a folder, zip or tar; hidden files are left out.
 
     With `only`, of these alone. A content longer than `max_bytes` is cut there, one byte above, so that whoever
-    checks the length sees it. Each name comes once. Folders come in the order of their names. Raises `InputError`
-    when `path` is neither, holds too many files, unpacks to far more than it is, or is damaged, and `StorageError`
-    when it cannot be read.
+    checks the length sees it. Each name comes once. Folders come in the order of their names. `on_damaged` gets the
+    name of a single file that is damaged, and a sentence, and the rest comes; without it that one raises.
+
+    Raises `InputError` when `path` is neither, holds too many files, unpacks to far more than it is, or is damaged,
+    and `StorageError` when it cannot be read.
     """
     for member in _members(path):
         if member.refusal is None and (only is None or member.name in only):
-            with _archive_errors(path):
-                data = member.read(max_bytes + 1)
+            try:
+                with _archive_errors(path):
+                    data = member.read(max_bytes + 1)
+            except InputError as error:
+                if on_damaged is None:
+                    raise
+                on_damaged(member.name, str(error))
+                continue
             yield member.name, data
 
 
@@ -177,6 +198,10 @@ def _in_zip(path: Path) -> Iterator[_Member]:
                 refusal = _FOLDER
             elif stat.S_ISLNK(member.external_attr >> 16):
                 refusal = _LINK
+            elif member.flag_bits & _ENCRYPTED:
+                refusal = "it has a password"
+            elif member.compress_type not in _ZIP_METHODS:
+                refusal = "packed in a way that cannot be unpacked here"
             yield _Member(name, member.file_size, refusal, partial(read, member))
 
 

@@ -174,7 +174,12 @@ def read_each(
     threads = min(MAX_THREADS, os.cpu_count() or 1)
     waiting: deque[tuple[PurePosixPath, Future[_Result | ImageError]]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="reading") as pool:
-        for name, data in archives.files(path, max_bytes=settings.max_upload_bytes, only=names):
+
+        def damaged(name: PurePosixPath, sentence: str) -> None:
+            waiting.append((name, pool.submit(ImageError, sentence)))
+
+        found = archives.files(path, max_bytes=settings.max_upload_bytes, only=names, on_damaged=damaged)
+        for name, data in found:
             waiting.append((name, pool.submit(one, name, data)))
             if len(waiting) > 2 * threads:
                 first, future = waiting.popleft()

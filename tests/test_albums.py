@@ -109,6 +109,36 @@ def test_names_are_given_once_and_the_last_one_stands_first(settings: Settings) 
     assert {album.name for album in albums.all_albums(settings)} == {"set", "set 3"}
 
 
+@pytest.mark.parametrize("text", ["train", "test", "Training_set", "validation"])
+def test_a_set_may_be_called_what_no_class_may(settings: Settings, text: str) -> None:
+    album = albums.create(text, settings, ("cat", "dog"))
+    for seed in range(4):
+        album.add(("cat", "dog")[seed % 2], picture(seed), max_bytes=MIB)
+    assert album.name == text
+    assert datasets.load(str(album.folder), settings, (8, 8)).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("text", ["", " . ", "\u202e"])
+def test_what_cannot_be_a_set_gets_a_sentence(settings: Settings, text: str) -> None:
+    with pytest.raises(InputError, match="Expected a name for the set"):
+        albums.create(text, settings)
+
+
+def test_of_an_archive_with_a_damaged_picture_the_rest_is_used(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "train.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for seed, name in enumerate(["cat/1.png", "cat/2.png", "cat/3.png", "dog/4.png", "dog/5.png"]):
+            file.writestr(name, picture(seed))
+    data = bytearray(path.read_bytes())
+    data[data.index(picture(1)) + 100] ^= 1
+    path.write_bytes(data)
+    album, (refused,) = albums.unpack(path, "train", settings)
+    assert (album.name, album.counts()) == ("train", {"cat": 2, "dog": 2})
+    assert refused.startswith("cat/2.png: Expected train.zip to be a whole archive")
+    found = datasets.load(str(path), settings, (8, 8))
+    assert (len(found.train), found.notes) == (4, (refused,))
+
+
 def test_an_archive_becomes_an_album_and_its_bad_files_a_list(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "pictures.zip"
     with zipfile.ZipFile(path, "w") as file:

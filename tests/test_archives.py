@@ -136,6 +136,32 @@ def test_of_two_files_with_one_name_the_first_is_taken(tmp_path: Path) -> None:
     )
 
 
+def test_a_damaged_file_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    told: list[tuple[PurePosixPath, str]] = []
+    path = damaged_zip(tmp_path)
+    found = list(archives.files(path, max_bytes=100, on_damaged=lambda *what: told.append(what)))
+    assert found == WANTED[:1]
+    [(name, sentence)] = told
+    assert (name, "Bad CRC-32" in sentence) == (PurePosixPath("dogs/b.jpg"), True)
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "sentence"),
+    [
+        (8, 1, "it has a password"),  # of the flags
+        (10, 93, "packed in a way that cannot be unpacked here"),  # of the method: Zstandard
+    ],
+    ids=["a password", "a method of another program"],
+)
+def test_a_file_that_cannot_be_unpacked_is_left_alone(tmp_path: Path, offset: int, value: int, sentence: str) -> None:
+    path = zipped(tmp_path)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + offset] = value  # of the first member
+    path.write_bytes(data)
+    assert list(archives.files(path, max_bytes=100)) == WANTED[1:]
+    assert archives.survey(path).left_out == (f"cats/a.jpg: {sentence}",)
+
+
 # ── What is refused as a whole ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -209,9 +235,18 @@ def damaged_bz2(place: Path) -> Path:
     return place / "set.tar.bz2"
 
 
-def locked_zip(place: Path) -> Path:
+def misplaced_zip(place: Path) -> Path:
     data = bytearray(zipped(place).read_bytes())
-    data[data.index(b"PK\x01\x02") + 8] |= 1  # says that the first member has a password
+    data[data.index(b"PK\x01\x02") + 43] = 1  # says that the first member begins 16 MiB on
+    (place / "set.zip").write_bytes(data)
+    return place / "set.zip"
+
+
+def misnamed_zip(place: Path) -> Path:
+    data = bytearray(zipped(place).read_bytes())
+    start = data.index(b"PK\x01\x02")
+    data[start + 9] |= 8  # says that the first member's name is UTF-8
+    data[start + 46] = 255
     (place / "set.zip").write_bytes(data)
     return place / "set.zip"
 
@@ -233,7 +268,8 @@ def no_archive(place: Path) -> Path:
         damaged_tar,
         damaged_xz,
         damaged_bz2,
-        locked_zip,
+        misplaced_zip,
+        misnamed_zip,
         empty,
         no_archive,
         lambda place: place / "none",

@@ -30,6 +30,10 @@ TILE_PX = 48
 # Each row has widgets of its own; a set of more classes is better put together in folders.
 MAX_ROWS = 24
 
+# Streamlit's own default: a hundred photographs from phones. It holds what arrives in memory; a larger set is better
+# given by its path. .streamlit/config.toml lets as much arrive.
+MAX_ARCHIVE_MIB = 200
+
 # A set begins with these, as people know it from Teachable Machine.
 FIRST_CLASSES = ("Class 1", "Class 2")
 FIRST_NAME = "My pictures"
@@ -80,13 +84,12 @@ def gathering() -> Album | None:
 
 def archive_drop() -> None:
     """A place to drop a zip or tar of class folders: it becomes a set that is kept here."""
-    limit = resources.settings().max_upload_bytes
     key = chutes.key_of("archive")
     file = st.file_uploader(
-        "Or drop a zip or tar of class folders",
+        f"Or drop a zip or tar of class folders, of {MAX_ARCHIVE_MIB} MiB at most",
         ["zip", "tar", "gz", "tgz", "bz2", "xz"],
         key=key,
-        max_upload_size=max(1, limit // MIB),
+        max_upload_size=MAX_ARCHIVE_MIB,
         help="Larger ones by their path on this machine.",
     )
     if file is None:
