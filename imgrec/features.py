@@ -217,19 +217,19 @@ def _blocks(positions: Iterable[int], size: int) -> Iterator[list[int]]:
 
 
 def _merge(parts: Path, path: Path, count: int, made_of: dict[str, Any]) -> None:
-    """Join the parts into `path`, one at a time; the note last, since it is what counts."""
+    """Join the parts into `path`, one at a time; the note last, since it is what counts.
+
+    They are written, never stored into a mapping: a disk that fills then is an error that can be told.
+    """
     files = sorted(parts.glob("*.npy"))
     shape = np.load(files[0], mmap_mode="r").shape[1:]
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        joined = np.lib.format.open_memmap(beside, "w+", np.float32, (count, *shape))
-        start = 0
-        for file in files:
-            rows = np.load(file)
-            joined[start : start + len(rows)] = rows
-            start += len(rows)
-        joined.flush()
-        del joined
+        kind = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": (count, *shape)}
+        with beside.open("wb") as joined:
+            np.lib.format.write_array_header_1_0(joined, kind)
+            for file in files:
+                joined.write(np.ascontiguousarray(np.load(file)).data)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -186,6 +187,27 @@ def test_a_full_disk_has_a_sentence(engine: FakeEngine, settings: Settings, monk
         with pytest.raises(StorageError, match="room"):
             features.extract(SPEC, pictures(), settings)
     assert not features.extract(SPEC, pictures(), settings).cached
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_disk_that_fills_while_parts_are_joined_has_a_sentence(
+    engine: FakeEngine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, write = pictures(), np.lib.format.write_array_header_1_0
+
+    def begin(file: IO[bytes], kind: dict[str, object]) -> None:
+        write(file, kind)
+        os.dup2(full.fileno(), file.fileno())
+
+    with Path("/dev/full").open("wb") as full, monkeypatch.context() as patched:
+        patched.setattr(np.lib.format, "write_array_header_1_0", begin)
+        with pytest.raises(StorageError, match="room"):
+            features.extract(SPEC, data, settings)
+    [parts] = (settings.home / "features").glob("*.parts")
+    assert not list((settings.home / "features").glob("*.npy*"))
+    assert np.array_equal(features.extract(SPEC, data, settings).rows, expected(data))
+    assert engine.looked_at == COUNT
+    assert not parts.exists()
 
 
 @pytest.mark.parametrize(

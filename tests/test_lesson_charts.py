@@ -50,10 +50,23 @@ READ = Curves([], [], None, DATA, None)
         (progress(features=(WHOLE,), trials=TRIALS, planned=4, curves=READ), 2),
         (progress(features=(WHOLE,), chosen={"epochs": 3}, curves=READ), 3),
         (progress(curves=Curves([EPOCH], [], PLAN, DATA, None)), 3),
+        (progress(curves=Curves([EPOCH, EPOCH], [], PLAN | {"epochs": 5}, DATA, None)), 3),
         (progress(curves=Curves([EPOCH, EPOCH], [], PLAN, DATA, None)), 4),
         (progress(curves=Curves([EPOCH, EPOCH], [], PLAN, DATA, {"name": "x"})), 5),
     ],
-    ids=["new", "read", "fetching", "half", "features", "trials", "chosen", "final", "trained", "done"],
+    ids=[
+        "new",
+        "read",
+        "fetching",
+        "half",
+        "features",
+        "trials",
+        "chosen",
+        "final",
+        "still to be unfrozen",
+        "trained",
+        "done",
+    ],
 )
 def test_the_stage_of_a_lesson(told: Progress, at: int) -> None:
     assert stage(told) == at

@@ -7,15 +7,21 @@ from pathlib import Path
 import pytest
 
 from imgrec import published
-from imgrec.catalogue import get_spec
+from imgrec.catalogue import CATALOGUE, get_spec
 from imgrec.published import COUNTS, TABLES, read_measured
 from imgrec.settings import ASSETS
+from imgrec.training.recipes import RECIPES
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.title)
 def test_a_table_has_a_cell_for_each_column(table: published.PrintedTable) -> None:
     assert {len(row) for row in table.rows} == {len(table.columns)}
     assert len(table.measured_as) == len(table.rows)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.title)
+def test_what_a_row_is_measured_as_is_a_network_or_a_recipe(table: published.PrintedTable) -> None:
+    assert {name for name in table.measured_as if name is not None} <= {*CATALOGUE, *RECIPES}
 
 
 @pytest.mark.parametrize(("counts", "accuracy"), [(COUNTS[0], 0.9670), (COUNTS[1], 0.9735)], ids=["9", "13"])

@@ -144,7 +144,7 @@ def _teach(job: jobs.Worker, lesson: Lesson, data: DataSet, rows: np.ndarray) ->
     batch = min(lesson.batch_size, len(targets))
     job.tell(
         "training",
-        epochs=len(taught.rows),
+        epochs=len(taught.rows) + (lesson.tuning_epochs if lesson.unfreeze else 0),
         steps=max(1, len(targets) // batch),
         batch_size=batch,
         parameters=sum(kernel.size + bias.size for kernel, bias in taught.layers),
