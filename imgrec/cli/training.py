@@ -56,7 +56,8 @@ def train(
 ) -> None:
     """Train a network of your own, or teach a published one your classes; the result joins the catalogue.
 
-    The run is a process by itself: it goes on when this command is stopped, and survives a kill (--resume).
+    The run is a process by itself. It goes on when the terminal is closed; Ctrl-C stops it. What was stopped or killed
+    goes on with --resume.
     """
     from imgrec import cards
     from imgrec.catalogue import CATALOGUE
