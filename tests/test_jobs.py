@@ -8,11 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import filelock
 import pytest
 
 from imgrec import jobs
-from imgrec.errors import BusyError, InputError
-from imgrec.jobs import Job, Needs, files
+from imgrec.errors import BusyError, InputError, StorageError
+from imgrec.jobs import Job, Needs, Worker, files, processes
 from imgrec.settings import ROOT, Settings
 
 MODULE = "tests.job_worker"
@@ -105,6 +106,70 @@ def test_an_interrupted_job_can_be_cancelled(settings: Settings) -> None:
     assert job.state == "cancelled"
 
 
+def test_a_job_that_finishes_while_somebody_cancels_it_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Path] = []
+
+    def is_held(path: Path) -> bool:
+        looks.append(path)
+        if len(looks) > 1:
+            files.write(tmp_path / "end.json", {"state": "finished", "error": None})
+        return len(looks) == 1
+
+    monkeypatch.setattr(processes, "is_held", is_held)
+    Job(tmp_path).cancel()
+    assert (len(looks), Job(tmp_path).state) == (2, "finished")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there whoever looks must take the lock")
+def test_two_that_look_at_a_dead_job_see_it_dead(tmp_path: Path) -> None:
+    import fcntl
+
+    path = tmp_path / "worker.lock"
+    assert not processes.is_held(path)
+    with filelock.FileLock(path):
+        assert processes.is_held(path)
+    with path.open("rb") as another:
+        fcntl.flock(another, fcntl.LOCK_SH)
+        assert not processes.is_held(path)
+
+
+def test_a_worker_on_a_full_disk_still_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = files.write
+    write(tmp_path / "job.json", {"needs": {"memory_bytes": 1, "cores": 0}})
+
+    def full(path: Path, fields: dict[str, object]) -> None:
+        if (tmp_path / "reserve").exists():
+            raise StorageError("Expected room. Received: none.")
+        write(path, fields)
+
+    monkeypatch.setattr(files, "write", full)
+    assert jobs.work(tmp_path, lambda _: None) == 2
+    assert (Job(tmp_path).state, Job(tmp_path).error) == ("failed", "Expected room. Received: none.")
+    assert not (tmp_path / "reserve").exists()
+
+
+def test_a_worker_without_any_room_tells_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files.write(tmp_path / "job.json", {"needs": {"memory_bytes": 1, "cores": 0}})
+
+    def full(*_: object) -> None:
+        raise StorageError("Expected room. Received: none.")
+
+    monkeypatch.setattr(files, "write", full)
+    assert jobs.work(tmp_path, lambda _: None) == 2
+    assert capsys.readouterr().err == "Expected room. Received: none.\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_an_event_that_finds_no_room_has_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "progress.jsonl").symlink_to("/dev/full")
+    with pytest.raises(StorageError, match="room"):
+        Worker(tmp_path).tell("count", number=1)
+
+
 def test_a_worker_outlives_the_process_that_started_it(settings: Settings, tmp_path: Path) -> None:
     code = (
         "import os; from imgrec import jobs; from imgrec.settings import Settings\n"
@@ -129,6 +194,23 @@ def test_jobs_queue_for_cores_in_the_order_of_their_start(settings: Settings) ->
     assert third.wait(15) == "cancelled"
     first.cancel()
     assert second.wait(15) == "finished"
+
+
+def test_a_job_whose_folder_lies_elsewhere_queues_with_the_others(settings: Settings, tmp_path: Path) -> None:
+    home = str(settings.home)
+    configuration = {"to": 1000, "pause_s": 0.01, "home": home}
+    first = jobs.start(MODULE, configuration, settings, title="c", needs=ALL_CORES, folder=tmp_path / "elsewhere")
+    until(lambda: first.state == "running")
+    second = start(settings, ALL_CORES, to=1, home=home)
+    third = jobs.start(
+        MODULE, configuration | {"to": 1}, settings, title="c", needs=ALL_CORES, folder=tmp_path / "a" / "third"
+    )
+    until(lambda: all(any(event["event"] == "queued" for event in job.progress()[0]) for job in (second, third)))
+    assert (second.state, third.state) == ("queued", "queued")
+    first.cancel()
+    assert (second.wait(15), third.wait(15)) == ("finished", "finished")
+    assert start(settings, ALL_CORES, to=1, home=home).wait(15) == "finished"
+    assert not list((settings.home / "runs").glob(".elsewhere/*")), "notes of jobs that have ended"
 
 
 def test_a_job_that_needs_more_than_there_is_runs_alone(settings: Settings) -> None:

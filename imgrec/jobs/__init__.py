@@ -7,6 +7,7 @@
     ├── worker.lock      held by the living worker; the kernel frees it however the worker ends
     ├── worker.log       its stdout and stderr
     ├── turn.json        it had its turn: memory and cores are its own while it lives
+    ├── reserve          room on the disk while a worker lives, so that it can say how it ended on a full one
     ├── cancel           somebody asked it to stop
     ├── end.json         how it ended: finished, failed, cancelled
     ├── checkpoint.npz   of a training: all that it goes on from

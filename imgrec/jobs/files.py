@@ -25,8 +25,11 @@ def write(path: Path, fields: dict[str, Any]) -> None:
     """Write `fields` to `path`, whole or not at all."""
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     with storage_errors(path):
-        beside.write_text(json.dumps(fields, indent=2) + "\n")
-        os.replace(beside, path)
+        try:
+            beside.write_text(json.dumps(fields, indent=2) + "\n")
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def now() -> str:

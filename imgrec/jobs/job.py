@@ -130,7 +130,8 @@ class Job:
             return
         with storage_errors(self.folder):
             (self.folder / "cancel").touch()
-        if not self.is_alive:
+        # A worker that ended meanwhile has said how before it let go of its lock.
+        if not self.is_alive and not (self.folder / "end.json").exists():
             files.write(self.folder / "end.json", {"state": "cancelled", "error": None, "at": files.now()})
 
     def resume(self) -> None:

@@ -51,7 +51,17 @@ def exists(pid: int) -> bool:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock file at `path`."""
+    """Whether a living process holds the lock file at `path`. Two that look at once do not disturb each other."""
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            with path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return isinstance(error, BlockingIOError)
+        return False
+
     import filelock
 
     if not path.exists():

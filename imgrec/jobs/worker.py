@@ -4,20 +4,30 @@ There is no scheduler. A worker that starts waits until what it needs fits besid
 first come, first served.
 """
 
+import hashlib
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from imgrec.errors import ImgrecError
+from imgrec.downloads import storage_errors
+from imgrec.errors import ImgrecError, StorageError
 from imgrec.jobs import files
 from imgrec.jobs.job import POLL_S, Job, Needs
 from imgrec.settings import available_memory_bytes
 
 # What other processes on the machine keep of its memory.
 FREE_SHARE = 0.9
+
+# Kept on the disk while a worker runs, and given back when it ends: on a full disk it can still say so.
+RESERVE_BYTES = 64 * 1024
+
+# In the folder of the jobs: a note for each job that queues with them and whose own folder lies elsewhere.
+ELSEWHERE = ".elsewhere"
 
 
 class CancelledJobError(Exception):
@@ -29,16 +39,17 @@ class Worker:
 
     def __init__(self, folder: Path) -> None:
         self.job = Job(folder)
-        self._log = (folder / "progress.jsonl").open("ab")
-        # A worker killed in the middle of a line must not spoil the first line of the next.
-        if self._log.tell():
-            self._log.write(b"\n")
+        self._log = folder / "progress.jsonl"
+        with storage_errors(self._log), self._log.open("ab") as file:
+            # A worker killed in the middle of a line must not spoil the first line of the next.
+            if file.tell():
+                file.write(b"\n")
 
     def tell(self, event: str, **fields: Any) -> None:
-        """Append one event; it is on its way to the disk when this returns."""
+        """Append one event; it is on its way to the disk when this returns. Raises `StorageError`."""
         line = {"event": event, "at": time.time(), **fields}
-        self._log.write(json.dumps(line, allow_nan=False).encode() + b"\n")
-        self._log.flush()
+        with storage_errors(self._log), self._log.open("ab") as file:
+            file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
 
     def check(self) -> None:
         """Raise `CancelledJobError` once somebody asked the job to stop."""
@@ -50,11 +61,12 @@ class Worker:
         import filelock
 
         told = False
-        queue = filelock.FileLock(self.job.folder.parent / "queue.lock")
+        room = _room(self.job)
+        queue = filelock.FileLock(room / "queue.lock")
         while True:
             self.check()
             with queue:
-                others = [job for job in _siblings(self.job) if job.is_alive and not (job.folder / "end.json").exists()]
+                others = [job for job in _others(self.job, room) if not (job.folder / "end.json").exists()]
                 running = [job for job in others if (job.folder / "turn.json").exists()]
                 first = all(
                     (self.job.created_at, self.job.name) < (job.created_at, job.name)
@@ -83,8 +95,11 @@ def work(folder: Path, do: Callable[[Worker], None]) -> int:
     except filelock.Timeout:
         return 0  # another worker is at it
     with lock:
-        worker = Worker(folder)
+        # What cannot be written now will fail below, with a sentence.
+        with suppress(OSError):
+            (folder / "reserve").write_bytes(os.urandom(RESERVE_BYTES))
         try:
+            worker = Worker(folder)
             worker.tell("started", pid=os.getpid())
             worker.wait_for_turn()
             do(worker)
@@ -102,7 +117,13 @@ def work(folder: Path, do: Callable[[Worker], None]) -> int:
 
 
 def _end(folder: Path, state: str, error: str | None) -> None:
-    files.write(folder / "end.json", {"state": state, "error": error, "at": files.now()})
+    """Say how it ended; on a disk without any room to whoever reads the worker's output."""
+    (folder / "reserve").unlink(missing_ok=True)
+    try:
+        files.write(folder / "end.json", {"state": state, "error": error, "at": files.now()})
+    except StorageError as full:
+        with suppress(OSError):
+            print(error or full, file=sys.stderr, flush=True)
 
 
 def _fits(mine: Needs, running: list[Needs]) -> bool:
@@ -113,7 +134,27 @@ def _fits(mine: Needs, running: list[Needs]) -> bool:
     return memory <= available_memory_bytes() * FREE_SHARE and cores <= (os.cpu_count() or 1)
 
 
-def _siblings(job: Job) -> Iterator[Job]:
-    for file in job.folder.parent.glob("*/job.json"):
-        if file.parent != job.folder:
-            yield Job(file.parent)
+def _room(job: Job) -> Path:
+    """The folder of the jobs that this one queues with: those of its user, and it notes itself there if it must."""
+    home = job.configuration.get("home")
+    folder = job.folder.resolve()
+    room = folder.parent if home is None else Path(home).resolve() / "runs"
+    if folder.parent != room:
+        note = room / ELSEWHERE / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}.json"
+        with storage_errors(note):
+            note.parent.mkdir(parents=True, exist_ok=True)
+        files.write(note, {"folder": str(folder)})
+    return room
+
+
+def _others(job: Job, room: Path) -> Iterator[Job]:
+    """The living jobs of `room` but `job`; the caller holds the room's lock."""
+    for file in room.glob("*/job.json"):
+        if file.parent.resolve() != job.folder.resolve() and (other := Job(file.parent)).is_alive:
+            yield other
+    for note in (room / ELSEWHERE).glob("*.json"):
+        other = Job(Path(str((files.read(note) or {}).get("folder", ""))))
+        if not other.is_alive:
+            note.unlink(missing_ok=True)
+        elif other.folder != job.folder.resolve():
+            yield other
