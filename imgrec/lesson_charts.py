@@ -12,7 +12,7 @@ from imgrec.charts import COLOURS
 from imgrec.learning import duration
 from imgrec.predictions import MAX_TOP_K
 from imgrec.training import lessons
-from imgrec.training.figures import Summary
+from imgrec.training.figures import Summary, Trial
 from imgrec.training.lessons import Extraction, Lesson, Progress
 from imgrec.vega import FONT_PX, NEUTRAL, Rows, Spec, labelled_bars
 from imgrec.verdicts import percent
@@ -121,20 +121,34 @@ def describe_choice(chosen: Mapping[str, Any]) -> str:
 
 
 def trial_rows(progress: Progress) -> Rows:
-    """One row a head that was tried, in the order of the trials."""
+    """One row a head that was tried, in the order of the trials; of one that failed, without figures."""
     return [
         {
             "Learning rate": f"{trial.learning_rate:g}",
             "Fold": str(trial.fold) if trial.fold else "one split",
-            "Best epoch": trial.best_epoch,
-            "Validation accuracy": trial.validation_accuracy,
-            "Validation loss": trial.validation_loss,
-            "Training accuracy": trial.train_accuracy,
-            "Training loss": trial.train_loss,
+            "Best epoch": None if trial.error else trial.best_epoch,
+            "Validation accuracy": None if trial.error else trial.validation_accuracy,
+            "Validation loss": None if trial.error else trial.validation_loss,
+            "Training accuracy": None if trial.error else trial.train_accuracy,
+            "Training loss": None if trial.error else trial.train_loss,
             "Seconds": round(trial.seconds, 2),
         }
         for trial in progress.trials
     ]
+
+
+def describe_failures(trials: Sequence[Trial]) -> str:
+    """Which learning rates are out, in a sentence; empty where none is.
+
+    >>> describe_failures([Trial(1.0, 2, 0, 0.0, 0.0, 0.0, 0.0, 0.1, "Expected a loss that is a number. …")])
+    'At the learning rate 1 the loss was no longer a number; it is left out.'
+    """
+    rates = [f"{rate:g}" for rate in sorted({trial.learning_rate for trial in trials if trial.error}, reverse=True)]
+    if not rates:
+        return ""
+    if len(rates) == 1:
+        return f"At the learning rate {rates[0]} the loss was no longer a number; it is left out."
+    return f"At the learning rates {', '.join(rates)} the loss was no longer a number; they are left out."
 
 
 def summary_rows(summaries: Sequence[Summary]) -> Rows:
@@ -189,7 +203,8 @@ def rates_chart(progress: Progress) -> Spec:
         "type": "quantitative",
         "title": "Validation accuracy",
         "scale": {"zero": False, "nice": True},
-        "axis": {"format": ".0%", "labelFontSize": FONT_PX, "tickCount": 5},
+        # Means that lie within a point or two of each other need the tenths.
+        "axis": {"format": ".1%", "labelFontSize": FONT_PX, "tickCount": 5},
     }
     means = [
         {
@@ -212,6 +227,7 @@ def rates_chart(progress: Progress) -> Spec:
             "Accuracy": percent(trial.validation_accuracy),
         }
         for trial in progress.trials
+        if not trial.error
     ]
     told = [{"field": name, "type": "nominal"} for name in ("Learning rate", "Mean", "Heads")]
     told_each = [{"field": name, "type": "nominal"} for name in ("Learning rate", "Fold", "Accuracy")]

@@ -104,6 +104,17 @@ def test_rates_are_compared_by_mean_and_spread() -> None:
     assert [row["Heads"] for row in lesson_charts.summary_rows(told.summaries)] == [2, 1]
 
 
+def test_a_rate_that_diverged_has_no_figures() -> None:
+    failed = Trial(1.0, 1, 0, 0.0, 0.0, 0.0, 0.0, 0.1, "Expected a loss that is a number.")
+    told = progress(features=(WHOLE,), trials=(*TRIALS, failed), planned=6)
+    assert lesson_charts.status(told, "running").endswith("learning rate 1, fold 1: failed")
+    assert lesson_charts.describe_failures(told.trials).startswith("At the learning rate 1 ")
+    assert lesson_charts.describe_failures(TRIALS) == ""
+    assert lesson_charts.trial_rows(told)[-1]["Validation accuracy"] is None
+    assert [row.learning_rate for row in told.summaries] == [0.01, 0.001]
+    assert "1" not in {row["rate"] for layer in rates_chart(told)["layer"] for row in layer["data"]["values"]}
+
+
 @pytest.mark.parametrize(
     ("trials", "folds", "words"),
     [

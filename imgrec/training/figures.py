@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imgrec.errors import InputError
+
 # A line of the log, or a card, with the confusion of more classes than this would be longer than all else together;
 # and no page shows it.
 MAX_CONFUSION_CLASSES = 100
@@ -14,7 +16,8 @@ MAX_CONFUSION_CLASSES = 100
 class Trial:
     """One head, as it was after its `best_epoch` (from 1): the first with the highest validation accuracy.
 
-    `fold` counts from 1; it is 0 where there is one split. `seconds` is what all its epochs took.
+    `fold` counts from 1; it is 0 where there is one split. `seconds` is what all its epochs took. `error` is the
+    sentence of one that failed, all of whose figures are 0.
     """
 
     learning_rate: float
@@ -25,6 +28,7 @@ class Trial:
     validation_accuracy: float
     validation_loss: float
     seconds: float
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,17 @@ class Summary:
 
 
 def summaries(trials: Iterable[Trial]) -> list[Summary]:
-    """One for each learning rate, from the largest; means and standard deviations over its folds."""
+    """One for each learning rate, from the largest; means and standard deviations over its folds.
+
+    A rate at which a trial failed has none: what is left of it is not to be compared.
+    """
     by_rate: dict[float, list[Trial]] = {}
     for trial in trials:
         by_rate.setdefault(trial.learning_rate, []).append(trial)
     found = []
     for rate, mine in sorted(by_rate.items(), reverse=True):
+        if any(trial.error for trial in mine):
+            continue
         figures: dict[str, float] = {}
         for quantity in ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss"):
             values = np.array([getattr(trial, quantity) for trial in mine], np.float64)
@@ -62,8 +71,16 @@ def summaries(trials: Iterable[Trial]) -> list[Summary]:
 
 
 def choose(trials: Sequence[Trial]) -> Summary:
-    """The learning rate with the highest mean validation accuracy; of equal ones that with the lowest mean loss."""
-    return min(summaries(trials), key=lambda row: (-row.validation_accuracy, row.validation_loss))
+    """The learning rate with the highest mean validation accuracy; of equal ones that with the lowest mean loss.
+
+    Raises `InputError` when a trial failed at each of them.
+    """
+    if not (found := summaries(trials)):
+        rates = ", ".join(f"{rate:g}" for rate in sorted({trial.learning_rate for trial in trials}, reverse=True))
+        raise InputError(
+            f"Expected a learning rate at which the loss stays a number. Received: {rates}; try smaller ones."
+        )
+    return min(found, key=lambda row: (-row.validation_accuracy, row.validation_loss))
 
 
 def logged(matrix: np.ndarray) -> list[list[int]] | None:

@@ -31,6 +31,10 @@ CHECKPOINT_S = 1.0
 Layers = list[tuple[np.ndarray, np.ndarray]]
 
 
+class DivergedError(InputError):
+    """The loss is no longer a number: the learning rate is too large."""
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """How a head is trained: Adam at `learning_rate`, to a tenth of it after each `step_epochs` (0: never)."""
@@ -109,7 +113,7 @@ class HeadTrainer:
 
         The best epoch is the first with the highest validation accuracy, of equal ones that with the lowest loss;
         without `held_out` it is the last. `on_epoch` is called after each; what it raises ends the training.
-        Raises `InputError` when the loss is no longer a finite number.
+        Raises `DivergedError` when a loss is no longer a finite number.
         """
         for variable, value in self._first:
             variable.assign(value)
@@ -121,14 +125,15 @@ class HeadTrainer:
             order = batches(rows, schedule.batch_size, seed=self._seed, epoch=number)
             loss_sum, right = self._epoch(order.astype(np.int32))
             loss = float(loss_sum) / len(order)
-            if not np.isfinite(loss):
-                raise InputError(
-                    f"Expected a loss that is a number. Received: {loss} in epoch {number + 1} at the learning rate "
-                    f"{schedule.rate(number):g}; leave that rate out."
-                )
             probabilities, validation_loss, validation_accuracy = None, None, None
-            if held_out is not None:
+            if held_out is not None and np.isfinite(loss):
                 probabilities, validation_loss, validation_accuracy = self._validate(held_out)
+            for value in (loss, validation_loss):
+                if value is not None and not np.isfinite(value):
+                    raise DivergedError(
+                        f"Expected a loss that is a number. Received: {value} in epoch {number + 1} at the learning "
+                        f"rate {schedule.rate(number):g}; leave that rate out."
+                    )
             epoch = Epoch(
                 number + 1,
                 time.perf_counter() - start,

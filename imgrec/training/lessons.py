@@ -331,9 +331,10 @@ def status(progress: Progress, state: str) -> str:
     if progress.trials:
         last_trial = progress.trials[-1]
         fold = f", fold {last_trial.fold}" if last_trial.fold else ""
+        figure = f"{100 * last_trial.validation_accuracy:.1f} % of validation right"
         return (
             f"trial {len(progress.trials)} of {progress.trials_planned} · learning rate "
-            f"{last_trial.learning_rate:g}{fold}: {100 * last_trial.validation_accuracy:.1f} % of validation right"
+            f"{last_trial.learning_rate:g}{fold}: {'failed' if last_trial.error else figure}"
         )
     if progress.preparing:
         return progress.preparing

@@ -10,6 +10,7 @@ Finished trials lie in the lesson's folder, one file each, and are not done agai
 
 import json
 import os
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -27,7 +28,7 @@ from imgrec.ensembles import entropy_bits
 from imgrec.folds import stratified_folds
 from imgrec.metrics import first_choices
 from imgrec.training.figures import Trial, choose, logged
-from imgrec.training.heads import Epoch, HeadTrainer, Layers, Schedule
+from imgrec.training.heads import DivergedError, Epoch, HeadTrainer, Layers, Schedule
 from imgrec.training.lessons import Lesson
 
 
@@ -36,7 +37,7 @@ class Validated:
     """A finished trial.
 
     `said` are the classes (M,) that the head, after its best epoch, gave the `held_out` (M,), and `doubts` the
-    entropies in bits (M,) of what it said.
+    entropies in bits (M,) of what it said. One that failed has no epochs, no layers, and said nothing.
     """
 
     trial: Trial
@@ -136,7 +137,13 @@ def _run(
     on_epoch: Callable[[Epoch], None],
 ) -> Validated:
     schedule = Schedule(rate, lesson.epochs, lesson.batch_size, lesson.step_epochs)
-    trained = trainer.train(schedule, kept, held_out, on_epoch)
+    start = time.perf_counter()
+    try:
+        trained = trainer.train(schedule, kept, held_out, on_epoch)
+    except DivergedError as error:
+        # The other rates may do; at this one it would fail again, so it is kept as any other.
+        failed = Trial(rate, fold, 0, 0.0, 0.0, 0.0, 0.0, time.perf_counter() - start, str(error))
+        return Validated(failed, (), held_out, np.empty(0, np.int64), np.empty(0), [])
     best = trained.best
     trial = Trial(
         learning_rate=rate,

@@ -96,11 +96,14 @@ def _stages(progress: Progress, state: str) -> None:
 def _trials(progress: Progress, table: bool, *, folds: bool) -> None:
     """What each learning rate came to, and every single trial behind it."""
     st.markdown("**Learning rates**")
+    if failures := lesson_charts.describe_failures(progress.trials):
+        st.markdown(failures)
     words = lesson_charts.describe_rates(progress.summaries, folds=folds)
-    st.markdown(words)
-    if table:
+    if progress.summaries:
+        st.markdown(words)
+    if progress.summaries and table:
         st.dataframe(lesson_charts.summary_rows(progress.summaries), hide_index=True, alt=words)
-    else:
+    elif progress.summaries:
         st.vega_lite_chart(lesson_charts.rates_chart(progress), theme=None, alt=words, key="run_rates")
     with st.expander(f"All {len(progress.trials)} trials", icon=":material/table_rows:"):
         st.dataframe(

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from imgrec.datasets import split
+from imgrec.errors import InputError
 from imgrec.training import figures, trials
-from imgrec.training.heads import Epoch, Layers, Schedule, Trained
+from imgrec.training.heads import DivergedError, Epoch, Layers, Schedule, Trained
 from imgrec.training.lessons import Lesson
 
 TARGETS = np.repeat([0, 1, 2], 10)
@@ -17,7 +18,8 @@ TARGETS = np.repeat([0, 1, 2], 10)
 class Pretender:
     """Says the right class at the learning rate 0.01 and always the first one otherwise; best after its 3rd epoch."""
 
-    def __init__(self) -> None:
+    def __init__(self, diverging: tuple[float, ...] = ()) -> None:
+        self.diverging = diverging
         self.asked: list[tuple[float, int, int, int | None]] = []
 
     def train(
@@ -30,6 +32,8 @@ class Pretender:
         self.asked.append(
             (schedule.learning_rate, schedule.epochs, len(rows), None if held_out is None else len(held_out))
         )
+        if schedule.learning_rate in self.diverging:
+            raise DivergedError("Expected a loss that is a number. Received: nan.")
         good = schedule.learning_rate == 0.01
         epochs = []
         for number in range(1, schedule.epochs + 1):
@@ -44,8 +48,10 @@ class Pretender:
         return Trained(epochs[min(2, len(epochs) - 1)], tuple(epochs), layers, probabilities)
 
 
-def teach(lesson: Lesson, folder: Path, key: str = "key") -> tuple[trials.Taught, Pretender, dict[str, object]]:
-    pretender, chosen = Pretender(), {}
+def teach(
+    lesson: Lesson, folder: Path, key: str = "key", diverging: tuple[float, ...] = ()
+) -> tuple[trials.Taught, Pretender, dict[str, object]]:
+    pretender, chosen = Pretender(diverging), {}
     found = list(trials.run_trials(lesson, pretender, TARGETS, folder, key, lambda _: None))  # type: ignore[arg-type]
     assert len(found) == lesson.trials
     taught = trials.conclude(lesson, pretender, found, TARGETS, 3, chosen.update, lambda _: None)  # type: ignore[arg-type]
@@ -116,3 +122,31 @@ def test_the_limit_of_doubt_needs_no_test_set(tmp_path: Path, folds: int) -> Non
     again, pretender, _ = teach(Lesson("mobilenet", learning_rates=(0.01,), folds=folds, epochs=4), tmp_path / "trials")
     assert len(pretender.asked) == bool(folds)
     assert again.metrics == taught.metrics
+
+
+@pytest.mark.parametrize("folds", [0, 3])
+def test_a_rate_that_diverges_is_left_out_and_not_tried_again(tmp_path: Path, folds: int) -> None:
+    lesson = Lesson("mobilenet", learning_rates=(1.0, 0.01), folds=folds, epochs=4)
+    taught, first, chosen = teach(lesson, tmp_path / "trials", diverging=(1.0,))
+    assert (taught.learning_rate, chosen["learning_rate"], taught.metrics["accuracy"]) == (0.01, 0.01, 1.0)
+    assert len(first.asked) == lesson.trials + bool(folds)
+    again, second, _ = teach(lesson, tmp_path / "trials", diverging=(1.0,))
+    assert (again.metrics, len(second.asked)) == (taught.metrics, int(bool(folds)))
+    found = trials.run_trials(lesson, second, TARGETS, tmp_path / "trials", "key", lambda _: None)  # type: ignore[arg-type]
+    failed = {each.trial.learning_rate: each.trial.error for each in found}
+    assert failed == {1.0: "Expected a loss that is a number. Received: nan.", 0.01: None}
+
+
+def test_when_all_rates_diverge_there_is_a_sentence(tmp_path: Path) -> None:
+    lesson = Lesson("mobilenet", learning_rates=(1.0, 0.1))
+    with pytest.raises(InputError, match=r"stays a number. Received: 1, 0\.1; try smaller ones"):
+        teach(lesson, tmp_path / "trials", diverging=(1.0, 0.1))
+
+
+def test_a_rate_at_which_one_fold_failed_is_not_chosen() -> None:
+    def trial(rate: float, fold: int, accuracy: float, error: str | None = None) -> figures.Trial:
+        return figures.Trial(rate, fold, 1, 0.5, 1.0, accuracy, 1.0, 0.1, error)
+
+    found = [trial(1.0, 1, 1.0), trial(1.0, 2, 0.0, "diverged"), trial(0.1, 1, 0.4), trial(0.1, 2, 0.4)]
+    assert [summary.learning_rate for summary in figures.summaries(found)] == [0.1]
+    assert figures.choose(found).learning_rate == 0.1
