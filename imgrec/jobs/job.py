@@ -169,7 +169,7 @@ def start(
     `configuration` must be JSON. Raises `InputError` when the folder is there already, and `StorageError`.
     """
     if folder is None:
-        moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
+        moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
         folder = settings.home / "runs" / f"{moment}-{re.sub('[^A-Za-z0-9_]+', '-', title).strip('-').lower()[:40]}"
     if not _NAME.fullmatch(folder.name):
         raise InputError(f"Expected a folder name of letters, digits, _, . and -. Received: {folder.name!r}.")
