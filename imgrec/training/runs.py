@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from imgrec import cards, jobs
 from imgrec.catalogue import check_name
 from imgrec.datasets import DATASETS
-from imgrec.errors import InputError, MemoryBudgetError
+from imgrec.errors import ImgrecError, InputError, MemoryBudgetError
 from imgrec.jobs import Job, Needs
 from imgrec.settings import MIB, Settings, available_memory_bytes
 from imgrec.training.recipes import Recipe
@@ -98,6 +99,18 @@ def free_name(wanted: str, settings: Settings) -> str:
     promised = {job.configuration.get("name") for job in jobs.all_jobs(settings) if job.state != "finished"}
     names = (wanted if number == 1 else f"{wanted}_{number}" for number in count(1))
     return next(name for name in names if name not in promised and cards.free_name(name, settings) == name)
+
+
+def final_name(job: Job, settings: Settings) -> str:
+    """What the model of a run is called at its end: as promised, unless a model of another run has that name by now.
+
+    Names are promised among the runs in one place; one whose folder lies elsewhere may have taken it meanwhile.
+    """
+    name = str(job.configuration["name"])
+    with suppress(ImgrecError):  # no such card, or a broken one
+        if cards.read(cards.home(settings) / f"{name}.json").fields.get("started_at") == job.created_at:
+            return name  # published by this run, before it was stopped and resumed
+    return cards.free_name(name, settings)
 
 
 def find_unfinished(recipe: str, settings: Settings, folder: Path | None) -> Job:

@@ -34,6 +34,7 @@ from imgrec.training import heads, lessons, trainer, trials, unfreezing, worker
 from imgrec.training.backbones import Backbone
 from imgrec.training.lessons import CHECKPOINT, HEADS, Lesson
 from imgrec.training.loop import predict
+from imgrec.training.runs import final_name
 
 # In the job's folder, what each learning rate and fold came to.
 TRIALS = "trials"
@@ -79,9 +80,10 @@ def run(job: jobs.Worker) -> None:
         if data.test is not None and test_features is not None:
             # The only time that this model meets the test set.
             metrics = worker.measure(lessons.forward(taught.layers, test_features), data.test.targets) | {"set": "test"}
-    path = job.job.folder / f"{configuration['name']}.json"
+    name = final_name(job.job, settings)
+    path = job.job.folder / f"{name}.json"
     worker.save(model, path.with_suffix(".keras"))
-    card = cards.write(path, _card(job.job, lesson, data, model, metrics, settings))
+    card = cards.write(path, _card(job.job, name, lesson, data, model, metrics, settings))
     worker.publish(card, settings)
     job.tell("model", name=card.name, metrics=metrics)
     # Nothing goes on from here. The newest head stays: a page may still ask it.
@@ -202,12 +204,12 @@ def _key(lesson: Lesson, data: DataSet) -> str:
 
 
 def _card(
-    job: jobs.Job, lesson: Lesson, data: DataSet, model: Any, metrics: dict[str, Any], settings: Settings
+    job: jobs.Job, name: str, lesson: Lesson, data: DataSet, model: Any, metrics: dict[str, Any], settings: Settings
 ) -> dict[str, Any]:
     told = lessons.read_progress(job)
-    name, backbone, row = job.configuration["name"], get_spec(lesson.backbone), lesson.backbone_row()
+    backbone, row = get_spec(lesson.backbone), lesson.backbone_row()
     layers = {layer.name for layer in model.layers}
-    seen = [name for name in ("features", backbone.cam_layer) if name in layers]
+    seen = [layer for layer in ("features", backbone.cam_layer) if layer in layers]
     return {
         "model": {
             "name": name,
@@ -235,6 +237,7 @@ def _card(
         "metrics": metrics,
         "machine": worker.machine(),
         "versions": worker.versions(),
+        "started_at": job.created_at,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

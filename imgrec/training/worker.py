@@ -29,7 +29,7 @@ from imgrec.training import backbones, trainer
 from imgrec.training.figures import logged
 from imgrec.training.loop import predict
 from imgrec.training.recipes import Recipe
-from imgrec.training.runs import read_curves
+from imgrec.training.runs import final_name, read_curves
 
 # Listed one by one on the page; of more, the count suffices.
 MAX_NOTES = 50
@@ -59,9 +59,10 @@ def run(worker: jobs.Worker) -> None:
     metrics = measure(predict(model, seen.pixels, recipe.preprocess), seen.targets) | {
         "set": "test" if data.test else "validation"
     }
-    path = folder / f"{configuration['name']}.json"
+    name = final_name(worker.job, settings)
+    path = folder / f"{name}.json"
     save(model, path.with_suffix(".keras"))
-    card = cards.write(path, _card(worker.job, recipe, data, seed, model.count_params(), metrics))
+    card = cards.write(path, _card(worker.job, name, recipe, data, seed, model.count_params(), metrics))
     publish(card, settings)
     worker.tell("model", name=card.name, metrics=metrics)
     (folder / trainer.CHECKPOINT).unlink(missing_ok=True)  # nothing goes on from here
@@ -134,11 +135,10 @@ def measure(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
 
 
 def _card(
-    job: jobs.Job, recipe: Recipe, data: DataSet, seed: int, parameters: int, metrics: dict[str, Any]
+    job: jobs.Job, name: str, recipe: Recipe, data: DataSet, seed: int, parameters: int, metrics: dict[str, Any]
 ) -> dict[str, Any]:
     told = read_curves(job)
     plan = told.plan or {}
-    name = job.configuration["name"]
     return {
         "model": {
             "name": name,
@@ -162,6 +162,7 @@ def _card(
         "metrics": metrics,
         "machine": machine(),
         "versions": versions(),
+        "started_at": job.created_at,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
