@@ -24,6 +24,7 @@ import numpy as np
 
 from imgrec.downloads import storage_errors
 from imgrec.errors import InputError
+from imgrec.settings import Settings
 
 if TYPE_CHECKING:
     import pyarrow
@@ -73,6 +74,11 @@ def halved(probabilities: np.ndarray) -> np.ndarray:
     lost = np.flatnonzero(half.argmax(axis=1) != best)
     half[lost, best[lost]] = np.nextafter(half[lost].max(axis=1), np.float16(2))
     return half
+
+
+def own_folder(settings: Settings) -> Path:
+    """Where this user's measurements lie; the Benchmarks page shows them beside those that come with imgrec."""
+    return settings.home / "benchmarks"
 
 
 def predictions_path(folder: Path, model: str, dataset: str) -> Path:

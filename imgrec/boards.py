@@ -21,6 +21,9 @@ from imgrec.summaries import PerImage, closed, per_image
 # What a roll-up calls the classes that have no place in the set.
 REST = "something else"
 
+# Added to the name of a set of one's own that is called like another.
+OTHER = " (measured here)"
+
 # How answers count where a model knows more classes than the set has.
 READINGS = {
     "strict": f"Strict: a picture that a network takes for “{REST}” counts as wrong.",
@@ -32,6 +35,8 @@ READINGS = {
 class Board:
     """One set: what is known of it, and each model's row and answers, all to the same pictures in the same order.
 
+    `paths` are the files with all probabilities.
+
     `labels` has the set's classes and, if a model can choose it, `REST` as the last. `problems` are sentences about
     artefacts that cannot be used; those models are left out. `reading` is a key of `READINGS`, `has_rest` says
     whether the other one would differ.
@@ -41,6 +46,7 @@ class Board:
     about: Mapping[str, Any]
     labels: tuple[str, ...]
     rows: Mapping[str, Mapping[str, Any]]
+    paths: Mapping[str, Path]
     found: Mapping[str, PerImage]
     problems: tuple[str, ...]
     reading: str = "strict"
@@ -67,36 +73,37 @@ class Board:
         return float(self.found[model].right.mean())
 
 
-def set_names(folder: Path) -> list[str]:
-    """The sets of which there are measurements, those with the most pictures first."""
-    summary = artefacts.read_summary(folder)
-    used = {row["dataset"] for row in summary["rows"]}
-    return sorted(used, key=lambda name: (-summary["datasets"][name]["images"], name))
+def set_names(folders: Sequence[Path]) -> list[str]:
+    """The sets of which there are measurements in `folders`, those with the most pictures first."""
+    measured = _measured(folders)
+    used = {name for name, _, _ in measured.rows}
+    return sorted(used, key=lambda name: (-measured.sets[name]["images"], name))
 
 
-def load(folder: Path, name: str, reading: str = "strict") -> Board:
+def load(folders: Sequence[Path], name: str, reading: str = "strict") -> Board:
     """The board of the set called `name`, its models best first, counted as `reading` (a key of `READINGS`) says.
 
-    Raises `UnknownNameError` where there is no such set or reading, `InputError` when nothing of it can be used.
+    Of a model that was measured in two of the `folders`, the later counts. Raises `UnknownNameError` where there is
+    no such set or reading, `InputError` when nothing of it can be used.
     """
     if reading not in READINGS:
         raise UnknownNameError.of("reading", reading, list(READINGS))
-    summary = artefacts.read_summary(folder)
-    rows = {row["model"]: row for row in summary["rows"] if row["dataset"] == name}
-    if not rows or name not in summary["datasets"]:
-        raise UnknownNameError.of("measured set", name, sorted(summary["datasets"]))
-    about = summary["datasets"][name]
+    measured = _measured(folders)
+    rows = {row["model"]: row for dataset, row, _ in measured.rows if dataset == name}
+    paths = {row["model"]: path for dataset, row, path in measured.rows if dataset == name}
+    if not rows:
+        raise UnknownNameError.of("measured set", name, sorted(measured.sets))
+    about = measured.sets[name]
     labels = tuple(about["labels"] or get_label_space(about["label_space"]).labels)
     found: dict[str, PerImage] = {}
-    problems = []
+    problems = list(measured.problems)
     has_rest = False
     for model, row in rows.items():
         try:
-            path = artefacts.predictions_path(folder, model, name)
-            more = artefacts.count_classes(path) > len(labels)
+            more = artefacts.count_classes(paths[model]) > len(labels)
             if more and reading == "closed" and row.get("closed") is None:
                 raise InputError(f"Expected {SUMMARY} to have figures of these classes only. Received: an older one.")
-            chunks = artefacts.read_chunks(path)
+            chunks = artefacts.read_chunks(paths[model])
             found[model] = per_image(_read_as(chunks, reading, len(labels)) if more else chunks)
             rows[model] = _row_as(row, reading) if more else row
             has_rest |= more
@@ -106,12 +113,12 @@ def load(folder: Path, name: str, reading: str = "strict") -> Board:
         raise InputError(" ".join(problems))
     found = dict(sorted(found.items(), key=lambda item: -float(item[1].right.mean())))
     labels = (*labels, REST) if has_rest and reading == "strict" else labels
-    return Board(name, about, labels, rows, _aligned(found, len(labels)), tuple(problems), reading, has_rest)
+    return Board(name, about, labels, rows, paths, _aligned(found, len(labels)), tuple(problems), reading, has_rest)
 
 
-def read(folder: Path, board: Board, model: str) -> artefacts.Answers:
+def read(board: Board, model: str) -> artefacts.Answers:
     """All stored probabilities of a model, as the board counts them, in the order of their file."""
-    answers = artefacts.read(artefacts.predictions_path(folder, model, board.name))
+    answers = artefacts.read(board.paths[model])
     if answers.probabilities.shape[1] <= len(board.labels):
         return answers
     shares = closed(answers, len(board.labels)).probabilities
@@ -124,17 +131,50 @@ def narrowed(board: Board, models: Sequence[str]) -> Board:
     return replace(board, found=kept or board.found)
 
 
-def stack(folder: Path, board: Board, models: Sequence[str]) -> np.ndarray:
+def stack(board: Board, models: Sequence[str]) -> np.ndarray:
     """Probabilities float16 (M, N, C) of `models` for the pictures of the board, in its order."""
     layers = []
     for model in models:
-        answers = read(folder, board, model)
+        answers = read(board, model)
         rows = answers.probabilities
         if answers.ids != board.ids:
             place = {name: i for i, name in enumerate(answers.ids)}
             rows = rows[[place[name] for name in board.ids]]
         layers.append(_padded(rows, len(board.labels)))
     return np.stack(layers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What lies in several folders: sets by name, rows as (set, row, file of the answers), and what cannot be read."""
+
+    sets: Mapping[str, Mapping[str, Any]]
+    rows: Sequence[tuple[str, Mapping[str, Any], Path]]
+    problems: Sequence[str]
+
+
+def _measured(folders: Sequence[Path]) -> _Measured:
+    """A set of the same name with other pictures is another one. Raises `InputError` if that leaves nothing."""
+    sets: dict[str, Mapping[str, Any]] = {}
+    rows: list[tuple[str, Mapping[str, Any], Path]] = []
+    problems: list[str] = []
+    for folder in folders:
+        try:
+            summary = artefacts.read_summary(folder)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        names = {}
+        for name, about in summary["datasets"].items():
+            is_other = name in sets and sets[name].get("digest") != about.get("digest")
+            names[name] = f"{name}{OTHER}" if is_other else name
+            sets.setdefault(names[name], about)
+        for row in summary["rows"]:
+            path = artefacts.predictions_path(folder, row["model"], row["dataset"])
+            rows.append((names[row["dataset"]], row, path))
+    if problems and not rows:
+        raise InputError(" ".join(problems))
+    return _Measured(sets, rows, problems)
 
 
 def _read_as(chunks: Iterable[artefacts.Answers], reading: str, classes: int) -> Iterator[artefacts.Answers]:

@@ -16,7 +16,7 @@ from tests.measured import measure
 def board(tmp_path_factory: pytest.TempPathFactory) -> boards.Board:
     folder = tmp_path_factory.mktemp("measured")
     measure(folder)
-    return boards.load(folder, "cifar10")
+    return boards.load([folder], "cifar10")
 
 
 def every_chart(board: boards.Board) -> dict[str, dict[str, object]]:

@@ -22,8 +22,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_board_has_what_the_summary_says(folder: Path) -> None:
-    assert set_names(folder) == ["cifar10"]
-    board = load(folder, "cifar10")
+    assert set_names([folder]) == ["cifar10"]
+    board = load([folder], "cifar10")
     assert set(board.models) == set(MODELS)
     assert board.images == 200
     assert len(board.labels) == 10
@@ -36,10 +36,10 @@ def test_a_board_has_what_the_summary_says(folder: Path) -> None:
 
 def test_a_model_without_something_else_stands_beside_one_with_it(tmp_path: Path) -> None:
     measure(tmp_path, MODELS, rest_of=("mobilenet",))
-    board = load(tmp_path, "cifar10")
+    board = load([tmp_path], "cifar10")
     assert board.labels[-1] == REST
     assert matrix_of(board, "mobilenet_v2").shape == (11, 11)
-    assert stack(tmp_path, board, MODELS).shape == (3, 200, 11)
+    assert stack(board, MODELS).shape == (3, 200, 11)
 
 
 def test_only_pictures_that_all_were_asked_about_are_compared(folder: Path) -> None:
@@ -48,18 +48,18 @@ def test_only_pictures_that_all_were_asked_about_are_compared(folder: Path) -> N
     keep = np.arange(len(whole))[::-1][50:]
     shuffled = artefacts.Answers(tuple(whole.ids[i] for i in keep), whole.targets[keep], whole.probabilities[keep])
     artefacts.write_part(path, shuffled, note)
-    board = load(folder, "cifar10")
+    board = load([folder], "cifar10")
     assert board.images == 150
     assert len({one.ids for one in board.found.values()}) == 1
     assert (board.target == np.array([int(name) % 10 for name in board.ids])).all()
-    layers = stack(folder, board, board.models)
+    layers = stack(board, board.models)
     assert (layers.argmax(2) == [one.choice for one in board.found.values()]).all()
 
 
 def test_a_broken_file_leaves_its_model_out_and_is_named(folder: Path) -> None:
     path = artefacts.predictions_path(folder, "mobilenet", "cifar10")
     path.write_bytes(path.read_bytes()[:200])
-    board = load(folder, "cifar10")
+    board = load([folder], "cifar10")
     assert "mobilenet" not in board.models
     assert board.problems[0].startswith("mobilenet is left out. Expected mobilenet.cifar10.parquet to be predictions")
 
@@ -68,14 +68,14 @@ def test_nothing_that_can_be_used(tmp_path: Path) -> None:
     measure(tmp_path, ("mobilenet",))
     artefacts.predictions_path(tmp_path, "mobilenet", "cifar10").unlink()
     with pytest.raises(InputError, match="Received: nothing"):
-        load(tmp_path, "cifar10")
+        load([tmp_path], "cifar10")
     with pytest.raises(UnknownNameError, match="cifar10"):
-        load(tmp_path, "cifar1")
+        load([tmp_path], "cifar1")
 
 
 def test_only_the_classes_of_the_set_can_be_counted(tmp_path: Path) -> None:
     measure(tmp_path, MODELS, rest_of=("mobilenet",))
-    strict, closed = load(tmp_path, "cifar10"), load(tmp_path, "cifar10", "closed")
+    strict, closed = load([tmp_path], "cifar10"), load([tmp_path], "cifar10", "closed")
     assert strict.has_rest
     assert closed.has_rest
     assert (len(strict.labels), len(closed.labels)) == (11, 10)
@@ -85,10 +85,10 @@ def test_only_the_classes_of_the_set_can_be_counted(tmp_path: Path) -> None:
         figures = figures_of(closed, model)
         assert figures == pytest.approx({key: closed.rows[model][key] for key in figures}, abs=1e-6)
         assert closed.rows[model]["latency_p50_ms"] == strict.rows[model]["latency_p50_ms"]
-    answers = read(tmp_path, closed, "mobilenet")
+    answers = read(closed, "mobilenet")
     assert (answers.probabilities.argmax(1) == closed.found["mobilenet"].choice).all()
     assert answers.probabilities.sum(1) == pytest.approx(1, abs=5e-3)
-    assert stack(tmp_path, closed, MODELS).dtype == np.float16
+    assert stack(closed, MODELS).dtype == np.float16
 
 
 def test_a_summary_from_before_there_were_two_ways_is_named(tmp_path: Path) -> None:
@@ -98,17 +98,48 @@ def test_a_summary_from_before_there_were_two_ways_is_named(tmp_path: Path) -> N
     for row in summary["rows"]:
         row.pop("closed")
     path.write_text(json.dumps(summary))
-    assert load(tmp_path, "cifar10").problems == ()
-    board = load(tmp_path, "cifar10", "closed")
+    assert load([tmp_path], "cifar10").problems == ()
+    board = load([tmp_path], "cifar10", "closed")
     assert "mobilenet" not in board.models
     assert "figures of these classes only. Received: an older one" in board.problems[0]
 
 
 def test_another_reading_is_named(folder: Path) -> None:
     with pytest.raises(UnknownNameError, match="strict"):
-        load(folder, "cifar10", "kind")
+        load([folder], "cifar10", "kind")
 
 
 def test_the_best_stands_first(folder: Path) -> None:
-    board = load(folder, "cifar10")
+    board = load([folder], "cifar10")
     assert [board.top_1(model) for model in board.models] == sorted(map(board.top_1, board.models), reverse=True)
+
+
+def test_what_was_measured_here_stands_beside_what_comes_with_imgrec(tmp_path: Path) -> None:
+    came, own = tmp_path / "came", tmp_path / "own"
+    measure(came, ("mobilenet", "mobilenet_v2"))
+    measure(own, ("mobilenet_a025_128", "mobilenet"))
+    board = load([came, own], "cifar10")
+    assert set(board.models) == set(MODELS)
+    assert [board.paths[model].is_relative_to(own) for model in MODELS] == [True, False, True]
+    assert stack(board, MODELS).shape == (3, 200, 10)
+
+
+def test_a_set_of_the_same_name_with_other_pictures_is_another(tmp_path: Path) -> None:
+    came, own = tmp_path / "came", tmp_path / "own"
+    measure(came, ("mobilenet",))
+    measure(own, ("mobilenet_v2",))
+    path = own / artefacts.SUMMARY
+    path.write_text(path.read_text().replace("d" * 64, "e" * 64))
+    assert set_names([came, own]) == ["cifar10", "cifar10 (measured here)"]
+    assert load([came, own], "cifar10").models == ["mobilenet"]
+    assert load([came, own], "cifar10 (measured here)").models == ["mobilenet_v2"]
+
+
+def test_a_broken_summary_of_ones_own_hides_nothing_else(tmp_path: Path) -> None:
+    came, own = tmp_path / "came", tmp_path / "own"
+    measure(came, ("mobilenet",))
+    own.mkdir()
+    (own / artefacts.SUMMARY).write_text("{")
+    board = load([came, own], "cifar10")
+    assert board.models == ["mobilenet"]
+    assert "summary of measurements" in board.problems[0]

@@ -13,6 +13,7 @@ from imgrec import artefacts, evaluation, weights
 from imgrec.catalogue import ModelSpec
 from imgrec.cli import main
 from imgrec.errors import OfflineError
+from imgrec.settings import Settings
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -99,7 +100,7 @@ def test_pictures_in_both_sets_are_said(imgrec: Run, answers: None, tmp_path: Pa
     pets(tmp_path)
     (tmp_path / "seen" / "cats").mkdir(parents=True)
     (tmp_path / "seen" / "cats" / "0.png").write_bytes(png(0, 0))
-    code, out, _ = imgrec("--data", "pets", "--models", "mobilenet", "--training", "seen")
+    code, out, _ = imgrec("--data", "pets", "--models", "mobilenet", "--training", "seen", "--out", "benchmarks")
     assert code == 0
     assert "1 of its 4 pictures stand in seen too" in out
     dataset = artefacts.read_summary(tmp_path / "benchmarks")["datasets"]["pets"]
@@ -144,6 +145,14 @@ def test_an_older_summary_is_named(imgrec: Run, answers: None, tmp_path: Path) -
     pets(tmp_path)
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "summary.json").write_text('{"version": 0, "datasets": {}, "rows": []}')
-    code, _, err = imgrec("--data", "pets", "--models", "mobilenet")
+    code, _, err = imgrec("--data", "pets", "--models", "mobilenet", "--out", "benchmarks")
     assert code == 2
     assert "Received: version 0; measure again" in err
+
+
+def test_without_a_folder_it_goes_where_the_page_looks(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path)
+    code, _, _ = imgrec("--data", "pets", "--models", "mobilenet")
+    assert code == 0
+    [row] = artefacts.read_summary(artefacts.own_folder(Settings.from_env()))["rows"]
+    assert row["command"] == "imgrec evaluate --data pets --models mobilenet --framing crop"

@@ -47,8 +47,8 @@ def test_the_smallest_rows_follow_from_their_answers() -> None:
 
 
 def test_accuracies_follow_from_their_answers() -> None:
-    for name in boards.set_names(FOLDER):
-        board = boards.load(FOLDER, name)
+    for name in boards.set_names([FOLDER]):
+        board = boards.load([FOLDER], name)
         assert board.problems == ()
         for model, found in board.found.items():
             assert board.rows[model]["top_1"] == pytest.approx(found.right.mean(), abs=1e-6)

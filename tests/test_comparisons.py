@@ -50,7 +50,7 @@ def test_the_examples_in_the_docstrings() -> None:
 
 
 def test_the_frontier_is_whom_nobody_beats(folder: Path) -> None:
-    points, left_out = frontier(load(folder, "cifar10"))
+    points, left_out = frontier(load([folder], "cifar10"))
     assert left_out == []
     for point in points:
         beaten = [o for o in points if o.latency_ms <= point.latency_ms and o.top_1 >= point.top_1 and o is not point]
@@ -67,20 +67,20 @@ def test_the_frontier_is_whom_nobody_beats(folder: Path) -> None:
 )
 def test_who_is_not_on_the_chart_is_named(folder: Path, values: dict[str, object], sentence: str) -> None:
     change(folder, **values)
-    points, left_out = frontier(load(folder, "cifar10"))
+    points, left_out = frontier(load([folder], "cifar10"))
     assert len(points) == 2
     assert sentence in left_out[0]
 
 
 def test_the_best_in_a_figure(folder: Path) -> None:
-    board = load(folder, "cifar10")
+    board = load([folder], "cifar10")
     assert best_at(board, TOP_1) == "mobilenet_a025_128"
     assert best_at(board, P50) == min(board.models, key=lambda model: board.rows[model]["latency_p50_ms"])
     assert best_at(narrowed(board, ["mobilenet"]), TOP_1) is None
 
 
 def test_a_cell_has_its_pictures_the_surest_first(folder: Path) -> None:
-    board = load(folder, "cifar10")
+    board = load([folder], "cifar10")
     matrix = matrix_of(board, "mobilenet")
     for truth, said in np.argwhere(matrix):
         places = in_cell(board, "mobilenet", int(truth), int(said))
@@ -92,7 +92,7 @@ def test_a_cell_has_its_pictures_the_surest_first(folder: Path) -> None:
 
 
 def test_two_models_in_five_cases(folder: Path) -> None:
-    board = load(folder, "cifar10")
+    board = load([folder], "cifar10")
     found = versus(board, "mobilenet", "mobilenet_v2")
     cases = (found.both, found.only_a, found.only_b, found.neither_same, found.neither_different)
     assert sum(cases) == 200
@@ -103,15 +103,15 @@ def test_two_models_in_five_cases(folder: Path) -> None:
 
 
 def test_every_pair_is_tested_and_raised(folder: Path) -> None:
-    tests = paired_tests(load(folder, "cifar10"))
+    tests = paired_tests(load([folder], "cifar10"))
     assert len(tests) == 3
     assert all(raised >= test.p_value for _, _, test, raised in tests)
-    assert paired_tests(narrowed(load(folder, "cifar10"), ["mobilenet"])) == []
+    assert paired_tests(narrowed(load([folder], "cifar10"), ["mobilenet"])) == []
 
 
 def test_an_ensemble_of_one_is_that_one(folder: Path) -> None:
-    board = load(folder, "cifar10")
-    alone = judge(combine_stack(stack(folder, board, ["mobilenet"])), board)
+    board = load([folder], "cifar10")
+    alone = judge(combine_stack(stack(board, ["mobilenet"])), board)
     assert alone == pytest.approx(figures_of(board, "mobilenet"), abs=1e-6)
 
 
@@ -126,9 +126,9 @@ def test_the_hardest_classes() -> None:
 @pytest.mark.parametrize("reading", ["strict", "closed"])
 def test_calibration_is_that_of_the_row(tmp_path: Path, reading: str) -> None:
     measure(tmp_path, MODELS, rest_of=("mobilenet",))
-    board = load(tmp_path, "cifar10", reading)
+    board = load([tmp_path], "cifar10", reading)
     row = board.rows["mobilenet"]["temperature"]
-    found = calibration(board, "mobilenet", read(tmp_path, board, "mobilenet"))
+    found = calibration(board, "mobilenet", read(board, "mobilenet"))
     assert found is not None
     assert sum(b.count for b in found.before) == sum(b.count for b in found.after) == row["tested"]
     assert found.ece_before == pytest.approx(row["ece_before"], abs=2e-3)
@@ -137,5 +137,5 @@ def test_calibration_is_that_of_the_row(tmp_path: Path, reading: str) -> None:
 
 def test_no_calibration_without_pictures_to_fit_on(folder: Path) -> None:
     change(folder, temperature=None)
-    board = load(folder, "cifar10")
-    assert calibration(board, "mobilenet", read(folder, board, "mobilenet")) is None
+    board = load([folder], "cifar10")
+    assert calibration(board, "mobilenet", read(board, "mobilenet")) is None

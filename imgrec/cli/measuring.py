@@ -17,7 +17,10 @@ def evaluate(
     models: Annotated[
         str, typer.Option(help="Names with commas between; by default all on this machine that fit.")
     ] = "",
-    out: Annotated[str, typer.Option(help="Folder for summary.json and the answers to each picture.")] = "benchmarks",
+    out: Annotated[
+        str,
+        typer.Option(help="Folder for summary.json and all answers; else one that the Benchmarks page shows, too."),
+    ] = "",
     framing: Annotated[str, typer.Option(help="crop (as published accuracies are measured) or squash.")] = "crop",
     per_class: Annotated[int | None, typer.Option(help="Only the first so many pictures of each class.")] = None,
     training: Annotated[
@@ -29,25 +32,28 @@ def evaluate(
     """Measure models on labelled pictures; a stopped run goes on where it was."""
     from pathlib import Path
 
+    from imgrec import artefacts
     from imgrec.evaluation import evaluate as measure
     from imgrec.evaluation import get_fitting_specs
     from imgrec.labelled import open_set
     from imgrec.questions import parse_models
 
     settings = Settings.from_env()
+    folder = Path(out).expanduser() if out else artefacts.own_folder(settings)
     found = open_set(data, settings, per_class=per_class, training=training)
     for flaw in found.flaws:
         say(flaw)
     specs = parse_models(models) if models.strip(" ,") else get_fitting_specs(found, settings)
     limit = "" if per_class is None else f" --per-class {per_class}"
     limit += "" if training is None else f" --training {training}"
+    target = f" --out {out}" if out else ""
     failed = False
     for spec in specs:
-        command = f"imgrec evaluate --data {data}{limit} --models {spec.name} --framing {framing} --out {out}"
+        command = f"imgrec evaluate --data {data}{limit} --models {spec.name} --framing {framing}{target}"
         try:
             with count_line(spec.name) as show:
                 row = measure(
-                    spec, found, settings, Path(out), framing=framing, note=note, command=command, on_progress=show
+                    spec, found, settings, folder, framing=framing, note=note, command=command, on_progress=show
                 )
         except ImgrecError as error:
             complain(f"{spec.name}: {error}")

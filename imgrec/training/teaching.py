@@ -85,6 +85,7 @@ def run(job: jobs.Worker) -> None:
     worker.save(model, path.with_suffix(".keras"))
     card = cards.write(path, _card(job.job, name, lesson, data, model, metrics, settings))
     worker.publish(card, settings)
+    worker.rank(card, data, job, settings)
     job.tell("model", name=card.name, metrics=metrics)
     # Nothing goes on from here. The newest head stays: a page may still ask it.
     (job.job.folder / trainer.CHECKPOINT).unlink(missing_ok=True)

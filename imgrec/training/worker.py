@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from imgrec import abstention, cards, datasets, jobs
+from imgrec import abstention, artefacts, cards, datasets, evaluation, jobs, labelled
 from imgrec.confusion import confusion_matrix
 from imgrec.datasets import DataSet, Pictures
 from imgrec.downloads import storage_errors
 from imgrec.ensembles import entropy_bits
-from imgrec.errors import InputError
+from imgrec.errors import ImgrecError, InputError
 from imgrec.metrics import first_choices, log_loss
 from imgrec.settings import Settings
 from imgrec.training import backbones, trainer
@@ -64,6 +64,7 @@ def run(worker: jobs.Worker) -> None:
     save(model, path.with_suffix(".keras"))
     card = cards.write(path, _card(worker.job, name, recipe, data, seed, model.count_params(), metrics))
     publish(card, settings)
+    rank(card, data, worker, settings)
     worker.tell("model", name=card.name, metrics=metrics)
     (folder / trainer.CHECKPOINT).unlink(missing_ok=True)  # nothing goes on from here
 
@@ -209,6 +210,29 @@ def publish(card: cards.Card, settings: Settings) -> None:
                 shutil.copyfile(file, beside)
             os.replace(beside, place / file.name)
             beside.unlink(missing_ok=True)  # renaming a file to itself leaves both names
+
+
+def rank(card: cards.Card, data: DataSet, worker: jobs.Worker, settings: Settings) -> None:
+    """Measure the new model as `imgrec evaluate` does, so that it stands on the Benchmarks page at once.
+
+    On the set's own test part, if it has one: what a network has learned says nothing about it. The model is there
+    whatever becomes of this.
+    """
+    if data.test is None:
+        return
+    cards.register(settings)
+    source = worker.job.configuration["data"]
+    try:
+        evaluation.evaluate(
+            card.spec(bundled=False),
+            labelled.open_set(source, settings),
+            settings,
+            artefacts.own_folder(settings),
+            command=f"imgrec evaluate --data {source} --models {card.name}",
+            on_progress=lambda done, count: worker.check(),
+        )
+    except (ImgrecError, jobs.CancelledJobError) as error:
+        worker.tell("unmeasured", sentence=str(error))
 
 
 if __name__ == "__main__":

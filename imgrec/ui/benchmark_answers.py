@@ -21,6 +21,7 @@ from imgrec.ui import resources
 from imgrec.ui.wording import plain
 from imgrec.vega import Spec
 
+# What comes with imgrec; what this user has measured stands beside it.
 FOLDER = ASSETS / "benchmarks"
 
 # Pictures on one page of a list.
@@ -37,49 +38,58 @@ MOST = 1 - float(np.finfo(np.float16).epsneg) / 2
 
 def set_names() -> list[str]:
     """The sets of which there are measurements."""
-    return boards.set_names(FOLDER)
+    return boards.set_names(_folders())
 
 
 def board(name: str, reading: str = "strict") -> Board:
     """The board of a set; read anew when something was measured meanwhile."""
-    path = FOLDER / artefacts.SUMMARY
-    return _board(str(FOLDER), name, reading, path.stat().st_mtime_ns if path.exists() else 0)
+    summaries = [folder / artefacts.SUMMARY for folder in _folders()]
+    changed_at = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in summaries)
+    return _board(tuple(map(str, _folders())), name, reading, changed_at)
+
+
+def _folders() -> list[Path]:
+    return [FOLDER, artefacts.own_folder(resources.settings())]
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _board(folder: str, name: str, reading: str, changed_at: int) -> Board:
-    return boards.load(Path(folder), name, reading)
+def _board(folders: tuple[str, ...], name: str, reading: str, changed_at: tuple[int, ...]) -> Board:
+    return boards.load([Path(folder) for folder in folders], name, reading)
 
 
 def stored(board: Board, model: str) -> Answers:
     """All probabilities of a model, as the board counts them."""
-    return _stored(str(FOLDER), model, str(board.rows[model]["predictions_sha256"]), board.reading, board)
+    return _stored(*_key(board, model), board.reading, board)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
-def _stored(folder: str, model: str, sha256: str, reading: str, _board: Board) -> Answers:
-    return boards.read(Path(folder), _board, model)
+def _stored(model: str, sha256: str, reading: str, _board: Board) -> Answers:
+    return boards.read(_board, model)
 
 
 def stack(board: Board) -> np.ndarray:
     """Probabilities float16 (M, N, C) of all models of the board."""
-    hashes = tuple(str(board.rows[model]["predictions_sha256"]) for model in board.models)
-    return _stack(str(FOLDER), board.name, hashes, board.reading, board)
+    return _stack(board.name, tuple(_key(board, model) for model in board.models), board.reading, board)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _stack(folder: str, name: str, hashes: tuple[str, ...], reading: str, _board: Board) -> np.ndarray:
-    return boards.stack(Path(folder), _board, _board.models)
+def _stack(name: str, keys: tuple[tuple[str, str], ...], reading: str, _board: Board) -> np.ndarray:
+    return boards.stack(_board, _board.models)
 
 
 def calibration(board: Board, model: str) -> Calibration | None:
     """What temperature scaling does to a model; None where there were too few pictures."""
-    return _calibration(str(FOLDER), model, str(board.rows[model]["predictions_sha256"]), board.reading, board)
+    return _calibration(*_key(board, model), board.reading, board)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
-def _calibration(folder: str, model: str, sha256: str, reading: str, _board: Board) -> Calibration | None:
+def _calibration(model: str, sha256: str, reading: str, _board: Board) -> Calibration | None:
     return comparisons.calibration(_board, model, stored(_board, model))
+
+
+def _key(board: Board, model: str) -> tuple[str, str]:
+    """What a model's answers are told apart by."""
+    return model, str(board.rows[model]["predictions_sha256"])
 
 
 def title(board: Board, model: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgrec import cards
+from imgrec import artefacts, boards, cards
 from imgrec.errors import InputError
 from imgrec.jobs import Job
 from imgrec.settings import ROOT, Settings
@@ -109,6 +109,18 @@ def test_a_loss_that_is_no_number_stops_the_run_with_a_sentence(data: Path, sett
     job.resume()
     assert job.wait(120) == "failed"
     assert "that this run began with" in str(job.error)
+
+
+def test_what_was_tested_stands_on_the_benchmarks_page(data: Path, settings: Settings) -> None:
+    with np.load(data) as file:
+        np.savez(data, **dict(file), x_test=file["x_train"][::10], y_test=file["y_train"][::10])
+    job = finish(runs.start(get_recipe("simple_cnn").changed(epochs=1, batch_size=32), str(data), settings))
+    [row] = artefacts.read_summary(artefacts.own_folder(settings))["rows"]
+    metrics = runs.read_curves(job).finished["metrics"]
+    assert (row["model"], row["images"]) == ("my_simple_cnn", metrics["pictures"]) == ("my_simple_cnn", 36)
+    assert row["top_1"] == pytest.approx(metrics["accuracy"])
+    board = boards.load([artefacts.own_folder(settings)], "stripes")
+    assert board.top_1("my_simple_cnn") == pytest.approx(metrics["accuracy"])
 
 
 def test_wrong_pictures_are_refused_before_the_first_epoch(data: Path, settings: Settings) -> None:
