@@ -44,6 +44,7 @@ def card_row(card: Card) -> dict[str, Any]:
     return {
         "Model": card.fields["model"]["title"],
         "Parameters": card.fields["model"]["parameters"],
+        "Trained": card.fields.get("trained_parameters"),
         "Pictures": data["trained_on"],
         "Epochs": len(card.curves),
         "Training time": duration(card.training_seconds),

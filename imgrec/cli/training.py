@@ -46,6 +46,12 @@ def train(
     unfreeze: Annotated[
         int | None, typer.Option(help=f"{ONLY_MODELS}so many of its last layers learn too; -1: all.")
     ] = None,
+    tuning_epochs: Annotated[
+        int | None, typer.Option(min=1, help=f"{ONLY_MODELS}how long these learn, else 5 epochs.")
+    ] = None,
+    flat: Annotated[
+        bool, typer.Option("--flat", help=f"{ONLY_MODELS}the head sees where on the picture its features are.")
+    ] = False,
     folds: Annotated[
         int | None, typer.Option(min=0, help=f"{ONLY_MODELS}cross-validation on so many folds; 0: one split.")
     ] = None,
@@ -72,6 +78,8 @@ def train(
         "step_epochs": step_epochs,
         "head": head or None,
         "unfreeze": unfreeze,
+        "tuning_epochs": tuning_epochs,
+        "flat": flat or None,
         "folds": folds,
     }
     given = [f"--{option.replace('_', '-')}" for option, value in taught.items() if value is not None]
@@ -139,6 +147,8 @@ def _start_lesson(
     if not data:
         raise InputError(f"Expected --data with the pictures to teach {name}. Received: none.")
     given = {option: value for option, value in options.items() if value is not None}
+    if given.pop("flat", False):
+        given["pooling"] = None
     lesson = lessons.Lesson(name, **given)  # type: ignore[arg-type]
     return lessons.start(lesson, data, settings, name=called, folder=folder)
 

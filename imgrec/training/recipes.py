@@ -133,7 +133,8 @@ class Recipe:
         self, *, epochs: int | None = None, batch_size: int | None = None, learning_rate: float | None = None
     ) -> "Recipe":
         """The same recipe with what a person asked for instead of what stands in it."""
-        optimiser = replace(self.optimiser, learning_rate=learning_rate or self.optimiser.learning_rate)
+        rate = self.optimiser.learning_rate if learning_rate is None else learning_rate
+        optimiser = replace(self.optimiser, learning_rate=rate)
         return replace(
             self, epochs=epochs or self.epochs, batch_size=batch_size or self.batch_size, optimiser=optimiser
         )

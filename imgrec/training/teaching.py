@@ -145,12 +145,14 @@ def _teach(job: jobs.Worker, lesson: Lesson, data: DataSet, rows: np.ndarray) ->
     )
     checkpoint.save(lambda: taught.layers, now=True)
     batch = min(lesson.batch_size, len(targets))
+    learned = sum(kernel.size + bias.size for kernel, bias in taught.layers)
     job.tell(
         "training",
         epochs=len(taught.rows) + (lesson.tuning_epochs if lesson.unfreeze else 0),
         steps=max(1, len(targets) // batch),
         batch_size=batch,
-        parameters=sum(kernel.size + bias.size for kernel, bias in taught.layers),
+        parameters=learned,
+        trained_parameters=learned,
         precision="float32",
         resumed_at=[0, 0],
     )
@@ -229,6 +231,7 @@ def _card(
         "backbone": {"model": lesson.backbone, "sha256": weights.sha256(backbone, settings)},
         "seed": lesson.seed,
         "precision": "float32",
+        "trained_parameters": (told.curves.plan or {}).get("trained_parameters"),
         "data": {key: value for key, value in (told.curves.data or {}).items() if key not in {"event", "at", "notes"}},
         "features": [asdict(part) for part in told.features],
         "trials": [asdict(trial) for trial in told.trials],

@@ -11,6 +11,7 @@ and step alone. A slow test kills a run and compares every weight. On another pr
 differently, and the runs of two machines part after some steps.
 """
 
+import math
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -75,6 +76,7 @@ def train(
         steps=steps,
         batch_size=batch,
         parameters=loop.model.count_params(),
+        trained_parameters=sum(math.prod(variable.shape) for variable in loop.model.trainable_variables),
         precision=precision,
         resumed_at=[at.epoch, at.step],
     )

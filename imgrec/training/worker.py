@@ -158,6 +158,7 @@ def _card(
         "backbone": told.weights and {key: told.weights[key] for key in ("model", "sha256")},
         "seed": seed,
         "precision": plan.get("precision"),
+        "trained_parameters": plan.get("trained_parameters"),
         "data": {key: value for key, value in (told.data or {}).items() if key not in {"event", "at", "notes"}},
         "curves": [{key: row[key] for key in EPOCH_FIELDS} for row in told.epochs],
         "metrics": metrics,

@@ -27,6 +27,7 @@ def trained(*, table: bool) -> None:
         column_config={
             "Model": st.column_config.TextColumn(width="large"),
             "Parameters": st.column_config.NumberColumn(format="localized"),
+            "Trained": st.column_config.NumberColumn(format="localized", help="So many of them learned"),
             "Pictures": st.column_config.NumberColumn(format="localized", help="It was trained on"),
             "Training time": st.column_config.TextColumn(help="The sum of its epochs, from its log"),
             "Accuracy": st.column_config.NumberColumn(format="percent"),

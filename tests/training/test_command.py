@@ -73,6 +73,16 @@ def test_a_model_is_taught(
     assert "learning rate 0.01: 75.00 ± 35.36 % of validation right, best after 3.0 epochs" in out
 
 
+def test_a_head_may_see_the_whole_map(
+    started: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--flat", "--unfreeze", "2", "--tuning-epochs", "3"]
+    code, _, _ = imgrec(monkeypatch, capsys, "mobilenet", "--data", str(tmp_path / "pictures"), *words)
+    assert code == 0
+    lesson = started[0]["lesson"]
+    assert (lesson["pooling"], lesson["unfreeze"], lesson["tuning_epochs"]) == (None, 2, 3)
+
+
 def test_a_recipe_is_trained(
     started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,6 +99,7 @@ def test_a_recipe_is_trained(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["cifar_vgg", "--learning-rate", "0"], "a learning rate above 0. Received"),
         (["mobilenett", "--data", "pictures"], r"of a recipe, such as .* of a model to teach, such as mobilenet"),
         (["cifar_vgg", "--folds", "2"], "Expected --folds with a model to teach. Received: the recipe cifar_vgg."),
         (["mobilenet"], "Expected --data with the pictures to teach mobilenet"),
@@ -98,7 +109,7 @@ def test_a_recipe_is_trained(
         (["mobilenet", "--resume"], "Expected a lesson on mobilenet that was stopped"),
         (["mobilenet", "--data", "pictures", "--name", "<b>"], "Received: '<b>'"),
     ],
-    ids=["neither", "folds of a recipe", "no pictures", "rates", "head", "offline", "nothing to resume", "name"],
+    ids=["no rate", "neither", "folds of a recipe", "no pictures", "rates", "head", "offline", "nothing to resume", "name"],
 )
 def test_what_cannot_be_meant_has_a_sentence(
     started: list[dict[str, Any]],
