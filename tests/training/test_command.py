@@ -109,7 +109,17 @@ def test_a_recipe_is_trained(
         (["mobilenet", "--resume"], "Expected a lesson on mobilenet that was stopped"),
         (["mobilenet", "--data", "pictures", "--name", "<b>"], "Received: '<b>'"),
     ],
-    ids=["no rate", "neither", "folds of a recipe", "no pictures", "rates", "head", "offline", "nothing to resume", "name"],
+    ids=[
+        "no rate",
+        "neither",
+        "folds of a recipe",
+        "no pictures",
+        "rates",
+        "head",
+        "offline",
+        "nothing to resume",
+        "name",
+    ],
 )
 def test_what_cannot_be_meant_has_a_sentence(
     started: list[dict[str, Any]],
