@@ -86,6 +86,13 @@ def figure(value: Value) -> str:
     return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
+def readable(knob: Knob) -> tuple[Value, ...]:
+    """Values that an axis names; of a long list every second, third ... so that none overlap."""
+    marks = knob.marks()
+    stride = -(-len(marks) // 8)
+    return marks[::stride]
+
+
 def table_rows(search: Search, knobs: Sequence[Knob]) -> Rows:
     """One row a trial, in the order in which they were tried; what is not known yet is None."""
     best = search.best
@@ -145,7 +152,7 @@ def parallel_chart(search: Search, knobs: Sequence[Knob]) -> Spec:
     marks = [
         {"axis": words(knob.name), "height": knob.place(value), "text": figure(value)}
         for knob in knobs
-        for value in _readable(knob)
+        for value in readable(knob)
     ]
     marks += [
         {"axis": RESULT, "height": share, "text": f"{100 * (low + share * (high - low)):.1f} %"}
@@ -339,13 +346,6 @@ def _accuracy_domain(search: Search) -> tuple[float, float]:
 
 def _share(trial: Trial, low: float, high: float) -> float:
     return ((trial.accuracy or 0.0) - low) / (high - low)
-
-
-def _readable(knob: Knob) -> tuple[Value, ...]:
-    """Values that an axis names; of a long list every second, third ... so that none overlap."""
-    marks = knob.marks()
-    stride = -(-len(marks) // 8)
-    return marks[::stride]
 
 
 def _stacked(name: str) -> list[str]:

@@ -4,7 +4,7 @@ import json
 
 import streamlit as st
 
-from imgrec import jobs, tuning_charts
+from imgrec import brushing, jobs, tuning_charts
 from imgrec.errors import ImgrecError
 from imgrec.jobs import Job
 from imgrec.training import tuning
@@ -203,15 +203,27 @@ def _table(job: Job, search: Search) -> None:
             "Validation loss": st.column_config.NumberColumn(format="%.3f"),
         },
     )
-    st.download_button(
-        "Trials as CSV",
-        tuning_charts.to_csv(rows),
-        f"{job.name}.csv",
-        "text/csv",
-        key="search_csv",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    with st.container(horizontal=True):
+        st.download_button(
+            "Trials as CSV",
+            tuning_charts.to_csv(rows),
+            f"{job.name}.csv",
+            "text/csv",
+            key="search_csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        if search.finished:
+            st.download_button(
+                "Chart to brush",
+                lambda: brushing.brushable_page(search, knobs, job.title),
+                f"{job.name}.html",
+                "text/html",
+                key="search_page",
+                help="An HTML page of its own, 5 MB: drag along an axis to keep the trials within a range.",
+                icon=":material/download:",
+                on_click="ignore",
+            )
 
 
 def _buttons(job: Job, state: str, search: Search) -> None:
