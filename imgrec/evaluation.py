@@ -307,7 +307,7 @@ def _prepared(item: Item, spec: ModelSpec, settings: Settings, framing: str) -> 
 
 
 def _decoded(item: Item, settings: Settings) -> np.ndarray | str:
-    if isinstance(item.picture, np.ndarray):
+    if not isinstance(item.picture, bytes):
         return item.picture
     try:
         return images.decode(item.picture, max_bytes=settings.max_upload_bytes).pixels

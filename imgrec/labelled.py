@@ -44,11 +44,14 @@ SYNONYMS = {"plane": "airplane", "aeroplane": "airplane", "car": "automobile", "
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Item:
-    """One picture: bytes as they came, or uint8 pixels (H, W, 3); `target` is its class in the set's label space."""
+    """One picture: bytes as they came, uint8 pixels (H, W, 3), or a sentence why it cannot be read.
+
+    `target` is its class in the set's label space.
+    """
 
     id: str
     target: int
-    picture: bytes | np.ndarray
+    picture: bytes | np.ndarray | str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,7 +196,7 @@ def _arrays(data: datasets.DataSet, name: str) -> LabelledSet:
 
 
 def _files(path: Path, settings: Settings) -> LabelledSet:
-    names = [name for name, _ in archives.files(path, max_bytes=0)]
+    names = archives.survey(path).names
     table = next((name for name in names if name.name == LABELS_FILE), None)
     flaws: tuple[str, ...] = ()
     if table is None:
@@ -221,8 +224,20 @@ def _files(path: Path, settings: Settings) -> LabelledSet:
 def _read(
     path: Path, chosen: Mapping[PurePosixPath, int], max_bytes: int, only: Collection[PurePosixPath]
 ) -> Iterator[Item]:
-    for name, data in archives.files(path, max_bytes=max_bytes, only=only):
+    damaged: list[Item] = []
+
+    def keep(name: PurePosixPath, sentence: str) -> None:
+        damaged.append(Item(str(name), chosen[name], sentence))
+
+    for name, data in archives.files(path, max_bytes=max_bytes, only=only, on_damaged=keep):
+        yield from damaged
+        damaged.clear()
         yield Item(str(name), chosen[name], data)
+    yield from damaged
+
+
+def _pass_over(name: PurePosixPath, sentence: str) -> None:
+    """For a damaged picture where none is told of it: whoever evaluates it lists it."""
 
 
 def _by_folder(path: Path, names: Sequence[PurePosixPath], settings: Settings) -> tuple[dict[PurePosixPath, str], int]:
@@ -240,7 +255,7 @@ def _by_folder(path: Path, names: Sequence[PurePosixPath], settings: Settings) -
     leaks = 0
     if train:
         digests: dict[str, set[bytes]] = {"train": set(), "test": set()}
-        for name, data in archives.files(path, max_bytes=settings.max_upload_bytes):
+        for name, data in archives.files(path, max_bytes=settings.max_upload_bytes, on_damaged=_pass_over):
             digest = hashlib.sha256(data).digest()
             if name in train:
                 digests["train"].add(digest)
@@ -301,8 +316,9 @@ def _overlap(found: LabelledSet, training: str, settings: Settings) -> str:
         names = archives.survey(path).names
         places = layouts.lay_out(path, names).places
         only = [name for name, (part, _) in places.items() if part == "train"] or list(names)
-        seen = {_digest(data) for _, data in archives.files(path, max_bytes=settings.max_upload_bytes, only=set(only))}
-    count = sum(_digest(item.picture) in seen for item in found.items())
+        read = archives.files(path, max_bytes=settings.max_upload_bytes, only=set(only), on_damaged=_pass_over)
+        seen = {_digest(data) for _, data in read}
+    count = sum(_digest(item.picture) in seen for item in found.items() if not isinstance(item.picture, str))
     name = Path(training).name
     if not count:
         return f"None of its pictures stands in {name}, byte for byte."
@@ -347,4 +363,4 @@ def look_up(found: LabelledSet, ids: Collection[str]) -> dict[str, bytes | np.nd
     """The pictures with these ids, as far as they are there; reads nothing else where the set can do so."""
     wanted = set(ids) & set(found.ids)
     items = found.pick(wanted) if found.pick is not None else found.items()
-    return {item.id: item.picture for item in items if item.id in wanted}
+    return {item.id: item.picture for item in items if item.id in wanted and not isinstance(item.picture, str)}

@@ -52,6 +52,20 @@ def check(found: LabelledSet) -> None:
         assert tuple(item.target for item in items) == found.targets
 
 
+def test_a_damaged_member_of_an_archive_is_an_item_with_a_sentence(tmp_path: Path, settings: Settings) -> None:
+    path = laid_out(tmp_path, "zip", FILES)
+    damaged = bytearray(path.read_bytes())
+    place = damaged.index(FILES["pets/cats/cats.0.png"])
+    damaged[place + 60] ^= 1
+    path.write_bytes(damaged)
+    found = open_set(str(path), settings, training=str(path))
+    check(found)
+    told = {item.id: item.picture for item in found.items() if isinstance(item.picture, str)}
+    assert list(told) == ["pets/cats/cats.0.png"]
+    assert "cats.0.png" in told["pets/cats/cats.0.png"]
+    assert look_up(found, set(found.ids)).keys() == set(found.ids) - told.keys()
+
+
 @pytest.mark.parametrize("layout", ["folder", "zip", "tar"])
 def test_class_folders(tmp_path: Path, settings: Settings, layout: str) -> None:
     found = open_set(str(laid_out(tmp_path, layout, FILES)), settings)
