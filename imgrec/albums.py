@@ -12,7 +12,6 @@ people type becomes a folder's name in one place, `class_name`.
 import contextlib
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -20,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgrec import archives, images, layouts
-from imgrec.downloads import storage_errors
 from imgrec.errors import ImageError, InputError
 from imgrec.layouts import TEST_NAMES, TRAIN_NAMES
 from imgrec.settings import Settings
+from imgrec.storage import replacing, storage_errors
 
 _ORDER = ".album.json"
 
@@ -135,14 +134,9 @@ class Album:
         file = folder / f"{hashlib.sha256(data).hexdigest()[:_DIGEST_CHARACTERS]}.{suffix}"
         if file.exists():
             return False
-        beside = file.with_name(f".{file.name}.{os.getpid()}")
-        with storage_errors(file, len(data)):
+        with replacing(file, len(data)) as beside:
             folder.mkdir(parents=True, exist_ok=True)
-            try:
-                beside.write_bytes(data)
-                os.replace(beside, file)
-            finally:
-                beside.unlink(missing_ok=True)
+            beside.write_bytes(data)
         return True
 
     def remove(self, label: str, file_name: str) -> None:
@@ -259,7 +253,5 @@ def _read_order(folder: Path) -> list[str]:
 
 def _write_order(folder: Path, labels: list[str]) -> None:
     """Whole or not at all."""
-    beside = folder / f"{_ORDER}.{os.getpid()}"
-    with storage_errors(folder):
+    with replacing(folder / _ORDER) as beside:
         beside.write_text(json.dumps({"classes": labels}, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(beside, folder / _ORDER)

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.downloads import storage_errors
 from imgrec.errors import InputError
+from imgrec.storage import storage_errors
 
 # The toy starts here: two weights and a bias that add nothing up.
 START = (-0.4, 0.3, 0.5)

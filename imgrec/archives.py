@@ -22,9 +22,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 
-from imgrec.downloads import storage_errors
 from imgrec.errors import InputError, StorageError
 from imgrec.settings import MIB
+from imgrec.storage import storage_errors
 
 # More files than any set that fits this machine has; an archive of millions of empty members is an attack.
 MAX_FILES = 200_000

@@ -10,21 +10,18 @@ Everything in a row except timings follows from its parquet file, whose metadata
 written is written beside and renamed into place. pyarrow is imported when the first table is opened.
 """
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imgrec.downloads import storage_errors
 from imgrec.errors import InputError
 from imgrec.settings import Settings
+from imgrec.storage import replacing, storage_errors
 
 if TYPE_CHECKING:
     import pyarrow
@@ -91,7 +88,7 @@ def write_part(path: Path, answers: Answers, note: Mapping[str, Any]) -> None:
 
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with renamed(path) as beside:
+    with replacing(path) as beside:
         pyarrow.parquet.write_table(_table(answers, note), beside, **_ENCODING)
 
 
@@ -99,7 +96,7 @@ def merge(parts: Sequence[Path], path: Path, note: Mapping[str, Any]) -> None:
     """One file of all `parts`, in their order, read and written one after the other."""
     import pyarrow.parquet
 
-    with renamed(path) as beside:
+    with replacing(path) as beside:
         writer = None
         try:
             for part in parts:
@@ -203,32 +200,15 @@ def put_row(folder: Path, row: Mapping[str, Any], dataset: Mapping[str, Any]) ->
         rows = [other for other in summary["rows"] if (other["model"], other["dataset"]) != same]
         summary["rows"] = sorted([*rows, dict(row)], key=lambda r: (r["dataset"], r["model"]))
         summary["datasets"] = dict(sorted({**summary["datasets"], str(dataset["name"]): dict(dataset)}.items()))
-        with renamed(folder / SUMMARY) as beside:
+        with replacing(folder / SUMMARY) as beside:
             text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False, sort_keys=True)
             beside.write_text(text + "\n", encoding="utf-8")
-
-
-def sha256_of(path: Path) -> str:
-    with storage_errors(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def discard(folder: Path) -> None:
     """Delete the parts of a run."""
     with storage_errors(folder):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def renamed(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it becomes `path` when the block ends well, and goes when it does not."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with storage_errors(path):
-        try:
-            yield beside
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
 
 
 def _table(answers: Answers, note: Mapping[str, Any]) -> "pyarrow.Table":

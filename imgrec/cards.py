@@ -8,7 +8,6 @@ A card makes a model one of the catalogue's: the bundled ones when imgrec starts
 finds them new, changed or gone. Times are derived from the curves, never typed in.
 """
 
-import hashlib
 import json
 import os
 import threading
@@ -20,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgrec.catalogue import CATALOGUE, ModelSpec, spec_of_card
-from imgrec.downloads import storage_errors
 from imgrec.errors import ImgrecError, InputError, UnknownNameError
 from imgrec.settings import ASSETS, Settings
+from imgrec.storage import replacing, sha256_of, storage_errors
 
 if TYPE_CHECKING:
     from imgrec.labels import LabelSpace
@@ -108,18 +107,14 @@ def _check_shown(card: Card) -> None:
 
 def write(path: Path, fields: dict[str, Any]) -> Card:
     """Write the card beside its model, with the model's size and sha256; whole or not at all."""
-    with storage_errors(path):
-        weights = path.with_suffix(".keras")
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    weights = path.with_suffix(".keras")
+    with replacing(path) as beside:
         fields = {
             "card_version": VERSION,
             **fields,
-            "weights": {"file": weights.name, "sha256": digest, "size_bytes": weights.stat().st_size},
+            "weights": {"file": weights.name, "sha256": sha256_of(weights), "size_bytes": weights.stat().st_size},
         }
-        beside = path.with_name(f"{path.name}.{os.getpid()}")
         beside.write_text(json.dumps(fields, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(beside, path)
     return read(path)
 
 

@@ -1,6 +1,5 @@
 """CIFAR-10 as its publishers pack it: 50,000 + 10,000 pictures of 32 × 32 px in pickles in a tar, and no pickle run."""
 
-import hashlib
 import io
 import pickle
 import tarfile
@@ -10,9 +9,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from imgrec.downloads import Progress, download, offline_error, publish, storage_errors
+from imgrec.downloads import Progress, download, offline_error, publish
 from imgrec.errors import CorruptWeightsError
 from imgrec.settings import Settings
+from imgrec.storage import sha256_of, storage_errors
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
@@ -45,8 +45,7 @@ def load(settings: Settings, progress: Progress) -> tuple[Arrays, Arrays]:
 
 
 def _check_sha256(path: Path) -> None:
-    with storage_errors(path), path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256_of(path)
     if digest != SHA256:
         raise CorruptWeightsError(
             f"Expected {path} to have the sha256 {SHA256}, which Keras gives. Received: {digest}. "

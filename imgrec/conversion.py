@@ -24,10 +24,10 @@ from typing import Any
 
 from imgrec import workers
 from imgrec.catalogue import ModelSpec, WeightsSource
-from imgrec.downloads import storage_errors
 from imgrec.errors import BusyError, ConversionError, EngineError, StorageError
 from imgrec.preprocessing import PREPROCESS
 from imgrec.settings import MIB, Settings
+from imgrec.storage import sha256_of, storage_errors
 
 # To be counted up whenever `fold` or the building of networks changes what a graph computes.
 GRAPH_VERSION = 1
@@ -92,8 +92,7 @@ def convert(spec: ModelSpec, weights_path: Path, settings: Settings, on_progress
     Raises `CorruptWeightsError`, `ConversionError`, `StorageError`, and `BusyError` when another process has
     been at it for too long.
     """
-    with storage_errors(weights_path), weights_path.open("rb") as file:
-        weights_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    weights_sha256 = sha256_of(weights_path)
     path = compiled_path(spec, weights_sha256, settings)
     if read_intact(path) is not None:
         return path
@@ -123,7 +122,7 @@ def read_intact(path: Path) -> Manifest | None:
         return None
     try:
         actual = _describe(path.parent)
-    except OSError:
+    except (OSError, StorageError):
         return None
     return manifest if all(actual.get(name) == entry for name, entry in manifest.files.items()) else None
 
@@ -175,11 +174,8 @@ def _sole_converter(spec: ModelSpec, path: Path, on_progress: OnProgress | None)
 
 def _describe(folder: Path) -> dict[str, tuple[int, str]]:
     """(bytes, sha256) of each file in `folder` that a network is loaded from."""
-    described = {}
-    for file in sorted([*folder.glob("model.*"), *folder.glob("*.blob")]):
-        with file.open("rb") as opened:
-            described[file.name] = (file.stat().st_size, hashlib.file_digest(opened, "sha256").hexdigest())
-    return described
+    files = sorted([*folder.glob("model.*"), *folder.glob("*.blob")])
+    return {file.name: (file.stat().st_size, sha256_of(file)) for file in files}
 
 
 def _build(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgrec.errors import InputError
-from imgrec.metrics import BINS, SMALLEST_PROBABILITY, Booleans, Floats, check, equal_bins, log_losses
+from imgrec.metrics import BINS, SMALLEST_PROBABILITY, Booleans, Floats, check, equal_bins, log_losses, softmax
 
 # Temperatures outside this mean that something else is wrong; the search ends there.
 TEMPERATURES = (0.05, 20.0)
@@ -117,9 +117,7 @@ def with_temperature(probabilities: npt.ArrayLike, temperature: float) -> Floats
     >>> with_temperature([[0.8, 0.2]], 2.0).round(4).tolist()
     [[0.6667, 0.3333]]
     """
-    logits = np.log(np.maximum(np.asarray(probabilities, np.float64), SMALLEST_PROBABILITY)) / temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return softmax(np.log(np.maximum(np.asarray(probabilities, np.float64), SMALLEST_PROBABILITY)) / temperature)
 
 
 def fit_temperature(probabilities: npt.ArrayLike, target: npt.ArrayLike) -> float:

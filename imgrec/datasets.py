@@ -20,12 +20,13 @@ from typing import TypeVar
 import numpy as np
 
 from imgrec import archives, cifar10, images, rows
-from imgrec.downloads import Progress, storage_errors
+from imgrec.downloads import Progress
 from imgrec.errors import ImageError, InputError, MemoryBudgetError
 from imgrec.images import DecodedImage
 from imgrec.layouts import MAX_CLASSES, class_name, lay_out
 from imgrec.preprocessing import frame
 from imgrec.settings import MIB, Settings, available_memory_bytes
+from imgrec.storage import storage_errors
 
 # The share of the memory that this process may use which arrays of an .npz may take; the rest is for the network.
 MEMORY_SHARE = 0.4

@@ -20,7 +20,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from email.message import Message
 from pathlib import Path
 from typing import IO
@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 from imgrec import __version__
 from imgrec.errors import DownloadError, ImgrecError, OfflineError, StorageError
 from imgrec.settings import MIB
+from imgrec.storage import storage_errors
 
 # Seconds without an answer, or without one further byte, after which a connection counts as broken.
 TIMEOUT_S = 10.0
@@ -57,9 +58,6 @@ LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 OFFLINE_ERRNOS = frozenset(
     {errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL}
 )
-
-
-FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Progress:
@@ -122,21 +120,6 @@ def offline_error(url: str, destination: Path, reason: str) -> OfflineError:
         f"Expected a network connection to fetch {url}. Received: {reason}. "
         f"Without one, put that file at {destination}."
     )
-
-
-@contextmanager
-def storage_errors(path: Path, needed_bytes: int | None = None) -> Iterator[None]:
-    """Turn any `OSError` of the block into a `StorageError` that names `path`."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        if error.errno not in FULL_ERRNOS:
-            raise StorageError(f"Expected access to {path}. Received: {reason}.") from error
-        needed = f"{needed_bytes / MIB:,.1f} MiB of" if needed_bytes else "more"
-        raise StorageError(
-            f"Expected {needed} room in {path.parent}. Received: {reason}, {_free_text(path)}."
-        ) from error
 
 
 class _BrokenError(Exception):
@@ -319,13 +302,6 @@ def _check_room(path: Path, needed_bytes: int) -> None:
             f"Expected {(needed_bytes + HEADROOM_BYTES) / MIB:,.1f} MiB of room in {path.parent}. "
             f"Received: {free / MIB:,.1f} MiB free."
         )
-
-
-def _free_text(path: Path) -> str:
-    try:
-        return f"{shutil.disk_usage(path.parent).free / MIB:,.1f} MiB free"
-    except OSError:
-        return "none free"
 
 
 def _check_address(url: str, *, allow_http: bool) -> None:

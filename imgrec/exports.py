@@ -28,13 +28,13 @@ from typing import Any
 
 from imgrec import __version__, cards, conversion, standalone, weights, workers
 from imgrec.catalogue import ModelSpec
-from imgrec.downloads import storage_errors
 from imgrec.errors import BusyError, ConversionError, ImgrecError, InputError, MemoryBudgetError, UnknownNameError
 from imgrec.jobs import check_disk
 from imgrec.labels import get_label_space
 from imgrec.preparation import Preparation, Preparations
 from imgrec.settings import MIB, Settings, available_memory_bytes
 from imgrec.standalone import FORMATS
+from imgrec.storage import storage_errors
 
 # What Python is asked to run.
 WORKER = ("-m", "imgrec.training.exporter")

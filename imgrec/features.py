@@ -28,13 +28,13 @@ import numpy as np
 from imgrec import conversion, weights
 from imgrec.catalogue import ModelSpec
 from imgrec.datasets import Pictures
-from imgrec.downloads import storage_errors
 from imgrec.engines.process import usable_cores
-from imgrec.errors import InputError, MemoryBudgetError, WeightsError
+from imgrec.errors import InputError, MemoryBudgetError, StorageError, WeightsError
 from imgrec.preparation import OnProgress as OnPreparation
 from imgrec.preparation import Preparations
 from imgrec.preprocessing import RESAMPLING, frame
 from imgrec.settings import MIB, Settings
+from imgrec.storage import replacing, sha256_of, storage_errors
 
 # Rows in one file of an unfinished extraction: a few seconds of work to lose.
 PART_ROWS = 500
@@ -223,20 +223,15 @@ def _merge(parts: Path, path: Path, count: int, made_of: dict[str, Any]) -> None
     """
     files = sorted(parts.glob("*.npy"))
     shape = np.load(files[0], mmap_mode="r").shape[1:]
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as beside:
         kind = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": (count, *shape)}
         with beside.open("wb") as joined:
             np.lib.format.write_array_header_1_0(joined, kind)
             for file in files:
                 joined.write(np.ascontiguousarray(np.load(file)).data)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    note = made_of | {"shape": [count, *shape], "sha256": _sha256(path)}
-    beside = path.with_name(f"{path.stem}.{os.getpid()}")
-    beside.write_text(json.dumps(note, indent=1) + "\n")
-    os.replace(beside, path.with_suffix(".json"))
+    note = made_of | {"shape": [count, *shape], "sha256": sha256_of(path)}
+    with replacing(path.with_suffix(".json")) as beside:
+        beside.write_text(json.dumps(note, indent=1) + "\n")
     shutil.rmtree(parts, ignore_errors=True)
 
 
@@ -262,9 +257,9 @@ def _read_whole(path: Path, count: int) -> np.ndarray | None:
     """The rows at `path`, left on disk; None unless they are what the note beside says."""
     try:
         note = json.loads(path.with_suffix(".json").read_text())
-        if note["sha256"] != _sha256(path):
+        if note["sha256"] != sha256_of(path):
             return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, StorageError, ValueError, KeyError, TypeError):
         return None
     return _read_array(path, count)
 
@@ -279,15 +274,8 @@ def _read_array(path: Path, count: int) -> np.ndarray | None:
 
 
 def _write(path: Path, rows: np.ndarray) -> None:
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
+    with replacing(path) as beside, beside.open("wb") as file:
         np.save(file, rows)
-    os.replace(beside, path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _provenance(spec: ModelSpec, pictures: Pictures, settings: Settings, digest: str) -> dict[str, Any]:

@@ -28,6 +28,17 @@ SMALLEST_PROBABILITY = float(np.finfo(np.float16).smallest_subnormal)
 BINS = 15
 
 
+def softmax(scores: npt.ArrayLike) -> np.ndarray:
+    """Probabilities of each row of logits (N, C), in their float type; a constant added to a row changes nothing.
+
+    >>> softmax([[0.0, 1000.0]]).tolist()
+    [[0.0, 1.0]]
+    """
+    logits = np.asarray(scores)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A number with its words: `sentence` says what it is to people, `unit` is "fraction" or "nats" or "" (a sum)."""

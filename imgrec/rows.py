@@ -14,9 +14,9 @@ from typing import IO
 
 import numpy as np
 
-from imgrec.downloads import storage_errors
 from imgrec.errors import StorageError
 from imgrec.settings import MIB
+from imgrec.storage import storage_errors
 
 # Larger arrays lie on the disk. What was read lately is in the system's cache anyway, which shrinks when memory is
 # needed and which no limit of a container counts against the process.

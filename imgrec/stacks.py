@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imgrec.errors import InputError, UnknownNameError
-from imgrec.metrics import Booleans, Floats, first_choices, log_loss, top_1
+from imgrec.metrics import Booleans, Floats, first_choices, log_loss, softmax, top_1
 from imgrec.predictions import MAX_TOP_K
 from imgrec.rules import RULES, SMALLEST_PROBABILITY, TIE_DECIMALS, TIE_STEP, TRACE
 
@@ -45,8 +45,7 @@ def combine_stack(stack: npt.ArrayLike, rule: str = "mean", weights: Sequence[fl
     shares = shares / shares.sum()
     if rule == "geometric_mean":
         logs = _weighted(np.log(np.maximum(members, SMALLEST_PROBABILITY, dtype=np.float64)), shares)
-        powers = np.exp(logs - logs.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        return softmax(logs)
     means = _weighted(members, shares)
     if rule == "majority_vote":
         return _ordered(_weighted(_votes(members), shares), means)

@@ -15,7 +15,7 @@ import numpy as np
 
 from imgrec.errors import InputError
 from imgrec.folds import deal
-from imgrec.metrics import log_loss
+from imgrec.metrics import log_loss, softmax
 
 FOLDS = 5
 
@@ -81,7 +81,7 @@ def out_of_fold(features: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> 
     x, classes = _checked(features, targets)
     folds = deal(targets, min(FOLDS, len(targets)), np.random.default_rng(seed))
     wanted = np.eye(classes, dtype=np.float32)[targets]
-    candidates = (_softmax(slope * scores) for scores in _scores(x, wanted, folds) for slope in SLOPES)
+    candidates = (softmax(slope * scores) for scores in _scores(x, wanted, folds) for slope in SLOPES)
     return min(candidates, key=lambda probabilities: log_loss(probabilities, targets))
 
 
@@ -133,8 +133,3 @@ def _checked(features: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, int
     x = np.ones((len(features), features.shape[1] + 1), np.float32)
     x[:, :-1] = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     return x, int(targets.max()) + 1
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

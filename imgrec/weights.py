@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import struct
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -19,9 +18,10 @@ from pathlib import Path
 from typing import Literal
 
 from imgrec.catalogue import ModelSpec
-from imgrec.downloads import Progress, discard, download, offline_error, publish, storage_errors
-from imgrec.errors import CorruptWeightsError
+from imgrec.downloads import Progress, discard, download, offline_error, publish
+from imgrec.errors import CorruptWeightsError, StorageError
 from imgrec.settings import ASSETS, Settings
+from imgrec.storage import replacing, storage_errors
 
 State = Literal["bundled", "downloaded", "missing"]
 
@@ -254,8 +254,6 @@ def _remember(record: Record, settings: Settings) -> None:
     path = Path(record.path)
     _RECORDS[path] = record
     file = _record_path(path.name, settings)
-    with suppress(OSError):
+    with suppress(StorageError), replacing(file) as beside:
         file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_name(f"{file.name}.{os.getpid()}.{time.monotonic_ns()}")
         beside.write_text(json.dumps(asdict(record), indent=2) + "\n")
-        os.replace(beside, file)

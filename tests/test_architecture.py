@@ -15,6 +15,7 @@ FLOORS = [
     "errors",
     "registries",
     "settings",
+    "storage",
     "labels",
     "signatures",
     "colours",

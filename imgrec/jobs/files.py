@@ -1,15 +1,14 @@
 """The small JSON files of a job's folder, and the disk that it lies on."""
 
 import json
-import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from imgrec.downloads import storage_errors
 from imgrec.errors import StorageError
 from imgrec.settings import MIB
+from imgrec.storage import replacing
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -23,13 +22,8 @@ def read(path: Path) -> dict[str, Any] | None:
 
 def write(path: Path, fields: dict[str, Any]) -> None:
     """Write `fields` to `path`, whole or not at all."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    with storage_errors(path):
-        try:
-            beside.write_text(json.dumps(fields, indent=2) + "\n")
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+    with replacing(path) as beside:
+        beside.write_text(json.dumps(fields, indent=2) + "\n")
 
 
 def now() -> str:

@@ -10,10 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from imgrec.downloads import storage_errors
 from imgrec.errors import BusyError, InputError
 from imgrec.jobs import files, processes
 from imgrec.settings import Settings
+from imgrec.storage import storage_errors
 
 # How often a waiting worker looks whether it is its turn, and how often whoever waits for a worker looks.
 POLL_S = 0.5

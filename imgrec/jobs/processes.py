@@ -6,9 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-from imgrec.downloads import storage_errors
 from imgrec.jobs import files
 from imgrec.settings import ROOT
+from imgrec.storage import storage_errors
 
 # Workers that this process started: asked now and then whether they have ended, or they would stay as zombies.
 _CHILDREN: list["subprocess.Popen[bytes]"] = []

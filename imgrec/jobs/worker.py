@@ -14,11 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from imgrec.downloads import storage_errors
 from imgrec.errors import ImgrecError, StorageError
 from imgrec.jobs import files
 from imgrec.jobs.job import POLL_S, Job, Needs
 from imgrec.settings import available_memory_bytes
+from imgrec.storage import storage_errors
 
 # What other processes on the machine keep of its memory.
 FREE_SHARE = 0.9

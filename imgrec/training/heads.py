@@ -6,7 +6,6 @@ over the steps is in the graph, pictures' features are tensors that it gathers f
 folds) use the one graph: only its variables are set back.
 """
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.downloads import storage_errors
 from imgrec.errors import InputError
 from imgrec.metrics import log_loss, top_1
+from imgrec.storage import replacing
 from imgrec.training.feeding import steps_per_epoch
 from imgrec.training.lessons import Head
 from imgrec.training.optimisers import STEP_FACTOR
@@ -239,10 +238,8 @@ class Checkpoint:
         arrays: dict[str, np.ndarray] = {}
         for number, (kernel, bias) in enumerate(layers()):
             arrays |= {f"kernel_{number}": kernel, f"bias_{number}": bias}
-        beside = self._path.with_name(f"{self._path.stem}.{os.getpid()}.npz")
-        with storage_errors(self._path):
-            np.savez(beside, allow_pickle=False, **arrays)
-            os.replace(beside, self._path)
+        with replacing(self._path) as beside, beside.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
         self._saved = time.monotonic()
 
 

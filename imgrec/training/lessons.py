@@ -22,6 +22,7 @@ from imgrec.downloads import offline_error
 from imgrec.errors import InputError, MemoryBudgetError, UnknownNameError
 from imgrec.features import Pooling, backbone_spec
 from imgrec.jobs import Job, Needs
+from imgrec.metrics import softmax
 from imgrec.settings import MIB, Settings, available_memory_bytes
 from imgrec.training.figures import Summary, Trial, summaries
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
@@ -298,8 +299,7 @@ def forward(layers: Sequence[tuple[np.ndarray, np.ndarray]], features: np.ndarra
         x = x @ kernel + bias
         if number < len(layers) - 1:
             x = np.maximum(x, 0)
-    exponentials = np.exp(x - x.max(axis=1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)
+    return softmax(x)
 
 
 def find_unfinished(backbone: str, settings: Settings, folder: Path | None) -> Job:

@@ -4,7 +4,6 @@ There is one way into the network, `network_input`, for training, validation and
 forget a normalisation that another one does (`mistakes` shows what that costs).
 """
 
-import os
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from imgrec.datasets import Pictures
-from imgrec.downloads import storage_errors
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.preprocessing import PREPROCESS
+from imgrec.storage import replacing, storage_errors
 from imgrec.training import networks, optimisers, transfers
 from imgrec.training.feeding import steps_per_epoch
 from imgrec.training.recipes import Recipe
@@ -144,10 +143,8 @@ class Loop:
         """Whole or not at all."""
         arrays = {f"variable_{i}": np.asarray(variable) for i, variable in enumerate(self._variables())}
         position = np.array([at.epoch, at.step, at.loss_sum, at.right_sum, at.seconds], np.float64)
-        beside = path.with_name(f"beside-{path.name}")
-        with storage_errors(path):
-            np.savez(beside, allow_pickle=False, position=position, **arrays)
-            os.replace(beside, path)
+        with replacing(path) as beside, beside.open("wb") as file:
+            np.savez(file, allow_pickle=False, position=position, **arrays)
 
     def restore(self, path: Path) -> Position:
         """Where the run in `path` stood; the start when there is none. Raises `InputError` on another network's."""

@@ -9,7 +9,6 @@ Finished trials lie in the lesson's folder, one file each, and are not done agai
 """
 
 import json
-import os
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -23,10 +22,10 @@ import numpy as np
 from imgrec import abstention
 from imgrec.confusion import confusion_matrix
 from imgrec.datasets import split
-from imgrec.downloads import storage_errors
 from imgrec.ensembles import entropy_bits
 from imgrec.folds import stratified_folds
 from imgrec.metrics import first_choices
+from imgrec.storage import replacing, storage_errors
 from imgrec.training.figures import Trial, choose, logged
 from imgrec.training.heads import DivergedError, Epoch, HeadTrainer, Layers, Schedule
 from imgrec.training.lessons import Lesson
@@ -198,9 +197,8 @@ def _write(file: Path, validated: Validated, key: str, *, keep_layers: bool) -> 
     arrays |= {"held_out": validated.held_out, "said": validated.said, "doubts": validated.doubts}
     for number, (kernel, bias) in enumerate(validated.layers if keep_layers else []):
         arrays |= {f"kernel_{number}": kernel, f"bias_{number}": bias}
-    beside = file.with_name(f"{file.stem}.{os.getpid()}.part.npz")
-    np.savez(beside, allow_pickle=False, **arrays)
-    os.replace(beside, file)
+    with replacing(file) as beside, beside.open("wb") as opened:
+        np.savez(opened, allow_pickle=False, **arrays)
 
 
 def _read(file: Path, key: str) -> Validated | None:

@@ -27,10 +27,10 @@ import tensorflow as tf
 
 from imgrec import jobs
 from imgrec.datasets import Pictures
-from imgrec.downloads import storage_errors
 from imgrec.errors import InputError, MemoryBudgetError
 from imgrec.jobs import files
 from imgrec.settings import MIB, Settings, available_memory_bytes
+from imgrec.storage import replacing, storage_errors
 from imgrec.training import backbones, runs, trainer, tuning
 from imgrec.training.backbones import Backbone
 from imgrec.training.recipes import Recipe
@@ -198,11 +198,9 @@ class Trials(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner has no typ
         if earlier is None or self._recipe.optimiser.one_cycle or (folder / trainer.CHECKPOINT).exists():
             return
         source = folder.parent / str(int(earlier) + 1) / trainer.CHECKPOINT
-        beside = folder / "beside"
         if source.exists():
-            with storage_errors(folder):
+            with replacing(folder / trainer.CHECKPOINT) as beside:
                 shutil.copyfile(source, beside)
-                os.replace(beside, folder / trainer.CHECKPOINT)
 
     def _read(self, number: int) -> tuning.Trial:
         """What has been told of a trial that has begun."""

@@ -20,11 +20,11 @@ import numpy as np
 from imgrec import abstention, artefacts, cards, datasets, evaluation, jobs, labelled
 from imgrec.confusion import confusion_matrix
 from imgrec.datasets import DataSet, Pictures
-from imgrec.downloads import storage_errors
 from imgrec.ensembles import entropy_bits
 from imgrec.errors import ImgrecError, InputError
 from imgrec.metrics import first_choices, log_loss
 from imgrec.settings import Settings
+from imgrec.storage import storage_errors
 from imgrec.training import backbones, trainer
 from imgrec.training.figures import logged
 from imgrec.training.loop import predict

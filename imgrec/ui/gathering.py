@@ -13,9 +13,9 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from imgrec import albums, images, layouts
 from imgrec.albums import Album
-from imgrec.downloads import storage_errors
 from imgrec.errors import ImageError, ImgrecError
 from imgrec.settings import MIB
+from imgrec.storage import storage_errors
 from imgrec.ui import chutes, resources
 from imgrec.ui.elements import Tile, strip
 from imgrec.ui.wording import plain

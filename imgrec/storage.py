@@ -1,0 +1,59 @@
+"""Files on this machine: written whole or not at all, told apart by their sha256; what fails there is a sentence."""
+
+import errno
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from imgrec.errors import StorageError
+from imgrec.settings import MIB
+
+FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@contextmanager
+def storage_errors(path: Path, needed_bytes: int | None = None) -> Iterator[None]:
+    """Turn any `OSError` of the block into a `StorageError` that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        if error.errno not in FULL_ERRNOS:
+            raise StorageError(f"Expected access to {path}. Received: {reason}.") from error
+        needed = f"{needed_bytes / MIB:,.1f} MiB of" if needed_bytes else "more"
+        raise StorageError(
+            f"Expected {needed} room in {path.parent}. Received: {reason}, {_free_text(path)}."
+        ) from error
+
+
+@contextmanager
+def replacing(path: Path, needed_bytes: int | None = None) -> Iterator[Path]:
+    """A path beside `path` to write to; it becomes `path` when the block ends well, and goes when it does not.
+
+    Any number of threads and processes may replace the same file: each writes to a hidden one of its own. Raises
+    `StorageError` for every `OSError` of the block.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    with storage_errors(path, needed_bytes):
+        try:
+            yield beside
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """In hexadecimal; raises `StorageError` when the file cannot be read."""
+    with storage_errors(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _free_text(path: Path) -> str:
+    try:
+        return f"{shutil.disk_usage(path.parent).free / MIB:,.1f} MiB free"
+    except OSError:
+        return "none free"
