@@ -1,30 +1,31 @@
 """Labelled pictures to measure on: a known set by name, class folders, a folder with `labels.csv`, archives, `.npz`.
 
-Read one by one, from where they lie, so that a set may be larger than the memory. `labels.csv` has the columns
-`file` and `wnid`, `index` (ImageNet's) or `label`. Where a set comes in a training and a test part, the test part is
-measured on, and what stands in both is counted and said.
+Read one by one, from where they lie, so that a set may be larger than the memory. What `labels.csv` says is in
+`label_tables`. Where a set comes in a training and a test part, the test part is measured on, and what stands in both
+is counted and said.
 """
 
-import csv
 import hashlib
-import io
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from imgrec import archives, datasets, layouts
+from imgrec import archives, datasets, label_tables, layouts
 from imgrec.errors import InputError, LabelSpaceError, UnknownNameError
+from imgrec.label_tables import LABELS_FILE, MAX_LABELS_BYTES
 from imgrec.labels import LABEL_SPACES, LabelMap, LabelSpace, get_label_map, get_label_space
-from imgrec.settings import MIB, Settings
+from imgrec.settings import Settings
 
-LABELS_FILE = "labels.csv"
+# What is no part of a set's name: a folder may well be called my.v1.
+SUFFIXES = (".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tbz2", ".txz", ".tar", ".zip", ".npz")
 
-# A table of labels for a million pictures.
-MAX_LABELS_BYTES = 64 * MIB
+# Of many classes a sentence names so many.
+MAX_NAMED = 4
 
 # What every reader of numbers on a well-known set must know, and where it is from.
 KNOWN = {
@@ -54,13 +55,13 @@ class Item:
     picture: bytes | np.ndarray | str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # without slots, which have no room for what is computed once
 class LabelledSet:
     """A set of labelled pictures; `items()` reads it from the start, as often as it is called.
 
     `ids` and `targets` stand in the order of the items. `source` says where it is from, `flaws` what a reader of
-    its numbers must know. `digest` tells two sets apart: a sha256 of ids and targets. `pick`, where there is one,
-    reads only the items with these ids.
+    its numbers must know. `pick`, where there is one, reads only the items with these ids. `per_class` is how many
+    pictures of each class were taken at most, None for all.
     """
 
     name: str
@@ -71,6 +72,7 @@ class LabelledSet:
     source: str
     flaws: tuple[str, ...] = ()
     pick: Callable[[Collection[str]], Iterator[Item]] | None = field(default=None, repr=False)
+    per_class: int | None = None
 
     def __post_init__(self) -> None:
         if not self.ids:
@@ -81,9 +83,18 @@ class LabelledSet:
 
     @property
     def digest(self) -> str:
+        """The sha256 of ids and targets: which pictures are asked for, and what is right."""
         digest = hashlib.sha256(repr(self.label_space.labels).encode())
         for item in zip(self.ids, self.targets, strict=True):
             digest.update(repr(item).encode())
+        return digest.hexdigest()
+
+    @cached_property
+    def pictures_sha256(self) -> str:
+        """The sha256 of the pictures themselves, in their order; reads all of them when it is first asked for."""
+        digest = hashlib.sha256()
+        for item in self.items():
+            digest.update(_digest(item.picture))
         return digest.hexdigest()
 
 
@@ -102,7 +113,8 @@ def open_set(
     Raises `InputError` when there is nothing to measure on or labels cannot be understood.
     """
     if name_or_path in datasets.DATASETS:
-        found = _arrays(datasets.load(name_or_path, settings), name_or_path)
+        data = datasets.load(name_or_path, settings)
+        found = _arrays(data, name_or_path, *KNOWN.get(name_or_path, (data.source, ())))
     else:
         path = Path(name_or_path).expanduser()
         if not path.exists():
@@ -112,7 +124,7 @@ def open_set(
                 f"Received: {name_or_path!r}, which is not there."
             )
         if path.suffix == ".npz":
-            found = _arrays(datasets.load(name_or_path, settings), path.stem)
+            found = _arrays(datasets.load(name_or_path, settings), _name_of(path), os.path.abspath(path))
         else:
             found = _files(path, settings)
     if per_class is not None:
@@ -138,9 +150,15 @@ def scoring(model_space: LabelSpace, set_space: LabelSpace) -> LabelMap | None:
         found = get_label_map(model_space.name, set_space.name)
         if len(found.unreachable) < len(set_space.labels):
             return found.with_rest()
+    unknown = unknown_classes(model_space, set_space)
+    received = (
+        f"{len(set_space.labels):,} classes. Not among them: {in_words(unknown)}"
+        if unknown
+        else in_words(set_space.labels)
+    )
     raise LabelSpaceError(
-        f"Expected a set with the classes of the model ({_some(model_space)}), or ones that these roll up to. "
-        f"Received: {_some(set_space)}."
+        f"Expected a set with the classes of the model ({in_words(model_space.labels)}), or ones that these roll up "
+        f"to. Received: {received}."
     )
 
 
@@ -160,9 +178,27 @@ def recognise(names: Sequence[str]) -> LabelSpace:
     return LabelSpace("_".join(ordered)[:60], ordered, (None,) * len(ordered))
 
 
-def _some(space: LabelSpace) -> str:
-    more = len(space.labels) - 4
-    return ", ".join(space.labels[:4]) + (f" and {more} more" if more > 0 else "")
+def unknown_classes(model_space: LabelSpace, set_space: LabelSpace) -> list[str]:
+    """The classes of a set that a model does not have by any of their names."""
+    known = _positions(model_space)
+    return [name for name in set_space.labels if name not in known and _plain(name) not in known]
+
+
+def in_words(labels: Sequence[str]) -> str:
+    """The first of `labels`, and how many more there are."""
+    more = len(labels) - MAX_NAMED
+    return ", ".join(labels[:MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _name_of(path: Path) -> str:
+    """What a set at `path` is called: as its folder or file, however one gets there, without what it is packed as."""
+    name = os.path.basename(os.path.abspath(path))
+    suffix = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
+    return (
+        name[: len(name) - len(suffix)]
+        if suffix and len(name) > len(suffix) and not path.is_dir()
+        else name or "pictures"
+    )
 
 
 def _plain(name: str) -> str:
@@ -177,7 +213,7 @@ def _positions(space: LabelSpace) -> Mapping[str, int]:
     return {_plain(n): i for i, n in enumerate(space.labels)} | {s: i for i, s in enumerate(space.synsets) if s}
 
 
-def _arrays(data: datasets.DataSet, name: str) -> LabelledSet:
+def _arrays(data: datasets.DataSet, name: str, source: str, flaws: tuple[str, ...] = ()) -> LabelledSet:
     """The test part of a set that lies in memory, or the whole of one that has no parts."""
     pictures = data.train if data.test is None else data.test
     space = get_label_space(data.label_space) if data.label_space else recognise(data.classes)
@@ -191,32 +227,33 @@ def _arrays(data: datasets.DataSet, name: str) -> LabelledSet:
     def pick(wanted: Collection[str]) -> Iterator[Item]:
         yield from (Item(ids[i], targets[i], pictures.pixels[i]) for i in sorted(int(name) for name in wanted))
 
-    source, flaws = KNOWN.get(name, (data.source, ()))
     return LabelledSet(name, space, ids, targets, items, source, (*flaws, *data.notes), pick)
 
 
 def _files(path: Path, settings: Settings) -> LabelledSet:
     names = archives.survey(path).names
     table = next((name for name in names if name.name == LABELS_FILE), None)
-    flaws: tuple[str, ...] = ()
+    flaws: list[str] = []
     if table is None:
         classes, leaks = _by_folder(path, names, settings)
         space = recognise(sorted(set(classes.values())))
         place = _positions(space)
         chosen = {name: place[_plain(label)] if label not in place else place[label] for name, label in classes.items()}
         if leaks:
-            flaws = (f"{leaks} of its pictures stand in its training part too.",)
+            flaws.append(f"{leaks} of its pictures stand in its training part too.")
     else:
-        chosen, space = _by_table(path, table, names)
+        chosen, space, count = _by_table(path, table, names)
+        if missing := count - len(chosen):
+            flaws.append(f"{missing:,} of {count:,} listed pictures are not there.")
     listed = [name for name in names if name in chosen]
     return LabelledSet(
-        name=path.name.split(".")[0] or path.name,
+        name=_name_of(path),
         label_space=space,
         ids=tuple(map(str, listed)),
         targets=tuple(chosen[name] for name in listed),
         items=partial(_read, path, chosen, settings.max_upload_bytes, chosen),
-        source=str(path),
-        flaws=flaws,
+        source=os.path.abspath(path),
+        flaws=tuple(flaws),
         pick=lambda ids: _read(path, chosen, settings.max_upload_bytes, {PurePosixPath(name) for name in ids}),
     )
 
@@ -267,44 +304,32 @@ def _by_folder(path: Path, names: Sequence[PurePosixPath], settings: Settings) -
 
 def _by_table(
     path: Path, table: PurePosixPath, names: Sequence[PurePosixPath]
-) -> tuple[dict[PurePosixPath, int], LabelSpace]:
-    """Class of each picture that `labels.csv` lists and that is there, with their label space."""
-    rows = _rows(_content(path, table), table)
-    columns = set(rows[0]) if rows else set()
-    if "file" not in columns or not columns & {"wnid", "index", "label"}:
-        raise InputError(
-            f"Expected the columns file and wnid, index or label in {table}. "
-            f"Received: {', '.join(sorted(columns)) or 'none'}."
-        )
-    present = set(names)
-    if "wnid" in columns or "index" not in columns:
-        column = "wnid" if "wnid" in columns else "label"
-        space = recognise(sorted({row[column] for row in rows}))
-        place = _positions(space)
-        targets = {row["file"]: place.get(row[column], place.get(_plain(row[column]), -1)) for row in rows}
-    else:
+) -> tuple[dict[PurePosixPath, int], LabelSpace, int]:
+    """Class of each picture that `labels.csv` lists and that is there, their label space, and how many it lists."""
+    listed = label_tables.read(_content(path, table), table)
+    if listed.column == "index":
         space = get_label_space("imagenet_1k")
-        targets = {row["file"]: int(row["index"]) if row["index"].isdigit() else -1 for row in rows}
-    wrong = [file for file, target in targets.items() if not 0 <= target < len(space.labels)]
+        indices = {str(i): i for i in range(len(space.labels))}
+        targets = {name: indices.get(word.lstrip("0") or "0", -1) for name, word in listed.words.items()}
+    else:
+        space = recognise(sorted(set(listed.words.values())))
+        place = _positions(space)
+        targets = {name: place.get(word, place.get(_plain(word), -1)) for name, word in listed.words.items()}
+    wrong = list(dict.fromkeys(listed.words[name] for name, target in targets.items() if target < 0))
     if wrong:
         raise UnknownNameError(
-            f"Expected classes of {space.name} in {table}. Received: {len(wrong)} others, the first for {wrong[0]!r}."
+            f"Expected classes of {space.name} in the column {listed.column} of {table}. "
+            f"Received: {in_words(wrong)}, not among them."
         )
-    found = {table.parent / file: target for file, target in targets.items() if table.parent / file in present}
+    present = set(names)
+    found = {name: target for name, target in targets.items() if name in present}
     if not found:
-        raise InputError(f"Expected the pictures that {table} lists. Received: none of {len(rows):,} is there.")
-    return found, space
+        raise InputError(f"Expected the pictures that {table} lists. Received: none of {len(targets):,} is there.")
+    return found, space, len(targets)
 
 
 def _content(path: Path, wanted: PurePosixPath) -> bytes:
     return next(data for name, data in archives.files(path, max_bytes=MAX_LABELS_BYTES) if name == wanted)
-
-
-def _rows(content: bytes, table: PurePosixPath) -> list[dict[str, str]]:
-    try:
-        return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"Expected {table} to be a table in CSV and UTF-8. Received: {error}.") from error
 
 
 def _overlap(found: LabelledSet, training: str, settings: Settings) -> str:
@@ -319,16 +344,18 @@ def _overlap(found: LabelledSet, training: str, settings: Settings) -> str:
         read = archives.files(path, max_bytes=settings.max_upload_bytes, only=set(only), on_damaged=_pass_over)
         seen = {_digest(data) for _, data in read}
     count = sum(_digest(item.picture) in seen for item in found.items() if not isinstance(item.picture, str))
+    if not seen:
+        raise InputError(f"Expected pictures that models were trained on in {training}. Received: none.")
     name = Path(training).name
     if not count:
         return f"None of its pictures stands in {name}, byte for byte."
     return f"{count:,} of its {len(found):,} pictures stand in {name} too, byte for byte: these were trained on."
 
 
-def _digest(picture: bytes | np.ndarray) -> bytes:
-    """Of a file's bytes, or of pixels and their shape."""
-    if isinstance(picture, bytes):
-        return hashlib.sha256(picture).digest()
+def _digest(picture: bytes | np.ndarray | str) -> bytes:
+    """Of a file's bytes, of pixels and their shape, or of the sentence that stands for them."""
+    if isinstance(picture, bytes | str):
+        return hashlib.sha256(picture if isinstance(picture, bytes) else picture.encode()).digest()
     return hashlib.sha256(repr(picture.shape).encode() + np.ascontiguousarray(picture).tobytes()).digest()
 
 
@@ -356,6 +383,7 @@ def _limited(found: LabelledSet, per_class: int) -> LabelledSet:
         found.source,
         (*found.flaws, f"Only the first {per_class} pictures of each class."),
         found.pick,
+        per_class,
     )
 
 

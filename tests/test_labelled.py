@@ -1,6 +1,7 @@
 """Labelled sets: every layout gives the same items, and what cannot be understood gets a sentence."""
 
 import io
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -117,7 +118,15 @@ def test_a_table_of_labels(tmp_path: Path, settings: Settings, table: str, targe
     ("table", "sentence"),
     [
         pytest.param("name,class\na,b\n", "Expected the columns file and wnid, index or label", id="columns"),
-        pytest.param("file,index\ncats/cats.0.png,1000\n", "Received: 1 others, the first for 'cats", id="index"),
+        pytest.param("file,index\ncats/cats.0.png,1000\n", "Received: 1000, not among them", id="index"),
+        pytest.param("file,index\ncats/cats.0.png,²\n", "Received: ², not among them", id="a figure that is no number"),
+        pytest.param("file,label\ncats/cats.0.png\n", "Received: row 1 without its label", id="a missing cell"),
+        pytest.param("file,wnid\n ,n02123045\n", "Received: row 1 without its file", id="an empty cell"),
+        pytest.param(
+            "file,label\ncats/cats.0.png,cat\ndogs/dogs.1.png,dog\ncats/cats.0.png,dog\n",
+            "Expected one class for each file in labels.csv. Received: cat and dog for cats/cats.0.png",
+            id="two classes",
+        ),
         pytest.param("file,wnid\nnone.png,n02123045\n", "Received: none of 1 is there", id="no pictures"),
         pytest.param("", "Received: none", id="empty"),
     ],
@@ -126,6 +135,75 @@ def test_a_table_that_cannot_be_used(tmp_path: Path, settings: Settings, table: 
     path = laid_out(tmp_path, "folder", FILES | {"pets/labels.csv": table.encode()})
     with pytest.raises(InputError, match=sentence):
         open_set(str(path), settings)
+
+
+def test_listed_pictures_that_are_not_there_are_said(tmp_path: Path, settings: Settings) -> None:
+    lines = ["file,label", "cats/cats.0.png,cat", "dogs/dogs.1.png,dog", "dogs/dogs.1.png,dog"]
+    lines += [f"gone/{i}.png,dog" for i in range(3)]
+    path = laid_out(tmp_path, "folder", FILES | {"pets/labels.csv": "\n".join(lines).encode()})
+    found = open_set(str(path), settings)
+    assert found.flaws == ("3 of 5 listed pictures are not there.",)
+    assert len(found) == 2
+
+
+def test_a_set_is_called_as_its_folder_however_one_gets_there(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pets = laid_out(tmp_path, "folder", FILES)
+    pets = pets.rename(tmp_path / "pets.v1")
+    for here, name_or_path in ((pets, "."), (pets / "cats", ".."), (tmp_path, "pets.v1"), (tmp_path, "./pets.v1/")):
+        monkeypatch.chdir(here)
+        found = open_set(name_or_path, settings)
+        assert (found.name, found.source) == ("pets.v1", str(pets))
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        pytest.param("pets.zip", "pets", id="zip"),
+        pytest.param("pets.v1.ZIP", "pets.v1", id="a version"),
+        pytest.param("pets.v2.data", "pets.v2.data", id="an unknown suffix"),
+    ],
+)
+def test_a_set_is_called_as_its_archive(tmp_path: Path, settings: Settings, file: str, name: str) -> None:
+    path = laid_out(tmp_path, "zip", FILES).rename(tmp_path / file)
+    assert open_set(str(path), settings).name == name
+
+
+@pytest.mark.parametrize("layout", ["folder", "zip", "tar"])
+def test_the_same_pictures_have_the_same_sha256_and_others_another(
+    tmp_path: Path, settings: Settings, layout: str
+) -> None:
+    once, again, others = (tmp_path / name for name in ("once", "again", "others"))
+    for folder in (once, again, others):
+        folder.mkdir()
+    found = open_set(str(laid_out(once, layout, FILES)), settings)
+    same = open_set(str(laid_out(again, layout, FILES)), settings)
+    changed = open_set(str(laid_out(others, layout, FILES | {"pets/cats/cats.1.png": png(900)})), settings)
+    assert (found.digest, found.pictures_sha256) == (same.digest, same.pictures_sha256)
+    assert changed.digest == found.digest
+    assert changed.pictures_sha256 != found.pictures_sha256
+
+
+def test_pictures_are_read_once_for_their_sha256(tmp_path: Path, settings: Settings) -> None:
+    path = laid_out(tmp_path, "folder", FILES)
+    found = open_set(str(path), settings, per_class=2)
+    assert found.per_class == 2
+    first = found.pictures_sha256
+    assert first != open_set(str(path), settings).pictures_sha256
+    os.remove(path / "cats" / "cats.0.png")
+    assert found.pictures_sha256 == first
+
+
+def test_arrays_have_a_sha256_of_their_pixels(tmp_path: Path, settings: Settings) -> None:
+    digests = []
+    for value in (0, 0, 1):
+        pixels = np.full((4, 4, 4, 3), value, np.uint8)
+        np.savez(tmp_path / "toy.v1.npz", x_train=pixels, y_train=np.array([0, 1] * 2))
+        found = open_set(str(tmp_path / "toy.v1.npz"), settings)
+        assert (found.name, found.source) == ("toy.v1", str(tmp_path / "toy.v1.npz"))
+        digests.append(found.pictures_sha256)
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_arrays(tmp_path: Path, settings: Settings) -> None:
@@ -209,10 +287,16 @@ def test_the_same_classes_in_another_order_are_matched_by_name() -> None:
 
 def test_classes_that_do_not_fit_are_named() -> None:
     flowers = LabelSpace("flowers", ("rose", "tulip"), (None, None))
-    with pytest.raises(LabelSpaceError, match="Received: rose, tulip"):
+    with pytest.raises(LabelSpaceError, match=r"Received: 2 classes\. Not among them: rose, tulip\."):
         scoring(get_label_space("imagenet_1k"), flowers)
     with pytest.raises(LabelSpaceError, match=r"airplane, automobile, bird, cat and 6 more"):
         scoring(CIFAR_10, flowers)
+
+
+def test_a_misspelt_class_is_named() -> None:
+    labels = tuple(sorted({*CIFAR_10.labels[:9], "frgo"} - {"frog"}))
+    with pytest.raises(LabelSpaceError, match=r"Received: 9 classes\. Not among them: frgo\."):
+        scoring(CIFAR_10, LabelSpace("misspelt", labels, (None,) * len(labels)))
 
 
 @pytest.mark.parametrize(
@@ -239,6 +323,12 @@ def test_pictures_that_a_model_was_trained_on_are_counted(
     path = laid_out(tmp_path, "zip", FILES)
     found = open_set(str(path), settings, training=str(tmp_path / training))
     assert found.flaws[-1].startswith(sentence)
+
+
+def test_a_training_set_without_pictures_is_named(tmp_path: Path, settings: Settings) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"Expected pictures that models were trained on in .*empty\. Received: none"):
+        open_set(str(laid_out(tmp_path, "zip", FILES)), settings, training=str(tmp_path / "empty"))
 
 
 def test_arrays_that_a_model_was_trained_on_are_counted(tmp_path: Path, settings: Settings) -> None:
