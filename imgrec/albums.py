@@ -200,7 +200,7 @@ def unpack(
     """
     listing = archives.survey(path)
     layout = layouts.lay_out(path, listing.names)
-    refused = [*listing.left_out, *layout.left_out]
+    refused = [*layout.remarks, *listing.left_out, *layout.left_out]
     album = create(text, settings)
     count = 0
     try:

@@ -64,10 +64,14 @@ _ENCRYPTED = 1
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """`names` of the files that `files` gives, in its order; `left_out`: a sentence for each of the others."""
+    """`names` of the files that `files` gives, in its order; `left_out`: a sentence for each of the others.
+
+    `empty` are the folders with nothing in them, as far as an archive mentions its folders.
+    """
 
     names: tuple[PurePosixPath, ...]
     left_out: tuple[str, ...]
+    empty: tuple[PurePosixPath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +89,17 @@ def survey(path: Path) -> Listing:
 
     Hidden files and what operating systems leave behind are not mentioned. Raises as `files`.
     """
-    names, left_out = [], []
+    names, left_out, folders = [], [], []
+    used: set[PurePosixPath] = set()
     for member in _members(path):
+        used.update(member.name.parents)
         if member.refusal is None:
             names.append(member.name)
+        elif member.refusal == _FOLDER:
+            folders.append(member.name)
         else:
             left_out.append(f"{member.name}: {member.refusal}")
-    return Listing(tuple(names), tuple(left_out))
+    return Listing(tuple(names), tuple(left_out), tuple(name for name in folders if name not in used))
 
 
 def files(
@@ -124,7 +132,7 @@ def files(
 
 
 def _members(path: Path) -> Iterator[_Member]:
-    """Every file but clutter, each name once, within the limits."""
+    """Every file and folder but clutter, each file's name once, within the limits."""
     if path.is_dir():
         found, limit_bytes = _in_folder(path), None
     else:
@@ -146,12 +154,13 @@ def _members(path: Path) -> Iterator[_Member]:
                 f"Expected {path.name} to hold at most {limit_bytes / MIB:,.0f} MiB when unpacked. Received: more; "
                 "pictures do not shrink so much, and a set so large can be given as a folder."
             )
-        if _is_clutter(member.name) or member.refusal == _FOLDER:
+        if _is_clutter(member.name):
             continue
         if member.refusal is None and member.name in seen:
             yield _Member(member.name, 0, "a second file of this name; the first is used", member.read)
             continue
-        seen.add(member.name)
+        if member.refusal != _FOLDER:
+            seen.add(member.name)
         yield member
 
 
@@ -164,6 +173,8 @@ def _in_folder(folder: Path) -> Iterator[_Member]:
             found += [here / name for name in names]
             # Not followed: a link to a folder above would never end.
             found += [here / name for name in folders if (here / name).is_symlink()]
+            if not folders and here != folder:
+                found.append(here)
             if len(found) > MAX_FILES:
                 raise InputError(f"Expected at most {MAX_FILES:,} files in {folder}. Received: more.")
     for file in sorted(found):
@@ -176,7 +187,7 @@ def _file_refusal(file: Path) -> str | None:
         return None if os.access(file, os.R_OK) else "no permission to read it"
     if file.is_symlink():
         return "a link to a folder, which is not followed" if file.is_dir() else "a link that leads nowhere"
-    return "not a plain file"
+    return _FOLDER if file.is_dir() else "not a plain file"
 
 
 def _head(file: Path, count: int) -> bytes:

@@ -61,7 +61,8 @@ class Examined:
 
     `targets` int64 (N,) are indices into `labels`; `is_test` bool (N,); `sizes_px` int64 (N, 2) height and width of the
     whole picture; `thumbnails` uint8 (N, *likeness.THUMBNAIL_SHAPE, 3); `digests` are the sha256 of the bytes.
-    `unreadable` are (file, reason), `left_out` sentences on files that belong to no class. `input_size` is (height,
+    `unreadable` are (file, reason), `left_out` sentences on files that belong to no class. `missing` are sentences on
+    classes without a picture, which are not among `labels`, `remarks` sentences on the parts. `input_size` is (height,
     width) of the network.
     """
 
@@ -76,6 +77,8 @@ class Examined:
     unreadable: tuple[tuple[str, str], ...]
     left_out: tuple[str, ...]
     input_size: tuple[int, int]
+    missing: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, tuple[int, int]]:
         train = np.bincount(self.targets[~self.is_test], minlength=len(self.labels))
@@ -109,10 +112,11 @@ def check(seen: Examined) -> tuple[list[Finding], list[str]]:
 
 def classes(seen: Examined) -> list[Finding]:
     counts = {label: train for label, (train, test) in seen.counts().items() if train}
+    found = [Finding.of("no_class", "warn", f"{sentence}.") for sentence in seen.missing]
     if len(counts) < 2:
         words = f"only one, {next(iter(counts))!r}" if counts else "none that has a readable picture"
-        return [Finding.of("one_class", "stop", f"Two classes or more are needed to learn from; there is {words}.")]
-    found = []
+        sentence = f"Two classes or more are needed to learn from; there is {words}."
+        return [Finding.of("one_class", "stop", sentence), *found]
     if len(counts) > MAX_CLASSES:
         sentence = (
             f"There are {len(counts):,} classes, and at most {MAX_CLASSES:,} can be taught; "
@@ -153,9 +157,9 @@ def balance(seen: Examined) -> list[Finding]:
 def parts(seen: Examined) -> list[Finding]:
     """Classes that stand in one of training and test alone."""
     counts = seen.counts()
+    found = [Finding.of("validation_part", "note", sentence) for sentence in seen.remarks]
     if not seen.is_test.any():
-        return []
-    found = []
+        return found
     if missing := [label for label, (train, test) in counts.items() if train and not test]:
         sentence = (
             f"{_listed(missing)} {_has(missing)} no picture to test on: the accuracy will say nothing about that."

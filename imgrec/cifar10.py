@@ -19,6 +19,9 @@ SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE_PX = 32
 
+# How they come, in words.
+PUBLISHED = "five training batches of 10,000 and one test batch"
+
 # Pixels uint8 (N, 32, 32, 3) and targets int64 (N,).
 Arrays = tuple[np.ndarray, np.ndarray]
 

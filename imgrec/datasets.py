@@ -6,33 +6,33 @@ pictures are then kept on the disk (see `rows`). Which file is of which class is
 """
 
 import hashlib
-import math
 import os
-import zipfile
-import zlib
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import numpy as np
 
-from imgrec import archives, cifar10, images, rows
+from imgrec import archives, arrays, cifar10, images, rows
 from imgrec.downloads import Progress
-from imgrec.errors import ImageError, InputError, MemoryBudgetError
+from imgrec.errors import ImageError, InputError
 from imgrec.images import DecodedImage
 from imgrec.layouts import MAX_CLASSES, class_name, lay_out
 from imgrec.preprocessing import frame
-from imgrec.settings import MIB, Settings, available_memory_bytes
-from imgrec.storage import storage_errors
+from imgrec.settings import Settings, available_memory_bytes
 
 # The share of the memory that this process may use which arrays of an .npz may take; the rest is for the network.
 MEMORY_SHARE = 0.4
 
 # A class needs some pictures to learn from and at least one to be tested on.
 MIN_PER_CLASS = 2
+
+# Classes that a sentence names; of more, their number suffices.
+MAX_NAMED = 5
 
 # Decoders free the interpreter while they work; more threads than this only wait for the one that reads.
 MAX_THREADS = 4
@@ -80,7 +80,8 @@ class DataSet:
     """Pictures with their classes. `test` is None where the set does not come with one.
 
     `label_space` names a space of `labels.LABEL_SPACES` if the classes are those, else None. `notes` are for
-    people: what was left out and why. `files` names the training pictures in their order, if they were files.
+    people: what was left out and why; `missing` is that of them which is about classes without a picture. `files`
+    names the training pictures in their order, if they were files. `published` says how others pack the set.
     """
 
     name: str
@@ -90,7 +91,9 @@ class DataSet:
     source: str
     label_space: str | None = None
     notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    published: str = ""
     _digest: list[str] = field(default_factory=list, repr=False)
 
     def counts(self) -> dict[str, tuple[int, int]]:
@@ -135,10 +138,13 @@ def load(
     return _from_files(path, settings, input_size, on_read)
 
 
-def split(targets: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split(
+    targets: np.ndarray, fraction: float, seed: int, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Indices to train on and to validate on, the same share of each class: int64 (N − M,) and (M,), shuffled.
 
-    At least one picture of each class is held out. The same `seed` gives the same split on any machine.
+    At least one picture of each class is held out. `groups` (N,) names the group of each picture (`likeness.groups`),
+    which stays on one side, unless its class has no other. The same `seed` gives the same split on any machine.
     Raises `InputError` for a class with fewer than `MIN_PER_CLASS` pictures, or a fraction outside (0, 1).
     """
     if not 0 < fraction < 1:
@@ -150,9 +156,23 @@ def split(targets: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, 
         if len(mine) < MIN_PER_CLASS:
             raise InputError(f"Expected at least {MIN_PER_CLASS} pictures of each class. Received: {len(mine)} of one.")
         count = max(1, round(len(mine) * fraction))
-        held_out.append(mine[:count])
-        kept.append(mine[count:])
+        held = np.arange(len(mine)) < count if groups is None else _hold_out(mine, groups, count)
+        held_out.append(mine[held])
+        kept.append(mine[~held])
     return rng.permutation(np.concatenate(kept)), rng.permutation(np.concatenate(held_out))
+
+
+def _hold_out(mine: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+    """bool (K,): about `count` of the shuffled pictures `mine` (K,) of one class, in whole groups, and not all."""
+    found = packs(mine, groups)
+    if len(found) < 2:
+        return np.arange(len(mine)) < count
+    taken: list[int] = []
+    for members in found:
+        # As long as that brings their number nearer to what is wanted.
+        if 2 * len(taken) + len(members) < 2 * count and len(taken) + len(members) < len(mine):
+            taken += members
+    return np.isin(mine, taken or min(found, key=len))
 
 
 def read_each(
@@ -194,13 +214,13 @@ def _from_files(
 ) -> DataSet:
     """A folder or archive of class folders; each picture decoded and framed as a model would be shown it."""
     listing = archives.survey(path)
-    layout = lay_out(path, listing.names)
+    layout = lay_out(path, listing.names, listing.empty)
     refused = [*listing.left_out, *layout.left_out]
     candidates = sorted({label for part, label in layout.places.values() if part == "train"})
     unknown = {label for part, label in layout.places.values() if part == "test"} - set(candidates)
     refused += [f"test folder {label}: no such class in training" for label in sorted(unknown)]
     places = {name: place for name, place in layout.places.items() if place[1] not in unknown}
-    _check_classes(path.name, _count(candidates, places.values()), refused)
+    _check_classes(path.name, _count(candidates, places.values()), [*no_classes(layout.empty), *refused])
 
     # Each picture has its row before any is read: training first, class by class, in the order of the files.
     ordered = sorted(places, key=lambda name: (places[name][0] == "test", places[name][1]))
@@ -218,6 +238,8 @@ def _from_files(
         readable = [name for name, written in zip(ordered, store.written.tolist(), strict=True) if written]
         counts = _count(candidates, [places[name] for name in readable])
         index = {label: i for i, label in enumerate(label for label in candidates if counts[label])}
+        missing = no_classes(sorted({*layout.empty, *candidates} - index.keys()))
+        refused = [*layout.remarks, *missing, *refused]
         _check_classes(path.name, {label: counts[label] for label in index}, refused)
         # Less the test pictures of a class none of whose training pictures could be read.
         kept = [name for name in readable if places[name][1] in index]
@@ -226,8 +248,7 @@ def _from_files(
     targets = np.array([index[places[name][1]] for name in kept], np.int64)
     train = sum(counts.values())
     if len(kept) > train:
-        tested = set(targets[train:].tolist())
-        refused += [f"{label}: no picture to test on" for label, i in index.items() if i not in tested]
+        refused += _untested(list(index), targets[train:])
     return DataSet(
         name=path.stem,
         classes=tuple(index),
@@ -235,8 +256,31 @@ def _from_files(
         test=Pictures(pixels[train:], targets[train:], folder) if len(kept) > train else None,
         source=str(path),
         notes=tuple(refused),
+        missing=missing,
         files=tuple(map(str, kept[:train])),
     )
+
+
+def no_classes(labels: Sequence[str], more: int = 0) -> tuple[str, ...]:
+    """The sentence on classes, `labels` and so many `more`, that have no picture to learn from; none of no classes.
+
+    >>> no_classes(["frog"])
+    ('frog: no readable picture to learn from, so it is no class',)
+    """
+    if not labels:
+        return ()
+    named, more = ", ".join(labels[:MAX_NAMED]), more + len(labels[MAX_NAMED:])
+    single = len(labels) + more == 1
+    return (
+        f"{named}{f' and {more:,} more' if more else ''}: no readable picture to learn from, so "
+        f"{'it is no class' if single else 'they are no classes'}",
+    )
+
+
+def _untested(labels: Sequence[str], targets: np.ndarray) -> list[str]:
+    """A sentence for each class that does not occur in the `targets` of the test."""
+    tested = set(targets.tolist())
+    return [f"{label}: no picture to test on" for i, label in enumerate(labels) if i not in tested]
 
 
 def _count(labels: list[str], places: Iterable[tuple[str, str]]) -> dict[str, int]:
@@ -247,7 +291,7 @@ def _count(labels: list[str], places: Iterable[tuple[str, str]]) -> dict[str, in
 
 def _check_classes(name: str, counts: dict[str, int], refused: list[str]) -> None:
     """Raise `InputError` unless there are two classes or more, not too many, with enough pictures each."""
-    hint = f" {len(refused)} files could not be used, the first: {refused[0]}" if refused else ""
+    hint = f" {len(refused):,} could not be used, the first: {refused[0]}" if refused else ""
     if len(counts) < 2:
         received = f"only {next(iter(counts))!r}" if counts else "none"
         raise InputError(
@@ -267,73 +311,66 @@ def _check_classes(name: str, counts: dict[str, int], refused: list[str]) -> Non
 
 
 def _from_npz(path: Path) -> DataSet:
-    """Arrays `x_train`, `y_train`, and if there is one `x_test`, `y_test`, `class_names`."""
-    arrays: dict[str, np.ndarray] = {}
+    """Arrays `x_train`, `y_train`, and if there is one `x_test`, `y_test`, `class_names`.
+
+    A class without training pictures is none, and the others move up; each keeps its name.
+    """
+    found = arrays.read(path, int(available_memory_bytes() * MEMORY_SHARE))
     try:
-        with storage_errors(path):
-            _check_memory(path)
-            with np.load(path, allow_pickle=False) as file:
-                for key in file.files:
-                    arrays[key] = file[key]
-        train = Pictures(arrays["x_train"], arrays["y_train"].reshape(-1))
-        test = Pictures(arrays["x_test"], arrays["y_test"].reshape(-1)) if "x_test" in arrays else None
+        train = Pictures(found["x_train"], found["y_train"].reshape(-1))
+        test = Pictures(found["x_test"], found["y_test"].reshape(-1)) if "x_test" in found else None
     except KeyError as error:
         raise InputError(
             f"Expected the arrays x_train and y_train in {path.name}, and y_test where there is x_test. "
-            f"Received: {', '.join(arrays) or 'none'}."
+            f"Received: {', '.join(found) or 'none'}."
         ) from error
-    except (
-        ValueError,
-        EOFError,
-        SyntaxError,
-        zipfile.BadZipFile,
-        zlib.error,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
-        raise InputError(f"Expected {path.name} to be an .npz file of plain arrays. Received: {error}.") from error
-    count = int(train.targets.max()) + 1 if len(train) else 0
-    names = [class_name(str(label)) for label in arrays.get("class_names", [f"class {i}" for i in range(count)])]
-    for part in (train, test):
-        if part is not None and len(part) and not (part.targets.min() >= 0 and part.targets.max() < len(names)):
-            raise InputError(f"Expected targets from 0 to {len(names) - 1} in {path.name}. Received: others.")
-    if len(set(names)) < len(names):
+    names = [class_name(str(label)) for label in found["class_names"]] if "class_names" in found else None
+    targets = np.concatenate([part.targets for part in (train, test) if part is not None])
+    count = int(targets.max(initial=-1)) + 1 if names is None else len(names)
+    if not np.all((targets >= 0) & (targets < count)):
+        raise InputError(f"Expected targets from 0 to {count - 1} in {path.name}. Received: others.")
+    if names is not None and len(set(names)) < len(names):
         raise InputError(f"Expected a name of its own for each class in {path.name}. Received: one name twice.")
     if test is not None and test.pixels.shape[1:] != train.pixels.shape[1:]:
         raise InputError(f"Expected pictures of one size in {path.name}. Received: two sizes.")
-    counts = np.bincount(train.targets, minlength=len(names))
-    _check_classes(path.name, {label: int(n) for label, n in zip(names, counts, strict=True) if n}, [])
-    return DataSet(path.stem, tuple(names), train, test, str(path))
 
+    def name(target: int) -> str:
+        return f"class {target}" if names is None else names[target]
 
-def _check_memory(path: Path) -> None:
-    """Raise `MemoryBudgetError` when the arrays in `path`, as their headers say, are more than the memory holds."""
-    needed_bytes = 0
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            with archive.open(member) as file:
-                version = np.lib.format.read_magic(file)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                shape, _, dtype = read(file)
-            needed_bytes += math.prod(shape) * dtype.itemsize
-    limit_bytes = int(available_memory_bytes() * MEMORY_SHARE)
-    if needed_bytes > limit_bytes:
-        raise MemoryBudgetError(
-            f"Expected arrays of at most {limit_bytes / MIB:,.0f} MiB in {path.name}. "
-            f"Received: {needed_bytes / MIB:,.0f} MiB; as a folder of pictures they would be kept on the disk."
-        )
+    kept, counts = np.unique(train.targets, return_counts=True)
+    labels = tuple(map(name, kept.tolist()))
+    present = set(kept.tolist())
+    # The first of them: targets may be numbers of millions.
+    absent = list(islice((i for i in range(count) if i not in present), MAX_NAMED))
+    missing = [*no_classes([*map(name, absent)], count - len(kept) - len(absent))]
+    _check_classes(path.name, dict(zip(labels, counts.tolist(), strict=True)), missing)
+    untested: list[str] = []
+    if test is not None and not (known := np.isin(test.targets, kept)).all():
+        missing.append(f"x_test: {np.sum(~known):,} of {len(test):,} pictures left out, being of no class")
+        test = test.take(np.flatnonzero(known))
+    if test is not None and not len(test):
+        missing.append("x_test: no picture to test on")
+        test = None
+    if test is not None:
+        test = Pictures(test.pixels, np.searchsorted(kept, test.targets))
+        untested = _untested(labels, test.targets)
+    train = Pictures(train.pixels, np.searchsorted(kept, train.targets))
+    return DataSet(path.stem, labels, train, test, str(path), notes=(*missing, *untested), missing=tuple(missing))
 
 
 def _cifar10(settings: Settings, progress: Progress) -> DataSet:
     """CIFAR-10: from an .npz of it in `KERAS_HOME/datasets/` if there is one, else as its publishers pack it."""
-    if (arrays := settings.keras_home / "datasets" / "cifar10.npz").is_file():
-        found = _from_npz(arrays)
-        train, test, source = found.train, found.test, str(arrays)
+    if (packed := settings.keras_home / "datasets" / "cifar10.npz").is_file():
+        found = _from_npz(packed)
+        if len(found.classes) != len(cifar10.CLASSES):
+            raise InputError(
+                f"Expected the {len(cifar10.CLASSES)} classes of CIFAR-10 in {packed}. Received: {len(found.classes)}."
+            )
+        train, test, source = found.train, found.test, str(packed)
     else:
-        packed = cifar10.load(settings, progress)
-        train, test = (Pictures(*part) for part in packed)
+        train, test = (Pictures(*part) for part in cifar10.load(settings, progress))
         source = cifar10.URL
-    return DataSet("cifar10", cifar10.CLASSES, train, test, source, label_space="cifar_10")
+    return DataSet("cifar10", cifar10.CLASSES, train, test, source, label_space="cifar_10", published=cifar10.PUBLISHED)
 
 
 DATASETS: dict[str, Callable[[Settings, Progress], DataSet]] = {"cifar10": _cifar10}

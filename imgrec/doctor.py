@@ -97,7 +97,7 @@ def examine(
     return Diagnosis(
         name=name,
         source=str(path) if path.exists() else name_or_path,
-        counts=seen.counts(),
+        counts={label: (train, test) for label, (train, test) in seen.counts().items() if train},
         findings=(*findings, *noise),
         passed=(*passed, *fine, ONE_FEEDING),
         not_made=tuple(not_made),
@@ -129,7 +129,7 @@ def _look(image: DecodedImage, data: bytes) -> _Seen:
 
 def _examine_files(path: Path, settings: Settings, input_size: tuple[int, int], tell: OnProgress) -> Examined:
     listing = archives.survey(path)
-    layout = lay_out(path, listing.names)
+    layout = lay_out(path, listing.names, listing.empty)
     unreadable: list[tuple[str, str]] = []
     kept: list[tuple[PurePosixPath, _Seen]] = []
     for done, (name, found) in enumerate(datasets.read_each(path, layout.places.keys(), settings, _look), 1):
@@ -138,7 +138,8 @@ def _examine_files(path: Path, settings: Settings, input_size: tuple[int, int], 
         else:
             kept.append((name, found))
         tell("reading", done, len(layout.places))
-    labels = tuple(sorted({label for _, label in layout.places.values()}))
+    labels = tuple(sorted({layout.places[name][1] for name, _ in kept}))
+    empty = {*layout.empty, *(label for _, label in layout.places.values())} - set(labels)
     index = {label: i for i, label in enumerate(labels)}
     return Examined(
         labels=labels,
@@ -148,6 +149,8 @@ def _examine_files(path: Path, settings: Settings, input_size: tuple[int, int], 
         unreadable=tuple(unreadable),
         left_out=(*listing.left_out, *layout.left_out),
         input_size=input_size,
+        missing=datasets.no_classes(sorted(empty)),
+        remarks=layout.remarks,
         **_columns([seen for _, seen in kept]),
     )
 
@@ -179,8 +182,9 @@ def _examine_arrays(data: DataSet, input_size: tuple[int, int], tell: OnProgress
         targets=targets,
         is_test=is_test,
         unreadable=(),
-        left_out=data.notes,
+        left_out=(),
         input_size=input_size,
+        missing=data.missing,
         **_columns(seen),
     )
 

@@ -54,7 +54,7 @@ class Finding:
 class Diagnosis:
     """`findings` stand worst first. `passed` says what was looked at and is fine, `not_made` what was not looked at.
 
-    `counts`: class → (pictures to train on, pictures to test on), readable ones alone.
+    `counts`: class → (pictures to train on, pictures to test on), readable ones of classes that can be learned alone.
     """
 
     name: str

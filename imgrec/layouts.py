@@ -13,6 +13,7 @@ import hashlib
 import io
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,9 +23,11 @@ from imgrec import archives
 from imgrec.errors import InputError
 from imgrec.settings import MIB
 
-# Names of the folders that may stand between a data set and its classes, and of parts in a `split.csv`.
+# Names of the folders that may stand between a data set and its classes, and of parts in a `split.csv`. A validation
+# part is what is tested on where there is no other.
 TRAIN_NAMES = frozenset({"train", "training", "training_set", "train_set"})
-TEST_NAMES = frozenset({"test", "testing", "test_set", "val", "valid", "validation", "validation_set"})
+VALIDATION_NAMES = frozenset({"val", "valid", "validation", "validation_set"})
+TEST_NAMES = frozenset({"test", "testing", "test_set"}) | VALIDATION_NAMES
 
 SPLIT_FILE = "split.csv"
 
@@ -49,30 +52,61 @@ _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`places`: (train or test, class) of each picture, in the order of the files; `left_out`: why others have none."""
+    """`places`: (train or test, class) of each picture, in the order of the files; `left_out`: why others have none.
+
+    `empty` are the classes for which there is a folder and no file; `remarks` are sentences on the parts as a whole.
+    """
 
     places: dict[PurePosixPath, tuple[str, str]]
     left_out: tuple[str, ...]
+    empty: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
-def lay_out(path: Path, names: Sequence[PurePosixPath]) -> Layout:
-    """Where each of the files `names` of the set at `path` belongs.
+def lay_out(path: Path, names: Sequence[PurePosixPath], empty: Sequence[PurePosixPath] = ()) -> Layout:
+    """Where each of the files `names` of the set at `path` belongs; `empty` are its folders without any.
 
-    A `split.csv` decides where there is one. Raises `InputError` on one that cannot be understood.
+    A `split.csv` decides where there is one. Where there are a validation and a test part, the first is left out, as
+    a share of the training pictures is held out for that. Raises `InputError` on a table that cannot be understood.
     """
     table = min((name for name in names if name.name == SPLIT_FILE), key=lambda name: len(name.parts), default=None)
     if table is None:
         places = {name: place for name in names if (place := place_of(name)) is not None}
-        return Layout(places, tuple(f"{name}: {_loose(name)}" for name in names if name not in places))
+        meant = {place[1] for folder in empty if (place := place_of(folder / "a picture")) is not None}
+        return _in_two_parts(
+            places,
+            tuple(f"{name}: {_loose(name)}" for name in names if name not in places),
+            tuple(sorted(meant - {label for _, label in places.values()})),
+        )
     listed = _read(path, table)
     places = {name: listed[name] for name in names if name in listed}
     left_out = [f"{name}: not in {table}" for name in names if name not in listed and name != table]
     left_out += [f"{name}: in {table}, but not there" for name in listed if name not in places]
-    return Layout(places, tuple(left_out))
+    return _in_two_parts(places, tuple(left_out), ())
+
+
+def _in_two_parts(
+    places: dict[PurePosixPath, tuple[str, str]], left_out: tuple[str, ...], empty: tuple[str, ...]
+) -> Layout:
+    """With what is to validate on left out where there is a test part, and else in its place."""
+    parts = Counter(part for part, _ in places.values())
+    if not (count := parts["validation"]):
+        return Layout(places, left_out, empty)
+    files = f"{count:,} {'file' if count == 1 else 'files'}"
+    if parts["test"]:
+        places = {name: place for name, place in places.items() if place[0] != "validation"}
+        remark = (
+            f"The validation part ({files}) is left out: there is a test part to test on, and what is "
+            "validated on is held out from training."
+        )
+    else:
+        places = {name: ("test" if part == "validation" else part, label) for name, (part, label) in places.items()}
+        remark = f"The validation part ({files}) is taken as the test part: there is no other."
+    return Layout(places, left_out, empty, (remark,))
 
 
 def place_of(name: PurePosixPath) -> tuple[str, str] | None:
-    """(train or test, class) of a file by its folders; None for one that lies in no class folder."""
+    """(train, validation or test; class) of a file by its folders; None for one that lies in no class folder."""
     folders = [part for part in name.parts[:-1] if part not in {"..", ".", "/"}]
     if not folders:
         return None
@@ -109,6 +143,8 @@ def _is_text(character: str) -> bool:
 
 
 def _part(name: str) -> str:
+    if name.lower() in VALIDATION_NAMES:
+        return "validation"
     return "test" if name.lower() in TEST_NAMES else "train"
 
 
@@ -119,7 +155,7 @@ def _loose(name: PurePosixPath) -> str:
 
 
 def _read(path: Path, table: PurePosixPath) -> dict[PurePosixPath, tuple[str, str]]:
-    """(train or test, class) of each file that a `split.csv` lists; the class is its folder's where none is given."""
+    """(part, class) of each file that a `split.csv` lists; the class is its folder's where none is given."""
     content = next(data for _, data in archives.files(path, max_bytes=MAX_SPLIT_BYTES, only={table}))
     if len(content) > MAX_SPLIT_BYTES:
         raise InputError(f"Expected {table} to have at most {MAX_SPLIT_BYTES // MIB} MiB. Received: more.")
@@ -138,7 +174,7 @@ def _row(row: dict[str, Any], table: PurePosixPath) -> tuple[str, str]:
     part, label = str(row["split"]).strip(), row.get("label")
     if part.lower() not in TRAIN_NAMES | TEST_NAMES:
         raise InputError(
-            f"Expected train or test in the column split of {table}. Received: {part!r} for {row['file']}."
+            f"Expected train, validation or test in the column split of {table}. Received: {part!r} for {row['file']}."
         )
     if label is None:
         label = PurePosixPath(str(row["file"])).parent.name

@@ -70,6 +70,24 @@ def test_a_survey_names_what_files_give(make: Callable[[Path], Path], tmp_path: 
     assert list(archives.files(path, max_bytes=100, only={chosen})) == WANTED[1:]
 
 
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+def test_a_survey_names_folders_with_nothing_in_them(kind: str, tmp_path: Path) -> None:
+    path = place = folder(tmp_path)
+    for name in ("frogs", "deep/er", ".git", "clutter"):
+        (place / name).mkdir(parents=True)
+    (place / "clutter" / ".DS_Store").write_bytes(b"")
+    if kind == "zip":
+        path = tmp_path / "set.zip"
+        with zipfile.ZipFile(path, "w") as zipped_set:
+            for file in sorted(place.rglob("*")):
+                zipped_set.write(file, file.relative_to(place))
+    elif kind == "tar":
+        path = tmp_path / "set.tar"
+        with tarfile.open(path, "w") as tarred_set:
+            tarred_set.add(place, ".")
+    assert sorted(map(str, archives.survey(path).empty)) == ["clutter", "deep/er", "frogs"]
+
+
 # ── What is left alone, each with a sentence ──────────────────────────────────────────────────────────────────────
 
 

@@ -47,6 +47,41 @@ def test_training_and_test_folders_are_kept_apart(tmp_path: Path, settings: Sett
     assert any("birds" in note for note in data.notes)
 
 
+@pytest.mark.parametrize(
+    ("counts", "found", "remark"),
+    [
+        pytest.param(
+            {f"{part}/{c}": 2 for part in ("train", "val", "test") for c in ("cats", "dogs")},
+            {"cats": (2, 2), "dogs": (2, 2)},
+            "The validation part (4 files) is left out",
+            id="three parts",
+        ),
+        pytest.param(
+            {"train/cats": 2, "train/dogs": 2, "val/cats": 1},
+            {"cats": (2, 1), "dogs": (2, 0)},
+            "The validation part (1 file) is taken as the test part",
+            id="no test",
+        ),
+    ],
+)
+def test_a_validation_part_is_no_second_test_part(
+    counts: dict[str, int], found: dict[str, tuple[int, int]], remark: str, tmp_path: Path, settings: Settings
+) -> None:
+    data = datasets.load(str(make(tmp_path / "set", counts)), settings, (8, 8))
+    assert data.counts() == found
+    assert data.notes[0].startswith(remark)
+
+
+@pytest.mark.parametrize("spoil", ["empty", "unreadable"])
+def test_a_class_folder_that_yields_nothing_is_named(spoil: str, tmp_path: Path, settings: Settings) -> None:
+    folder = make(tmp_path / "set", {"cats": 2, "dogs": 2, "frogs": 2})
+    for file in (folder / "frogs").iterdir():
+        file.unlink() if spoil == "empty" else file.write_bytes(b"no picture")
+    data = datasets.load(str(folder), settings, (8, 8))
+    assert data.classes == ("cats", "dogs")
+    assert data.notes[0] == f"frogs{NO_CLASS}"
+
+
 def test_an_archive_is_the_folder_in_it(tmp_path: Path, settings: Settings) -> None:
     folder = make(tmp_path / "set", {"cats": 2, "dogs": 2})
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
@@ -220,6 +255,7 @@ def test_reading_tells_how_far_it_is(tmp_path: Path, settings: Settings) -> None
 
 
 PIXELS = np.zeros((4, 8, 8, 3), np.uint8)
+NO_CLASS = ": no readable picture to learn from, so it is no class"
 
 
 @pytest.mark.parametrize(
@@ -237,7 +273,7 @@ PIXELS = np.zeros((4, 8, 8, 3), np.uint8)
         ({"x_train": PIXELS, "y_train": np.array([0, 0, 1, 1]), "class_names": np.array(["a"])}, "targets from 0 to 0"),
         ({"x_train": PIXELS, "y_train": np.array([0, 0, 1, 1]), "class_names": np.array(["a", "a"])}, "one name twice"),
         (
-            {"x_train": PIXELS, "y_train": np.array([0, 0, 1, 1]), "x_test": PIXELS[:1], "y_test": np.array([2])},
+            {"x_train": PIXELS, "y_train": np.array([0, 0, 1, 1]), "x_test": PIXELS[:1], "y_test": np.array([-1])},
             "targets from 0 to 1",
         ),
         ({"x_train": PIXELS, "y_train": np.array([0, 0, 1, 1]), "x_test": PIXELS}, "y_test"),
@@ -254,7 +290,7 @@ PIXELS = np.zeros((4, 8, 8, 3), np.uint8)
         "one-hot",
         "a class without a name",
         "one name twice",
-        "unknown class in the test",
+        "negative in the test",
         "a test without targets",
     ],
 )
@@ -264,6 +300,86 @@ def test_arrays_that_cannot_be_meant(
     np.savez(tmp_path / "set.npz", **arrays)
     with pytest.raises(InputError, match=sentence):
         datasets.load(str(tmp_path / "set.npz"), settings)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "counts", "notes"),
+    [
+        pytest.param([0, 0, 2, 2], None, {"class 0": (2, 0), "class 2": (2, 0)}, (f"class 1{NO_CLASS}",), id="a gap"),
+        pytest.param(
+            [0, 0, 2, 2],
+            [0, 1, 1, 2],
+            {"class 0": (2, 1), "class 2": (2, 1)},
+            (f"class 1{NO_CLASS}", "x_test: 2 of 4 pictures left out, being of no class"),
+            id="a gap that is tested",
+        ),
+        pytest.param(
+            [0, 0, 1, 1],
+            [0, 0, 0, 0],
+            {"class 0": (2, 4), "class 1": (2, 0)},
+            ("class 1: no picture to test on",),
+            id="not tested",
+        ),
+        pytest.param(
+            [0, 0, 1, 1],
+            [2, 2, 2, 2],
+            {"class 0": (2, 0), "class 1": (2, 0)},
+            (
+                f"class 2{NO_CLASS}",
+                "x_test: 4 of 4 pictures left out, being of no class",
+                "x_test: no picture to test on",
+            ),
+            id="only others tested",
+        ),
+        pytest.param(
+            [0, 0, 10**12, 10**12],
+            None,
+            {"class 0": (2, 0), "class 1000000000000": (2, 0)},
+            (
+                "class 1, class 2, class 3, class 4, class 5 and 999,999,999,994 more: no readable picture to learn "
+                "from, so they are no classes",
+            ),
+            id="sparse",
+        ),
+    ],
+)
+def test_classes_of_arrays_without_pictures_are_named_and_left_out(
+    train: list[int],
+    test: list[int] | None,
+    counts: dict[str, tuple[int, int]],
+    notes: tuple[str, ...],
+    tmp_path: Path,
+    settings: Settings,
+) -> None:
+    arrays = {"x_train": PIXELS, "y_train": np.array(train)}
+    arrays |= {} if test is None else {"x_test": PIXELS, "y_test": np.array(test)}
+    np.savez(tmp_path / "set.npz", **arrays)
+    data = datasets.load(str(tmp_path / "set.npz"), settings)
+    assert (data.counts(), data.notes) == (counts, notes)
+
+
+def test_a_class_of_arrays_keeps_its_name(tmp_path: Path, settings: Settings) -> None:
+    names = np.array(["cat", "dog", "frog"])
+    np.savez(tmp_path / "set.npz", x_train=PIXELS, y_train=np.array([2, 0, 0, 2]), class_names=names)
+    data = datasets.load(str(tmp_path / "set.npz"), settings)
+    assert data.classes == ("cat", "frog")
+    assert data.train.targets.tolist() == [1, 0, 0, 1]
+    assert data.notes == (f"dog{NO_CLASS}",)
+
+
+def test_too_many_classes_of_arrays(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "MAX_CLASSES", 1)
+    np.savez(tmp_path / "set.npz", x_train=PIXELS, y_train=np.array([0, 0, 9, 9]))
+    with pytest.raises(InputError, match=r"at most 1 classes .* Received: 2"):
+        datasets.load(str(tmp_path / "set.npz"), settings)
+
+
+def test_arrays_called_cifar10_have_its_ten_classes(settings: Settings) -> None:
+    place = settings.keras_home / "datasets"
+    place.mkdir(parents=True)
+    np.savez(place / "cifar10.npz", x_train=PIXELS, y_train=np.array([0, 0, 9, 9]))
+    with pytest.raises(InputError, match=r"Expected the 10 classes of CIFAR-10 .* Received: 2"):
+        datasets.load("cifar10", settings)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"], ids=["empty", "text", "cut off"])

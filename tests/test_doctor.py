@@ -116,7 +116,32 @@ def test_nothing_readable_at_all(tmp_path: Path, settings: Settings) -> None:
     for label in ("cats", "dogs"):
         (tmp_path / "set" / label).mkdir(parents=True)
         (tmp_path / "set" / label / "a.jpg").write_bytes(b"")
-    assert kinds(examined(tmp_path / "set", settings)) == {"one_class", "unreadable"}
+    assert kinds(examined(tmp_path / "set", settings)) == {"one_class", "unreadable", "no_class"}
+
+
+@pytest.mark.parametrize("spoil", ["empty", "unreadable"])
+def test_a_class_folder_that_yields_nothing_is_no_class(spoil: str, tmp_path: Path, settings: Settings) -> None:
+    path = make(tmp_path / "set", {"cats": 20, "dogs": 20, "frogs": 1})
+    (path / "frogs" / "0.jpg").write_bytes(b"no picture")
+    if spoil == "empty":
+        (path / "frogs" / "0.jpg").unlink()
+    found = examined(path, settings)
+    assert found.counts == {"cats": (20, 0), "dogs": (20, 0)}
+    assert found.verdict.startswith("40 pictures of 2 classes: they can be trained on, with")
+    [finding] = [finding for finding in found.findings if finding.kind == "no_class"]
+    assert finding.sentence == "frogs: no readable picture to learn from, so it is no class."
+
+
+def test_pictures_that_are_tested_and_not_learned_do_not_count(tmp_path: Path, settings: Settings) -> None:
+    found = examined(make(tmp_path / "set", GOOD | {"test/frogs": 2}), settings)
+    assert found.pictures == 46
+    assert "missing_in_training" in kinds(found)
+
+
+def test_a_validation_part_beside_a_test_part_is_mentioned(tmp_path: Path, settings: Settings) -> None:
+    found = examined(make(tmp_path / "set", GOOD | {"val/cats": 2, "val/dogs": 2}), settings)
+    assert found.counts == {"cats": (20, 3), "dogs": (20, 3)}
+    assert [finding.sentence[:39] for finding in found.findings] == ["The validation part (4 files) is left o"]
 
 
 def test_what_is_not_there_is_no_set(settings: Settings) -> None:
@@ -134,6 +159,20 @@ def test_arrays(tmp_path: Path, settings: Settings) -> None:
     assert diagnosis.counts == {"class 0": (25, 2), "class 1": (25, 2)}
     leak = next(finding for finding in diagnosis.findings if finding.kind == "duplicates_across_parts")
     assert leak.files == ("train/00007", "test/00003")
+
+
+def test_classes_of_arrays_without_pictures_are_findings(tmp_path: Path, settings: Settings) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 32, 32, 3), dtype=np.uint8)
+    targets = np.arange(50) % 2 * 2
+    np.savez(tmp_path / "set.npz", x_train=pixels, y_train=targets, x_test=pixels[:2] // 2, y_test=np.array([0, 1]))
+    found = examined(tmp_path / "set.npz", settings)
+    assert found.counts == {"class 0": (25, 1), "class 2": (25, 0)}
+    assert [finding.sentence for finding in found.findings if finding.kind == "no_class"] == [
+        "class 1: no readable picture to learn from, so it is no class.",
+        "x_test: 1 of 2 pictures left out, being of no class.",
+    ]
+    assert "missing_in_test" in kinds(found)
+    assert "left_out" not in kinds(found)
 
 
 # ── Label noise ───────────────────────────────────────────────────────────────────────────────────────────────────

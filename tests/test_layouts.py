@@ -18,7 +18,7 @@ from imgrec.layouts import MAX_NAME_CHARACTERS, Layout, class_name, lay_out, pla
         pytest.param("deep/er/cats/a.jpg", ("train", "cats"), id="within others"),
         pytest.param("training_set/cats/a.jpg", ("train", "cats"), id="training"),
         pytest.param("Linnaeus 5 256X256/test/berry/1_256.jpg", ("test", "berry"), id="Linnaeus 5"),
-        pytest.param("Valid/cats/a.jpg", ("test", "cats"), id="validation"),
+        pytest.param("Valid/cats/a.jpg", ("validation", "cats"), id="validation"),
         pytest.param("train/cats/tabby/a.jpg", ("train", "cats"), id="folders within a class"),
         pytest.param("test/data/train/cats/a.jpg", ("train", "cats"), id="within a folder called test"),
         pytest.param("train/test/a.jpg", ("train", "test"), id="a class called test"),
@@ -77,7 +77,31 @@ def test_a_table_decides_part_and_class(tmp_path: Path) -> None:
     assert lay_out(tmp_path, names) == Layout(
         {PurePosixPath("a/1.jpg"): ("train", "x"), PurePosixPath("b/1.jpg"): ("test", "＜y＞")},
         ("a/2.jpg: not in split.csv", "gone.jpg: in split.csv, but not there"),
+        remarks=("The validation part (1 file) is taken as the test part: there is no other.",),
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "parts", "remark"),
+    [
+        pytest.param(["train/a/1", "test/a/1"], ["train", "test"], "", id="none"),
+        pytest.param(["train/a/1", "val/a/1", "val/a/2"], ["train", "test", "test"], "(2 files) is taken", id="alone"),
+        pytest.param(["train/a/1", "val/a/1", "test/a/1"], ["train", "test"], "(1 file) is left out", id="with a test"),
+    ],
+)
+def test_a_validation_part_is_the_test_where_there_is_no_other(
+    names: list[str], parts: list[str], remark: str, tmp_path: Path
+) -> None:
+    found = lay_out(tmp_path, [PurePosixPath(name) for name in names])
+    assert [part for part, _ in found.places.values()] == parts
+    assert remark in "".join(found.remarks)
+    assert bool(found.remarks) == bool(remark)
+
+
+def test_a_folder_without_files_is_an_empty_class(tmp_path: Path) -> None:
+    names = [PurePosixPath(name) for name in ("train/cats/a.jpg", "train/dogs/a.jpg")]
+    empty = [PurePosixPath(name) for name in ("train/frogs", "test/cats", "test/frogs", "val")]
+    assert lay_out(tmp_path, names, empty).empty == ("frogs",)
 
 
 def test_a_table_without_labels_takes_the_folders(tmp_path: Path) -> None:
