@@ -8,11 +8,12 @@ Writes assets/lessons/cats_by_label.json, which the Benchmarks page shows beside
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from imgrec import conversion, evaluation, labelled, weights
+from imgrec import conversion, flowing, labelled, weights
 from imgrec.catalogue import CATALOGUE
 from imgrec.labels import get_label_map, get_label_space
 from imgrec.preparation import Preparations
@@ -42,7 +43,7 @@ def main(data: Path) -> None:
         if spec.label_space != "imagenet_1k" or digest is None:
             continue
         compiled = Preparations(settings).ensure(spec)
-        answers = dict(evaluation.flow(spec, enumerate(found.items()), settings, compiled, "crop"))
+        answers = dict(flowing.flow(spec, enumerate(found.items()), settings, compiled, "crop"))
         first = np.array([int(np.argmax(answers[i])) for i in range(len(found))])
         by_rule = np.array([is_cat(labels[i]) for i in first])
         cells = (by_rule[target == cat], place[first[target == cat]] == cat, place[first[target == dog]] == dog)
@@ -62,7 +63,7 @@ def main(data: Path) -> None:
             "pictures": "the first 100 of each class of the test part of Kaggle's cats and dogs, reduced to 112 px",
             "weights": sources,
             "versions": conversion.versions(),
-            "measured": evaluation._now(),
+            "measured": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": "python -m bench.label_rule DATA",
         },
     }

@@ -13,6 +13,7 @@ written is written beside and renamed into place. pyarrow is imported when the f
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,31 @@ VERSION = 1
 
 SUMMARY = "summary.json"
 _METADATA = b"imgrec"
+
+# What helps where a summary cannot be used.
+WAY_OUT = (
+    "Move it away: the answers beside it are kept, and `imgrec evaluate` makes its rows again from them; only times "
+    "are taken anew."
+)
+
+# What every row of a summary has, and every set, by type. What came later may be missing in those of older versions.
+_TEXTS = ("weights_sha256", "predictions_sha256", "preprocess", "framing", "resampling", "runtime", "measured_at")
+_FIGURES = ("top_1", "top_1_low", "top_1_high", "top_5", "log_loss", "brier", "ece")
+_TIMES = ("cold_ms", "latency_p50_ms", "latency_p95_ms", "throughput_per_s")
+_Types = dict[str, type | tuple[type, ...]]
+_ROW: _Types = {
+    **dict.fromkeys(("model", "dataset", *_TEXTS), str),
+    **dict.fromkeys(("images", "parameters"), int),
+    **dict.fromkeys((*_FIGURES, *_TIMES), (int, float)),
+    **dict.fromkeys(("input_size", "failures"), list),
+    "versions": dict,
+}
+_SET: _Types = {
+    **dict.fromkeys(("name", "label_space", "source", "digest"), str),
+    **dict.fromkeys(("images", "classes"), int),
+    **dict.fromkeys(("flaws", "unreachable"), list),
+    "labels": (list, type(None)),
+}
 
 # First bytes with first bytes, second with second: a tenth smaller than probabilities one after the other.
 _ENCODING: dict[str, Any] = {
@@ -118,14 +144,11 @@ def read_note(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise InputError(f"Expected stored predictions at {path}. Received: nothing.") from error
     except (pyarrow.ArrowException, OSError, KeyError, ValueError) as error:
+        raise _no_predictions(path, error) from error
+    if not isinstance(note, dict) or note.get("version") != VERSION:
         raise InputError(
-            f"Expected {path.name} to be predictions that imgrec stored, whole. Received: {_first_line(error)}. "
-            "Delete it and measure again."
-        ) from error
-    if note.get("version") != VERSION:
-        raise InputError(
-            f"Expected {path.name} in version {VERSION} of the format. Received: version {note.get('version')}; "
-            "measure again."
+            f"Expected {path.name} in version {VERSION} of the format. "
+            f"Received: version {note.get('version') if isinstance(note, dict) else None}; measure again."
         )
     return note
 
@@ -147,7 +170,7 @@ def read_chunks(path: Path, rows: int = CHUNK_ROWS) -> Iterator[Answers]:
     import pyarrow.parquet
 
     read_note(path)
-    with storage_errors(path), pyarrow.parquet.ParquetFile(path) as file:
+    with storage_errors(path), _other_tables(path), pyarrow.parquet.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=rows):
             yield _answers(pyarrow.Table.from_batches([batch]))
 
@@ -157,7 +180,8 @@ def count_classes(path: Path) -> int:
     import pyarrow.parquet
 
     read_note(path)
-    return int(pyarrow.parquet.read_schema(path).field("probabilities").type.list_size)
+    with storage_errors(path), _other_tables(path):
+        return int(pyarrow.parquet.read_schema(path).field("probabilities").type.list_size)
 
 
 def is_whole(path: Path) -> bool:
@@ -169,32 +193,59 @@ def is_whole(path: Path) -> bool:
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """`summary.json` as {version, datasets, rows}; empty where there is none. Raises `InputError` on any other file."""
+    """`summary.json` as {version, datasets, rows}; empty where there is none.
+
+    Raises `InputError` on any other file, also on one whose rows or sets lack what all of them have.
+    """
     path = folder / SUMMARY
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {"version": VERSION, "datasets": {}, "rows": []}
+    except UnicodeDecodeError as error:
+        raise _no_summary(path, "other bytes than text") from error
     try:
         summary = json.loads(text)
-        version, _ = summary["version"], (summary["datasets"], summary["rows"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"Expected {path} to be a summary of measurements, whole. Received: {_first_line(error)}."
-        ) from error
-    if version != VERSION:
-        raise InputError(f"Expected {path} in version {VERSION}. Received: version {version}; measure again.")
+    except ValueError as error:
+        raise _no_summary(path, _first_line(error)) from error
+    if not isinstance(summary, dict) or "version" not in summary:
+        raise _no_summary(path, "no version in it")
+    if summary["version"] != VERSION:
+        raise InputError(f"Expected {path} in version {VERSION}. Received: version {summary['version']}. {WAY_OUT}")
+    wrong = _what_is_wrong(summary)
+    if wrong is not None:
+        raise _no_summary(path, wrong)
     found: dict[str, Any] = summary
     return found
 
 
+def check_place(folder: Path, dataset: Mapping[str, Any]) -> None:
+    """Raise `InputError` unless rows about `dataset` can be put into the summary of `folder`; before any work.
+
+    They cannot where the summary is not one, or where another set, from elsewhere, has the same name. A set that has
+    changed where it lies takes its own place: the digests of its older rows say that they are of other pictures.
+    """
+    known = read_summary(folder)["datasets"].get(dataset["name"])
+    if known is None or known["source"] == dataset["source"] or _are_same_pictures(known, dataset):
+        return
+    raise InputError(
+        f"Expected the pictures that are called {dataset['name']} in {folder / SUMMARY}: {known['images']:,} from "
+        f"{known['source']}. Received: {dataset['images']:,} others of the same name, from {dataset['source']}. "
+        "Rename their folder or file, or measure them into another folder (--out)."
+    )
+
+
 def put_row(folder: Path, row: Mapping[str, Any], dataset: Mapping[str, Any]) -> None:
-    """Put a row into the summary, instead of an earlier one of its model and set. Safe with several processes."""
+    """Put a row into the summary, instead of an earlier one of its model and set. Safe with several processes.
+
+    Raises as `check_place`.
+    """
     import filelock
 
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / f".{SUMMARY}.lock"):
+        check_place(folder, dataset)
         summary = read_summary(folder)
         same = (row["model"], row["dataset"])
         rows = [other for other in summary["rows"] if (other["model"], other["dataset"]) != same]
@@ -209,6 +260,60 @@ def discard(folder: Path) -> None:
     """Delete the parts of a run."""
     with storage_errors(folder):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _are_same_pictures(known: Mapping[str, Any], dataset: Mapping[str, Any]) -> bool:
+    """Whether two sets have the same ids and targets and, where that is known of both, the same contents."""
+    contents = {about["pictures_sha256"] for about in (known, dataset) if about.get("pictures_sha256")}
+    return bool(known["digest"] == dataset["digest"] and len(contents) < 2)
+
+
+def _what_is_wrong(summary: Mapping[str, Any]) -> str | None:
+    """What a summary lacks, or None."""
+    sets, rows = summary.get("datasets"), summary.get("rows")
+    if not isinstance(sets, dict) or not isinstance(rows, list):
+        return "no datasets or no rows in it"
+    for name, about in sets.items():
+        if lacks := _lacks(about, _SET):
+            return f"{', '.join(lacks)} missing or of another type in the set {name}"
+    for number, row in enumerate(rows, 1):
+        called = f"row {number}"
+        if isinstance(row, dict) and "model" in row:
+            called += f" ({row['model']} on {row.get('dataset')})"
+        if lacks := _lacks(row, _ROW):
+            return f"{', '.join(lacks)} missing or of another type in {called}"
+        if row["dataset"] not in sets:
+            return f"{called} of a set that is not described"
+    return None
+
+
+def _lacks(found: object, expected: _Types) -> list[str]:
+    """The keys that `found` should have, of these types, and has not."""
+    if not isinstance(found, dict):
+        return ["everything"]
+    return [key for key, kind in expected.items() if not isinstance(found.get(key, ...), kind)]
+
+
+@contextmanager
+def _other_tables(path: Path) -> Iterator[None]:
+    """What reading a table of other columns raises, as an `InputError`."""
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, KeyError, AttributeError, ValueError, TypeError) as error:
+        raise _no_predictions(path, error) from error
+
+
+def _no_predictions(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"Expected {path.name} to be predictions that imgrec stored, whole. Received: {_first_line(error)}. "
+        "Delete it and measure again."
+    )
+
+
+def _no_summary(path: Path, received: str) -> InputError:
+    return InputError(f"Expected {path} to be a summary of measurements, whole. Received: {received}. {WAY_OUT}")
 
 
 def _table(answers: Answers, note: Mapping[str, Any]) -> "pyarrow.Table":

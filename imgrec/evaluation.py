@@ -1,44 +1,37 @@
-"""A model and a labelled set → stored answers and a row of figures: decode, frame and infer at the same time.
+"""A model and a labelled set → stored answers and a row of figures.
 
-Pictures flow: threads decode and frame the next ones while the network computes on those before; every thousand
-answers are written down, so that memory does not grow and a killed run goes on where it was. What cannot be read is
-listed in the row, and the rest is measured.
+Pictures flow (see `flowing`); every thousand answers are written down, so that memory does not grow and a killed run
+goes on where it was. What cannot be read is listed in the row, and the rest is measured.
 """
 
 import hashlib
 import json
 import platform
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from imgrec import __version__, artefacts, conversion, images, summaries, weights
+from imgrec import __version__, artefacts, cards, conversion, summaries, weights
 from imgrec.artefacts import Answers
 from imgrec.catalogue import CATALOGUE, ModelSpec
 from imgrec.engines.process import usable_cores
-from imgrec.errors import ImageError, InputError, LabelSpaceError, WeightsError
-from imgrec.labelled import Item, LabelledSet, scoring
-from imgrec.labels import LABEL_SPACES, LabelMap, get_label_map, get_label_space
+from imgrec.errors import InputError, LabelSpaceError, WeightsError
+from imgrec.flowing import decoded, flow, framed_for
+from imgrec.labelled import Item, LabelledSet, in_words, scoring, unknown_classes
+from imgrec.labels import LABEL_SPACES, LabelMap, LabelSpace, get_label_map, get_label_space
 from imgrec.preparation import Preparations
-from imgrec.preprocessing import FRAMINGS, RESAMPLING, frame
+from imgrec.preprocessing import FRAMINGS, RESAMPLING
 from imgrec.settings import MIB, Settings, available_memory_bytes
 from imgrec.storage import sha256_of
 
 # Answers in one file of an unfinished run: at 100 pictures a second, ten seconds of work to lose.
 PART_ROWS = 1000
-
-# Pictures that are decoded ahead, for each core: enough for one that takes four times as long as the others.
-AHEAD = 4
 
 # Pictures timed one by one; the slowest 5 % of them are five.
 TIMED = 100
@@ -79,18 +72,22 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure `spec` on `labelled`, store the answers and the row under `folder`, and return the row.
 
-    Answers that are there already for the same weights, pictures and preprocessing are kept. `note` is for people
-    (weights that are not the publisher's own), `command` is what reproduces it; `on_progress` gets (done, all).
+    Answers that are there already for the same weights, pictures (to the last byte) and preprocessing are kept.
+    `note` is for people (weights that are not the publisher's own), `command` is what reproduces it; `on_progress`
+    gets (done, all).
 
-    Raises `LabelSpaceError` before any work when the set's classes are not the model's, `UnknownNameError` on a
-    framing, `InputError` when no picture can be read, and what fetching, converting and running raise.
+    Raises before any work: `LabelSpaceError` when the set's classes are not the model's, `InputError` on a framing
+    and where `artefacts.check_place` does. Later: `InputError` when no picture can be read, and what fetching,
+    converting and running raise.
     """
     _check_framing(framing)
     to_set = scoring(get_label_space(spec.label_space), labelled.label_space)
+    about = describe_set(labelled)
+    artefacts.check_place(folder, about)
     compiled = Preparations(settings).ensure(spec)
     provenance = _provenance(spec, labelled, settings, framing)
     path = artefacts.predictions_path(folder, spec.name, labelled.name)
-    if not (path.is_file() and artefacts.is_whole(path) and artefacts.read_note(path)["key"] == provenance["key"]):
+    if not _has_key(path, provenance["key"]):
         parts = path.with_suffix(".parts")
         _discard_others(parts, provenance["key"])
         failures = _answer_all(spec, labelled, settings, compiled, framing, to_set, parts, provenance, on_progress)
@@ -99,21 +96,36 @@ def evaluate(
         artefacts.discard(parts)
     timing = time_model(spec, labelled, settings, compiled, framing)
     row = row_of(path) | asdict(timing) | {"note": note, "command": command}
-    artefacts.put_row(folder, row, describe_set(labelled))
+    artefacts.put_row(folder, row, about)
     return row
 
 
 def get_fitting_specs(labelled: LabelledSet, settings: Settings) -> list[ModelSpec]:
     """The models whose weights are on this machine and whose classes are, or roll up to, those of the set."""
-    found = []
+    found, others = [], []
     for spec in CATALOGUE.values():
-        with suppress(LabelSpaceError):
+        try:
             scoring(get_label_space(spec.label_space), labelled.label_space)
+        except LabelSpaceError:
+            others.append(spec)
+        else:
             if weights.locate(spec, settings) is not None:
                 found.append(spec)
     if not found:
-        raise InputError(f"Expected a model on this machine for the classes of {labelled.name}. Received: none.")
+        raise InputError(
+            f"Expected a model on this machine for the classes of {labelled.name}. "
+            f"Received: none.{_nearest(others, labelled.label_space)}"
+        )
     return found
+
+
+def _nearest(specs: Iterable[ModelSpec], space: LabelSpace) -> str:
+    """Which of `specs` knows most classes of a set, and which it does not know; nothing where none knows any."""
+    unknown = {spec.title: unknown_classes(get_label_space(spec.label_space), space) for spec in specs}
+    title = min(unknown, key=lambda title: len(unknown[title]), default="")
+    if not title or not 0 < len(unknown[title]) < len(space.labels):
+        return ""
+    return f" {title} knows others of them. Not among its classes: {in_words(unknown[title])}."
 
 
 def row_of(path: Path) -> dict[str, Any]:
@@ -155,6 +167,8 @@ def describe_set(labelled: LabelledSet) -> dict[str, Any]:
         "source": labelled.source,
         "flaws": list(labelled.flaws),
         "digest": labelled.digest,
+        "pictures_sha256": labelled.pictures_sha256,
+        "per_class": labelled.per_class,
         "unreachable": list(get_label_map("imagenet_1k", space).unreachable) if rolls_up else [],
     }
 
@@ -162,27 +176,27 @@ def describe_set(labelled: LabelledSet) -> dict[str, Any]:
 def time_model(
     spec: ModelSpec, labelled: LabelledSet, settings: Settings, compiled: Path, framing: str = "crop"
 ) -> Timing:
-    """Time the compiled network on the first pictures of `labelled`; see `Timing`."""
+    """Time the compiled network on the first pictures of `labelled` that can be read; see `Timing`."""
     from imgrec.engines.openvino import OpenVINOEngine
 
-    items = list(islice(labelled.items(), FLOWING))
-    pictures = [found for found in (_decoded(item, settings) for item in items[:TIMED]) if not isinstance(found, str)]
+    items, pictures = _to_time(labelled, settings)
     if not pictures:
-        raise InputError(f"Expected readable pictures in {labelled.name}. Received: none among the first {TIMED}.")
+        raise InputError(f"Expected readable pictures in {labelled.name}. Received: none.")
     manifest = conversion.read_manifest(compiled)
     memory_bytes = None if manifest is None else manifest.memory_bytes
     start = time.perf_counter()
     engine = OpenVINOEngine(compiled, memory_bytes or 0)
-    engine.predict(_framed(pictures[0], spec, framing)[np.newaxis])
+    engine.predict(framed_for(pictures[0], spec, framing)[np.newaxis])
     cold = time.perf_counter() - start
     times = []
     for i in range(TIMED):
         start = time.perf_counter()
-        engine.predict(_framed(pictures[i % len(pictures)], spec, framing)[np.newaxis])
+        engine.predict(framed_for(pictures[i % len(pictures)], spec, framing)[np.newaxis])
         times.append(time.perf_counter() - start)
     engine.close()
     start = time.perf_counter()
-    answered = sum(1 for _ in flow(spec, enumerate(items), settings, compiled, framing))
+    answers = flow(spec, enumerate(items), settings, compiled, framing)
+    answered = sum(1 for _, answer in answers if not isinstance(answer, str))
     flowing = time.perf_counter() - start
     p50, p95 = np.percentile(times, [50, 95])
     return Timing(
@@ -196,26 +210,23 @@ def time_model(
     )
 
 
-def flow(
-    spec: ModelSpec, items: Iterable[tuple[int, Item]], settings: Settings, compiled: Path, framing: str
-) -> Iterator[tuple[int, np.ndarray | str]]:
-    """(position, float32 probabilities (C,)) of each picture as they are finished, or a sentence why there are none."""
-    from imgrec.engines.streaming import stream
+def _to_time(labelled: LabelledSet, settings: Settings) -> tuple[list[Item], list[np.ndarray]]:
+    """The first `FLOWING` pictures that may flow, and the first `TIMED` readable ones of them, decoded.
 
-    refused: deque[tuple[int, str]] = deque()
-
-    def framed() -> Iterator[tuple[int, np.ndarray]]:
-        for position, found in _ahead(items, lambda item: _prepared(item, spec, settings, framing)):
+    What cannot be read at the start is passed over: a hundred broken files must not stand for a set.
+    """
+    items: list[Item] = []
+    pictures: list[np.ndarray] = []
+    for item in labelled.items():
+        if len(pictures) < TIMED:
+            found = decoded(item, settings)
             if isinstance(found, str):
-                refused.append((position, found))
-            else:
-                yield position, found
-
-    for answer in stream(compiled, framed()):
-        yield answer
-        while refused:
-            yield refused.popleft()
-    yield from refused
+                continue
+            pictures.append(found)
+        items.append(item)
+        if len(items) >= FLOWING:
+            break
+    return items, pictures
 
 
 def hardware() -> str:
@@ -284,42 +295,6 @@ def _scored(
     return answers, failures
 
 
-def _ahead(
-    items: Iterable[tuple[int, Item]], work: Callable[[Item], np.ndarray | str]
-) -> Iterator[tuple[int, np.ndarray | str]]:
-    """`work` on each item, in order, by threads that are a few items ahead of whoever takes the results."""
-    cores = usable_cores()
-    with ThreadPoolExecutor(cores, thread_name_prefix="decode") as workers:
-        under_way: deque[tuple[int, Future[np.ndarray | str]]] = deque()
-        for position, item in items:
-            under_way.append((position, workers.submit(work, item)))
-            if len(under_way) > AHEAD * cores:
-                first, future = under_way.popleft()
-                yield first, future.result()
-        while under_way:
-            first, future = under_way.popleft()
-            yield first, future.result()
-
-
-def _prepared(item: Item, spec: ModelSpec, settings: Settings, framing: str) -> np.ndarray | str:
-    """What the network is given, uint8 (H, W, 3), or a sentence why there is nothing."""
-    found = _decoded(item, settings)
-    return found if isinstance(found, str) else _framed(found, spec, framing)
-
-
-def _decoded(item: Item, settings: Settings) -> np.ndarray | str:
-    if not isinstance(item.picture, bytes):
-        return item.picture
-    try:
-        return images.decode(item.picture, max_bytes=settings.max_upload_bytes).pixels
-    except ImageError as error:
-        return str(error)
-
-
-def _framed(pixels: np.ndarray, spec: ModelSpec, framing: str) -> np.ndarray:
-    return frame(pixels, spec.input_size, spec.crop_fraction, framing)
-
-
 def _check_framing(framing: str) -> None:
     if framing not in FRAMINGS:
         raise InputError(f"Expected one of the framings {', '.join(FRAMINGS)}. Received: {framing!r}.")
@@ -334,6 +309,7 @@ def _provenance(spec: ModelSpec, labelled: LabelledSet, settings: Settings, fram
         "model": spec.name,
         "dataset": labelled.name,
         "dataset_digest": labelled.digest,
+        "pictures_sha256": labelled.pictures_sha256,
         "label_space": labelled.label_space.name,
         "weights_sha256": digest,
         "preprocess": spec.preprocess,
@@ -345,14 +321,31 @@ def _provenance(spec: ModelSpec, labelled: LabelledSet, settings: Settings, fram
         "versions": conversion.versions() | {"pillow": metadata.version("pillow")},
     }
     key = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]
-    about = {"parameters": spec.parameters, "title": spec.title, "measured_at": _now(), "imgrec": __version__}
+    about = {
+        "parameters": spec.parameters,
+        "title": spec.title,
+        "backbone": _backbone(spec, settings),
+        "measured_at": _now(),
+        "imgrec": __version__,
+    }
     return depends_on | about | {"key": key}
+
+
+def _backbone(spec: ModelSpec, settings: Settings) -> Any:
+    """{model, sha256} of the published weights that a model trained here started from; None where it did not."""
+    found = (card.fields.get("backbone") for card in cards.all_cards(settings) if card.name == spec.name)
+    return next(found, None)
+
+
+def _has_key(path: Path, key: str) -> bool:
+    """Whether answers are stored at `path`, whole, and with this `key`."""
+    return path.is_file() and artefacts.is_whole(path) and artefacts.read_note(path).get("key") == key
 
 
 def _discard_others(parts: Path, key: str) -> None:
     """Throw away what an unfinished run left, unless it was the same run."""
     for file in parts.glob("*.parquet"):
-        if not artefacts.is_whole(file) or artefacts.read_note(file)["key"] != key:
+        if not _has_key(file, key):
             file.unlink()
 
 

@@ -146,9 +146,9 @@ def decode(data: bytes, *, max_bytes: int, name: str | None = None) -> DecodedIm
     everything that is not a whole picture in one of these formats.
     """
     if len(data) > max_bytes:
-        raise ImageTooLargeError(
-            f"Expected a picture of at most {max_bytes / MIB:.3g} MiB. Received: {len(data) / MIB:.3g} MiB."
-        )
+        # Of a longer file `archives` reads one byte more than the limit, which would round to the limit.
+        received = "more" if len(data) == max_bytes + 1 else f"{len(data) / MIB:.1f} MiB"
+        raise ImageTooLargeError(f"Expected a picture of at most {max_bytes / MIB:.3g} MiB. Received: {received}.")
     kind = signatures.identify(data)
     if kind is None:
         raise ImageError(

@@ -61,6 +61,7 @@ FLOORS = [
     "standalone",
     "exports",
     "labelled",
+    "flowing",
     "artefacts",
     "summaries",
     "evaluation",

@@ -23,6 +23,23 @@ def answers(count: int = 7, classes: int = 3, start: int = 0) -> Answers:
     return Answers(tuple(f"{i}.png" for i in range(start, start + count)), generator.integers(0, classes, count), rows)
 
 
+def row(model: str, **others: object) -> dict[str, object]:
+    """A row as it stands in a summary."""
+    texts = ("weights_sha256", "predictions_sha256", "preprocess", "framing", "resampling", "runtime", "measured_at")
+    figures = ("top_1", "top_1_low", "top_1_high", "top_5", "log_loss", "brier", "ece")
+    times = ("cold_ms", "latency_p50_ms", "latency_p95_ms", "throughput_per_s")
+    found = {"model": model, "dataset": "d", "images": 7, "parameters": 9} | dict.fromkeys(texts, "x")
+    return (
+        found | dict.fromkeys((*figures, *times), 0.5) | {"input_size": [8, 8], "failures": [], "versions": {}} | others
+    )
+
+
+def about(**others: object) -> dict[str, object]:
+    """A set as it stands in a summary."""
+    found = {"name": "d", "label_space": "d", "source": "made up", "digest": "d", "images": 7, "classes": 3}
+    return found | {"flaws": [], "unreachable": [], "labels": None} | others
+
+
 def same(a: Answers, b: Answers) -> bool:
     return a.ids == b.ids and (a.targets == b.targets).all() and (a.probabilities == b.probabilities).all()
 
@@ -97,22 +114,83 @@ def test_an_older_version_is_named(tmp_path: Path) -> None:
         read_summary(tmp_path)
 
 
+def test_a_table_without_its_columns_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "m.d.parquet"
+    note = json.dumps({**NOTE, "version": artefacts.VERSION}).encode()
+    pyarrow.parquet.write_table(pyarrow.table({"id": ["a"]}).replace_schema_metadata({b"imgrec": note}), path)
+    for use in (read, artefacts.count_classes):
+        with pytest.raises(InputError, match=r"Expected m\.d\.parquet to be predictions that imgrec stored, whole"):
+            use(path)
+    assert not artefacts.is_whole(path)
+
+
+def test_a_note_that_is_no_mapping_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "m.d.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"id": ["a"]}).replace_schema_metadata({b"imgrec": b"[]"}), path)
+    with pytest.raises(InputError, match="Received: version None"):
+        read_note(path)
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     assert read_summary(tmp_path)["rows"] == []
     with pytest.raises(InputError, match="Received: nothing"):
         read_note(tmp_path / "m.d.parquet")
 
 
-@pytest.mark.parametrize("text", ['{"version": 1, "rows"', "[]", '{"version": 1}'], ids=["half", "a list", "no rows"])
-def test_half_a_summary_is_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / "summary.json").write_text(text)
-    with pytest.raises(InputError, match="to be a summary of measurements, whole"):
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b'{"version": 1, "rows"', id="half"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b'{"version": 1}', id="no rows"),
+        pytest.param(b"\xff\xfe\x00", id="no text"),
+    ],
+)
+def test_half_a_summary_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "summary.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"to be a summary of measurements, whole.*Move it away"):
+        read_summary(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "received"),
+    [
+        pytest.param(lambda s: s["rows"][0].pop("top_1"), r"top_1 missing .* in row 1 \(a on d\)", id="no accuracy"),
+        pytest.param(
+            lambda s: s["rows"][0].update(images="7"), r"images missing or of another type in row 1", id="a text"
+        ),
+        pytest.param(lambda s: s["rows"].insert(0, 7), "everything missing .* in row 1", id="a number for a row"),
+        pytest.param(lambda s: s["rows"][0].update(model=None), "model missing .* in row 1", id="no model"),
+        pytest.param(
+            lambda s: s["rows"][0].update(dataset="e"), r"row 1 \(a on e\) of a set that is not described", id="no set"
+        ),
+        pytest.param(lambda s: s["datasets"]["d"].pop("digest"), "digest missing .* in the set d", id="no digest"),
+        pytest.param(lambda s: s.update(datasets=[]), "no datasets", id="a list of sets"),
+    ],
+)
+def test_a_summary_with_a_broken_row_or_set_is_named(tmp_path: Path, damage, received: str) -> None:
+    put_row(tmp_path, row("a"), about())
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    damage(summary)
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(InputError, match=f"to be a summary of measurements, whole. Received: {received}"):
         read_summary(tmp_path)
 
 
 def test_a_row_replaces_its_predecessor_and_rows_are_sorted(tmp_path: Path) -> None:
     for model, value in (("b", 1), ("a", 2), ("b", 3)):
-        put_row(tmp_path, {"model": model, "dataset": "d", "top_1": value}, {"name": "d"})
+        put_row(tmp_path, row(model, top_1=value), about())
     summary = read_summary(tmp_path)
     assert [(row["model"], row["top_1"]) for row in summary["rows"]] == [("a", 2), ("b", 3)]
-    assert summary["datasets"] == {"d": {"name": "d"}}
+    assert summary["datasets"] == {"d": about()}
+
+
+def test_another_set_of_the_same_name_is_not_put_beside_the_first(tmp_path: Path) -> None:
+    put_row(tmp_path, row("a"), about(pictures_sha256="1" * 64))
+    put_row(tmp_path, row("b"), about(source="elsewhere"))  # an older imgrec did not know what is in the pictures
+    put_row(tmp_path, row("b"), about(source="elsewhere", pictures_sha256="1" * 64))
+    for other in (about(digest="e"), about(pictures_sha256="2" * 64)):
+        with pytest.raises(InputError, match=r"7 from elsewhere. Received: 7 others of the same name, from made up"):
+            put_row(tmp_path, row("c"), other)
+    put_row(tmp_path, row("c"), about(source="elsewhere", digest="e"))
+    assert read_summary(tmp_path)["datasets"]["d"]["digest"] == "e"

@@ -1,6 +1,7 @@
 """`imgrec evaluate` as its user meets it: sets are opened for real, and every picture looks like a tabby."""
 
 import io
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgrec import artefacts, evaluation, weights
+from imgrec import artefacts, evaluation, flowing, weights
 from imgrec.catalogue import ModelSpec
 from imgrec.cli import main
 from imgrec.errors import OfflineError
@@ -57,7 +58,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def flow(spec: object, items: object, *_: object) -> object:
         for position, item in items:  # type: ignore[attr-defined]
-            found = evaluation._decoded(item, SETTINGS)
+            found = flowing.decoded(item, SETTINGS)
             yield position, found if isinstance(found, str) else row
 
     def ensure(_: object, spec: ModelSpec) -> Path:
@@ -116,6 +117,7 @@ def test_pictures_in_both_sets_are_said(imgrec: Run, answers: None, tmp_path: Pa
         pytest.param(("--data", "pets", "--framing", "zoom"), "crop, squash", id="an unknown framing"),
         pytest.param(("--data", "flowers"), "Received: none", id="classes that no model has"),
         pytest.param(("--data", "pets", "--training", "nowhere"), "which is not there", id="no training set"),
+        pytest.param(("--data", "pets", "--training", "empty"), "in empty. Received: none", id="an empty training set"),
     ],
 )
 def test_what_cannot_be_measured_gets_a_sentence(
@@ -147,7 +149,43 @@ def test_an_older_summary_is_named(imgrec: Run, answers: None, tmp_path: Path) -
     (tmp_path / "benchmarks" / "summary.json").write_text('{"version": 0, "datasets": {}, "rows": []}')
     code, _, err = imgrec("--data", "pets", "--models", "mobilenet", "--out", "benchmarks")
     assert code == 2
-    assert "Received: version 0; measure again" in err
+    assert "Received: version 0. Move it away" in err
+
+
+@pytest.mark.parametrize("text", ['{"version": 1, "rows"', '{"version": 1, "datasets": {}, "rows": [{"model": "x"}]}'])
+def test_half_a_summary_is_told_before_any_work(imgrec: Run, answers: None, tmp_path: Path, text: str) -> None:
+    pets(tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "summary.json").write_text(text)
+    code, _, err = imgrec("--data", "pets", "--models", "mobilenet,mobilenet_v2", "--out", "benchmarks")
+    assert code == 2
+    assert err.count("Move it away") == 1
+    assert not list(tmp_path.rglob("*.parquet"))
+    (tmp_path / "benchmarks" / "summary.json").unlink()
+    assert imgrec("--data", "pets", "--models", "mobilenet", "--out", "benchmarks")[0] == 0
+
+
+def test_another_folder_of_the_same_name_is_told(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path)
+    (tmp_path / "other").mkdir()
+    pets(tmp_path / "other")
+    (tmp_path / "other" / "pets" / "cats" / "9.png").write_bytes(png(1, 9))
+    assert imgrec("--data", "pets", "--models", "mobilenet")[0] == 0
+    code, _, err = imgrec("--data", "other/pets", "--models", "mobilenet")
+    assert code == 2
+    assert f"Received: 5 others of the same name, from {tmp_path / 'other' / 'pets'}." in err
+    assert imgrec("--data", "other/pets", "--models", "mobilenet", "--out", "others")[0] == 0
+
+
+def test_the_command_that_reproduces_it_is_what_was_typed(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path)
+    (tmp_path / "pets").rename(tmp_path / "my pets")
+    typed = ("--data", "my pets", "--per-class", "1", "--training", "my pets", "--models", "mobilenet")
+    typed += ("--framing", "squash", "--note", "Seen at 8 bit; it's said.", "--out", "a folder")
+    assert imgrec(*typed)[0] == 0
+    summary = artefacts.read_summary(tmp_path / "a folder")
+    assert shlex.split(summary["rows"][0]["command"]) == ["imgrec", "evaluate", *typed]
+    assert summary["datasets"]["my pets_first_1"]["per_class"] == 1
 
 
 def test_without_a_folder_it_goes_where_the_page_looks(imgrec: Run, answers: None, tmp_path: Path) -> None:

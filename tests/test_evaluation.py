@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgrec import artefacts, evaluation
+from imgrec import artefacts, boards, cards, evaluation
 from imgrec.catalogue import ModelSpec, get_spec
 from imgrec.errors import InputError, LabelSpaceError
 from imgrec.labelled import Item, LabelledSet, open_set
@@ -55,13 +55,13 @@ def picture(colour: int, seed: int, encoded: bool = True) -> bytes | np.ndarray:
     return buffer.getvalue()
 
 
-def colours(count: int = 34, broken: tuple[int, ...] = (), encoded: bool = True) -> LabelledSet:
-    """`count` pictures, every seventh of them mislabelled, those at `broken` no pictures."""
+def colours(count: int = 34, broken: tuple[int, ...] = (), encoded: bool = True, shift: int = 0) -> LabelledSet:
+    """`count` pictures, every seventh of them mislabelled, those at `broken` no pictures; `shift` repaints all."""
     targets = tuple((i + (i % 7 == 0)) % 3 for i in range(count))
 
     def items() -> Iterator[Item]:
         for i in range(count):
-            yield Item(f"{i:03d}", targets[i], b"no picture" if i in broken else picture(i % 3, i, encoded))
+            yield Item(f"{i:03d}", targets[i], b"no picture" if i in broken else picture((i + shift) % 3, i, encoded))
 
     return LabelledSet("toy", COLOURS, tuple(f"{i:03d}" for i in range(count)), targets, items, "made here")
 
@@ -103,6 +103,15 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_measured(
     assert row["images"] == 23
     assert [failure["id"] for failure in row["failures"]] == ["003", *(f"{i:03d}" for i in range(10, 20))]
     assert "Expected a picture" in row["failures"][0]["reason"]
+
+
+def test_pictures_that_cannot_be_read_at_the_start_do_not_stand_for_all(
+    spec: ModelSpec, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "FLOWING", 12)
+    row = evaluation.evaluate(spec, colours(broken=tuple(range(20))), settings, tmp_path)
+    assert row["images"] == 14
+    assert row["throughput_per_s"] > 0
 
 
 def test_no_readable_picture(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
@@ -151,6 +160,86 @@ def test_answers_are_kept_unless_they_are_of_something_else(
     assert other["framing"] == "squash"
 
 
+def test_answers_to_other_pictures_of_the_same_names_are_not_kept(
+    spec: ModelSpec, settings: Settings, tmp_path: Path
+) -> None:
+    first = evaluation.evaluate(spec, colours(), settings, tmp_path)
+    repainted = colours(shift=1)
+    assert repainted.digest == colours().digest
+    calls: list[int] = []
+    row = evaluation.evaluate(spec, repainted, settings, tmp_path, on_progress=lambda *_: calls.append(1))
+    assert len(calls) == 34
+    assert row["top_1"] < first["top_1"]
+    assert row["dataset_digest"] == first["dataset_digest"]
+    assert row["pictures_sha256"] == repainted.pictures_sha256 != first["pictures_sha256"]
+
+
+def test_a_killed_run_goes_on_with_the_same_pictures_only(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
+    def kill(done: int, count: int) -> None:
+        if done == 27:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        evaluation.evaluate(spec, colours(), settings, tmp_path, on_progress=kill)
+    calls: list[int] = []
+    evaluation.evaluate(spec, colours(shift=1), settings, tmp_path, on_progress=lambda *_: calls.append(1))
+    assert len(calls) == 34
+
+
+def test_another_set_of_the_same_name_is_refused_before_any_work(
+    spec: ModelSpec, settings: Settings, tmp_path: Path
+) -> None:
+    first = evaluation.evaluate(spec, colours(), settings, tmp_path)
+    elsewhere = replace(colours(30), source="made there")
+    calls: list[int] = []
+    with pytest.raises(InputError, match=r"34 from made here\. Received: 30 others of the same name, from made there"):
+        evaluation.evaluate(spec, elsewhere, settings, tmp_path, on_progress=lambda *_: calls.append(1))
+    assert calls == []
+    assert artefacts.read_summary(tmp_path)["rows"] == [first]
+    # The same pictures may lie anywhere, and what has changed where it lies takes its own place.
+    evaluation.evaluate(spec, replace(colours(), source="made there"), settings, tmp_path)
+    evaluation.evaluate(spec, replace(colours(30), source="made there"), settings, tmp_path)
+    assert artefacts.read_summary(tmp_path)["datasets"]["toy"]["images"] == 30
+
+
+def test_rows_of_earlier_pictures_do_not_stand_beside_new_ones(
+    spec: ModelSpec, settings: Settings, tmp_path: Path
+) -> None:
+    evaluation.evaluate(spec, colours(), settings, tmp_path)
+    evaluation.evaluate(replace(spec, name="newer", title="Newer"), colours(shift=1), settings, tmp_path)
+    board = boards.load([tmp_path], "toy")
+    assert board.models == ["newer"]
+    assert len(board.problems) == 1
+    assert "measure it again" in board.problems[0]
+
+
+def test_a_summary_that_cannot_be_used_is_told_before_any_work_and_its_rows_are_made_again(
+    spec: ModelSpec, settings: Settings, tmp_path: Path
+) -> None:
+    first = evaluation.evaluate(spec, colours(), settings, tmp_path)
+    summary = tmp_path / "summary.json"
+    summary.write_text(summary.read_text()[:400])
+    calls: list[int] = []
+    other = replace(spec, name="other")
+    with pytest.raises(InputError, match="Move it away: the answers beside it are kept"):
+        evaluation.evaluate(other, colours(), settings, tmp_path, on_progress=lambda *_: calls.append(1))
+    summary.rename(tmp_path / "summary.old.json")
+    again = evaluation.evaluate(spec, colours(), settings, tmp_path, on_progress=lambda *_: calls.append(1))
+    assert calls == []
+    timed = {"cold_ms", "latency_p50_ms", "latency_p95_ms", "throughput_per_s", "timed_at"}
+    assert {k: v for k, v in again.items() if k not in timed} == {k: v for k, v in first.items() if k not in timed}
+
+
+def test_a_taught_model_says_what_it_started_from(
+    spec: ModelSpec, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = {"model": "mobilenet", "sha256": "1" * 64}
+    taught = cards.Card(tmp_path / "colours.json", {"model": {"name": "colours"}, "backbone": backbone})
+    assert evaluation.evaluate(spec, colours(), settings, tmp_path / "before")["backbone"] is None
+    monkeypatch.setattr(evaluation.cards, "all_cards", lambda settings: [taught])
+    assert evaluation.evaluate(spec, colours(), settings, tmp_path)["backbone"] == backbone
+
+
 def test_parts_of_another_run_are_not_used(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
     parts = artefacts.predictions_path(tmp_path, "colours", "toy").with_suffix(".parts")
     stale = artefacts.Answers(("x",), np.array([0]), np.full((1, 3), 1 / 3, np.float16))
@@ -167,7 +256,7 @@ def test_a_half_written_file_is_measured_again(spec: ModelSpec, settings: Settin
 
 def test_label_spaces_are_compared_before_any_work(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
     pets = replace(colours(3), label_space=CATS_AND_DOGS, targets=(0, 1, 0))
-    with pytest.raises(LabelSpaceError, match="Received: cat, dog"):
+    with pytest.raises(LabelSpaceError, match="Not among them: cat, dog"):
         evaluation.evaluate(spec, pets, settings, tmp_path)
     assert not list(tmp_path.iterdir())
 

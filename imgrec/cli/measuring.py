@@ -1,5 +1,6 @@
 """`imgrec evaluate`."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -33,23 +34,31 @@ def evaluate(
     from pathlib import Path
 
     from imgrec import artefacts
+    from imgrec.evaluation import describe_set, get_fitting_specs
     from imgrec.evaluation import evaluate as measure
-    from imgrec.evaluation import get_fitting_specs
     from imgrec.labelled import open_set
     from imgrec.questions import parse_models
 
     settings = Settings.from_env()
     folder = Path(out).expanduser() if out else artefacts.own_folder(settings)
     found = open_set(data, settings, per_class=per_class, training=training)
+    artefacts.check_place(folder, describe_set(found))
     for flaw in found.flaws:
         say(flaw)
     specs = parse_models(models) if models.strip(" ,") else get_fitting_specs(found, settings)
-    limit = "" if per_class is None else f" --per-class {per_class}"
-    limit += "" if training is None else f" --training {training}"
-    target = f" --out {out}" if out else ""
     failed = False
     for spec in specs:
-        command = f"imgrec evaluate --data {data}{limit} --models {spec.name} --framing {framing}{target}"
+        options = {
+            "--data": data,
+            "--per-class": per_class,
+            "--training": training,
+            "--models": spec.name,
+            "--framing": framing,
+            "--note": note or None,
+            "--out": out or None,
+        }
+        words = (word for name, value in options.items() if value is not None for word in (name, str(value)))
+        command = shlex.join(["imgrec", "evaluate", *words])
         try:
             with count_line(spec.name) as show:
                 row = measure(
