@@ -20,6 +20,7 @@ import numpy as np
 from imgrec import archives, arrays, cifar10, images, rows
 from imgrec.downloads import Progress
 from imgrec.errors import ImageError, InputError
+from imgrec.folds import packs
 from imgrec.images import DecodedImage
 from imgrec.layouts import MAX_CLASSES, class_name, lay_out
 from imgrec.preprocessing import frame

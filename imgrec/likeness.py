@@ -13,9 +13,13 @@ all these stays above 0.96, with the edge cut off mostly above 0.93. Of the 50 m
 in 10 bits or less; 7 of them are copies, with a correlation of 0.998 or more, and no other has more than 0.88.
 """
 
+import hashlib
+from collections.abc import Iterator
+
 import numpy as np
 
 from imgrec.errors import InputError
+from imgrec.preprocessing import frame
 
 # (rows, columns) of the thumbnail that is kept of a picture: two by two fields of it are one field of the hash.
 THUMBNAIL_SHAPE = (16, 18)
@@ -64,21 +68,78 @@ def near_pairs(thumbnails: np.ndarray, *, limit: int) -> np.ndarray:
 
     Flat pictures are like no other. Time grows with N²: half a second for 10,000 pictures on one core, 20 s for 60,000.
     """
-    hashes = difference_hashes(thumbnails)
-    looks = _looks(thumbnails)
-    rich = np.flatnonzero(np.abs(looks).sum(axis=1) > 0)
-    hashes, looks = hashes[rich], looks[rich]
+    hashes, looks = difference_hashes(thumbnails), _looks(thumbnails)
+    rich = np.flatnonzero(_is_rich(looks))
     found: list[np.ndarray] = []
-    for start in range(0, len(rich), BLOCK):
+    for pairs in _candidates(hashes[rich]):
+        found.append(rich[pairs[_alike(pairs, looks[rich])]])
+        if sum(map(len, found)) >= limit:
+            break
+    return np.concatenate(found)[:limit] if found else np.empty((0, 2), np.int64)
+
+
+def groups(pixels: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The group of each picture, int64 (N,): the index of its first. Most pictures are a group of their own.
+
+    `pixels` is uint8 (N, height, width, 3) RGB, `targets` (N,) are classes. Pictures of one class that are equal or
+    nearly the same are of one group, and so are those that are like a third: whoever deals them out puts all on one
+    side. Time grows with the square of the pictures of a class.
+    """
+    thumbnails = np.empty((len(pixels), *THUMBNAIL_SHAPE, 3), np.uint8)
+    for index, picture in enumerate(pixels):
+        thumbnails[index] = frame(picture, THUMBNAIL_SHAPE, 1.0, "squash")
+    group = np.arange(len(pixels))
+    for target in np.unique(targets):
+        mine = np.flatnonzero(targets == target)
+        group[mine] = mine[_groups_of_one(pixels, mine, thumbnails[mine])]
+    return group
+
+
+def _groups_of_one(pixels: np.ndarray, mine: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
+    """As `groups`, of the pictures `mine` (K,) of one class: int64 (K,), positions in `mine`."""
+    hashes, looks = difference_hashes(thumbnails), _looks(thumbnails)
+    is_rich = _is_rich(looks)
+    rich = np.flatnonzero(is_rich)
+    hashes, looks = hashes[rich], looks[rich]
+    group = np.arange(len(mine))
+    for pairs in _candidates(hashes):
+        # In a film nearly all pairs are alike, and joined already.
+        apart = pairs[group[rich[pairs[:, 0]]] != group[rich[pairs[:, 1]]]]
+        group = _joined(group, rich[apart[_alike(apart, looks)]])
+    # Of flat ones nothing can be said but that they are equal.
+    first: dict[bytes, int] = {}
+    for position in np.flatnonzero(~is_rich).tolist():
+        digest = hashlib.sha256(np.ascontiguousarray(pixels[mine[position]]).data).digest()
+        group[position] = first.setdefault(digest, position)
+    return group
+
+
+def _joined(group: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """`group` (N,), each named by its lowest member, after those of each of `pairs` (K, 2) have become one."""
+    while len(pairs):
+        named = group[pairs]
+        pairs, named = pairs[named[:, 0] != named[:, 1]], named[named[:, 0] != named[:, 1]]
+        lowest = np.arange(len(group))
+        np.minimum.at(lowest, named.max(axis=1), named.min(axis=1))
+        while (lowest[lowest] != lowest).any():
+            lowest = lowest[lowest]
+        group = lowest[group]
+    return group
+
+
+def _candidates(hashes: np.ndarray) -> Iterator[np.ndarray]:
+    """All pairs i < j that differ in `MAX_BITS` or less, int64 (K, 2), in order, a block of pictures at a time."""
+    for start in range(0, len(hashes), BLOCK):
         block = hashes[start : start + BLOCK, np.newaxis]
         near = np.bitwise_count(block ^ hashes[np.newaxis, start:]) <= MAX_BITS
         first, second = np.nonzero(near)
         ahead = first < second
-        pairs = np.stack([first[ahead], second[ahead]], axis=1) + start
-        found.append(rich[_alike(pairs, looks)])
-        if sum(map(len, found)) >= limit:
-            break
-    return np.concatenate(found)[:limit] if found else np.empty((0, 2), np.int64)
+        yield np.stack([first[ahead], second[ahead]], axis=1) + start
+
+
+def _is_rich(looks: np.ndarray) -> np.ndarray:
+    """bool (N,): pictures that are not flat."""
+    return np.asarray(np.abs(looks).sum(axis=1) > 0)
 
 
 def _looks(thumbnails: np.ndarray) -> np.ndarray:
@@ -90,9 +151,9 @@ def _looks(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def _alike(pairs: np.ndarray, looks: np.ndarray) -> np.ndarray:
-    """Those of `pairs` (K, 2) that correlate."""
-    kept = [
-        chunk[(looks[chunk[:, 0]] * looks[chunk[:, 1]]).mean(axis=1) >= MIN_CORRELATION]
-        for chunk in (pairs[start : start + SECOND_LOOKS] for start in range(0, len(pairs), SECOND_LOOKS))
-    ]
-    return np.concatenate(kept) if kept else pairs
+    """bool (K,): which of `pairs` (K, 2) correlate."""
+    alike = np.empty(len(pairs), bool)
+    for start in range(0, len(pairs), SECOND_LOOKS):
+        chunk = pairs[start : start + SECOND_LOOKS]
+        alike[start : start + SECOND_LOOKS] = (looks[chunk[:, 0]] * looks[chunk[:, 1]]).mean(axis=1) >= MIN_CORRELATION
+    return alike

@@ -11,7 +11,15 @@ from PIL import Image, ImageEnhance
 from imgrec import samples
 from imgrec.errors import InputError
 from imgrec.images import decode
-from imgrec.likeness import MAX_BITS, MIN_CORRELATION, THUMBNAIL_SHAPE, brightness, difference_hashes, near_pairs
+from imgrec.likeness import (
+    MAX_BITS,
+    MIN_CORRELATION,
+    THUMBNAIL_SHAPE,
+    brightness,
+    difference_hashes,
+    groups,
+    near_pairs,
+)
 from imgrec.preprocessing import frame
 
 
@@ -70,6 +78,39 @@ def test_no_more_pairs_than_asked_for() -> None:
     same = np.repeat(np.random.default_rng(0).integers(0, 256, (1, *THUMBNAIL_SHAPE, 3), dtype=np.uint8), 9, axis=0)
     assert near_pairs(same, limit=36).shape == (36, 2)
     assert near_pairs(same, limit=5).tolist() == [[0, 1], [0, 2], [0, 3], [0, 4], [0, 5]]
+
+
+def test_copies_of_one_class_are_one_group_and_strangers_none(photos: list[Image.Image]) -> None:
+    """Each photo four times in other qualities; the last copy of the first is of the other class."""
+    few = photos[:5]
+    copies = [stored(photo, quality) for quality in (90, 60, 40) for photo in few]
+    pixels = np.stack([np.asarray(each.convert("RGB").resize((64, 64))) for each in (*few, *copies)])
+    targets = np.array([i % 5 % 2 for i in range(20)])
+    assert groups(pixels, targets).tolist() == [i % 5 for i in range(20)]
+    targets[15] = 1
+    assert groups(pixels, targets).tolist() == [15 if i == 15 else i % 5 for i in range(20)]
+    assert groups(pixels[:0], targets[:0]).shape == (0,)
+
+
+def test_flat_pictures_are_of_one_group_when_they_are_equal() -> None:
+    pixels = np.repeat(np.array([7, 7, 8, 7], np.uint8), 12 * 12 * 3).reshape(4, 12, 12, 3)
+    assert groups(pixels, np.array([0, 0, 0, 1])).tolist() == [0, 0, 2, 3]
+
+
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 12), block=st.integers(1, 5))
+def test_what_is_like_a_third_is_of_one_group(seed: int, count: int, block: int) -> None:
+    rng = np.random.default_rng(seed)
+    chain = [rng.integers(0, 256, (*THUMBNAIL_SHAPE, 3))]
+    for _ in range(count - 1):  # a film: each like the one before, some like none
+        chain.append(chain[-1] + rng.integers(-30, 30, chain[0].shape) if rng.random() < 0.8 else chain[0][::-1])
+    pixels = np.clip(rng.permutation(np.stack(chain)), 0, 255).astype(np.uint8)
+    expected = np.arange(count)
+    for _ in range(count):
+        for i, j in near_pairs(pixels, limit=1000).tolist():
+            expected[[i, j]] = min(expected[i], expected[j])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("imgrec.likeness.BLOCK", block)
+        assert groups(pixels, np.zeros(count, int)).tolist() == expected.tolist()
 
 
 @given(seed=st.integers(0, 2**32 - 1), copies=st.integers(0, 5), noise=st.integers(1, 90), block=st.integers(1, 7))

@@ -57,22 +57,27 @@ class Taught:
     metrics: dict[str, Any]
 
 
-def parts(lesson: Lesson, targets: np.ndarray) -> list[tuple[int, np.ndarray, np.ndarray]]:
-    """(fold, indices to train on, indices held out); the fold 0 is the one split of a lesson without folds."""
+def parts(
+    lesson: Lesson, targets: np.ndarray, groups: np.ndarray | None = None
+) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    """(fold, indices to train on, indices held out); the fold 0 is the one split of a lesson without folds.
+
+    `groups` (N,) are those of `likeness.groups`: copies stand on one side.
+    """
     if lesson.folds:
-        folds = stratified_folds(targets, lesson.folds, lesson.seed)
+        folds = stratified_folds(targets, lesson.folds, lesson.seed, groups)
         return [(number, kept, held_out) for number, (kept, held_out) in enumerate(folds, start=1)]
-    return [(0, *split(targets, lesson.validation_fraction, lesson.seed))]
+    return [(0, *split(targets, lesson.validation_fraction, lesson.seed, groups))]
 
 
-def final_rows(lesson: Lesson, targets: np.ndarray) -> np.ndarray:
+def final_rows(lesson: Lesson, targets: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
     """What the final head learns from, indices into `targets`: all there is, after folds.
 
     A backbone that is unfrozen afterwards is validated on the one split, so its head must not have seen that.
     """
     if lesson.folds and not lesson.unfreeze:
         return np.arange(len(targets))
-    return split(targets, lesson.validation_fraction, lesson.seed)[0]
+    return split(targets, lesson.validation_fraction, lesson.seed, groups)[0]
 
 
 def run_trials(
@@ -82,10 +87,11 @@ def run_trials(
     folder: Path,
     key: str,
     on_epoch: Callable[[Epoch], None],
+    groups: np.ndarray | None = None,
 ) -> Iterator[Validated]:
     """Each trial as it is finished, or found in `folder`; `key` says what of, so that no other lesson's is taken."""
     for rate in lesson.learning_rates:
-        for fold, kept, held_out in parts(lesson, targets):
+        for fold, kept, held_out in parts(lesson, targets, groups):
             file = folder / f"{rate!r}-{fold}.npz"
             found = _read(file, key)
             if found is None:
@@ -104,6 +110,7 @@ def conclude(
     classes: int,
     on_chosen: Callable[[dict[str, Any]], None],
     on_epoch: Callable[[Epoch], None],
+    groups: np.ndarray | None = None,
 ) -> Taught:
     """The final head of the trials, as the module says; `on_chosen` is told before it is trained."""
     best = choose([each.trial for each in validated])
@@ -116,12 +123,14 @@ def conclude(
     on_chosen({"learning_rate": best.learning_rate, "epochs": epochs, "why": why})
     if lesson.folds:
         schedule = Schedule(best.learning_rate, epochs, lesson.batch_size, lesson.step_epochs)
-        kept = final_rows(lesson, targets)
+        kept = final_rows(lesson, targets, groups)
         final = trainer.train(schedule, kept, None, on_epoch)
         layers, rows = final.layers, _rows(final.epochs, [each.epochs for each in mine], len(kept))
     else:
         [only] = mine
         layers, rows = only.layers, _rows(only.epochs, [only.epochs], len(targets) - len(only.held_out))
+        if lesson.unfreeze:
+            rows = rows[:epochs]  # what is unfrozen goes on from there
     rows = [row | {"confusion": metrics["confusion"]} for row in rows]
     return Taught(layers, best.learning_rate, tuple(rows), metrics)
 

@@ -78,6 +78,20 @@ def test_a_head_whose_backbone_will_be_unfrozen_has_not_seen_what_that_is_valida
     assert trials.final_rows(lesson, TARGETS).tolist() == kept.tolist()
 
 
+@pytest.mark.parametrize("folds", [0, 5])
+def test_copies_are_not_learned_from_where_they_are_validated_on(tmp_path: Path, folds: int) -> None:
+    lesson = Lesson("mobilenet", learning_rates=(0.01,), folds=folds, unfreeze=2)
+    groups = np.arange(30) // 2 * 2
+    for _, kept, held_out in trials.parts(lesson, TARGETS, groups):
+        assert not set(groups[kept]) & set(groups[held_out])
+    rows = trials.final_rows(lesson, TARGETS, groups)
+    assert not set(groups[rows]) & set(groups[np.setdiff1d(np.arange(30), rows)])
+    assert len(rows) == 24
+    found = trials.run_trials(lesson, Pretender(), TARGETS, tmp_path, "key", lambda _: None, groups)  # type: ignore[arg-type]
+    wanted = [held_out.tolist() for _, _, held_out in trials.parts(lesson, TARGETS, groups)]
+    assert [each.held_out.tolist() for each in found] == wanted
+
+
 def test_one_split_keeps_its_best_head(tmp_path: Path) -> None:
     lesson = Lesson("mobilenet", learning_rates=(0.1, 0.01), epochs=6)
     taught, pretender, _ = teach(lesson, tmp_path / "trials")
