@@ -1,13 +1,15 @@
 """Charts of measurements: valid Vega-Lite, and sentences that say the same."""
 
+import doctest
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from imgrec import boards, comparisons, curves
-from imgrec.benchmark_charts import frontiers, lines, matrices
+from imgrec.benchmark_charts import frames, frontiers, lines, matrices
 from imgrec.statistics import agreement, error_correlation
 from tests.measured import measure
 
@@ -17,6 +19,10 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> boards.Board:
     folder = tmp_path_factory.mktemp("measured")
     measure(folder)
     return boards.load([folder], "cifar10")
+
+
+def test_the_examples_in_the_docstrings() -> None:
+    assert doctest.testmod(frames).failed == 0
 
 
 def every_chart(board: boards.Board) -> dict[str, dict[str, object]]:
@@ -138,13 +144,78 @@ def test_names_that_would_cover_each_other_go_elsewhere() -> None:
     apart = frontiers.pareto_chart([point("a", 1, 0.5), point("b", 10, 0.9)])
     assert [row["wide"] for row in apart["layer"][2]["data"]["values"]] == ["right", "right"]
     crowd = frontiers.pareto_chart([point(name, 1 + 0.001 * i, 0.7) for i, name in enumerate("abcdefgh")])
-    sides = [row["wide"] for row in crowd["layer"][2]["data"]["values"]]
-    assert "" in sides, "the rest is in the tooltip, the sentence and the table"
-    assert {"right", "left"} <= set(sides)
+    rows = crowd["layer"][2]["data"]["values"]
+    assert {"right", "left"} <= {row["wide"] for row in rows}
+
+
+def test_a_point_whose_name_has_no_room_has_its_number() -> None:
+    points = [point(name, 1 + 0.1 * i, 0.7) for i, name in enumerate("abcdefgh")]
+    rows = frontiers.pareto_chart(points)["layer"][2]["data"]["values"]
+    for size in ("wide", "narrow"):
+        assert "" not in {row[size] for row in rows}
+        assert all(row[f"{size}_name"] in (row["Model"], str(i)) for i, row in enumerate(rows, 1))
+    assert {row["narrow_name"] for row in rows} & set("12345678")
+    assert frontiers.numbers(points[:2]) == "1\u00a0a network, 2\u00a0b network"
+
+
+@pytest.mark.parametrize(
+    ("titles", "names"),
+    [
+        pytest.param(["Cat", "Dog"], ["Cat", "Dog"], id="short"),
+        pytest.param(["A long name of a network, alone"], ["A long name of a network, alone"], id="nothing like it"),
+        pytest.param(
+            ["MobileNet, taught (flowers_1em04)", "MobileNet, taught (flowers_1em05)", "MobileNet"],
+            ["MobileNet, taught (fl…1em04)", "MobileNet, taught (fl…1em05)", "MobileNet"],
+            id="alike at first",
+        ),
+        pytest.param(
+            ["MobileNet, taught (flowers_1em04)", "VGG16, taught (flowers_by_me_1em04)"],
+            ["MobileNet, taught (flowers_1em04)", "VGG16, taught (flowers_by_me_1em04)"],
+            id="alike at last",
+        ),
+    ],
+)
+def test_names_that_begin_alike_are_told_apart(titles: list[str], names: list[str]) -> None:
+    assert frames.told_apart(titles) == names
+
+
+def test_charts_tell_long_names_apart() -> None:
+    titles = ["MobileNet, taught (flowers_1em04)", "MobileNet, taught (flowers_1em05)"]
+    square = matrices.square_chart(np.eye(2), titles, domain=(0.0, 1.0), as_percent=True)
+    curve = curves.roc_curve([0.9, 0.1], [True, False])
+    drawn = lines.curve_chart(dict.fromkeys(titles, curve), ("x", "y"), dict.fromkeys(titles, "#111111"))
+    for words in (
+        square["encoding"]["y"]["axis"]["labelExpr"],
+        drawn["layer"][0]["encoding"]["color"]["legend"]["labelExpr"],
+    ):
+        assert json.dumps("MobileNet, taught (fl…1em05)") in words
+
+
+def test_a_narrow_square_has_whole_percents() -> None:
+    spec = matrices.square_chart(
+        np.array([[1.0, 0.9996], [0.004, float("nan")]]), ["a", "b"], domain=(0.0, 1.0), as_percent=True
+    )
+    assert [cell["whole"] for cell in spec["data"]["values"]] == ["100", ">99", "<1", "–"]
+    none, whole = spec["layer"][1]["encoding"]["text"]["condition"]
+    assert (none["test"], whole["test"]) == ("width < 48", "width < 84")
+    assert whole["value"] == {"expr": "datum.whole"}
+
+
+def test_precision_and_recall_are_drawn_as_the_steps_that_are_added_up() -> None:
+    """The area below the steps is the average precision: from one point to the next, y is the next one's."""
+    curve = curves.precision_recall_curve([0.9, 0.8, 0.3, 0.1], [True, False, True, False])
+    spec = lines.curve_chart({"a": curve}, ("recall", "precision"), {"a": "#111111"}, steps=True)
+    assert spec["layer"][0]["mark"]["interpolate"] == "step-before"
+    points = [(row["x"], row["y"]) for row in spec["layer"][0]["data"]["values"]]
+    area = sum((right[0] - left[0]) * right[1] for left, right in pairwise(points))
+    assert area == pytest.approx(curve.area, abs=1e-4)
 
 
 def test_curves_of_one_colour_differ_in_their_dashes() -> None:
     curve = curves.roc_curve([0.9, 0.1], [True, False])
+    same = lines.curve_chart(dict.fromkeys("abcdef", curve), ("x", "y"), dict.fromkeys("abcdef", "#111111"))
+    patterns = same["layer"][0]["encoding"]["strokeDash"]["scale"]["range"]
+    assert len({tuple(pattern) for pattern in patterns}) == 6
     colours = {"a": "#111111", "b": "#222222", "c": "#111111"}
     spec = lines.curve_chart(dict.fromkeys("abc", curve), ("x", "y"), colours, diagonal=False)
     dashes = spec["layer"][0]["encoding"]["strokeDash"]["scale"]["range"]

@@ -1,20 +1,28 @@
 """Accuracy against latency: the models as points, and the frontier of those that nobody beats in both."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from imgrec.benchmark_charts.frames import AXIS, PLOT_PX, framed, layer
+from imgrec.benchmark_charts.frames import AXIS, PLOT_PX, framed, layer, told_apart
 from imgrec.charts import colour_of
 from imgrec.comparisons import Point
 from imgrec.vega import FONT_PX, NEUTRAL, Spec
 from imgrec.verdicts import percent
 
-# A name stands at the first of these sides of its point where it covers no other, else it is left to the tooltip.
-_SIDES = {
+# A name stands at the first of these sides of its point where it covers no other.
+_SIDES: dict[str, Spec] = {
     "right": {"align": "left", "dx": 14, "dy": 0},
     "left": {"align": "right", "dx": -14, "dy": 0},
     "above": {"align": "center", "dx": 0, "dy": -19},
     "below": {"align": "center", "dx": 0, "dy": 19},
+}
+
+# Where there is no room for a name, the point's number has these besides; the page lists what the numbers stand for.
+_CORNERS: dict[str, Spec] = {
+    "above right": {"align": "left", "dx": 9, "dy": -14},
+    "above left": {"align": "right", "dx": -9, "dy": -14},
+    "below right": {"align": "left", "dx": 9, "dy": 14},
+    "below left": {"align": "right", "dx": -9, "dy": 14},
 }
 
 # Names are placed twice, for plots of about these widths; a plot narrower than the limit takes the second.
@@ -43,8 +51,10 @@ def pareto_chart(points: Sequence[Point]) -> Spec:
             "low": point.low,
             "high": point.high,
             "parameters": point.parameters,
-            "wide": wide[i],
-            "narrow": narrow[i],
+            "wide": wide[i][0],
+            "wide_name": wide[i][1],
+            "narrow": narrow[i][0],
+            "narrow_name": narrow[i][1],
         }
         for i, point in enumerate(points)
     ]
@@ -83,14 +93,16 @@ def pareto_chart(points: Sequence[Point]) -> Spec:
     on = [row for row in rows if row["On the frontier"] == "yes"]
     intervals = {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": colour}
     marks = {"x": x, "y": y, "color": colour, "tooltip": tooltip, "shape": shape, "size": size}
+    is_narrow = f"width < {_NARROW_BELOW_PX}"
+    name = {"condition": {"test": is_narrow, "value": {"expr": "datum.narrow_name"}}, "field": "wide_name"}
     names = [
         layer(
             rows,
-            {"type": "text", "baseline": "middle", "fontSize": FONT_PX - 1, "color": NEUTRAL} | side,
-            {"x": x, "y": y, "text": {"field": "Model"}},
+            {"type": "text", "baseline": "middle", "fontSize": FONT_PX - 1, "color": NEUTRAL} | where,
+            {"x": x, "y": y, "text": name},
         )
-        | {"transform": [{"filter": f"(width < {_NARROW_BELOW_PX} ? datum.narrow : datum.wide) === '{name}'"}]}
-        for name, side in _SIDES.items()
+        | {"transform": [{"filter": f"({is_narrow} ? datum.narrow : datum.wide) === '{side}'"}]}
+        for side, where in (_SIDES | _CORNERS).items()
     ]
     return framed(
         {
@@ -114,6 +126,11 @@ def describe_pareto(points: Sequence[Point]) -> str:
     return f"On the frontier, the fastest first: {named}.{rest}"
 
 
+def numbers(points: Sequence[Point]) -> str:
+    """What the numbers of `pareto_chart` stand for: "1 A, 2 B"."""
+    return ", ".join(f"{i}\u00a0{point.title}" for i, point in enumerate(points, 1))
+
+
 def _domains(points: Sequence[Point]) -> tuple[tuple[float, float], tuple[float, float]]:
     """Of milliseconds and of top-1, with room for points at the ends and their names."""
     fastest, slowest = min(p.latency_ms for p in points), max(p.latency_ms for p in points)
@@ -125,32 +142,56 @@ def _domains(points: Sequence[Point]) -> tuple[tuple[float, float], tuple[float,
 
 def _named(
     points: Sequence[Point], times: tuple[float, float], scores: tuple[float, float], width_px: float
-) -> list[str]:
-    """The side of each point at which its name stands, "" where none is free; those on the frontier choose first."""
+) -> list[tuple[str, str]]:
+    """Side and name of each point, or its number where no side has room; those on the frontier choose first.
+
+    As many have names as leave every other one the room for its number. A number without room is "" at "".
+    """
     across, up = math.log(times[1] / times[0]), scores[1] - scores[0]
     centres = [
         (math.log(p.latency_ms / times[0]) / across * width_px, (scores[1] - p.top_1) / up * PLOT_PX) for p in points
     ]
+    names = told_apart([point.title for point in points])
+    order = sorted(range(len(points)), key=lambda i: not points[i].on_frontier)
+    found: list[tuple[str, str]] = []
+    for count in range(len(points), -1, -1):
+        found = _placed(centres, names, order[:count], width_px)
+        if all(side for side, _ in found):
+            break
+    return found
+
+
+def _placed(
+    centres: Sequence[tuple[float, float]], names: Sequence[str], named: Sequence[int], width_px: float
+) -> list[tuple[str, str]]:
+    """Side and name of each point of `named`, as far as there is room, then side and number of the others."""
     taken: list[Box] = [_box(x, y, _POINT_PX, _POINT_PX) for x, y in centres]
-    sides = [""] * len(points)
-    for i in sorted(range(len(points)), key=lambda i: not points[i].on_frontier):
-        for side, box in _boxes(*centres[i], len(points[i].title) * _LETTER_PX):
+    found = [("", "")] * len(centres)
+
+    def place(i: int, name: str, sides: Mapping[str, Spec]) -> bool:
+        for side, box in _boxes(*centres[i], len(name) * _LETTER_PX, sides):
             others = taken[:i] + taken[i + 1 :]
             inside = box[0] >= 0 and box[2] <= width_px and box[1] >= -_LINE_PX / 2 and box[3] <= PLOT_PX
             if inside and not any(_overlap(box, other) for other in others):
-                sides[i] = side
+                found[i] = side, name
                 taken.append(box)
-                break
-    return sides
+                return True
+        return False
+
+    done = {i for i in named if place(i, names[i], _SIDES)}
+    for i in range(len(centres)):
+        if i not in done:
+            place(i, str(i + 1), _SIDES | _CORNERS)
+    return found
 
 
-def _boxes(x: float, y: float, width_px: float) -> Iterator[tuple[str, Box]]:
-    """Where the name of a point at (x, y) would stand, at each side."""
+def _boxes(x: float, y: float, width_px: float, sides: Mapping[str, Spec]) -> Iterator[tuple[str, Box]]:
+    """Where the name of a point at (x, y) would stand, at each of `sides`."""
     shift = {"left": -width_px / 2, "center": 0.0, "right": width_px / 2}
     opposite = {"left": "right", "center": "center", "right": "left"}
-    for side, where in _SIDES.items():
-        centre_x = x + float(str(where["dx"])) + shift[opposite[str(where["align"])]]
-        yield side, _box(centre_x, y + float(str(where["dy"])), width_px, _LINE_PX)
+    for side, where in sides.items():
+        centre_x = x + where["dx"] + shift[opposite[where["align"]]]
+        yield side, _box(centre_x, y + where["dy"], width_px, _LINE_PX)
 
 
 def _box(x: float, y: float, width_px: float, height_px: float) -> Box:

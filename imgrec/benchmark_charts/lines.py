@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from imgrec.benchmark_charts.frames import PLOT_PX, framed, layer, unit
+from imgrec.benchmark_charts.frames import PLOT_PX, framed, layer, renamed, told_apart, unit
 from imgrec.confusion import ClassFigures
 from imgrec.curves import Bin, Curve
 from imgrec.vega import NEUTRAL, Rows, Spec, labelled_bars
@@ -13,8 +13,8 @@ from imgrec.verdicts import percent
 # In a narrower plot, two titles do not stand beside each other.
 _NARROW_PX = 380
 
-# There are more models than colours: of those that share one, the second and third are told apart by these.
-_DASHES = ([1, 0], [7, 3], [2, 3])
+# There are more models than colours: those that share one differ in these.
+_DASHES = ([1, 0], [7, 3], [2, 3], [10, 3, 2, 3], [14, 4], [2, 8])
 
 
 def class_bars(figures: ClassFigures, labels: Sequence[str], which: str, colour: str, order: Sequence[int]) -> Spec:
@@ -48,15 +48,22 @@ def describe_classes(figures: ClassFigures, labels: Sequence[str], which: str, o
 
 
 def curve_chart(
-    curves: Mapping[str, Curve], axes: tuple[str, str], colours: Mapping[str, str], *, diagonal: bool
+    curves: Mapping[str, Curve],
+    axes: tuple[str, str],
+    colours: Mapping[str, str],
+    *,
+    diagonal: bool = False,
+    steps: bool = False,
 ) -> Spec:
     """Curves by title in the unit square; with `diagonal`, what guessing gives.
 
-    Curves of the same colour differ in their dashes.
+    `steps` draws what an average precision adds up: each point's y holds from the point before it. Curves of the same
+    colour differ in their dashes.
     """
     columns = {"expr": f"width < {_NARROW_PX} ? 1 : 2"}
     legend = {"title": None, "orient": "bottom", "columns": columns, "labelLimit": 220, "symbolType": "stroke"}
-    shown: Spec = {"field": "Curve", "type": "nominal", "legend": legend}
+    names = {"labelExpr": renamed(list(curves), told_apart(list(curves)))}
+    shown: Spec = {"field": "Curve", "type": "nominal", "legend": legend | names}
     rows = [
         {"Curve": title, "x": round(float(x), 5), "y": round(float(y), 5), "place": i}
         for title, curve in curves.items()
@@ -65,7 +72,7 @@ def curve_chart(
     x, y = unit("x", axes[0]), unit("y", axes[1])
     line = layer(
         rows,
-        {"type": "line", "strokeWidth": 2},
+        {"type": "line", "strokeWidth": 2, "interpolate": "step-before" if steps else "linear"},
         {
             "x": x,
             "y": y,

@@ -4,13 +4,12 @@ Shades are one blue of varying opacity, so that they read on a light and on a da
 black or white, whichever has the contrast there.
 """
 
-import json
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from imgrec.benchmark_charts.frames import AXIS, framed
+from imgrec.benchmark_charts.frames import AXIS, framed, renamed, told_apart
 from imgrec.confusion import row_shares
 from imgrec.metrics import Floats, Integers
 from imgrec.vega import FONT_PX, NEUTRAL, Spec
@@ -92,13 +91,13 @@ def matrix_chart(
         "field": "column",
         "type": "ordinal",
         "sort": list(places[1]),
-        "axis": axis | {"title": titles[1], "labelAngle": -45, "labelExpr": _words(columns, places[1])},
+        "axis": axis | {"title": titles[1], "labelAngle": -45, "labelExpr": renamed(places[1], columns)},
     }
     y = {
         "field": "row",
         "type": "ordinal",
         "sort": list(places[0]),
-        "axis": axis | {"title": titles[0], "labelExpr": _words(rows, places[0])},
+        "axis": axis | {"title": titles[0], "labelExpr": renamed(places[0], rows)},
     }
     tooltip = [{"field": name, "type": "nominal"} for name in cells[0] if name[0].isupper() or name in titles]
     squares: Spec = {
@@ -155,13 +154,14 @@ def square_chart(table: Floats, titles: Sequence[str], *, domain: tuple[float, f
             "First": titles[r],
             "Second": titles[c],
             "Value": _value(table[r, c], as_percent),
+            "whole": _whole(float(table[r, c])),
             "strength": 0.0 if math.isnan(table[r, c]) else round(_between(float(table[r, c]), domain), 4),
         }
         for r in places
         for c in places
     ]
     axis = AXIS | {"ticks": False, "domain": False, "labelLimit": _NAME_PX, "title": None, "labelOverlap": False}
-    words = _words(titles, places)
+    words = renamed(places, told_apart(titles))
     return framed(
         {
             "height": max(CELL_PX * len(titles), LEAST_PX),
@@ -186,7 +186,7 @@ def square_chart(table: Floats, titles: Sequence[str], *, domain: tuple[float, f
                 {
                     "mark": {"type": "text", "fontSize": FONT_PX - 2, "aria": False},
                     "encoding": {
-                        "text": _shown_from((_PERCENT_PX if as_percent else _COUNT_PX) * len(titles), "Value"),
+                        "text": _square_figures(len(titles), as_percent),
                         "color": FIGURE_COLOUR,
                     },
                 },
@@ -217,9 +217,13 @@ def _shown_from(width_px: int, field: str) -> Spec:
     return {"condition": {"test": f"width < {width_px}", "value": ""}, "field": field, "type": "nominal"}
 
 
-def _words(texts: Sequence[str], places: Sequence[int]) -> str:
-    """A Vega expression: class → text. JSON strings are string literals there, so that no label is ever run."""
-    return f"({json.dumps({str(place): text for place, text in zip(places, texts, strict=True)})})[datum.value]"
+def _square_figures(count: int, as_percent: bool) -> Spec:
+    """Figures as exact as the cells are wide: with a decimal, whole percents, or none."""
+    shown = _shown_from(_COUNT_PX * count, "Value")
+    if as_percent:
+        whole = {"test": f"width < {_PERCENT_PX * count}", "value": {"expr": "datum.whole"}}
+        shown["condition"] = [shown["condition"], whole]
+    return shown
 
 
 def _figure(count: int, share: float, shade: str) -> str:
@@ -232,6 +236,13 @@ def _value(value: float, as_percent: bool) -> str:
     if math.isnan(value):
         return "–"
     return percent(value) if as_percent else f"{value:.2f}".replace("-", "−")
+
+
+def _whole(share: float) -> str:
+    """Percent without decimals and sign; neither 0 nor 100 unless it is exactly that."""
+    if math.isnan(share):
+        return "–"
+    return "<1" if 0 < share < 0.005 else ">99" if 0.995 <= share < 1 else f"{share * 100:.0f}"
 
 
 def _between(value: float, domain: tuple[float, float]) -> float:

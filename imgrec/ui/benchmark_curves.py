@@ -36,7 +36,9 @@ def classes(board: Board, table: bool) -> None:
         )
     which = which or "f1"
     figures = comparisons.figures_by_class(board, model)
-    shown = [i for i in np.argsort(getattr(figures, which), kind="stable") if figures.support[i] > 0]
+    # A figure that cannot be said is that of a class which is never chosen: worse than any.
+    values = np.nan_to_num(getattr(figures, which), nan=-1)
+    shown = [i for i in np.argsort(values, kind="stable") if figures.support[i] > 0]
     if table:
         labels = [board.labels[i] for i in shown]
         st.dataframe(
@@ -85,7 +87,7 @@ def over_thresholds(board: Board, table: bool) -> None:
         }
         words = lines.describe_curves(found, f"Average precision of {board.labels[label]}")
         st.markdown("**Precision and recall**")
-        spec = lines.curve_chart(found, ("recall", "precision"), colours, diagonal=False)
+        spec = lines.curve_chart(found, ("recall", "precision"), colours, steps=True)
         chart_or_table(spec, words, _areas(found, "Average precision"), table, key="bench_pr")
         st.caption(words)
     if len(board.models) > MAX_CURVES:
