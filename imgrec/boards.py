@@ -13,9 +13,12 @@ import numpy as np
 
 from imgrec import artefacts
 from imgrec.artefacts import SUMMARY
+from imgrec.confusion import average, class_figures, kappa
+from imgrec.curves import macro_auc
 from imgrec.errors import ImgrecError, InputError, UnknownNameError
 from imgrec.labels import get_label_space
-from imgrec.metrics import Integers
+from imgrec.metrics import Integers, adaptive_calibration_gap, calibration_gap
+from imgrec.statistics import wilson
 from imgrec.summaries import PerImage, closed, per_image
 
 # What a roll-up calls the classes that have no place in the set.
@@ -35,7 +38,8 @@ READINGS = {
 class Board:
     """One set: what is known of it, and each model's row and answers, all to the same pictures in the same order.
 
-    `paths` are the files with all probabilities.
+    `paths` are the files with all probabilities. `unread` pictures are left out because not every model could read
+    them; the figures of `rows` are of the others, too.
 
     `labels` has the set's classes and, if a model can choose it, `REST` as the last. `problems` are sentences about
     artefacts that cannot be used; those models are left out. `reading` is a key of `READINGS`, `has_rest` says
@@ -51,6 +55,7 @@ class Board:
     problems: tuple[str, ...]
     reading: str = "strict"
     has_rest: bool = False
+    unread: int = 0
 
     @property
     def models(self) -> list[str]:
@@ -89,31 +94,43 @@ def load(folders: Sequence[Path], name: str, reading: str = "strict") -> Board:
     if reading not in READINGS:
         raise UnknownNameError.of("reading", reading, list(READINGS))
     measured = _measured(folders)
-    rows = {row["model"]: row for dataset, row, _ in measured.rows if dataset == name}
-    paths = {row["model"]: path for dataset, row, path in measured.rows if dataset == name}
-    if not rows:
+    candidates = [(row, path) for dataset, row, path in measured.rows if dataset == name]
+    if not candidates:
         raise UnknownNameError.of("measured set", name, sorted(measured.sets))
     about = measured.sets[name]
     labels = tuple(about["labels"] or get_label_space(about["label_space"]).labels)
+    rows: dict[str, Mapping[str, Any]] = {}
+    paths: dict[str, Path] = {}
     found: dict[str, PerImage] = {}
-    problems = list(measured.problems)
+    failed: list[tuple[str, str, ImgrecError]] = []
     has_rest = False
-    for model, row in rows.items():
+    for row, path in reversed(candidates):
+        model = row["model"]
+        if model in found:
+            continue
         try:
-            more = artefacts.count_classes(paths[model]) > len(labels)
+            _check_pictures(row, about)
+            more = artefacts.count_classes(path) > len(labels)
             if more and reading == "closed" and row.get("closed") is None:
                 raise InputError(f"Expected {SUMMARY} to have figures of these classes only. Received: an older one.")
-            chunks = artefacts.read_chunks(paths[model])
+            chunks = artefacts.read_chunks(path)
             found[model] = per_image(_read_as(chunks, reading, len(labels)) if more else chunks)
-            rows[model] = _row_as(row, reading) if more else row
-            has_rest |= more
         except ImgrecError as error:
-            problems.append(f"{row.get('title', model)} is left out. {error}")
+            failed.append((model, row.get("title", model), error))
+        else:
+            rows[model], paths[model] = (_row_as(row, reading) if more else row), path
+            has_rest |= more
+    problems = list(measured.problems)
+    for model, title, why in failed:
+        which = f"A later measurement of {title}" if model in found else title
+        problems.append(f"{which} is left out. {why}")
     if not found:
         raise InputError(" ".join(problems))
     found = dict(sorted(found.items(), key=lambda item: -float(item[1].right.mean())))
     labels = (*labels, REST) if has_rest and reading == "strict" else labels
-    return Board(name, about, labels, rows, paths, _aligned(found, len(labels)), tuple(problems), reading, has_rest)
+    aligned = _aligned(found, len(labels))
+    board = Board(name, about, labels, rows, paths, aligned, tuple(problems), reading, has_rest)
+    return _on_common_pictures(board, found)
 
 
 def read(board: Board, model: str) -> artefacts.Answers:
@@ -144,6 +161,21 @@ def stack(board: Board, models: Sequence[str]) -> np.ndarray:
     return np.stack(layers)
 
 
+def figures(found: PerImage) -> dict[str, float]:
+    """What the leaderboard shows of answers to pictures, as `summaries` has it."""
+    matrix = found.matrix
+    return {
+        "top_1": float(found.right.mean()),
+        "top_5": float((found.rank < 5).mean()),
+        "macro_f1": average(class_figures(matrix)).f1,
+        "kappa": kappa(matrix),
+        "log_loss": float(found.log_losses.mean()),
+        "brier": float(found.brier.mean()),
+        "ece": calibration_gap(found.confidence, found.right),
+        "adaptive_ece": adaptive_calibration_gap(found.confidence, found.right),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class _Measured:
     """What lies in several folders: sets by name, rows as (set, row, file of the answers), and what cannot be read."""
@@ -161,12 +193,12 @@ def _measured(folders: Sequence[Path]) -> _Measured:
     for folder in folders:
         try:
             summary = artefacts.read_summary(folder)
-        except InputError as error:
+        except ImgrecError as error:
             problems.append(str(error))
             continue
         names = {}
         for name, about in summary["datasets"].items():
-            is_other = name in sets and sets[name].get("digest") != about.get("digest")
+            is_other = name in sets and not _are_same_pictures(sets[name], about)
             names[name] = f"{name}{OTHER}" if is_other else name
             sets.setdefault(names[name], about)
         for row in summary["rows"]:
@@ -184,6 +216,44 @@ def _read_as(chunks: Iterable[artefacts.Answers], reading: str, classes: int) ->
 def _row_as(row: Mapping[str, Any], reading: str) -> Mapping[str, Any]:
     """The row with the figures of the reading; timings and provenance are the same."""
     return {**row, **row["closed"]} if reading == "closed" else row
+
+
+def _are_same_pictures(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two descriptions have the same ids and targets and, where both know it, the same contents."""
+    contents = {about["pictures_sha256"] for about in (one, other) if about.get("pictures_sha256")}
+    return bool(one["digest"] == other["digest"] and len(contents) < 2)
+
+
+def _check_pictures(row: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    """Raises `InputError` where a row is of other pictures than the set has now."""
+    measured = {**row, "digest": row.get("dataset_digest", about["digest"])}
+    if not _are_same_pictures(measured, about):
+        raise InputError(
+            f"Expected answers to the pictures that {SUMMARY} describes as {about['name']}. "
+            "Received: answers to others of that name; measure it again."
+        )
+
+
+def _on_common_pictures(board: Board, found: Mapping[str, PerImage]) -> Board:
+    """The board with every row's figures on its pictures, where not all models could read all that were `found`."""
+    every = {name for one in found.values() for name in one.ids}
+    if len(every) == board.images:
+        return board
+    rows = {model: _row_on_common(board, model) for model in board.models}
+    return replace(board, rows=rows, unread=len(every) - board.images)
+
+
+def _row_on_common(board: Board, model: str) -> Mapping[str, Any]:
+    """The row with the figures of the board's pictures; what cannot be said of them is left out."""
+    row, found = board.rows[model], board.found[model]
+    stale = [key for key in row if key.endswith(("_low", "_high")) or key.startswith(("macro_", "micro_", "weighted_"))]
+    now: dict[str, float | None] = dict(figures(found))
+    if row.get("macro_auc") is not None:
+        now["macro_auc"] = macro_auc(stack(board, [model])[0], found.target)
+    interval = wilson(int(found.right.sum()), len(found))
+    now |= {"images": len(found), "top_1_low": interval.low, "top_1_high": interval.high}
+    now = {key: None if value is None or np.isnan(value) else value for key, value in now.items()}
+    return {key: value for key, value in row.items() if key not in stale} | now
 
 
 def _aligned(found: dict[str, PerImage], classes: int) -> dict[str, PerImage]:

@@ -3,18 +3,19 @@
 Arithmetic over `boards.Board` for the Benchmarks page; knows no Streamlit and no chart.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from imgrec import artefacts
-from imgrec.boards import Board
-from imgrec.confusion import Average, ClassFigures, average, class_figures, confusion_matrix, kappa
+from imgrec.boards import Board, figures
+from imgrec.confusion import Average, ClassFigures, average, class_figures, confusion_matrix
 from imgrec.curves import Bin, held_out, reliability, with_temperature
-from imgrec.metrics import Floats, Integers, adaptive_calibration_gap, calibration_gap, first_choices
-from imgrec.statistics import Paired, holm, mcnemar
-from imgrec.summaries import PerImage, per_image
+from imgrec.metrics import Floats, Integers, calibration_gap, first_choices
+from imgrec.statistics import SIGNIFICANCE, Paired, holm, mcnemar, p_text
+from imgrec.summaries import per_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +63,52 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Versus:
-    """Two models on the same pictures: the four cases, and the paired test."""
+    """Two models on the same pictures, counted; see `PairTest` for what that proves."""
 
     both: int
     only_a: int
     only_b: int
     neither_same: int
     neither_different: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairTest:
+    """Models `a` and `b` of a board: the test, and its p `raised` for all `pairs` of the board (Holm), which decides.
+
+    One rule for the whole page: two models that one view calls equal are not told apart by another.
+    """
+
+    a: str
+    b: str
     paired: Paired
+    raised: float
+    pairs: int
+
+    @property
+    def better(self) -> str | None:
+        """Which one is right more often; None where that is not sure."""
+        if self.raised >= SIGNIFICANCE:
+            return None
+        return self.a if self.paired.only_a > self.paired.only_b else self.b
+
+    @property
+    def p_words(self) -> str:
+        """ "p = 0.039; 0.226 after Holm's correction for 55 pairs"."""
+        alone = p_text(self.paired.p_value)
+        if self.pairs == 1:
+            return alone
+        raised = p_text(self.raised).removeprefix("p ").removeprefix("= ")
+        return f"{alone}; {raised} after Holm's correction for {self.pairs} pairs"
+
+    def sentence(self, titles: Mapping[str, str]) -> str:
+        """ "A is right more often than B (on 31 pictures only A, …)." or that they are not distinguishable."""
+        a, b, found = titles[self.a], titles[self.b], self.paired
+        counts = f"on {found.only_a:,} only {a} is right, on {found.only_b:,} only {b}; {self.p_words}"
+        if self.better is None:
+            return f"{a} and {b} are not distinguishable on {found.images:,} pictures ({counts})."
+        worse = b if self.better == self.a else a
+        return f"{titles[self.better]} is right more often than {worse} on {found.images:,} pictures ({counts})."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +131,22 @@ def best_at(board: Board, figure: Figure) -> str | None:
     return (max if figure.higher_is_better else min)(known, key=lambda model: float(known[model]))
 
 
-def difference(figure: Figure, value: float | None, reference: float | None) -> str:
-    """ "▲ +1.2" where better, "▼ −0.8" where worse; in percentage points for shares.
-
-    >>> difference(FIGURES[0], 0.912, 0.9), difference(FIGURES[-4], 12.0, 9.0)
-    ('▲ +1.2', '▼ +3.0')
-    """
+def change(figure: Figure, value: float | None, reference: float | None) -> float | None:
+    """How much `value` differs, in percentage points for shares, as far as the figure's decimals show it."""
     if value is None or reference is None:
-        return "–"
-    change = (value - reference) * (100 if figure.percent else 1)
-    text = f"{change:+.{figure.decimals}f}".replace("-", "−")
-    if float(text.replace("−", "-")) == 0:
+        return None
+    return round((value - reference) * (100 if figure.percent else 1), figure.decimals) + 0.0
+
+
+def change_text(figure: Figure, change: float) -> str:
+    """ "▲ +1.2" where better, "▼ −0.8" where worse.
+
+    >>> change_text(FIGURES[0], 1.2), change_text(FIGURES[-4], 3.0), change_text(FIGURES[0], 0.0)
+    ('▲ +1.2', '▼ +3.0', '=')
+    """
+    if change == 0:
         return "="
+    text = f"{change:+.{figure.decimals}f}".replace("-", "−")
     return f"{'▲' if (change > 0) == figure.higher_is_better else '▼'} {text}"
 
 
@@ -196,14 +239,12 @@ def versus(board: Board, a: str, b: str) -> Versus:
     one, two = board.found[a], board.found[b]
     same = one.choice == two.choice
     neither = ~one.right & ~two.right
-    paired = mcnemar(one.right, two.right)
     return Versus(
         both=int((one.right & two.right).sum()),
-        only_a=paired.only_a,
-        only_b=paired.only_b,
+        only_a=int((one.right & ~two.right).sum()),
+        only_b=int((two.right & ~one.right).sum()),
         neither_same=int((neither & same).sum()),
         neither_different=int((neither & ~same).sum()),
-        paired=paired,
     )
 
 
@@ -222,23 +263,23 @@ def disagreements(board: Board, a: str, b: str, who: str = "any") -> list[int]:
     return [int(i) for i in places[np.argsort(-sure, kind="stable")]]
 
 
-def paired_tests(board: Board) -> list[tuple[str, str, Paired, float]]:
-    """Every pair of models with its test and its p raised for the number of pairs (Holm)."""
+def paired_tests(board: Board) -> list[PairTest]:
+    """Every pair of models with its test."""
     pairs = list(combinations(board.found, 2))
     tests = [mcnemar(board.found[a].right, board.found[b].right) for a, b in pairs]
     raised = holm([test.p_value for test in tests])
-    return [(a, b, test, float(p)) for (a, b), test, p in zip(pairs, tests, raised, strict=True)]
+    return [PairTest(*pair, test, float(p), len(pairs)) for pair, test, p in zip(pairs, tests, raised, strict=True)]
 
 
 def judge(probabilities: Floats, board: Board) -> dict[str, float]:
     """The figures of an ensemble's probabilities (N, C) for the board's pictures, as the leaderboard has them."""
     found = per_image([artefacts.Answers(board.ids, board.target, probabilities)])
-    return _figures(found)
+    return figures(found)
 
 
 def figures_of(board: Board, model: str) -> dict[str, float]:
     """The same for one model, on the pictures that all models of the board were asked about."""
-    return _figures(board.found[model])
+    return figures(board.found[model])
 
 
 def calibration(board: Board, model: str, answers: artefacts.Answers) -> Calibration | None:
@@ -261,17 +302,3 @@ def calibration(board: Board, model: str, answers: artefacts.Answers) -> Calibra
         ece_before=calibration_gap(before, right),
         ece_after=calibration_gap(after, right),
     )
-
-
-def _figures(found: PerImage) -> dict[str, float]:
-    matrix = found.matrix
-    return {
-        "top_1": float(found.right.mean()),
-        "top_5": float((found.rank < 5).mean()),
-        "macro_f1": average(class_figures(matrix)).f1,
-        "kappa": kappa(matrix),
-        "log_loss": float(found.log_losses.mean()),
-        "brier": float(found.brier.mean()),
-        "ece": calibration_gap(found.confidence, found.right),
-        "adaptive_ece": adaptive_calibration_gap(found.confidence, found.right),
-    }

@@ -9,6 +9,7 @@ import pytest
 from imgrec import artefacts
 from imgrec.boards import REST, load, read, set_names, stack
 from imgrec.comparisons import figures_of, matrix_of
+from imgrec.curves import macro_auc
 from imgrec.errors import InputError, UnknownNameError
 from tests.measured import measure
 
@@ -19,6 +20,15 @@ MODELS = ("mobilenet", "mobilenet_v2", "mobilenet_a025_128")
 def folder(tmp_path: Path) -> Path:
     measure(tmp_path, MODELS)
     return tmp_path
+
+
+def change_row(folder: Path, model: str, **values: object) -> None:
+    """Change the row of a model in the summary."""
+    path = folder / artefacts.SUMMARY
+    summary = json.loads(path.read_text())
+    for row in summary["rows"]:
+        row |= values if row["model"] == model else {}
+    path.write_text(json.dumps(summary))
 
 
 def test_a_board_has_what_the_summary_says(folder: Path) -> None:
@@ -62,6 +72,40 @@ def test_a_broken_file_leaves_its_model_out_and_is_named(folder: Path) -> None:
     board = load([folder], "cifar10")
     assert "mobilenet" not in board.models
     assert board.problems[0].startswith("mobilenet is left out. Expected mobilenet.cifar10.parquet to be predictions")
+
+
+def test_figures_are_of_the_pictures_that_all_could_read(folder: Path) -> None:
+    """Where models failed on different pictures, the leaderboard is paired, too."""
+    path = artefacts.predictions_path(folder, "mobilenet", "cifar10")
+    whole, note = artefacts.read(path), artefacts.read_note(path)
+    artefacts.write_part(path, artefacts.Answers(whole.ids[50:], whole.targets[50:], whole.probabilities[50:]), note)
+    board = load([folder], "cifar10")
+    assert (board.images, board.unread) == (150, 50)
+    for model in MODELS:
+        row, right = board.rows[model], board.found[model].right
+        assert row["images"] == len(right) == 150
+        assert row["top_1"] == right.mean()
+        assert row["top_1_low"] < right.mean() < row["top_1_high"]
+        assert {key: row[key] for key in figures_of(board, model)} == figures_of(board, model)
+        assert row["macro_auc"] == pytest.approx(macro_auc(stack(board, [model])[0], board.target))
+        assert "macro_f1_low" not in row, "an interval of other pictures"
+        assert row["latency_p50_ms"] is not None
+
+
+@pytest.mark.parametrize("what", ["dataset_digest", "pictures_sha256"])
+def test_answers_to_other_pictures_of_that_name_are_left_out(folder: Path, what: str) -> None:
+    """A set that changed under its name: what was measured before is of other pictures."""
+    path = folder / artefacts.SUMMARY
+    summary = json.loads(path.read_text())
+    summary["datasets"]["cifar10"]["pictures_sha256"] = "d" * 64
+    path.write_text(json.dumps(summary))
+    change_row(folder, "mobilenet", **{what: "e" * 64})
+    board = load([folder], "cifar10")
+    assert set(board.models) == {"mobilenet_v2", "mobilenet_a025_128"}
+    assert board.problems == (
+        "mobilenet is left out. Expected answers to the pictures that summary.json describes as cifar10. "
+        "Received: answers to others of that name; measure it again.",
+    )
 
 
 def test_nothing_that_can_be_used(tmp_path: Path) -> None:
@@ -133,6 +177,33 @@ def test_a_set_of_the_same_name_with_other_pictures_is_another(tmp_path: Path) -
     assert set_names([came, own]) == ["cifar10", "cifar10 (measured here)"]
     assert load([came, own], "cifar10").models == ["mobilenet"]
     assert load([came, own], "cifar10 (measured here)").models == ["mobilenet_v2"]
+
+
+@pytest.mark.parametrize("what", ["file", "digest"])
+def test_a_broken_measurement_of_ones_own_hides_no_earlier_one(tmp_path: Path, what: str) -> None:
+    came, own = tmp_path / "came", tmp_path / "own"
+    measure(came, ("mobilenet", "mobilenet_v2"))
+    measure(own, ("mobilenet",))
+    if what == "file":
+        artefacts.predictions_path(own, "mobilenet", "cifar10").unlink()
+    else:
+        change_row(own, "mobilenet", dataset_digest="e" * 64)
+    board = load([came, own], "cifar10")
+    assert board.paths["mobilenet"].is_relative_to(came)
+    assert board.problems[0].startswith("A later measurement of mobilenet is left out. Expected ")
+
+
+@pytest.mark.parametrize("lost", ["top_1", "versions", "model", "predictions_sha256"])
+def test_a_row_without_its_figures_hides_nothing_else(tmp_path: Path, lost: str) -> None:
+    came, own = tmp_path / "came", tmp_path / "own"
+    measure(came, ("mobilenet",))
+    measure(own, ("mobilenet_v2",))
+    summary = json.loads((own / artefacts.SUMMARY).read_text())
+    del summary["rows"][0][lost]
+    (own / artefacts.SUMMARY).write_text(json.dumps(summary))
+    board = load([came, own], "cifar10")
+    assert board.models == ["mobilenet"]
+    assert "Expected" in board.problems[0]
 
 
 def test_a_broken_summary_of_ones_own_hides_nothing_else(tmp_path: Path) -> None:

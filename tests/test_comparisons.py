@@ -2,6 +2,7 @@
 
 import doctest
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,12 @@ from imgrec import comparisons
 from imgrec.boards import load, narrowed, read, stack
 from imgrec.comparisons import (
     FIGURES,
+    Figure,
+    PairTest,
     best_at,
     calibration,
+    change,
+    change_text,
     disagreements,
     figures_of,
     frontier,
@@ -25,6 +30,7 @@ from imgrec.comparisons import (
     versus,
 )
 from imgrec.stacks import combine_stack
+from imgrec.statistics import Paired
 from tests.measured import measure
 
 MODELS = ("mobilenet", "mobilenet_v2", "mobilenet_a025_128")
@@ -37,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def change(folder: Path, **values: object) -> None:
+def alter(folder: Path, **values: object) -> None:
     """Change the first row of the summary."""
     path = folder / "summary.json"
     summary = json.loads(path.read_text())
@@ -66,8 +72,9 @@ def test_the_frontier_is_whom_nobody_beats(folder: Path) -> None:
     ],
 )
 def test_who_is_not_on_the_chart_is_named(folder: Path, values: dict[str, object], sentence: str) -> None:
-    change(folder, **values)
-    points, left_out = frontier(load([folder], "cifar10"))
+    board = load([folder], "cifar10")
+    changed = {**board.rows["mobilenet"], **values}
+    points, left_out = frontier(replace(board, rows={**board.rows, "mobilenet": changed}))
     assert len(points) == 2
     assert sentence in left_out[0]
 
@@ -105,8 +112,43 @@ def test_two_models_in_five_cases(folder: Path) -> None:
 def test_every_pair_is_tested_and_raised(folder: Path) -> None:
     tests = paired_tests(load([folder], "cifar10"))
     assert len(tests) == 3
-    assert all(raised >= test.p_value for _, _, test, raised in tests)
+    assert all(test.raised >= test.paired.p_value for test in tests)
     assert paired_tests(narrowed(load([folder], "cifar10"), ["mobilenet"])) == []
+
+
+@pytest.mark.parametrize(
+    ("raised", "pairs", "better", "words"),
+    [
+        pytest.param(0.226, 55, None, "p = 0.039; 0.226 after Holm's correction for 55 pairs", id="not for all pairs"),
+        pytest.param(0.0002, 3, "a", "p = 0.039; < 0.001 after Holm's correction for 3 pairs", id="for all pairs"),
+        pytest.param(0.039, 1, "a", "p = 0.039", id="the only pair"),
+    ],
+)
+def test_the_verdict_goes_by_the_raised_p(raised: float, pairs: int, better: str | None, words: str) -> None:
+    test = PairTest("a", "b", Paired(1000, 30, 16, 0.039), raised, pairs)
+    assert (test.better, test.p_words) == (better, words)
+    said = test.sentence({"a": "This one", "b": "that one"})
+    counts = f"(on 30 only This one is right, on 16 only that one; {words})."
+    verdict = (
+        "This one is right more often than that one" if better else "This one and that one are not distinguishable"
+    )
+    assert said == f"{verdict} on 1,000 pictures {counts}"
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "text"),
+    [
+        pytest.param(TOP_1, 0.892, "▼ −0.8", id="worse"),
+        pytest.param(P50, 8.0, "▲ −1.0", id="less is better"),
+        pytest.param(P50, 9.04, "=", id="the same in its decimals"),
+    ],
+)
+def test_a_difference_is_a_number_with_words(figure: Figure, value: float, text: str) -> None:
+    reference = 0.9 if figure is TOP_1 else 9.0
+    found = change(figure, value, reference)
+    assert found is not None
+    assert change_text(figure, found) == text
+    assert change(figure, None, reference) is None
 
 
 def test_an_ensemble_of_one_is_that_one(folder: Path) -> None:
@@ -136,6 +178,6 @@ def test_calibration_is_that_of_the_row(tmp_path: Path, reading: str) -> None:
 
 
 def test_no_calibration_without_pictures_to_fit_on(folder: Path) -> None:
-    change(folder, temperature=None)
+    alter(folder, temperature=None)
     board = load([folder], "cifar10")
     assert calibration(board, "mobilenet", read(board, "mobilenet")) is None

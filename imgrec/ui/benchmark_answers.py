@@ -13,7 +13,7 @@ import streamlit as st
 from imgrec import artefacts, boards, comparisons, datasets, images, labelled, verdicts
 from imgrec.artefacts import Answers
 from imgrec.boards import Board
-from imgrec.comparisons import Calibration
+from imgrec.comparisons import Calibration, PairTest
 from imgrec.errors import ImgrecError
 from imgrec.labelled import LabelledSet
 from imgrec.settings import ASSETS
@@ -69,12 +69,29 @@ def _stored(model: str, sha256: str, reading: str, _board: Board) -> Answers:
 
 def stack(board: Board) -> np.ndarray:
     """Probabilities float16 (M, N, C) of all models of the board."""
-    return _stack(board.name, tuple(_key(board, model) for model in board.models), board.reading, board)
+    return _stack(*_asked(board), board)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _stack(name: str, keys: tuple[tuple[str, str], ...], reading: str, _board: Board) -> np.ndarray:
+def _stack(name: str, keys: tuple[tuple[str, str], ...], pictures: int, reading: str, _board: Board) -> np.ndarray:
     return boards.stack(_board, _board.models)
+
+
+def pair_tests(board: Board) -> list[PairTest]:
+    """Every pair of the board's models with its test."""
+    return _pair_tests(*_asked(board), board)
+
+
+def pair_test(board: Board, a: str, b: str) -> PairTest:
+    """The test of two different models of the board."""
+    return next(test for test in pair_tests(board) if {test.a, test.b} == {a, b})
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _pair_tests(
+    name: str, keys: tuple[tuple[str, str], ...], pictures: int, reading: str, _board: Board
+) -> list[PairTest]:
+    return comparisons.paired_tests(_board)
 
 
 def calibration(board: Board, model: str) -> Calibration | None:
@@ -90,6 +107,11 @@ def _calibration(model: str, sha256: str, reading: str, _board: Board) -> Calibr
 def _key(board: Board, model: str) -> tuple[str, str]:
     """What a model's answers are told apart by."""
     return model, str(board.rows[model]["predictions_sha256"])
+
+
+def _asked(board: Board) -> tuple[str, tuple[tuple[str, str], ...], int, str]:
+    """What all models' answers together are told apart by: their pictures are those that every model could read."""
+    return board.name, tuple(_key(board, model) for model in board.models), hash(board.ids), board.reading
 
 
 def title(board: Board, model: str) -> str:
@@ -165,10 +187,10 @@ def _top_five(board: Board, model: str, position: int) -> str:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _local_set(data: str, digest: str) -> LabelledSet | str:
+def _local_set(data: str, digest: str, per_class: int | None) -> LabelledSet | str:
     """The set at `data` if it is the one with this digest, else a sentence."""
     try:
-        found = labelled.open_set(data, resources.settings())
+        found = labelled.open_set(data, resources.settings(), per_class=per_class)
     except ImgrecError as error:
         return str(error)
     return found if found.digest == digest else f"Expected the pictures that were measured. Received: others at {data}."
@@ -185,7 +207,7 @@ def _look_up(board: Board, ids: Sequence[str]) -> dict[str, np.ndarray]:
     if not data:
         return {}
     with st.spinner("Looking for the pictures"):
-        found = _local_set(data, board.about["digest"])
+        found = _local_set(data, board.about["digest"], board.about.get("per_class"))
     if isinstance(found, str):
         st.warning(plain(found), icon=":material/folder_off:")
         return {}

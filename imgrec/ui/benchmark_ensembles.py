@@ -101,9 +101,10 @@ def _subset(board: Board, whole: np.ndarray, rule: str) -> None:
         )
         asked = st.button("Find them", key="bench_find", icon=":material/search:")
     ways = comb(count, size)
+    equal = " Every member weighs the same there, whatever the sliders above say." if RULES[rule].takes_weights else ""
     st.caption(
         f"Tries all {ways:,} choices of {size} on half of the pictures (chosen by a hash of their names) and tells "
-        "what the best one reaches on the other half: on its own half it would flatter."
+        f"what the best one reaches on the other half: on its own half it would flatter.{equal}"
     )
     if ways > MAX_SUBSETS:
         st.info(f"Expected at most {MAX_SUBSETS:,} ways. Received: {ways:,}; choose fewer models above.")

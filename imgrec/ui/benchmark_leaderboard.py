@@ -1,5 +1,6 @@
 """The leaderboard: the figures that one wants to see, each with its difference to one model, the best ones marked."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -9,7 +10,7 @@ from imgrec.boards import Board
 from imgrec.catalogue import CATALOGUE
 from imgrec.comparisons import FIGURES, Figure
 from imgrec.statistics import SIGNIFICANCE, p_text
-from imgrec.ui.benchmark_answers import Row, title
+from imgrec.ui.benchmark_answers import pair_test, title
 
 if TYPE_CHECKING:
     import pandas
@@ -47,8 +48,9 @@ def leaderboard(board: Board) -> None:
     _table(board, reference, figures)
     st.caption(
         "95 % intervals: Wilson for shares, bootstrap for the rest. Differences of top-1 are tested by McNemar's "
-        f"mid-p on the same {board.images:,} pictures, at {SIGNIFICANCE}. Click a column's head to sort. Timings are "
-        "of the machine that Provenance names; published figures stand beside, never in between."
+        f"mid-p on the same {board.images:,} pictures, raised for all pairs of models (Holm), at {SIGNIFICANCE}. Click "
+        "a column's head to sort. Timings are of the machine that Provenance names; published figures stand beside, "
+        "never in between."
     )
     with st.expander("What the figures mean"):
         st.markdown("\n".join(f"- **{figure.title}**: {figure.sentence}" for figure in FIGURES))
@@ -64,8 +66,11 @@ def _table(board: Board, reference: str, figures: list[Figure]) -> None:
     def marked(column: "pandas.Series[Any]") -> list[str]:
         return [_BEST if best.get(str(column.name)) == model else "" for model in board.models]
 
+    # Numbers under their words, so that a click on the head sorts by how large a difference is.
+    changes: dict[Any, Any] = {_delta(figure): partial(comparisons.change_text, figure) for figure in figures}
+    table = pandas.DataFrame(rows).astype(dict.fromkeys(changes, float))
     st.dataframe(
-        pandas.DataFrame(rows).style.apply(marked),
+        table.style.apply(marked).format(changes, na_rep="–"),
         column_config=_columns(figures),
         hide_index=True,
         key="bench_leaderboard",
@@ -75,28 +80,28 @@ def _table(board: Board, reference: str, figures: list[Figure]) -> None:
 
 def _line(board: Board, model: str, reference: str, figures: list[Figure]) -> dict[str, Any]:
     row, other = board.rows[model], board.rows[reference]
-    best = [figure.title for figure in FIGURES if comparisons.best_at(board, figure) == model]
-    line: dict[str, Any] = {"Model": title(board, model), "Best in": ", ".join(best) or "–"}
+    line: dict[str, Any] = {"Model": title(board, model)}
     for figure in figures:
         value = row.get(figure.key)
         line[figure.title] = value if value is None or not figure.percent else value * 100
-        line[f"Δ {figure.title}"] = "" if model == reference else _change(figure, row, other)
+        line[_delta(figure)] = comparisons.change(figure, value, other.get(figure.key))
         if figure.key == "top_1":
             line["95 %"] = f"{row['top_1_low'] * 100:.1f} to {row['top_1_high'] * 100:.1f}"
             line["Test"] = "" if model == reference else _verdict(board, model, reference)
     line["Parameters"] = row["parameters"]
     line["MiB"] = None if row.get("memory_bytes") is None else row["memory_bytes"] / 2**20
     line["Pictures"] = row["images"]
-    return line
+    best = [figure.title for figure in figures if comparisons.best_at(board, figure) == model]
+    return line | {"Best in": ", ".join(best) or "–"}
 
 
-def _change(figure: Figure, row: Row, other: Row) -> str:
-    return comparisons.difference(figure, row.get(figure.key), other.get(figure.key))
+def _delta(figure: Figure) -> str:
+    return f"Δ {figure.title}"
 
 
 def _verdict(board: Board, model: str, reference: str) -> str:
-    paired = comparisons.versus(board, model, reference).paired
-    return p_text(paired.p_value) if paired.distinguishable else f"not distinguishable ({p_text(paired.p_value)})"
+    test = pair_test(board, model, reference)
+    return p_text(test.raised) if test.better else f"not distinguishable ({p_text(test.raised)})"
 
 
 def _columns(figures: list[Figure]) -> dict[str, Any]:
@@ -107,7 +112,10 @@ def _columns(figures: list[Figure]) -> dict[str, Any]:
         for figure in figures
     }
     columns["Model"] = st.column_config.TextColumn(pinned=True)
-    columns["Best in"] = st.column_config.TextColumn(width=150, help="The figures at which no other is better.")
+    columns["Test"] = st.column_config.TextColumn(
+        help="Whether top-1 differs: McNemar's mid-p, raised for all pairs of models (Holm)."
+    )
+    columns["Best in"] = st.column_config.TextColumn(help="The shown figures at which no other is better.")
     columns["Parameters"] = st.column_config.NumberColumn(format="localized")
     columns["MiB"] = st.column_config.NumberColumn(format="%.0f", help="Memory that the loaded network holds.")
     columns["Pictures"] = st.column_config.NumberColumn(format="localized")

@@ -8,8 +8,8 @@ from imgrec import comparisons, verdicts
 from imgrec.benchmark_charts import frontiers, matrices
 from imgrec.boards import Board
 from imgrec.metrics import Floats
-from imgrec.statistics import SIGNIFICANCE, agreement, error_correlation, p_text
-from imgrec.ui.benchmark_answers import chart_or_table, title
+from imgrec.statistics import agreement, error_correlation, p_text
+from imgrec.ui.benchmark_answers import chart_or_table, pair_tests, title
 
 
 def speed(board: Board, table: bool) -> None:
@@ -28,6 +28,8 @@ def speed(board: Board, table: bool) -> None:
             for point in points
         ]
         chart_or_table(frontiers.pareto_chart(points), words, rows, table, key="bench_pareto")
+        if not table:
+            st.caption(f"Where a name has no room stands its number, the fastest first: {frontiers.numbers(points)}.")
         st.caption(
             f"{words} Diamonds and the dashed line: the frontier; size: parameters; bars: 95 % intervals. The latency "
             "is that of one picture, resized and answered, warm. Which point is right depends on what waiting costs: "
@@ -42,37 +44,36 @@ def pairs(board: Board, table: bool) -> None:
     if len(board.models) < 2:
         st.info("Expected two models or more to compare.", icon=":material/compare_arrows:")
         return
-    titles = [title(board, model) for model in board.models]
+    titles = {model: title(board, model) for model in board.models}
+    names = list(titles.values())
     left, right = st.columns(2, gap="large")
     same = agreement([one.choice for one in board.found.values()])
     together = error_correlation([one.right for one in board.found.values()])
     with left:
-        st.markdown("**Same first choice**")
-        words = matrices.describe_square(same, titles, "Same first choice", as_percent=True)
-        spec = matrices.square_chart(same, titles, domain=(0.0, 1.0), as_percent=True)
-        chart_or_table(spec, words, _square_rows(same, titles), table, key="bench_agreement")
+        st.markdown("**Same first choice**, in percent")
+        words = matrices.describe_square(same, names, "Same first choice", as_percent=True)
+        spec = matrices.square_chart(same, names, domain=(0.0, 1.0), as_percent=True)
+        chart_or_table(spec, words, _square_rows(same, names), table, key="bench_agreement")
         st.caption(words)
     with right:
         st.markdown("**Correlation of errors**")
-        words = matrices.describe_square(together, titles, "Correlation of errors", as_percent=False)
-        spec = matrices.square_chart(together, titles, domain=(0.0, 1.0), as_percent=False)
-        chart_or_table(spec, words, _square_rows(together, titles), table, key="bench_correlation")
+        words = matrices.describe_square(together, names, "Correlation of errors", as_percent=False)
+        spec = matrices.square_chart(together, names, domain=(0.0, 1.0), as_percent=False)
+        chart_or_table(spec, words, _square_rows(together, names), table, key="bench_correlation")
         st.caption(f"{words} The lower, the more two models can help each other.")
     st.markdown("**Which differences are real?**")
     st.dataframe(
         [
             {
-                "A": title(board, a),
-                "B": title(board, b),
-                "Only A right": test.only_a,
-                "Only B right": test.only_b,
-                "mid-p": p_text(test.p_value),
-                "for all pairs": p_text(raised),
-                "Verdict": "not distinguishable"
-                if raised >= SIGNIFICANCE
-                else f"{title(board, a if test.only_a > test.only_b else b)} is better",
+                "A": titles[test.a],
+                "B": titles[test.b],
+                "Only A right": test.paired.only_a,
+                "Only B right": test.paired.only_b,
+                "mid-p": p_text(test.paired.p_value),
+                "for all pairs": p_text(test.raised),
+                "Verdict": "not distinguishable" if test.better is None else f"{titles[test.better]} is better",
             }
-            for a, b, test, raised in comparisons.paired_tests(board)
+            for test in pair_tests(board)
         ],
         hide_index=True,
         key="bench_pairs",

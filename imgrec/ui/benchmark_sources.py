@@ -4,6 +4,7 @@ import streamlit as st
 
 from imgrec import comparisons, published, verdicts
 from imgrec.boards import Board
+from imgrec.errors import ImgrecError
 from imgrec.published import MeasuredTable, PrintedTable
 from imgrec.settings import ASSETS
 from imgrec.ui import benchmark_answers, benchmark_curves
@@ -16,13 +17,15 @@ LESSONS = ASSETS / "lessons"
 def printed(board: Board) -> None:
     """The tables of published comparisons, with what was measured here beside, whatever set is chosen."""
     tables, problems = published.read_measured(LESSONS)
-    st.caption("Quoted as printed. *Measured* is from here, on the set that is named; a dash where nothing repeats it.")
+    st.caption(
+        "Quoted as printed. *Measured* is from here, on the set that is named; why there is a dash is said below."
+    )
     for problem in problems:
         st.warning(problem, icon=":material/broken_image:")
     for one in published.TABLES:
         st.markdown(f"**{one.title}** · {one.source}")
         st.table(_beside(one), border="horizontal", alt=one.title)
-        st.caption(one.remark)
+        st.caption(" ".join([one.remark, *_unrepeated(one)]))
         _repeated(tables, one.title)
     for counts in published.COUNTS:
         st.markdown(f"**{counts.title}** · {counts.source}")
@@ -69,6 +72,20 @@ def _beside(one: PrintedTable) -> list[dict[str, str]]:
     return rows
 
 
+def _unrepeated(one: PrintedTable) -> list[str]:
+    """Why rows have a dash for their measured figure, in sentences."""
+    if one.measured_on is None:
+        return []
+    nothing, unmeasured = [], []
+    for row, model in zip(one.rows, one.measured_as, strict=True):
+        if model is None:
+            nothing.append(row[0])
+        elif _board_with(one.measured_on, model, "strict") is None:
+            unmeasured.append(row[0])
+    said = [f"Nothing here repeats {'; '.join(nothing)}."] if nothing else []
+    return said + ([f"Not measured here on these pictures: {'; '.join(unmeasured)}."] if unmeasured else [])
+
+
 def _overall(name: str, model: str | None) -> str:
     board = _board_with(name, model, "strict")
     if board is None or model is None:
@@ -88,10 +105,12 @@ def _by_class(name: str, model: str | None, reading: str) -> str:
 
 def _board_with(name: str, model: str | None, reading: str) -> Board | None:
     """The board of the set if `model` stands on it."""
-    if model is None or name not in benchmark_answers.set_names():
+    try:
+        board = benchmark_answers.board(name, reading) if name in benchmark_answers.set_names() else None
+    except ImgrecError:
+        # Said where the set itself is shown.
         return None
-    board = benchmark_answers.board(name, reading)
-    return board if model in board.found else None
+    return board if board is not None and model in board.found else None
 
 
 def provenance(board: Board) -> None:

@@ -8,7 +8,7 @@ from imgrec.benchmark_charts import matrices
 from imgrec.benchmark_charts.matrices import SHADES
 from imgrec.boards import Board
 from imgrec.confusion import confusion_matrix
-from imgrec.ui.benchmark_answers import model_chooser, pictures, runner_up, title
+from imgrec.ui.benchmark_answers import model_chooser, pair_test, pictures, runner_up, title
 
 # A matrix of more classes is not readable: the ones with the most mistakes are shown, and it is said.
 MAX_CLASSES = 20
@@ -74,7 +74,7 @@ def duel(board: Board, table: bool) -> None:
         return
     title_a, title_b = title(board, a), title(board, b)
     found = comparisons.versus(board, a, b)
-    st.markdown(f"**{found.paired.sentence(title_a, title_b)}**")
+    st.markdown(f"**{pair_test(board, a, b).sentence({a: title_a, b: title_b})}**")
     left, right = st.columns([1, 2], gap="large")
     with left:
         st.table(

@@ -22,6 +22,7 @@ from imgrec.ui import (
     choices,
 )
 from imgrec.ui.benchmark_answers import title
+from imgrec.ui.wording import plain
 
 TITLES = {
     "cifar10": "CIFAR-10, test set",
@@ -68,7 +69,7 @@ def chooser() -> Board | None:
     try:
         names = benchmark_answers.set_names()
     except ImgrecError as error:
-        st.error(str(error), icon=":material/broken_image:")
+        st.error(plain(str(error)), icon=":material/broken_image:")
         return None
     if not names:
         st.info(
@@ -121,10 +122,14 @@ def show(board: Board) -> None:
             st.space("stretch")
             table = choices.view()
     with st.container(key="bench_panel"):
-        if isinstance(view, Charts):
-            view.draw(board, table)
-        else:
-            view.draw(board)
+        try:
+            if isinstance(view, Charts):
+                view.draw(board, table)
+            else:
+                view.draw(board)
+        except ImgrecError as error:
+            # A file of the board may be gone or changed since it was read.
+            st.error(plain(str(error)), icon=":material/broken_image:")
 
 
 def _reading() -> str:
@@ -146,7 +151,7 @@ def _board(name: str, reading: str) -> Board | None:
     try:
         return benchmark_answers.board(name, reading)
     except ImgrecError as error:
-        st.error(str(error), icon=":material/broken_image:")
+        st.error(plain(str(error)), icon=":material/broken_image:")
         return None
 
 
@@ -154,6 +159,11 @@ def _about(board: Board) -> None:
     """What a reader of the numbers must know, before them."""
     st.caption(f"**{board.images:,} pictures**, {board.about['classes']} classes. {board.about['source']}.")
     remarks = list(board.about["flaws"])
+    if board.unread:
+        remarks.append(
+            f"All figures are of the {board.images:,} pictures that all models could read; of {board.unread:,} others "
+            "at least one could not."
+        )
     if board.has_rest and board.about["unreachable"]:
         remarks.append(
             f"ImageNet has no class for {', '.join(board.about['unreachable'])}: its networks cannot name it."
@@ -165,4 +175,4 @@ def _about(board: Board) -> None:
     if remarks:
         st.caption(f":material/info: {' '.join(remarks)}")
     for problem in board.problems:
-        st.warning(problem, icon=":material/broken_image:")
+        st.warning(plain(problem), icon=":material/broken_image:")
