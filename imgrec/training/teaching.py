@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from imgrec import cards, datasets, features, jobs, weights
+from imgrec import cards, datasets, features, jobs, likeness, weights
 from imgrec.catalogue import ModelSpec, get_spec
 from imgrec.datasets import DataSet, Pictures
 from imgrec.engines import keras as engine
@@ -60,19 +60,21 @@ def run(job: jobs.Worker) -> None:
     row = lesson.backbone_row()
     data = datasets.load(configuration["data"], settings, row.input_size)
     lessons.check_data(lesson, data)
-    trained_on = len(trials.final_rows(lesson, data.train.targets))
+    # Nothing is told of them that the pictures do not tell again: whoever goes on deals the same.
+    groups = likeness.groups(data.train.pixels, data.train.targets)
+    trained_on = len(trials.final_rows(lesson, data.train.targets, groups))
     # Where the final head learns from all, each fold was validated on in its turn.
-    validated_on = len(data.train) - trained_on or len(trials.parts(lesson, data.train.targets)[0][2])
+    validated_on = len(data.train) - trained_on or len(trials.parts(lesson, data.train.targets, groups)[0][2])
     worker.tell_data(job, data, trained_on=trained_on, validated_on=validated_on)
     train_features = _extract(job, "train", row, data.train, settings)
     test_features = None if data.test is None else _extract(job, "test", row, data.test, settings)
-    taught = _teach(job, lesson, data, train_features)
+    taught = _teach(job, lesson, data, groups, train_features)
     weights_path = weights.find(get_spec(lesson.backbone), settings)
     if weights_path is None:
         raise WeightsError(f"Expected the weights of {row.title} on this machine. Received: none any more.")
     if lesson.unfreeze:
         backbone = Backbone(get_spec(lesson.backbone), weights_path, lesson.trainable_layers)
-        model, metrics = _unfreeze(job, lesson, data, taught, backbone)
+        model, metrics = _unfreeze(job, lesson, data, groups, taught, backbone)
     else:
         model = heads.compose(engine.load(row, weights_path), HEADS[lesson.head], taught.layers)
         _check_agreement(model, row, data.train, train_features, taught.layers)
@@ -124,7 +126,7 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, pictures: Pictures, se
     return found.rows
 
 
-def _teach(job: jobs.Worker, lesson: Lesson, data: DataSet, rows: np.ndarray) -> trials.Taught:
+def _teach(job: jobs.Worker, lesson: Lesson, data: DataSet, groups: np.ndarray, rows: np.ndarray) -> trials.Taught:
     """All trials, and the final head."""
     targets, classes, folder = data.train.targets, len(data.classes), job.job.folder
     teacher = heads.HeadTrainer(HEADS[lesson.head], rows, targets, classes, seed=lesson.seed)
@@ -135,13 +137,13 @@ def _teach(job: jobs.Worker, lesson: Lesson, data: DataSet, rows: np.ndarray) ->
         checkpoint.save(teacher.layers)
 
     job.tell("trials", count=lesson.trials)
-    key = _key(lesson, data)
+    key = _key(lesson, data, groups)
     validated = []
-    for each in trials.run_trials(lesson, teacher, targets, folder / TRIALS, key, on_epoch):
+    for each in trials.run_trials(lesson, teacher, targets, folder / TRIALS, key, on_epoch, groups):
         job.tell("trial", **asdict(each.trial))
         validated.append(each)
     taught = trials.conclude(
-        lesson, teacher, validated, targets, classes, lambda fields: job.tell("chosen", **fields), on_epoch
+        lesson, teacher, validated, targets, classes, lambda fields: job.tell("chosen", **fields), on_epoch, groups
     )
     checkpoint.save(lambda: taught.layers, now=True)
     batch = min(lesson.batch_size, len(targets))
@@ -162,13 +164,13 @@ def _teach(job: jobs.Worker, lesson: Lesson, data: DataSet, rows: np.ndarray) ->
 
 
 def _unfreeze(
-    job: jobs.Worker, lesson: Lesson, data: DataSet, taught: trials.Taught, backbone: Backbone
+    job: jobs.Worker, lesson: Lesson, data: DataSet, groups: np.ndarray, taught: trials.Taught, backbone: Backbone
 ) -> tuple[Any, dict[str, Any]]:
     """The model after its backbone's last layers have learned too, and its figures."""
     recipe = unfreezing.recipe_of(lesson, job.job.configuration["name"], taught.learning_rate, len(data.classes))
     pictures = unfreezing.fitted(data.train, recipe.input_size)
     # As in a training, a share is held out, which the head has not seen either: see `trials.final_rows`.
-    kept, held_out = datasets.split(pictures.targets, recipe.validation_fraction, lesson.seed)
+    kept, held_out = datasets.split(pictures.targets, recipe.validation_fraction, lesson.seed, groups)
     validation = pictures.take(held_out)
     model = unfreezing.unfreeze(
         recipe,
@@ -200,9 +202,11 @@ def _check_agreement(model: Any, row: ModelSpec, pictures: Pictures, rows: np.nd
         )
 
 
-def _key(lesson: Lesson, data: DataSet) -> str:
+def _key(lesson: Lesson, data: DataSet, groups: np.ndarray) -> str:
     """What a trial depends on; how many rates there are besides is none of its business."""
     fields = lesson.to_dict() | {"learning_rates": None, "unfreeze": None, "tuning_epochs": None}
+    if (copies := np.flatnonzero(groups != np.arange(len(groups)))).size:
+        fields["kept_together"] = [copies.tolist(), groups[copies].tolist()]
     return hashlib.sha256(json.dumps([fields, data.sha256()], sort_keys=True).encode()).hexdigest()[:16]
 
 
