@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from imgrec import samples
+from imgrec import samples, showcase
 from imgrec.errors import UnknownNameError
 from imgrec.images import decode
+from imgrec.labels import display_path
 from imgrec.samples import SAMPLES_FOLDER, Sample, get_sample, get_samples
 
 # The gallery is loaded on the first visit, over a phone's network too.
@@ -48,6 +49,30 @@ def test_lessons_about_decoding_are_what_the_decoder_says() -> None:
     assert notes("cat.jpg") == ()
     assert notes("cat_sideways.jpg") == ("rotated by its EXIF tag",)
     assert notes("photographer.jpg")[0].startswith("grey")
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("cat.jpg", "cat"),
+        ("espresso.jpg", "espresso"),
+        ("temple.jpg", "palace"),
+        ("photographer.jpg", "tripod"),
+        ("rocket.jpg", "obelisk"),
+        ("horse_silhouette.jpg", "dog"),
+    ],
+)
+def test_a_lesson_about_imagenets_classes_says_so_and_is_what_was_measured(file: str, said: str) -> None:
+    sample = get_sample(file)
+    picture = decode(samples.read(sample), max_bytes=MAX_SAMPLE_BYTES)
+    answer = showcase.stored("mobilenet_a075_224", picture.sha256, "crop")
+    assert answer is not None
+    best = answer.prediction.top_k(1)[0]
+    assert best.synset is not None
+    assert any(said in name for name in (best.label, *display_path(best.synset))), best
+    assert said in sample.lesson
+    # The networks that come along know ten classes, and may stand beside it.
+    assert "ImageNet" in sample.lesson
 
 
 def test_an_unknown_sample_is_refused_with_the_nearest() -> None:
