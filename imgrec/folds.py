@@ -37,7 +37,7 @@ def stratified_folds(
     ]
 
 
-def deal(targets: np.ndarray, folds: int, rng: np.random.Generator, groups: np.ndarray) -> np.ndarray:
+def deal(targets: np.ndarray, folds: int, rng: np.random.Generator, groups: np.ndarray | None = None) -> np.ndarray:
     """The fold of each picture, int64 (N,): dealt like cards, class after class, each in random order.
 
     The rest of one class goes on where that of the one before ended, so that no fold gets all the small classes. Then
@@ -46,6 +46,8 @@ def deal(targets: np.ndarray, folds: int, rng: np.random.Generator, groups: np.n
     shuffled = [rng.permutation(np.flatnonzero(targets == target)) for target in np.unique(targets)]
     hand = np.empty(len(targets), np.int64)
     hand[np.concatenate(shuffled)] = np.arange(len(targets)) % folds
+    if groups is None:
+        return hand
     for mine in shuffled:
         found = packs(mine, groups)
         if len(found) < len(mine):
