@@ -14,8 +14,14 @@ from imgrec.vega import FONT_PX, NEUTRAL, Rows, Spec
 
 CURVE_HEIGHT_PX = 220
 
+# Of the files that were left out; the log has more.
+MAX_NAMED = 3
+
 # More points than pixels say nothing.
 MAX_POINTS = 600
+
+# More epochs than this, and their points would run into a band.
+MAX_POINTED_EPOCHS = 40
 
 # As in the figures that people know from course books: accuracy blue, loss green.
 QUANTITIES = {
@@ -35,7 +41,8 @@ BELOW_CELLS_PX = 100
 def curves_of(card: Card) -> Curves:
     """The curves of a model that was trained before, from its card."""
     rows = card.curves
-    return Curves(rows, [], {"epochs": len(rows), "steps": 1}, None, None)
+    rates = tuple((int(epoch), float(rate)) for epoch, rate in card.fields.get("learning_rate_from_epoch", ()))
+    return Curves(rows, [], {"epochs": len(rows), "steps": 1}, None, None, learning_rates=rates)
 
 
 def card_row(card: Card) -> dict[str, Any]:
@@ -46,13 +53,24 @@ def card_row(card: Card) -> dict[str, Any]:
         "Parameters": card.fields["model"]["parameters"],
         "Trained": card.fields.get("trained_parameters"),
         "Pictures": data["trained_on"],
-        "Epochs": len(card.curves),
+        "Epochs": epochs_of(card),
         "Training time": duration(card.training_seconds),
         "Accuracy": metrics["accuracy"],
         "Measured on": f"{metrics['pictures']:,} {metrics['set']} pictures",
         "Finished": card.fields["finished_at"][:10],
         "Name": card.name,
     }
+
+
+def epochs_of(card: Card) -> int:
+    """How long the published model learned: of a taught one up to the epoch that was kept, fine-tuning included.
+
+    Of its curves that may be a part: they go on, where one split was validated on, to the end of the trial.
+    """
+    chosen, tuned = card.fields.get("chosen"), card.fields.get("tuned")
+    if not chosen or (card.fields.get("lesson", {}).get("unfreeze") and not tuned):
+        return len(card.curves)
+    return int(chosen["epochs"]) + (int(tuned["kept"]) if tuned else 0)
 
 
 def epoch_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -84,11 +102,19 @@ def curve_rows(curves: Curves, quantity: str) -> Rows:
     return sorted(training, key=lambda row: row["epoch"]) + validation
 
 
-def curve_chart(curves: Curves, quantity: str) -> Spec:
-    """Training as a line, validation dashed with a point an epoch; `quantity` is accuracy or loss."""
+def curve_chart(curves: Curves, quantity: str, kept: int | None = None) -> Spec:
+    """Training as a line, validation dashed with a point an epoch where these stand apart; a ring round the one `kept`.
+
+    `quantity` is accuracy or loss.
+    """
     title, colour, form = QUANTITIES[quantity]
     epochs = curves.plan["epochs"] if curves.plan else 1
     is_validation = "datum.set === 'validation'"
+    points: list[tuple[str, dict[str, Any]]] = []
+    if epochs <= MAX_POINTED_EPOCHS:
+        points.append((is_validation, {"filled": True, "size": 45}))
+    if kept is not None:
+        points.append((f"{is_validation} && datum.epoch === {kept}", {"size": 220, "strokeWidth": 2.5}))
     return {
         "height": CURVE_HEIGHT_PX,
         "data": {"values": curve_rows(curves, quantity)},
@@ -128,25 +154,30 @@ def curve_chart(curves: Curves, quantity: str) -> Spec:
         },
         "layer": [
             {"mark": {"type": "line", "color": colour, "strokeWidth": 2}},
-            {
-                "transform": [{"filter": is_validation}],
-                "mark": {"type": "point", "color": colour, "filled": True, "size": 45},
-            },
+            *(
+                {"transform": [{"filter": shown}], "mark": {"type": "point", "color": colour, **mark}}
+                for shown, mark in points
+            ),
         ],
         "config": {"view": {"stroke": None}},
     }
 
 
-def describe_curve(curves: Curves, quantity: str) -> str:
-    """The last value of both sets, in a sentence."""
+def describe_curve(curves: Curves, quantity: str, kept: int | None = None) -> str:
+    """The last value of both sets, in a sentence, and that of the epoch that was `kept`."""
     if not curves.epochs:
         return f"{QUANTITIES[quantity][0]} of training and validation; no epoch is finished yet."
     last = curves.epochs[-1]
     text = _percent if quantity == "accuracy" else _number
     return (
         f"{QUANTITIES[quantity][0]} after epoch {last['epoch']}: training {text(last[quantity])}, "
-        f"validation {text(last[f'validation_{quantity}'])}."
+        f"validation {text(last[f'validation_{quantity}'])}{_kept(curves, kept)}."
     )
+
+
+def _kept(curves: Curves, kept: int | None) -> str:
+    """Which epoch was kept, where that is not the last."""
+    return "" if kept is None or kept == curves.epochs[-1]["epoch"] else f"; that after epoch {kept} was kept"
 
 
 def confusion_chart(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Spec:
@@ -275,10 +306,36 @@ def outcome(curves: Curves) -> str:
     if curves.finished is None:
         return ""
     metrics: dict[str, Any] = curves.finished["metrics"]
-    return (
+    words = (
         f"{_percent(metrics['accuracy'])} of {metrics['pictures']:,} {metrics['set']} pictures right after "
         f"{len(curves.epochs)} epochs in {duration(curves.training_seconds)}"
     )
+    return f"{words}, {rates}" if (rates := learning_rates(curves)) else words
+
+
+def learning_rates(curves: Curves) -> str:
+    """Which learning rate held from which epoch on; empty unless a resumed run was given another.
+
+    >>> learning_rates(Curves([], [], None, None, None, learning_rates=((1, 0.5), (6, 0.01))))
+    'with the learning rate 0.5, from epoch 6 on 0.01'
+    """
+    first, *later = curves.learning_rates or ((1, 0.0),)
+    if not later:
+        return ""
+    return f"with the learning rate {first[1]:g}" + "".join(
+        f", from epoch {epoch} on {rate:g}" for epoch, rate in later
+    )
+
+
+def left_out(curves: Curves) -> tuple[str, ...]:
+    """How many files a run could not use, and the first of them; empty where there are none."""
+    data = curves.data
+    if data is None or not data["left_out"]:
+        return ()
+    named = data["notes"][:MAX_NAMED]
+    more = data["left_out"] - len(named)
+    rest = [f"left out: {more:,} more; see the run's log"] if more else []
+    return (*(f"left out: {note}" for note in named), *rest)
 
 
 def duration(seconds: float) -> str:

@@ -100,6 +100,43 @@ def test_a_killed_worker_leaves_an_interrupted_job_that_resumes(settings: Settin
         job.resume()
 
 
+def test_a_job_goes_on_with_another_configuration(settings: Settings) -> None:
+    job = start(settings, to=1000, pause_s=0.01)
+    until(lambda: job.state == "running")
+    with pytest.raises(BusyError):
+        job.resume({"to": 1})
+    job.cancel()
+    job.wait(PATIENCE_S)
+    job.resume({"to": 1})
+    assert job.wait(PATIENCE_S) == "finished"
+    assert job.configuration == Job(job.folder).configuration == {"to": 1}
+
+
+@pytest.mark.parametrize(
+    ("ends", "found"),
+    [
+        ({"new": "finished", "old": "cancelled"}, "old"),
+        ({"new": "failed", "old": "cancelled"}, "old"),
+        ({"new": "failed", "old": None}, "old"),
+        ({"new": "failed", "old": "failed"}, "new"),
+        ({"new": "failed with a checkpoint", "old": "cancelled"}, "new"),
+        ({"new": "finished", "old": "finished"}, None),
+    ],
+    ids=["finished", "failed", "killed", "both failed", "something is kept", "nothing to go on with"],
+)
+def test_a_job_that_would_fail_again_is_gone_on_with_last(
+    tmp_path: Path, ends: dict[str, str | None], found: str | None
+) -> None:
+    for name, end in ends.items():
+        (tmp_path / name).mkdir()
+        if end is not None:
+            files.write(tmp_path / name / "end.json", {"state": end.split()[0], "error": None})
+        if end == "failed with a checkpoint":
+            (tmp_path / name / "checkpoint.npz").touch()
+    job = jobs.next_to_resume(Job(tmp_path / name) for name in ends)
+    assert (job and job.name) == found
+
+
 def test_an_interrupted_job_can_be_cancelled(settings: Settings) -> None:
     job = start(settings, to=1000, pause_s=0.02)
     until(lambda: job.state == "running")

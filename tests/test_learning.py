@@ -1,5 +1,6 @@
 """What is said of a run: charts that hold the log's numbers, sentences, and what is still to come."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from imgrec.learning import (
     outcome,
     status,
 )
-from imgrec.training.runs import Curves
+from imgrec.training.runs import Curves, curves_in
 
 PLAN: dict[str, Any] = {"epochs": 4, "steps": 10, "batch_size": 8, "parameters": 7}
 
@@ -109,6 +110,42 @@ def test_time_is_derived_from_the_log() -> None:
     done = Curves([epoch(1), epoch(2)], [], PLAN, None, {"metrics": {"accuracy": 0.9, "pictures": 1000, "set": "test"}})
     assert done.remaining_seconds is None
     assert outcome(done) == "90.0 % of 1,000 test pictures right after 2 epochs in 1 min 0 s"
+
+
+@pytest.mark.parametrize(
+    ("begun_at", "seconds"),
+    [(0.0, 2 * 50.0 - 20.0), (160.0, (40 - 25) * 8 / 100.0)],
+    ids=["what an epoch took with its validation", "a pause between the two says nothing"],
+)
+def test_the_time_left_counts_all_of_an_epoch(begun_at: float, seconds: float) -> None:
+    epochs = [epoch(1) | {"at": 150.0}, epoch(2) | {"at": 200.0}]
+    steps = [step(1, 5) | {"at": 110.0}, step(3, 5) | {"at": 220.0}]
+    curves = Curves(epochs, steps, PLAN | {"at": begun_at}, None, None)
+    assert curves.remaining_seconds == pytest.approx(seconds)
+
+
+def test_which_learning_rate_held_from_which_epoch_on() -> None:
+    def began(epoch: int, rate: float | None) -> dict[str, Any]:
+        return {"event": "training", "resumed_at": [epoch, 3]} | ({} if rate is None else {"learning_rate": rate})
+
+    log = [began(0, 300.0), began(5, 300.0), began(5, 0.5), began(5, 0.1), began(8, 0.1), began(9, 0.01)]
+    curves = curves_in(log)
+    assert curves.learning_rates == ((1, 300.0), (6, 0.1), (10, 0.01))
+    assert learning.learning_rates(curves) == "with the learning rate 300, from epoch 6 on 0.1, from epoch 10 on 0.01"
+    assert curves_in([began(0, None)]).learning_rates == ()
+    finished = {"metrics": {"accuracy": 0.9, "pictures": 10, "set": "test"}}
+    assert outcome(replace(curves, finished=finished)).endswith("from epoch 10 on 0.01")
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(0, ()), (2, ("left out: 0", "left out: 1")), (60, ("left out: 0", "left out: 1", "left out: 2", "57 more"))],
+)
+def test_what_was_left_out_is_counted_and_the_first_are_named(count: int, said: tuple[str, ...]) -> None:
+    data = {"left_out": count, "notes": [str(number) for number in range(min(count, 50))]}
+    found = learning.left_out(Curves([], [], None, data, None))
+    assert len(found) == len(said)
+    assert all(part in line for part, line in zip(said, found, strict=True))
 
 
 def test_nothing_is_foretold_from_the_first_step_which_compiles() -> None:

@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -34,6 +36,15 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u20
 
 # How often a line that counts is drawn again.
 COUNT_EVERY_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How a job goes: a sentence, the share that is done in [0, 1], and what is to be said once and to stay."""
+
+    text: str
+    share: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -77,8 +88,7 @@ def count_line(title: str) -> "Iterator[Callable[[int, int], None]]":
             return
         drawn = now
         left = (now - start) / max(done - first, 1) * (count - done)
-        filled = int(done / count * BAR_WIDTH)
-        line = f"{title}: [{'█' * filled}{'·' * (BAR_WIDTH - filled)}] {done:,} of {count:,}, {left:.0f} s left"
+        line = f"{title}: {_bar(done / count)} {done:,} of {count:,}, {left:.0f} s left"
         print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
     try:
@@ -88,20 +98,28 @@ def count_line(title: str) -> "Iterator[Callable[[int, int], None]]":
             print(file=sys.stderr)
 
 
-def follow(job: "Job", lines: Iterable[str], go_on: str) -> None:
-    """Draw `lines`, which end with the job: over each other on a terminal; elsewhere one for each new first part.
+def follow(job: "Job", lines: Iterable[Line], go_on: str) -> None:
+    """Draw `lines`, which end with the job: over each other on a terminal, each with a bar; elsewhere one for each new
+    first part. Notes come once, above what is drawn next.
 
     A key that interrupts stops the job, and `go_on` is the command that is named then. Raises `InputError` with the
     job's own sentence unless it has finished.
     """
-    drawn = ""
+    drawn, noted = "", False
     try:
         for line in lines:
+            if line.notes and not noted:
+                _erase()
+                for note in line.notes:
+                    complain(note)
+                noted = True
             if sys.stderr.isatty():
-                print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-            elif line.split(" · ")[0] != drawn:
-                print(line, file=sys.stderr, flush=True)
-            drawn = line.split(" · ")[0]
+                shown = line.text if line.share is None else f"{_bar(line.share)} {line.text}"
+                # What is longer than a row could not be drawn over.
+                print(f"\r\x1b[K{shown[: shutil.get_terminal_size().columns - 1]}", end="", file=sys.stderr, flush=True)
+            elif line.text.split(" · ")[0] != drawn:
+                print(line.text, file=sys.stderr, flush=True)
+            drawn = line.text.split(" · ")[0]
     except KeyboardInterrupt:
         job.cancel()
         job.wait(STOPPING_S)
@@ -123,10 +141,18 @@ def bar(done_bytes: int, total_bytes: int | None) -> str:
     if not total_bytes:
         return f"{done_bytes / MIB:.1f} MiB"
     share = min(1.0, done_bytes / total_bytes)
+    return f"{_bar(share)} {share:>4.0%} of {total_bytes / MIB:.1f} MiB".replace("%", " %")
+
+
+def _bar(share: float) -> str:
     filled = int(share * BAR_WIDTH)
-    return f"[{'█' * filled}{'·' * (BAR_WIDTH - filled)}] {share:>4.0%} of {total_bytes / MIB:.1f} MiB".replace(
-        "%", " %"
-    )
+    return f"[{'█' * filled}{'·' * (BAR_WIDTH - filled)}]"
+
+
+def _erase() -> None:
+    """What is drawn on a terminal's last row."""
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
 
 
 def say(text: str) -> None:

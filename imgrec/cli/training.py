@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgrec.cli.terminal import complain, follow, say
+from imgrec.cli.terminal import Line, follow, say
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.settings import Settings
 
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
 ONLY_MODELS = "For a model only: "
 
+# Beside --resume: where the run is, and of a network that learns from scratch how fast it learns from there on.
+RESUMING = ("name", "out", "resume")
+
 
 def train(
+    context: typer.Context,
     name: Annotated[
         str,
         typer.Argument(
@@ -63,7 +67,7 @@ def train(
     """Train a network of your own, or teach a published one your classes; the result joins the catalogue.
 
     The run is a process by itself. It goes on when the terminal is closed; Ctrl-C stops it. What was stopped or killed
-    goes on with --resume.
+    goes on with --resume, a recipe's with another --learning-rate if that is given, too.
     """
     from imgrec import cards
     from imgrec.catalogue import CATALOGUE
@@ -87,8 +91,11 @@ def train(
     if recipe is not None:
         if given:
             raise InputError(f"Expected {', '.join(given)} with a model to teach. Received: the recipe {name}.")
-        job = _resumed(recipe.name, settings, folder) if resume else None
-        job = job or _start_recipe(recipe, data, settings, options, learning_rate, seed, wanted_name, folder)
+        if resume:
+            _check_resuming(context, (*RESUMING, "learning_rate"))
+            job = _resumed(recipe.name, settings, folder, learning_rate)
+        else:
+            job = _start_recipe(recipe, data, settings, options, learning_rate, seed, wanted_name, folder)
         _follow(job, name, out, _describe_run)
         _conclude_run(job)
         return
@@ -97,8 +104,11 @@ def train(
         raise _unknown(name, list(RECIPES), list(CATALOGUE))
     if learning_rate is not None and taught["learning_rates"] is None:
         taught["learning_rates"] = (learning_rate,)
-    job = _resumed_lesson(name, settings, folder) if resume else None
-    job = job or _start_lesson(name, data, settings, options | taught | {"seed": seed}, wanted_name, folder)
+    if resume:
+        _check_resuming(context, RESUMING)
+        job = _resumed_lesson(name, settings, folder)
+    else:
+        job = _start_lesson(name, data, settings, options | taught | {"seed": seed}, wanted_name, folder)
     _follow(job, name, out, _describe_lesson)
     _conclude_lesson(job)
 
@@ -153,10 +163,31 @@ def _start_lesson(
     return lessons.start(lesson, data, settings, name=called, folder=folder)
 
 
-def _resumed(name: str, settings: Settings, folder: Path | None) -> "Job":
+def _check_resuming(context: typer.Context, allowed: tuple[str, ...]) -> None:
+    """Raise `InputError` on options that a run which was started without them would not hear of."""
+    given = [
+        str(parameter.opts[0])
+        for parameter in context.command.params
+        if parameter.name not in allowed
+        and (source := context.get_parameter_source(str(parameter.name))) is not None
+        and source.name == "COMMANDLINE"
+    ]
+    if given:
+        wanted = " and ".join(f"--{option.replace('_', '-')}" for option in allowed if option not in {"name", "resume"})
+        raise InputError(
+            f"Expected no options but {wanted} beside --resume: a run goes on as it was started. "
+            f"Received: {', '.join(given)}."
+        )
+
+
+def _resumed(name: str, settings: Settings, folder: Path | None, learning_rate: float | None) -> "Job":
     from imgrec.training import runs
 
-    return _going(runs.find_unfinished(name, settings, folder))
+    job = runs.find_unfinished(name, settings, folder)
+    if learning_rate is None:
+        return _going(job)
+    runs.resume(job, learning_rate=learning_rate)
+    return job
 
 
 def _resumed_lesson(name: str, settings: Settings, folder: Path | None) -> "Job":
@@ -172,7 +203,7 @@ def _going(job: "Job") -> "Job":
     return job
 
 
-def _follow(job: "Job", name: str, out: str, describe: "Callable[[Job, str], str]") -> None:
+def _follow(job: "Job", name: str, out: str, describe: "Callable[[Job, str], Line]") -> None:
     """Show how the job goes until it is finished; raises `InputError` when it ends otherwise."""
     from imgrec.training import runs
 
@@ -180,17 +211,20 @@ def _follow(job: "Job", name: str, out: str, describe: "Callable[[Job, str], str
     follow(job, runs.follow(job, describe), f"imgrec train {name} --resume" + (f" --out {out}" if out else ""))
 
 
-def _describe_run(job: "Job", state: str) -> str:
+def _describe_run(job: "Job", state: str) -> Line:
     from imgrec import learning
     from imgrec.training import runs
 
-    return learning.status(runs.read_curves(job), state)
+    curves = runs.read_curves(job)
+    return Line(learning.status(curves, state), learning.share_done(curves), learning.left_out(curves))
 
 
-def _describe_lesson(job: "Job", state: str) -> str:
+def _describe_lesson(job: "Job", state: str) -> Line:
+    from imgrec import learning, lesson_charts
     from imgrec.training import lessons
 
-    return lessons.status(lessons.read_progress(job), state)
+    progress = lessons.read_progress(job)
+    return Line(lessons.status(progress, state), lesson_charts.share_done(progress), learning.left_out(progress.curves))
 
 
 def _conclude_run(job: "Job") -> None:
@@ -198,19 +232,19 @@ def _conclude_run(job: "Job") -> None:
     from imgrec.training import runs
 
     curves = runs.read_curves(job)
-    for note in (curves.data or {}).get("notes", []):
-        complain(f"left out: {note}")
     say(f"{(curves.finished or {}).get('name')}: {learning.outcome(curves)}")
 
 
 def _conclude_lesson(job: "Job") -> None:
-    """As of a training, and one line for each learning rate."""
+    """What came of it, what fine-tuning did, and one line for each learning rate."""
+    from imgrec import lesson_charts
     from imgrec.training import lessons
 
     progress = lessons.read_progress(job)
-    _conclude_run(job)
+    say(f"{(progress.curves.finished or {}).get('name')}: {lesson_charts.outcome(progress)}")
+    if progress.tuned is not None:
+        say(f"  {progress.tuned.sentence}")
     for row in progress.summaries:
-        say(
-            f"  learning rate {row.learning_rate:g}: {100 * row.validation_accuracy:.2f} ± "
-            f"{100 * row.validation_accuracy_sd:.2f} % of validation right, best after {row.best_epoch:.1f} epochs"
-        )
+        spread = f" ± {100 * row.validation_accuracy_sd:.2f}" if row.trials > 1 else ""
+        figure = f"{100 * row.validation_accuracy:.2f}{spread} % of validation right"
+        say(f"  learning rate {row.learning_rate:g}: {figure}, best after {row.best_epoch:.1f} epochs")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from imgrec.cli.terminal import complain, follow, say
+from imgrec.cli.terminal import Line, complain, follow, say
 from imgrec.errors import InputError
 from imgrec.settings import Settings
 
@@ -62,7 +62,7 @@ def tune(
             folder=folder,
         )
     print(f"{job.title}: run {job.folder}", file=sys.stderr)
-    lines = runs.follow(job, lambda _, state: tuning_charts.status(tuning.read(job), state))
+    lines = runs.follow(job, lambda _, state: Line(tuning_charts.status(tuning.read(job), state)))
     follow(job, lines, f"imgrec tune {wanted.name} --resume" + (f" --out {out}" if out else ""))
     search = tuning.read(job)
     for trial in search.failed:

@@ -25,6 +25,7 @@ from imgrec.jobs.files import check_disk as check_disk
 from imgrec.jobs.job import Job as Job
 from imgrec.jobs.job import Needs as Needs
 from imgrec.jobs.job import all_jobs as all_jobs
+from imgrec.jobs.job import next_to_resume as next_to_resume
 from imgrec.jobs.job import start as start
 from imgrec.jobs.worker import CancelledJobError as CancelledJobError
 from imgrec.jobs.worker import Worker as Worker

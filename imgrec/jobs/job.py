@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,6 +21,9 @@ POLL_S = 0.5
 
 # A worker writes its lock within this time after its start; until then it counts as living.
 STARTING_S = 30.0
+
+# In a job's folder, what another worker goes on from.
+KEPT = ("checkpoint.npz", "trials")
 
 # Shown when a worker ended without a word of its own.
 LAST_WORDS_CHARACTERS = 600
@@ -47,7 +51,7 @@ class Job:
 
     @cached_property
     def _fields(self) -> dict[str, Any]:
-        """Read once: this file never changes after the start."""
+        """Read once: this file changes only when the job is resumed with another configuration."""
         return files.read(self.folder / "job.json") or {}
 
     @property
@@ -134,15 +138,24 @@ class Job:
         if not self.is_alive and not (self.folder / "end.json").exists():
             files.write(self.folder / "end.json", {"state": "cancelled", "error": None, "at": files.now()})
 
-    def resume(self) -> None:
+    @property
+    def has_kept(self) -> bool:
+        """Whether there is something that another worker would go on from, instead of starting anew."""
+        return any((self.folder / name).exists() for name in KEPT)
+
+    def resume(self, configuration: dict[str, Any] | None = None) -> None:
         """Start another worker on the folder of one that was interrupted, cancelled or failed.
 
-        Raises `BusyError` while one lives, `InputError` when the job is finished.
+        With `configuration`, that takes the place of the one it had. Raises `BusyError` while one lives, `InputError`
+        when the job is finished.
         """
         if self.is_alive:
             raise BusyError(f"{self.name} is {self.state} already.")
         if self.state == "finished":
             raise InputError(f"Expected a run that was stopped. Received: {self.name}, which is finished.")
+        if configuration is not None:
+            self._fields = self._fields | {"configuration": configuration}
+            files.write(self.folder / "job.json", self._fields)
         for file in ("end.json", "cancel", "turn.json", "started.json", "worker.lock"):
             (self.folder / file).unlink(missing_ok=True)
         processes.spawn(self.folder, self.module)
@@ -194,6 +207,15 @@ def start(
         )
     processes.spawn(folder, module)
     return Job(folder)
+
+
+def next_to_resume(found: Iterable[Job]) -> Job | None:
+    """The first of `found` that is not finished; None where all are.
+
+    Those that failed and kept nothing come last: most likely they would fail again.
+    """
+    unfinished = (job for job in found if job.state != "finished")
+    return min(unfinished, key=lambda job: job.state == "failed" and not job.has_kept, default=None)
 
 
 def all_jobs(settings: Settings, module: str | None = None) -> list[Job]:

@@ -24,8 +24,9 @@ from imgrec.features import Pooling, backbone_spec
 from imgrec.jobs import Job, Needs
 from imgrec.metrics import softmax
 from imgrec.settings import MIB, Settings, available_memory_bytes
+from imgrec.training import runs
 from imgrec.training.figures import Summary, Trial, summaries
-from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
+from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS, Optimiser
 from imgrec.training.runs import RUNTIME_BYTES, Curves, activations, curves_in, free_name
 
 WORKER = "imgrec.training.teaching"
@@ -45,9 +46,6 @@ LARGEST_LEARNING_RATE = 1.0
 
 # All layers of the backbone learn.
 ALL_LAYERS = -1
-
-# Weights, as Keras holds them and as they are saved, and the checkpoint of a fine-tuning with Adam's two averages.
-DISK_COPIES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +216,7 @@ def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = N
             f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory to teach {backbone.title}. "
             f"Received: {usable / MIB:,.0f} MiB; a smaller backbone needs less."
         )
-    jobs.check_disk(folder or settings.home, DISK_COPIES * 4 * backbone.parameters + 16 * MIB)
+    jobs.check_disk(folder or settings.home, disk_bytes(lesson))
     name = free_name(check_name(name or f"my_{lesson.backbone}"), settings)
     configuration = {
         "lesson": lesson.to_dict(),
@@ -249,6 +247,13 @@ def needs_of(lesson: Lesson) -> Needs:
         memory += activations(lesson.trainable_layers) * lesson.batch_size * height * width * 3
         memory += 2 * 4 * backbone.parameters
     return Needs(memory_bytes=memory, cores=os.cpu_count() or 1)
+
+
+def disk_bytes(lesson: Lesson) -> int:
+    """Room for the backbone's weights, as Keras holds them, the model, and the checkpoints while layers of it learn."""
+    parameters = get_spec(lesson.backbone).parameters
+    learning = Optimiser("adam", lesson.learning_rates[0]) if lesson.unfreeze else None
+    return 4 * parameters + runs.disk_bytes(parameters, learning)
 
 
 def read_progress(job: Job) -> Progress:
@@ -303,18 +308,18 @@ def forward(layers: Sequence[tuple[np.ndarray, np.ndarray]], features: np.ndarra
 
 
 def find_unfinished(backbone: str, settings: Settings, folder: Path | None) -> Job:
-    """The lesson in `folder`, or the newest on `backbone` not yet finished; raises `InputError` if there is none."""
+    """The lesson in `folder`, or on `backbone` the newest to go on with; raises `InputError` if there is none."""
     if folder is not None:
         job = Job(folder)
         if job.module != WORKER:
             raise InputError(f"Expected a folder with a lesson to go on with. Received: {folder}.")
         return job
-    for job in jobs.all_jobs(settings, WORKER):
-        if job.configuration["lesson"]["backbone"] == backbone and job.state != "finished":
-            return job
-    raise InputError(
-        f"Expected a lesson on {backbone} that was stopped. Received: none under {settings.home / 'runs'}."
-    )
+    mine = (job for job in jobs.all_jobs(settings, WORKER) if job.configuration["lesson"]["backbone"] == backbone)
+    if (found := jobs.next_to_resume(mine)) is None:
+        raise InputError(
+            f"Expected a lesson on {backbone} that was stopped. Received: none under {settings.home / 'runs'}."
+        )
+    return found
 
 
 def status(progress: Progress, state: str) -> str:

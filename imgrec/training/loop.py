@@ -135,6 +135,11 @@ class Loop:
         """All that a run consists of, dropout's generators included."""
         return [*self.model.variables, *(v for optimiser, _ in self._groups for v in optimiser.variables)]
 
+    @property
+    def learning_rate(self) -> float:
+        """The peak that its recipe asks for."""
+        return self._recipe.optimiser.learning_rate
+
     def is_finite(self) -> bool:
         """Whether every weight is a number."""
         return all(np.isfinite(np.asarray(variable)).all() for variable in self.model.variables)
@@ -147,7 +152,10 @@ class Loop:
             np.savez(file, allow_pickle=False, position=position, **arrays)
 
     def restore(self, path: Path) -> Position:
-        """Where the run in `path` stood; the start when there is none. Raises `InputError` on another network's."""
+        """Where the run in `path` stood; the start when there is none. The learning rate stays that of the recipe.
+
+        Raises `InputError` on another network's.
+        """
         if not path.exists():
             return Position()
         try:
@@ -155,8 +163,11 @@ class Loop:
                 variables = self._variables()
                 arrays = [file[f"variable_{i}"] for i in range(len(variables))]
                 position = file["position"]
+            # One that stays the same is a variable of its optimiser; one with a schedule is reckoned from its steps.
+            rates = [optimiser.learning_rate for optimiser, _ in self._groups]
             for variable, array in zip(variables, arrays, strict=True):
-                variable.assign(array)
+                if not any(variable is rate for rate in rates):
+                    variable.assign(array)
         except (KeyError, ValueError, zipfile.BadZipFile) as error:
             raise InputError(
                 f"Expected {path} to be a checkpoint of {self._recipe.name}. Received: {error}."

@@ -1,6 +1,7 @@
 """Recipes: how each network of ours is trained, as data. A new one is one row in `RECIPES`."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,9 @@ class Recipe:
                 f"Expected 1 to {MAX_EPOCHS} epochs of batches of 1 to {MAX_BATCH_SIZE}. "
                 f"Received: {self.epochs} of {self.batch_size}."
             )
-        if not 0 < self.validation_fraction < 1 or self.optimiser.learning_rate <= 0:
+        if not 0 < self.validation_fraction < 1 or not 0 < self.optimiser.learning_rate < math.inf:
             raise InputError(
-                f"Expected a validation share in (0, 1) and a learning rate above 0. "
+                f"Expected a validation share in (0, 1) and a finite learning rate above 0. "
                 f"Received: {self.validation_fraction} and {self.optimiser.learning_rate}."
             )
         if self.preprocess not in PREPROCESS:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from imgrec import cards, jobs
 from imgrec.catalogue import check_name
@@ -15,7 +15,9 @@ from imgrec.datasets import DATASETS
 from imgrec.errors import ImgrecError, InputError, MemoryBudgetError
 from imgrec.jobs import Job, Needs
 from imgrec.settings import MIB, Settings, available_memory_bytes
-from imgrec.training.recipes import Recipe
+from imgrec.training.recipes import Optimiser, Recipe
+
+Said = TypeVar("Said")
 
 WORKER = "imgrec.training.worker"
 
@@ -34,8 +36,14 @@ FEW_LAYERS = 10
 # How often a terminal is told anew.
 FOLLOW_S = 0.5
 
-# Checkpoint, the one being written beside it, and the model.
-DISK_COPIES = 4
+# In a run's folder: all that it goes on from.
+CHECKPOINT = "checkpoint.npz"
+
+# Running means that an optimiser keeps for each weight, besides its momentum.
+MEANS = {"adam": 2, "rmsprop": 1}
+
+# What a run's log and card take.
+NOTES_BYTES = 16 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,7 @@ class Curves:
     data: dict[str, Any] | None  # classes, counts, notes
     finished: dict[str, Any] | None  # model name and test metrics
     weights: dict[str, Any] | None = None  # of the backbone: the last event of `backbones.fetch`
+    learning_rates: tuple[tuple[int, float], ...] = ()  # (from which epoch on, the peak); of old logs none
 
     @property
     def training_seconds(self) -> float:
@@ -56,10 +65,18 @@ class Curves:
 
     @property
     def remaining_seconds(self) -> float | None:
-        """Expected from the last throughput; None before the second report: the first step compiles."""
+        """Expected from the time between the last two epochs, with validation and checkpoint; else from throughput.
+
+        None before the second report: the first step compiles.
+        """
         if self.plan is None or len(self.steps) < 2 or self.finished:
             return None
         last = self.steps[-1]
+        # Two epochs of one worker: what lies between them is no pause.
+        if len(self.epochs) > 1 and self.epochs[-2]["at"] > self.plan["at"]:
+            before, latest = float(self.epochs[-2]["at"]), float(self.epochs[-1]["at"])
+            epochs_left = int(self.plan["epochs"]) - len(self.epochs)
+            return max(0.0, epochs_left * (latest - before) - max(0.0, float(last["at"]) - latest))
         done = (last["epoch"] - 1) * self.plan["steps"] + last["step"]
         left = self.plan["epochs"] * self.plan["steps"] - done
         return float(left * self.plan["batch_size"] / last["images_per_second"])
@@ -81,8 +98,8 @@ def start(
             f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory to train {recipe.name} with batches of "
             f"{recipe.batch_size}. Received: {usable / MIB:,.0f} MiB; smaller batches need less."
         )
-    jobs.check_disk(folder or settings.home, DISK_COPIES * 4 * recipe.parameters + 16 * MIB)
-    name = free_name(check_name(name or f"my_{recipe.name}"), settings)
+    jobs.check_disk(folder or settings.home, disk_bytes(recipe.parameters, recipe.optimiser))
+    name = name_for(name, f"my_{recipe.name}", settings)
     configuration = {
         "recipe": recipe.to_dict(),
         "data": data if data in DATASETS else str(Path(data).expanduser().resolve()),
@@ -92,6 +109,22 @@ def start(
         "keras_home": str(settings.keras_home.resolve()),
     }
     return jobs.start(WORKER, configuration, settings, title=f"{recipe.title}: {name}", needs=needs, folder=folder)
+
+
+def name_for(wanted: str | None, automatic: str, settings: Settings) -> str:
+    """The name that was asked for, or, without one, the first like `automatic` that is free.
+
+    Raises `InputError` on a name that no model may have, and on one that was asked for and is taken.
+    """
+    if not wanted:
+        return free_name(check_name(automatic), settings)
+    free = free_name(check_name(wanted), settings)
+    if free != wanted:
+        raise InputError(
+            f"Expected a name that no other model has, nor a run that is not finished. "
+            f"Received: {wanted}; {free} is free."
+        )
+    return wanted
 
 
 def free_name(wanted: str, settings: Settings) -> str:
@@ -114,21 +147,32 @@ def final_name(job: Job, settings: Settings) -> str:
 
 
 def find_unfinished(recipe: str, settings: Settings, folder: Path | None) -> Job:
-    """The run in `folder`, or the newest of `recipe` that is not finished; raises `InputError` when there is none."""
+    """The run in `folder`, or of `recipe` the newest that can be gone on with; raises `InputError` without any."""
     if folder is not None:
         job = Job(folder)
         if job.module != WORKER:
             raise InputError(f"Expected a folder with a run to go on with. Received: {folder}.")
         return job
-    for job in jobs.all_jobs(settings, WORKER):
-        if job.configuration["recipe"]["name"] == recipe and job.state != "finished":
-            return job
-    raise InputError(f"Expected a run of {recipe} that was stopped. Received: none under {settings.home / 'runs'}.")
+    mine = (job for job in jobs.all_jobs(settings, WORKER) if job.configuration["recipe"]["name"] == recipe)
+    if (found := jobs.next_to_resume(mine)) is None:
+        raise InputError(f"Expected a run of {recipe} that was stopped. Received: none under {settings.home / 'runs'}.")
+    return found
 
 
-def follow(job: Job, describe: Callable[[Job, str], str]) -> Iterator[str]:
+def resume(job: Job, *, learning_rate: float | None = None) -> None:
+    """Go on with a run that was stopped, from here on at another learning rate (the peak, if it changes) if given.
+
+    The log remembers which rate held from which epoch on. Raises `InputError` on a rate that cannot be meant, and as
+    `Job.resume`.
+    """
+    configuration = job.configuration
+    recipe = Recipe.from_dict(configuration["recipe"]).changed(learning_rate=learning_rate)
+    job.resume(configuration | {"recipe": recipe.to_dict()})
+
+
+def follow(job: Job, describe: Callable[[Job, str], Said]) -> Iterator[Said]:
     """What `describe` says of the run and its state, whenever that changes, until its worker has ended."""
-    last = ""
+    last = None
     while True:
         state = job.state
         line = describe(job, state)
@@ -149,6 +193,17 @@ def needs_of(recipe: Recipe) -> Needs:
     return Needs(memory_bytes=memory, cores=os.cpu_count() or 1)
 
 
+def disk_bytes(parameters: int, optimiser: Optimiser | None) -> int:
+    """Room for all that a training of so many parameters writes: its model and, if any learn, two checkpoints.
+
+    A checkpoint holds the weights and what `optimiser` keeps for each; the next one is written beside it.
+    """
+    copies = 1
+    if optimiser is not None:
+        copies += 2 * (1 + MEANS.get(optimiser.kind, 0) + (optimiser.momentum > 0))
+    return copies * 4 * parameters + NOTES_BYTES
+
+
 def activations(trainable_layers: int | None) -> int:
     """Bytes for each byte of a step's pictures, while the last `trainable_layers` of a backbone learn; None: all."""
     few = trainable_layers is not None and trainable_layers <= FEW_LAYERS
@@ -165,6 +220,7 @@ def curves_in(events: Iterable[dict[str, Any]]) -> Curves:
     epochs: dict[int, dict[str, Any]] = {}
     steps: dict[tuple[int, int], dict[str, Any]] = {}
     plan = data = finished = weights = None
+    rates: dict[int, float] = {}
     for event in events:
         kind = event["event"]
         if kind == "epoch":
@@ -173,10 +229,22 @@ def curves_in(events: Iterable[dict[str, Any]]) -> Curves:
             steps[event["epoch"], event["step"]] = event
         elif kind == "training":
             plan = event
+            first = event.get("resumed_at", [0])[0] + 1
+            rates = {epoch: rate for epoch, rate in rates.items() if epoch < first}
+            if "learning_rate" in event and event["learning_rate"] not in list(rates.values())[-1:]:
+                rates[first] = event["learning_rate"]
         elif kind == "data":
             data = event
         elif kind == "weights":
             weights = event
         elif kind == "model":
             finished = event
-    return Curves([epochs[i] for i in sorted(epochs)], [steps[i] for i in sorted(steps)], plan, data, finished, weights)
+    return Curves(
+        [epochs[i] for i in sorted(epochs)],
+        [steps[i] for i in sorted(steps)],
+        plan,
+        data,
+        finished,
+        weights,
+        tuple(rates.items()),
+    )

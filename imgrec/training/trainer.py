@@ -13,6 +13,7 @@ differently, and the runs of two machines part after some steps.
 
 import math
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from imgrec.training.feeding import batches, steps_per_epoch
 from imgrec.training.figures import logged
 from imgrec.training.loop import Loop, Position
 from imgrec.training.recipes import Recipe
+from imgrec.training.runs import CHECKPOINT as CHECKPOINT
 from imgrec.training.transfers import MakeBackbone
 
 # Between two looks at loss and accuracy: each look waits for the network, and a curve needs no more.
@@ -38,8 +40,6 @@ CHECKPOINT_S = 60.0
 
 # Keras keeps probabilities so far from 0 and 1 before it takes their logarithm.
 EPSILON = 1e-7
-
-CHECKPOINT = "checkpoint.npz"
 
 
 def train(
@@ -52,15 +52,17 @@ def train(
     folder: Path,
     listener: Listener,
     backbone: MakeBackbone | None = None,
+    on_epoch: Callable[[Any, int, dict[str, Any]], None] | None = None,
 ) -> Any:
     """Train from the checkpoint in `folder`, or from the start, to the last epoch; returns the Keras model.
 
     The model computes in float32, whatever the recipe's precision. Tells `step` events about once a second, and
     after each epoch `epoch` with the validation's loss (the recipe's), accuracy and confusion matrix (rows are
-    true classes; None of very many). `backbone` is what the recipe's backbone is made by.
+    true classes; None of very many). `backbone` is what the recipe's backbone is made by. `on_epoch` is given the
+    model, the epoch (from 1) and what was told of its validation, before the checkpoint is written.
 
-    Raises `InputError` when the loss is no longer a finite number (the last good checkpoint stays), and whatever
-    `listener.check` raises; a checkpoint is written then.
+    Raises `InputError` when loss, weights or answers are no longer finite numbers (the last good checkpoint stays), and
+    whatever `listener.check` raises; a checkpoint is written then.
     """
     import keras
 
@@ -78,6 +80,7 @@ def train(
         parameters=loop.model.count_params(),
         trained_parameters=sum(math.prod(variable.shape) for variable in loop.model.trainable_variables),
         precision=precision,
+        learning_rate=recipe.optimiser.learning_rate,
         resumed_at=[at.epoch, at.step],
     )
     while at.epoch < recipe.epochs:
@@ -104,7 +107,7 @@ def train(
             now = time.perf_counter()
             at.seconds = before + now - began
             if now - reported >= REPORT_S or at.step == steps:
-                _check_loss(_summed(loop, at))
+                _check_loss(loop, _summed(loop, at))
                 now = time.perf_counter()  # the sums were waited for
                 at.seconds = before + now - began
                 listener.tell(
@@ -120,7 +123,7 @@ def train(
                 _save(loop, folder / CHECKPOINT, at)
                 saved = time.perf_counter()
         _check_weights(loop, at)
-        report = _validate(loop, validation, recipe.loss)
+        report = validate(loop, validation, recipe.loss, at)
         listener.tell(
             "epoch",
             epoch=at.epoch + 1,
@@ -130,6 +133,8 @@ def train(
             images_per_second=steps * batch / at.seconds,
             **report,
         )
+        if on_epoch is not None:
+            on_epoch(loop.model, at.epoch + 1, report)
         at = Position(at.epoch + 1)
         loop.reset(at)
         loop.save(folder / CHECKPOINT, at)
@@ -165,32 +170,35 @@ def _summed(loop: Loop, at: Position) -> Position:
 
 def _save(loop: Loop, path: Path, at: Position) -> None:
     """A checkpoint of where `at` is; raises `InputError` and leaves the one before when the network has diverged."""
-    _check_loss(_summed(loop, at))
+    _check_loss(loop, _summed(loop, at))
     _check_weights(loop, at)
     loop.save(path, at)
 
 
-def _check_loss(at: Position) -> None:
+def _check_loss(loop: Loop, at: Position) -> None:
     if not np.isfinite(at.loss_sum):
-        raise _diverged(f"a loss that is a number. Received: {at.loss_sum}", at)
+        raise _diverged(f"a loss that is a number. Received: {at.loss_sum}", loop, at)
 
 
 def _check_weights(loop: Loop, at: Position) -> None:
     """The loss is that before the last step; what that step did shows in the weights alone."""
     if not loop.is_finite():
-        raise _diverged("weights that are numbers. Received: others", at)
+        raise _diverged("weights that are numbers. Received: others", loop, at)
 
 
-def _diverged(expected: str, at: Position) -> InputError:
+def _diverged(expected: str, loop: Loop, at: Position) -> InputError:
     kept = f"The checkpoint after epoch {at.epoch} is kept" if at.epoch else "Nothing was learned yet"
     return InputError(
         f"Expected {expected} in epoch {at.epoch + 1}, step {at.step}. "
-        f"{kept}; a smaller learning rate most likely helps."
+        f"{kept}; a smaller learning rate than {loop.learning_rate:g} most likely helps."
     )
 
 
-def _validate(loop: Loop, validation: Pictures, loss: str) -> dict[str, Any]:
+def validate(loop: Loop, validation: Pictures, loss: str, at: Position) -> dict[str, Any]:
+    """What the network says of `validation` by now: loss, accuracy and confusion matrix, as `train` tells them."""
     probabilities = loop.predict(validation.pixels)
+    if not np.isfinite(probabilities).all():  # weights that are numbers still, and too large to reckon with
+        raise _diverged("probabilities that are numbers. Received: others in the validation", loop, at)
     matrix = confusion_matrix(validation.targets, first_choices(probabilities), probabilities.shape[1])
     return {
         "validation_loss": LOSSES[loss](probabilities, validation.targets),

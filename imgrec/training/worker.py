@@ -155,6 +155,7 @@ def _card(
         },
         "classes": list(data.classes),
         "recipe": recipe.to_dict(),
+        "learning_rate_from_epoch": [list(pair) for pair in told.learning_rates],
         "backbone": told.weights and {key: told.weights[key] for key in ("model", "sha256")},
         "seed": seed,
         "precision": plan.get("precision"),

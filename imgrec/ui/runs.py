@@ -10,6 +10,7 @@ from imgrec.errors import ImgrecError
 from imgrec.exports import without_paths
 from imgrec.jobs import Job
 from imgrec.training import lessons, runs
+from imgrec.training.recipes import Recipe
 from imgrec.training.runs import Curves
 from imgrec.ui import curves, resources, trained
 from imgrec.ui.lessons import finished, lesson_view
@@ -148,11 +149,27 @@ def _buttons(job: Job, state: str) -> None:
         return
     if state in MOVING:
         st.button("Stop", icon=":material/stop:", key="stop_run", on_click=job.cancel)
-    elif state != "finished" and st.button(
-        "Go on from the last checkpoint", icon=":material/resume:", key="resume_run"
-    ):
+        return
+    if state == "finished":
+        return
+    rate = None
+    if job.module == runs.WORKER:
+        recipe = Recipe.from_dict(job.configuration["recipe"])
+        rate = st.number_input(
+            "Learning rate (peak)",
+            0.0,
+            value=recipe.optimiser.learning_rate,
+            format="%g",
+            key=f"resume_rate_{job.name}",
+            help="From here on. A smaller one helps where the loss was no number any more.",
+            width=240,
+        )
+    if st.button("Go on from the last checkpoint", icon=":material/resume:", key="resume_run"):
         try:
-            job.resume()
+            if rate is None:
+                job.resume()
+            else:
+                runs.resume(job, learning_rate=rate)
         except ImgrecError as error:
             st.error(plain(str(error)), icon=":material/error:")
         else:

@@ -23,6 +23,7 @@ def trained(*, table: bool) -> None:
     st.dataframe(
         [learning.card_row(card) for card in found],
         hide_index=True,
+        placeholder="–",
         alt="Every model that was trained here, with parameters, time and accuracy",
         column_config={
             "Model": st.column_config.TextColumn(width="large"),

@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from imgrec import cards, cifar10
+from imgrec.jobs import processes
 from imgrec.settings import Settings
 from imgrec.training import runs
 from imgrec.training.recipes import RECIPES, get_recipe
@@ -107,6 +108,26 @@ def test_a_run_that_has_ended_shows_how(
     assert ("resume_run" in {button.key for button in app.button}) == (end is None or end["state"] != "finished")
 
 
+def test_a_run_that_diverged_goes_on_with_a_smaller_learning_rate(
+    page: Callable[..., AppTest], run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = run({"state": "failed", "error": "Expected a loss that is a number."})
+    monkeypatch.setattr(processes, "spawn", lambda *_: None)
+    app = page("train.py", learn="Train from scratch")
+    field = app.number_input(key=f"resume_rate_{folder.name}")
+    assert field.value == get_recipe("simple_cnn").optimiser.learning_rate
+    field.set_value(0.0).run()
+    app.button(key="resume_run").click().run()
+    assert "learning rate above 0" in words(app)
+    assert (folder / "end.json").exists()
+    app.number_input(key=f"resume_rate_{folder.name}").set_value(1e-5).run()
+    app.button(key="resume_run").click().run()
+    assert not app.exception
+    recipe = json.loads((folder / "job.json").read_text())["configuration"]["recipe"]
+    assert recipe["optimiser"]["learning_rate"] == 1e-5
+    assert not (folder / "end.json").exists()
+
+
 def test_pictures_that_are_not_there_get_a_sentence(page: Callable[..., AppTest]) -> None:
     app = page("train.py", learn="Train from scratch")
     app.selectbox(key="data_cifar_vgg").select("a folder or file of mine").run()
@@ -135,7 +156,7 @@ def test_the_pictures_are_shown_with_counts_changes_and_numbers(page: Callable[.
 def test_cifar10_that_cannot_be_had_gets_a_sentence(page: Callable[..., AppTest]) -> None:
     app = page("train.py", learn="Train from scratch")
     app.toggle(key="explore").set_value(True).run()
-    assert cifar10.URL in app.error[0].value.replace("\\", "")
+    assert cifar10.URL in app.error[0].value
 
 
 def test_a_demo_trains_nothing(page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,6 +185,13 @@ def test_a_demo_does_not_tell_where_things_lie(
     assert app.selectbox(key="trained").value == "my_test_model"
     assert ("/home/jane/cats/1.jpg" in app.error[0].value) == (not demo)
     assert ("/home/Jane Doe/weather" in app.json[0].value) == (not demo)
+
+
+def test_a_card_without_a_figure_has_a_dash_in_the_table(page: Callable[..., AppTest], own: Path) -> None:
+    app = page("train.py", learn="Train from scratch")
+    table = app.dataframe[-1]
+    assert table.value["Trained"].isna().sum() == 1
+    assert table.proto.placeholder == "–"
 
 
 def test_a_card_that_says_too_little_breaks_nothing(page: Callable[..., AppTest], own: Path) -> None:

@@ -1,11 +1,13 @@
 """Short trainings that must share one process, because TensorFlow takes longer to start than they take.
 
 python -m tests.training.loop_process resumed FOLDER
+python -m tests.training.loop_process slowed FOLDER
 python -m tests.training.loop_process mistaken KERAS_HOME
 """
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,26 @@ def resumed(folder: str) -> dict[str, float]:
     return found
 
 
+def slowed(folder: str) -> float:
+    """The largest change of a weight after a run was resumed with a learning rate that changes next to nothing."""
+    rng = np.random.default_rng(0)
+    pictures = Pictures(rng.integers(0, 256, (96, 32, 32, 3), dtype=np.uint8), np.arange(96) % 10)
+    recipe = RECIPES["simple_cnn"].changed(epochs=3, batch_size=16)
+
+    def run(recipe: Recipe, stop_at: int = 0) -> Any:
+        return trainer.train(
+            recipe, pictures, pictures.take(np.arange(10)), 10, seed=1, folder=Path(folder), listener=Listener(stop_at)
+        )
+
+    with suppress(StoppedError):
+        run(recipe, STOPPED_AT)
+    with np.load(Path(folder) / trainer.CHECKPOINT) as file:
+        arrays = [file[f"variable_{i}"] for i in range(len(file.files) - 1)]
+    kept = [array for array in arrays if array.dtype == np.float32]  # the network's come first
+    weights = run(recipe.changed(learning_rate=1e-30)).get_weights()
+    return max(float(np.abs(after - before).max()) for after, before in zip(weights, kept, strict=False))
+
+
 def mistaken(keras_home: str) -> dict[str, Any]:
     """Validation accuracies (alike, one-sided) of the last three of six epochs on a small slice of CIFAR-10."""
     data = load("cifar10", Settings.from_env({"KERAS_HOME": keras_home, "IMGREC_OFFLINE": "1"}))
@@ -76,4 +98,4 @@ def mistaken(keras_home: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"resumed": resumed, "mistaken": mistaken}[sys.argv[1]](sys.argv[2])))
+    print(json.dumps({"resumed": resumed, "slowed": slowed, "mistaken": mistaken}[sys.argv[1]](sys.argv[2])))

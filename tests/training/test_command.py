@@ -10,6 +10,9 @@ import pytest
 from imgrec import jobs
 from imgrec.catalogue import get_spec
 from imgrec.cli import main
+from imgrec.jobs import processes
+from imgrec.training import runs
+from imgrec.training.recipes import get_recipe
 
 CURVE = {"epoch": 1, "seconds": 2.0, "loss": 0.1, "accuracy": 0.9, "validation_loss": 0.2, "validation_accuracy": 0.8}
 
@@ -99,7 +102,9 @@ def test_a_recipe_is_trained(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["cifar_vgg", "--learning-rate", "0"], "a learning rate above 0. Received"),
+        (["cifar_vgg", "--learning-rate", "0"], "a finite learning rate above 0. Received"),
+        (["cifar_vgg", "--learning-rate", "nan"], "Received: 0.02 and nan"),
+        (["cifar_vgg", "--learning-rate", "inf"], "Received: 0.02 and inf"),
         (["mobilenett", "--data", "pictures"], r"of a recipe, such as .* of a model to teach, such as mobilenet"),
         (["cifar_vgg", "--folds", "2"], "Expected --folds with a model to teach. Received: the recipe cifar_vgg."),
         (["mobilenet"], "Expected --data with the pictures to teach mobilenet"),
@@ -108,9 +113,16 @@ def test_a_recipe_is_trained(
         (["vgg16", "--data", "pictures"], "Expected a network connection"),
         (["mobilenet", "--resume"], "Expected a lesson on mobilenet that was stopped"),
         (["mobilenet", "--data", "pictures", "--name", "<b>"], "Received: '<b>'"),
+        (
+            ["cifar_vgg", "--resume", "--epochs", "3", "--seed", "0"],
+            "but --out and --learning-rate .*: --epochs, --seed.",
+        ),
+        (["mobilenet", "--resume", "--learning-rate", "0.1"], "but --out beside .* Received: --learning-rate."),
     ],
     ids=[
         "no rate",
+        "a rate that is no number",
+        "an endless rate",
         "neither",
         "folds of a recipe",
         "no pictures",
@@ -119,6 +131,8 @@ def test_a_recipe_is_trained(
         "offline",
         "nothing to resume",
         "name",
+        "resume with other epochs",
+        "resume a lesson with another rate",
     ],
 )
 def test_what_cannot_be_meant_has_a_sentence(
@@ -136,3 +150,22 @@ def test_what_cannot_be_meant_has_a_sentence(
     assert code == 2
     assert re.search(sentence, err)
     assert not started
+
+
+def test_a_run_goes_on_with_a_smaller_learning_rate(
+    started: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "diverged"
+    folder.mkdir()
+    job = {"module": runs.WORKER, "configuration": {"recipe": get_recipe("cifar_resnet").to_dict()}}
+    (folder / "job.json").write_text(json.dumps(job))
+    end = '{"state": "%s", "error": null}'
+    (folder / "end.json").write_text(end % "failed")
+    monkeypatch.setattr(processes, "spawn", lambda folder, _: (folder / "end.json").write_text(end % "finished"))
+    words = ["--resume", "--out", str(folder), "--learning-rate", "0.01"]
+    code, _, err = imgrec(monkeypatch, capsys, "cifar_resnet", *words)
+    assert (code, started) == (0, []), err
+    assert jobs.Job(folder).configuration["recipe"]["optimiser"]["learning_rate"] == 0.01

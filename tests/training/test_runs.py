@@ -1,4 +1,4 @@
-"""Names of models: two runs that wait for each other must not end in one file."""
+"""Runs from outside: names that must not end in one file, what a run takes of the disk, how one goes on."""
 
 import json
 from dataclasses import replace
@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from imgrec import cards
-from imgrec.jobs import Job
+from imgrec.errors import InputError
+from imgrec.jobs import Job, processes
 from imgrec.settings import Settings
 from imgrec.training import runs
+from imgrec.training.recipes import Optimiser, get_recipe
 
 
 @pytest.mark.parametrize(
@@ -56,3 +58,44 @@ def test_no_run_takes_the_place_of_anothers_model(tmp_path: Path, published_by: 
     (job.folder / "job.json").write_text(json.dumps({"created_at": "2026-01-01", "configuration": {"name": "mine"}}))
     assert runs.final_name(job, settings) == name
     cards.register(replace(settings, home=tmp_path))  # what was registered from there is gone again
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "copies"),
+    [
+        (None, 1),
+        (Optimiser("sgd", 0.1), 3),
+        (Optimiser("sgd", 0.1, momentum=0.9), 5),
+        (Optimiser("rmsprop", 0.1), 5),
+        (Optimiser("adam", 0.1), 7),
+    ],
+    ids=["nothing learns", "plain", "momentum", "rmsprop", "adam"],
+)
+def test_room_for_two_checkpoints_and_the_model(optimiser: Optimiser | None, copies: int) -> None:
+    assert runs.disk_bytes(1_000_000, optimiser) == copies * 4_000_000 + runs.NOTES_BYTES
+
+
+@pytest.fixture
+def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    """A run that has ended, whose worker is never started."""
+    monkeypatch.setattr(processes, "spawn", lambda *_: None)
+    configuration = {"recipe": get_recipe("cifar_resnet").to_dict(), "name": "mine"}
+    (tmp_path / "job.json").write_text(json.dumps({"module": runs.WORKER, "configuration": configuration}))
+    (tmp_path / "end.json").write_text(json.dumps({"state": "failed", "error": "Expected a loss."}))
+    return Job(tmp_path)
+
+
+def test_a_run_goes_on_with_another_learning_rate(stopped: Job) -> None:
+    before = stopped.configuration
+    runs.resume(stopped, learning_rate=0.01)
+    after = Job(stopped.folder).configuration
+    assert after["recipe"]["optimiser"].pop("learning_rate") == 0.01
+    assert before["recipe"]["optimiser"].pop("learning_rate") == 0.5
+    assert json.loads(json.dumps(before)) == after
+
+
+@pytest.mark.parametrize("rate", [0.0, float("nan"), float("inf")])
+def test_a_run_goes_on_with_no_rate_that_cannot_be_meant(stopped: Job, rate: float) -> None:
+    with pytest.raises(InputError, match="learning rate"):
+        runs.resume(stopped, learning_rate=rate)
+    assert stopped.state == "failed"

@@ -54,6 +54,12 @@ def test_a_run_learns_and_its_model_joins_the_catalogue(data: Path, settings: Se
     [card] = [card for card in cards.all_cards(settings) if card.name == "my_simple_cnn"]
     assert card.classes == ("plain", "rows", "columns")
     assert card.metrics["set"] == "validation"
+    # On the Benchmarks page, what was held out stands in for the test part that the set does not have.
+    [name] = boards.set_names([artefacts.own_folder(settings)])
+    assert name == "validation part of stripes (seed 0, 36 pictures)"
+    board = boards.load([artefacts.own_folder(settings)], name)
+    assert "a test part would be stricter" in board.about["flaws"][0]
+    assert board.top_1("my_simple_cnn") == pytest.approx(card.metrics["accuracy"])
     # One file under two names, and no checkpoint that nothing will go on from.
     assert (job.folder / "my_simple_cnn.keras").samefile(card.weights)
     assert not list(job.folder.glob("*.npz"))
@@ -101,7 +107,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_a_sentence(data: Path, sett
     recipe = get_recipe("simple_cnn").changed(epochs=3, batch_size=32, learning_rate=1e30)
     job = runs.start(recipe, str(data), settings)
     assert job.wait(120) == "failed"
-    assert "learning rate" in str(job.error)
+    assert "a smaller learning rate than 1e+30" in str(job.error)
     assert not (job.folder / "checkpoint.npz").exists()  # nothing of it is worth going on from
     # Nor with other pictures: they would be split anew, and validated on what was learned from.
     with np.load(data) as file:
@@ -109,6 +115,13 @@ def test_a_loss_that_is_no_number_stops_the_run_with_a_sentence(data: Path, sett
     job.resume()
     assert job.wait(120) == "failed"
     assert "that this run began with" in str(job.error)
+    # With its own again, and a rate that leads somewhere, it ends well.
+    with np.load(data) as file:
+        np.savez(data, **dict(file) | {"x_train": 255 - file["x_train"]})
+    runs.resume(job, learning_rate=1e-3)
+    finish(job)
+    [card] = [card for card in cards.all_cards(settings) if card.name == "my_simple_cnn"]
+    assert card.fields["learning_rate_from_epoch"] == [[1, 1e-3]]
 
 
 def test_what_was_tested_stands_on_the_benchmarks_page(data: Path, settings: Settings) -> None:
@@ -178,6 +191,10 @@ def run_process(*arguments: str) -> Any:
 def test_a_run_stopped_in_the_middle_of_an_epoch_ends_with_the_same_weights(tmp_path: Path) -> None:
     """To the last bit, whatever has a state: dropout, batch normalisation, two optimisers and their schedules."""
     assert run_process("resumed", str(tmp_path)) == {"simple_cnn": 0.0, "cifar_vgg": 0.0}
+
+
+def test_a_run_resumed_with_another_learning_rate_learns_at_that(tmp_path: Path) -> None:
+    assert run_process("slowed", str(tmp_path)) < 1e-20
 
 
 def test_validation_is_near_chance_where_only_training_pictures_are_normalised() -> None:
