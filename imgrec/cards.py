@@ -5,7 +5,8 @@
     └── <name>.json      recipe, data, seed, curves, metrics, sha256, machine, versions, date
 
 A card makes a model one of the catalogue's: the bundled ones when imgrec starts, the user's own whenever `register`
-finds them new, changed or gone. Times are derived from the curves, never typed in.
+finds them new, changed or gone. Models with the same classes in the same order share a label space, whatever their
+cards call it, and can be combined. Times are derived from the curves, never typed in.
 """
 
 import json
@@ -13,7 +14,7 @@ import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,6 +159,7 @@ class _Registered:
 
     specs: dict[str, ModelSpec] = field(default_factory=dict)
     spaces: set[str] = field(default_factory=set)
+    limits: set[str] = field(default_factory=set)
     problems: tuple[Problem, ...] = ()
     files: object = None
 
@@ -177,11 +179,10 @@ def register(settings: Settings) -> None:
         if files == _registered.files and all(name in CATALOGUE for name in _registered.specs):
             return
         found = _read_own(settings)
-        if found.spaces or _registered.spaces:
+        if found.specs or _registered.specs:
             _put_spaces(found.spaces, found.limits)
         CATALOGUE.change(remove=_registered.specs.keys() - found.specs.keys(), add=found.specs)
-        _registered.specs, _registered.spaces = found.specs, set(found.spaces)
-        _registered.problems, _registered.files = tuple(found.problems), files
+        _registered.specs, _registered.problems, _registered.files = found.specs, tuple(found.problems), files
 
 
 def own(settings: Settings) -> dict[str, ModelSpec]:
@@ -224,7 +225,7 @@ def _look(folder: Path) -> object:
 
 @dataclass(slots=True)
 class _Own:
-    """The user's own models as their cards describe them: rows, new label spaces with their limits, problems."""
+    """The user's own models as their cards describe them: rows, new label spaces, limits by space, problems."""
 
     specs: dict[str, ModelSpec] = field(default_factory=dict)
     spaces: dict[str, "LabelSpace"] = field(default_factory=dict)
@@ -237,12 +238,13 @@ def _read_own(settings: Settings) -> _Own:
     for path in sorted(home(settings).glob("*.json")):
         try:
             card = read(path)
-            spec = card.spec(bundled=False)
+            spec = _in_its_space(card)
             _check(card, spec, own.specs)
             if (space := _new_space(card, spec, own.spaces)) is not None:
                 own.spaces[space.name] = space
-                if isinstance(bits := card.metrics.get("entropy_bits_95"), float):
-                    own.limits[space.name] = bits
+            if isinstance(bits := card.metrics.get("entropy_bits_95"), float):
+                # Of several models the largest: so each lets through its share of pictures, or more.
+                own.limits[spec.label_space] = max(bits, own.limits.get(spec.label_space, bits))
             own.specs[card.name] = spec
         except ImgrecError as error:
             own.problems.append(Problem(path, str(error)))
@@ -261,10 +263,22 @@ def _put_spaces(spaces: Mapping[str, "LabelSpace"], limits: Mapping[str, float])
     from imgrec.abstention import LIMITS, Limit
     from imgrec.labels import LABEL_SPACES, get_label_map
 
-    gone = _registered.spaces
-    LABEL_SPACES.change(remove=gone, add={name: partial(_same, space) for name, space in spaces.items()})
-    LIMITS.change(remove=gone, add={name: Limit(bits) for name, bits in limits.items()})
+    gone = _registered.spaces, _registered.limits
+    _registered.spaces = set(spaces)
+    # What was measured of a known space stands.
+    _registered.limits = {name for name in limits if name in gone[1] or name not in LIMITS}
+    LABEL_SPACES.change(remove=gone[0], add={name: partial(_same, space) for name, space in spaces.items()})
+    LIMITS.change(remove=gone[1], add={name: Limit(limits[name]) for name in _registered.limits})
     get_label_map.cache_clear()
+
+
+def _in_its_space(card: Card) -> ModelSpec:
+    """The card's row, in the label space that its classes have unless it names a known one."""
+    from imgrec.labels import LABEL_SPACES, space_name
+
+    spec = card.spec(bundled=False)
+    is_known = spec.label_space in LABEL_SPACES and spec.label_space not in _registered.spaces
+    return spec if is_known else replace(spec, label_space=space_name(card.classes))
 
 
 def _new_space(card: Card, spec: ModelSpec, spaces: Mapping[str, "LabelSpace"]) -> "LabelSpace | None":

@@ -7,8 +7,9 @@ Importing reads no file: ImageNet's names and the part of WordNet above them com
 `assets/labels/imagenet_1k.json` at first use. A new label space is one line in `LABEL_SPACES`.
 """
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,6 +22,9 @@ from imgrec.settings import ASSETS
 
 # In `LabelMap.index`: a source class that has no place in the target.
 NO_TARGET = -1
+
+# Of a sha256, enough to tell any two lists of classes apart.
+_NAME_DIGITS = 12
 
 # Hypernyms above these say nothing to a reader: everything is an "organism", a "whole" or "matter" in the end.
 _ABSTRACT = frozenset(
@@ -174,6 +178,15 @@ def get_label_space(name: str) -> LabelSpace:
         return LABEL_SPACES[name]()
     except KeyError:
         raise UnknownNameError.of("label space", name, list(LABEL_SPACES)) from None
+
+
+def space_name(labels: Sequence[str]) -> str:
+    """What the label space with these classes in this order is called: of those that are known, or of a model's own.
+
+    It depends on nothing but the classes, so that models that were trained apart can be combined.
+    """
+    known = (name for name in LABEL_SPACES if get_label_space(name).labels == tuple(labels))
+    return next(known, None) or f"own_{hashlib.sha256(json.dumps(list(labels)).encode()).hexdigest()[:_NAME_DIGITS]}"
 
 
 @cache

@@ -8,13 +8,16 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from imgrec import cards, weights
 from imgrec.abstention import LIMITS
 from imgrec.catalogue import CATALOGUE, get_spec, get_specs
+from imgrec.ensembles import combine
 from imgrec.errors import InputError, StorageError, UnknownNameError
-from imgrec.labels import LABEL_SPACES, get_label_space
+from imgrec.labels import LABEL_SPACES, get_label_space, space_name
+from imgrec.predictions import Prediction
 from imgrec.settings import Settings
 
 FIELDS: dict[str, Any] = {
@@ -36,6 +39,8 @@ FIELDS: dict[str, Any] = {
     "data": {"source": "/home/Jane Doe/weather", "trained_on": 8},
     "finished_at": "2026-01-01T00:00:00+00:00",
 }
+
+SPACE = space_name(FIELDS["classes"])
 
 
 @pytest.fixture
@@ -69,12 +74,65 @@ def test_a_card_brings_its_own_limit_of_doubt(
 ) -> None:
     cards.write(path, FIELDS | {"metrics": FIELDS["metrics"] | metrics})
     cards.register(settings)
-    found = LIMITS.get("my_test_model_classes")
+    found = LIMITS.get(SPACE)
     assert (found and found.entropy_bits) == limit
     path.unlink()
     cards.register(settings)
-    assert "my_test_model_classes" not in LIMITS
+    assert SPACE not in LIMITS
     assert "cifar_10" in LIMITS
+
+
+def second(path: Path, space: str, bits: float = 0.5, classes: tuple[str, ...] = ("sun", "rain")) -> None:
+    """Another model beside the one at `path`, whose card calls its label space `space`."""
+    other = path.with_name("my_second_model.json")
+    other.with_suffix(".keras").write_bytes(b"more weights")
+    fields = FIELDS | {"model": FIELDS["model"] | {"name": "my_second_model", "label_space": space}}
+    fields |= {"classes": list(classes), "metrics": FIELDS["metrics"] | {"entropy_bits_95": bits}}
+    cards.write(other, fields)
+
+
+@pytest.mark.parametrize("space", [SPACE, "my_second_model_classes"], ids=["as now", "as before"])
+def test_models_with_the_same_classes_can_be_combined(path: Path, settings: Settings, space: str) -> None:
+    cards.write(path, FIELDS)
+    second(path, space)
+    cards.register(settings)
+    specs = get_specs(["my_test_model", "my_second_model"])
+    predictions = [
+        Prediction(spec.name, get_label_space(spec.label_space), np.array([share, 1 - share]), 1.0)
+        for spec, share in zip(specs, (0.9, 0.5), strict=True)
+    ]
+    assert combine(predictions).prediction.probabilities.tolist() == pytest.approx([0.7, 0.3])
+    assert cards.problems(settings) == ()
+
+
+def test_the_same_classes_in_another_order_are_other_classes(path: Path, settings: Settings) -> None:
+    cards.write(path, FIELDS)
+    second(path, "", classes=("rain", "sun"))
+    cards.register(settings)
+    assert len({spec.label_space for spec in get_specs(["my_test_model", "my_second_model"])}) == 2
+
+
+@pytest.mark.parametrize(("mine", "others"), [(0.7, 0.5), (0.5, 0.7)])
+def test_the_larger_limit_of_doubt_counts(path: Path, settings: Settings, mine: float, others: float) -> None:
+    cards.write(path, FIELDS | {"metrics": FIELDS["metrics"] | {"entropy_bits_95": mine}})
+    second(path, SPACE, others)
+    cards.register(settings)
+    assert LIMITS[SPACE].entropy_bits == 0.7
+    path.unlink()
+    cards.register(settings)
+    assert LIMITS[SPACE].entropy_bits == others
+
+
+def test_a_card_leaves_the_measured_limit_of_a_known_space_alone(path: Path, settings: Settings) -> None:
+    before = LIMITS["cifar_10"]
+    cards.write(path, FIELDS)
+    second(path, "", 3.0, get_label_space("cifar_10").labels)
+    cards.register(settings)
+    assert get_spec("my_second_model").label_space == "cifar_10"
+    assert LIMITS["cifar_10"] is before
+    path.with_name("my_second_model.json").unlink()
+    cards.register(settings)
+    assert LIMITS["cifar_10"] is before
 
 
 def test_names_that_are_taken_get_a_number(path: Path, settings: Settings) -> None:
@@ -156,7 +214,7 @@ def test_a_card_that_is_gone_takes_its_model_with_it(path: Path, settings: Setti
     path.unlink()
     cards.register(settings)
     assert "my_test_model" not in CATALOGUE
-    assert "my_test_model_classes" not in LABEL_SPACES
+    assert SPACE not in LABEL_SPACES
 
 
 def test_a_card_that_is_written_anew_counts(path: Path, settings: Settings) -> None:
@@ -164,7 +222,7 @@ def test_a_card_that_is_written_anew_counts(path: Path, settings: Settings) -> N
     cards.register(settings)
     cards.write(path, FIELDS | {"classes": ["sun", "rain", "snow"]})
     cards.register(settings)
-    assert get_label_space("my_test_model_classes").labels == ("sun", "rain", "snow")
+    assert get_label_space(get_spec("my_test_model").label_space).labels == ("sun", "rain", "snow")
 
 
 def _without_model(path: Path) -> None:

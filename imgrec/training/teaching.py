@@ -27,10 +27,11 @@ from imgrec.catalogue import ModelSpec, get_spec
 from imgrec.datasets import DataSet, Pictures
 from imgrec.engines import keras as engine
 from imgrec.errors import ConversionError, WeightsError
+from imgrec.labels import space_name
 from imgrec.preparation import Preparation
 from imgrec.preprocessing import frame, normalise
 from imgrec.settings import MIB, Settings, available_memory_bytes
-from imgrec.training import heads, lessons, trainer, trials, unfreezing, worker
+from imgrec.training import heads, lessons, ranking, trainer, trials, unfreezing, worker
 from imgrec.training.backbones import Backbone
 from imgrec.training.lessons import CHECKPOINT, HEADS, Lesson
 from imgrec.training.loop import predict
@@ -87,7 +88,9 @@ def run(job: jobs.Worker) -> None:
     worker.save(model, path.with_suffix(".keras"))
     card = cards.write(path, _card(job.job, name, lesson, data, model, metrics, settings))
     worker.publish(card, settings)
-    worker.rank(card, data, job, settings)
+    learned = trials.final_rows(lesson, data.train.targets, groups)
+    held_out = np.setdiff1d(np.arange(len(data.train)), learned)
+    ranking.rank(card, data, job, settings, held_out=held_out, seed=lesson.seed)
     job.tell("model", name=card.name, metrics=metrics)
     # Nothing goes on from here. The newest head stays: a page may still ask it.
     (job.job.folder / trainer.CHECKPOINT).unlink(missing_ok=True)
@@ -225,7 +228,7 @@ def _card(
             "input_size": list(row.input_size),
             "preprocess": row.preprocess,
             "crop_fraction": features.CROP_FRACTION,
-            "label_space": data.label_space or f"{name}_classes",
+            "label_space": data.label_space or space_name(data.classes),
             "parameters": model.count_params(),
             "cam_layer": seen[0] if seen else None,
             "licence": f"yours; its backbone's weights: {backbone.licence}",

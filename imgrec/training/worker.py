@@ -17,15 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from imgrec import abstention, artefacts, cards, datasets, evaluation, jobs, labelled
+from imgrec import abstention, cards, datasets, jobs
 from imgrec.confusion import confusion_matrix
 from imgrec.datasets import DataSet, Pictures
 from imgrec.ensembles import entropy_bits
-from imgrec.errors import ImgrecError, InputError
+from imgrec.errors import InputError
+from imgrec.labels import space_name
 from imgrec.metrics import first_choices, log_loss
 from imgrec.settings import Settings
 from imgrec.storage import storage_errors
-from imgrec.training import backbones, trainer
+from imgrec.training import backbones, ranking, trainer
 from imgrec.training.figures import logged
 from imgrec.training.loop import predict
 from imgrec.training.recipes import Recipe
@@ -64,7 +65,7 @@ def run(worker: jobs.Worker) -> None:
     save(model, path.with_suffix(".keras"))
     card = cards.write(path, _card(worker.job, name, recipe, data, seed, model.count_params(), metrics))
     publish(card, settings)
-    rank(card, data, worker, settings)
+    ranking.rank(card, data, worker, settings, held_out=_divided(data, recipe, seed)[1], seed=seed)
     worker.tell("model", name=card.name, metrics=metrics)
     (folder / trainer.CHECKPOINT).unlink(missing_ok=True)  # nothing goes on from here
 
@@ -78,10 +79,15 @@ def open_data(worker: jobs.Worker, recipe: Recipe, settings: Settings) -> tuple[
     configuration = worker.job.configuration
     data = datasets.load(configuration["data"], settings, recipe.input_size)
     _check(data, recipe)
-    kept, held_out = datasets.split(data.train.targets, recipe.validation_fraction, int(configuration["seed"]))
+    kept, held_out = _divided(data, recipe, int(configuration["seed"]))
     train, validation = data.train.take(kept), data.train.take(held_out)
     tell_data(worker, data, trained_on=len(train), validated_on=len(validation))
     return data, train, validation
+
+
+def _divided(data: DataSet, recipe: Recipe, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices into the training pictures, to train and to validate on."""
+    return datasets.split(data.train.targets, recipe.validation_fraction, seed)
 
 
 def tell_data(worker: jobs.Worker, data: DataSet, *, trained_on: int, validated_on: int) -> None:
@@ -148,7 +154,7 @@ def _card(
             "input_size": list(recipe.input_size),
             "preprocess": recipe.preprocess,
             "crop_fraction": 1.0,
-            "label_space": data.label_space or f"{name}_classes",
+            "label_space": data.label_space or space_name(data.classes),
             "parameters": parameters,
             "cam_layer": "features",
             "licence": "yours",
@@ -212,29 +218,6 @@ def publish(card: cards.Card, settings: Settings) -> None:
                 shutil.copyfile(file, beside)
             os.replace(beside, place / file.name)
             beside.unlink(missing_ok=True)  # renaming a file to itself leaves both names
-
-
-def rank(card: cards.Card, data: DataSet, worker: jobs.Worker, settings: Settings) -> None:
-    """Measure the new model as `imgrec evaluate` does, so that it stands on the Benchmarks page at once.
-
-    On the set's own test part, if it has one: what a network has learned says nothing about it. The model is there
-    whatever becomes of this.
-    """
-    if data.test is None:
-        return
-    cards.register(settings)
-    source = worker.job.configuration["data"]
-    try:
-        evaluation.evaluate(
-            card.spec(bundled=False),
-            labelled.open_set(source, settings),
-            settings,
-            artefacts.own_folder(settings),
-            command=f"imgrec evaluate --data {source} --models {card.name}",
-            on_progress=lambda done, count: worker.check(),
-        )
-    except (ImgrecError, jobs.CancelledJobError) as error:
-        worker.tell("unmeasured", sentence=str(error))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgrec import cards, datasets, features
+from imgrec import artefacts, boards, cards, datasets, features
 from imgrec.catalogue import CATALOGUE, get_spec
 from imgrec.jobs import Job
 from imgrec.labels import get_label_space
@@ -164,6 +164,8 @@ def test_pictures_without_a_test_set_give_a_limit_of_doubt(here: Settings, data:
         job = finish(lessons.start(lesson, str(path), here, name=name))
         [card] = [card for card in cards.all_cards(here) if card.name == name]
         assert (card.metrics["set"], card.metrics["pictures"]) == ("validation", 9)
+        board = boards.load([artefacts.own_folder(here)], "validation part of no_test (seed 0, 9 pictures)")
+        assert board.top_1(name) == pytest.approx(card.metrics["accuracy"], abs=1 / 9 + 1e-9)
         assert 0 < card.metrics["entropy_bits_95"] <= np.log2(3)
         assert np.sum(card.metrics["confusion"]) == 9
         # One file under two names, and nothing that only a worker would go on from.
