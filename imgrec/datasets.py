@@ -103,6 +103,13 @@ class DataSet:
         test = np.bincount(self.test.targets if self.test else np.array([], int), minlength=len(self.classes))
         return {label: (int(train[i]), int(test[i])) for i, label in enumerate(self.classes)}
 
+    def summary(self) -> str:
+        """Totals in a sentence: "180 pictures of 3 classes, all to train on."."""
+        test = len(self.test) if self.test else 0
+        parts = f": {len(self.train):,} to train on, {test:,} to test on" if test else ", all to train on"
+        packed = f"; published in {self.published}" if self.published else ""
+        return f"{len(self.train) + test:,} pictures of {len(self.classes):,} classes{parts}{packed}."
+
     def sha256(self) -> str:
         """Of the training pictures and their targets: what a resumed run must find again. Computed once."""
         if not self._digest:

@@ -3,6 +3,7 @@
 import io
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -372,6 +373,19 @@ def test_too_many_classes_of_arrays(tmp_path: Path, settings: Settings, monkeypa
     np.savez(tmp_path / "set.npz", x_train=PIXELS, y_train=np.array([0, 0, 9, 9]))
     with pytest.raises(InputError, match=r"at most 1 classes .* Received: 2"):
         datasets.load(str(tmp_path / "set.npz"), settings)
+
+
+def test_totals_in_a_sentence(settings: Settings) -> None:
+    place = settings.keras_home / "datasets"
+    place.mkdir(parents=True)
+    pixels, targets = np.zeros((40, 32, 32, 3), np.uint8), np.arange(40) % 10
+    np.savez(place / "cifar10.npz", x_train=pixels, y_train=targets, x_test=pixels[:20], y_test=targets[:20])
+    data = datasets.load("cifar10", settings)
+    assert data.summary() == (
+        "60 pictures of 10 classes: 40 to train on, 20 to test on; "
+        "published in five training batches of 10,000 and one test batch."
+    )
+    assert replace(data, test=None, published="").summary() == "40 pictures of 10 classes, all to train on."
 
 
 def test_arrays_called_cifar10_have_its_ten_classes(settings: Settings) -> None:

@@ -32,12 +32,13 @@ def explorer(recipe: Recipe, data: str) -> None:
     if not st.toggle("Look at the pictures", key="explore", help="Reads the whole set once."):
         return
     try:
-        counts, samples, notes = _explored(data, state_of(data), recipe.input_size)
+        totals, counts, samples, notes = _explored(data, state_of(data), recipe.input_size)
     except ImgrecError as error:
         st.error(plain(str(error)), icon=":material/folder_off:")
         return
     tabs = st.tabs(["Classes", "Samples", "Augmentation", "What a pixel is"])
     with tabs[0]:
+        st.markdown(totals)
         _counts(counts, notes)
     with tabs[1]:
         for label, pictures in list(samples.items())[:MAX_CLASSES_SHOWN]:
@@ -51,8 +52,11 @@ def explorer(recipe: Recipe, data: str) -> None:
 @st.cache_data(max_entries=4, show_spinner="Reading the pictures")
 def _explored(
     data: str, state: tuple[object, ...], input_size: tuple[int, int]
-) -> tuple[dict[str, tuple[int, int]], dict[str, np.ndarray], tuple[str, ...]]:
-    """Counts, some pictures of each class, and notes; the set itself is not kept. `state` is that of its files."""
+) -> tuple[str, dict[str, tuple[int, int]], dict[str, np.ndarray], tuple[str, ...]]:
+    """Totals in words, counts, some pictures of each class, and notes; the set itself is not kept.
+
+    `state` is that of its files.
+    """
     found = datasets.load(data, resources.settings(), input_size)
     rng = np.random.default_rng(0)
     samples = {}
@@ -60,7 +64,7 @@ def _explored(
         mine = np.flatnonzero(found.train.targets == target)
         if len(mine):
             samples[label] = found.train.pixels[rng.permutation(mine)[:SAMPLES_PER_CLASS]]
-    return found.counts(), samples, found.notes
+    return found.summary(), found.counts(), samples, found.notes
 
 
 def _counts(counts: dict[str, tuple[int, int]], notes: Sequence[str]) -> None:
@@ -76,10 +80,8 @@ def _counts(counts: dict[str, tuple[int, int]], notes: Sequence[str]) -> None:
         },
     )
     if notes:
-        st.warning(
-            f"{len(notes):,} files cannot be used; the rest can. The first: {plain(notes[0])}",
-            icon=":material/warning:",
-        )
+        which = f", the first of {len(notes):,}" if len(notes) > 1 else ""
+        st.warning(f"Worth knowing{which}: {plain(notes[0])}", icon=":material/warning:")
 
 
 def _augmented(recipe: Recipe, samples: dict[str, np.ndarray]) -> None:

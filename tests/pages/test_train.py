@@ -148,6 +148,7 @@ def test_the_pictures_are_shown_with_counts_changes_and_numbers(page: Callable[.
     assert app.dataframe[0].value["Class"].tolist() == ["sun", "rain"]
     assert app.dataframe[0].value["Training"].tolist() == [10, 10]
     assert "32 rows of 32 pixels" in words(app)
+    assert "20 pictures of 2 classes, all to train on." in words(app)
     np.savez(tmp_path / "set.npz", x_train=pixels[:10], y_train=np.arange(10) % 2)
     app.run()
     assert app.dataframe[0].value["Training"].tolist() == [5, 5], "the set has changed"
