@@ -16,10 +16,11 @@ import numpy as np
 
 from imgrec import archives, datasets, preparation
 from imgrec.catalogue import ModelSpec, get_spec
-from imgrec.checkups import Examined, check
+from imgrec.checkups import check
 from imgrec.datasets import DataSet, Pictures
 from imgrec.downloads import Progress
 from imgrec.errors import ImageError, ImgrecError, InputError
+from imgrec.examined import Examined
 from imgrec.findings import Case, Diagnosis, Finding
 from imgrec.images import DecodedImage
 from imgrec.layouts import lay_out
@@ -45,8 +46,8 @@ FEW_SUSPECTS = 0.01
 
 # For keras-team/keras#2622's trap: whoever feeds validation by other code than training can forget a step in one.
 ONE_FEEDING = (
-    "Training, validation and test go through one decoder, one framing and one preprocessing: none can be fed "
-    "differently from the others."
+    "Whether they are learned from or measured on, all pictures go through one decoder, one framing and one "
+    "preprocessing: none can be fed differently from the others."
 )
 
 # Arrays of one call to a thread.

@@ -25,7 +25,7 @@ class Case:
     remark: str = ""
 
     def __str__(self) -> str:
-        return " = ".join(self.files) + (f": {self.remark}" if self.remark else "")
+        return ": ".join(part for part in (" = ".join(self.files), self.remark) if part)
 
 
 @dataclass(frozen=True, slots=True)

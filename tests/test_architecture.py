@@ -70,6 +70,8 @@ FLOORS = [
     "published",
     "features",
     "findings",
+    "examined",
+    "twins",
     "checkups",
     "doctor",
     "training",

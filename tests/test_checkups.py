@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from imgrec import checkups
-from imgrec.checkups import CHECKS, Examined, check
+from imgrec import checkups, twins
+from imgrec.checkups import CHECKS, check
+from imgrec.examined import Examined
 from imgrec.findings import MAX_CASES, Case, Diagnosis, Finding
 from imgrec.likeness import THUMBNAIL_SHAPE
 
@@ -193,6 +194,13 @@ def test_nothing_is_found_in_a_good_set() -> None:
             "100 % of '(cat|dog)' are (JPEG|WebP) files, and 0 % of the others",
             id="told by format",
         ),
+        pytest.param(
+            alike(seen({"cat": 25, "dog": 40}), *((0, i) for i in range(1, 25))),
+            "all_alike",
+            "warn",
+            "All pictures of 'cat' are nearly the same",
+            id="one picture many times",
+        ),
     ],
 )
 def test_finds(examined: Examined, kind: str, severity: str, words: str) -> None:
@@ -213,15 +221,47 @@ def test_every_copy_in_the_test_is_counted_whatever_the_order() -> None:
     digests = list(GOOD.digests)
     for i in (119, 100, 90, 45):
         digests[i] = b"same"
-    found = checkups.copies(replace(GOOD, digests=digests[::1]))
+    found = twins.copies(replace(GOOD, digests=digests[::1]))
     leak = next(finding for finding in found if finding.kind == "duplicates_across_parts")
     assert leak.count == 3
     assert all(case.files[0] == GOOD.files[45] for case in leak.cases)
 
 
 def test_more_pictures_than_can_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkups, "MAX_COMPARED", 100)
-    assert findings(GOOD)["not_compared"].severity == "note"
+    for module in (twins, checkups):
+        monkeypatch.setattr(module, "MAX_COMPARED", 100)
+    found, passed = check(GOOD)
+    assert [(finding.kind, finding.severity) for finding in found] == [("not_compared", "note")]
+    assert not any("copies" in sentence for sentence in passed)
+
+
+def test_copies_are_counted_as_pictures_not_as_pairs() -> None:
+    found = findings(alike(GOOD, *((i, i + 1) for i in range(0, 9))))["near_duplicates"]
+    assert found.count == 9
+    assert found.sentence.startswith("9 pictures are nearly the same")
+    assert "kept on one side when the pictures are split" in found.sentence
+    assert "from scratch some may stand on both sides of validation" in found.sentence
+
+
+@pytest.mark.parametrize("test", [{}, {"cat": 5, "dog": 5}, {"cat": 20, "dog": 20}], ids=["none", "few", "many"])
+def test_nothing_is_said_of_a_test_set_that_is_not_there(test: dict[str, int]) -> None:
+    passed = check(seen({"cat": 30, "dog": 30}, test))[1]
+    assert sum("test" in sentence for sentence in passed) == {0: 0, 10: 1, 40: 2}[sum(test.values())]
+
+
+def test_half_of_a_class_may_be_told_by_its_format() -> None:
+    formats = np.array(["JPEG"] * 15 + ["GIF"] * 15 + ["JPEG"] * 15 + ["PNG"] * 15 + ["TIFF"] * 15)
+    found = findings(replace(seen({"daisy": 30, "rose": 45}), formats=formats))["shortcut"]
+    assert "By their file format alone 80 % of the pictures can be given their class, 60 % by" in found.sentence
+    assert "15 of 15 GIF files show 'daisy'" in found.sentence
+    even = np.array(["JPEG", "GIF", "PNG"] * 25)
+    assert "shortcut" not in findings(replace(seen({"daisy": 30, "rose": 45}), formats=even))
+
+
+def test_a_case_without_files_is_its_remark() -> None:
+    assert str(Case((), "a.txt: loose")) == "a.txt: loose"
+    assert str(Case(("a.jpg", "b.jpg"), "alike")) == "a.jpg = b.jpg: alike"
+    assert str(Case(("a.jpg",))) == "a.jpg"
 
 
 def test_no_more_cases_are_named_than_anybody_reads() -> None:

@@ -1,0 +1,97 @@
+"""Pictures that are there more than once, as the same file or nearly the same: what that does to a measurement."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+
+from imgrec.datasets import MIN_PER_CLASS
+from imgrec.examined import Examined, is_or_are, it_counts, listed, percent, pictures
+from imgrec.findings import Case, Finding
+from imgrec.likeness import groups, near_pairs
+
+# A share of copies inside a class that changes no figure.
+HARMLESS_SHARE = 0.01
+
+# Comparing all pairs of more would take minutes; pairs of one set beyond this many are a set of films.
+MAX_COMPARED = 60_000
+MAX_PAIRS = 20_000
+
+
+def copies(seen: Examined) -> list[Finding]:
+    """Of one file, byte for byte."""
+    same = defaultdict(list)
+    for index, digest in enumerate(seen.digests):
+        same[digest].append(index)
+    # Each with the first, and that from training if any is: so every copy in the test is seen to be one.
+    ordered = (sorted(group, key=lambda index: bool(seen.is_test[index])) for group in same.values())
+    pairs = [(group[0], other) for group in ordered for other in group[1:]]
+    return _pairs(seen, pairs, "duplicates", "the same file as another")
+
+
+def near_copies(seen: Examined) -> list[Finding]:
+    """Of different files."""
+    first = {digest: index for index, digest in reversed(list(enumerate(seen.digests)))}
+    single = np.array(sorted(first.values()), np.int64)
+    if len(single) > MAX_COMPARED:
+        sentence = (
+            f"Pictures were not compared with each other: {MAX_COMPARED:,} can be, and there are {len(single):,}."
+        )
+        return [Finding.of("not_compared", "note", sentence)]
+    found = single[near_pairs(seen.thumbnails[single], limit=MAX_PAIRS)]
+    words = "nearly the same as another (stored again, resized, from the same series)"
+    return _pairs(seen, [(int(i), int(j)) for i, j in found], "near_duplicates", words)
+
+
+def _pairs(seen: Examined, pairs: Iterable[tuple[int, int]], kind: str, words: str) -> list[Finding]:
+    """Findings on pairs of like pictures: across training and test, across classes, and the rest."""
+    leaks: dict[int, Case] = {}
+    others: dict[int, Case] = {}
+    contradictions = []
+    for i, j in pairs:
+        if seen.is_test[i] != seen.is_test[j]:
+            train, test = (j, i) if seen.is_test[i] else (i, j)
+            leaks.setdefault(test, seen.case(train, test))
+        if seen.targets[i] != seen.targets[j]:
+            contradictions.append(seen.case(i, j, remark=f"{seen.label(i)} and {seen.label(j)}"))
+        elif seen.is_test[i] == seen.is_test[j]:
+            others.setdefault(j, seen.case(i, j))
+    found = []
+    if leaks:
+        tested = int(seen.is_test.sum())
+        sentence = (
+            f"{len(leaks):,} of {tested:,} test pictures ({percent(len(leaks) / tested, 1)}) {is_or_are(len(leaks))} "
+            f"{words}, in training: the accuracy on them is remembered, not learned."
+        )
+        found.append(Finding.of(f"{kind}_across_parts", "warn", sentence, list(leaks.values())))
+    if contradictions:
+        count = len(contradictions)
+        sentence = (
+            f"{count:,} {pictures(count)} {is_or_are(count)} {words}, in another class: one of the two labels is wrong."
+        )
+        found.append(Finding.of(f"{kind}_across_classes", "warn", sentence, contradictions))
+    if others:
+        count = len(others)
+        sentence = (
+            f"{count:,} {pictures(count)} {is_or_are(count)} {words} in the same class and part, "
+            f"so {it_counts(count)} more than once. To teach a network they are kept on one side when the pictures are "
+            "split; where one is trained from scratch some may stand on both sides of validation."
+        )
+        harmless = count < HARMLESS_SHARE * len(seen.files)
+        found.append(Finding.of(kind, "note" if harmless else "warn", sentence, list(others.values())))
+    return found
+
+
+def variety(seen: Examined) -> list[Finding]:
+    """Classes that cannot be split without leaving copies on both sides."""
+    train = np.flatnonzero(~seen.is_test)
+    targets = seen.targets[train]
+    different = np.bincount(targets[np.unique(groups(seen.thumbnails[train], targets))], minlength=len(seen.labels))
+    alike = np.flatnonzero((different == 1) & (np.bincount(targets, minlength=len(seen.labels)) >= MIN_PER_CLASS))
+    if not len(alike):
+        return []
+    sentence = (
+        f"All pictures of {listed([seen.labels[target] for target in alike])} are nearly the same: whichever are held "
+        "out, their like is learned from, and the accuracy on them is remembered, not learned."
+    )
+    return [Finding.of("all_alike", "warn", sentence)]
