@@ -46,14 +46,14 @@ def near_copies(seen: Examined) -> list[Finding]:
 def _pairs(seen: Examined, pairs: Iterable[tuple[int, int]], kind: str, words: str) -> list[Finding]:
     """Findings on pairs of like pictures: across training and test, across classes, and the rest."""
     leaks: dict[int, Case] = {}
+    contradictions: dict[int, Case] = {}
     others: dict[int, Case] = {}
-    contradictions = []
     for i, j in pairs:
         if seen.is_test[i] != seen.is_test[j]:
             train, test = (j, i) if seen.is_test[i] else (i, j)
             leaks.setdefault(test, seen.case(train, test))
         if seen.targets[i] != seen.targets[j]:
-            contradictions.append(seen.case(i, j, remark=f"{seen.label(i)} and {seen.label(j)}"))
+            contradictions.setdefault(j, seen.case(i, j, remark=f"{seen.label(i)} and {seen.label(j)}"))
         elif seen.is_test[i] == seen.is_test[j]:
             others.setdefault(j, seen.case(i, j))
     found = []
@@ -69,13 +69,13 @@ def _pairs(seen: Examined, pairs: Iterable[tuple[int, int]], kind: str, words: s
         sentence = (
             f"{count:,} {pictures(count)} {is_or_are(count)} {words}, in another class: one of the two labels is wrong."
         )
-        found.append(Finding.of(f"{kind}_across_classes", "warn", sentence, contradictions))
+        found.append(Finding.of(f"{kind}_across_classes", "warn", sentence, list(contradictions.values())))
     if others:
         count = len(others)
         sentence = (
             f"{count:,} {pictures(count)} {is_or_are(count)} {words} in the same class and part, "
-            f"so {it_counts(count)} more than once. To teach a network they are kept on one side when the pictures are "
-            "split; where one is trained from scratch some may stand on both sides of validation."
+            f"so {it_counts(count)} more than once. To teach a network, copies are kept on one side when the pictures "
+            "are split; where one is trained from scratch, some may stand on both sides of validation."
         )
         harmless = count < HARMLESS_SHARE * len(seen.files)
         found.append(Finding.of(kind, "note" if harmless else "warn", sentence, list(others.values())))

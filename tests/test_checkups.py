@@ -239,8 +239,10 @@ def test_copies_are_counted_as_pictures_not_as_pairs() -> None:
     found = findings(alike(GOOD, *((i, i + 1) for i in range(0, 9))))["near_duplicates"]
     assert found.count == 9
     assert found.sentence.startswith("9 pictures are nearly the same")
-    assert "kept on one side when the pictures are split" in found.sentence
-    assert "from scratch some may stand on both sides of validation" in found.sentence
+    assert "copies are kept on one side when the pictures are split" in found.sentence
+    pairs = [(i, j) for i in (0, 1) for j in (40, 41)]
+    assert findings(alike(alike(GOOD, (0, 1)), *pairs))["near_duplicates_across_classes"].count == 2
+    assert "from scratch, some may stand on both sides of validation" in found.sentence
 
 
 @pytest.mark.parametrize("test", [{}, {"cat": 5, "dog": 5}, {"cat": 20, "dog": 20}], ids=["none", "few", "many"])
