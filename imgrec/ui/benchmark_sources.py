@@ -126,7 +126,8 @@ def provenance(board: Board) -> None:
                 st.info(row["note"], icon=":material/info:")
             st.table(_facts(row), border="horizontal", alt=f"Provenance of {title(board, model)}")
             if row.get("command"):
-                st.code(row["command"], language="bash", wrap_lines=True)
+                # Not `st.code`: a browser would fetch 1.5 MiB of colours for code first.
+                st.markdown(f"`` {row['command']} ``")
             if row["failures"]:
                 st.markdown(f"**{len(row['failures'])} pictures could not be read**")
                 st.dataframe(row["failures"], hide_index=True, key=f"bench_failures_{model}")
