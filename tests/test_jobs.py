@@ -137,6 +137,15 @@ def test_a_job_that_would_fail_again_is_gone_on_with_last(
     assert (job and job.name) == found
 
 
+@pytest.mark.parametrize(
+    ("age_s", "state"), [(1, "queued"), (60, "interrupted")], ids=["about to lock it", "another process by now"]
+)
+def test_a_worker_that_starts_is_no_dead_one(tmp_path: Path, age_s: float, state: str) -> None:
+    files.write(tmp_path / "started.json", {"pid": os.getpid(), "at": time.time() - age_s})
+    (tmp_path / "worker.lock").touch()  # there a moment before it is held
+    assert Job(tmp_path).state == state
+
+
 def test_an_interrupted_job_can_be_cancelled(settings: Settings) -> None:
     job = start(settings, to=1000, pause_s=0.02)
     until(lambda: job.state == "running")

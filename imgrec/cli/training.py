@@ -242,8 +242,6 @@ def _conclude_lesson(job: "Job") -> None:
 
     progress = lessons.read_progress(job)
     say(f"{(progress.curves.finished or {}).get('name')}: {lesson_charts.outcome(progress)}")
-    if progress.tuned is not None:
-        say(f"  {progress.tuned.sentence}")
     for row in progress.summaries:
         spread = f" ± {100 * row.validation_accuracy_sd:.2f}" if row.trials > 1 else ""
         figure = f"{100 * row.validation_accuracy:.2f}{spread} % of validation right"

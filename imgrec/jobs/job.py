@@ -19,7 +19,7 @@ from imgrec.storage import storage_errors
 # How often a waiting worker looks whether it is its turn, and how often whoever waits for a worker looks.
 POLL_S = 0.5
 
-# A worker writes its lock within this time after its start; until then it counts as living.
+# A worker holds its lock within this time after its start; until then it counts as living while its process does.
 STARTING_S = 30.0
 
 # In a job's folder, what another worker goes on from.
@@ -84,7 +84,7 @@ class Job:
         return (
             started is not None
             and time.time() - float(started["at"]) < STARTING_S
-            and not (self.folder / "worker.lock").exists()
+            and not (self.folder / "end.json").exists()
             and processes.exists(int(started["pid"]))
         )
 

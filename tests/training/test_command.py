@@ -33,6 +33,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, A
         folder = tmp_path / f"run{len(found)}"
         folder.mkdir()
         found.append({"module": module, **configuration})
+        (folder / "job.json").write_text(json.dumps({"module": module, "configuration": configuration}))
         trial = {"best_epoch": 3, "train_accuracy": 1.0, "train_loss": 0.0, "validation_loss": 0.1, "seconds": 1.0}
         metrics = {"accuracy": 0.75, "pictures": 12, "set": "test"}
         events = [
