@@ -36,6 +36,19 @@ def look_at(name: str) -> None:
     st.session_state["run_wanted"] = name
 
 
+def titles_of(found: Sequence[Job]) -> dict[str, str]:
+    """Name → title and when it began, in the order of `found`, newest first; a number tells those of one second apart.
+
+    A list that has one title twice shows only one of the two.
+    """
+    said = [f"{job.title} ({job.created_at[:19].replace('T', ' ')})" for job in found]
+    older = [said[i + 1 :].count(title) for i, title in enumerate(said)]
+    return {
+        job.name: title + (f" · {count + 1}" if count else "")
+        for job, title, count in zip(found, said, older, strict=True)
+    }
+
+
 def run_list(*, table: bool) -> None:
     """Every run and lesson of this machine, newest first; the chosen one is shown live."""
     cards.register(resources.settings())  # what the command line has trained meanwhile
@@ -43,7 +56,7 @@ def run_list(*, table: bool) -> None:
     if not found:
         _nothing_yet()
         return
-    titles = {job.name: f"{job.title} ({job.created_at[:16].replace('T', ' ')})" for job in found}
+    titles = titles_of(found)
     if (wanted := st.session_state.pop("run_wanted", None)) in titles:
         st.session_state["run"] = wanted
     elif st.session_state.get("run", found[0].name) not in titles:

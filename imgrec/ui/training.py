@@ -18,7 +18,7 @@ def scratch_panel() -> None:
     """Everything that is chosen before a network learns from nothing, and what its pictures look like."""
     recipe = recipe_chooser()
     data = data_chooser(recipe)
-    starter(recipe, data, _is_sound(recipe, data))
+    starter(recipe, data, is_sound(recipe, data))
     explorer.explorer(recipe, data)
 
 
@@ -55,8 +55,11 @@ def data_chooser(recipe: Recipe) -> str:
     ).strip()
 
 
-def _is_sound(recipe: Recipe, data: str) -> bool:
-    """Whether the doctor has nothing against these pictures; the known sets were looked at by many before."""
+def is_sound(recipe: Recipe, data: str) -> bool:
+    """Show what the doctor says of these pictures; whether he has nothing against them.
+
+    The known sets were looked at by many before.
+    """
     if resources.settings().demo or not data or data in DATASETS:
         return bool(data)
     return examined(data, recipe.input_size)

@@ -12,7 +12,8 @@ from imgrec.training.recipes import MAX_EPOCHS, RECIPES
 from imgrec.training.spaces import SPACES, Knob, Space, get_space, words
 from imgrec.training.tuning import MAX_TRIALS, METHODS, Search, Trial
 from imgrec.ui import resources
-from imgrec.ui.runs import ICONS, MOVING, ending, look_at
+from imgrec.ui.runs import ICONS, MOVING, ending, look_at, titles_of
+from imgrec.ui.training import is_sound
 from imgrec.ui.wording import plain
 
 # How often a search that moves is looked at: trials take minutes, and each look draws charts anew.
@@ -38,7 +39,8 @@ def tuning_panel(*, table: bool = False) -> None:
 def space_panel() -> None:
     """Everything that is chosen before a search begins."""
     space, is_meant = _space_chooser()
-    _starter(space, _data_chooser(space), is_meant)
+    data = _data_chooser(space)
+    _starter(space, data, is_sound(RECIPES[space.recipe], data) and is_meant)
 
 
 def _space_chooser() -> tuple[Space, bool]:
@@ -87,7 +89,7 @@ def _data_chooser(space: Space) -> str:
     ).strip()
 
 
-def _starter(space: Space, data: str, is_meant: bool) -> None:
+def _starter(space: Space, data: str, can_start: bool) -> None:
     """How long and in which way, and the button that starts a search, or the sentence when it cannot be."""
     if resources.settings().demo:
         st.info("This is a public demo: searching is for your own machine.", icon=":material/lock:")
@@ -106,7 +108,7 @@ def _starter(space: Space, data: str, is_meant: bool) -> None:
         "Start searching",
         type="primary",
         icon=":material/travel_explore:",
-        disabled=not (data and is_meant),
+        disabled=not can_start,
         key="start_search",
     ):
         return
@@ -138,9 +140,7 @@ def search_list(*, table: bool = False) -> None:
         )
         return
     names = [job.name for job in found]
-    titles = {
-        job.name: f"{job.title.removeprefix(tuning.TITLE)} ({job.created_at[:16].replace('T', ' ')})" for job in found
-    }
+    titles = {name: title.removeprefix(tuning.TITLE) for name, title in titles_of(found).items()}
     wanted = st.session_state.pop("search_wanted", None) or st.session_state.get("search")
     st.session_state["search"] = wanted if wanted in names else names[0]
     name = st.selectbox("Search", names, format_func=lambda name: titles.get(name, str(name)), key="search")
@@ -232,8 +232,9 @@ def _buttons(job: Job, state: str, search: Search) -> None:
         if not resources.settings().demo:
             if state in MOVING:
                 st.button("Stop", icon=":material/stop:", key="stop_search", on_click=job.cancel)
-            elif state != "finished":
-                _go_on(job)
+            elif state != "finished" and (search.trials or state != "failed"):
+                # What failed before its first trial would fail again.
+                _go_on(job, "Go on with the next trial" if search.trials else "Begin with the first trial")
             elif search.best is not None and search.handed_on is None:
                 _train(job, search.best)
         if (best := search.best) is not None:
@@ -249,8 +250,8 @@ def _buttons(job: Job, state: str, search: Search) -> None:
             )
 
 
-def _go_on(job: Job) -> None:
-    if not st.button("Go on with the next trial", icon=":material/resume:", key="resume_search"):
+def _go_on(job: Job, words: str) -> None:
+    if not st.button(words, icon=":material/resume:", key="resume_search"):
         return
     try:
         job.resume()

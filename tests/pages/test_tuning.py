@@ -12,6 +12,7 @@ from imgrec.training import tuning
 from imgrec.training.recipes import RECIPES
 from imgrec.training.spaces import SPACES
 from tests.pages.conftest import words
+from tests.test_doctor import make
 from tests.training.searches import EVENTS, leave, trial
 
 BEST_HANDED_ON = {"event": "handed_on", "run": "20260101-mine", "model": "my_<tuned>"}
@@ -69,9 +70,10 @@ def test_empty_offers_every_space_and_says_what_a_search_is(app: AppTest) -> Non
         ),
         (EVENTS, {"state": "cancelled", "error": None}, ["Cancelled"], {"resume_search"}),
         ([*EVENTS, *trial(4, 0.002, 16)], None, ["Interrupted", "it was killed", "trial 4 of 5"], {"resume_search"}),
-        (EVENTS[:2], {"state": "failed", "error": "Expected pictures."}, ["Expected pictures."], {"resume_search"}),
+        (EVENTS[:2], {"state": "failed", "error": "Expected pictures."}, ["Expected pictures."], set()),
+        (EVENTS[:2], {"state": "cancelled", "error": None}, ["Cancelled"], {"resume_search"}),
     ],
-    ids=["finished", "handed on", "cancelled", "killed", "failed"],
+    ids=["finished", "handed on", "cancelled", "killed", "failed before its first trial", "cancelled before it"],
 )
 def test_a_search_that_has_ended_shows_how(
     app: AppTest,
@@ -137,8 +139,32 @@ def test_what_cannot_be_meant_gets_a_sentence(app: AppTest) -> None:
     assert not app.error
     app.selectbox(key="tune_data_six_layers").select("a folder or file of mine").run()
     app.text_input(key="tune_path").set_value("/no/such/folder").run()
-    app.button(key="start_search").click().run()
     assert "data set" in app.error[0].value
+    assert app.button(key="start_search").disabled
+
+
+def test_searches_begun_at_once_are_told_apart(app: AppTest, tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        leave(tmp_path / "imgrec" / "runs" / f"20260101-000000-00{number}-search", EVENTS[:number])
+    app.run()
+    chosen = app.selectbox(key="search")
+    assert chosen.options == [f"mine (2026-01-01 00:00:00){more}" for more in (" · 3", " · 2", "")]
+    chosen.select_index(2).run()
+    assert app.selectbox(key="search").value == "20260101-000000-001-search"
+
+
+def test_the_doctor_is_asked_before_a_search(app: AppTest, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        make(tmp_path / name, {"cats": 3} if name == "one" else {"cats": 20, "dogs": 20})
+    app.run()
+    app.selectbox(key="tune_data_six_layers").select("a folder or file of mine").run()
+    assert app.button(key="start_search").disabled
+    app.text_input(key="tune_path").set_value(str(tmp_path / "one")).run()
+    assert "only one, 'cats'" in words(app)
+    assert app.button(key="start_search").disabled
+    app.text_input(key="tune_path").set_value(str(tmp_path / "two")).run()
+    assert not app.exception
+    assert not app.button(key="start_search").disabled
 
 
 def test_a_demo_searches_nothing(app: AppTest, search: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
