@@ -1,4 +1,4 @@
-"""Measures again what lies in assets/benchmarks: `python -m bench.committed DATA [SET …]`.
+"""Measures again what lies in assets/benchmarks: `python -m bench.committed DATA [SET …] [MODEL …]`.
 
 DATA is a folder with the sets below as sub-folders; CIFAR-10 comes from KERAS_HOME/datasets or its publisher. Models
 without weights on this machine are left out. Answers that are there for the same weights, pictures and preprocessing
@@ -8,8 +8,10 @@ are kept, and timings are taken anew: on a machine with nothing else to do, plea
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from imgrec import evaluation, labelled, weights
 from imgrec.catalogue import CATALOGUE, ModelSpec
@@ -17,7 +19,8 @@ from imgrec.settings import ASSETS, Settings
 
 FOLDER = ASSETS / "benchmarks"
 
-# What the files are that were measured, by their sha256; other files of the same models have no such note.
+# What the files are that were measured, or that a measured model was taught on, by their sha256; other files of the
+# same models have no such note.
 RESTORED = (
     "Weights restored from Google's 8-bit quantised model: close to the float32 file that Keras publishes, not equal "
     "to it. Keras' own may do a little better or worse."
@@ -113,23 +116,35 @@ def main(data: Path, names: list[str], models: list[str]) -> None:
         for spec in CATALOGUE.values():
             fits = spec.label_space == "imagenet_1k" or spec.label_space == found.label_space.name
             if fits and weights.locate(spec, settings) is not None and (not models or spec.name in models):
-                _measure(spec, found, wanted, settings)
+                measure(spec, found, wanted.framing, settings, command_of(name, spec.name))
 
 
-def _measure(spec: ModelSpec, found: labelled.LabelledSet, wanted: Measurement, settings: Settings) -> None:
+def command_of(name: str, model: str) -> str:
+    """What repeats the measurement of `model` on the set called `name`."""
+    return f"python -m bench.committed DATA {name} {model}"
+
+
+def note_on(sha256: str | None, backbone: Mapping[str, Any] | None) -> str:
+    """What a reader must know of weights with this sha256, or of those that the model was taught on."""
+    if sha256 in NOTES:
+        return NOTES[sha256]
+    known = NOTES.get((backbone or {}).get("sha256", ""))
+    return f"Its backbone: {known}" if known else ""
+
+
+def measure(
+    spec: ModelSpec, found: labelled.LabelledSet, framing: str, settings: Settings, command: str
+) -> dict[str, Any]:
+    """The row of `spec` on `found`, put into assets/benchmarks with what must be said of its weights."""
     start = time.perf_counter()
-    limit = f" --per-class {wanted.per_class}" if wanted.per_class else ""
-    command = (
-        f"imgrec evaluate --data {wanted.data}{limit} --models {spec.name} --framing {wanted.framing} "
-        "--out assets/benchmarks"
-    )
-    note = NOTES.get(weights.sha256(spec, settings) or "", "")
-    row = evaluation.evaluate(spec, found, settings, FOLDER, framing=wanted.framing, note=note, command=command)
+    note = note_on(weights.sha256(spec, settings), evaluation.backbone_of(spec, settings))
+    row = evaluation.evaluate(spec, found, settings, FOLDER, framing=framing, note=note, command=command)
     print(
         f"{found.name:22} {spec.name:22} {row['images']:6} top-1 {row['top_1']:.4f} p50 {row['latency_p50_ms']:.1f} ms "
         f"{row['throughput_per_s']:.0f}/s  {time.perf_counter() - start:.0f} s",
         flush=True,
     )
+    return row
 
 
 if __name__ == "__main__":

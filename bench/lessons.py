@@ -3,11 +3,12 @@
 DATA is a folder with `catsdogs/` (training_set, test_set) and `flowers5/` (split.csv) in it. Weights that are not on
 this machine are fetched. Parts: folds (5-fold cross-validation and the grid of learning rates of PB3, on the flowers,
 since its Linnaeus 5 could not be had), heads (three of them under a stepped rate), three_ways (from scratch,
-pretrained, a head on 64 pictures: the question of Capstone #3) and frozen (a head on all pictures of cats and dogs,
-as A Comparison of CNNs wanted it). The full titles of these works are in `imgrec.published`; each table is shown
-beside the printed one.
+pretrained, a head on 64 pictures: the question of Capstone #3), frozen (a head on all pictures of cats and dogs,
+as A Comparison of CNNs wanted it) and networks (those of Springboard Capstone 2 that need nobody's weights, on
+CIFAR-10). The full titles of these works are in `imgrec.published`; each table is shown beside the printed one.
 
-Every model is measured with `imgrec evaluate` as well; it writes its row to assets/benchmarks/.
+Every model is measured as `imgrec evaluate` does as well; its row is in assets/benchmarks/. Models that are in
+IMGREC_HOME from an earlier call are not trained again.
 """
 
 import json
@@ -19,8 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench import committed
 from bench.committed import FLOWERS, MEASUREMENTS, Measurement
-from imgrec import cards, evaluation, jobs, learning
+from imgrec import cards, jobs, learning
 from imgrec.catalogue import CATALOGUE, get_spec
 from imgrec.published import CATS_AND_DOGS_TITLE, TWO_NETWORKS_TITLE, WAYS_TITLE
 from imgrec.settings import ASSETS, Settings
@@ -29,7 +31,6 @@ from imgrec.training.lessons import Lesson
 from imgrec.training.recipes import get_recipe
 
 TABLES = ASSETS / "lessons"
-ANSWERS = ASSETS / "benchmarks"
 
 BACKBONE = "mobilenet"
 
@@ -51,6 +52,9 @@ PRINTED_TEST = {
     1e-6: (".9545", ".1349"),
 }
 
+# Springboard Capstone 2: the networks of its table that were trained from scratch; recipes have their settings.
+FROM_SCRATCH = ("simple_cnn", "tuned_cnn_6", "tuned_cnn_5")
+
 # Capstone #3: 32 dogs and 32 that are none.
 FEW_OF_EACH = 32
 
@@ -68,7 +72,7 @@ def folds(data: Path, settings: Settings) -> None:
         lesson = Lesson(BACKBONE, learning_rates=(rate,), folds=FOLDS, epochs=20, batch_size=32)
         name = f"flowers_{BACKBONE}_{rate:.0e}".replace("-", "m")
         taught[rate] = teach(lesson, data / FLOWERS.data, name, settings)
-        measure(name, FLOWERS, settings)
+        measure(name, FLOWERS, settings, "folds")
     fold_rows: list[list[str]] = []
     card = taught[TABLE_7_RATE]
     for number, trial in enumerate(card.fields["trials"]):
@@ -137,7 +141,7 @@ def heads(data: Path, settings: Settings) -> None:
     for name in ("linear", "wide", "hidden"):
         lesson = Lesson(BACKBONE, name, learning_rates=(1e-3,), step_epochs=5, folds=FOLDS, epochs=20, batch_size=32)
         card = teach(lesson, data / FLOWERS.data, f"flowers_head_{name}", settings)
-        row = measure(f"flowers_head_{name}", FLOWERS, settings)
+        row = measure(f"flowers_head_{name}", FLOWERS, settings, "heads")
         [mean] = card.fields["learning_rates"]
         rows.append(
             [
@@ -172,11 +176,11 @@ def heads(data: Path, settings: Settings) -> None:
 def three_ways(data: Path, settings: Settings) -> None:
     """What Capstone #3 compared: one question to a network from scratch, a pretrained one, a head on few pictures."""
     recipe = get_recipe("cats_dogs_cnn")
-    scratch = train(recipe.name, data / CATS_AND_DOGS.data, "cats_dogs_scratch", settings)
+    scratch = train(recipe.name, str(data / CATS_AND_DOGS.data), "cats_dogs_scratch", settings)
     few = few_pictures(data / CATS_AND_DOGS.data, settings)
     lesson = Lesson(BACKBONE, pooling=None, learning_rates=(1e-3,), epochs=20, batch_size=16)
     taught = teach(lesson, few, "cats_dogs_64", settings)
-    pretrained = measure(BACKBONE, CATS_AND_DOGS, settings)
+    pretrained = measure_pretrained(settings)
     learned, held_out = (taught.fields["data"][key] for key in ("trained_on", "validated_on"))
     features = sum(part["seconds"] for part in taught.fields["features"] if part["part"] == "train")
     rows = [
@@ -184,7 +188,7 @@ def three_ways(data: Path, settings: Settings) -> None:
             f"From scratch ({recipe.title}, {scratch.fields['model']['parameters']:,} parameters)",
             f"{scratch.fields['data']['trained_on']:,}",
             learning.duration(scratch.training_seconds),
-            three(measure("cats_dogs_scratch", CATS_AND_DOGS, settings)),
+            three(measure("cats_dogs_scratch", CATS_AND_DOGS, settings, "three_ways")),
             "CNN from scratch, 50,000 pictures of CIFAR-10, 1298 s: somewhat accurate",
         ],
         [
@@ -198,7 +202,7 @@ def three_ways(data: Path, settings: Settings) -> None:
             f"Taught ({get_spec(BACKBONE).title}'s features, one dense layer)",
             f"{learned + held_out} ({learned} learned from, {held_out} to choose the epoch)",
             f"{features + taught.fields['trials'][0]['seconds']:.2f} s",
-            three(measure("cats_dogs_64", CATS_AND_DOGS, settings)),
+            three(measure("cats_dogs_64", CATS_AND_DOGS, settings, "three_ways")),
             "VGG16's features and a small head, 64 pictures, 2.45 s: most accurate",
         ],
     ]
@@ -219,8 +223,8 @@ def frozen(data: Path, settings: Settings) -> None:
     """What A Comparison of CNNs could not finish: a frozen backbone and one dense layer, on all cats and dogs."""
     lesson = Lesson(BACKBONE, learning_rates=(1e-2, 1e-3, 1e-4), folds=FOLDS, epochs=20, batch_size=32)
     card = teach(lesson, data / CATS_AND_DOGS.data, "cats_dogs_frozen", settings)
-    row = measure("cats_dogs_frozen", CATS_AND_DOGS, settings)
-    pretrained = measure(BACKBONE, CATS_AND_DOGS, settings)
+    row = measure("cats_dogs_frozen", CATS_AND_DOGS, settings, "frozen")
+    pretrained = measure_pretrained(settings)
     features = sum(part["seconds"] for part in card.fields["features"])
     heads = sum(trial["seconds"] for trial in card.fields["trials"]) + card.training_seconds
     write(
@@ -242,12 +246,19 @@ def frozen(data: Path, settings: Settings) -> None:
     )
 
 
+def networks(data: Path, settings: Settings) -> None:
+    """Springboard's networks from scratch, on CIFAR-10; its printed table shows the rows that this measures."""
+    for name in FROM_SCRATCH:
+        train(name, "cifar10", name, settings)
+        measure(name, MEASUREMENTS["cifar10"], settings, "networks")
+
+
 def teach(lesson: Lesson, data: Path, name: str, settings: Settings) -> cards.Card:
     return finished(name, settings, lambda: lessons.start(lesson, str(data), settings, name=name))
 
 
-def train(recipe: str, data: Path, name: str, settings: Settings) -> cards.Card:
-    return finished(name, settings, lambda: runs.start(get_recipe(recipe), str(data), settings, name=name))
+def train(recipe: str, data: str, name: str, settings: Settings) -> cards.Card:
+    return finished(name, settings, lambda: runs.start(get_recipe(recipe), data, settings, name=name))
 
 
 def finished(name: str, settings: Settings, start: Callable[[], jobs.Job]) -> cards.Card:
@@ -265,11 +276,17 @@ def finished(name: str, settings: Settings, start: Callable[[], jobs.Job]) -> ca
     return card
 
 
-def measure(model: str, wanted: Measurement, settings: Settings) -> dict[str, Any]:
-    """The row of `model` on this set, as `imgrec evaluate` writes it."""
-    command = f"imgrec evaluate --data {wanted.data} --models {model} --out assets/benchmarks"
-    found = wanted.open(settings)
-    return evaluation.evaluate(CATALOGUE[model], found, settings, ANSWERS, framing=wanted.framing, command=command)
+def measure(model: str, wanted: Measurement, settings: Settings, part: str) -> dict[str, Any]:
+    """The row on this set of a `model` that `part` trained."""
+    command = f"python -m bench.lessons DATA {part}"
+    return committed.measure(CATALOGUE[model], wanted.open(settings), wanted.framing, settings, command)
+
+
+def measure_pretrained(settings: Settings) -> dict[str, Any]:
+    """The row of the backbone on cats and dogs, as `bench.committed` writes it."""
+    found = CATS_AND_DOGS.open(settings)
+    command = committed.command_of(found.name, BACKBONE)
+    return committed.measure(get_spec(BACKBONE), found, CATS_AND_DOGS.framing, settings, command)
 
 
 def few_pictures(catsdogs: Path, settings: Settings) -> Path:
@@ -316,6 +333,7 @@ PARTS: dict[str, Callable[[Path, Settings], None]] = {
     "heads": heads,
     "three_ways": three_ways,
     "frozen": frozen,
+    "networks": networks,
 }
 
 

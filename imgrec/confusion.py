@@ -1,7 +1,7 @@
 """What follows from first choices: the confusion matrix, and per class the figures that tables print.
 
-A matrix is int64 (C, C), rows the truth, columns the first choice. Where a figure would be 0/0 (the precision of a
-class that nobody ever chose) it is NaN, shown as a dash and left out of averages, never 0 and never 1.
+A matrix is int64 (C, C), rows the truth, columns the first choice. Where a figure of a class would be 0/0 (the
+precision of a class that nobody ever chose) it is NaN and shown as a dash. Averages count it as 0.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from imgrec.errors import InputError
 from imgrec.metrics import Floats, Integers
 
 AVERAGES = {
-    "macro": "The mean over the classes: each class counts the same.",
+    "macro": "The mean over the classes that occur: each class counts the same.",
     "weighted": "The mean over the classes, each as often as it occurs.",
     "micro": "From the sums of TP, FP and FN over all classes: each picture counts the same.",
 }
@@ -107,25 +107,32 @@ def figures_of_counts(tp: npt.ArrayLike, tn: npt.ArrayLike, fp: npt.ArrayLike, f
 
 
 def average(figures: ClassFigures, how: str = "macro") -> Average:
-    """One line for all classes; `how` is a key of `AVERAGES`.
+    """One line for all classes that occur, as the truth or as a choice; `how` is a key of `AVERAGES`.
 
-    Classes without pictures take no part (a matrix may have a "something else" that is never the truth, and a test
-    set need not show every class); nor do figures that are NaN, as with scikit-learn's `zero_division=nan`.
+    macro = Σ figure/classes; weighted = Σ support · figure/Σ support; micro = the formula of `ClassFigures` on ΣTP,
+    ΣTN, ΣFP and ΣFN. Where each picture has one choice, ΣFP = ΣFN: precision, recall and F1 of micro are the share of
+    pictures that are right. A precision or recall that is 0/0 counts as 0: a class that is never chosen does not
+    raise the macro precision, and one that is chosen and never the truth, such as "something else", counts as a
+    class. All this is what scikit-learn computes with `zero_division=0`. A specificity that is 0/0 is left out.
     Raises `InputError` on another `how`.
 
     >>> average(class_figures(np.array([[8, 2], [0, 10]])), "macro").recall
     0.9
+    >>> average(class_figures(np.array([[5, 0], [5, 0]])), "macro").precision
+    0.25
     """
     if how not in AVERAGES:
         raise InputError(f"Expected one of {', '.join(AVERAGES)}. Received: {how!r}.")
-    present = figures.support > 0
+    occurs = figures.tp + figures.fp + figures.fn > 0
     if how == "micro":
-        # A picture whose choice is a class that is never the truth is still a miss: its FN counts.
-        whole = figures_of_counts(*(np.array([counts.sum()]) for counts in _counts(figures, present)))
+        counts = (figures.tp, figures.tn, figures.fp, figures.fn)
+        whole = figures_of_counts(*(np.array([one[occurs].sum()]) for one in counts))
         return Average(*(float(x[0]) for x in (whole.precision, whole.recall, whole.specificity, whole.f1)))
-    weights = figures.support[present] if how == "weighted" else np.ones(int(present.sum()))
-    columns = (figures.precision, figures.recall, figures.specificity, figures.f1)
-    return Average(*(_mean(column[present], weights) for column in columns))
+    weights = figures.support[occurs] if how == "weighted" else np.ones(int(occurs.sum()))
+    precision, recall, f1 = (
+        _mean(np.nan_to_num(one[occurs]), weights) for one in (figures.precision, figures.recall, figures.f1)
+    )
+    return Average(precision, recall, _mean(figures.specificity[occurs], weights), f1)
 
 
 def kappa(matrix: Integers) -> float:
@@ -138,10 +145,6 @@ def kappa(matrix: Integers) -> float:
     observed = np.trace(matrix) / total
     chance = float((matrix.sum(0) / total) @ (matrix.sum(1) / total))
     return float((observed - chance) / (1 - chance)) if chance < 1 else float("nan")
-
-
-def _counts(figures: ClassFigures, present: npt.NDArray[np.bool_]) -> tuple[Integers, ...]:
-    return tuple(counts[present] for counts in (figures.tp, figures.tn, figures.fp, figures.fn))
 
 
 def _ratio(part: Integers, whole: Integers) -> Floats:

@@ -310,7 +310,6 @@ def _provenance(spec: ModelSpec, labelled: LabelledSet, settings: Settings, fram
         "dataset": labelled.name,
         "dataset_digest": labelled.digest,
         "pictures_sha256": labelled.pictures_sha256,
-        "label_space": labelled.label_space.name,
         "weights_sha256": digest,
         "preprocess": spec.preprocess,
         "framing": framing,
@@ -322,16 +321,18 @@ def _provenance(spec: ModelSpec, labelled: LabelledSet, settings: Settings, fram
     }
     key = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]
     about = {
+        # Its labels are in the digest of the set; what it is called may depend on the other models here.
+        "label_space": labelled.label_space.name,
         "parameters": spec.parameters,
         "title": spec.title,
-        "backbone": _backbone(spec, settings),
+        "backbone": backbone_of(spec, settings),
         "measured_at": _now(),
         "imgrec": __version__,
     }
     return depends_on | about | {"key": key}
 
 
-def _backbone(spec: ModelSpec, settings: Settings) -> Any:
+def backbone_of(spec: ModelSpec, settings: Settings) -> Any:
     """{model, sha256} of the published weights that a model trained here started from; None where it did not."""
     found = (card.fields.get("backbone") for card in cards.all_cards(settings) if card.name == spec.name)
     return next(found, None)

@@ -116,7 +116,8 @@ def open_set(
         data = datasets.load(name_or_path, settings)
         found = _arrays(data, name_or_path, *KNOWN.get(name_or_path, (data.source, ())))
     else:
-        path = Path(name_or_path).expanduser()
+        # Absolute: pictures are read later, and whoever asks may be in another folder by then.
+        path = Path(os.path.abspath(Path(name_or_path).expanduser()))
         if not path.exists():
             known = ", ".join(datasets.DATASETS)
             raise InputError(
@@ -124,7 +125,7 @@ def open_set(
                 f"Received: {name_or_path!r}, which is not there."
             )
         if path.suffix == ".npz":
-            found = _arrays(datasets.load(name_or_path, settings), _name_of(path), os.path.abspath(path))
+            found = _arrays(datasets.load(name_or_path, settings), _name_of(path), str(path))
         else:
             found = _files(path, settings)
     if per_class is not None:
@@ -191,14 +192,10 @@ def in_words(labels: Sequence[str]) -> str:
 
 
 def _name_of(path: Path) -> str:
-    """What a set at `path` is called: as its folder or file, however one gets there, without what it is packed as."""
-    name = os.path.basename(os.path.abspath(path))
-    suffix = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
-    return (
-        name[: len(name) - len(suffix)]
-        if suffix and len(name) > len(suffix) and not path.is_dir()
-        else name or "pictures"
-    )
+    """What a set at the absolute `path` is called: as its folder or file, without what it is packed as."""
+    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
+    name = path.name if path.is_dir() else path.name[: len(path.name) - len(suffix)]
+    return name or path.name or "pictures"
 
 
 def _plain(name: str) -> str:
@@ -252,7 +249,7 @@ def _files(path: Path, settings: Settings) -> LabelledSet:
         ids=tuple(map(str, listed)),
         targets=tuple(chosen[name] for name in listed),
         items=partial(_read, path, chosen, settings.max_upload_bytes, chosen),
-        source=os.path.abspath(path),
+        source=str(path),
         flaws=tuple(flaws),
         pick=lambda ids: _read(path, chosen, settings.max_upload_bytes, {PurePosixPath(name) for name in ids}),
     )

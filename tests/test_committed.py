@@ -3,7 +3,10 @@
 import re
 
 import pytest
+import sklearn.metrics as oracle
 
+from bench import lessons
+from bench.committed import FLOWERS, MEASUREMENTS, NOTES, command_of, note_on
 from imgrec import artefacts, boards, evaluation
 from imgrec.settings import ASSETS
 
@@ -74,6 +77,45 @@ def test_every_number_has_its_provenance() -> None:
         ):
             assert row[key], (row["model"], row["dataset"], key)
         assert re.fullmatch("[0-9a-f]{64}", row["weights_sha256"])
+
+
+def test_what_must_be_said_of_weights_is_said() -> None:
+    for row in ROWS:
+        assert row["note"] == note_on(row["weights_sha256"], row["backbone"]), (row["model"], row["dataset"])
+        # A model that was taught says on what; its card may be gone by now.
+        assert (row["backbone"] is not None) == (", taught (" in row["title"]), row["model"]
+    assert NOTES.keys() >= {row["backbone"]["sha256"] for row in ROWS if row["backbone"]}
+
+
+def test_each_row_says_what_repeats_it() -> None:
+    for row in ROWS:
+        name, model = row["dataset"], row["model"]
+        parts = {f"python -m bench.lessons DATA {part}" for part in lessons.PARTS}
+        assert row["command"] in {command_of(name, model), *parts}
+        if row["command"] not in parts:
+            assert MEASUREMENTS[name].framing == row["framing"]
+
+
+def test_sets_are_described_as_they_are_measured() -> None:
+    sets = artefacts.read_summary(FOLDER)["datasets"]
+    wanted = MEASUREMENTS | {FLOWERS.data: FLOWERS}
+    assert {name: about["per_class"] for name, about in sets.items()} == {
+        name: measurement.per_class for name, measurement in wanted.items()
+    }
+    for row in ROWS:
+        about = sets[row["dataset"]]
+        assert (row["dataset_digest"], row["pictures_sha256"]) == (about["digest"], about["pictures_sha256"])
+
+
+def test_averages_are_those_of_scikit_learn() -> None:
+    for row in FIRST_OF_EACH_SET:
+        answers = artefacts.read(artefacts.predictions_path(FOLDER, row["model"], row["dataset"]))
+        choices = answers.probabilities.argmax(axis=1)
+        for how in ("macro", "weighted"):
+            theirs = oracle.precision_recall_fscore_support(answers.targets, choices, average=how, zero_division=0)
+            mine = [row[f"{how}_{figure}"] for figure in ("precision", "recall", "f1")]
+            assert mine == pytest.approx(list(theirs[:3]), abs=1e-6), (row["model"], row["dataset"])
+        assert row["micro_f1"] == row["top_1"]
 
 
 def test_no_path_of_a_machine() -> None:

@@ -110,13 +110,20 @@ def test_like_scikit_learn(matrix: np.ndarray) -> None:
     assert figures.support.tolist() == support.tolist()
 
 
-@given(matrix=matrices.filter(lambda m: (m.sum(1) > 0).all() and (m.sum(0) > 0).all()))
+# Classes that are never chosen, never the truth, or neither: sparse matrices have them.
+sparse = st.tuples(matrices, st.randoms(use_true_random=False)).map(
+    lambda drawn: drawn[0] * np.array([[drawn[1].random() < 0.3 for _ in drawn[0]] for _ in drawn[0]])
+)
+
+
+@given(matrix=matrices | sparse.filter(np.any))
 def test_averages_like_scikit_learn(matrix: np.ndarray) -> None:
     target, choice = listed(matrix)
     for how in ("macro", "weighted", "micro"):
         mine = average(class_figures(matrix), how)
-        theirs = oracle.precision_recall_fscore_support(target, choice, average=how, zero_division=np.nan)
+        theirs = oracle.precision_recall_fscore_support(target, choice, average=how, zero_division=0)
         assert (mine.precision, mine.recall, mine.f1) == pytest.approx(theirs[:3])
+    assert average(class_figures(matrix), "micro").f1 == pytest.approx(oracle.accuracy_score(target, choice))
 
 
 @given(matrix=matrices.filter(lambda m: np.count_nonzero(m.sum(0) + m.sum(1)) > 1))
@@ -129,12 +136,27 @@ def test_kappa_of_a_single_class_is_not_defined() -> None:
     assert np.isnan(kappa(np.array([[7, 0], [0, 0]])))
 
 
-def test_a_class_that_is_never_the_truth_takes_no_part_in_averages() -> None:
-    # "something else" is the last column: choosing it is a miss of the class, and no class of its own.
-    matrix = np.array([[8, 0, 2], [1, 9, 0], [0, 0, 0]])
-    assert average(class_figures(matrix), "macro").recall == pytest.approx(0.85)
-    assert average(class_figures(matrix), "micro").recall == pytest.approx(0.85)
-    assert np.isnan(class_figures(matrix).recall[2])
+def test_a_class_that_is_chosen_and_never_the_truth_counts_as_a_class() -> None:
+    # "something else" is the last but one column; the last class does not occur at all.
+    matrix = np.zeros((4, 4), np.int64)
+    matrix[:2, :3] = [[8, 0, 2], [1, 9, 0]]
+    figures = class_figures(matrix)
+    assert average(figures, "macro").recall == pytest.approx((0.8 + 0.9 + 0) / 3)
+    assert average(figures, "weighted").recall == pytest.approx(0.85)
+    micro = average(figures, "micro")
+    assert (micro.precision, micro.recall, micro.f1) == pytest.approx((0.85, 0.85, 0.85))
+    assert np.isnan(figures.recall[2])
+
+
+def test_a_class_that_is_never_chosen_has_a_precision_of_0_in_averages() -> None:
+    figures = class_figures(np.array([[6, 0], [4, 0]]))
+    assert np.isnan(figures.precision[1])
+    assert average(figures, "macro").precision == pytest.approx(0.3)
+    assert average(figures, "weighted").precision == pytest.approx(0.36)
+
+
+def test_a_single_class_has_no_specificity() -> None:
+    assert np.isnan(average(class_figures(np.array([[7, 0], [0, 0]]))).specificity)
 
 
 def test_rows_become_shares() -> None:

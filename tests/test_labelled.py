@@ -155,6 +155,8 @@ def test_a_set_is_called_as_its_folder_however_one_gets_there(
         monkeypatch.chdir(here)
         found = open_set(name_or_path, settings)
         assert (found.name, found.source) == ("pets.v1", str(pets))
+        monkeypatch.chdir("/")
+        assert len(list(found.items())) == 6
 
 
 @pytest.mark.parametrize(
