@@ -29,6 +29,13 @@ def test_counts_add_up(counts: published.PrintedCounts, accuracy: float) -> None
     assert counts.accuracy == pytest.approx(accuracy)
     assert {sum(row) for row in counts.counts} == {2000}
     assert counts.figures.support.tolist() == [400] * 5
+    assert "above .99" in counts.remark
+
+
+def test_specificities_that_table_10_cuts_off() -> None:
+    found = COUNTS[0].figures.specificity
+    assert [f"{found[i]:.4f}" for i in (0, 1, 2)] == ["0.9856", "0.9975", "0.9975"]
+    assert ".9856 as .98, .9975 as .99" in COUNTS[0].remark
 
 
 def test_the_training_times_follow_from_the_logs() -> None:
