@@ -12,6 +12,7 @@ people type becomes a folder's name in one place, `class_name`.
 import contextlib
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -125,6 +126,7 @@ class Album:
             for root in (self.root, self.folder / TEST):
                 if label in self.labels and (root / label).is_dir():
                     shutil.rmtree(root / label)
+        self._touch()
 
     def add(self, label: str, data: bytes, *, max_bytes: int, name: str | None = None, test: bool = False) -> bool:
         """Keep a picture in class `label`; False when it is in that class already. Raises `ImageError` on others."""
@@ -137,6 +139,7 @@ class Album:
         with replacing(file, len(data)) as beside:
             folder.mkdir(parents=True, exist_ok=True)
             beside.write_bytes(data)
+        self._touch()
         return True
 
     def remove(self, label: str, file_name: str) -> None:
@@ -145,11 +148,17 @@ class Album:
         if file is not None:
             with storage_errors(file):
                 file.unlink(missing_ok=True)
+            self._touch()
 
     def delete(self) -> None:
         """Take the album away, with everything in it."""
         with storage_errors(self.folder):
             shutil.rmtree(self.folder)
+
+    def _touch(self) -> None:
+        """Say that something changed where `all_albums` looks; a disk that will not take it loses an order alone."""
+        with contextlib.suppress(OSError):
+            os.utime(self.folder / _ORDER)
 
     def _check_free(self, label: str, but: str | None = None) -> None:
         taken = [other for other in self.labels if other != but and other.casefold() == label.casefold()]
@@ -165,8 +174,12 @@ def home(settings: Settings) -> Path:
 def all_albums(settings: Settings) -> list[Album]:
     """Every album, the one that was changed last first."""
     folder = home(settings)
-    found = [path for path in folder.iterdir() if (path / _ORDER).is_file()] if folder.is_dir() else []
-    return [Album(path) for path in sorted(found, key=_changed_at, reverse=True)]
+    changed_at: dict[Path, float] = {}
+    for path in folder.iterdir() if folder.is_dir() else ():
+        # One look each, however many classes it has: a page asks with every click.
+        with contextlib.suppress(OSError):
+            changed_at[path] = (path / _ORDER).stat().st_mtime
+    return [Album(path) for path in sorted(changed_at, key=changed_at.__getitem__, reverse=True)]
 
 
 def create(text: str, settings: Settings, labels: tuple[str, ...] = ()) -> Album:
@@ -192,14 +205,22 @@ def unpack(
     text: str,
     settings: Settings,
     on_progress: Callable[[int], None] = lambda count: None,
-) -> tuple[Album, list[str]]:
-    """A new album of the pictures in a folder or archive, and a line for each file that could not be used.
+) -> tuple[Album, list[str], list[str]]:
+    """A new album of the pictures in a folder or archive, a line for each file that could not be used, and its copies.
 
-    A test set of its own stays one. Raises `InputError` when nothing can be used, and leaves nothing behind then;
-    `StorageError` when there is no room.
+    The copies are the names of files that their class had already. A test set of its own stays one. Raises `InputError`
+    when nothing can be used or there are too many classes, and leaves nothing behind then; `StorageError` when there
+    is no room.
     """
     listing = archives.survey(path)
     layout = layouts.lay_out(path, listing.names)
+    classes = len({label for _, label in layout.places.values()})
+    if classes > layouts.MAX_CLASSES:
+        raise InputError(
+            f"Expected at most {layouts.MAX_CLASSES:,} classes in {path.name}. Received: {classes:,}; "
+            "the folder that directly holds a picture is taken for its class."
+        )
+    copies: list[str] = []
     refused = [*layout.remarks, *listing.left_out, *layout.left_out]
     album = create(text, settings)
     count = 0
@@ -216,11 +237,14 @@ def unpack(
         for name, data in found:
             part, label = layout.places[name]
             try:
-                album.add(
+                is_new = album.add(
                     class_name(label), data, max_bytes=settings.max_upload_bytes, name=name.name, test=part == "test"
                 )
             except (ImageError, InputError) as error:
                 refused.append(f"{name}: {error}")
+                continue
+            if not is_new:
+                copies.append(str(name))
                 continue
             count += 1
             on_progress(count)
@@ -230,17 +254,13 @@ def unpack(
     except BaseException:
         shutil.rmtree(album.folder, ignore_errors=True)
         raise
-    return album, refused
+    return album, refused, copies
 
 
 def _folder_name(text: str) -> str | None:
     """`text` as the name of one visible folder; None when nothing of it is left."""
     name = layouts.class_name(layouts.class_name(text).strip(" ."))
     return None if name == layouts.class_name("") else name
-
-
-def _changed_at(folder: Path) -> float:
-    return max((path.stat().st_mtime for path in (folder, *folder.iterdir())), default=0.0)
 
 
 def _read_order(folder: Path) -> list[str]:

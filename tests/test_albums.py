@@ -1,6 +1,7 @@
 """Albums: what people type never leaves its folder, what they drop is kept, and what cannot be read is listed."""
 
 import io
+import os
 import tarfile
 import zipfile
 from dataclasses import replace
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgrec import albums, datasets
+from imgrec import albums, datasets, images, layouts
 from imgrec.albums import Album, class_name
 from imgrec.errors import ImageError, InputError
 from imgrec.settings import MIB, Settings
@@ -132,7 +133,7 @@ def test_of_an_archive_with_a_damaged_picture_the_rest_is_used(settings: Setting
     data = bytearray(path.read_bytes())
     data[data.index(picture(1)) + 100] ^= 1
     path.write_bytes(data)
-    album, (refused,) = albums.unpack(path, "train", settings)
+    album, (refused,), _ = albums.unpack(path, "train", settings)
     assert (album.name, album.counts()) == ("train", {"cat": 2, "dog": 2})
     assert refused.startswith("cat/2.png: Expected train.zip to be a whole archive")
     found = datasets.load(str(path), settings, (8, 8))
@@ -146,9 +147,11 @@ def test_an_archive_becomes_an_album_and_its_bad_files_a_list(settings: Settings
             file.writestr(name, picture(seed))
         file.writestr("a/dog/broken.jpg", b"no picture")
         file.writestr("alone.png", picture(9))
-    album, refused = albums.unpack(path, "pictures", settings)
+        file.writestr("b/cat/again.png", picture(0))
+    album, refused, copies = albums.unpack(path, "pictures", settings)
     assert album.counts() == {"cat": 2, "dog": 1}
     assert len(refused) == 2
+    assert copies == ["b/cat/again.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["imgrec", "pictures.zip"]
 
 
@@ -160,12 +163,43 @@ def test_a_test_set_of_its_own_stays_one(settings: Settings, tmp_path: Path) -> 
             member = tarfile.TarInfo(f"{place}/{seed}.png")
             member.size = len(picture(seed))
             file.addfile(member, io.BytesIO(picture(seed)))
-    album, refused = albums.unpack(path, "pictures", settings)
-    assert refused == []
+    album, refused, copies = albums.unpack(path, "pictures", settings)
+    assert (refused, copies) == ([], [])
     assert (album.counts(), album.test_pictures) == ({"cat": 2, "dog": 2}, 2)
     found = datasets.load(str(album.folder), settings, (8, 8))
     assert found.test is not None
     assert (len(found.train), len(found.test)) == (4, 2)
+
+
+def test_an_archive_of_too_many_classes_is_refused_unread(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layouts, "MAX_CLASSES", 3)
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        for label in range(4):
+            file.writestr(f"{label}/a.png", picture(label))
+    monkeypatch.setattr(images, "decode", None)
+    with pytest.raises(InputError, match=r"Expected at most 3 classes in x.zip. Received: 4; the folder"):
+        albums.unpack(tmp_path / "x.zip", "x", settings)
+    assert albums.all_albums(settings) == []
+
+
+def test_the_set_that_was_changed_last_stands_first_and_no_class_is_looked_at(settings: Settings) -> None:
+    for name in ("old", "new"):
+        albums.create(name, settings, ("cat", "dog"))
+        os.utime(albums.home(settings) / name / ".album.json", (1000, 1000 + (name == "new")))
+    assert [album.name for album in albums.all_albums(settings)] == ["new", "old"]
+    old = Album(albums.home(settings) / "old")
+    for change in (
+        lambda: old.add("cat", picture(0), max_bytes=MIB),
+        lambda: old.remove("cat", old.pictures("cat")[0].name),
+        lambda: old.add_class("horse"),
+        lambda: old.rename_class("horse", "donkey"),
+        lambda: old.remove_class("donkey"),
+    ):
+        os.utime(old.folder / ".album.json", (1000, 1000))
+        change()
+        assert [album.name for album in albums.all_albums(settings)] == ["old", "new"]
 
 
 def test_an_archive_without_pictures_leaves_nothing(settings: Settings, tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ FIRST_NAME = "My pictures"
 
 NEW = "A new set"
 
+ALREADY = "is among them already."  # said of a picture that its class had
+
 # The choice of `teaching` under which albums are filled.
 OWN = "My classes"
 
@@ -102,11 +104,11 @@ def archive_drop() -> None:
             with tempfile.TemporaryDirectory(dir=albums.home(settings), prefix=".arrived-") as folder:
                 holding = Path(folder) / name
                 holding.write_bytes(file.getvalue())
-                album, refused = albums.unpack(holding, name.split(".")[0] or FIRST_NAME, settings)
+                album, refused, copies = albums.unpack(holding, name.split(".")[0] or FIRST_NAME, settings)
     except ImgrecError as error:
         st.error(plain(str(error)), icon=":material/folder_zip:")
         return
-    _remember_problems("archive", [(line, "") for line in refused])
+    _remember_problems("archive", [*((line, "") for line in refused), *((file, ALREADY) for file in copies)])
     chutes.empty("archive", [file])
     choose(album.name)
     st.session_state["source_wanted"] = OWN
@@ -118,8 +120,11 @@ def problems(key: str) -> None:
     found: list[tuple[str, str]] = st.session_state.get("gather_problems", {}).get(key, [])
     if not found:
         return
-    what = "file" if len(found) == 1 else "files"
-    with st.expander(f"{len(found):,} {what} could not be used; the rest is kept", icon=":material/broken_image:"):
+    copies = sum(sentence == ALREADY for _, sentence in found)
+    bad = len(found) - copies
+    told = [f"{bad:,} {'file' if bad == 1 else 'files'} could not be used"] if bad else []
+    told += [f"{copies:,} {'picture is' if copies == 1 else 'pictures are'} among them already"] if copies else []
+    with st.expander(f"{', '.join(told)}; the rest is kept", icon=":material/broken_image:"):
         for name, sentence in found[:MAX_TILES_OPEN]:
             st.markdown(f"- **{plain(name)}** {plain(sentence)}" if sentence else f"- {plain(name)}")
 
@@ -193,7 +198,7 @@ def _keep(album: Album, label: str, files: Sequence[UploadedFile]) -> list[tuple
         if file.file_id not in done:
             try:
                 new = album.add(label, file.getvalue(), max_bytes=limit, name=file.name)
-                done[file.file_id] = "" if new else "is among them already."
+                done[file.file_id] = "" if new else ALREADY
             except ImageError as error:
                 done[file.file_id] = str(error)
         bar.progress(count / len(files), words)

@@ -2,8 +2,38 @@
 
 import tomllib
 
+import pytest
+from streamlit.testing.v1 import AppTest
+
 from imgrec.settings import MAX_UPLOAD_MIB, ROOT
-from imgrec.ui.gathering import MAX_ARCHIVE_MIB
+from imgrec.ui.gathering import ALREADY, MAX_ARCHIVE_MIB
+
+
+def panel() -> None:
+    from imgrec.ui import gathering
+
+    gathering.problems("archive")
+
+
+@pytest.mark.parametrize(
+    ("found", "title"),
+    [
+        ([("a.txt: none", "")], "1 file could not be used; the rest is kept"),
+        ([("a.png", ALREADY)], "1 picture is among them already; the rest is kept"),
+        (
+            [("a.txt: none", ""), ("b.jpg", "Expected …"), ("a.png", ALREADY), ("c.png", ALREADY)],
+            "2 files could not be used, 2 pictures are among them already; the rest is kept",
+        ),
+    ],
+    ids=["bad", "a copy", "both"],
+)
+def test_what_was_not_kept_is_counted(found: list[tuple[str, str]], title: str) -> None:
+    app = AppTest.from_function(panel)
+    app.session_state["gather_problems"] = {"archive": found}
+    app.run()
+    assert not app.exception
+    assert [expander.label for expander in app.expander] == [title]
+    assert len(app.markdown) == len(found)
 
 
 def test_an_archive_arrives_as_large_as_the_page_says() -> None:
