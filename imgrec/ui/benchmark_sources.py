@@ -30,7 +30,8 @@ def printed(board: Board) -> None:
     for counts in published.COUNTS:
         st.markdown(f"**{counts.title}** · {counts.source}")
         st.table(benchmark_curves.class_rows(counts.figures, counts.classes), border="horizontal", alt=counts.title)
-        st.caption(f"TP, TN, FP and FN as printed, the rest computed from them: accuracy {counts.accuracy:.4f}.")
+        computed = f"TP, TN, FP and FN as printed, the rest computed from them: accuracy {counts.accuracy:.4f}."
+        st.caption(f"{computed} {counts.remark}")
         _repeated(tables, counts.title)
     titles = {one.title for one in published.TABLES} | {counts.title for counts in published.COUNTS}
     for table in tables:
