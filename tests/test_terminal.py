@@ -14,8 +14,8 @@ from imgrec.jobs import Job
 LINES = [
     Line("reading the pictures"),
     Line("epoch 1 of 2 · loss 2.000", 0.25, ("left out: cats/x.jpg: broken",)),
-    Line("epoch 1 of 2 · loss 1.000", 0.5, ("left out: cats/x.jpg: broken",)),
-    Line("epoch 2 of 2 · " + 100 * "loss ", 1.0, ("left out: cats/x.jpg: broken",)),
+    Line("epoch 1 of 2 · loss 1.000 · validation 50.0 % · 8.0 s left", 0.5, ("left out: cats/x.jpg: broken",)),
+    Line("epoch 2 of 2 " + 100 * "x", 1.0, ("left out: cats/x.jpg: broken",)),
 ]
 
 
@@ -38,7 +38,7 @@ def test_a_terminal_has_a_bar_and_what_was_left_out_above_it(job: Job, monkeypat
     drawn = screen.getvalue().split("\r\x1b[K")
     assert drawn[1:3] == ["reading the pictures", "imgrec: left out: cats/x.jpg: broken\n"]
     assert drawn[3] == "[██████··················] epoch 1 of 2 · loss 2.000"
-    assert drawn[4] == "[████████████············] epoch 1 of 2 · loss 1.000"
+    assert drawn[4] == "[████████████············] epoch 1 of 2 · 8.0 s left"
     assert len(drawn[5].rstrip("\n")) == 59, "a longer one could not be drawn over"
     assert len(drawn) == 6
 

@@ -115,8 +115,7 @@ def follow(job: "Job", lines: Iterable[Line], go_on: str) -> None:
                 noted = True
             if sys.stderr.isatty():
                 shown = line.text if line.share is None else f"{_bar(line.share)} {line.text}"
-                # What is longer than a row could not be drawn over.
-                print(f"\r\x1b[K{shown[: shutil.get_terminal_size().columns - 1]}", end="", file=sys.stderr, flush=True)
+                print(f"\r\x1b[K{_in_a_row(shown)}", end="", file=sys.stderr, flush=True)
             elif line.text.split(" · ")[0] != drawn:
                 print(line.text, file=sys.stderr, flush=True)
             drawn = line.text.split(" · ")[0]
@@ -147,6 +146,15 @@ def bar(done_bytes: int, total_bytes: int | None) -> str:
 def _bar(share: float) -> str:
     filled = int(share * BAR_WIDTH)
     return f"[{'█' * filled}{'·' * (BAR_WIDTH - filled)}]"
+
+
+def _in_a_row(text: str) -> str:
+    """`text` as far as it fits into a row, since more could not be drawn over: parts in the middle go first."""
+    width = shutil.get_terminal_size().columns - 1
+    parts = text.split(" · ")
+    while len(" · ".join(parts)) > width and len(parts) > 2:
+        parts.pop(-2)
+    return " · ".join(parts)[:width]
 
 
 def _erase() -> None:

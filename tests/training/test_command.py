@@ -73,7 +73,7 @@ def test_a_model_is_taught(
     lesson = job["lesson"]
     assert (lesson["head"], lesson["folds"], lesson["unfreeze"], lesson["epochs"]) == ("small", 2, -1, 7)
     assert list(lesson["learning_rates"]) == [1e-2, 1e-3]
-    assert "my_mobilenet: 75.0 % of 12 test pictures right after 1 epochs" in out
+    assert "my_mobilenet: 75.0\N{NARROW NO-BREAK SPACE}% of 12 test pictures right; " in out
     assert "learning rate 0.01: 75.00 ± 35.36 % of validation right, best after 3.0 epochs" in out
 
 
