@@ -155,7 +155,7 @@ def curve_chart(curves: Curves, quantity: str, kept: int | None = None) -> Spec:
         "layer": [
             {"mark": {"type": "line", "color": colour, "strokeWidth": 2}},
             *(
-                {"transform": [{"filter": shown}], "mark": {"type": "point", "color": colour, **mark}}
+                {"transform": [{"filter": shown}], "mark": {"type": "point", "color": colour} | mark}
                 for shown, mark in points
             ),
         ],
