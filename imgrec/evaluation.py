@@ -125,7 +125,7 @@ def _nearest(specs: Iterable[ModelSpec], space: LabelSpace) -> str:
     title = min(unknown, key=lambda title: len(unknown[title]), default="")
     if not title or not 0 < len(unknown[title]) < len(space.labels):
         return ""
-    return f" {title} knows others of them. Not among its classes: {in_words(unknown[title])}."
+    return f" Nearest is {title}. Not among its classes: {in_words(unknown[title])}."
 
 
 def row_of(path: Path) -> dict[str, Any]:

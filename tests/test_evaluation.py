@@ -261,6 +261,17 @@ def test_label_spaces_are_compared_before_any_work(spec: ModelSpec, settings: Se
     assert not list(tmp_path.iterdir())
 
 
+def test_the_nearest_model_and_the_classes_that_it_does_not_know_are_named(
+    spec: ModelSpec, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "CATALOGUE", {"colours": spec})
+    misspelt = replace(colours(3), label_space=LabelSpace("misspelt", ("blue", "gren", "red"), (None,) * 3))
+    with pytest.raises(InputError, match=r"none\. Nearest is MobileNet\. Not among its classes: gren\."):
+        evaluation.get_fitting_specs(misspelt, settings)
+    with pytest.raises(InputError, match=r"Received: none\.$"):
+        evaluation.get_fitting_specs(replace(colours(3), label_space=CATS_AND_DOGS), settings)
+
+
 def test_an_unknown_framing_is_named(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Expected one of the framings crop, squash"):
         evaluation.evaluate(spec, colours(), settings, tmp_path, framing="zoom")
