@@ -47,11 +47,14 @@ MIN_COMPARED = 20
 MARKED, UNMARKED = 0.9, 0.1
 
 
-def check(seen: Examined) -> tuple[list[Finding], list[str]]:
-    """The findings of all checks, and the sentences of those that found nothing."""
+def check(seen: Examined, *, unread: bool = False) -> tuple[list[Finding], list[str]]:
+    """The findings of all checks, and the sentences of those that found nothing.
+
+    With `unread`, of those alone that need no more of a picture than its name, part and class.
+    """
     found, passed = [], []
     for fine, one, is_possible in CHECKS:
-        if not is_possible(seen):
+        if not is_possible(seen) or (unread and one not in UNREAD):
             continue
         here = one(seen)
         found += here
@@ -293,6 +296,9 @@ def _has_many(seen: Examined) -> bool:
 def _can_be_compared(seen: Examined) -> bool:
     return 0 < len(seen.files) <= MAX_COMPARED
 
+
+# What can be said of a set whose pictures were not read.
+UNREAD = (classes, balance, parts)
 
 # (what is said when nothing was found, the check, whether there is something to look at)
 CHECKS: tuple[tuple[str, Callable[[Examined], list[Finding]], Callable[[Examined], bool]], ...] = (

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -243,6 +244,31 @@ def test_a_full_disk_costs_one_check_only(tmp_path: Path, settings: Settings, mo
     monkeypatch.setattr(datasets, "load", full)
     found = examine(str(make(tmp_path / "set", GOOD)), settings)
     assert found.not_made == ("Wrong labels were not looked for: Expected room. Received: none.",)
+
+
+@pytest.mark.parametrize("limit", ["GLANCE_PICTURES", "GLANCE_BYTES"])
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+def test_at_a_glance_a_large_set_is_not_read(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, limit: str, packed: bool
+) -> None:
+    path = make(tmp_path / "set", {"cats": 60, "dogs": 1})
+    (path / "dogs" / "2.jpg").write_bytes((path / "cats" / "1.jpg").read_bytes())
+    if packed:
+        path = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", path))
+    whole = doctor.glance(str(path), settings, input_size=(32, 32))
+    assert {"imbalance", "few_pictures", "duplicates_across_classes"} <= kinds(whole)
+    monkeypatch.setattr(doctor, limit, 10)
+    monkeypatch.setattr(datasets, "read_each", None)
+    listed = doctor.glance(str(path), settings, input_size=(32, 32))
+    assert kinds(listed) == {"imbalance", "few_pictures"}
+    assert (listed.counts, listed.not_made) == (whole.counts, (doctor.NOT_READ,))
+
+
+def test_at_a_glance_one_class_stops(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make(tmp_path / "set", {"cats": 20})
+    for _ in range(2):
+        assert not doctor.glance(str(path), settings).may_train
+        monkeypatch.setattr(doctor, "GLANCE_PICTURES", 10)
 
 
 # ── The command ───────────────────────────────────────────────────────────────────────────────────────────────────

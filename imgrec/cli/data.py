@@ -1,5 +1,6 @@
 """`imgrec doctor`."""
 
+import shlex
 import textwrap
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgrec.cli.terminal import BAD_INPUT, count_line, say
+from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
 from imgrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ MAX_SHOWN = 5
 
 # As wide as each other; severities are words, and no colour has to be seen.
 MARKS = {"stop": "STOP", "warn": "WARN", "note": "note"}
+
+
+# What is said of findings by a command that is about something else.
+TOLD = {"stop": "cannot be trained on", "warn": "warning"}
 
 
 class Format(StrEnum):
@@ -63,6 +68,29 @@ def doctor(
             say(line)
     if not diagnosis.may_train:
         raise typer.Exit(BAD_INPUT)
+
+
+def warn_about(data: str, settings: Settings, input_size: tuple[int, int]) -> None:
+    """Say on stderr what the doctor sees of `data` at a glance, before something is started on it.
+
+    `input_size` (height, width) in px is the network's. The known sets were looked at by many before. Ends the command
+    with `BAD_INPUT` when training cannot start like this; raises `InputError` on what is no set at all.
+    """
+    from imgrec.datasets import DATASETS
+    from imgrec.doctor import NOT_READ, glance
+
+    if data in DATASETS:
+        return
+    diagnosis = glance(data, settings, input_size=input_size)
+    grave = [finding for finding in diagnosis.findings if finding.severity in TOLD]
+    for finding in grave:
+        complain(f"{TOLD[finding.severity]}: {finding.sentence}")
+    if any(finding.count for finding in grave):
+        complain(f"which pictures these are says: imgrec doctor --data {shlex.quote(data)}")
+    if not diagnosis.may_train:
+        raise typer.Exit(BAD_INPUT)
+    if NOT_READ in diagnosis.not_made:
+        complain(NOT_READ)
 
 
 def _table(diagnosis: "Diagnosis") -> list[str]:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from imgrec.cli.data import warn_about
 from imgrec.cli.terminal import Line, complain, follow, say
 from imgrec.errors import InputError
 from imgrec.settings import Settings
@@ -50,8 +51,10 @@ def tune(
         source = data or get_recipe(wanted.recipe).dataset
         if not source:
             raise InputError(f"Expected --data for {wanted.name}, which is made for no known set. Received: none.")
+        varied = wanted.varied(vary or [])
+        warn_about(source, settings, get_recipe(wanted.recipe).input_size)
         job = tuning.start(
-            wanted.varied(vary or []),
+            varied,
             source,
             settings,
             trials=trials,

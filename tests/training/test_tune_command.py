@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from imgrec import jobs
+from imgrec import doctor, jobs
 from imgrec.cli import main
 from imgrec.training import runs, tuning
 from imgrec.training.recipes import Recipe, get_recipe
+from tests.test_doctor import make
 from tests.training.searches import EVENTS, leave
 
 FINISHED = {"state": "finished", "error": None}
@@ -52,6 +53,29 @@ def test_a_search_is_started_and_its_best_is_said(
     assert "trial 3, 62.5 % of the validation pictures right" in out
     assert tuning.BEST in out
     assert "trial 2: Expected a loss that is a number" in err
+
+
+def test_the_doctor_is_heard_before_a_search(
+    tmp_path: Path,
+    started: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["tune", "cats_dogs_cnn", "--trials", "1", "--data"]
+    code, _, err = imgrec(monkeypatch, capsys, *words, str(make(tmp_path / "one", {"cats": 4})))
+    assert (code, started) == (2, [])
+    assert "imgrec: cannot be trained on: Two classes or more" in err
+    code, _, err = imgrec(monkeypatch, capsys, *words, str(make(tmp_path / "two", {"cats": 4, "dogs": 40})))
+    assert (code, len(started)) == (0, 1)
+    assert "imgrec: warning: 'cats' has fewer than 20 pictures" in err
+    same = make(tmp_path / "same", {"cats": 20, "dogs": 20})
+    (same / "cats" / "again.jpg").write_bytes((same / "cats" / "1.jpg").read_bytes())
+    (same / "dogs" / "again.jpg").write_bytes((same / "cats" / "1.jpg").read_bytes())
+    _, _, err = imgrec(monkeypatch, capsys, *words, str(same))
+    assert f"imgrec doctor --data {same}" in err
+    monkeypatch.setattr(doctor, "GLANCE_PICTURES", 10)
+    _, _, err = imgrec(monkeypatch, capsys, *words, str(same))
+    assert doctor.NOT_READ in err
 
 
 @pytest.mark.parametrize(
