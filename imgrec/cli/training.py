@@ -224,7 +224,8 @@ def _describe_lesson(job: "Job", state: str) -> Line:
     from imgrec.training import lessons
 
     progress = lessons.read_progress(job)
-    return Line(lessons.status(progress, state), lesson_charts.share_done(progress), learning.left_out(progress.curves))
+    share = lesson_charts.share_done(progress, lessons.Lesson.from_dict(job.configuration["lesson"]))
+    return Line(lessons.status(progress, state), share, learning.left_out(progress.curves))
 
 
 def _conclude_run(job: "Job") -> None:
@@ -242,6 +243,8 @@ def _conclude_lesson(job: "Job") -> None:
 
     progress = lessons.read_progress(job)
     say(f"{(progress.curves.finished or {}).get('name')}: {lesson_charts.outcome(progress)}")
+    if progress.tuned is not None:
+        say(f"  {progress.tuned.sentence}")
     for row in progress.summaries:
         spread = f" ± {100 * row.validation_accuracy_sd:.2f}" if row.trials > 1 else ""
         figure = f"{100 * row.validation_accuracy:.2f}{spread} % of validation right"

@@ -1,4 +1,4 @@
-"""Figures of trials: one row a head, and what a learning rate comes to on all folds."""
+"""Figures of a lesson: one row a trial, what a learning rate comes to on all folds, and what fine-tuning did."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -48,6 +48,52 @@ class Summary:
     validation_loss_sd: float
 
 
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What became of a head when its backbone's last layers learned with it for `epochs`, on the same validation.
+
+    `kept` is the epoch (from 1) that was published; 0 is the head on the network as it was before. `head_…` are the
+    figures of that, `kept_…` those of what was kept, and `reached_…` those of the best epoch of tuning, kept or not.
+    """
+
+    kept: int
+    epochs: int
+    head_accuracy: float
+    head_loss: float
+    kept_accuracy: float
+    kept_loss: float
+    reached_accuracy: float
+    reached_loss: float
+
+    @property
+    def sentence(self) -> str:
+        """Whether it helped, and by how much."""
+        head, reached = f"{100 * self.head_accuracy:.1f} %", f"{100 * self.reached_accuracy:.1f} %"
+        epochs = f"{self.epochs} epoch{'s' * (self.epochs != 1)}"
+        if not self.kept:
+            same = self.reached_accuracy == self.head_accuracy
+            loss = f" at a loss of {self.reached_loss:.3f} instead of {self.head_loss:.3f}" if same else ""
+            return f"Fine-tuning did not help: {epochs} reached {reached}{loss}, the head alone {head}, which was kept."
+        if self.kept_accuracy == self.head_accuracy:
+            return (
+                f"Fine-tuning helped a little: the loss fell from {self.head_loss:.3f} to {self.kept_loss:.3f}, with "
+                f"{head} right as with the head alone; epoch {self.kept} of {self.epochs} was kept."
+            )
+        return (
+            f"Fine-tuning helped: {100 * self.kept_accuracy:.1f} % after epoch {self.kept} of {self.epochs}, which was "
+            f"kept; the head alone {head}."
+        )
+
+
+def rank(accuracy: float, loss: float) -> tuple[float, float]:
+    """What is compared of two epochs or heads, the better the larger: accuracy, and of equal ones the loss.
+
+    >>> rank(0.9, 0.4) > rank(0.9, 0.5) > rank(0.8, 0.1)
+    True
+    """
+    return accuracy, -loss
+
+
 def summaries(trials: Iterable[Trial]) -> list[Summary]:
     """One for each learning rate, from the largest; means and standard deviations over its folds.
 
@@ -80,7 +126,7 @@ def choose(trials: Sequence[Trial]) -> Summary:
         raise InputError(
             f"Expected a learning rate at which the loss stays a number. Received: {rates}; try smaller ones."
         )
-    return min(found, key=lambda row: (-row.validation_accuracy, row.validation_loss))
+    return max(found, key=lambda row: rank(row.validation_accuracy, row.validation_loss))
 
 
 def logged(matrix: np.ndarray) -> list[list[int]] | None:

@@ -18,6 +18,7 @@ from imgrec.errors import InputError
 from imgrec.metrics import log_loss, top_1
 from imgrec.storage import replacing
 from imgrec.training.feeding import steps_per_epoch
+from imgrec.training.figures import rank
 from imgrec.training.lessons import Head
 from imgrec.training.optimisers import STEP_FACTOR
 
@@ -245,4 +246,4 @@ class Checkpoint:
 
 def _rank(epoch: Epoch) -> tuple[float, float]:
     """The better, the larger."""
-    return epoch.validation_accuracy or 0.0, -(epoch.validation_loss or 0.0)
+    return rank(epoch.validation_accuracy or 0.0, epoch.validation_loss or 0.0)

@@ -9,15 +9,15 @@ import itertools
 import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from imgrec import jobs, weights
-from imgrec.catalogue import ModelSpec, check_name, get_spec
-from imgrec.datasets import DATASETS, DataSet
+from imgrec import jobs, likeness, weights
+from imgrec.catalogue import ModelSpec, get_spec
+from imgrec.datasets import DATASETS, DataSet, split
 from imgrec.downloads import offline_error
 from imgrec.errors import InputError, MemoryBudgetError, UnknownNameError
 from imgrec.features import Pooling, backbone_spec
@@ -25,9 +25,9 @@ from imgrec.jobs import Job, Needs
 from imgrec.metrics import softmax
 from imgrec.settings import MIB, Settings, available_memory_bytes
 from imgrec.training import runs
-from imgrec.training.figures import Summary, Trial, summaries
+from imgrec.training.figures import Summary, Trial, Tuned, summaries
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS, Optimiser
-from imgrec.training.runs import RUNTIME_BYTES, Curves, activations, curves_in, free_name
+from imgrec.training.runs import RUNTIME_BYTES, Curves, activations, curves_in
 
 WORKER = "imgrec.training.teaching"
 
@@ -46,6 +46,10 @@ LARGEST_LEARNING_RATE = 1.0
 
 # All layers of the backbone learn.
 ALL_LAYERS = -1
+
+# How the backbone's last layers learn, whatever rate suited the head. Ten times as much, and pictures by the hundred
+# make a network forget in an epoch what it learned from a million (see bench/README.md for heads and fine-tuning).
+TUNING = Optimiser("adam", 3e-5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,8 @@ class Lesson:
     With `folds` of 2 or more each learning rate is tried on each fold, and the final head learns from all training
     pictures; with 0 there is one split, of which `validation_fraction` is held out. With `step_epochs` the rate falls
     to a tenth after each so many epochs. `unfreeze` last layers of the backbone (`ALL_LAYERS`: all) learn too, for
-    `tuning_epochs` once the head is there, at a tenth of its rate. Without `pooling` the head sees the whole map.
+    `tuning_epochs` once the head is there, gently (`TUNING`); the better of both is kept. Without `pooling` the head
+    sees the whole map. Of pictures that come without a test set `test_fraction` of each class are held out as one.
 
     Raises `InputError` on what cannot be meant, `UnknownNameError` on a backbone or head that nobody knows.
     """
@@ -100,6 +105,7 @@ class Lesson:
     pooling: Pooling = "avg"
     input_size: tuple[int, int] | None = None
     tuning_epochs: int = 5
+    test_fraction: float = 0.0
 
     def __post_init__(self) -> None:
         if self.head not in HEADS:
@@ -132,8 +138,11 @@ class Lesson:
                 f"Expected a backbone whose features are the average of its map, to unfreeze it. "
                 f"Received: {self.backbone}, which normalises them once more; teach it frozen."
             )
-        if not 0 < self.validation_fraction < 1:
-            raise InputError(f"Expected a validation share in (0, 1). Received: {self.validation_fraction}.")
+        if not 0 < self.validation_fraction < 1 or not 0 <= self.test_fraction < 1:
+            raise InputError(
+                f"Expected a validation share in (0, 1) and a test share in [0, 1). "
+                f"Received: {self.validation_fraction} and {self.test_fraction}."
+            )
         if self.unfreeze < ALL_LAYERS or self.step_epochs < 0 or not 1 <= self.tuning_epochs <= MAX_EPOCHS:
             raise InputError(
                 f"Expected {ALL_LAYERS} (all) or more layers to unfreeze, steps of 0 epochs or more and 1 to "
@@ -183,7 +192,8 @@ class Progress:
     """What a lesson has told so far.
 
     `preparing` is a sentence while weights are fetched or converted. `curves` is the final training as `runs` reads
-    it (its rows, the data, the model with its metrics). `chosen` has the learning rate, the epochs and why.
+    it (its rows, the data, the model with its metrics). `chosen` has the learning rate, the epochs and why. `tuned` is
+    what became of unfrozen layers.
     """
 
     preparing: str
@@ -192,6 +202,7 @@ class Progress:
     trials_planned: int
     chosen: dict[str, Any] | None
     curves: Curves
+    tuned: Tuned | None = None
 
     @property
     def summaries(self) -> list[Summary]:
@@ -217,7 +228,7 @@ def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = N
             f"Received: {usable / MIB:,.0f} MiB; a smaller backbone needs less."
         )
     jobs.check_disk(folder or settings.home, disk_bytes(lesson))
-    name = free_name(check_name(name or f"my_{lesson.backbone}"), settings)
+    name = runs.name_for(name, f"my_{lesson.backbone}", settings)
     configuration = {
         "lesson": lesson.to_dict(),
         "data": data if data in DATASETS else str(Path(data).expanduser().resolve()),
@@ -238,6 +249,29 @@ def check_data(lesson: Lesson, data: DataSet) -> None:
         )
 
 
+def dealt(lesson: Lesson, data: DataSet) -> tuple[np.ndarray, np.ndarray]:
+    """Indices into the training pictures, sorted: of those that teach, and of those that are held out for the test.
+
+    The same seed holds out the same pictures, the same share of each class, and copies of one stay together. There is
+    nothing to hold out of a set that has a test set, or unless the lesson wants it. Raises `InputError` as
+    `datasets.split`.
+    """
+    if data.test is not None or not lesson.test_fraction:
+        return np.arange(len(data.train)), np.empty(0, np.int64)
+    groups = likeness.groups(data.train.pixels, data.train.targets)
+    kept, test = split(data.train.targets, lesson.test_fraction, lesson.seed, groups)
+    return np.sort(kept), np.sort(test)
+
+
+def held_out(lesson: Lesson, data: DataSet) -> DataSet:
+    """`data` with what is `dealt` for the test as its test set."""
+    kept, test = dealt(lesson, data)
+    if not len(test):
+        return data
+    files = tuple(data.files[i] for i in kept) if data.files else ()
+    return replace(data, train=data.train.take(kept), test=data.train.take(test), files=files, _digest=[])
+
+
 def needs_of(lesson: Lesson) -> Needs:
     """Memory and cores of one lesson, besides its pictures, which `datasets.load` limits by itself."""
     backbone = lesson.backbone_row()
@@ -252,8 +286,8 @@ def needs_of(lesson: Lesson) -> Needs:
 def disk_bytes(lesson: Lesson) -> int:
     """Room for the backbone's weights, as Keras holds them, the model, and the checkpoints while layers of it learn."""
     parameters = get_spec(lesson.backbone).parameters
-    learning = Optimiser("adam", lesson.learning_rates[0]) if lesson.unfreeze else None
-    return 4 * parameters + runs.disk_bytes(parameters, learning)
+    copies = 1 + bool(lesson.unfreeze)  # the best epoch so far lies beside the checkpoint
+    return copies * 4 * parameters + runs.disk_bytes(parameters, TUNING if lesson.unfreeze else None)
 
 
 def read_progress(job: Job) -> Progress:
@@ -266,7 +300,7 @@ def progress_in(events: Sequence[dict[str, Any]]) -> Progress:
     preparing = ""
     parts: dict[str, Extraction] = {}
     trials: dict[tuple[float, int], Trial] = {}
-    planned, chosen = 0, None
+    planned, chosen, tuned = 0, None, None
     for event in events:
         kind = event["event"]
         fields = {key: value for key, value in event.items() if key not in {"event", "at"}}
@@ -281,7 +315,10 @@ def progress_in(events: Sequence[dict[str, Any]]) -> Progress:
             trials[event["learning_rate"], event["fold"]] = Trial(**fields)
         elif kind == "chosen":
             chosen = fields
-    return Progress(preparing, tuple(parts.values()), tuple(trials.values()), planned, chosen, curves_in(events))
+        elif kind == "tuned":
+            tuned = Tuned(**fields)
+    curves = curves_in(events)
+    return Progress(preparing, tuple(parts.values()), tuple(trials.values()), planned, chosen, curves, tuned)
 
 
 def preview(job: Job, features: np.ndarray) -> np.ndarray | None:
@@ -327,6 +364,12 @@ def status(progress: Progress, state: str) -> str:
     curves = progress.curves
     if state == "queued":
         return "waiting for its turn"
+    if curves.finished is not None:
+        metrics = curves.finished["metrics"]
+        return f"{100 * metrics['accuracy']:.1f} % of {metrics['pictures']:,} {metrics['set']} pictures right"
+    if curves.epochs and curves.plan is not None and progress.chosen and len(curves.epochs) >= curves.plan["epochs"]:
+        chosen = progress.chosen
+        return f"learning rate {chosen['learning_rate']:g}, {chosen['epochs']} epochs: {chosen['why']}"
     if curves.epochs and curves.plan is not None:
         last = curves.epochs[-1]
         return (

@@ -1,7 +1,8 @@
 """The worker process of a lesson: `python -m imgrec.training.teaching FOLDER`. See `jobs` for how it is kept.
 
 Pictures → features by the compiled engine → trials and the final head (`trials`) → one Keras model → its card. Events:
-`data`, `preparing`, `features`, `trials`, `trial`, `chosen`, and as in a training `training`, `epoch` and `model`.
+`data`, `preparing`, `features`, `trials`, `trial`, `chosen`, as in a training `training`, `epoch` and `model`, and of
+unfrozen layers `tuned`.
 """
 
 import os
@@ -46,6 +47,9 @@ TELL_S = 1.0
 # Features are on disk, as a tensor, and as a copy while that is made.
 FEATURE_COPIES = 2
 
+# Features that a head looks at together: maps may be large.
+MEASURED_TOGETHER = 500
+
 # Pictures on which the saved model must say what its head says of their features, and by how much it may differ.
 CHECKED_PICTURES = 4
 CHECK_TOLERANCE = 1e-3
@@ -59,14 +63,15 @@ def run(job: jobs.Worker) -> None:
         Settings.from_env(), home=Path(configuration["home"]), keras_home=Path(configuration["keras_home"])
     )
     row = lesson.backbone_row()
-    data = datasets.load(configuration["data"], settings, row.input_size)
+    loaded = datasets.load(configuration["data"], settings, row.input_size)
+    data = lessons.held_out(lesson, loaded)
     lessons.check_data(lesson, data)
     # Nothing is told of them that the pictures do not tell again: whoever goes on deals the same.
     groups = likeness.groups(data.train.pixels, data.train.targets)
-    trained_on = len(trials.final_rows(lesson, data.train.targets, groups))
+    kept = trials.final_rows(lesson, data.train.targets, groups)
     # Where the final head learns from all, each fold was validated on in its turn.
-    validated_on = len(data.train) - trained_on or len(trials.parts(lesson, data.train.targets, groups)[0][2])
-    worker.tell_data(job, data, trained_on=trained_on, validated_on=validated_on)
+    validated_on = len(data.train) - len(kept) or len(trials.parts(lesson, data.train.targets, groups)[0][2])
+    worker.tell_data(job, data, trained_on=len(kept), validated_on=validated_on)
     train_features = _extract(job, "train", row, data.train, settings)
     test_features = None if data.test is None else _extract(job, "test", row, data.test, settings)
     taught = _teach(job, lesson, data, groups, train_features)
@@ -75,26 +80,36 @@ def run(job: jobs.Worker) -> None:
         raise WeightsError(f"Expected the weights of {row.title} on this machine. Received: none any more.")
     if lesson.unfreeze:
         backbone = Backbone(get_spec(lesson.backbone), weights_path, lesson.trainable_layers)
-        model, metrics = _unfreeze(job, lesson, data, groups, taught, backbone)
+        model, metrics, training = _unfreeze(job, lesson, data, groups, taught, backbone)
     else:
         model = heads.compose(engine.load(row, weights_path), HEADS[lesson.head], taught.layers)
         _check_agreement(model, row, data.train, train_features, taught.layers)
+        training = _measure_head(taught.layers, train_features, data.train.targets, kept)
         metrics = taught.metrics | {"set": "validation"}
         if data.test is not None and test_features is not None:
             # The only time that this model meets the test set.
-            metrics = worker.measure(lessons.forward(taught.layers, test_features), data.test.targets) | {"set": "test"}
+            every = np.arange(len(data.test))
+            metrics = _measure_head(taught.layers, test_features, data.test.targets, every) | {"set": "test"}
     name = final_name(job.job, settings)
     path = job.job.folder / f"{name}.json"
     worker.save(model, path.with_suffix(".keras"))
-    card = cards.write(path, _card(job.job, name, lesson, data, model, metrics, settings))
+    card = cards.write(path, _card(job.job, name, lesson, data, model, metrics, training, settings))
     worker.publish(card, settings)
-    learned = trials.final_rows(lesson, data.train.targets, groups)
-    held_out = np.setdiff1d(np.arange(len(data.train)), learned)
-    ranking.rank(card, data, job, settings, held_out=held_out, seed=lesson.seed)
-    job.tell("model", name=card.name, metrics=metrics)
+    held_out, part = _held_out(lesson, loaded, data, groups)
+    ranking.rank(card, loaded, job, settings, held_out=held_out, seed=lesson.seed, part=part)
+    job.tell("model", name=card.name, metrics=metrics, training=training)
     # Nothing goes on from here. The newest head stays: a page may still ask it.
-    (job.job.folder / trainer.CHECKPOINT).unlink(missing_ok=True)
+    for file in (trainer.CHECKPOINT, unfreezing.BEST):
+        (job.job.folder / file).unlink(missing_ok=True)
     shutil.rmtree(job.job.folder / TRIALS, ignore_errors=True)
+
+
+def _held_out(lesson: Lesson, loaded: DataSet, data: DataSet, groups: np.ndarray) -> tuple[np.ndarray, str]:
+    """Indices into `loaded.train` of what the model has not learned from, and whether it is for validation or test."""
+    if loaded.test is None and data.test is not None:
+        return lessons.dealt(lesson, loaded)[1], "test"
+    learned = trials.final_rows(lesson, data.train.targets, groups)
+    return np.setdiff1d(np.arange(len(data.train)), learned), "validation"
 
 
 def _extract(job: jobs.Worker, part: str, row: ModelSpec, pictures: Pictures, settings: Settings) -> np.ndarray:
@@ -168,28 +183,37 @@ def _teach(job: jobs.Worker, lesson: Lesson, data: DataSet, groups: np.ndarray, 
 
 def _unfreeze(
     job: jobs.Worker, lesson: Lesson, data: DataSet, groups: np.ndarray, taught: trials.Taught, backbone: Backbone
-) -> tuple[Any, dict[str, Any]]:
-    """The model after its backbone's last layers have learned too, and its figures."""
-    recipe = unfreezing.recipe_of(lesson, job.job.configuration["name"], taught.learning_rate, len(data.classes))
+) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """The model after its backbone's last layers have learned too, if that helped; its figures, and of the training."""
+    recipe = unfreezing.recipe_of(lesson, job.job.configuration["name"], len(data.classes))
     pictures = unfreezing.fitted(data.train, recipe.input_size)
     # As in a training, a share is held out, which the head has not seen either: see `trials.final_rows`.
     kept, held_out = datasets.split(pictures.targets, recipe.validation_fraction, lesson.seed, groups)
-    validation = pictures.take(held_out)
-    model = unfreezing.unfreeze(
+    train, validation = pictures.take(kept), pictures.take(held_out)
+    model, best, head = unfreezing.unfreeze(
         recipe,
         backbone,
         taught.layers,
-        pictures.take(kept),
+        train,
         validation,
         seed=lesson.seed,
         folder=job.job.folder,
         listener=job,
         epochs_before=len(taught.rows),
     )
+    told = lessons.read_progress(job.job).curves.epochs[len(taught.rows) :]
+    job.tell("tuned", **asdict(unfreezing.conclude(best, head, told)))
+    training = worker.measure(predict(model, train.pixels, recipe.preprocess), train.targets)
     # The only time that this model meets the test set, if there is one.
     seen = validation if data.test is None else unfreezing.fitted(data.test, recipe.input_size)
     metrics = worker.measure(predict(model, seen.pixels, recipe.preprocess), seen.targets)
-    return model, metrics | {"set": "validation" if data.test is None else "test"}
+    return model, metrics | {"set": "validation" if data.test is None else "test"}, training
+
+
+def _measure_head(layers: heads.Layers, rows: np.ndarray, targets: np.ndarray, places: np.ndarray) -> dict[str, Any]:
+    """As `worker.measure`, of the head alone on the features `rows` (N, …) at `places` (M,)."""
+    parts = [places[i : i + MEASURED_TOGETHER] for i in range(0, len(places), MEASURED_TOGETHER)]
+    return worker.measure(np.concatenate([lessons.forward(layers, rows[part]) for part in parts]), targets[places])
 
 
 def _check_agreement(model: Any, row: ModelSpec, pictures: Pictures, rows: np.ndarray, layers: heads.Layers) -> None:
@@ -214,7 +238,14 @@ def _key(lesson: Lesson, data: DataSet, groups: np.ndarray) -> str:
 
 
 def _card(
-    job: jobs.Job, name: str, lesson: Lesson, data: DataSet, model: Any, metrics: dict[str, Any], settings: Settings
+    job: jobs.Job,
+    name: str,
+    lesson: Lesson,
+    data: DataSet,
+    model: Any,
+    metrics: dict[str, Any],
+    training: dict[str, Any],
+    settings: Settings,
 ) -> dict[str, Any]:
     told = lessons.read_progress(job)
     backbone, row = get_spec(lesson.backbone), lesson.backbone_row()
@@ -244,8 +275,10 @@ def _card(
         "trials": [asdict(trial) for trial in told.trials],
         "learning_rates": [asdict(summary) for summary in told.summaries],
         "chosen": told.chosen or {},
+        "tuned": told.tuned and asdict(told.tuned) | {"sentence": told.tuned.sentence},
         "curves": [{key: row[key] for key in worker.EPOCH_FIELDS} for row in told.curves.epochs],
         "metrics": metrics,
+        "training": training,
         "machine": worker.machine(),
         "versions": worker.versions(),
         "started_at": job.created_at,

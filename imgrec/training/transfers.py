@@ -27,15 +27,16 @@ def pooled_transfer(
     dense: tuple[int, ...] = (),
     dropout: float = 0.0,
     sigmoid: bool = False,
+    fixed_norms: bool = False,
 ) -> keras.Model:
     """Features averaged over the picture, `dense` layers of so many units each with `dropout`, then the classes.
 
-    With `sigmoid` the end is one sigmoid for two classes.
+    With `sigmoid` the end is one sigmoid for two classes. `fixed_norms` as in `_features`.
     """
     from keras import layers
 
     inputs, x = start(input_size)
-    x = layers.GlobalAveragePooling2D()(_features(backbone(input_size), x))
+    x = layers.GlobalAveragePooling2D()(_features(backbone(input_size), x, fixed_norms=fixed_norms))
     for units in dense:
         x = layers.Dense(units, activation="relu")(x)
         x = layers.Dropout(dropout)(x) if dropout else x
@@ -44,13 +45,21 @@ def pooled_transfer(
 
 
 def flat_transfer(
-    input_size: tuple[int, int], classes: int, *, backbone: MakeBackbone, sigmoid: bool = False
+    input_size: tuple[int, int],
+    classes: int,
+    *,
+    backbone: MakeBackbone,
+    sigmoid: bool = False,
+    fixed_norms: bool = False,
 ) -> keras.Model:
-    """Features as they lie on the picture, and one dense layer over all of them: the smallest head that sees where."""
+    """Features as they lie on the picture, and one dense layer over all of them: the smallest head that sees where.
+
+    `fixed_norms` as in `_features`.
+    """
     from keras import layers
 
     inputs, x = start(input_size)
-    x = layers.Flatten()(_features(backbone(input_size), x))
+    x = layers.Flatten()(_features(backbone(input_size), x, fixed_norms=fixed_norms))
     logits = sigmoid_logits(x, classes) if sigmoid else layers.Dense(classes)(x)
     return as_model("flat_transfer", inputs, logits)
 
@@ -83,10 +92,20 @@ def upsampled_transfer(
     return as_model("upsampled_transfer", inputs, layers.Dense(classes)(x))
 
 
-def _features(backbone: keras.Model, x: Any) -> Any:
-    """What `backbone` sees in `x`: (N, h, w, C). One that is frozen whole always works as it does when it is used."""
+def _features(backbone: keras.Model, x: Any, *, fixed_norms: bool = False) -> Any:
+    """What `backbone` sees in `x`: (N, h, w, C). One that is frozen whole always works as it does when it is used.
+
+    With `fixed_norms` its batch normalisation does too, while the layers between learn: the statistics of a batch of
+    32 are not those of a million pictures, and a network that is taught by them forgets what it knew. The layers are
+    frozen for that: Keras passes `training=True`, with which the whole is called, on to a network inside, whatever
+    that one was called with here.
+    """
     from keras import layers
 
+    if fixed_norms:
+        for layer in backbone.layers:
+            if isinstance(layer, layers.BatchNormalization):
+                layer.trainable = False
     x = backbone(x) if backbone.trainable_variables else backbone(x, training=False)
     return layers.Activation("linear", name="features")(x)
 

@@ -17,7 +17,7 @@ from imgrec.errors import ImgrecError, InputError, OfflineError, UnknownNameErro
 from imgrec.jobs import Job
 from imgrec.settings import Settings
 from imgrec.training import lessons, runs
-from imgrec.training.figures import Trial, choose, summaries
+from imgrec.training.figures import Trial, Tuned, choose, summaries
 from imgrec.training.lessons import HEADS, Lesson
 
 
@@ -116,6 +116,9 @@ def test_the_preview_reads_the_newest_head(tmp_path: Path) -> None:
     assert lessons.preview(job, features) is None
 
 
+TUNED = Tuned(1, 5, 0.8, 0.5, 0.9, 0.4, 0.9, 0.4)
+
+
 def test_progress_is_read_from_the_log(tmp_path: Path) -> None:
     part = {"event": "features", "part": "train", "count": 9, "seconds": 1.5, "cached": False}
     events = [
@@ -128,6 +131,7 @@ def test_progress_is_read_from_the_log(tmp_path: Path) -> None:
         # A worker that was killed before it could tell does so again.
         {"event": "trial"} | asdict(trial(0.1, 2, 0.7)),
         {"event": "chosen", "learning_rate": 0.1, "epochs": 10, "why": "best"},
+        {"event": "tuned"} | asdict(TUNED),
     ]
     lines: list[str] = []
     seen = []
@@ -143,6 +147,7 @@ def test_progress_is_read_from_the_log(tmp_path: Path) -> None:
     assert len(progress.trials) == progress.trials_planned == 2
     assert progress.summaries[0].validation_accuracy == pytest.approx(0.6)
     assert progress.chosen == {"learning_rate": 0.1, "epochs": 10, "why": "best"}
+    assert progress.tuned == TUNED
 
 
 def pictures_of(counts: list[int]) -> DataSet:
@@ -167,6 +172,25 @@ def test_pictures_that_do_not_fit_are_refused(counts: list[int], folds: int, sen
     else:
         with pytest.raises(InputError, match=sentence):
             lessons.check_data(lesson, data)
+
+
+def test_a_test_set_is_held_out_of_pictures_without_one() -> None:
+    rng = np.random.default_rng(0)
+    pictures = Pictures(rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8), np.arange(40) % 2)
+    data = DataSet("drawn", ("a", "b"), pictures, None, "here", files=tuple(f"{i}.png" for i in range(40)))
+    before = data.sha256()
+    lesson = Lesson("mobilenet", test_fraction=0.2)
+    held_out = lessons.held_out(lesson, data)
+    assert held_out.counts() == {"a": (16, 4), "b": (16, 4)}
+    assert held_out.test is not None
+    both = np.concatenate([held_out.train.pixels, held_out.test.pixels]).reshape(40, -1)
+    assert len(np.unique(both, axis=0)) == 40
+    assert [int(name.removesuffix(".png")) for name in held_out.files] == lessons.dealt(lesson, data)[0].tolist()
+    assert held_out.sha256() != before, "a lesson that goes on must find what it learned from"
+    assert lessons.held_out(lesson, data).sha256() == held_out.sha256()
+    # What has a test set keeps it, and nobody has to.
+    assert lessons.held_out(lesson, held_out) is held_out
+    assert lessons.held_out(Lesson("mobilenet"), data) is data
 
 
 def test_a_lesson_does_not_start_without_what_it_needs(tmp_path: Path, settings: Settings) -> None:

@@ -35,6 +35,14 @@ def test_a_name_that_a_run_will_give_is_taken(tmp_path: Path, others: list[tuple
     assert runs.free_name("my_model", settings) == name
 
 
+def test_a_name_that_was_asked_for_is_never_changed(tmp_path: Path) -> None:
+    settings = replace(Settings.from_env({}), home=tmp_path)
+    with pytest.raises(InputError, match=r"Received: mobilenet; mobilenet_2 is free"):
+        runs.name_for("mobilenet", "my_mobilenet", settings)
+    assert runs.name_for(None, "mobilenet", settings) == "mobilenet_2"
+    assert runs.name_for("mine", "my_mobilenet", settings) == "mine"
+
+
 def test_a_bundled_model_keeps_its_name(tmp_path: Path) -> None:
     assert runs.free_name("cifar_vgg", replace(Settings.from_env({}), home=tmp_path)) == "cifar_vgg_2"
 

@@ -101,6 +101,12 @@ def test_one_split_keeps_its_best_head(tmp_path: Path) -> None:
     assert taught.metrics["pictures"] == 6
 
 
+def test_curves_end_where_the_layers_begin_to_learn(tmp_path: Path) -> None:
+    lesson = Lesson("mobilenet", learning_rates=(0.01,), epochs=6, unfreeze=2)
+    taught, _, chosen = teach(lesson, tmp_path / "trials")
+    assert len(taught.rows) == chosen["epochs"] == 3
+
+
 @pytest.mark.parametrize("folds", [0, 3])
 def test_finished_trials_are_not_done_again(tmp_path: Path, folds: int) -> None:
     lesson = Lesson("mobilenet", learning_rates=(0.1, 0.01), folds=folds, epochs=4)
