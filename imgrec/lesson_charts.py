@@ -19,8 +19,11 @@ from imgrec.verdicts import percent
 
 RATES_HEIGHT_PX = 240
 
-# Of a lesson's time, as it was on two cores with a few thousand pictures; only the progress bar depends on it.
-_FEATURES_SHARE, _TRIALS_SHARE = 0.6, 0.3
+# Seconds on two cores, of a network of MobileNet's size: the features of a picture, an epoch of a head whatever it
+# learns from and for each picture besides, and a picture in an epoch of fine-tuning. Only the progress bar needs them.
+_FEATURE_S = 0.008
+_HEAD_EPOCH_S, _HEAD_PICTURE_S = 0.001, 0.00002
+_TUNED_PICTURE_S = 0.02
 
 STAGES = ("Pictures", "Features", "Trials", "Final training", "Test")
 READING, FEATURES, TRIALS, FINAL, TESTING = range(len(STAGES))
@@ -42,22 +45,60 @@ def stage(progress: Progress) -> int:
     return FEATURES if progress.features or progress.preparing or curves.data is not None else READING
 
 
-def share_done(progress: Progress) -> float:
-    """About how much of a lesson is behind it, in [0, 1]."""
+def stages(progress: Progress) -> tuple[str, ...]:
+    """Those of `STAGES` that this lesson has: without a test set there is no test."""
+    return STAGES if has_test(progress) else STAGES[:TESTING]
+
+
+def has_test(progress: Progress) -> bool:
+    """Whether the pictures have a test set, as far as is known by now."""
+    counts = (progress.curves.data or {}).get("counts", {})
+    return any(part.part == "test" for part in progress.features) or any(test for _, test in counts.values())
+
+
+def share_done(progress: Progress, lesson: Lesson) -> float:
+    """About how much of a lesson is behind it, in [0, 1]: by what is to be computed, features from the disk not."""
     at = stage(progress)
     if at == len(STAGES):
         return 1.0
-    features = 0.0
-    if progress.features:
-        count = sum(part.count for part in progress.features)
-        features = sum(part.done for part in progress.features) / count if count else 1.0
-    trials = len(progress.trials) / progress.trials_planned if progress.trials_planned else 0.0
-    final = 0.0
-    if at >= FINAL and progress.curves.plan is not None:
-        trials, final = 1.0, len(progress.curves.epochs) / progress.curves.plan["epochs"]
-    rest = 1 - _FEATURES_SHARE - _TRIALS_SHARE
-    share = _FEATURES_SHARE * (1.0 if at >= TRIALS else features) + _TRIALS_SHARE * trials + rest * final
-    return float(min(max(share, 0.0), 1.0))
+    counts = (progress.curves.data or {}).get("counts", {})
+    known = sum(part.count for part in progress.features)
+    unknown = max(0, sum(train + test for train, test in counts.values()) - known)
+    if any(part.cached for part in progress.features):
+        unknown = 0  # where one part is on the disk, the other most likely is, too
+    computed = [part for part in progress.features if not part.cached]
+    pictures = (progress.curves.data or {}).get("trained_on", known)
+    head_s = lesson.epochs * (_HEAD_EPOCH_S + _HEAD_PICTURE_S * pictures)
+    tuned_s = lesson.tuning_epochs * _TUNED_PICTURE_S * pictures if lesson.unfreeze else 0.0
+    # (seconds, how much of it is done)
+    work = [
+        (_FEATURE_S * (sum(part.count for part in computed) + unknown), _features_done(progress, unknown)),
+        (lesson.trials * head_s, 1.0 if at >= FINAL else len(progress.trials) / lesson.trials),
+        (head_s if lesson.folds else 0.0, float(bool(progress.curves.epochs))),
+        (tuned_s, _tuning_done(progress, lesson)),
+    ]
+    total = sum(seconds for seconds, _ in work)
+    return min(sum(seconds * done for seconds, done in work) / total, 1.0) if total else 0.0
+
+
+def _features_done(progress: Progress, unknown: int) -> float:
+    """The share of the features that have to be computed; `unknown` pictures are still to be looked for."""
+    parts = [part for part in progress.features if not part.cached]
+    count = sum(part.count for part in parts) + unknown
+    return sum(part.done for part in parts) / count if count else 0.0
+
+
+def _tuning_done(progress: Progress, lesson: Lesson) -> float:
+    """The share of the epochs of fine-tuning, steps counted."""
+    curves = progress.curves
+    if not lesson.unfreeze or curves.plan is None:
+        return 0.0
+    before = int(curves.plan["epochs"]) - lesson.tuning_epochs
+    done = float(len(curves.epochs) - before)
+    last = curves.steps[-1] if curves.steps else None
+    if last is not None and last["epoch"] > len(curves.epochs):
+        done += last["step"] / curves.plan["steps"]
+    return min(max(done / lesson.tuning_epochs, 0.0), 1.0)
 
 
 def describe_features(part: Extraction) -> str:
@@ -75,18 +116,22 @@ def describe_features(part: Extraction) -> str:
     return f"Features of {pictures}: {duration(part.seconds)}{speed}."
 
 
-def describe_plan(lesson: Lesson) -> str:
-    """What will be tried, in a sentence.
+def describe_plan(lesson: Lesson, *, tested: bool | None = None) -> str:
+    """What will be tried, in a sentence; `tested`: whether there is a test set, None while nobody knows.
 
-    >>> describe_plan(Lesson("mobilenet", learning_rates=(0.01, 0.001), folds=5))
-    '2 learning rates × 5 folds = 10 heads of 20 epochs, then the final one. A test set is looked at once, at the end.'
+    >>> describe_plan(Lesson("mobilenet", learning_rates=(0.01, 0.001), folds=5), tested=False)
+    '2 learning rates × 5 folds = 10 heads of 20 epochs, then the final one.'
     """
     rates = f"{len(lesson.learning_rates)} learning rate{'s' * (len(lesson.learning_rates) > 1)}"
     tried = f"{rates} × {lesson.folds} folds = " if lesson.folds else f"{rates}, one split: "
-    return (
-        f"{tried}{lesson.trials} head{'s' * (lesson.trials > 1)} of {lesson.epochs} epochs"
-        f"{', then the final one' if lesson.folds else ''}. A test set is looked at once, at the end."
-    )
+    heads = f"{lesson.trials} head{'s' * (lesson.trials > 1)} of {lesson.epochs} epoch{'s' * (lesson.epochs > 1)}"
+    tuned = f", then {lesson.tuning_epochs} with layers of the network" if lesson.unfreeze else ""
+    test = {
+        True: " The test set is looked at once, at the end.",
+        False: "",
+        None: " If the pictures come with a test set, it is looked at once, at the end.",
+    }
+    return f"{tried}{heads}{', then the final one' if lesson.folds else ''}{tuned}.{test[tested]}"
 
 
 def status(progress: Progress, state: str) -> str:
@@ -102,12 +147,14 @@ def outcome(progress: Progress) -> str:
         return ""
     metrics = progress.curves.finished["metrics"]
     computed = sum(part.seconds for part in progress.features if not part.cached)
+    tuned = sum(row["seconds"] for row in progress.curves.epochs[-progress.tuned.epochs :]) if progress.tuned else 0.0
     features = f"features in {duration(computed)}" if computed else "features from the disk"
     heads = sum(trial.seconds for trial in progress.trials)
     count = len(progress.trials)
     return (
         f"{percent(metrics['accuracy'])} of {metrics['pictures']:,} {metrics['set']} pictures right; {features}, "
         f"{count} head{'s' * (count != 1)} in {duration(heads)}"
+        f"{f', fine-tuning in {duration(tuned)}' if tuned else ''}"
     )
 
 
@@ -118,6 +165,53 @@ def describe_choice(chosen: Mapping[str, Any]) -> str:
     'Learning rate 0.01, 12 epochs: 66.40 % of validation right.'
     """
     return f"Learning rate {chosen['learning_rate']:g}, {chosen['epochs']} epochs: {chosen['why']}."
+
+
+def kept_epoch(progress: Progress, lesson: Lesson) -> int | None:
+    """The epoch (from 1) of the curves after which the published model was; None where that is not to be marked."""
+    if progress.tuned is not None:
+        return len(progress.curves.epochs) - progress.tuned.epochs + progress.tuned.kept
+    if lesson.folds or lesson.unfreeze or progress.chosen is None:
+        return None  # the last one, or not known yet
+    return int(progress.chosen["epochs"])
+
+
+def describe_curves(progress: Progress, lesson: Lesson) -> tuple[str, str]:
+    """What the curves are of: a title, and how to read them."""
+    folds = f"The validation curve is the mean of the {lesson.folds} folds' own heads" if lesson.folds else ""
+    kept = kept_epoch(progress, lesson)
+    if lesson.unfreeze:
+        head = len(progress.curves.epochs) - progress.tuned.epochs if progress.tuned else None
+        ring = f" The ring marks what was published: epoch {kept}." if kept is not None else ""
+        until = f"Up to epoch {head} the head alone" if head else "First the head alone"
+        means = f"; there {folds[0].lower()}{folds[1:]}" if folds else ""
+        return "The head, then layers of the network with it", f"{until}{means}.{ring}"
+    if lesson.folds:
+        return "Final training", f"{folds}, at the same epoch; the training curve is the final head's."
+    ring = f"The ring marks epoch {kept}, after which the head was kept." if kept is not None else ""
+    return "The best trial", ring
+
+
+def describe_measured(progress: Progress, lesson: Lesson) -> tuple[str, str]:
+    """What the published figure is of: a title, and what it is worth."""
+    if progress.curves.finished is None:
+        return "", ""
+    if progress.curves.finished["metrics"]["set"] == "test":
+        share = f"{100 * lesson.test_fraction:.0f} %"
+        held = f"{share} of each class, held out before anything was tried." if lesson.test_fraction else ""
+        return "The test, looked at once", held
+    without = "The pictures came without a test set"
+    if lesson.unfreeze:
+        return "Validation of the published network", (
+            f"{without}. Neither head nor layers learned from these, but which epoch was kept was chosen by them: of "
+            "other pictures expect a little less."
+        )
+    if lesson.folds:
+        return "Validation on the folds", (
+            f"{without}: each picture was judged by a head that had not seen it, and the learning rate was chosen by "
+            "this accuracy. The published head learned from all of them."
+        )
+    return "Validation of the chosen head", f"{without}: this is the accuracy that the head was chosen by."
 
 
 def trial_rows(progress: Progress) -> Rows:

@@ -1,11 +1,13 @@
 """What is said of a run: charts that hold the log's numbers, sentences, and what is still to come."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from imgrec import learning
+from imgrec.cards import Card
 from imgrec.learning import (
     confusion_chart,
     curve_chart,
@@ -50,6 +52,38 @@ def test_a_curve_holds_every_number_of_the_log(quantity: str) -> None:
     chart = curve_chart(HALFWAY, quantity)
     assert chart["data"]["values"] == rows
     assert chart["encoding"]["x"]["scale"]["domain"] == [0, 4]
+
+
+def points(chart: dict[str, Any]) -> list[dict[str, Any]]:
+    return [layer for layer in chart["layer"] if layer["mark"]["type"] == "point"]
+
+
+@pytest.mark.parametrize(("epochs", "count"), [(40, 1), (41, 0)])
+def test_points_are_drawn_while_they_stand_apart(epochs: int, count: int) -> None:
+    assert len(points(curve_chart(replace(HALFWAY, plan=PLAN | {"epochs": epochs}), "loss"))) == count
+
+
+def test_the_epoch_that_was_kept_is_marked() -> None:
+    many = Curves([epoch(number) for number in range(1, 61)], [], PLAN | {"epochs": 60}, None, None)
+    [ring] = points(curve_chart(many, "accuracy", 25))
+    assert "datum.epoch === 25" in ring["transform"][0]["filter"]
+    assert describe_curve(many, "accuracy", 25).endswith("validation 62.5 %; that after epoch 25 was kept.")
+    assert "kept" not in describe_curve(many, "accuracy", 60)
+
+
+@pytest.mark.parametrize(
+    ("fields", "epochs"),
+    [
+        ({}, 300),
+        ({"chosen": {"epochs": 25}, "lesson": {"unfreeze": 0}}, 25),
+        ({"chosen": {"epochs": 25}, "lesson": {"unfreeze": 30}, "tuned": {"kept": 3}}, 28),
+        ({"chosen": {"epochs": 25}, "lesson": {"unfreeze": 30}}, 300),
+    ],
+    ids=["from scratch", "taught", "tuned", "tuned before it was told"],
+)
+def test_epochs_are_those_of_the_published_model(tmp_path: Path, fields: dict[str, Any], epochs: int) -> None:
+    curves = [epoch(number) for number in range(1, 301)]
+    assert learning.epochs_of(Card(tmp_path, fields | {"curves": curves})) == epochs
 
 
 def test_a_long_log_is_thinned_and_keeps_its_epochs() -> None:

@@ -12,8 +12,11 @@ from imgrec.ui.wording import plain
 MAX_TABLE_CLASSES = 100
 
 
-def learning_curves(curves: Curves, key: str, *, table: bool = False) -> None:
-    """Accuracy and loss side by side where there is room; with `table` one row an epoch instead."""
+def learning_curves(curves: Curves, key: str, *, table: bool = False, kept: int | None = None) -> None:
+    """Accuracy and loss side by side where there is room; with `table` one row an epoch instead.
+
+    The epoch `kept` (from 1) is the one whose network was published, where that is not the last.
+    """
     if table:
         st.dataframe(
             [learning.epoch_row(row) for row in curves.epochs],
@@ -32,9 +35,9 @@ def learning_curves(curves: Curves, key: str, *, table: bool = False) -> None:
     with st.grid(2, min_column_width=320):
         for quantity in learning.QUANTITIES:
             st.vega_lite_chart(
-                learning.curve_chart(curves, quantity),
+                learning.curve_chart(curves, quantity, kept),
                 theme=None,
-                alt=learning.describe_curve(curves, quantity),
+                alt=learning.describe_curve(curves, quantity, kept),
                 key=f"{key}_curve_{quantity}",
             )
 

@@ -6,6 +6,7 @@ with every click; a thread of the server does neither.
 
 import logging
 import threading
+from collections.abc import Mapping
 
 import streamlit as st
 
@@ -121,6 +122,12 @@ def examined(data: str, size: tuple[int, int], judge: ModelSpec | None = None) -
                 help=f"By the features of {judge.title}, which the lesson needs anyway.",
             )
     return found.diagnosis.may_train
+
+
+def counted() -> Mapping[str, tuple[int, int]]:
+    """Class → (pictures to train on, pictures to test on) as this visitor's last examination found; empty before."""
+    found: Examination | None = st.session_state.get("examination")
+    return found.diagnosis.counts if found is not None and found.diagnosis is not None else {}
 
 
 def _watch(found: Examination) -> None:

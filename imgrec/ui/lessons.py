@@ -38,32 +38,29 @@ def lesson_view(job: Job, progress: Progress, state: str, *, moving: bool, table
     lesson = Lesson.from_dict(job.configuration["lesson"])
     _stages(progress, state)
     if moving:
-        st.progress(lesson_charts.share_done(progress))
+        st.progress(lesson_charts.share_done(progress, lesson))
     for part in progress.features:
         st.caption(lesson_charts.describe_features(part))
     if state != "finished":
-        st.caption(lesson_charts.describe_plan(lesson))
+        tested = lesson_charts.has_test(progress) if progress.curves.data else None
+        st.caption(lesson_charts.describe_plan(lesson, tested=tested))
     told = progress.curves
     if told.finished is not None:
         finished(str(told.finished["name"]), lesson_charts.outcome(progress))
+    if progress.tuned is not None:
+        st.markdown(plain(progress.tuned.sentence))
     _preview(job, lesson, progress, state)
     if progress.trials and (lesson.trials > 1 or lesson.folds):
         _trials(progress, table, folds=lesson.folds > 0)
     if told.epochs:
-        _final(progress)
-        curves.learning_curves(told, "run", table=table)
+        _curves(lesson, progress, table)
     if told.data is None:
         return
     if told.finished is not None:
-        metrics = told.finished["metrics"]
-        if metrics["set"] == "test":
-            st.markdown("**The test, looked at once**")
-        else:
-            st.markdown("**Validation of the chosen head**")
-            st.caption("The pictures came without a test set: this is the accuracy that the head was chosen by.")
-        curves.matrix(metrics["confusion"], told.data["classes"], metrics["set"], "run", table=table)
+        _measured(lesson, progress, table)
     elif told.epochs and told.epochs[-1].get("confusion"):
-        st.markdown(f"**After epoch {told.epochs[-1]['epoch']}**")
+        # Of folds, and of one split, it is what the trials said; while layers learn, that of their newest epoch.
+        st.markdown("**Validation by now**")
         curves.matrix(told.epochs[-1]["confusion"], told.data["classes"], "validation", "run", table=table)
 
 
@@ -84,7 +81,7 @@ def _stages(progress: Progress, state: str) -> None:
     """The way of a lesson in one line: what is done, what is going on, and what is to come."""
     now = lesson_charts.stage(progress)
     parts = []
-    for number, title in enumerate(lesson_charts.STAGES):
+    for number, title in enumerate(lesson_charts.stages(progress)):
         if number == now == lesson_charts.TRIALS and progress.trials_planned:
             title += f" {len(progress.trials)} of {progress.trials_planned}"
         icon = _DONE if number < now else _NOW if number == now and state == "running" else _LATER
@@ -117,15 +114,38 @@ def _trials(progress: Progress, table: bool, *, folds: bool) -> None:
                 "Training loss": st.column_config.NumberColumn(format="%.4f"),
             },
         )
-    st.caption(
-        "A trial counts with its best epoch by validation accuracy; bars are ± one standard deviation over the folds."
-    )
+    bars = "; bars are ± one standard deviation over the folds" if folds else ""
+    st.caption(f"A trial counts with its best epoch by validation accuracy{bars}.")
 
 
-def _final(progress: Progress) -> None:
-    st.markdown("**Final training**")
+def _curves(lesson: Lesson, progress: Progress, table: bool) -> None:
+    """How the published model learned, and which epoch of it was kept."""
+    title, words = lesson_charts.describe_curves(progress, lesson)
+    st.markdown(f"**{title}**")
     if progress.chosen is not None:
-        st.caption(plain(lesson_charts.describe_choice(progress.chosen)))
+        st.caption(plain(f"{lesson_charts.describe_choice(progress.chosen)} {words}"))
+    kept = lesson_charts.kept_epoch(progress, lesson)
+    curves.learning_curves(progress.curves, "run", table=table, kept=kept)
+
+
+def _measured(lesson: Lesson, progress: Progress, table: bool) -> None:
+    """What the published model takes for what: of the pictures that it learned from, and of those that count."""
+    told = progress.curves
+    if told.finished is None or told.data is None:
+        return
+    title, words = lesson_charts.describe_measured(progress, lesson)
+    metrics, training = told.finished["metrics"], told.finished.get("training")
+    with st.grid(2, min_column_width=320):
+        if training is not None:  # lessons that were given before it was kept
+            with st.container():
+                st.markdown("**What it learned from**")
+                st.caption("These it has seen: how well it does on them says little about others.")
+                curves.matrix(training["confusion"], told.data["classes"], "training", "run_training", table=table)
+        with st.container():
+            st.markdown(f"**{title}**")
+            if words:
+                st.caption(words)
+            curves.matrix(metrics["confusion"], told.data["classes"], metrics["set"], "run", table=table)
 
 
 def _preview(job: Job, lesson: Lesson, progress: Progress, state: str) -> None:
@@ -133,7 +153,8 @@ def _preview(job: Job, lesson: Lesson, progress: Progress, state: str) -> None:
     # Before the first features the network may still have to be fetched, and a page does not wait for that.
     if not progress.features or progress.curves.data is None or state not in {"running", "finished"}:
         return
-    if lesson.unfreeze and state == "finished":
+    changed = progress.tuned is None or progress.tuned.kept
+    if lesson.unfreeze and state == "finished" and changed:
         return  # its backbone is no longer the published one; Compare asks the whole network
     with st.container(border=True, gap="small"):
         st.markdown("**What does it say by now?**" if state == "running" else "**What does it say?**")
@@ -169,7 +190,7 @@ def _answer(job: Job, lesson: Lesson, progress: Progress, shown: Shown) -> None:
     words = lesson_charts.describe_preview(lines)
     st.vega_lite_chart(lesson_charts.preview_chart(lines), theme=None, alt=f"The head says: {words}", key="run_preview")
     st.caption(plain(words))
-    if lesson.unfreeze and progress.curves.epochs:
+    if lesson.unfreeze and progress.curves.epochs and progress.curves.finished is None:
         st.caption("This is the head before the network's last layers began to learn with it.")
 
 

@@ -1,6 +1,6 @@
 """Teaching a famous network new classes: the pictures, what the doctor says of them, the network, and the button."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ from imgrec.training import lessons
 from imgrec.training.lessons import ALL_LAYERS, HEADS, Lesson
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
 from imgrec.ui import gathering, getting, resources
-from imgrec.ui.examining import examined
+from imgrec.ui.examining import counted, examined
 from imgrec.ui.runs import look_at
 from imgrec.ui.wording import plain
 from imgrec.verdicts import size
@@ -27,6 +27,11 @@ RATES = ("0.03", "0.01", "0.003", "0.001", "0.0003", "0.0001", "3e-05", "1e-05")
 QUICK_PARAMETERS = 6_000_000
 
 FOLDS = {"One split": 0, "3 folds": 3, "5 folds": 5, "10 folds": 10}
+
+# What is held out for the test of pictures that come without a test set, and from how many pictures of each class on
+# that is offered: of fewer it would say little, and they are needed to learn from.
+TEST_FRACTION = 0.2
+ENOUGH_TO_TEST = 40
 
 LAYERS = {
     "The head alone": 0,
@@ -49,7 +54,8 @@ def teach_panel() -> None:
         sound = examined(data, backbone.input_size, backbone) if data and backbone else False
     # The button stands above the settings that most people leave alone, so that the page stays short.
     button = st.container()
-    lesson = _lesson(backbone) if backbone else None
+    counts = counted() if sound else {}
+    lesson = _lesson(backbone, counts) if backbone else None
     with button:
         name = st.text_input(
             "Name of the model",
@@ -67,7 +73,8 @@ def teach_panel() -> None:
         if not data:
             st.caption(":material/arrow_upward: Pictures first: two classes or more, twenty of each make a start.")
         elif lesson is not None:
-            st.caption(f"{HEADS[lesson.head].title} head; {lesson_charts.describe_plan(lesson)}")
+            tested = True if lesson.test_fraction or _is_tested(counts) else False if counts else None
+            st.caption(f"{HEADS[lesson.head].title} head; {lesson_charts.describe_plan(lesson, tested=tested)}")
     if clicked and lesson is not None:
         _start(lesson, data, name)
 
@@ -144,8 +151,29 @@ def _worth(spec: ModelSpec) -> tuple[bool, bool, float]:
     return resources.is_here(spec), spec.parameters <= QUICK_PARAMETERS, top_1
 
 
-def _lesson(backbone: ModelSpec) -> Lesson | None:
-    """How it is taught; None, with a sentence, while that cannot be meant."""
+def _is_tested(counts: Mapping[str, tuple[int, int]]) -> bool:
+    """Whether the pictures come with a test set."""
+    return any(test for _, test in counts.values())
+
+
+def _test_fraction(counts: Mapping[str, tuple[int, int]]) -> float:
+    """What is held out for a test; nothing of pictures that come with one."""
+    if _is_tested(counts):
+        return 0.0
+    enough = min((train for train, _ in counts.values()), default=0) >= ENOUGH_TO_TEST
+    wanted = st.toggle(
+        "Hold out a fifth for the test",
+        enough,
+        # One that nobody has touched follows the pictures.
+        key=f"teach_test_{enough}",
+        help="Of each class, at random, before anything is tried: what the model says of these is what to expect of "
+        "new pictures. Without it the figure is that by which the head was chosen, which flatters a little.",
+    )
+    return TEST_FRACTION if wanted else 0.0
+
+
+def _lesson(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Lesson | None:
+    """How it is taught; None, with a sentence, while that cannot be meant. `counts` as of a `Diagnosis`."""
     default = Lesson(backbone.name)
     with st.expander("How it learns", icon=":material/tune:"):
         head = st.selectbox(
@@ -171,8 +199,9 @@ def _lesson(backbone: ModelSpec) -> Lesson | None:
             key="folds",
             bind="query-params",
             help="With k folds every rate is tried k times, each time on other pictures: mean ± standard deviation. "
-            "Then one head learns from all of them, and the test set is looked at once.",
+            "Then one head learns from all of them.",
         )
+        test_fraction = _test_fraction(counts)
         with st.grid(2, min_column_width=140):
             epochs = st.number_input("Epochs", 1, MAX_EPOCHS, default.epochs, key="teach_epochs")
             batch = st.number_input("Batch size", 1, MAX_BATCH_SIZE, default.batch_size, key="teach_batch")
@@ -190,8 +219,9 @@ def _lesson(backbone: ModelSpec) -> Lesson | None:
         if LAYERS[layers]:
             tuning = st.number_input("Epochs for these layers", 1, MAX_EPOCHS, tuning, key="teach_tuning")
             st.caption(
-                "First the head, in seconds; then these layers with it, at a tenth of the rate. "
-                "That takes minutes to hours: every picture goes through the network again in every epoch."
+                "First the head, in seconds; then these layers with it, at the small rate "
+                f"{lessons.TUNING.learning_rate:g}; where that does not help, the head alone is kept. "
+                "It takes minutes to hours: every picture goes through the network again in every epoch."
             )
         whole = st.toggle(
             "The head sees where things are",
@@ -211,6 +241,7 @@ def _lesson(backbone: ModelSpec) -> Lesson | None:
                 seed=int(seed),
                 pooling=None if whole else "avg",
                 tuning_epochs=int(tuning),
+                test_fraction=test_fraction,
             )
         except ImgrecError as error:
             st.error(plain(str(error)), icon=":material/edit_off:")
