@@ -171,3 +171,19 @@ def test_pictures_without_a_test_set_give_a_limit_of_doubt(here: Settings, data:
         # One file under two names, and nothing that only a worker would go on from.
         assert (job.folder / f"{name}.keras").samefile(card.weights)
         assert {entry.name for entry in job.folder.iterdir() if entry.suffix == ".npz"} == {"head.npz"}
+
+
+def test_copies_are_not_validated_on_where_their_like_is_learned_from(
+    here: Settings, tmp_path: Path, catalogue: None
+) -> None:
+    """Three pictures of each class, each four times: a fifth of twelve would be two, and one picture is four."""
+    rng = np.random.default_rng(0)
+    originals = rng.integers(0, 240, (6, 48, 48, 3), dtype=np.uint8)
+    pixels = np.concatenate([originals + np.uint8(copy) for copy in range(4)])
+    path = tmp_path / "copies.npz"
+    np.savez(path, allow_pickle=False, x_train=pixels, y_train=np.tile([0, 1], 12))
+    lesson = Lesson(BACKBONE, learning_rates=(1e-2,), epochs=1, batch_size=8)
+    job = finish(lessons.start(lesson, str(path), here, name="copies"))
+    told = lessons.read_progress(job).curves.data
+    assert told is not None
+    assert (told["trained_on"], told["validated_on"]) == (16, 8)
