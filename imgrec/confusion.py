@@ -107,13 +107,14 @@ def figures_of_counts(tp: npt.ArrayLike, tn: npt.ArrayLike, fp: npt.ArrayLike, f
 
 
 def average(figures: ClassFigures, how: str = "macro") -> Average:
-    """One line for all classes that occur, as the truth or as a choice; `how` is a key of `AVERAGES`.
+    """One line for all classes; `how` is a key of `AVERAGES`.
 
-    macro = Σ figure/classes; weighted = Σ support · figure/Σ support; micro = the formula of `ClassFigures` on ΣTP,
-    ΣTN, ΣFP and ΣFN. Where each picture has one choice, ΣFP = ΣFN: precision, recall and F1 of micro are the share of
-    pictures that are right. A precision or recall that is 0/0 counts as 0: a class that is never chosen does not
-    raise the macro precision, and one that is chosen and never the truth, such as "something else", counts as a
-    class. All this is what scikit-learn computes with `zero_division=0`. A specificity that is 0/0 is left out.
+    macro = Σ figure/classes and weighted = Σ support · figure/Σ support, both over the classes that have pictures: one
+    that is only ever chosen, such as "something else", costs the others their recall and is no class of the set.
+    micro = the formula of `ClassFigures` on ΣTP, ΣTN, ΣFP and ΣFN of all. Where each picture has one choice, ΣFP = ΣFN:
+    precision, recall and F1 of micro are the share of pictures that are right. A precision that is 0/0 counts as 0: a
+    class that is never chosen does not raise the macro precision. All this is what scikit-learn computes with
+    `zero_division=0`, and for macro with the set's classes as its `labels`. A specificity that is 0/0 is left out.
     Raises `InputError` on another `how`.
 
     >>> average(class_figures(np.array([[8, 2], [0, 10]])), "macro").recall
@@ -123,16 +124,16 @@ def average(figures: ClassFigures, how: str = "macro") -> Average:
     """
     if how not in AVERAGES:
         raise InputError(f"Expected one of {', '.join(AVERAGES)}. Received: {how!r}.")
-    occurs = figures.tp + figures.fp + figures.fn > 0
     if how == "micro":
         counts = (figures.tp, figures.tn, figures.fp, figures.fn)
-        whole = figures_of_counts(*(np.array([one[occurs].sum()]) for one in counts))
+        whole = figures_of_counts(*(np.array([one.sum()]) for one in counts))
         return Average(*(float(x[0]) for x in (whole.precision, whole.recall, whole.specificity, whole.f1)))
-    weights = figures.support[occurs] if how == "weighted" else np.ones(int(occurs.sum()))
+    present = figures.support > 0
+    weights = figures.support[present] if how == "weighted" else np.ones(int(present.sum()))
     precision, recall, f1 = (
-        _mean(np.nan_to_num(one[occurs]), weights) for one in (figures.precision, figures.recall, figures.f1)
+        _mean(np.nan_to_num(one[present]), weights) for one in (figures.precision, figures.recall, figures.f1)
     )
-    return Average(precision, recall, _mean(figures.specificity[occurs], weights), f1)
+    return Average(precision, recall, _mean(figures.specificity[present], weights), f1)
 
 
 def kappa(matrix: Integers) -> float:

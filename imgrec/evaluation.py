@@ -36,6 +36,9 @@ PART_ROWS = 1000
 # Pictures timed one by one; the slowest 5 % of them are five.
 TIMED = 100
 
+# They are these in turn: a decoded photograph takes megabytes.
+KEPT = 20
+
 # Pictures that flow to measure the throughput.
 FLOWING = 300
 
@@ -211,14 +214,14 @@ def time_model(
 
 
 def _to_time(labelled: LabelledSet, settings: Settings) -> tuple[list[Item], list[np.ndarray]]:
-    """The first `FLOWING` pictures that may flow, and the first `TIMED` readable ones of them, decoded.
+    """The first `FLOWING` pictures that may flow, and the first `KEPT` readable ones of them, decoded.
 
     What cannot be read at the start is passed over: a hundred broken files must not stand for a set.
     """
     items: list[Item] = []
     pictures: list[np.ndarray] = []
     for item in labelled.items():
-        if len(pictures) < TIMED:
+        if len(pictures) < KEPT:
             found = decoded(item, settings)
             if isinstance(found, str):
                 continue
