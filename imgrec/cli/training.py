@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgrec.cli.data import warn_about
 from imgrec.cli.terminal import Line, follow, say
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.settings import Settings
@@ -146,6 +147,7 @@ def _start_recipe(
     if not (data or recipe.dataset):
         raise InputError(f"Expected --data for {recipe.name}, which is made for no known set. Received: none.")
     changed = recipe.changed(**options, learning_rate=learning_rate)  # type: ignore[arg-type]
+    warn_about(data or recipe.dataset or "", settings, recipe.input_size)
     return runs.start(changed, data or recipe.dataset or "", settings, seed=seed, name=called, folder=folder)
 
 
@@ -160,6 +162,7 @@ def _start_lesson(
     if given.pop("flat", False):
         given["pooling"] = None
     lesson = lessons.Lesson(name, **given)  # type: ignore[arg-type]
+    warn_about(data, settings, lesson.backbone_row().input_size)
     return lessons.start(lesson, data, settings, name=called, folder=folder)
 
 

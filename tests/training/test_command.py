@@ -13,6 +13,7 @@ from imgrec.cli import main
 from imgrec.jobs import processes
 from imgrec.training import runs
 from imgrec.training.recipes import get_recipe
+from tests.test_doctor import make
 
 CURVE = {"epoch": 1, "seconds": 2.0, "loss": 0.1, "accuracy": 0.9, "validation_loss": 0.2, "validation_accuracy": 0.8}
 
@@ -26,7 +27,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, A
     weights = tmp_path / "keras_home" / "models" / get_spec("mobilenet").weights.filename
     weights.parent.mkdir(parents=True)
     weights.touch()
-    (tmp_path / "pictures").mkdir()
+    make(tmp_path / "pictures", {"cats": 2, "dogs": 2})
     found: list[dict[str, Any]] = []
 
     def start(module: str, configuration: dict[str, Any], *_: object, title: str, **__: object) -> jobs.Job:
@@ -170,3 +171,19 @@ def test_a_run_goes_on_with_a_smaller_learning_rate(
     code, _, err = imgrec(monkeypatch, capsys, "cifar_resnet", *words)
     assert (code, started) == (0, []), err
     assert jobs.Job(folder).configuration["recipe"]["optimiser"]["learning_rate"] == 0.01
+
+
+@pytest.mark.parametrize("name", ["mobilenet", "cats_dogs_cnn"], ids=["a lesson", "a recipe"])
+def test_the_doctor_is_heard_before_anything_starts(
+    name: str,
+    started: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, _, err = imgrec(monkeypatch, capsys, name, "--data", str(make(tmp_path / "one", {"cats": 3})))
+    assert (code, started) == (2, [])
+    assert "imgrec: cannot be trained on: Two classes or more are needed" in err
+    code, _, err = imgrec(monkeypatch, capsys, name, "--data", str(tmp_path / "pictures"))
+    assert (code, len(started)) == (0, 1)
+    assert "imgrec: warning: 'cats', 'dogs' have fewer than 20 pictures" in err
