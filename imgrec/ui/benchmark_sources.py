@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from imgrec import comparisons, published, verdicts
+from imgrec import cards, comparisons, learning, published, verdicts
 from imgrec.boards import Board
 from imgrec.errors import ImgrecError
 from imgrec.published import MeasuredTable, PrintedTable
 from imgrec.settings import ASSETS
-from imgrec.ui import benchmark_answers, benchmark_curves
+from imgrec.ui import benchmark_answers, benchmark_curves, resources
 from imgrec.ui.benchmark_answers import Row, title
 
 # Printed protocols that were carried out here, a file each.
@@ -91,7 +91,11 @@ def _overall(name: str, model: str | None) -> str:
     board = _board_with(name, model, "strict")
     if board is None or model is None:
         return "–"
-    return f"{verdicts.percent(board.top_1(model))} of {board.images:,}, {board.rows[model]['latency_p50_ms']:.1f} ms"
+    said = (
+        f"{verdicts.percent(board.top_1(model))} of {board.images:,}, {board.rows[model]['latency_p50_ms']:.1f} ms each"
+    )
+    card = next((card for card in cards.all_cards(resources.settings()) if card.name == model), None)
+    return said if card is None else f"{said}; trained in {learning.duration(card.training_seconds)}"
 
 
 def _by_class(name: str, model: str | None, reading: str) -> str:

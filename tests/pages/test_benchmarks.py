@@ -1,6 +1,7 @@
 """The Benchmarks page: empty, full and broken, and no model in any of it."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -311,3 +312,9 @@ def test_provenance_says_what_the_weights_are(page: Open, folder: Path) -> None:
     assert app.info[0].value == "Restored."
     assert "`` imgrec evaluate --data cifar10 --models mobilenet ``" in words(app)
     assert not app.code, "a browser that has shown none would fetch how to colour it first"
+
+
+def test_a_network_trained_here_says_how_long_that_took_beside_the_printed_time(page: Open) -> None:
+    [ways] = [table.value for table in look(page, "Published").table if "In its words" in table.value]
+    measured = ways["Measured"].iloc[0]
+    assert re.fullmatch(r"78\.6\s% of 10,000, \d+\.\d ms each; trained in \d+ min \d+ s", measured), measured
