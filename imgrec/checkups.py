@@ -92,8 +92,6 @@ def classes(seen: Examined) -> list[Finding]:
 
 def balance(seen: Examined) -> list[Finding]:
     counts = {label: train for label, (train, _) in seen.counts().items() if train}
-    if len(counts) < 2:
-        return []
     most, least = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
     ratio = counts[most] / counts[least]
     if ratio < IMBALANCE_NOTE:
@@ -279,6 +277,11 @@ def _has_pictures(seen: Examined) -> bool:
     return bool(len(seen.files))
 
 
+def _has_classes(seen: Examined) -> bool:
+    """Two or more, to be compared."""
+    return sum(train > 0 for train, _ in seen.counts().values()) > 1
+
+
 def _has_parts(seen: Examined) -> bool:
     return bool(seen.is_test.any() or seen.remarks)
 
@@ -290,7 +293,7 @@ def _has_large_parts(seen: Examined) -> bool:
 
 def _has_many(seen: Examined) -> bool:
     """Enough to say how they were made."""
-    return len(seen.files) >= 2 * MIN_COMPARED
+    return _has_classes(seen) and len(seen.files) >= 2 * MIN_COMPARED
 
 
 def _can_be_compared(seen: Examined) -> bool:
@@ -303,7 +306,7 @@ UNREAD = (classes, balance, parts)
 # (what is said when nothing was found, the check, whether there is something to look at)
 CHECKS: tuple[tuple[str, Callable[[Examined], list[Finding]], Callable[[Examined], bool]], ...] = (
     (f"Every class has {FEW_PER_CLASS} pictures or more to learn from.", classes, _always),
-    ("The classes are of about the same size.", balance, _has_pictures),
+    ("The classes are of about the same size.", balance, _has_classes),
     ("Every class stands in training and in the test.", parts, _has_parts),
     ("Every file could be read.", readable, _always),
     ("No file is there twice.", copies, _has_pictures),

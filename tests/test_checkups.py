@@ -235,6 +235,11 @@ def test_more_pictures_than_can_be_compared(monkeypatch: pytest.MonkeyPatch) -> 
     assert not any("copies" in sentence for sentence in passed)
 
 
+def test_one_class_is_not_compared_with_others() -> None:
+    passed = check(seen({"cat": 60}))[1]
+    assert not any("same size" in sentence or "about the class" in sentence for sentence in passed)
+
+
 def test_copies_are_counted_as_pictures_not_as_pairs() -> None:
     found = findings(alike(GOOD, *((i, i + 1) for i in range(0, 9))))["near_duplicates"]
     assert found.count == 9
