@@ -155,7 +155,11 @@ def curve_chart(curves: Curves, quantity: str, kept: int | None = None) -> Spec:
         "layer": [
             {"mark": {"type": "line", "color": colour, "strokeWidth": 2}},
             *(
-                {"transform": [{"filter": shown}], "mark": {"type": "point", "color": colour} | mark}
+                {
+                    "transform": [{"filter": shown}],
+                    "mark": {"type": "point", "color": colour} | mark,
+                    "encoding": {"strokeDash": {"value": [1, 0]}},  # of the line alone
+                }
                 for shown, mark in points
             ),
         ],

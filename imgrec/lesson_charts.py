@@ -45,9 +45,10 @@ def stage(progress: Progress) -> int:
     return FEATURES if progress.features or progress.preparing or curves.data is not None else READING
 
 
-def stages(progress: Progress) -> tuple[str, ...]:
-    """Those of `STAGES` that this lesson has: without a test set there is no test."""
-    return STAGES if has_test(progress) else STAGES[:TESTING]
+def stages(progress: Progress, lesson: Lesson) -> tuple[str, ...]:
+    """`STAGES` as this lesson has them: one split has its best head already, and without a test set is no test."""
+    final = "Fine-tuning" if lesson.unfreeze else STAGES[FINAL] if lesson.folds else "Choice"
+    return (*STAGES[:FINAL], final, *(STAGES[TESTING:] if has_test(progress) else ()))
 
 
 def has_test(progress: Progress) -> bool:
@@ -184,7 +185,7 @@ def describe_curves(progress: Progress, lesson: Lesson) -> tuple[str, str]:
         head = len(progress.curves.epochs) - progress.tuned.epochs if progress.tuned else None
         ring = f" The ring marks what was published: epoch {kept}." if kept is not None else ""
         until = f"Up to epoch {head} the head alone" if head else "First the head alone"
-        means = f"; there {folds[0].lower()}{folds[1:]}" if folds else ""
+        means = f"; there {folds[0].lower()}{folds[1:]}, after it of one part held out" if folds else ""
         return "The head, then layers of the network with it", f"{until}{means}.{ring}"
     if lesson.folds:
         return "Final training", f"{folds}, at the same epoch; the training curve is the final head's."

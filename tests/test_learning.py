@@ -67,6 +67,7 @@ def test_the_epoch_that_was_kept_is_marked() -> None:
     many = Curves([epoch(number) for number in range(1, 61)], [], PLAN | {"epochs": 60}, None, None)
     [ring] = points(curve_chart(many, "accuracy", 25))
     assert "datum.epoch === 25" in ring["transform"][0]["filter"]
+    assert ring["encoding"]["strokeDash"] == {"value": [1, 0]}, "a ring, not dashes"
     assert describe_curve(many, "accuracy", 25).endswith("validation 62.5 %; that after epoch 25 was kept.")
     assert "kept" not in describe_curve(many, "accuracy", 60)
 

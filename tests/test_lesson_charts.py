@@ -133,7 +133,8 @@ def test_the_bar_weighs_what_is_to_be_computed() -> None:
 )
 def test_there_is_no_test_without_a_test_set(counts: dict[str, list[int]], last: str) -> None:
     told = progress(curves=Curves([], [], None, DATA | {"counts": counts}, None))
-    assert stages(told)[-1] == last
+    assert stages(told, FOLDS)[-1] == last
+    assert [stages(told, lesson)[3] for lesson in (SPLIT, UNFROZEN)] == ["Choice", "Fine-tuning"]
     tested = lesson_charts.has_test(told)
     assert ("looked at once" in describe_plan(SPLIT, tested=tested)) == tested
     assert "If the pictures come with a test set" in describe_plan(SPLIT)

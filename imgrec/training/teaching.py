@@ -237,6 +237,14 @@ def _key(lesson: Lesson, data: DataSet, groups: np.ndarray) -> str:
     return hashlib.sha256(json.dumps([fields, data.sha256()], sort_keys=True).encode()).hexdigest()[:16]
 
 
+def _trained_parameters(model: Any, told: lessons.Progress) -> int | None:
+    """How many of the published model's parameters have learned; the head's alone where fine-tuning was given up."""
+    if told.tuned is not None and not told.tuned.kept:
+        return int(sum(layer.count_params() for layer in model.layers if type(layer).__name__ == "Dense"))
+    count: int | None = (told.curves.plan or {}).get("trained_parameters")
+    return count
+
+
 def _card(
     job: jobs.Job,
     name: str,
@@ -269,7 +277,7 @@ def _card(
         "backbone": {"model": lesson.backbone, "sha256": weights.sha256(backbone, settings)},
         "seed": lesson.seed,
         "precision": "float32",
-        "trained_parameters": (told.curves.plan or {}).get("trained_parameters"),
+        "trained_parameters": _trained_parameters(model, told),
         "data": {key: value for key, value in (told.curves.data or {}).items() if key not in {"event", "at", "notes"}},
         "features": [asdict(part) for part in told.features],
         "trials": [asdict(trial) for trial in told.trials],

@@ -36,7 +36,7 @@ class Shown:
 def lesson_view(job: Job, progress: Progress, state: str, *, moving: bool, table: bool) -> None:
     """All that a lesson has told, which is `progress`."""
     lesson = Lesson.from_dict(job.configuration["lesson"])
-    _stages(progress, state)
+    _stages(lesson, progress, state)
     if moving:
         st.progress(lesson_charts.share_done(progress, lesson))
     for part in progress.features:
@@ -77,11 +77,11 @@ def finished(name: str, outcome: str) -> None:
         )
 
 
-def _stages(progress: Progress, state: str) -> None:
+def _stages(lesson: Lesson, progress: Progress, state: str) -> None:
     """The way of a lesson in one line: what is done, what is going on, and what is to come."""
     now = lesson_charts.stage(progress)
     parts = []
-    for number, title in enumerate(lesson_charts.stages(progress)):
+    for number, title in enumerate(lesson_charts.stages(progress, lesson)):
         if number == now == lesson_charts.TRIALS and progress.trials_planned:
             title += f" {len(progress.trials)} of {progress.trials_planned}"
         icon = _DONE if number < now else _NOW if number == now and state == "running" else _LATER

@@ -43,7 +43,9 @@ def trained(*, table: bool) -> None:
     card = by_name.get(name, found[0])
     left, right = st.columns(2, gap="large")
     with left:
-        curves.learning_curves(learning.curves_of(card), "card", table=table)
+        kept = learning.epochs_of(card)
+        marked = kept if kept < len(card.curves) else None
+        curves.learning_curves(learning.curves_of(card), "card", table=table, kept=marked)
     with right:
         metrics = card.metrics
         curves.matrix(metrics["confusion"], card.classes, metrics["set"], "card", table=table)

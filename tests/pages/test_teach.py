@@ -19,6 +19,7 @@ from imgrec.jobs import Job
 from imgrec.settings import Settings
 from imgrec.training import lessons
 from imgrec.training.lessons import Lesson
+from imgrec.ui import teaching
 from tests.pages.conftest import photo, words
 
 LESSON = Lesson("mobilenet", learning_rates=(0.01, 0.001), folds=2)
@@ -225,6 +226,53 @@ def test_start_passes_on_what_was_chosen(
     app.button(key="start_teaching").click().run()
     assert asked[-1] == (Lesson("mobilenet", folds=5), str(album.folder), "my_pets")
     assert "Cancelled" in words(app)
+
+
+def test_many_pictures_without_a_test_set_are_tested_on_a_fifth(
+    page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, leave: Callable[..., Path]
+) -> None:
+    monkeypatch.setattr(teaching, "ENOUGH_TO_TEST", 4)
+    asked: list[Lesson] = []
+
+    def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = None) -> Job:
+        asked.append(lesson)
+        return Job(leave({"state": "cancelled", "error": None}, EVENTS[:3]))
+
+    monkeypatch.setattr(lessons, "start", start)
+    album = albums.create("pets", Settings.from_env(), ("cat", "dog"))
+    for seed in range(8):
+        album.add(("cat", "dog")[seed % 2], picture(seed), max_bytes=10**6)
+    app = page("train.py", backbone="MobileNet")
+    until(app, lambda: not app.button(key="start_teaching").disabled)
+    assert "The test set is looked at once, at the end." in words(app)
+    app.toggle(key="teach_test_True").set_value(False).run()
+    assert "looked at once" not in words(app)
+    app.toggle(key="teach_test_True").set_value(True).run()
+    app.button(key="start_teaching").click().run()
+    assert asked == [Lesson("mobilenet", test_fraction=0.2)]
+    album.add("cat", picture(99), max_bytes=10**6, test=True)
+    album.add("dog", picture(98), max_bytes=10**6, test=True)
+    app = page("train.py", backbone="MobileNet")
+    until(app, lambda: not app.button(key="start_teaching").disabled)
+    assert not [toggle for toggle in app.toggle if toggle.key == "teach_test_True"], "it has a test set"
+    assert "The test set is looked at once, at the end." in words(app)
+
+
+TUNED = {"event": "tuned", "kept": 0, "epochs": 1, "head_accuracy": 0.8, "head_loss": 0.5}
+TUNED |= {"kept_accuracy": 0.8, "kept_loss": 0.5, "reached_accuracy": 0.7, "reached_loss": 0.9}
+
+
+def test_a_finished_lesson_says_what_fine_tuning_did_and_shows_both_matrices(
+    page: Callable[..., AppTest], leave: Callable[..., Path]
+) -> None:
+    training = {"accuracy": 1.0, "pictures": 8, "confusion": [[4, 0], [0, 4]]}
+    leave({"state": "finished", "error": None}, [*EVENTS, TUNED, MODEL | {"training": training}])
+    app = page("train.py")
+    assert not app.exception
+    said = words(app)
+    assert "Fine-tuning did not help: 1 epoch reached 70.0 %, the head alone 80.0 %, which was kept." in said
+    assert said.index("8 of 8 training pictures right") < said.index("8 of 10 test pictures right")
+    assert "Test" in said
 
 
 def until(app: AppTest, holds: Callable[[], bool]) -> None:
