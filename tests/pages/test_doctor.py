@@ -70,7 +70,7 @@ def test_findings_stand_worst_first_in_words(tmp_path: Path) -> None:
         element.value for element in app.markdown if "**Stop:**" in element.value or "**Warning:**" in element.value
     ]
     assert ":material/block: **Stop:**" in found[0]
-    assert "［x］\\(y\\) ＊dogs＊" in found[0]
+    assert "［x］(y) ＊dogs＊" in found[0]
     assert ":material/warning: **Warning:** 1 file in class folders cannot be read" in found[2]
 
 
