@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -135,11 +136,17 @@ def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str, catalog
     lesson = Lesson(BACKBONE, learning_rates=(1e-2,), epochs=3, batch_size=8, unfreeze=2, tuning_epochs=1)
     job = finish(lessons.start(lesson, data, here, name="tuned_stripes"))
     progress = lessons.read_progress(job)
-    assert [row["epoch"] for row in progress.curves.epochs] == [1, 2, 3, 4]
+    assert progress.chosen is not None
+    epochs = progress.chosen["epochs"] + 1
+    assert [row["epoch"] for row in progress.curves.epochs] == list(range(1, epochs + 1))
     # From the beginning: a page would take the head's last epoch for the end.
-    assert [event["epochs"] for event in job.progress()[0] if event["event"] == "training"] == [4, 4]
+    assert [event["epochs"] for event in job.progress()[0] if event["event"] == "training"] == [epochs, epochs]
     [card] = [card for card in cards.all_cards(here) if card.name == "tuned_stripes"]
     assert card.metrics["set"] == "test"
+    assert progress.tuned is not None
+    assert progress.tuned.kept_accuracy >= progress.tuned.head_accuracy
+    assert card.fields["tuned"] == asdict(progress.tuned) | {"sentence": progress.tuned.sentence}
+    assert np.sum(card.fields["training"]["confusion"]) == card.fields["training"]["pictures"] == 39
     cards.register(here)
     from imgrec.engines.openvino import OpenVINOEngine
 
@@ -168,6 +175,8 @@ def test_pictures_without_a_test_set_give_a_limit_of_doubt(here: Settings, data:
         assert board.top_1(name) == pytest.approx(card.metrics["accuracy"], abs=1 / 9 + 1e-9)
         assert 0 < card.metrics["entropy_bits_95"] <= np.log2(3)
         assert np.sum(card.metrics["confusion"]) == 9
+        if unfreeze:
+            assert card.fields["tuned"]["kept_accuracy"] == card.metrics["accuracy"]
         # One file under two names, and nothing that only a worker would go on from.
         assert (job.folder / f"{name}.keras").samefile(card.weights)
         assert {entry.name for entry in job.folder.iterdir() if entry.suffix == ".npz"} == {"head.npz"}
