@@ -261,7 +261,8 @@ def describe_confusion(matrix: Sequence[Sequence[int]] | None, classes: Sequence
     if not mistakes:
         return f"{words}."
     count, row, column = max(mistakes)
-    return f"{words}; most often, {count:,} times, {classes[row]} was taken for {classes[column]}."
+    times = f"{count:,} times" if count > 1 else "once"
+    return f"{words}; most often, {times}, {classes[row]} was taken for {classes[column]}."
 
 
 def status(curves: Curves, state: str) -> str:

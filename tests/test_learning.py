@@ -113,11 +113,12 @@ def test_a_confusion_matrix_has_a_cell_for_each_pair() -> None:
 @pytest.mark.parametrize(
     ("matrix", "words"),
     [
+        ([[3, 1], [0, 6]], "9 of 10 validation pictures right; most often, once, cat was taken for dog."),
         ([[3, 1], [2, 4]], "7 of 10 validation pictures right; most often, 2 times, dog was taken for cat."),
         ([[3, 0], [0, 4]], "7 of 7 validation pictures right."),
         (None, "Which of the 2 classes were taken for which is not kept: they are too many."),
     ],
-    ids=["mistakes", "none", "no matrix"],
+    ids=["one mistake", "mistakes", "none", "no matrix"],
 )
 def test_a_confusion_matrix_in_words(matrix: list[list[int]] | None, words: str) -> None:
     assert describe_confusion(matrix, ["cat", "dog"]) == words

@@ -187,3 +187,23 @@ def printable(text: str) -> str:
     'cat�[2J.jpg'
     """
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def check_resuming(context: typer.Context, allowed: tuple[str, ...]) -> None:
+    """Raise `InputError` on options that a run which was started without them would not hear of."""
+    given = [
+        str(parameter.opts[0])
+        for parameter in context.command.params
+        if parameter.name not in allowed
+        and (source := context.get_parameter_source(str(parameter.name))) is not None
+        and source.name == "COMMANDLINE"
+    ]
+    if given:
+        options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+        wanted = " and ".join(
+            options[name] for name in allowed if options[name].startswith("--") and options[name] != "--resume"
+        )
+        raise InputError(
+            f"Expected no options but {wanted} beside --resume: a run goes on as it was started. "
+            f"Received: {', '.join(given)}."
+        )

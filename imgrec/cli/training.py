@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgrec.cli.data import warn_about
-from imgrec.cli.terminal import Line, follow, say
+from imgrec.cli.terminal import Line, check_resuming, follow, say
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.settings import Settings
 
@@ -93,7 +93,7 @@ def train(
         if given:
             raise InputError(f"Expected {', '.join(given)} with a model to teach. Received: the recipe {name}.")
         if resume:
-            _check_resuming(context, (*RESUMING, "learning_rate"))
+            check_resuming(context, (*RESUMING, "learning_rate"))
             job = _resumed(recipe.name, settings, folder, learning_rate)
         else:
             job = _start_recipe(recipe, data, settings, options, learning_rate, seed, wanted_name, folder)
@@ -106,7 +106,7 @@ def train(
     if learning_rate is not None and taught["learning_rates"] is None:
         taught["learning_rates"] = (learning_rate,)
     if resume:
-        _check_resuming(context, RESUMING)
+        check_resuming(context, RESUMING)
         job = _resumed_lesson(name, settings, folder)
     else:
         job = _start_lesson(name, data, settings, options | taught | {"seed": seed}, wanted_name, folder)
@@ -164,23 +164,6 @@ def _start_lesson(
     lesson = lessons.Lesson(name, **given)  # type: ignore[arg-type]
     warn_about(data, settings, lesson.backbone_row().input_size)
     return lessons.start(lesson, data, settings, name=called, folder=folder)
-
-
-def _check_resuming(context: typer.Context, allowed: tuple[str, ...]) -> None:
-    """Raise `InputError` on options that a run which was started without them would not hear of."""
-    given = [
-        str(parameter.opts[0])
-        for parameter in context.command.params
-        if parameter.name not in allowed
-        and (source := context.get_parameter_source(str(parameter.name))) is not None
-        and source.name == "COMMANDLINE"
-    ]
-    if given:
-        wanted = " and ".join(f"--{option.replace('_', '-')}" for option in allowed if option not in {"name", "resume"})
-        raise InputError(
-            f"Expected no options but {wanted} beside --resume: a run goes on as it was started. "
-            f"Received: {', '.join(given)}."
-        )
 
 
 def _resumed(name: str, settings: Settings, folder: Path | None, learning_rate: float | None) -> "Job":

@@ -6,12 +6,16 @@ from typing import Annotated
 import typer
 
 from imgrec.cli.data import warn_about
-from imgrec.cli.terminal import Line, complain, follow, say
+from imgrec.cli.terminal import Line, check_resuming, complain, follow, say
 from imgrec.errors import InputError
 from imgrec.settings import Settings
 
+# Beside --resume: where the search is.
+RESUMING = ("space", "out", "resume")
+
 
 def tune(
+    context: typer.Context,
     space: Annotated[str, typer.Argument(metavar="SPACE", help="six_layers, five_layers, or any recipe.")],
     data: Annotated[
         str, typer.Option(help="cifar10, a folder of class folders, a zip, a tar or an .npz; else the recipe's own.")
@@ -44,6 +48,7 @@ def tune(
     wanted = get_space(space)
     folder = Path(out).expanduser() if out else None
     if resume:
+        check_resuming(context, RESUMING)
         job = tuning.find_unfinished(wanted.name, settings, folder)
         if job.state not in {"queued", "running"}:
             job.resume()

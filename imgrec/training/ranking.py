@@ -4,6 +4,7 @@ On the set's own test part, if it has one; else on the training pictures that we
 has learned says nothing about it.
 """
 
+import shlex
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
@@ -46,7 +47,7 @@ def rank(
     source = worker.job.configuration["data"]
     try:
         measured = labelled.open_set(source, settings)
-        command = f"imgrec evaluate --data {source} --models {card.name}"
+        command = shlex.join(["imgrec", "evaluate", "--data", source, "--models", card.name])
         if data.test is None:
             # No command deals these pictures again.
             measured, command = part_of(measured, data, held_out, get_label_space(spec.label_space), part, seed), ""

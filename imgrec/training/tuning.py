@@ -178,13 +178,12 @@ def start(
 def find_unfinished(space: str, settings: Settings, folder: Path | None) -> Job:
     """The search in `folder`, or the newest of `space` that is not finished; raises `InputError` without one."""
     if folder is not None:
-        job = Job(folder)
-        if job.module != WORKER:
+        if Job(folder).module != WORKER:
             raise InputError(f"Expected a folder with a search to go on with. Received: {folder}.")
+        return Job(folder)
+    found = (job for job in jobs.all_jobs(settings, WORKER) if job.configuration["space"] == space)
+    if (job := jobs.next_to_resume(found)) is not None:
         return job
-    for job in jobs.all_jobs(settings, WORKER):
-        if job.configuration["space"] == space and job.state != "finished":
-            return job
     raise InputError(f"Expected a search of {space} that was stopped. Received: none under {settings.home / 'runs'}.")
 
 

@@ -192,6 +192,6 @@ def _buttons(job: Job, state: str) -> None:
 def _left_out(told: Curves) -> None:
     if told.data is None or not told.data["left_out"]:
         return
-    with st.expander(f"{told.data['left_out']:,} files were left out", icon=":material/warning:"):
+    with st.expander(f"Left out: {told.data['left_out']:,}", icon=":material/warning:"):
         for note in told.data["notes"]:
             st.markdown(f"- {plain(note)}")

@@ -139,3 +139,12 @@ def test_a_file_that_is_no_recipe_gets_a_sentence(
     assert code == 2
     assert "to be a recipe as JSON" in err
     assert not started
+
+
+def test_what_stands_beside_resume_and_would_not_be_heard_is_refused(
+    started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, told = imgrec(monkeypatch, capsys, "tune", "five_layers", "--resume", "--trials", "3")
+    assert code == 2
+    assert "Expected no options but --out beside --resume" in " ".join(told.split())
+    assert not started
