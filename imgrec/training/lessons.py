@@ -264,9 +264,8 @@ def dealt(lesson: Lesson, data: DataSet) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(kept), np.sort(test)
 
 
-def held_out(lesson: Lesson, data: DataSet) -> DataSet:
-    """`data` with what is `dealt` for the test as its test set."""
-    kept, test = dealt(lesson, data)
+def held_out(data: DataSet, kept: np.ndarray, test: np.ndarray) -> DataSet:
+    """`data` with what was `dealt` for the test as its test set; as it is where nothing was."""
     if not len(test):
         return data
     files = tuple(data.files[i] for i in kept) if data.files else ()

@@ -64,7 +64,8 @@ def run(job: jobs.Worker) -> None:
     )
     row = lesson.backbone_row()
     loaded = datasets.load(configuration["data"], settings, row.input_size)
-    data = lessons.held_out(lesson, loaded)
+    kept_to_learn, tested = lessons.dealt(lesson, loaded)
+    data = lessons.held_out(loaded, kept_to_learn, tested)
     lessons.check_data(lesson, data)
     # Nothing is told of them that the pictures do not tell again: whoever goes on deals the same.
     groups = likeness.groups(data.train.pixels, data.train.targets)
@@ -95,21 +96,15 @@ def run(job: jobs.Worker) -> None:
     worker.save(model, path.with_suffix(".keras"))
     card = cards.write(path, _card(job.job, name, lesson, data, model, metrics, training, settings))
     worker.publish(card, settings)
-    held_out, part = _held_out(lesson, loaded, data, groups)
+    # Where the set has no test part: what the model has not learned from.
+    held_out = tested if len(tested) else np.setdiff1d(np.arange(len(data.train)), kept)
+    part = "test" if len(tested) else "validation"
     ranking.rank(card, loaded, job, settings, held_out=held_out, seed=lesson.seed, part=part)
     job.tell("model", name=card.name, metrics=metrics, training=training)
     # Nothing goes on from here. The newest head stays: a page may still ask it.
     for file in (trainer.CHECKPOINT, unfreezing.BEST):
         (job.job.folder / file).unlink(missing_ok=True)
     shutil.rmtree(job.job.folder / TRIALS, ignore_errors=True)
-
-
-def _held_out(lesson: Lesson, loaded: DataSet, data: DataSet, groups: np.ndarray) -> tuple[np.ndarray, str]:
-    """Indices into `loaded.train` of what the model has not learned from, and whether it is for validation or test."""
-    if loaded.test is None and data.test is not None:
-        return lessons.dealt(lesson, loaded)[1], "test"
-    learned = trials.final_rows(lesson, data.train.targets, groups)
-    return np.setdiff1d(np.arange(len(data.train)), learned), "validation"
 
 
 def _extract(job: jobs.Worker, part: str, row: ModelSpec, pictures: Pictures, settings: Settings) -> np.ndarray:

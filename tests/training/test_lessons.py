@@ -174,23 +174,27 @@ def test_pictures_that_do_not_fit_are_refused(counts: list[int], folds: int, sen
             lessons.check_data(lesson, data)
 
 
+def hold_out(lesson: Lesson, data: DataSet) -> DataSet:
+    return lessons.held_out(data, *lessons.dealt(lesson, data))
+
+
 def test_a_test_set_is_held_out_of_pictures_without_one() -> None:
     rng = np.random.default_rng(0)
     pictures = Pictures(rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8), np.arange(40) % 2)
     data = DataSet("drawn", ("a", "b"), pictures, None, "here", files=tuple(f"{i}.png" for i in range(40)))
     before = data.sha256()
     lesson = Lesson("mobilenet", test_fraction=0.2)
-    held_out = lessons.held_out(lesson, data)
+    held_out = hold_out(lesson, data)
     assert held_out.counts() == {"a": (16, 4), "b": (16, 4)}
     assert held_out.test is not None
     both = np.concatenate([held_out.train.pixels, held_out.test.pixels]).reshape(40, -1)
     assert len(np.unique(both, axis=0)) == 40
     assert [int(name.removesuffix(".png")) for name in held_out.files] == lessons.dealt(lesson, data)[0].tolist()
     assert held_out.sha256() != before, "a lesson that goes on must find what it learned from"
-    assert lessons.held_out(lesson, data).sha256() == held_out.sha256()
+    assert hold_out(lesson, data).sha256() == held_out.sha256()
     # What has a test set keeps it, and nobody has to.
-    assert lessons.held_out(lesson, held_out) is held_out
-    assert lessons.held_out(Lesson("mobilenet"), data) is data
+    assert hold_out(lesson, held_out) is held_out
+    assert hold_out(Lesson("mobilenet"), data) is data
 
 
 def test_a_lesson_does_not_start_without_what_it_needs(tmp_path: Path, settings: Settings) -> None:
