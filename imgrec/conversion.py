@@ -268,7 +268,7 @@ def spec_of(fields: dict[str, Any]) -> ModelSpec:
     rebuilt = {
         "arguments": tuple((name, value) for name, value in fields["arguments"]),
         "input_size": (height, width),
-        "weights": WeightsSource(**fields["weights"]),
+        "weights": WeightsSource(**fields["weights"] | {"package_file": None}),
         "published": None,
     }
     return ModelSpec(**fields | rebuilt)

@@ -9,6 +9,7 @@
     │   └── SettingError            an environment variable or option out of its range
     ├── WeightsError                the weights of a model cannot be had
     │   ├── OfflineError            no network; the sentence names the path where the file belongs
+    │   ├── PackageError            the Python package that carries them is missing, or another version
     │   ├── DownloadError           the server answered, but not with the whole file
     │   └── CorruptWeightsError     the file is there, and is not what it should be
     ├── StorageError                the disk is full, or the folder cannot be written
@@ -77,6 +78,10 @@ class WeightsError(ImgrecError):
 
 class OfflineError(WeightsError):
     """There is no network, and the weights are not on this machine."""
+
+
+class PackageError(WeightsError):
+    """The Python package that carries the weights is missing, or of another version."""
 
 
 class DownloadError(WeightsError):

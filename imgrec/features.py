@@ -74,7 +74,7 @@ def backbone_spec(spec: ModelSpec, *, pooling: Pooling = "avg", input_size: tupl
     network's own unless given. Raises `InputError` for a network that was trained here, which is no backbone, and for
     sizes that no network can take.
     """
-    if not spec.weights.url:
+    if not spec.weights.is_published:
         raise InputError(
             f"Expected a network with published weights as a backbone, such as mobilenet. "
             f"Received: {spec.name}, which was trained on a few classes."

@@ -80,12 +80,17 @@ def parse_models(names: str) -> list[ModelSpec]:
 
 
 def get_default_specs(settings: Settings) -> list[ModelSpec]:
-    """The models for who names none: of those on this machine, at most `DEFAULT_MODELS` that go together.
+    """Return the models to ask when none is named: at most `DEFAULT_MODELS` on this machine that go together.
 
-    The best variant of each architecture, the smallest of these; where there is only one architecture, its best
-    variants, since one answer compares with nothing. Raises `InputError` when there is no model.
+    Those installed with imgrec, so that every machine begins with the same. Without them the best variant of each
+    architecture, the smallest of these; where there is only one architecture, its best variants, since one answer
+    compares with nothing. Raises `InputError` when there is no model.
     """
-    here = [spec for spec in CATALOGUE.values() if state_of(spec, settings) != "missing"]
+    states = {spec: state_of(spec, settings) for spec in CATALOGUE.values()}
+    installed = [spec for spec, state in states.items() if state == "installed"]
+    if installed:
+        return installed[:DEFAULT_MODELS]
+    here = [spec for spec, state in states.items() if state != "missing"]
     if not here:
         smallest = min(CATALOGUE.values(), key=lambda spec: spec.weights.size_bytes)
         usual = CATALOGUE.get("mobilenet", smallest)

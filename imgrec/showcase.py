@@ -1,7 +1,6 @@
-"""What a model says about the sample pictures, computed ahead: something to see before anything is downloaded.
+"""Precomputed predictions for the sample images: something to see before any model is compiled or downloaded.
 
-`assets/samples/compute.py` makes both files; a test computes them again where the weights are to be had. Only
-models whose weights anyone can fetch are stored, so that everyone gets the same numbers.
+`assets/samples/compute.py` makes both files; a test computes them again where the weights are to be had.
 """
 
 import functools
@@ -21,10 +20,11 @@ PROBABILITIES = SAMPLES_FOLDER / "predictions.npz"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One answer, and where it comes from: the sha256 of the weights, versions, date (ISO)."""
+    """One answer, and where it comes from: weights, versions, date (ISO); `note` says what is to be known of them."""
 
     prediction: Prediction
     weights_sha256: str
+    note: str
     versions: dict[str, str]
     computed_at: str
 
@@ -40,6 +40,7 @@ def stored(model: str, sha256: str, framing: str) -> Stored | None:
     return Stored(
         Prediction(model, get_label_space(about["label_space"]), probabilities / probabilities.sum()),
         about["weights_sha256"],
+        about["note"],
         facts["versions"],
         facts["computed_at"],
     )

@@ -1,12 +1,14 @@
 """Where a model's weights lie, and how they get there: found, or fetched → verified → renamed into place.
 
-Weights lie in `assets/models/` (the bundled ones) or, shared with Keras, in `KERAS_HOME/models/`. A file is
-trusted once: its digests are computed, compared with the publisher's where the catalogue has one, and recorded
-under `IMGREC_HOME/weights/` together with the file's size and time, so that the next look costs no reading.
+Weights lie in `assets/models/` (the bundled ones), in an installed Python package, none of whose code is run, or,
+shared with Keras, in `KERAS_HOME/models/`. A file is trusted once: its digests are computed, compared with the
+publisher's where the catalogue has one, and recorded under `IMGREC_HOME/weights/` together with the file's size and
+time, so that the next look costs no reading.
 A file of the user's that is not what it should be is named, never deleted.
 """
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import struct
@@ -17,13 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from imgrec.catalogue import ModelSpec
+from imgrec.catalogue import ModelSpec, PackageFile
 from imgrec.downloads import Progress, discard, download, offline_error, publish
-from imgrec.errors import CorruptWeightsError, StorageError
+from imgrec.errors import CorruptWeightsError, PackageError, StorageError
 from imgrec.settings import ASSETS, Settings
 from imgrec.storage import replacing, storage_errors
 
-State = Literal["bundled", "downloaded", "missing"]
+State = Literal["bundled", "installed", "downloaded", "missing"]
 
 BUNDLED = ASSETS / "models"
 
@@ -58,16 +60,28 @@ _RECORDS: dict[Path, Record] = {}
 
 
 def target_path(spec: ModelSpec, settings: Settings) -> Path:
-    """Where the weights of `spec` belong when they are not bundled (whether they are there or not)."""
+    """Where downloaded weights of `spec` belong (whether they are there or not)."""
     return settings.keras_home / "models" / spec.weights.filename
 
 
 def locate(spec: ModelSpec, settings: Settings) -> Path | None:
     """The weights file of `spec` as it lies there, unread; None if there is none."""
+    package_file = spec.weights.package_file
+    if package_file is not None:
+        return find_in_package(package_file)
     places = [target_path(spec, settings)]
     if spec.bundled:
         places.insert(0, BUNDLED / spec.weights.filename)
     return next((path for path in places if path.is_file()), None)
+
+
+def find_in_package(package_file: PackageFile) -> Path | None:
+    """Return the path of the file; None where the package is not installed or lacks it. Runs no code of the package."""
+    try:
+        path = Path(str(importlib.metadata.distribution(package_file.package).locate_file(package_file.path)))
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return path if path.is_file() else None
 
 
 def state_of(spec: ModelSpec, settings: Settings) -> State:
@@ -75,6 +89,8 @@ def state_of(spec: ModelSpec, settings: Settings) -> State:
     path = locate(spec, settings)
     if path is None:
         return "missing"
+    if spec.weights.package_file is not None:
+        return "installed"
     return "bundled" if path.parent == BUNDLED else "downloaded"
 
 
@@ -108,12 +124,14 @@ def fetch(spec: ModelSpec, settings: Settings, progress: Progress | None = None)
     However many threads and processes ask at once, one of them downloads and the others wait for it. The
     address is the catalogue's, or that of the mirror in `settings.weights_url`.
 
-    Raises `OfflineError`, `DownloadError`, `CorruptWeightsError`, `StorageError`, and `CancelledError` after
-    `progress.cancel()`.
+    Raises `PackageError` for weights that are in a package, `OfflineError`, `DownloadError`, `CorruptWeightsError`,
+    `StorageError`, and `CancelledError` after `progress.cancel()`.
     """
     progress = progress or Progress()
     if (found := find(spec, settings)) is not None:
         return found
+    if spec.weights.package_file is not None:
+        raise PackageError(_missing_package(spec.title, spec.weights.package_file))
     target = target_path(spec, settings)
     url = spec.weights.url
     if settings.weights_url:
@@ -138,6 +156,23 @@ def fetch(spec: ModelSpec, settings: Settings, progress: Progress | None = None)
         publish(target)
         _remember(_record_of(target, spec, digest, url=url), settings)
     return target
+
+
+def _missing_package(title: str, package_file: PackageFile) -> str:
+    """Return the sentence that says which package has the weights, and how to install it."""
+    installed = _installed_version(package_file)
+    received = "It is not installed" if installed is None else f"Installed is {installed}, without that file"
+    return (
+        f"The weights of {title} are in the Python package {package_file.package} {package_file.version}. {received}. "
+        f"Run: {package_file.install_command}"
+    )
+
+
+def _installed_version(package_file: PackageFile) -> str | None:
+    try:
+        return importlib.metadata.version(package_file.package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 @contextmanager
@@ -180,13 +215,24 @@ def _examine(path: Path, spec: ModelSpec, settings: Settings) -> Record:
     try:
         digest = _verify(path, spec)
     except CorruptWeightsError as error:
-        raise CorruptWeightsError(f"{error} Move that file away and fetch {spec.name} again.") from None
+        raise CorruptWeightsError(f"{error} {_advice(spec)}") from None
     # A file that was only touched or moved is still the one that was fetched then.
     same = next((record for record in known if record is not None and record.sha256 == digest), None)
     fetched = {} if same is None else {"url": same.url, "fetched_at": same.fetched_at}
     record = _record_of(path, spec, digest, **fetched)
     _remember(record, settings)
     return record
+
+
+def _advice(spec: ModelSpec) -> str:
+    """Return the sentence that says how to get the right file."""
+    package_file = spec.weights.package_file
+    if package_file is None:
+        return f"Move that file away and fetch {spec.name} again."
+    return (
+        f"Installed is {package_file.package} {_installed_version(package_file)}, examined was {package_file.version}. "
+        f"Run: {package_file.install_command} --force-reinstall"
+    )
 
 
 def _verify(path: Path, spec: ModelSpec) -> str:

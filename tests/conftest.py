@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from imgrec import weights
 from imgrec.settings import ROOT, Settings
 
 # Asks a process of `keras_process`: the name of a command and its arguments; returns its answer.
@@ -50,6 +51,12 @@ def settings(tmp_path: Path) -> Settings:
             "IMGREC_OFFLINE": "1",
         }
     )
+
+
+@pytest.fixture
+def no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Python package carries weights."""
+    monkeypatch.setattr(weights, "find_in_package", lambda package_file: None)
 
 
 @pytest.fixture(scope="session")

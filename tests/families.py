@@ -23,6 +23,7 @@ REPRESENTATIVES = frozenset(
         "mobilenet_v3_small",
         "nasnet_mobile",
         "efficientnet_b0",
+        "efficientnet_lite0",
         "efficientnet_v2_b0",
         "convnext_tiny",
     }

@@ -41,7 +41,7 @@ def truth(model: str, weights: str, pictures: str, probabilities: str) -> None:
     from keras.src.utils import file_utils
 
     spec = get_spec(model)
-    if spec.bundled:  # ours: no constructor and no preprocessing of Keras' own
+    if not spec.weights.url:  # no constructor and no preprocessing of Keras' own
         network = networks.load(spec, Path(weights))
         np.save(probabilities, networks.KerasEngine(spec, network).predict(np.load(pictures)))
         return
@@ -66,7 +66,7 @@ def headless(model: str, weights: str, side: int) -> float:
     spec = get_spec(model)
     without = networks.load(backbone_spec(spec, input_size=(side, side)), Path(weights))
     whole = networks.build(replace(spec, input_size=(side, side)))
-    whole.load_weights(weights)
+    networks.load_weights(whole, Path(weights))
     noise = np.random.default_rng(0).normal(0, 1, (2, side, side, 3)).astype(np.float32)
     maps = [layer for layer in whole.layers if len(layer.output.shape) == 4 and layer.output.shape[1] > 1]
     expected = np.asarray(keras.Model(whole.input, maps[-1].output)(noise)).mean(axis=(1, 2))

@@ -63,7 +63,7 @@ class Server:
 
 
 @pytest.fixture
-def server(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+def server(no_packages: None, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
     monkeypatch.setattr(weights, "BUNDLED", tmp_path / "bundled")
     (settings.keras_home / "models").mkdir(parents=True)
     for name in HERE:

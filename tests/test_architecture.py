@@ -52,6 +52,7 @@ FLOORS = [
     "albums",
     "jobs",
     "workers",
+    "torch_checkpoint",
     "engines",
     "conversion",
     "preparation",
@@ -98,7 +99,7 @@ FLOORS = [
 FENCES = {
     "streamlit": {"ui", "shell", "app", "pages"},
     "tensorflow": {"engines.keras", "training"},
-    "keras": {"engines.keras", "conversion", "training"},
+    "keras": {"engines.keras", "engines.efficientnet_lite", "conversion", "training"},
     "keras_tuner": {"training.tuner"},
     "openvino": {"engines.openvino", "engines.streaming", "conversion"},
     "altair": {"charts"},

@@ -32,7 +32,7 @@ class Run:
 
 
 @pytest.fixture
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_packages: None) -> Path:
     """A home and a current folder of our own, without weights and network."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)

@@ -29,6 +29,7 @@ def png(colour: int, seed: int) -> bytes:
 
 @pytest.fixture
 def imgrec(
+    no_packages: None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -16,7 +16,8 @@ from imgrec.engines.process import anonymous_bytes, give_back_memory, usable_cor
 from imgrec.errors import EngineError, InputError
 from imgrec.images import decode
 from imgrec.preprocessing import frame
-from imgrec.settings import ASSETS, MIB, ROOT
+from imgrec.settings import ASSETS, MIB, ROOT, Settings
+from imgrec.weights import find
 from tests import families
 from tests.conftest import Ask
 
@@ -32,7 +33,7 @@ EACH = 4
 # Larger ones need more memory than a test machine has to spare, and were run once by hand (bench/README.md).
 LARGEST_PARAMETERS = int(os.environ.get("IMGREC_TEST_LARGEST_PARAMETERS", "100_000_000"))
 
-BUNDLED = [spec for spec in CATALOGUE.values() if spec.bundled]
+WITH_IMGREC = [spec for spec in CATALOGUE.values() if spec.bundled or spec.weights.package_file]
 
 # Those whose weights are beside the project; without any, one skipped test says so.
 _MODELS = Path(os.environ.get("KERAS_HOME", "/nonexistent")) / "models"
@@ -147,13 +148,13 @@ def test_random_weights_give_what_keras_gives(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", BUNDLED, ids=lambda spec: spec.name)
-def test_our_own_models_give_what_keras_gives(
-    spec: ModelSpec, keras_processes: Callable[[str], Ask], tmp_path: Path
+@pytest.mark.parametrize("spec", WITH_IMGREC, ids=lambda spec: spec.name)
+def test_models_that_come_with_imgrec_give_what_keras_gives(
+    spec: ModelSpec, settings: Settings, keras_processes: Callable[[str], Ask], tmp_path: Path
 ) -> None:
     from imgrec.engines.openvino import OpenVINOEngine
 
-    weights = ASSETS / "models" / spec.weights.filename
+    weights = find(spec, settings)
     pictures, truth = tmp_path / "pictures.npy", tmp_path / "truth.npy"
     np.save(pictures, pictures_for(spec, sorted((ASSETS / "samples").glob("*.jpg"))))
     keras_processes("tensorflow")("truth", model=spec.name, weights=weights, pictures=pictures, probabilities=truth)
@@ -192,14 +193,15 @@ def test_published_weights_give_what_keras_gives_and_are_as_accurate(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "side"),
-    [("mobilenet", 160), ("mobilenet_v3_small", 96)],
-    ids=["MobileNet at another size", "MobileNetV3Small, random weights"],
+    [("mobilenet", 160), ("mobilenet_v3_small", 96), ("efficientnet_lite1", 128)],
+    ids=["MobileNet at another size", "MobileNetV3Small, random weights", "EfficientNet-Lite1 at another size"],
 )
 def test_a_network_without_its_top_has_the_weights_of_the_whole(
-    keras_processes: Callable[[str], Ask], tmp_path: Path, model: str, side: int
+    settings: Settings, keras_processes: Callable[[str], Ask], tmp_path: Path, model: str, side: int
 ) -> None:
-    ask, weights = keras_processes("tensorflow"), _MODELS / CATALOGUE[model].weights.filename
-    if not weights.exists():
+    ask, spec = keras_processes("tensorflow"), CATALOGUE[model]
+    weights = find(spec, settings) if spec.weights.package_file else _MODELS / spec.weights.filename
+    if weights is None or not weights.exists():
         weights = tmp_path / "random.h5"
         ask("randomise", model=model, weights=weights)
     difference = ask("headless", model=model, weights=weights, side=side)

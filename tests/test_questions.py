@@ -113,7 +113,9 @@ def test_names_come_in_the_order_of_the_catalogue_and_once() -> None:
         ),
     ],
 )
-def test_default_models(settings: Settings, here: Sequence[str], expected: Sequence[str]) -> None:
+def test_default_models_without_installed_ones(
+    settings: Settings, no_packages: None, here: Sequence[str], expected: Sequence[str]
+) -> None:
     for name in here:
         path = weights.target_path(get_spec(name), settings)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +123,20 @@ def test_default_models(settings: Settings, here: Sequence[str], expected: Seque
     assert [spec.name for spec in get_default_specs(settings)] == expected
 
 
-def test_no_model_on_this_machine(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_installed_models_are_the_default_whatever_else_is_here(settings: Settings) -> None:
+    path = weights.target_path(get_spec("vgg16"), settings)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert [spec.name for spec in get_default_specs(settings)] == [
+        "efficientnet_lite0",
+        "efficientnet_lite1",
+        "efficientnet_lite2",
+    ]
+
+
+def test_no_model_on_this_machine(
+    settings: Settings, no_packages: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(weights, "BUNDLED", tmp_path)
     with pytest.raises(InputError, match="`imgrec fetch mobilenet` downloads one \\(16 MiB\\)"):
         get_default_specs(settings)

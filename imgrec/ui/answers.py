@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from imgrec import ensembles, pipeline
+from imgrec import ensembles, pipeline, showcase
 from imgrec.catalogue import ModelSpec, get_spec
 from imgrec.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.errors import ImgrecError
@@ -17,6 +17,7 @@ from imgrec.images import DecodedImage
 from imgrec.labels import get_label_space
 from imgrec.predictions import Prediction
 from imgrec.reports import Failure, Report
+from imgrec.showcase import Stored
 from imgrec.ui import resources
 from imgrec.ui.choices import Choice
 from imgrec.ui.pictures import Picture
@@ -25,8 +26,21 @@ from imgrec.ui.pictures import Picture
 MAX_PREDICTIONS = 5_000
 
 
+def precomputed(spec: ModelSpec, picture: Picture, framing: str) -> Stored | None:
+    """Return the stored answer of a model that is not ready; None for one that is, or where none is stored."""
+    return None if resources.is_ready(spec) else showcase.stored(spec.name, picture.id, framing)
+
+
+def can_answer(spec: ModelSpec, picture: Picture, framing: str) -> bool:
+    """Whether `outcome` has something to say at once: the model is ready, or its answer is stored."""
+    return resources.is_ready(spec) or precomputed(spec, picture, framing) is not None
+
+
 def outcome(spec: ModelSpec, picture: Picture, framing: str) -> Prediction | Failure:
-    """What `spec` says about `picture`, or the sentence that says why it cannot."""
+    """Return what `spec` says about `picture`, live where it is ready, or the sentence that says why it cannot."""
+    stored = precomputed(spec, picture, framing)
+    if stored is not None:
+        return stored.prediction
     try:
         probabilities, milliseconds = _predict(spec.name, spec.weights.hash, picture.id, framing, picture.image)
     except ImgrecError as error:

@@ -4,23 +4,27 @@ Keys are digests and names, never arrays: Streamlit hashes large arrays by sampl
 picture's result. Arguments with a leading underscore are not part of a key.
 """
 
+import logging
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 
 from imgrec import cards, conversion, images, pipeline, preparation, preprocessing, samples
 from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.errors import ImgrecError, InputError
 from imgrec.exports import Exports
 from imgrec.images import DecodedImage
 from imgrec.pool import EnginePool
 from imgrec.preparation import Preparations
+from imgrec.questions import get_default_specs
 from imgrec.settings import Settings
 from imgrec.verdicts import size
 
+log = logging.getLogger(__name__)
+
 # A conversion holds the weights about three times: MobileNets take 60 MiB, which a host of 1 GiB has to spare.
 DEMO_MAX_PARAMETERS = 6_000_000
-
-# In a demo, how many of the smallest models are loaded before the first visitor comes.
-DEMO_PRELOADED = 3
 
 # A tile is shown at 56 and 96 px, on screens with two pixels a px.
 TILE_SIDE_PX = 160
@@ -77,7 +81,7 @@ def is_offered(spec: ModelSpec) -> bool:
 
     On a public demo only what is there, or small to get and to convert.
     """
-    if not (is_here(spec) or spec.weights.url):
+    if not (is_here(spec) or spec.weights.is_published):
         return False
     if not settings().demo:
         return True
@@ -119,17 +123,39 @@ def framed(sha256: str, size: tuple[int, int], crop_fraction: float, framing: st
 
 
 def warm_up() -> None:
-    """What the first visitor would otherwise wait for: the pool, thumbnails, tables; in a demo also models."""
+    """Do what the first visitor would otherwise wait for: compile and load the default models, draw thumbnails."""
+    defaults = default_specs()
+    for spec in defaults:
+        preparations().start(spec)
     import pandas  # noqa: F401 (3 s; Streamlit imports it for the first table)
 
     for sample in samples.get_samples():
         sample_thumbnail(sample.file)
-    pool()
-    # Ours are on every machine, but not yet compiled for it: seconds in the background, once.
+    _load_what_fits(defaults)
+    # The networks trained here are on every machine too, but not yet compiled for it.
     for spec in CATALOGUE.values():
         if spec.bundled:
             preparations().start(spec)
-    if settings().demo:
-        here = sorted((spec for spec in CATALOGUE.values() if is_here(spec)), key=lambda spec: spec.parameters)
-        for spec in here[:DEMO_PRELOADED]:
+
+
+def default_specs() -> list[ModelSpec]:
+    """Return the models to ask when none is named; none where no model is on this machine."""
+    try:
+        return get_default_specs(settings())
+    except InputError:
+        return []
+
+
+def _load_what_fits(specs: Sequence[ModelSpec]) -> None:
+    """Load `specs` in their order, as long as all of them fit the budget together; a failure is left to its card."""
+    loaded: list[ModelSpec] = []
+    for spec in specs:
+        try:
+            preparations().ensure(spec)
+            if not pool().plan([*loaded, spec]).fits:
+                return
             pool().load(spec)
+        except ImgrecError as error:
+            log.warning("%s is not warmed up: %s", spec.name, error)
+        else:
+            loaded.append(spec)

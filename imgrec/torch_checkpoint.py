@@ -1,0 +1,98 @@
+"""Reads the tensors of a PyTorch checkpoint without PyTorch, and without running what the file says.
+
+The format is PyTorch's legacy one (before 1.6): five pickles one after another, then the storages, each behind its
+length. The unpickler knows four names and calls nothing of PyTorch's.
+"""
+
+import pickle
+import struct
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+MAGIC_NUMBER, PROTOCOL_VERSION = 0x1950A86A20F9469CFC6C, 1001
+
+# The storages of a state dict of weights; batch normalization counts its batches in integers.
+STORAGE_DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+
+
+def read_state_dict(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of the checkpoint at `path` by their names, in the order of the file.
+
+    Raises:
+        ValueError: The file is no state dict in the legacy format, or it was cut or changed.
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        try:
+            return _read(file)
+        except (
+            pickle.UnpicklingError,
+            struct.error,
+            EOFError,
+            AttributeError,
+            TypeError,
+            KeyError,
+            IndexError,
+        ) as error:
+            raise ValueError(f"Expected {path.name} to be a state dict of PyTorch. Received: {error!r}.") from error
+
+
+class _StateDictUnpickler(pickle.Unpickler):
+    """Makes of each tensor the tuple (key of its storage, offset, shape, strides)."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        self.storages: dict[str, tuple[np.dtype[Any], int]] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == "torch" and name in STORAGE_DTYPES:
+            return STORAGE_DTYPES[name]
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _describe_tensor
+        raise pickle.UnpicklingError(f"{module}.{name} is not part of a state dict")
+
+    def persistent_load(self, pid: Any) -> str:
+        kind, dtype, key, _, count, view = pid
+        if kind != "storage" or view is not None:
+            raise pickle.UnpicklingError(f"{pid!r} is not a storage")
+        self.storages[key] = (dtype, count)
+        return str(key)
+
+
+def _describe_tensor(
+    storage: str, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object
+) -> tuple[str, int, tuple[int, ...], tuple[int, ...]]:
+    return storage, offset, shape, strides
+
+
+def _read(file: BinaryIO) -> dict[str, np.ndarray]:
+    magic_number, version, system = (_StateDictUnpickler(file).load() for _ in range(3))
+    if (magic_number, version) != (MAGIC_NUMBER, PROTOCOL_VERSION) or not system["little_endian"]:
+        raise pickle.UnpicklingError("another format")
+    unpickler = _StateDictUnpickler(file)
+    tensors = unpickler.load()
+    storages = {}
+    for key in _StateDictUnpickler(file).load():
+        dtype, count = unpickler.storages[key]
+        (length,) = struct.unpack("<q", file.read(8))
+        data = file.read(count * dtype.itemsize)
+        if length != count or len(data) != count * dtype.itemsize:
+            raise pickle.UnpicklingError(f"storage {key} has not {count} numbers")
+        storages[key] = np.frombuffer(data, dtype)
+    if file.read(1):
+        raise pickle.UnpicklingError("something after the last storage")
+    return {name: _view(storages[key], *place) for name, (key, *place) in tensors.items()}
+
+
+def _view(storage: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
+    """Return the contiguous array of a tensor, whose strides count numbers and need not be contiguous."""
+    last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
+    if min(0, offset, *shape, *strides) < 0 or last >= storage.size:
+        raise pickle.UnpicklingError("a tensor outside its storage")
+    steps = [stride * storage.itemsize for stride in strides]
+    return np.ascontiguousarray(np.lib.stride_tricks.as_strided(storage[offset:], shape, steps))
