@@ -1,4 +1,4 @@
-"""Compare: drop a picture, see every chosen model's answer side by side, and their common one."""
+"""Compare: drop an image, see every chosen model's prediction side by side, and their common one."""
 
 from imgrec.ui import cards, choices, layout, pictures
 
@@ -6,8 +6,4 @@ left, right = layout.halves()
 with left:
     picture = pictures.panel()
 with right:
-    choice = choices.toolbar()
-    if picture is None:
-        cards.welcome(choice)
-    else:
-        cards.compare(picture, choice)
+    cards.compare(picture, choices.toolbar())

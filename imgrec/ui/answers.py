@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from imgrec import ensembles, pipeline, showcase
+from imgrec import artefacts, ensembles, pipeline, showcase
 from imgrec.catalogue import ModelSpec, get_spec
 from imgrec.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.errors import ImgrecError
@@ -17,6 +17,7 @@ from imgrec.images import DecodedImage
 from imgrec.labels import get_label_space
 from imgrec.predictions import Prediction
 from imgrec.reports import Failure, Report
+from imgrec.settings import ASSETS
 from imgrec.showcase import Stored
 from imgrec.ui import resources
 from imgrec.ui.choices import Choice
@@ -51,6 +52,18 @@ def outcome(spec: ModelSpec, picture: Picture, framing: str) -> Prediction | Fai
 def outcomes(specs: Sequence[ModelSpec], picture: Picture, choice: Choice) -> list[Prediction | Failure]:
     """`outcome` of each of `specs`, in their order."""
     return [outcome(spec, picture, choice.framing) for spec in specs]
+
+
+def measured_latency(model: str) -> tuple[float, str] | None:
+    """Return the measured median latency of `model` in ms and the machine that it was measured on; None without one."""
+    return _measured_latencies().get(model)
+
+
+@st.cache_data(show_spinner=False)
+def _measured_latencies() -> dict[str, tuple[float, str]]:
+    rows = artefacts.read_summary(ASSETS / "benchmarks")["rows"]
+    by_images = sorted(rows, key=lambda row: row["images"])  # the row of most images stays
+    return {row["model"]: (row["latency_p50_ms"], row["hardware"]) for row in by_images if row["latency_p50_ms"]}
 
 
 def predictions(found: Sequence[Prediction | Failure]) -> list[Prediction]:

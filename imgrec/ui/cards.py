@@ -1,22 +1,23 @@
-"""What each model says about one picture, side by side, as each one finishes.
+"""The predictions of each model for one image, side by side, each as it finishes.
 
 The cards are parallel fragments: the page stands at once, skeletons hold the places, and a model that fails or is
 missing says so on its own card. Models run one after another behind the pool's gate, so that the latency on a card
-is that of the model and not of the crowd.
+is that of the model alone.
 """
 
 from collections.abc import Sequence
 
 import streamlit as st
 
-from imgrec import charts, ensembles, preprocessing, reports, showcase, verdicts
-from imgrec.catalogue import ModelSpec
+from imgrec import charts, ensembles, preprocessing, reports, verdicts
+from imgrec.catalogue import ModelSpec, get_spec
 from imgrec.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.predictions import Prediction
 from imgrec.reports import Failure
+from imgrec.showcase import Stored
 from imgrec.ui import answers, getting, resources
 from imgrec.ui.choices import Choice
-from imgrec.ui.pictures import Picture, sample_gallery, tray
+from imgrec.ui.pictures import Picture, tray
 from imgrec.vega import ROW_PX, Rows, Spec
 
 # A card must be wide enough for a label and a bar.
@@ -24,10 +25,9 @@ MIN_CARD_PX = 340
 
 NOBODY = "None of the models could answer."
 
-APART = (
-    "These models know different classes (their label spaces differ). Each group has an answer of its own; nothing is "
-    "averaged across them."
-)
+PRECOMPUTED = "Precomputed"
+
+APART = "These models have different classes: each group is averaged on its own."
 
 # An input of 32 px would be a stamp.
 SMALLEST_VIEW_PX = 128
@@ -36,44 +36,32 @@ SMALLEST_VIEW_PX = 128
 HEADER_PX = 40
 
 
-def welcome(choice: Choice) -> None:
-    """What to do, while there is no picture."""
-    # Two elements, which the verdict and the grid replace: what stood below them would linger while models run.
-    st.markdown(
-        "## What do the networks see?\n"
-        "Drop a picture, and every chosen network names what it sees: top answers side by side, what they agree on, "
-        "and their common answer. No picture at hand? Take one of these:",
-        anchors=False,
-    )
-    sample_gallery(side_px=96)
-    if not choice.specs:
-        getting.nothing_here()
-
-
 def compare(picture: Picture, choice: Choice) -> None:
     """The verdict, then one card for the ensemble and one for each model, then files and the models' own view."""
     if not choice.specs:
         getting.nothing_here()
         return
-    ready = [spec for spec in choice.specs if resources.is_ready(spec)]
-    groups = _groups(ready)
-    if ready:
-        _verdict(picture, tuple(ready), choice)
+    answering = tuple(spec for spec in choice.specs if answers.can_answer(spec, picture, choice.framing))
+    groups = _groups(answering)
+    if answering:
+        _verdict(picture, answering, choice)
     with st.grid(min_column_width=MIN_CARD_PX):
         for members in groups:
             if len(members) > 1:
                 _ensemble_card(picture, members, choice, len(groups) > 1)
         for spec in choice.specs:
-            if resources.is_ready(spec):
+            stored = answers.precomputed(spec, picture, choice.framing)
+            if stored is not None:
+                _precomputed_card(spec, stored, choice)
+            elif spec in answering:
                 _card(picture, spec, choice)
             else:
                 getting.card(spec)
-        if getting.is_suggested() and getting.SUGGESTED not in choice.specs:
-            _suggestion(picture, choice)
+    ready = tuple(spec for spec in answering if resources.is_ready(spec))
     if ready:
         _memory(ready)
-        downloads(tuple(ready), choice)
-        _what_models_see(picture, choice)
+        downloads(picture, ready, choice)
+    _what_models_see(picture, choice)
 
 
 def _memory(specs: Sequence[ModelSpec]) -> None:
@@ -81,8 +69,8 @@ def _memory(specs: Sequence[ModelSpec]) -> None:
     plan = resources.pool().plan(specs)
     if not plan.fits:
         st.caption(
-            f":material/memory: Together these models need {verdicts.size(plan.total_bytes)}, and the budget is "
-            f"{verdicts.size(plan.budget_bytes)}: they take turns, and each is loaded anew for every picture."
+            f":material/memory: Together these models need {verdicts.size(plan.total_bytes)}; the memory budget is "
+            f"{verdicts.size(plan.budget_bytes)}. They are loaded in turn for every image, which is slow."
         )
 
 
@@ -101,8 +89,11 @@ def _verdict(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choice) -> 
     for space, group in by_space.items():
         ensemble = together[space]
         show_verdict(group, ensemble if isinstance(ensemble, Ensemble) else None)
-        if len(group) > 1:
-            st.markdown(" ".join(_chip(camp) for camp in verdicts.agreement(group)))
+        chips = [_chip(camp) for camp in verdicts.agreement(group)] if len(group) > 1 else []
+        if any(answers.precomputed(get_spec(one.model), picture, choice.framing) for one in group):
+            chips.append(f":violet-badge[{PRECOMPUTED}]")
+        if chips:
+            st.markdown(" ".join(chips))
     if len(by_space) > 1:
         st.caption(f":material/call_split: {APART}")
 
@@ -139,39 +130,53 @@ def _ensemble_card(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choic
 @st.fragment(parallel=True)
 def _card(picture: Picture, spec: ModelSpec, choice: Choice) -> None:
     with st.container(border=True, height="stretch", gap="xsmall"):
-        with st.skeleton(height=HEADER_PX + choice.top_k * ROW_PX):
+        header = st.empty()
+        asked: set[tuple[str, str, str]] = st.session_state.setdefault("asked", set())
+        question = (spec.name, picture.id, choice.framing)
+        with header:
+            _header(spec.name, "" if question in asked else "computing …")
+        asked.add(question)
+        with st.skeleton(height=choice.top_k * ROW_PX):
             outcome = answers.outcome(spec, picture, choice.framing)
         if isinstance(outcome, Failure):
-            _header(spec.name, "")
+            with header:
+                _header(spec.name, "")
             st.error(outcome.error, icon=":material/error:")
         else:
-            loaded = resources.load_milliseconds(spec.name)
-            cold = f" · loaded in {loaded / 1000:.1f} s" if loaded else ""
-            _header(spec.name, f"{outcome.milliseconds:.0f} ms{cold}")
+            with header:
+                _header(spec.name, *_latency(outcome))
             show(outcome, choice)
 
 
-def _suggestion(picture: Picture, choice: Choice) -> None:
-    """A model that knows a thousand classes; of a sample picture also what it says, computed ahead."""
-    spec = getting.SUGGESTED
-    answer = showcase.stored(spec.name, picture.id, choice.framing)
+def _precomputed_card(spec: ModelSpec, stored: Stored, choice: Choice) -> None:
+    """The stored answer of a model about a sample image, and how far the model itself is."""
     with st.container(border=True, height="stretch", gap="xsmall"):
-        if answer is None:
-            _header(spec.name, "")
-            st.markdown("Knows a thousand classes, and most things on a photo.")
-        else:
-            _header(spec.name, "computed ahead")
-            show(answer.prediction, choice)
-            st.caption(
-                f"Computed on {answer.computed_at} with OpenVINO {answer.versions['openvino']} "
-                f"and the weights {answer.weights_sha256[:8]}…"
-            )
+        _header(
+            spec.name,
+            PRECOMPUTED,
+            f"Computed on {stored.computed_at} with OpenVINO {stored.versions['openvino']}, and kept with this sample. "
+            f"Weights: sha256 {stored.weights_sha256[:16]}… {stored.note}",
+        )
+        show(stored.prediction, choice)
         getting.progress(spec)
 
 
-def _header(model: str, remark: str) -> None:
+def _latency(prediction: Prediction) -> tuple[str, str | None]:
+    """Return what this inference took, beside it the measured median where there is one, and where that is from."""
+    this_run = f"{prediction.milliseconds:.0f} ms this run"
+    measured = answers.measured_latency(prediction.model)
+    if measured is None:
+        return this_run, None
+    median_ms, hardware = measured
+    return (
+        f"{this_run} · median {median_ms:.1f} ms",
+        f"One inference just now; beside it the median of many on {hardware}, as on Benchmarks.",
+    )
+
+
+def _header(model: str, remark: str, about: str | None = None) -> None:
     swatch = f':color[■]{{foreground="{charts.colour_of(model)}"}}'
-    st.markdown(f"{swatch} **{verdicts.title_of(model)}** :small[:gray[{remark}]]")
+    st.markdown(f"{swatch} **{verdicts.title_of(model)}** :small[:gray[{remark}]]", help=about)
 
 
 def show(prediction: Prediction, choice: Choice) -> None:
@@ -202,12 +207,12 @@ def table(rows: Rows, words: str) -> None:
     st.table(rows, border="horizontal", hide_index=True, alt=words)
 
 
-def downloads(specs: tuple[ModelSpec, ...], choice: Choice) -> None:
-    """Results of all pictures as files; computed when somebody asks for them."""
+def downloads(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choice) -> None:
+    """Results of all images of the session, or of the sample `picture`, as files; computed at the click."""
     # Bound here: the file is made outside the session, which has no tray.
-    pictures = tuple(tray())
+    pictures = tuple(tray()) or (picture,)
     count = len(pictures)
-    what = "results" if count == 1 else f"results of {count} pictures"
+    what = "results" if count == 1 else f"results of {count} images"
 
     def found() -> list[reports.Report]:
         return [answers.report(picture, specs, choice) for picture in pictures]
@@ -250,7 +255,7 @@ def _what_models_see(picture: Picture, choice: Choice) -> None:
                 st.image(
                     pixels.repeat(times, axis=0).repeat(times, axis=1),
                     width=size[1] * times,
-                    alt=f"The picture as {', '.join(titles)} get it",
+                    alt=f"The image as {', '.join(titles)} get it",
                     output_format="PNG",
                 )
                 enlarged = f", shown {times} times as large" if times > 1 else ""

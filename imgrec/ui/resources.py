@@ -109,11 +109,17 @@ def thumbnail(sha256: str, side_px: int, _image: DecodedImage) -> bytes:
     return images.thumbnail(_image, side_px)
 
 
+@st.cache_resource(show_spinner=False)
+def sample_image(file: str) -> DecodedImage:
+    """A sample image, decoded."""
+    data = samples.read(samples.get_sample(file))
+    return images.decode(data, max_bytes=len(data))
+
+
 @st.cache_data(show_spinner=False)
 def sample_thumbnail(file: str, side_px: int = TILE_SIDE_PX) -> bytes:
-    """An encoded thumbnail of a sample picture."""
-    data = samples.read(samples.get_sample(file))
-    return images.thumbnail(images.decode(data, max_bytes=len(data)), side_px)
+    """An encoded thumbnail of a sample image."""
+    return images.thumbnail(sample_image(file), side_px)
 
 
 @st.cache_data(max_entries=MAX_THUMBNAILS, show_spinner=False)

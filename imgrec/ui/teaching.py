@@ -117,7 +117,7 @@ def _backbone() -> ModelSpec | None:
     specs = [
         spec
         for spec in CATALOGUE.values()
-        if spec.label_space == getting.IMAGENET and spec.weights.url and resources.is_offered(spec)
+        if spec.label_space == getting.IMAGENET and spec.weights.is_published and resources.is_offered(spec)
     ]
     specs.sort(key=lambda spec: (not resources.is_here(spec), spec.parameters))
     titles = {spec.title: spec for spec in specs}

@@ -6,15 +6,29 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from imgrec.ensembles import RULES
+from imgrec.questions import WEIGHTED_RULE
 from tests.pages.conftest import TEN_CLASSES, BrokenEngine, photo, upload, words
 
 Page = Callable[..., AppTest]
 
 
-def test_empty_says_what_to_do(page: Page) -> None:
+def test_without_images_a_sample_stands_there(page: Page) -> None:
     app = page("ensemble.py")
     assert not app.exception
-    assert "Drop a picture" in words(app)
+    assert "**Espresso**" in words(app)
+
+
+def test_weights_and_leave_one_out_work_on_precomputed_answers(page: Page, here: set[str]) -> None:
+    here.clear()
+    app = page("ensemble.py", models=["efficientnet_lite0", "efficientnet_lite1"])
+    app.selectbox(key="rule").set_value(WEIGHTED_RULE).run()
+    assert not app.exception
+    before = app.subheader[0].value
+    assert before.startswith("Ensemble: espresso")
+    assert "Precomputed: EfficientNet-Lite0, EfficientNet-Lite1." in words(app)
+    assert "Without EfficientNet-Lite0 it would" in words(app)
+    app.slider(key="weight_efficientnet_lite1").set_value(0.0).run()
+    assert app.subheader[0].value != before
 
 
 def test_full_shows_answer_parts_leave_one_out_and_doubt(page: Page) -> None:
@@ -75,6 +89,6 @@ def test_models_of_different_label_spaces_are_combined_apart(page: Page, here: s
     app.switch_page("../pages/ensemble.py").run()
     upload(app, ("cat.jpg", photo()))
     assert not app.exception
-    assert "nothing is averaged across" in words(app)
+    assert "each group is averaged on its own" in words(app)
     assert "### CIFAR-10" in words(app)
     assert [subheader.value.split()[0] for subheader in app.subheader] == ["Ensemble:", TEN_CLASSES.title.split()[0]]
