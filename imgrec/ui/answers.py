@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from imgrec import artefacts, ensembles, pipeline, showcase
+from imgrec import artefacts, ensembles, pipeline, showcase, weights
 from imgrec.catalogue import ModelSpec, get_spec
 from imgrec.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.errors import ImgrecError
@@ -54,16 +54,22 @@ def outcomes(specs: Sequence[ModelSpec], picture: Picture, choice: Choice) -> li
     return [outcome(spec, picture, choice.framing) for spec in specs]
 
 
-def measured_latency(model: str) -> tuple[float, str] | None:
-    """Return the measured median latency of `model` in ms and the machine that it was measured on; None without one."""
-    return _measured_latencies().get(model)
+def measured_latency(spec: ModelSpec) -> tuple[float, str] | None:
+    """Return the measured median latency of these weights in ms, and the machine; None where there is none."""
+    try:
+        digest = weights.sha256(spec, resources.settings())
+    except ImgrecError:  # the file is gone or changed since it was loaded: its card says so at the next load
+        return None
+    return _measured_latencies().get(digest or "")
 
 
 @st.cache_data(show_spinner=False)
 def _measured_latencies() -> dict[str, tuple[float, str]]:
     rows = artefacts.read_summary(ASSETS / "benchmarks")["rows"]
     by_images = sorted(rows, key=lambda row: row["images"])  # the row of most images stays
-    return {row["model"]: (row["latency_p50_ms"], row["hardware"]) for row in by_images if row["latency_p50_ms"]}
+    return {
+        row["weights_sha256"]: (row["latency_p50_ms"], row["hardware"]) for row in by_images if row["latency_p50_ms"]
+    }
 
 
 def predictions(found: Sequence[Prediction | Failure]) -> list[Prediction]:
@@ -75,13 +81,13 @@ def combine(members: Sequence[Prediction], choice: Choice) -> Ensemble | Failure
     """`members` as one by the chosen rule and weights; a `Failure` where they cannot be, None for no members."""
     if not members:
         return None
-    weights = None
+    shares = None
     if RULES[choice.rule].takes_weights:
         given = [choice.weights.get(member.model, 1.0) for member in members]
-        # With every slider at 0 nobody counts for more than another.
-        weights = given if any(given) else None
+        # With every slider at 0 all count the same.
+        shares = given if any(given) else None
     try:
-        return ensembles.combine(members, choice.rule, weights)
+        return ensembles.combine(members, choice.rule, shares)
     except ImgrecError as error:
         return Failure(ENSEMBLE, str(error))
 

@@ -135,16 +135,16 @@ def _card(picture: Picture, spec: ModelSpec, choice: Choice) -> None:
         question = (spec.name, picture.id, choice.framing)
         with header:
             _header(spec.name, "" if question in asked else "computing …")
-        asked.add(question)
         with st.skeleton(height=choice.top_k * ROW_PX):
             outcome = answers.outcome(spec, picture, choice.framing)
+        asked.add(question)
         if isinstance(outcome, Failure):
             with header:
                 _header(spec.name, "")
             st.error(outcome.error, icon=":material/error:")
         else:
             with header:
-                _header(spec.name, *_latency(outcome))
+                _header(spec.name, *_latency(spec, outcome.milliseconds))
             show(outcome, choice)
 
 
@@ -161,15 +161,15 @@ def _precomputed_card(spec: ModelSpec, stored: Stored, choice: Choice) -> None:
         getting.progress(spec)
 
 
-def _latency(prediction: Prediction) -> tuple[str, str | None]:
+def _latency(spec: ModelSpec, milliseconds: float) -> tuple[str, str | None]:
     """Return what this inference took, beside it the measured median where there is one, and where that is from."""
-    this_run = f"{prediction.milliseconds:.0f} ms this run"
-    measured = answers.measured_latency(prediction.model)
+    this_run = f"{milliseconds:.0f} ms this run"
+    measured = answers.measured_latency(spec)
     if measured is None:
         return this_run, None
     median_ms, hardware = measured
     return (
-        f"{this_run} · median {median_ms:.1f} ms",
+        f"{this_run} · measured median {median_ms:.1f} ms",
         f"One inference just now; beside it the median of many on {hardware}, as on Benchmarks.",
     )
 
