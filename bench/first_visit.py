@@ -4,8 +4,8 @@
 
 Each round starts a server twice: with an empty IMGREC_HOME, where the default models must be compiled first, and again
 with what that left. A browser opens the address as soon as it is printed. `precomputed_s` ends when the page says what
-is in the sample image, `live_s` when no answer on the page is a precomputed one any more. `printed_s` is what the server
-takes until it prints the address. The files are in the page cache; browser and server share the cores.
+is in the sample image, `live_s` when no answer on the page is a precomputed one any more. `printed_s` is what the
+server takes until it prints the address. The files are in the page cache; browser and server share the cores.
 """
 
 import os
@@ -26,7 +26,6 @@ PORT = 8599
 
 # Headings are all that is asked of the page: `Ensemble: espresso 74.3 % · all 3 agree`.
 VERDICT = "[data-testid=stMain] h3:has-text('Ensemble')"
-PRECOMPUTED = "[data-testid=stMain] :text('Precomputed')"
 
 
 def main() -> None:
@@ -63,9 +62,8 @@ def visit(browser: Browser, home: Path) -> dict[str, float]:
         page.locator(VERDICT).first.wait_for(timeout=60_000)
         precomputed = time.perf_counter()
         page.wait_for_function(
-            "selector => document.querySelectorAll('[data-testid=stVegaLiteChart]').length === 4"
+            "() => document.querySelectorAll('[data-testid=stVegaLiteChart]').length === 4"
             " && !document.querySelector('[data-testid=stMain]').innerText.includes('Precomputed')",
-            arg=PRECOMPUTED,
             timeout=120_000,
         )
         live = time.perf_counter()
