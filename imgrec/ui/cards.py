@@ -12,6 +12,7 @@ import streamlit as st
 from imgrec import charts, ensembles, preprocessing, reports, showcase, verdicts
 from imgrec.catalogue import ModelSpec
 from imgrec.ensembles import ENSEMBLE, RULES, Ensemble
+from imgrec.formatting import duration, milliseconds
 from imgrec.predictions import Prediction
 from imgrec.reports import Failure
 from imgrec.ui import answers, getting, resources
@@ -67,7 +68,7 @@ def compare(picture: Picture, choice: Choice) -> None:
             if resources.is_ready(spec):
                 _card(picture, spec, choice)
             else:
-                getting.card(spec)
+                getting.card(spec, choice.names)
         if getting.is_suggested() and getting.SUGGESTED not in choice.specs:
             _suggestion(picture, choice)
     if ready:
@@ -128,11 +129,11 @@ def _ensemble_card(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choic
             members = answers.predictions(answers.outcomes(specs, picture, choice))
             ensemble = answers.combine(members, choice)
         if not isinstance(ensemble, Ensemble):
-            _header(ENSEMBLE, "")
+            _header(ENSEMBLE, "", choice)
             st.info(ensemble.error if ensemble else NOBODY, icon=":material/join_inner:")
         else:
             whose = f" · {verdicts.space_title(space)}" if is_one_of_several else ""
-            _header(ENSEMBLE, f"{RULES[choice.rule].title.lower()} of {len(members)}{whose}")
+            _header(ENSEMBLE, f"{RULES[choice.rule].title.lower()} of {len(members)}{whose}", choice)
             show_ensemble(ensemble, choice, key=f"chart_ensemble_{space}", legend=False)
 
 
@@ -142,12 +143,12 @@ def _card(picture: Picture, spec: ModelSpec, choice: Choice) -> None:
         with st.skeleton(height=HEADER_PX + choice.top_k * ROW_PX):
             outcome = answers.outcome(spec, picture, choice.framing)
         if isinstance(outcome, Failure):
-            _header(spec.name, "")
+            _header(spec.name, "", choice)
             st.error(outcome.error, icon=":material/error:")
         else:
             loaded = resources.load_milliseconds(spec.name)
-            cold = f" · loaded in {loaded / 1000:.1f} s" if loaded else ""
-            _header(spec.name, f"{outcome.milliseconds:.0f} ms{cold}")
+            cold = f" · loaded in {duration(loaded / 1000)}" if loaded else ""
+            _header(spec.name, f"{milliseconds(outcome.milliseconds)}{cold}", choice)
             show(outcome, choice)
 
 
@@ -157,10 +158,10 @@ def _suggestion(picture: Picture, choice: Choice) -> None:
     answer = showcase.stored(spec.name, picture.id, choice.framing)
     with st.container(border=True, height="stretch", gap="xsmall"):
         if answer is None:
-            _header(spec.name, "")
+            _header(spec.name, "", choice)
             st.markdown("Knows a thousand classes, and most things on a photo.")
         else:
-            _header(spec.name, "computed ahead")
+            _header(spec.name, "computed ahead", choice)
             show(answer.prediction, choice)
             st.caption(
                 f"Computed on {answer.computed_at} with OpenVINO {answer.versions['openvino']} "
@@ -169,8 +170,8 @@ def _suggestion(picture: Picture, choice: Choice) -> None:
         getting.progress(spec)
 
 
-def _header(model: str, remark: str) -> None:
-    swatch = f':color[■]{{foreground="{charts.colour_of(model)}"}}'
+def _header(model: str, remark: str, choice: Choice) -> None:
+    swatch = charts.swatch_of(model, choice.names).markdown
     st.markdown(f"{swatch} **{verdicts.title_of(model)}** :small[:gray[{remark}]]")
 
 
@@ -180,7 +181,7 @@ def show(prediction: Prediction, choice: Choice) -> None:
     if choice.table:
         table(charts.top_k_rows(prediction, choice.top_k), words)
     else:
-        chart(charts.top_k_bars(prediction, choice.top_k), words, key=f"chart_{prediction.model}")
+        chart(charts.top_k_bars(prediction, choice.top_k, among=choice.names), words, key=f"chart_{prediction.model}")
 
 
 def show_ensemble(ensemble: Ensemble, choice: Choice, *, key: str, legend: bool = True) -> None:
@@ -189,7 +190,8 @@ def show_ensemble(ensemble: Ensemble, choice: Choice, *, key: str, legend: bool 
     if choice.table:
         table(charts.ensemble_rows(ensemble, choice.top_k), words)
     else:
-        chart(charts.ensemble_bars(ensemble, choice.top_k, legend=legend), words, key=key)
+        spec = charts.ensemble_bars(ensemble, choice.top_k, among=choice.names, legend=legend)
+        chart(spec, words, key=key)
 
 
 def chart(spec: Spec, words: str, *, key: str) -> None:

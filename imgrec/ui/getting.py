@@ -4,7 +4,7 @@ A download outlives the click that started it and the page that showed it: it ru
 many visitors ask, and these components only look at it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
@@ -50,14 +50,14 @@ def split(specs: Iterable[ModelSpec]) -> list[ModelSpec]:
     if others:
         with st.grid(3, min_column_width=290):
             for spec in others:
-                card(spec)
+                card(spec, [one.name for one in (*ready, *others)])
     return ready
 
 
-def card(spec: ModelSpec) -> None:
-    """The place of a model that is not ready, among the cards of those that are."""
+def card(spec: ModelSpec, among: Sequence[str]) -> None:
+    """The place of a model that is not ready, beside the cards of the others; `among` as in `charts.top_k_bars`."""
     with st.container(border=True, height="stretch", gap="xsmall", key=f"get_{spec.name}"):
-        st.markdown(f':color[■]{{foreground="{charts.colour_of(spec.name)}"}} **{spec.title}**')
+        st.markdown(f"{charts.swatch_of(spec.name, among).markdown} **{spec.title}**")
         progress(spec)
 
 
