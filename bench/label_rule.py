@@ -15,11 +15,11 @@ import numpy as np
 
 from imgrec import conversion, flowing, labelled, weights
 from imgrec.catalogue import CATALOGUE
+from imgrec.formatting import percent
 from imgrec.labels import get_label_map, get_label_space
 from imgrec.preparation import Preparations
 from imgrec.published import CATS_AND_DOGS_TITLE
 from imgrec.settings import ASSETS, Settings
-from imgrec.verdicts import percent
 
 TARGET = ASSETS / "lessons" / "cats_by_label.json"
 PER_CLASS = 100

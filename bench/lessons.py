@@ -23,8 +23,9 @@ from typing import Any
 
 from bench import committed
 from bench.committed import FLOWERS, MEASUREMENTS, Measurement
-from imgrec import artefacts, cards, jobs, learning
+from imgrec import artefacts, cards, jobs
 from imgrec.catalogue import CATALOGUE, get_spec
+from imgrec.formatting import duration
 from imgrec.published import CATS_AND_DOGS_TITLE, TWO_NETWORKS_TITLE, WAYS_TITLE
 from imgrec.settings import ASSETS, Settings
 from imgrec.training import lessons, runs
@@ -189,7 +190,7 @@ def three_ways(data: Path, settings: Settings) -> None:
         [
             f"From scratch ({recipe.title}, {scratch.fields['model']['parameters']:,} parameters)",
             f"{scratch.fields['data']['trained_on']:,}",
-            learning.duration(scratch.training_seconds),
+            duration(scratch.training_seconds),
             three(measure("cats_dogs_scratch", CATS_AND_DOGS, settings, "three_ways")),
             "CNN from scratch, 50,000 pictures of CIFAR-10, 1298 s: somewhat accurate",
         ],
@@ -237,8 +238,8 @@ def frozen(data: Path, settings: Settings) -> None:
         rows=[
             ["Backbone", get_spec(BACKBONE).title, "ResNet50 (23,589,761 parameters, 2,049 of them trained)"],
             ["Trained parameters", f"{lessons.HEADS['linear'].parameters(1024, 2):,}", "2,049"],
-            ["Time for features, once", learning.duration(features), "more than a day an epoch; never finished"],
-            [f"Time for {len(card.fields['trials'])} trials and the final head", learning.duration(heads), "–"],
+            ["Time for features, once", duration(features), "more than a day an epoch; never finished"],
+            [f"Time for {len(card.fields['trials'])} trials and the final head", duration(heads), "–"],
             ["Test accuracy, 2,000 pictures", three(row), "–"],
             ["The same backbone, pretrained, rolled up", three(pretrained), "MobileNet: 75 % of cats, 90 % of dogs"],
         ],

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from imgrec.errors import InputError
+from imgrec.formatting import percent
 from imgrec.storage import storage_errors
 
 # The toy starts here: two weights and a bias that add nothing up.
@@ -98,7 +99,7 @@ def _pooling(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
 
 
 def _dropout(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    return Layer("Dropout", f"{config['rate']:.0%} left out, at random, while it learns", shape, 0)
+    return Layer("Dropout", f"{percent(config['rate'], 0)} left out, at random, while it learns", shape, 0)
 
 
 def _flatten(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:

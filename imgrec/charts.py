@@ -1,4 +1,4 @@
-"""Predictions and ensembles → Vega-Lite charts, with a sentence and a table that say the same, and models' colours.
+"""Predictions and ensembles → Vega-Lite charts, with a sentence and a table that say the same, and models' colors.
 
 A chart is a Vega-Lite 6 specification as a plain `dict`, for any renderer; in Streamlit
 `st.vega_lite_chart(chart, theme=None, alt=describe_…(…))`. Without Streamlit's theme, labels have the page's own text
@@ -7,9 +7,11 @@ check what never changes; the tests have it check each kind of chart once.
 """
 
 import json
+from collections.abc import Iterable
 
 from imgrec.catalogue import CATALOGUE
 from imgrec.ensembles import ENSEMBLE, Ensemble, contributions
+from imgrec.formatting import percent, size
 from imgrec.predictions import DEFAULT_TOP_K, Classification, Prediction
 from imgrec.rules import RULES
 from imgrec.settings import MIB
@@ -18,16 +20,18 @@ from imgrec.vega import (
     BAR_PX,
     FONT_PX,
     NEUTRAL,
+    NO_TOOLTIP,
     TRACK_OPACITY,
     Rows,
     Spec,
+    Swatch,
     bar_layer,
     labelled_bars,
     layered,
     tooltip,
     x_axis,
 )
-from imgrec.verdicts import label_of, percent, size, title_of
+from imgrec.verdicts import label_of, title_of
 
 # Four hues, each in a lighter and a darker shade: the list for which a search found the largest distance between
 # the two most similar, as seen with normal sight, protanopia and deuteranopia (Machado et al. 2009), among colours
@@ -44,15 +48,25 @@ COLOURS = (
     "#8c508c",  # plum
 )
 
+IMAGENET = "imagenet_1k"
+
 # The ensemble is no model, and its grey is none of their colours.
 ENSEMBLE_COLOUR = NEUTRAL
 
 # What does not fit the memory budget; the words beside the bar say it too.
 OVER_BUDGET_COLOUR = "#d23237"
 
-# Where models of other classes than ImageNet's begin, going backwards: the bundled ones then share their colours with
-# VGG, ResNet and DenseNet, and not with the MobileNets, beside which they stand on most machines.
-FIRST_OTHER_COLOUR = 4
+# The models that most often stand side by side: each has the color at its place, and the others come after them.
+USUAL_MODELS = (
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+    "mobilenet",
+    "mobilenet_v2",
+    "resnet50",
+    "vgg16",
+    "inception_v3",
+)
 
 # A class that is not the highlighted one steps back.
 _FADED = 0.35
@@ -60,24 +74,61 @@ _FADED = 0.35
 # Contributions to an improbable class are not drawn large: the axis reaches to 1 % at least.
 LEAST_AXIS_END = 0.01
 
+# Bars below it are rows of "<0.1 %": only the table has them.
+LEAST_DRAWN = 0.001
+
 # Parts the members in a stacked bar by showing what is behind; a fraction of the axis.
 _GAP = 0.004
 
 
 def colour_of(model: str) -> str:
-    """The model's colour on every page: by its place in the catalogue, so that choosing others does not change it.
+    """Return the color of one model by itself; beside others, see `swatches_of`."""
+    return ENSEMBLE_COLOUR if model == ENSEMBLE else COLOURS[_preferred(model)]
 
-    Models of other classes than ImageNet's are counted backwards, from where their colours are not those of the small
-    networks beside which they stand most often. A model that the catalogue does not know gets one by its name.
+
+def swatches_of(models: Iterable[str]) -> dict[str, Swatch]:
+    """Return a swatch for each model of a selection, no two of them the same up to three models a color.
+
+    Each has its own color where that is free. Of two with the same, the usual one keeps it, then the first of the
+    catalog, and the other takes the next free color. From the ninth model on, colors come again with another fill.
     """
-    if model == ENSEMBLE:
-        return ENSEMBLE_COLOUR
+    found: dict[str, Swatch] = {}
+    for count, model in enumerate(sorted(dict.fromkeys(models), key=_rank)):
+        turn = count // len(COLOURS)
+        taken = {swatch.color for swatch in found.values() if swatch.turn == turn}
+        places = ((_preferred(model) + step) % len(COLOURS) for step in range(len(COLOURS)))
+        found[model] = Swatch(next(COLOURS[place] for place in places if COLOURS[place] not in taken), turn)
+    return found
+
+
+def swatch_of(model: str, among: Iterable[str] = ()) -> Swatch:
+    """Return the swatch of `model` in the selection `among` that a page shows."""
+    return Swatch(ENSEMBLE_COLOUR) if model == ENSEMBLE else swatches_of([*among, model])[model]
+
+
+def _preferred(model: str) -> int:
+    """The place in `COLOURS`, which does not depend on the selection.
+
+    Models of other classes than ImageNet's count backwards, so that the bundled ones differ from the usual models. A
+    model that is not in the catalog has a place by its name.
+    """
+    if model in USUAL_MODELS:
+        return USUAL_MODELS.index(model) % len(COLOURS)
     spec = CATALOGUE.get(model)
     if spec is None:
-        return COLOURS[sum(model.encode()) % len(COLOURS)]
-    is_other = spec.label_space != "imagenet_1k"
-    place = [name for name, row in CATALOGUE.items() if (row.label_space != "imagenet_1k") == is_other].index(model)
-    return COLOURS[(FIRST_OTHER_COLOUR - place if is_other else place) % len(COLOURS)]
+        return sum(model.encode()) % len(COLOURS)
+    is_other = spec.label_space != IMAGENET
+    alike = [name for name, row in CATALOGUE.items() if (row.label_space != IMAGENET) == is_other]
+    place = [name for name in alike if name not in USUAL_MODELS].index(model)
+    return (-1 - place if is_other else place) % len(COLOURS)
+
+
+def _rank(model: str) -> tuple[int, int]:
+    """Which of two models keeps the color that both prefer: the usual ones, then those of the catalog, then others."""
+    if model in USUAL_MODELS:
+        return 0, USUAL_MODELS.index(model)
+    names = list(CATALOGUE)
+    return (1, names.index(model)) if model in CATALOGUE else (2, 0)
 
 
 def top_k_bars(
@@ -85,15 +136,18 @@ def top_k_bars(
     k: int = DEFAULT_TOP_K,
     *,
     highlight: int | None = None,
-    colour: str | None = None,
+    among: Iterable[str] = (),
     pick: str | None = None,
 ) -> Spec:
     """Horizontal bars of the `k` most probable classes on an axis from 0 to 100 %, the same for every model.
 
-    `highlight` is the index of a class that stands out, added below when it is not in the top `k`; `colour` is
-    the model's own where None; `pick` names a selection in which a click puts the `index` of its row.
+    `highlight` is the index of a class that stands out, added below when it is not in the top `k`; `among` are the
+    models that the page shows, see `swatches_of`; `pick` names a selection in which a click puts the `index` of its
+    row.
     """
-    lines = _lines(prediction, k, highlight)
+    lines = _drawn(prediction, k, highlight)
+    swatch = swatch_of(prediction.model, among)
+    has_ids = any(prediction.label_space.synsets)
     bars: Rows = [
         {
             "line": line,
@@ -103,14 +157,14 @@ def top_k_bars(
             "opacity": _opacity(found, highlight),
             "Model": title_of(prediction.model),
             "Class": label_of(prediction.label_space, found.index),
-            "WordNet id": found.synset or "none",
-            "Probability": _exactly(found.probability),
+            "Probability": percent(found.probability),
             "Rank": rank,
+            **({"WordNet id": found.synset or "none"} if has_ids else {}),
         }
         for line, (rank, found) in enumerate(lines)
     ]
     labels, figures = _labels_and_figures(prediction, lines, highlight)
-    return labelled_bars(bars, labels, figures, colour=colour or colour_of(prediction.model), pick=pick)
+    return labelled_bars(bars, labels, figures, colour=swatch.color, turn=swatch.turn, pick=pick)
 
 
 def top_k_rows(prediction: Prediction, k: int = DEFAULT_TOP_K, highlight: int | None = None) -> Rows:
@@ -137,6 +191,7 @@ def ensemble_bars(
     k: int = DEFAULT_TOP_K,
     *,
     highlight: int | None = None,
+    among: Iterable[str] = (),
     pick: str | None = None,
     legend: bool = True,
 ) -> Spec:
@@ -147,7 +202,7 @@ def ensemble_bars(
     """
     if RULES[ensemble.rule].evidence is None or len(ensemble.members) == 1:
         return top_k_bars(ensemble.prediction, k, highlight=highlight, pick=pick)
-    lines = _lines(ensemble.prediction, k, highlight)
+    lines = _drawn(ensemble.prediction, k, highlight)
     bars: Rows = []
     for line, (_, found) in enumerate(lines):
         start = 0.0
@@ -161,13 +216,13 @@ def ensemble_bars(
                     "opacity": _opacity(found, highlight),
                     "Model": title_of(member.model),
                     "Class": label_of(ensemble.prediction.label_space, found.index),
-                    "Contributes": _exactly(part),
-                    "Says itself": _exactly(float(member.probabilities[found.index])),
+                    "Contribution": percent(part),
+                    "Own probability": percent(float(member.probabilities[found.index])),
                 }
             )
             start += part
     labels, figures = _labels_and_figures(ensemble.prediction, lines, highlight)
-    return labelled_bars(bars, labels, figures, colours=_member_colours(ensemble), legend=legend, pick=pick)
+    return labelled_bars(bars, labels, figures, swatches=_swatches(ensemble, among), legend=legend, pick=pick)
 
 
 def ensemble_rows(ensemble: Ensemble, k: int = DEFAULT_TOP_K) -> Rows:
@@ -190,11 +245,11 @@ def describe_ensemble(ensemble: Ensemble, k: int = DEFAULT_TOP_K) -> str:
     return f"{sentence} {titles[parts.index(most)]} gives most to the first: {percent(most)}."
 
 
-def contribution_bars(ensemble: Ensemble, index: int) -> Spec:
+def contribution_bars(ensemble: Ensemble, index: int, *, among: Iterable[str] = ()) -> Spec:
     """One bar a member: what it adds to the ensemble's probability of class `index`; see `contributions`.
 
-    The axis ends at that probability, or at the largest contribution, and begins below 0 where the ensemble
-    would be surer without a member.
+    The axis ends at that probability, or at the largest contribution, and begins below 0 where the probability would
+    be higher without a member. `among` as in `top_k_bars`.
     """
     parts = contributions(ensemble, index)
     bars: Rows = [
@@ -204,9 +259,9 @@ def contribution_bars(ensemble: Ensemble, index: int) -> Spec:
             "end": part,
             "opacity": 1.0,
             "Model": title_of(member.model),
-            "Contributes": _exactly(part),
-            "Says itself": _exactly(float(member.probabilities[index])),
-            "Weight": _exactly(weight),
+            "Contribution": _signed(part),
+            "Own probability": percent(float(member.probabilities[index])),
+            "Weight": percent(weight),
         }
         for line, (member, weight, part) in enumerate(zip(ensemble.members, ensemble.weights, parts, strict=True))
     ]
@@ -214,7 +269,7 @@ def contribution_bars(ensemble: Ensemble, index: int) -> Spec:
         bars,
         [title_of(member.model) for member in ensemble.members],
         [_signed(part) for part in parts],
-        colours=_member_colours(ensemble),
+        swatches=_swatches(ensemble, among),
         domain=(min(0.0, *parts), max(float(ensemble.prediction.probabilities[index]), *parts, LEAST_AXIS_END)),
     )
 
@@ -225,8 +280,8 @@ def contribution_rows(ensemble: Ensemble, index: int) -> Rows:
         {
             "Model": title_of(member.model),
             "Weight": percent(weight),
-            "Says itself": percent(float(member.probabilities[index])),
-            "Contributes": _signed(part),
+            "Own probability": percent(float(member.probabilities[index])),
+            "Contribution": _signed(part),
         }
         for member, weight, part in zip(ensemble.members, ensemble.weights, contributions(ensemble, index), strict=True)
     ]
@@ -236,7 +291,7 @@ def describe_contributions(ensemble: Ensemble, index: int) -> str:
     """`contribution_bars` in a sentence: "Contributions to tabby 62.3 %: VGG16 20.0 %, ResNet50 12.3 %."."""
     label = label_of(ensemble.prediction.label_space, index)
     whole = percent(float(ensemble.prediction.probabilities[index]))
-    parts = ", ".join(f"{row['Model']} {row['Contributes']}" for row in contribution_rows(ensemble, index))
+    parts = ", ".join(f"{row['Model']} {row['Contribution']}" for row in contribution_rows(ensemble, index))
     return f"Contributions to {label} {whole}: {parts}."
 
 
@@ -282,7 +337,7 @@ def memory_bar(used_bytes: int, planned_bytes: int, budget_bytes: int) -> Spec:
         {
             "data": {"values": track},
             "mark": {"type": "tick", "color": ENSEMBLE_COLOUR, "thickness": 2, "size": BAR_PX + 6},
-            "encoding": {"x": x | {"field": "end"}},
+            "encoding": NO_TOOLTIP | {"x": x | {"field": "end"}},
         },
     ]
     return layered(layers, BAR_PX + AXIS_PX + 8)
@@ -310,6 +365,15 @@ def describe_memory(used_bytes: int, planned_bytes: int, budget_bytes: int) -> s
     return f"{loaded}; those to be loaded need {size(planned_bytes)} and leave {size(left)}."
 
 
+def _drawn(prediction: Prediction, k: int, highlight: int | None) -> list[tuple[int, Classification]]:
+    """Those of `_lines` that have a bar to see: the first, the highlighted one, and what rounds to 0.1 % or more."""
+    return [
+        (rank, found)
+        for rank, found in _lines(prediction, k, highlight)
+        if rank == 1 or found.index == highlight or found.probability >= LEAST_DRAWN
+    ]
+
+
 def _lines(prediction: Prediction, k: int, highlight: int | None) -> list[tuple[int, Classification]]:
     """Classes with their ranks from 1: the top `k`, then the highlighted one if it is not among them."""
     ranked = list(enumerate(prediction.top_k(k if highlight is None else len(prediction.probabilities)), start=1))
@@ -331,11 +395,6 @@ def _opacity(found: Classification, highlight: int | None) -> float:
     return 1.0 if highlight in (None, found.index) else _FADED
 
 
-def _exactly(value: float) -> str:
-    """All digits that a float32 has; a string, so that no locale or format shortens it."""
-    return f"{value:.9g}"
-
-
 def _signed(part: float) -> str:
     """A contribution; only the differences of the geometric mean can be negative."""
     if part >= 0:
@@ -344,5 +403,7 @@ def _signed(part: float) -> str:
     return f">−{figure[1:]}" if figure.startswith("<") else f"−{figure}"
 
 
-def _member_colours(ensemble: Ensemble) -> dict[str, str]:
-    return {title_of(member.model): colour_of(member.model) for member in ensemble.members}
+def _swatches(ensemble: Ensemble, among: Iterable[str]) -> dict[str, Swatch]:
+    """The swatch of each member in the selection `among`, by its title."""
+    found = swatches_of([*among, *(member.model for member in ensemble.members)])
+    return {title_of(member.model): found[member.model] for member in ensemble.members}

@@ -4,6 +4,7 @@ A matrix is int64 (C, C), rows the truth, columns the first choice. Where a figu
 precision of a class that nobody ever chose) it is NaN and shown as a dash. Averages count it as 0.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,19 @@ AVERAGES = {
     "weighted": "The mean over the classes, each as often as it occurs.",
     "micro": "From the sums of TP, FP and FN over all classes: each picture counts the same.",
 }
+
+
+# Fewer images of one kind of mistake are chance, and no kind is the most frequent.
+FREQUENT_FROM = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """Two classes, the first of which was taken for the second in `count` images."""
+
+    truth: int
+    choice: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +89,29 @@ def row_shares(matrix: Integers) -> Floats:
     """Each row divided by its sum: what became of the pictures of a class; rows without pictures are 0."""
     sums = matrix.sum(axis=1, keepdims=True)
     return np.asarray(matrix / np.maximum(sums, 1))
+
+
+def mistakes(matrix: Integers, limit: int | None = None) -> list[Mistake]:
+    """Return the first `limit` kinds of mistakes, all where None, the most frequent first.
+
+    >>> mistakes(np.array([[8, 2], [3, 7]]))
+    [Mistake(truth=1, choice=0, count=3), Mistake(truth=0, choice=1, count=2)]
+    """
+    wrong = (matrix - np.diag(np.diag(matrix))).ravel()
+    order = np.argsort(-wrong, kind="stable")[: np.count_nonzero(wrong)][:limit]
+    return [Mistake(*divmod(int(i), len(matrix)), int(wrong[i])) for i in order]
+
+
+def mistakes_title(found: Sequence[Mistake]) -> str:
+    """Return the heading of `mistakes`: whether the first are frequent, or all of them rare.
+
+    >>> mistakes_title([Mistake(0, 1, 5), Mistake(1, 0, 1)]), mistakes_title([Mistake(0, 1, 1)])
+    ('Most frequent mistakes', 'Mistakes, each once')
+    """
+    most = max((mistake.count for mistake in found), default=0)
+    if most >= FREQUENT_FROM:
+        return "Most frequent mistakes"
+    return "Mistakes, each once" if most <= 1 else "Mistakes, each at most twice"
 
 
 def class_figures(matrix: Integers) -> ClassFigures:

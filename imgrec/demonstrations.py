@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgrec.charts import COLOURS
+from imgrec.formatting import percent
 from imgrec.settings import ASSETS
-from imgrec.vega import FONT_PX, NEUTRAL, Rows, Spec
-from imgrec.verdicts import percent
+from imgrec.vega import FONT_PX, NEUTRAL, NO_TOOLTIP, PERCENT_AXIS, Rows, Spec
 
 ONE_SIDED = ASSETS / "lessons" / "one_sided_normalisation.json"
 
@@ -96,7 +96,7 @@ def chart(network: dict[str, Any], chance: float, top: float = 1.0) -> Spec:
                         "type": "quantitative",
                         "title": "Accuracy",
                         "scale": {"domain": [0, top]},
-                        "axis": {"format": ".0%", "labelFontSize": FONT_PX, "tickCount": 4},
+                        "axis": PERCENT_AXIS | {"labelFontSize": FONT_PX, "tickCount": 4},
                     },
                     "color": {
                         "field": "Series",
@@ -120,7 +120,7 @@ def chart(network: dict[str, Any], chance: float, top: float = 1.0) -> Spec:
             {
                 "data": {"values": [{"value": chance}]},
                 "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.5, "color": NEUTRAL, "aria": False},
-                "encoding": {"y": {"field": "value", "type": "quantitative"}},
+                "encoding": NO_TOOLTIP | {"y": {"field": "value", "type": "quantitative"}},
             },
         ],
         "config": {"view": {"stroke": None}},

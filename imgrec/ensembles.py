@@ -13,7 +13,7 @@ import numpy.typing as npt
 from imgrec.errors import InputError, LabelSpaceError, UnknownNameError
 from imgrec.predictions import Prediction
 from imgrec.rules import RULES as RULES  # the registry's other address: who combines needs no second import
-from imgrec.rules import Floats
+from imgrec.rules import Floats, tie_breaker
 
 # The name under which an ensemble's prediction stands where a model's name would stand.
 ENSEMBLE = "ensemble"
@@ -111,6 +111,7 @@ def combine(predictions: Sequence[Prediction], rule: str = "mean", weights: Sequ
         label_space=members[0].label_space,
         probabilities=RULES[rule].combine(probabilities, shares).astype(np.float32),
         milliseconds=sum(member.milliseconds for member in members),
+        tie_breaker=tie_breaker(probabilities, shares) if RULES[rule].ties else None,
     )
     return Ensemble(prediction, members, tuple(shares.tolist()), rule, uncertainty(probabilities, shares))
 
@@ -127,9 +128,8 @@ def contributions(ensemble: Ensemble, index: int) -> tuple[float, ...]:
     """What each member adds to the ensemble's probability of class `index`, in the order of the members.
 
     For means and votes, w_m · e_m[index], where e_m is the member's probability, vote or share of points: exact,
-    ≥ 0, and together the ensemble's probability (of a vote up to the trace that breaks ties). The geometric mean
-    multiplies, so that shares do not exist: there it is the difference that leaving the member out would make,
-    which may be negative and sums to nothing.
+    ≥ 0, and together the ensemble's probability. The geometric mean multiplies, so that shares do not exist: there it
+    is the difference that leaving the member out would make, which may be negative and sums to nothing.
     """
     evidence = RULES[ensemble.rule].evidence
     if evidence is not None:

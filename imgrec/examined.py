@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imgrec import formatting
 from imgrec.findings import Case
 
 # The values of red, green and blue differ by less than this in each field of a grey picture's thumbnail; JPEG's
@@ -55,7 +56,7 @@ class Examined:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    return f"{100 * share:.{digits}f} %"
+    return formatting.percent(share, digits)
 
 
 def listed(labels: Sequence[str]) -> str:

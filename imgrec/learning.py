@@ -8,9 +8,10 @@ from typing import Any
 
 from imgrec.cards import Card
 from imgrec.charts import COLOURS
+from imgrec.formatting import duration, percent
 from imgrec.settings import MIB
 from imgrec.training.runs import Curves
-from imgrec.vega import FONT_PX, NEUTRAL, Rows, Spec
+from imgrec.vega import FONT_PX, NEUTRAL, PERCENT_AXIS, Rows, Spec, percent_field
 
 CURVE_HEIGHT_PX = 220
 
@@ -25,8 +26,8 @@ MAX_POINTED_EPOCHS = 40
 
 # As in the figures that people know from course books: accuracy blue, loss green.
 QUANTITIES = {
-    "accuracy": ("Accuracy", COLOURS[0], ".0%"),
-    "loss": ("Loss", COLOURS[2], ".2f"),
+    "accuracy": ("Accuracy", COLOURS[0], PERCENT_AXIS),
+    "loss": ("Loss", COLOURS[2], {"format": ".2f"}),
 }
 
 # A confusion matrix of more classes has cells that nobody can read; the table has them all.
@@ -109,6 +110,7 @@ def curve_chart(curves: Curves, quantity: str, kept: int | None = None) -> Spec:
     """
     title, colour, form = QUANTITIES[quantity]
     epochs = curves.plan["epochs"] if curves.plan else 1
+    number = {"field": "value", "title": title, "format": ".3f"}
     is_validation = "datum.set === 'validation'"
     points: list[tuple[str, dict[str, Any]]] = []
     if epochs <= MAX_POINTED_EPOCHS:
@@ -118,6 +120,7 @@ def curve_chart(curves: Curves, quantity: str, kept: int | None = None) -> Spec:
     return {
         "height": CURVE_HEIGHT_PX,
         "data": {"values": curve_rows(curves, quantity)},
+        "transform": [percent_field("value")],
         "encoding": {
             "x": {
                 "field": "epoch",
@@ -131,7 +134,7 @@ def curve_chart(curves: Curves, quantity: str, kept: int | None = None) -> Spec:
                 "type": "quantitative",
                 "title": title,
                 "scale": {"domain": [0, 1]} if quantity == "accuracy" else {"zero": True},
-                "axis": {"format": form, "labelFontSize": FONT_PX, "tickCount": 5},
+                "axis": form | {"labelFontSize": FONT_PX, "tickCount": 5},
             },
             "strokeDash": {
                 "field": "set",
@@ -148,8 +151,8 @@ def curve_chart(curves: Curves, quantity: str, kept: int | None = None) -> Spec:
             },
             "tooltip": [
                 {"field": "set", "title": "Set"},
-                {"field": "epoch", "title": "Epoch", "format": ".2f"},
-                {"field": "value", "title": title, "format": ".2%" if quantity == "accuracy" else ".4f"},
+                {"field": "epoch", "title": "Epoch", "format": ".2~f"},
+                {"field": "percent", "title": title} if quantity == "accuracy" else number,
             ],
         },
         "layer": [
@@ -172,7 +175,7 @@ def describe_curve(curves: Curves, quantity: str, kept: int | None = None) -> st
     if not curves.epochs:
         return f"{QUANTITIES[quantity][0]} of training and validation; no epoch is finished yet."
     last = curves.epochs[-1]
-    text = _percent if quantity == "accuracy" else _number
+    text = percent if quantity == "accuracy" else _number
     return (
         f"{QUANTITIES[quantity][0]} after epoch {last['epoch']}: training {text(last[quantity])}, "
         f"validation {text(last[f'validation_{quantity}'])}{_kept(curves, kept)}."
@@ -197,6 +200,7 @@ def confusion_chart(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> 
     return {
         "height": CELL_PX * len(classes) + BELOW_CELLS_PX,
         "data": {"values": cells},
+        "transform": [percent_field("share")],
         "encoding": {
             "x": {
                 "field": "said",
@@ -210,7 +214,7 @@ def confusion_chart(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> 
                 {"field": "true", "title": "True"},
                 {"field": "said", "title": "Said"},
                 {"field": "count", "title": "Pictures"},
-                {"field": "share", "title": "Share of the true class", "format": ".1%"},
+                {"field": "percent", "title": "Share of the true class"},
             ],
         },
         "layer": [
@@ -277,11 +281,11 @@ def status(curves: Curves, state: str) -> str:
         parts.append(f"epoch {last['epoch']} of {curves.plan['epochs']}")
         if curves.plan["steps"] > 1:
             parts.append(f"step {last['step']} of {curves.plan['steps']}")
-        parts.append(f"loss {_number(last['loss'])}, accuracy {_percent(last['accuracy'])}")
+        parts.append(f"loss {_number(last['loss'])}, accuracy {percent(last['accuracy'])}")
     else:
         parts.append("making the network")
     if curves.epochs:
-        parts.append(f"validation {_percent(curves.epochs[-1]['validation_accuracy'])}")
+        parts.append(f"validation {percent(curves.epochs[-1]['validation_accuracy'])}")
     if state == "running" and curves.steps:
         parts.append(f"{curves.steps[-1]['images_per_second']:,.0f} images/s")
         if (left := curves.remaining_seconds) is not None:
@@ -312,7 +316,7 @@ def outcome(curves: Curves) -> str:
         return ""
     metrics: dict[str, Any] = curves.finished["metrics"]
     words = (
-        f"{_percent(metrics['accuracy'])} of {metrics['pictures']:,} {metrics['set']} pictures right after "
+        f"{percent(metrics['accuracy'])} of {metrics['pictures']:,} {metrics['set']} pictures right after "
         f"{len(curves.epochs)} epochs in {duration(curves.training_seconds)}"
     )
     return f"{words}, {rates}" if (rates := learning_rates(curves)) else words
@@ -341,28 +345,6 @@ def left_out(curves: Curves) -> tuple[str, ...]:
     more = data["left_out"] - len(named)
     rest = [f"left out: {more:,} more; see the run's log"] if more else []
     return (*(f"left out: {note}" for note in named), *rest)
-
-
-def duration(seconds: float) -> str:
-    """Readable to two units, or to a tenth of a second where those count.
-
-    >>> duration(0.42), duration(8), duration(95), duration(7_300)
-    ('0.4 s', '8.0 s', '1 min 35 s', '2 h 1 min')
-    """
-    if 0 < seconds < 0.05:
-        return "<0.1 s"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
 
 
 def _number(value: float) -> str:

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from imgrec.charts import COLOURS
-from imgrec.learning import duration
+from imgrec.formatting import THIN_SPACE, duration, percent
 from imgrec.predictions import MAX_TOP_K
 from imgrec.training import lessons
 from imgrec.training.figures import Summary, Trial
 from imgrec.training.lessons import Extraction, Lesson, Progress
-from imgrec.vega import FONT_PX, NEUTRAL, Rows, Spec, labelled_bars
-from imgrec.verdicts import percent
+from imgrec.vega import FONT_PX, NEUTRAL, PERCENT_AXIS, Rows, Spec, labelled_bars
 
 RATES_HEIGHT_PX = 240
 
@@ -198,7 +197,7 @@ def describe_measured(progress: Progress, lesson: Lesson) -> tuple[str, str]:
     if progress.curves.finished is None:
         return "", ""
     if progress.curves.finished["metrics"]["set"] == "test":
-        share = f"{100 * lesson.test_fraction:.0f} %"
+        share = percent(lesson.test_fraction, 0)
         held = f"{share} of each class, held out before anything was tried." if lesson.test_fraction else ""
         return "The test, looked at once", held
     without = "The pictures came without a test set"
@@ -264,10 +263,10 @@ def summary_rows(summaries: Sequence[Summary]) -> Rows:
 def spread(mean: float, sd: float, count: int) -> str:
     """Mean ± standard deviation in per cent; the mean alone of one.
 
-    >>> spread(0.912, 0.0105, 5), spread(0.912, 0.0, 1)
-    ('91.2 ± 1.1 %', '91.2 %')
+    >>> [text.replace(THIN_SPACE, " ") for text in (spread(0.912, 0.0105, 5), spread(0.912, 0.0, 1))]
+    ['91.2 ± 1.1 %', '91.2 %']
     """
-    return f"{100 * mean:.1f} ± {100 * sd:.1f} %" if count > 1 else f"{100 * mean:.1f} %"
+    return f"{100 * mean:.1f} ± {100 * sd:.1f}{THIN_SPACE}%" if count > 1 else percent(mean)
 
 
 def describe_rates(summaries: Sequence[Summary], *, folds: bool) -> str:
@@ -299,7 +298,7 @@ def rates_chart(progress: Progress) -> Spec:
         "title": "Validation accuracy",
         "scale": {"zero": False, "nice": True},
         # Means that lie within a point or two of each other need the tenths.
-        "axis": {"format": ".1%", "labelFontSize": FONT_PX, "tickCount": 5},
+        "axis": PERCENT_AXIS | {"labelFontSize": FONT_PX, "tickCount": 5},
     }
     means = [
         {

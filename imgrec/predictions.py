@@ -31,6 +31,7 @@ class Prediction:
 
     `probabilities` is float32 (C,), one value in [0, 1] for each label of `label_space`, read-only; it sums
     to 1 when the space is exclusive. `milliseconds` is the inference alone, measured inside the gate.
+    `tie_breaker` (C,) orders equally probable classes, the largest first, such as those with as many votes.
 
     Raises `LabelSpaceError` when the count of probabilities is not that of the labels, and `InputError` on
     NaN, values outside [0, 1], or logits.
@@ -40,6 +41,7 @@ class Prediction:
     label_space: LabelSpace
     probabilities: np.ndarray
     milliseconds: float = 0.0
+    tie_breaker: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         probabilities = np.array(self.probabilities, dtype=np.float32)
@@ -60,7 +62,10 @@ class Prediction:
         object.__setattr__(self, "probabilities", probabilities)
 
     def top_k(self, k: int = DEFAULT_TOP_K) -> list[Classification]:
-        """The `k` most probable classes, most probable first; ties keep the order of the label space."""
+        """The `k` most probable classes, most probable first; ties by `tie_breaker`, then as in the label space."""
         space = self.label_space
-        order = np.argsort(-self.probabilities, kind="stable")[:k]
+        if self.tie_breaker is None:
+            order = np.argsort(-self.probabilities, kind="stable")[:k]
+        else:
+            order = np.lexsort((-self.tie_breaker, -self.probabilities))[:k]
         return [Classification(space.labels[i], space.synsets[i], int(i), float(self.probabilities[i])) for i in order]

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imgrec.ensembles import Ensemble
+from imgrec.formatting import THIN_SPACE, milliseconds
+from imgrec.formatting import percent as percent  # what goes with a report has this address too
 from imgrec.predictions import DEFAULT_TOP_K, Prediction
-from imgrec.verdicts import THIN_SPACE, is_none_of_these, label_of
-from imgrec.verdicts import percent as percent  # what goes with a report has this address too
+from imgrec.verdicts import is_none_of_these, label_of
 from imgrec.verdicts import title_of as title_of
 from imgrec.verdicts import verdict as verdict
 
@@ -217,7 +218,7 @@ def _outcome_lines(outcome: Prediction | Failure, k: int) -> list[str]:
     title = _printable(title_of(outcome.model))
     if isinstance(outcome, Failure):
         return _wrapped(f"{title}: {outcome.error}")
-    lines = [f"  {_fit(title, 64):<64}{outcome.milliseconds:>11.1f} ms"]
+    lines = [f"  {_fit(title, 64):<64}{milliseconds(outcome.milliseconds):>14}"]
     for found in outcome.top_k(k):
         label = _fit(_printable(label_of(outcome.label_space, found.index)), 40)
         figure = _plain(percent(found.probability))

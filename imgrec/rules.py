@@ -23,20 +23,14 @@ SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
 # Shares, and means, that differ by less are a tie: 0.1 + 0.2 and 0.3 are the same sum of slider values.
 TIE_DECIMALS = 9
 
-# By this part of itself a share is made smaller for each tied class before it: enough for float32 to keep the
-# order, too little for any table to show.
-TIE_STEP = 1e-6
-
-# Classes without a vote get this part of their mean probability, so that a top-k goes on in a sensible order.
-TRACE = 1e-9
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One way to combine, with its words for people.
 
     `evidence` turns the members' probabilities (M, C) into what each adds to the result, (M, C), before
-    weighting; None where a member's share cannot be told from the others'.
+    weighting; None where a member's share cannot be told from the others'. `ties`: its results are shares of few
+    votes or points, equal ones of which the mean probability orders.
     """
 
     title: str
@@ -44,6 +38,7 @@ class Rule:
     combine: Callable[[Floats, Floats], Floats]
     evidence: Callable[[Floats], Floats] | None
     takes_weights: bool = True
+    ties: bool = False
 
 
 def mean(probabilities: Floats, weights: Floats) -> Floats:
@@ -85,13 +80,13 @@ def geometric_mean(probabilities: Floats, weights: Floats) -> Floats:
 def majority_vote(probabilities: Floats, weights: Floats) -> Floats:
     """p[c] = Σ w_m [argmax p_m = c], the share of the votes, `VotingClassifier(voting="hard", weights=…)`.
 
-    `probabilities` (M, C), `weights` (M,) that sum to 1 → (C,). A tie goes to the class with the higher weighted
-    mean probability, then to the lower index; so does a tie for a member's own vote, to the lower index.
+    `probabilities` (M, C), `weights` (M,) that sum to 1 → (C,). A tie for a member's own vote goes to the lower index;
+    equal shares stay equal, and 0 where a class has no vote.
 
     >>> majority_vote(np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]), np.array([1, 1, 1]) / 3).round(4)
     array([0.6667, 0.3333])
     """
-    return _ordered(weights @ _votes(probabilities), weights @ probabilities)
+    return _rounded(weights @ _votes(probabilities))
 
 
 def rank_vote(probabilities: Floats, weights: Floats) -> Floats:
@@ -100,12 +95,12 @@ def rank_vote(probabilities: Floats, weights: Floats) -> Floats:
     `probabilities` (M, C), `weights` (M,) that sum to 1 → (C,). Each member gives k points to its first choice,
     k − 1 to its second, … 1 to its k-th, with k = min(10, C − 1): the whole of a Borda count for a few classes,
     and for a thousand only the ranks that mean something (over all of them, the best possible share is 0.2 %).
-    Classes that a member finds equally probable share their points equally. Ties end as in `majority_vote`.
+    Classes that a member finds equally probable share their points equally.
 
     >>> rank_vote(np.array([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1]]), np.array([0.5, 0.5])).round(4)
     array([0.5, 0.5, 0. ])
     """
-    return _ordered(weights @ _borda_points(probabilities), weights @ probabilities)
+    return _rounded(weights @ _borda_points(probabilities))
 
 
 def _votes(probabilities: Floats) -> Floats:
@@ -130,12 +125,14 @@ def _borda_points(probabilities: Floats) -> Floats:
     return points
 
 
-def _ordered(shares: Floats, means: Floats) -> Floats:
-    """`shares` (C,) with ties decided by `means` (C,), then by index, and written so that a stable sort finds it."""
-    rank = np.empty(len(shares))
-    rank[np.lexsort((-np.round(means, TIE_DECIMALS), -np.round(shares, TIE_DECIMALS)))] = np.arange(len(shares))
-    decided = np.where(shares > 0, shares * (1 - TIE_STEP * rank), TRACE * means)
-    return np.asarray(decided / decided.sum())
+def _rounded(shares: Floats) -> Floats:
+    """`shares` (C,) in which those that differ by rounding are equal."""
+    return np.asarray(np.round(shares, TIE_DECIMALS))
+
+
+def tie_breaker(probabilities: Floats, weights: Floats) -> Floats:
+    """What orders the classes with equal shares: their weighted mean probability, (M, C) and (M,) → (C,)."""
+    return _rounded(weights @ probabilities)
 
 
 def _itself(probabilities: Floats) -> Floats:
@@ -167,6 +164,7 @@ RULES: dict[str, Rule] = {
         "Each member has one vote for its first choice, however sure it is; the bars show shares of the votes.",
         majority_vote,
         _votes,
+        ties=True,
     ),
     "rank_vote": Rule(
         "Rank vote",
@@ -174,5 +172,6 @@ RULES: dict[str, Rule] = {
         "the bars show shares of the points.",
         rank_vote,
         _borda_points,
+        ties=True,
     ),
 }

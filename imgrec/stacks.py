@@ -15,10 +15,17 @@ import numpy.typing as npt
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.metrics import Booleans, Floats, first_choices, log_loss, softmax, top_1
 from imgrec.predictions import MAX_TOP_K
-from imgrec.rules import RULES, SMALLEST_PROBABILITY, TIE_DECIMALS, TIE_STEP, TRACE
+from imgrec.rules import RULES, SMALLEST_PROBABILITY, TIE_DECIMALS
 
 # More subsets than this would make a visitor wait: all subsets of 12 models, and of 20 up to size 3.
 MAX_SUBSETS = 1200
+
+# An array has no tie breaker beside it as a `Prediction` has: here a share is made smaller by this part of itself for
+# each class before it, enough for a sort to keep the order, too little for any figure to show.
+TIE_STEP = 1e-6
+
+# Classes without a vote get this part of their mean probability, so that a top-5 goes on in a sensible order.
+TRACE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,9 @@ class Subset:
 
 
 def combine_stack(stack: npt.ArrayLike, rule: str = "mean", weights: Sequence[float] | None = None) -> Floats:
-    """The ensemble's probabilities (N, C) for a stack (M, N, C); as `rules.RULES[rule]` for each picture.
+    """The ensemble's probabilities (N, C) for a stack (M, N, C); as `rules.RULES[rule]` for each image.
+
+    Where classes have equal shares of the votes, they differ by a millionth, in the order of their mean probability.
 
     `weights` (M,) ≥ 0, equal where None. Raises `UnknownNameError` on another rule, `InputError` on other weights.
     """
@@ -143,7 +152,7 @@ def _borda_points(stack: np.ndarray) -> Floats:
 
 
 def _ordered(shares: Floats, means: Floats) -> Floats:
-    """Ties of `shares` (N, C) decided by `means` (N, C), then by index; as `rules` does it for one picture."""
+    """Ties of `shares` (N, C) decided by `means` (N, C), then by index; as `Prediction.top_k` does it for one image."""
     places = np.arange(shares.shape[1])
     by_mean = np.argsort(-np.round(means, TIE_DECIMALS), axis=1, kind="stable")
     by_share = np.take_along_axis(-np.round(shares, TIE_DECIMALS), by_mean, axis=1).argsort(axis=1, kind="stable")

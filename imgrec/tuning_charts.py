@@ -10,11 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from imgrec import formatting
 from imgrec.charts import COLOURS
-from imgrec.learning import duration
+from imgrec.formatting import duration
 from imgrec.training.spaces import Knob, Value, words
 from imgrec.training.tuning import Search, Trial
-from imgrec.vega import FONT_PX, NEUTRAL, Rows, Spec
+from imgrec.vega import FONT_PX, NEUTRAL, NO_TOOLTIP, PERCENT_AXIS, Rows, Spec
 
 PARALLEL_PX = 300
 SCATTER_PX = 300
@@ -78,7 +79,7 @@ def in_words(values: Mapping[str, Value]) -> str:
 
 def percent(trial: Trial) -> str:
     """The accuracy of a finished trial."""
-    return f"{100 * (trial.accuracy or 0.0):.1f} %"
+    return formatting.percent(trial.accuracy or 0.0)
 
 
 def figure(value: Value) -> str:
@@ -155,7 +156,7 @@ def parallel_chart(search: Search, knobs: Sequence[Knob]) -> Spec:
         for value in readable(knob)
     ]
     marks += [
-        {"axis": RESULT, "height": share, "text": f"{100 * (low + share * (high - low)):.1f} %"}
+        {"axis": RESULT, "height": share, "text": formatting.percent(low + share * (high - low))}
         for share in (0.0, 0.5, 1.0)
     ]
     across = {
@@ -276,7 +277,7 @@ def size_chart(search: Search) -> Spec:
         "field": "accuracy",
         "type": "quantitative",
         "scale": {"domain": [low, high], "nice": False},
-        "axis": axis | {"title": "validation accuracy", "format": ".1~%", "tickCount": 5},
+        "axis": axis | PERCENT_AXIS | {"title": "validation accuracy", "tickCount": 5},
     }
     tooltip = [{"field": name, "type": "nominal"} for name in ("Trial", "Accuracy", "Parameters", "Settings")]
     sides = ["yes", "no"]
@@ -361,4 +362,4 @@ def _framed(spec: Spec) -> Spec:
 
 def _layer(values: Sequence[Mapping[str, Any]], mark: Spec, encoding: Spec) -> Spec:
     # No mark speaks for itself: the chart is read out as its one sentence.
-    return {"data": {"values": list(values)}, "mark": mark | {"aria": False}, "encoding": encoding}
+    return {"data": {"values": list(values)}, "mark": mark | {"aria": False}, "encoding": NO_TOOLTIP | encoding}

@@ -5,8 +5,11 @@ fixed widths make the bars of charts side by side start and end at the same plac
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from imgrec.formatting import THIN_SPACE
 
 Spec = dict[str, Any]
 Rows = list[dict[str, Any]]
@@ -34,6 +37,31 @@ _EDGE_PX = 2
 # A track shows where a full bar would end.
 TRACK_OPACITY = 0.16
 
+# For marks without anything to say. Left unsaid, Streamlit would show every field of their encoding.
+NO_TOOLTIP: Spec = {"tooltip": None}
+
+# Shares in [0, 1] beside an axis, in the form of `formatting.percent`.
+PERCENT_AXIS: Spec = {"labelExpr": f"format(100 * datum.value, '.1~f') + '{THIN_SPACE}%'"}
+
+# How models of the same color differ: filled, outlined, outlined with dashes.
+_FILL_OPACITIES = (1.0, 0.25, 0.25)
+_STROKE_WIDTHS = (0.0, 1.5, 1.5)
+_STROKE_DASHES = ([1, 0], [1, 0], [3, 2])
+_GLYPHS = "■□▥"
+
+
+@dataclass(frozen=True, slots=True)
+class Swatch:
+    """The mark of a model in a selection: its color, and how many others of the selection had that color before it."""
+
+    color: str
+    turn: int = 0
+
+    @property
+    def markdown(self) -> str:
+        """The mark before a model's title, as Streamlit's Markdown."""
+        return f':color[{_GLYPHS[self.turn % len(_GLYPHS)]}]{{foreground="{self.color}"}}'
+
 
 def labelled_bars(
     bars: Rows,
@@ -41,7 +69,8 @@ def labelled_bars(
     figures: Sequence[str],
     *,
     colour: str = NEUTRAL,
-    colours: dict[str, str] | None = None,
+    turn: int = 0,
+    swatches: Mapping[str, Swatch] | None = None,
     legend: bool = False,
     domain: tuple[float, float] = (0.0, 1.0),
     pick: str | None = None,
@@ -49,7 +78,7 @@ def labelled_bars(
     """Label, bar on a track, figure: one line for each of `labels`.
 
     Each of `bars` has `line`, `start`, `end` and `opacity`; its entries in capitals make the tooltip. With
-    `colours`, title → colour, each has the colour of its "Model", else all have `colour`.
+    `swatches`, each bar has that of its "Model", else all have `colour` and `turn`; see `Swatch`.
     """
     track = [{"line": line, "start": domain[0], "end": domain[1]} for line in range(len(labels))]
     x = x_axis(domain, None)
@@ -59,15 +88,8 @@ def labelled_bars(
         "y": _y(labels, {"labelLimit": LABEL_PX - _LABEL_GAP_PX, "labelPadding": _LABEL_GAP_PX}, LABEL_PX),
         "opacity": {"field": "opacity", "type": "quantitative", "scale": None},
         "tooltip": tooltip(bars[0]),
-        "color": {"value": colour},
     }
-    if colours is not None:
-        shown["color"] = {
-            "field": "Model",
-            "type": "nominal",
-            "scale": {"domain": list(colours), "range": list(colours.values())},
-            "legend": _legend() if legend else None,
-        }
+    shown |= _painted(Swatch(colour, turn)) if swatches is None else _painted_by_model(swatches, legend=legend)
     front = bar_layer(bars, {"cornerRadius": 0 if legend else 2}, shown)
     if pick is not None:
         front["params"] = [{"name": pick, "select": {"type": "point", "fields": ["index"]}}]
@@ -77,7 +99,7 @@ def labelled_bars(
         {"color": NEUTRAL, "opacity": TRACK_OPACITY, "cornerRadius": 2},
         {"x": x, "x2": {"field": "end"}, "y": _y(figures, figure_axis, FIGURE_PX)},
     )
-    below = _LEGEND_GAP_PX + _LEGEND_ROW_PX * -(-len(colours) // _LEGEND_COLUMNS) if colours and legend else 0
+    below = _LEGEND_GAP_PX + _LEGEND_ROW_PX * -(-len(swatches) // _LEGEND_COLUMNS) if swatches and legend else 0
     return layered([behind, front], ROW_PX * len(labels) + below) | {"resolve": {"axis": {"y": "independent"}}}
 
 
@@ -105,7 +127,7 @@ def bar_layer(values: Rows, mark: Spec, encoding: Spec) -> Spec:
     return {
         "data": {"values": values},
         "mark": {"type": "bar", "height": BAR_PX, "aria": False} | mark,
-        "encoding": encoding,
+        "encoding": NO_TOOLTIP | encoding,
     }
 
 
@@ -134,6 +156,41 @@ def _y(texts: Sequence[str], axis: Spec, extent_px: int) -> Spec:
     return {"field": "line", "type": "ordinal", "scale": scale, "axis": words | axis}
 
 
+def _painted(swatch: Swatch) -> Spec:
+    """All bars with one swatch."""
+    shown: Spec = {"color": {"value": swatch.color}}
+    if swatch.turn:
+        styles = zip(("fillOpacity", "strokeWidth", "strokeDash"), _styles(swatch), strict=True)
+        shown |= {"stroke": {"value": swatch.color}} | {channel: {"value": value} for channel, value in styles}
+    return shown
+
+
+def _painted_by_model(swatches: Mapping[str, Swatch], *, legend: bool) -> Spec:
+    """Each bar with the swatch of its "Model"; channels that all models share are left out."""
+    ranges: dict[str, list[Any]] = {"color": [swatch.color for swatch in swatches.values()]}
+    if any(swatch.turn for swatch in swatches.values()):
+        ranges["stroke"] = ranges["color"]
+        styles = zip(*map(_styles, swatches.values()), strict=True)
+        ranges |= {
+            channel: list(values)
+            for channel, values in zip(("fillOpacity", "strokeWidth", "strokeDash"), styles, strict=True)
+        }
+    return {
+        channel: {
+            "field": "Model",
+            "type": "nominal",
+            "scale": {"domain": list(swatches), "range": values},
+            "legend": _legend() if legend else None,
+        }
+        for channel, values in ranges.items()
+    }
+
+
+def _styles(swatch: Swatch) -> tuple[float, float, list[int]]:
+    turn = swatch.turn % len(_GLYPHS)
+    return _FILL_OPACITIES[turn], _STROKE_WIDTHS[turn], _STROKE_DASHES[turn]
+
+
 def _legend() -> Spec:
     return {
         "title": None,
@@ -146,6 +203,11 @@ def _legend() -> Spec:
         "labelPadding": 4,
         "padding": 0,
     }
+
+
+def percent_field(share: str) -> Spec:
+    """A transform that writes the field `share`, in [0, 1], as a percentage into the field "percent"."""
+    return {"calculate": f"format(100 * datum.{share}, '.1f') + '{THIN_SPACE}%'", "as": "percent"}
 
 
 def tooltip(bar: dict[str, Any]) -> Rows:

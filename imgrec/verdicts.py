@@ -1,6 +1,6 @@
-"""Results in words: percentages, names for people, who agrees, and the one sentence above the charts.
+"""Results in words: titles of models and classes, which models agree, and the sentence above the charts.
 
-Every face says the same because it asks here.
+The pages, the command line and the API take their words from here, so that all say the same.
 """
 
 from collections import Counter
@@ -11,17 +11,16 @@ from functools import lru_cache
 from imgrec import abstention
 from imgrec.abstention import LIMITS
 from imgrec.catalogue import ModelSpec, get_spec
-from imgrec.ensembles import ENSEMBLE, Ensemble, Without, combine
+from imgrec.ensembles import ENSEMBLE, RULES, Ensemble, Without, combine
 from imgrec.errors import UnknownNameError
+from imgrec.formatting import percent as percent
+from imgrec.formatting import size as size
 from imgrec.labels import LabelSpace, get_label_space
 from imgrec.predictions import Classification, Prediction
-from imgrec.settings import MIB
-
-# NARROW NO-BREAK SPACE, as SI wants it between a number and %: "84.1" and "%" stay on one line.
-THIN_SPACE = "\u202f"
 
 # More names than this and the sentence is a list.
 NAMED_DISSENTERS = 2
+NAMED_TIED = 4
 
 # What people call the label spaces that come with imgrec.
 SPACE_TITLES = {"imagenet_1k": "ImageNet", "cifar_10": "CIFAR-10", "cats_and_dogs": "cats and dogs"}
@@ -48,34 +47,6 @@ class Camp:
     def sentence(self) -> str:
         """ "5 of 6 say tabby"."""
         return f"{len(self.models)} of {self.of} {'says' if len(self.models) == 1 else 'say'} {self.label}"
-
-
-def percent(probability: float) -> str:
-    """A probability in [0, 1] for people: one decimal, and neither 0 nor 100 unless it is exactly that.
-
-    >>> [percent(p).replace(THIN_SPACE, " ") for p in (0.8412, 0.0004, 0.9997, 1.0, 0.0)]
-    ['84.1 %', '<0.1 %', '>99.9 %', '100.0 %', '0 %']
-    """
-    if probability <= 0:
-        return f"0{THIN_SPACE}%"
-    if probability < 0.001:
-        return f"<0.1{THIN_SPACE}%"
-    figure = f"{probability * 100:.1f}"
-    if figure == "100.0" and probability < 1:
-        return f">99.9{THIN_SPACE}%"
-    return f"{figure}{THIN_SPACE}%"
-
-
-def size(count_bytes: int) -> str:
-    """A number of bytes for people, in MiB or GiB.
-
-    >>> size(16 * MIB), size(1536 * MIB)
-    ('16 MiB', '1.5 GiB')
-    """
-    mebibytes = count_bytes / MIB
-    if mebibytes >= 1000:
-        return f"{mebibytes / 1024:.1f} GiB"
-    return f"{mebibytes:.0f} MiB" if mebibytes >= 10 or count_bytes == 0 else f"{mebibytes:.1f} MiB"
 
 
 def title_of(model: str) -> str:
@@ -108,11 +79,12 @@ def agreement(predictions: Sequence[Prediction]) -> list[Camp]:
 
 
 def verdict(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> str:
-    """The one sentence above the charts: "Ensemble: tabby 84.1 % · 5 of 6 agree · ResNet50 says lynx".
+    """Return the sentence above the charts: "Ensemble: tabby 84.1 % · 5 of 6 agree · ResNet50 says lynx".
 
-    Or, where the doubt says so: "Most likely none of these: the models disagree (2 of 3 say bird, together 34.0 %;
-    entropy 2.61 bits, the limit is 2.30)". Counts those `predictions` that have the ensemble's label space. Without an
-    ensemble, what each model says.
+    Where several classes have the most votes: "Ensemble: tie of 2: tabby, lynx (50.0 % each)". Above the limit of
+    entropy: "Most likely none of these: the models disagree (2 of 3 say bird, together 34.0 %; entropy 2.61 bits, the
+    limit is 2.30)". Only `predictions` with the ensemble's label space count. Without an ensemble, the first choice of
+    each model.
     """
     if ensemble is None:
         return " · ".join(f"{title_of(p.model)}: {_first_choice(p)}{_hint(p)}" for p in predictions)
@@ -126,16 +98,19 @@ def verdict(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> str
     else:
         index = _first(ensemble.prediction).index
         dissenters = [prediction for prediction in asked if _first(prediction).index != index]
-        parts = [f"Ensemble: {_first_choice(ensemble.prediction)}", _agreeing(len(asked), len(dissenters))]
-        if dissenters:
-            parts.append(_dissent(dissenters))
+        if tie := _tie(ensemble):
+            parts = [f"Ensemble: {tie}"]
+        else:
+            parts = [f"Ensemble: {_first_choice(ensemble.prediction)}", _agreeing(asked, len(dissenters))]
+            if dissenters:
+                parts.append(_dissent(dissenters))
     if ensemble.uncertainty.level == "high":
         parts.append("high uncertainty")
     return " · ".join(parts)
 
 
 def is_none_of_these(answer: Ensemble | Prediction) -> bool | None:
-    """Whether the picture most likely shows none of the classes, as all members or one model alone let it seem.
+    """Whether the image most likely shows none of the classes, by the members together or by one model alone.
 
     None where no limit is known for the classes, or where they do not exclude each other. See `abstention`.
     """
@@ -147,28 +122,24 @@ def is_none_of_these(answer: Ensemble | Prediction) -> bool | None:
 
 
 def describe_limit(label_space: str) -> str:
-    """What the limit above which it is "none of these" keeps and catches; empty where there is none."""
+    """Return how many images the check for "none of these" flags; empty where there is no such check."""
     limit = LIMITS.get(label_space)
     if limit is None:
         return ""
-    kept = _rounded(abstention.KEPT)
+    flagged = percent(1 - abstention.KEPT, 0)
     if limit.caught is None or limit.lost is None:
         return (
-            f"The limit lets {kept} of the pictures pass on which the model was measured; how many of other things it "
-            "stops has not been measured."
+            f"This check flags {flagged} of the images that the model was measured on. Unrelated photos have not been "
+            "measured."
         )
     return (
-        f"A hint, no proof. The limit lets {kept} of {space_title(label_space)}'s test pictures pass. It stops "
-        f"{_rounded(limit.caught)} of photographs of other things, and {_rounded(limit.lost)} of those of its classes."
+        f"This check flags {percent(limit.caught, 0)} of unrelated photos, {percent(limit.lost, 0)} of photos of its "
+        f"own classes and {flagged} of {space_title(label_space)}'s test images."
     )
 
 
-def _rounded(share: float) -> str:
-    return f"{share * 100:.0f}{THIN_SPACE}%"
-
-
 def space_title(label_space: str) -> str:
-    """What people call a label space: a known name, or some of its classes."""
+    """Return the title of a label space: its known name, or some of its classes."""
     if label_space in SPACE_TITLES:
         return SPACE_TITLES[label_space]
     labels = get_label_space(label_space).labels
@@ -179,9 +150,9 @@ def space_title(label_space: str) -> str:
 
 
 def describe_knowledge(specs: Sequence[ModelSpec]) -> str:
-    """What these models can know at all: "These models know airplane, automobile, … and truck, and nothing else.".
+    """Return the classes of these models: "Classes: airplane, automobile, …, truck only.".
 
-    Empty where all know ImageNet's thousand classes, about which nobody needs to be warned.
+    Empty where all have ImageNet's thousand classes, which cover most photos.
     """
     groups: dict[str, list[ModelSpec]] = {}
     for spec in specs:
@@ -190,20 +161,18 @@ def describe_knowledge(specs: Sequence[ModelSpec]) -> str:
         return ""
     sentences = []
     for name, members in groups.items():
-        who = "These models" if len(members) > 1 else "This model"
-        if len(groups) > 1:
-            who = _listed([spec.title for spec in members])
-        sentences.append(f"{who} {'know' if len(members) > 1 else 'knows'} {_classes(name)}, and nothing else.")
+        head = ", ".join(spec.title for spec in members) if len(groups) > 1 else "Classes"
+        sentences.append(f"{head}: {_classes(name)}.")
     sides = {max(spec.input_size) for spec in specs if spec.label_space != "imagenet_1k"}
     if max(sides) <= SMALL_SIDE_PX and len(groups) == 1:
-        sentences.append(
-            f"Of a photograph {'they see' if len(specs) > 1 else 'it sees'} {max(sides)} × {max(sides)} px."
-        )
+        sentences.append(f"Input: {max(sides)} × {max(sides)} px.")
     return " ".join(sentences)
 
 
 def describe_without(without: Without) -> str:
-    """Who tipped it, in a sentence: "Without VGG16 it would say lynx 41.2 %."."""
+    """Return the ensemble's first choice without one member: "Without VGG16 it would say lynx 41.2 %."."""
+    if tie := _tie(without.ensemble):
+        return f"Without {title_of(without.model)}: {tie}."
     still = "" if without.tips else "still "
     return f"Without {title_of(without.model)} it would {still}say {_first_choice(without.ensemble.prediction)}."
 
@@ -228,13 +197,15 @@ def _hint(prediction: Prediction) -> str:
 
 
 def _doubt(ensemble: Ensemble) -> str:
-    """Who doubts, what they say all the same, and the figures."""
+    """The members' first choice, how far they agree on it, and the entropy beside its limit."""
     first, found, members = _first(ensemble.prediction), ensemble.uncertainty, ensemble.members
     label, figure = label_of(ensemble.prediction.label_space, first.index), percent(first.probability)
     limit = LIMITS[ensemble.prediction.label_space.name].entropy_bits
     entropy = f"entropy {found.entropy_bits:.2f} bits, the limit is {limit:.2f}"
     if len(members) == 1:
         return f"{title_of(members[0].model)} is unsure ({label} {figure}; {entropy})"
+    if tie := _tie(ensemble):
+        return f"the models disagree ({tie}; {entropy})"
     agreeing = sum(_first(member).index == first.index for member in members)
     if agreeing == len(members):
         who = "both models are unsure" if len(members) == 2 else f"all {len(members)} models are unsure"
@@ -247,21 +218,36 @@ def _classes(label_space: str) -> str:
     """The classes of a label space: all of them where they are few."""
     labels = get_label_space(label_space).labels
     if len(labels) <= LISTED_CLASSES:
-        return _listed(labels)
+        return f"{', '.join(labels)} only"
     if label_space in SPACE_TITLES:
         return f"the {len(labels):,} classes of {SPACE_TITLES[label_space]}"
-    return f"{len(labels):,} classes, from {labels[0]} to {labels[-1]}"
+    return f"{len(labels):,}, from {labels[0]} to {labels[-1]}"
 
 
-def _listed(words: Sequence[str]) -> str:
-    """ "cat, dog and fox"."""
-    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
+def _tie(ensemble: Ensemble) -> str:
+    """ "tie of 2: tabby, lynx (50.0 % each)" where several classes have the most votes or points; else empty."""
+    if not RULES[ensemble.rule].ties:
+        return ""
+    prediction = ensemble.prediction
+    count = int((prediction.probabilities == prediction.probabilities.max()).sum())
+    if count == 1:
+        return ""
+    tied = prediction.top_k(count)
+    named = [label_of(prediction.label_space, found.index) for found in tied[:NAMED_TIED]]
+    more = f" and {count - len(named)} more" if count > len(named) else ""
+    return f"tie of {count}: {', '.join(named)}{more} ({percent(tied[0].probability)} each)"
 
 
-def _agreeing(asked: int, dissenting: int) -> str:
-    if dissenting:
-        return f"{asked - dissenting} of {asked} agree"
-    return "both agree" if asked == 2 else f"all {asked} agree"
+def _agreeing(asked: Sequence[Prediction], dissenting: int) -> str:
+    """How many of the models say what the ensemble says."""
+    count, agreeing = len(asked), len(asked) - dissenting
+    if not dissenting:
+        return "both agree" if count == 2 else f"all {count} agree"
+    if len({_first(prediction).index for prediction in asked}) == count:
+        return "both differ" if count == 2 else f"all {count} differ"
+    if agreeing <= 1:
+        return f"{agreeing or 'none'} of {count} says so"
+    return f"{agreeing} of {count} agree"
 
 
 def _dissent(dissenters: list[Prediction]) -> str:

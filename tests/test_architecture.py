@@ -15,6 +15,7 @@ FLOORS = [
     "errors",
     "registries",
     "settings",
+    "formatting",
     "storage",
     "labels",
     "signatures",

@@ -91,9 +91,18 @@ def test_sentences(board: boards.Board) -> None:
     assert frontiers.describe_pareto(points).startswith("On the frontier, the fastest first: ")
     matrix = np.array([[8, 2], [1, 9]])
     assert matrices.describe_matrix(matrix, ["cat", "dog"]) == (
-        "17 of 20 pictures are right. The most frequent mistakes: cat taken for dog (2), dog taken for cat (1)."
+        "17 of 20 images are correct. Mistakes, each at most twice: cat taken for dog (2), dog taken for cat (1)."
     )
-    assert matrices.describe_matrix(np.diag([3, 4]), ["cat", "dog"]) == "7 of 7 pictures are right."
+    many = np.eye(5, dtype=np.int64)
+    many[[0, 1, 2, 3], [1, 2, 3, 4]] = [5, 2, 1, 1]
+    assert matrices.describe_matrix(many, "abcde").endswith(
+        "Most frequent mistakes: a taken for b (5), b taken for c (2)."
+    )
+    many[0, 1], many[1, 2] = 1, 1
+    assert (
+        matrices.describe_matrix(many, "abcde") == "5 of 9 images are correct. Mistakes, each once: 4 pairs of classes."
+    )
+    assert matrices.describe_matrix(np.diag([3, 4]), ["cat", "dog"]) == "7 of 7 images are correct."
     found = board.found[board.models[0]]
     bins = curves.reliability(found.confidence, found.right)
     assert "ECE" in lines.describe_reliability(bins, 0.05)

@@ -10,16 +10,26 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imgrec import charts
 from imgrec.catalogue import CATALOGUE
-from imgrec.charts import COLOURS, ENSEMBLE_COLOUR, OVER_BUDGET_COLOUR, colour_of
+from imgrec.charts import (
+    COLOURS,
+    ENSEMBLE_COLOUR,
+    OVER_BUDGET_COLOUR,
+    USUAL_MODELS,
+    colour_of,
+    swatch_of,
+    swatches_of,
+)
 from imgrec.ensembles import RULES, combine, contributions
+from imgrec.formatting import THIN_SPACE, percent
 from imgrec.labels import LabelSpace
 from imgrec.predictions import Prediction
 from imgrec.settings import MIB, ROOT
-from imgrec.vega import FIGURE_PX, LABEL_PX
-from imgrec.verdicts import THIN_SPACE
+from imgrec.vega import FIGURE_PX, LABEL_PX, Swatch
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,6 +48,8 @@ SPACE = LabelSpace("seven", LABELS, ("n02123045", "n02127052", "n02012849", "n03
 
 VGG16 = Prediction("vgg16", SPACE, np.array([0.5, 0.3, 0.1, 0.06, 0.04, 0.0, 0.0]))
 RESNET50 = Prediction("resnet50", SPACE, np.array([0.2, 0.6, 0.05, 0.05, 0.05, 0.0, 0.05]))
+VGG19 = Prediction("vgg19", SPACE, VGG16.probabilities)
+NO_IDS = LabelSpace("no_ids", ("cat", "dog"), (None, None))
 MINE = Prediction("mine", SPACE, np.array([0.9996, 0.0004, 0.0, 0.0, 0.0, 0.0, 0.0]))
 MEMBERS = [VGG16, RESNET50, MINE]
 
@@ -137,15 +149,41 @@ class TestColours:
         assert distance(COLOURS[0], OVER_BUDGET_COLOUR, sight) >= LEAST_DISTANCE
         assert distance(COLOURS[0], COLOURS[4], sight) >= LEAST_DISTANCE
 
-    def test_follow_the_catalogue(self) -> None:
-        imagenet = [name for name, spec in CATALOGUE.items() if spec.label_space == "imagenet_1k"]
-        others = [name for name in CATALOGUE if name not in imagenet]
-        assert [colour_of(name) for name in imagenet] == [COLOURS[i % 8] for i in range(len(imagenet))]
-        assert [colour_of(name) for name in others] == [COLOURS[(4 - i) % 8] for i in range(len(others))]
+    def test_of_the_usual_models_are_all_different(self) -> None:
+        assert [colour_of(name) for name in USUAL_MODELS] == list(COLOURS)
+        assert swatches_of(USUAL_MODELS) == {name: Swatch(colour_of(name)) for name in USUAL_MODELS}
 
-    def test_keep_the_bundled_models_apart_from_the_mobilenets(self) -> None:
-        mobile = {colour_of(name) for name in ("mobilenet", "mobilenet_v2", "mobilenet_a075_224")}
-        assert not mobile & {colour_of(spec.name) for spec in CATALOGUE.values() if spec.bundled}
+    def test_of_the_bundled_models_are_not_those_of_the_first_usual_ones(self) -> None:
+        bundled = {colour_of(spec.name) for spec in CATALOGUE.values() if spec.bundled}
+        assert len(bundled) == 4
+        assert not bundled & {colour_of(name) for name in USUAL_MODELS[:4]}
+
+    @given(st.lists(st.sampled_from([*CATALOGUE, "mine", "another"]), max_size=24, unique=True))
+    def test_no_two_models_of_a_selection_look_the_same(self, models: list[str]) -> None:
+        swatches = swatches_of(models)
+        assert set(swatches) == set(models)
+        assert len(set(swatches.values())) == len(models)
+        assert max((swatch.turn for swatch in swatches.values()), default=0) == max(len(models) - 1, 0) // 8
+
+    @given(st.lists(st.sampled_from(sorted(CATALOGUE)), min_size=2, max_size=8, unique=True))
+    def test_a_usual_model_keeps_its_color(self, models: list[str]) -> None:
+        swatches = swatches_of(models)
+        for model in set(models) & set(USUAL_MODELS):
+            assert swatches[model] == Swatch(colour_of(model))
+        assert swatches == swatches_of(reversed(models))
+
+    def test_the_later_of_two_takes_a_free_color(self) -> None:
+        assert colour_of("vgg19") == colour_of("mobilenet_v3_small") == COLOURS[0]
+        assert swatches_of(["mobilenet_v3_small", "vgg19"]) == {
+            "vgg19": Swatch(COLOURS[0]),
+            "mobilenet_v3_small": Swatch(COLOURS[1]),
+        }
+
+    def test_the_ninth_model_has_a_color_again_and_another_mark(self) -> None:
+        nine = [*USUAL_MODELS, "densenet121"]
+        assert swatch_of("densenet121", nine) == Swatch(colour_of("densenet121"), 1)
+        assert swatch_of("densenet121", nine).markdown.startswith(":color[□]")
+        assert swatch_of("mobilenet", nine).markdown == f':color[■]{{foreground="{COLOURS[3]}"}}'
 
     def test_of_unknown_models_are_fixed_too(self) -> None:
         assert colour_of("mine") == colour_of("mine")
@@ -187,29 +225,40 @@ class TestTopK:
         assert all(encoding["x"]["scale"] == {"domain": [0.0, 1.0], "nice": False} for encoding in encodings)
         widths = [(encoding["y"]["axis"]["minExtent"], encoding["y"]["axis"]["maxExtent"]) for encoding in encodings]
         assert widths == [(FIGURE_PX, FIGURE_PX), (LABEL_PX, LABEL_PX)] * len(specs)
-        assert len({spec["height"] for spec in specs}) == 1
+        assert specs[0]["height"] == specs[1]["height"]
 
     def test_shows_labels_left_and_figures_right(self) -> None:
-        spec = charts.top_k_bars(MINE, 3)
-        assert axis_texts(spec, 1) == ["tabby", "lynx", "crane (n02012849)"]
-        assert [plain(text) for text in axis_texts(spec, 0)] == [">99.9 %", "<0.1 %", "0 %"]
+        spec = charts.top_k_bars(MINE, 3, highlight=1)
+        assert axis_texts(spec, 1) == ["tabby", "› lynx"]
+        assert [plain(text) for text in axis_texts(spec, 0)] == [">99.9 %", "<0.1 %"]
+
+    def test_rows_without_a_bar_to_see_are_in_the_table_alone(self) -> None:
+        assert axis_texts(charts.top_k_bars(MINE, 3), 1) == ["tabby"]
+        assert axis_texts(charts.top_k_bars(VGG16, 7), 1)[-1] == 'a "quoted" label'
+        assert len(charts.top_k_rows(MINE, 3)) == 3
+        assert len(axis_texts(charts.ensemble_bars(combine([VGG16, MINE]), 7), 1)) == 5
 
     def test_bars_are_as_long_as_the_probabilities(self) -> None:
         spec = charts.top_k_bars(VGG16, 3)
         assert [bar["end"] for bar in bars(spec)] == [found.probability for found in VGG16.top_k(3)]
         assert {bar["start"] for bar in bars(spec)} == {0.0}
 
-    def test_has_the_models_colour_or_the_given_one(self) -> None:
-        colours = [
-            spec["layer"][1]["encoding"]["color"]["value"]
-            for spec in (charts.top_k_bars(VGG16), charts.top_k_bars(VGG16, colour="#123456"))
-        ]
-        assert colours == [colour_of("vgg16"), "#123456"]
+    def test_has_the_models_color_in_the_selection(self) -> None:
+        alone, beside = charts.top_k_bars(VGG19), charts.top_k_bars(VGG19, among=["efficientnet_lite0", "vgg19"])
+        colors = [spec["layer"][1]["encoding"]["color"]["value"] for spec in (alone, beside)]
+        assert colors == [colour_of("vgg19"), COLOURS[1]]
 
-    def test_tooltip_has_synset_and_every_digit(self) -> None:
+    def test_bars_of_a_second_model_with_the_color_are_outlined(self) -> None:
+        encoding = charts.top_k_bars(VGG19, among=USUAL_MODELS)["layer"][1]["encoding"]
+        assert encoding["stroke"] == encoding["color"] == {"value": colour_of("vgg19")}
+        assert encoding["fillOpacity"]["value"] < 1
+        assert "stroke" not in charts.top_k_bars(VGG16, among=USUAL_MODELS)["layer"][1]["encoding"]
+
+    def test_tooltip_has_synset_and_percentage(self) -> None:
         bar = bars(charts.top_k_bars(MINE, 1))[0]
         assert (bar["WordNet id"], bar["Model"], bar["Rank"]) == ("n02123045", "mine", 1)
-        assert np.float32(bar["Probability"]) == MINE.probabilities[0]
+        assert plain(bar["Probability"]) == ">99.9 %"
+        assert "WordNet id" not in bars(charts.top_k_bars(Prediction("mine", NO_IDS, np.array([0.5, 0.5]))))[0]
 
     def test_a_highlighted_class_stands_out_by_more_than_colour(self) -> None:
         spec = charts.top_k_bars(VGG16, 3, highlight=1)
@@ -227,9 +276,11 @@ class TestTopK:
         assert [bar["index"] for bar in bars(spec)] == [0, 1, 2]
 
     def test_no_label_leaves_its_string(self) -> None:
-        expression = charts.top_k_bars(VGG16, 7)["layer"][1]["encoding"]["y"]["axis"]["labelExpr"]
+        expression = charts.top_k_bars(VGG16, 5, highlight=LABELS.index(HOSTILE))["layer"][1]["encoding"]["y"]["axis"][
+            "labelExpr"
+        ]
         assert "\u2028" not in expression
-        assert json.loads(expression.removesuffix("[datum.value]"))[5] == HOSTILE
+        assert json.loads(expression.removesuffix("[datum.value]"))[5] == f"› {HOSTILE}"
 
     def test_twins_say_the_same(self) -> None:
         assert charts.top_k_rows(VGG16, 2) == [
@@ -247,7 +298,7 @@ class TestEnsemble:
         first = ensemble.prediction.top_k(1)[0]
         mine = [bar for bar in bars(spec) if bar["index"] == first.index]
         assert [bar["Model"] for bar in mine] == ["VGG16", "ResNet50", "mine"]
-        assert [float(bar["Contributes"]) for bar in mine] == pytest.approx(contributions(ensemble, first.index))
+        assert [bar["Contribution"] for bar in mine] == list(map(percent, contributions(ensemble, first.index)))
         assert mine[-1]["end"] == pytest.approx(first.probability, abs=0.005)
         assert all(before["end"] <= after["start"] for before, after in itertools.pairwise(mine))
 
@@ -259,6 +310,16 @@ class TestEnsemble:
             "mine": colour_of("mine"),
         }
         assert colour["legend"]["orient"] == "bottom"
+
+    def test_more_than_eight_members_differ_in_their_fill_too(self) -> None:
+        members = [Prediction(model, SPACE, VGG16.probabilities) for model in (*USUAL_MODELS, "densenet121")]
+        encoding = charts.ensemble_bars(combine(members))["layer"][1]["encoding"]
+        channels = ("color", "stroke", "fillOpacity", "strokeWidth", "strokeDash")
+        assert (
+            len({json.dumps([encoding[channel]["legend"] for channel in channels[i : i + 1]]) for i in range(5)}) == 1
+        )
+        looks = list(zip(*(map(str, encoding[channel]["scale"]["range"]) for channel in channels), strict=True))
+        assert len(set(looks)) == 9
 
     def test_legend_can_be_spared(self) -> None:
         ensemble = combine(MEMBERS)
@@ -312,8 +373,8 @@ class TestContributions:
             {name: plain(str(value)) for name, value in row.items()} for row in charts.contribution_rows(ensemble, 1)
         ]
         assert rows == [
-            {"Model": "VGG16", "Weight": "50.0 %", "Says itself": "30.0 %", "Contributes": "15.0 %"},
-            {"Model": "ResNet50", "Weight": "50.0 %", "Says itself": "60.0 %", "Contributes": "30.0 %"},
+            {"Model": "VGG16", "Weight": "50.0 %", "Own probability": "30.0 %", "Contribution": "15.0 %"},
+            {"Model": "ResNet50", "Weight": "50.0 %", "Own probability": "60.0 %", "Contribution": "30.0 %"},
         ]
         assert plain(charts.describe_contributions(ensemble, 1)) == (
             "Contributions to lynx 45.0 %: VGG16 15.0 %, ResNet50 30.0 %."

@@ -95,7 +95,7 @@ def test_nothing_is_found_in_a_good_set() -> None:
             seen({"cat": 90, "dog": 30}),
             "imbalance",
             "warn",
-            "3.0 times .* always answers 'cat' is right 75.0 %",
+            "3.0 times .* always answers 'cat' is right 75.0\u202f%",
             id="imbalance",
         ),
         pytest.param(seen({"cat": 50, "dog": 30}), "imbalance", "note", "1.7 times", id="a little"),
@@ -128,11 +128,11 @@ def test_nothing_is_found_in_a_good_set() -> None:
             copied(GOOD, (0, 80), (0, 81)),
             "duplicates_across_parts",
             "warn",
-            r"2 of 40 test pictures \(5.0 %\)",
+            r"2 of 40 test pictures \(5.0\u202f%\)",
             id="leak",
         ),
         pytest.param(
-            alike(GOOD, (0, 80)), "near_duplicates_across_parts", "warn", r"1 of 40 .* \(2.5 %\)", id="near leak"
+            alike(GOOD, (0, 80)), "near_duplicates_across_parts", "warn", r"1 of 40 .* \(2.5\u202f%\)", id="near leak"
         ),
         pytest.param(
             alike(GOOD, (0, 50)), "near_duplicates_across_classes", "warn", "nearly the same", id="near, other"
@@ -184,14 +184,14 @@ def test_nothing_is_found_in_a_good_set() -> None:
             replace(GOOD, formats=changed(GOOD.formats, slice(80, 120), "WebP")),
             "parts_differ",
             "warn",
-            "0 % WebP in training and 100 % in the test",
+            "0\u202f% WebP in training and 100\u202f% in the test",
             id="other format",
         ),
         pytest.param(
             replace(GOOD, formats=changed(GOOD.formats, GOOD.targets == 1, "WebP")),
             "shortcut",
             "warn",
-            "100 % of '(cat|dog)' are (JPEG|WebP) files, and 0 % of the others",
+            "100\u202f% of '(cat|dog)' are (JPEG|WebP) files, and 0\u202f% of the others",
             id="told by format",
         ),
         pytest.param(
@@ -259,7 +259,9 @@ def test_nothing_is_said_of_a_test_set_that_is_not_there(test: dict[str, int]) -
 def test_half_of_a_class_may_be_told_by_its_format() -> None:
     formats = np.array(["JPEG"] * 15 + ["GIF"] * 15 + ["JPEG"] * 15 + ["PNG"] * 15 + ["TIFF"] * 15)
     found = findings(replace(seen({"daisy": 30, "rose": 45}), formats=formats))["shortcut"]
-    assert "By their file format alone 80 % of the pictures can be given their class, 60 % by" in found.sentence
+    assert (
+        "By their file format alone 80\u202f% of the pictures can be given their class, 60\u202f% by" in found.sentence
+    )
     assert "15 of 15 GIF files show 'daisy'" in found.sentence
     even = np.array(["JPEG", "GIF", "PNG"] * 25)
     assert "shortcut" not in findings(replace(seen({"daisy": 30, "rose": 45}), formats=even))

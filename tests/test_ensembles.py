@@ -222,6 +222,15 @@ class TestTies:
         ensemble = combine(predictions_of(rows), "majority_vote", [0.1, 0.2, 0.3])
         assert ensemble.prediction.top_k(1)[0].index == 1
 
+    @pytest.mark.parametrize("rule", ["majority_vote", "rank_vote"])
+    def test_shares_are_exact(self, rule: str) -> None:
+        rows = np.full((2, 30), 0.001)
+        rows[0, 3] = rows[1, 17] = 1 - 0.029
+        found = combine(predictions_of(rows), rule).prediction.probabilities
+        assert found[3] == found[17] == found.max()
+        if rule == "majority_vote":
+            assert set(found.tolist()) == {0.0, 0.5}
+
     def test_a_unanimous_vote_is_exactly_one(self) -> None:
         ensemble = combine(predictions_of([[0.6, 0.3, 0.1]] * 3), "majority_vote")
         assert ensemble.prediction.probabilities[0] == 1

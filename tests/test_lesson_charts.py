@@ -171,7 +171,7 @@ def test_curves_say_what_they_are_of(
         (UNFROZEN, "validation", "Validation of the published network", "which epoch was kept was chosen by them"),
         (FOLDS, "validation", "Validation on the folds", "a head that had not seen it"),
         (UNFROZEN, "test", "The test, looked at once", ""),
-        (replace(SPLIT, test_fraction=0.2), "test", "The test, looked at once", "20 % of each class"),
+        (replace(SPLIT, test_fraction=0.2), "test", "The test, looked at once", "20\u202f% of each class"),
     ],
     ids=["one split", "unfrozen", "folds", "test", "held out"],
 )
@@ -193,7 +193,10 @@ def test_the_line_does_not_stand_still_while_the_runtime_starts() -> None:
 
 def test_rates_are_compared_by_mean_and_spread() -> None:
     told = progress(trials=TRIALS, planned=4)
-    assert describe_rates(told.summaries, folds=True) == "Of 2 learning rates 0.01 does best: 85.0 ± 7.1 % on 2 folds."
+    assert (
+        describe_rates(told.summaries, folds=True)
+        == "Of 2 learning rates 0.01 does best: 85.0 ± 7.1\u202f% on 2 folds."
+    )
     spread, each, means = (layer["data"]["values"] for layer in rates_chart(told)["layer"])
     assert [row["value"] for row in each] == [0.8, 0.9, 0.6]
     assert [row["value"] for row in means] == pytest.approx([0.85, 0.6])
@@ -218,8 +221,12 @@ def test_a_rate_that_diverged_has_no_figures() -> None:
     ("trials", "folds", "words"),
     [
         ((), False, "No head has been tried yet."),
-        ((trial(0.01, 0, 0.8),), False, "Learning rate 0.01: 80.0 % of the validation pictures right, on one split."),
-        ((trial(0.01, 1, 0.8),), True, "Learning rate 0.01: 80.0 % of the validation pictures right, on 1 fold."),
+        (
+            (trial(0.01, 0, 0.8),),
+            False,
+            "Learning rate 0.01: 80.0\u202f% of the validation pictures right, on one split.",
+        ),
+        ((trial(0.01, 1, 0.8),), True, "Learning rate 0.01: 80.0\u202f% of the validation pictures right, on 1 fold."),
     ],
     ids=["none", "one split", "the first of several folds"],
 )

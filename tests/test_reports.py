@@ -185,7 +185,7 @@ def test_table_lets_no_file_name_move_the_cursor() -> None:
 
 
 def test_a_single_models_ensemble_is_not_repeated() -> None:
-    assert to_table([Report("a", "b", (), (VGG16,), combine([VGG16]))]).count("223.4 ms") == 1
+    assert to_table([Report("a", "b", (), (VGG16,), combine([VGG16]))]).count("223 ms") == 1
 
 
 def unsure(model: str, *probabilities: float) -> Prediction:

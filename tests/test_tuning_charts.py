@@ -43,9 +43,9 @@ EMPTY = Search(None, None, [], None)
         (
             [*EVENTS, *trial(4, 0.002, 16)],
             "running",
-            "trial 4 of 5 · epoch 1 of 2 · 1 failed · best 62.5 % (trial 3) · 12 s left",
+            "trial 4 of 5 · epoch 1 of 2 · 1 failed · best 62.5\u202f% (trial 3) · 12 s left",
         ),
-        (EVENTS, "finished", "trial 3 of 5 · 1 failed · best 62.5 % (trial 3)"),
+        (EVENTS, "finished", "trial 3 of 5 · 1 failed · best 62.5\u202f% (trial 3)"),
         (EVENTS[:2], "failed", "trial 0 of 5"),
     ],
     ids=["queued", "reading", "in the middle", "at the end", "nothing came of it"],
@@ -56,7 +56,7 @@ def test_the_line_says_where_the_search_is(events: list[dict[str, Any]], state: 
 
 def test_what_came_of_it_is_a_sentence(search: Search) -> None:
     assert outcome(search) == (
-        "Best of 2: trial 3, 62.5 % of the validation pictures right with learning rate 0.0001, batch size 32 "
+        "Best of 2: trial 3, 62.5\u202f% of the validation pictures right with learning rate 0.0001, batch size 32 "
         "(3,000 parameters); 24 s of training in all."
     )
     assert outcome(EMPTY) == "No trial is finished yet."
@@ -94,11 +94,11 @@ def test_accuracy_stands_over_parameters_and_the_best_is_named(search: Search) -
 
 def test_charts_are_told_in_a_sentence(search: Search, knobs: Any) -> None:
     assert describe_parallel(search, knobs) == (
-        "2 trials over learning rate, batch size. Best: trial 3, 62.5 %, learning rate 0.0001, batch size 32. "
-        "Weakest: trial 1, 50.0 %, learning rate 0.001, batch size 16."
+        "2 trials over learning rate, batch size. Best: trial 3, 62.5\u202f%, learning rate 0.0001, batch size 32. "
+        "Weakest: trial 1, 50.0\u202f%, learning rate 0.001, batch size 16."
     )
     assert describe_size(search) == (
-        "The best trial has 3,000 parameters and 62.5 %; the smallest network has 1,000 and 50.0 %."
+        "The best trial has 3,000 parameters and 62.5\u202f%; the smallest network has 1,000 and 50.0\u202f%."
     )
     assert "none is finished yet" in describe_parallel(EMPTY, knobs)
     assert "none is finished yet" in describe_size(EMPTY)

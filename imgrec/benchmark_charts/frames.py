@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imgrec.vega import FONT_PX, NEUTRAL, Spec
+from imgrec.vega import FONT_PX, NEUTRAL, NO_TOOLTIP, PERCENT_AXIS, Spec
 
 PLOT_PX = 340
 
@@ -43,12 +43,13 @@ def framed(spec: Spec) -> Spec:
 
 
 def layer(values: Sequence[Mapping[str, Any]], mark: Spec, encoding: Spec) -> Spec:
-    return {"data": {"values": list(values)}, "mark": mark | {"aria": False}, "encoding": encoding}
+    """Marks over rows of their own; without a tooltip where `encoding` has none."""
+    return {"data": {"values": list(values)}, "mark": mark | {"aria": False}, "encoding": NO_TOOLTIP | encoding}
 
 
 def unit(field: str, title: str) -> Spec:
     """A channel from 0 to 100 %."""
-    axis = AXIS | {"title": title, "format": ".0%", "tickCount": 5}
+    axis = AXIS | PERCENT_AXIS | {"title": title, "tickCount": 5}
     return {"field": field, "type": "quantitative", "scale": {"domain": [0, 1], "nice": False}, "axis": axis}
 
 

@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from imgrec.benchmark_charts.frames import AXIS, PLOT_PX, framed, layer, told_apart
-from imgrec.charts import colour_of
+from imgrec.charts import swatches_of
 from imgrec.comparisons import Point
-from imgrec.vega import FONT_PX, NEUTRAL, Spec
-from imgrec.verdicts import percent
+from imgrec.formatting import integer, interval, milliseconds, percent
+from imgrec.vega import FONT_PX, NEUTRAL, PERCENT_AXIS, Spec
 
 # A name stands at the first of these sides of its point where it covers no other.
 _SIDES: dict[str, Spec] = {
@@ -35,16 +35,19 @@ _POINT_PX = 22
 Box = tuple[float, float, float, float]
 
 
-def pareto_chart(points: Sequence[Point]) -> Spec:
-    """Accuracy over latency (logarithmic), size = parameters, the frontier as a line through its models."""
+def pareto_chart(points: Sequence[Point], among: Sequence[str] = ()) -> Spec:
+    """Accuracy over latency (logarithmic), size = parameters, the frontier as a line through its models.
+
+    `among` are the models that the page shows, see `charts.swatches_of`.
+    """
     times, scores = _domains(points)
     wide, narrow = (_named(points, times, scores, width) for width in (_WIDE_PX, _NARROW_PX))
     rows = [
         {
             "Model": point.title,
-            "Median latency": f"{point.latency_ms:.1f} ms",
-            "Top-1": f"{percent(point.top_1)} ({percent(point.low)} to {percent(point.high)})",
-            "Parameters": f"{point.parameters:,}",
+            "Median latency": milliseconds(point.latency_ms),
+            "Top-1": f"{percent(point.top_1)} ({interval(point.low, point.high)})",
+            "Parameters": integer(point.parameters),
             "On the frontier": "yes" if point.on_frontier else "no",
             "ms": point.latency_ms,
             "top_1": point.top_1,
@@ -68,9 +71,10 @@ def pareto_chart(points: Sequence[Point]) -> Spec:
         "field": "top_1",
         "type": "quantitative",
         "scale": {"domain": list(scores), "nice": False},
-        "axis": AXIS | {"title": "top-1", "format": ".1~%", "tickCount": 6},
+        "axis": AXIS | PERCENT_AXIS | {"title": "top-1", "tickCount": 6},
     }
-    colours = {point.title: colour_of(point.model) for point in points}
+    swatches = swatches_of([*among, *(point.model for point in points)])
+    colours = {point.title: swatches[point.model].color for point in points}
     colour = {
         "field": "Model",
         "type": "nominal",
@@ -121,7 +125,7 @@ def describe_pareto(points: Sequence[Point]) -> str:
     """Who is on the frontier, the fastest first, and who is not."""
     on = [p for p in points if p.on_frontier]
     off = [p.title for p in points if not p.on_frontier]
-    named = ", ".join(f"{p.title} ({p.latency_ms:.1f} ms, {percent(p.top_1)})" for p in on)
+    named = ", ".join(f"{p.title} ({milliseconds(p.latency_ms)}, {percent(p.top_1)})" for p in on)
     rest = f" Beaten in both by another: {', '.join(off)}." if off else ""
     return f"On the frontier, the fastest first: {named}.{rest}"
 

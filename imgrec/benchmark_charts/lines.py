@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from imgrec.benchmark_charts.frames import PLOT_PX, framed, layer, renamed, told_apart, unit
 from imgrec.confusion import ClassFigures
 from imgrec.curves import Bin, Curve
+from imgrec.formatting import integer, interval, percent
 from imgrec.vega import NEUTRAL, Rows, Spec, labelled_bars
-from imgrec.verdicts import percent
 
 # In a narrower plot, two titles do not stand beside each other.
 _NARROW_PX = 380
@@ -29,7 +29,7 @@ def class_bars(figures: ClassFigures, labels: Sequence[str], which: str, colour:
             "index": int(i),
             "Class": labels[i],
             which.capitalize(): _dash(values[i]),
-            "Pictures": int(figures.support[i]),
+            "Images": integer(int(figures.support[i])),
         }
         for line, i in enumerate(order)
     ]
@@ -65,11 +65,19 @@ def curve_chart(
     names = {"labelExpr": renamed(list(curves), told_apart(list(curves)))}
     shown: Spec = {"field": "Curve", "type": "nominal", "legend": legend | names}
     rows = [
-        {"Curve": title, "x": round(float(x), 5), "y": round(float(y), 5), "place": i}
+        {
+            "Curve": title,
+            "x": round(float(x), 5),
+            "y": round(float(y), 5),
+            "place": i,
+            axes[0].capitalize(): percent(float(x)),
+            axes[1].capitalize(): percent(float(y)),
+        }
         for title, curve in curves.items()
         for i, (x, y) in enumerate(zip(curve.x, curve.y, strict=True))
     ]
     x, y = unit("x", axes[0]), unit("y", axes[1])
+    told = ("Curve", axes[0].capitalize(), axes[1].capitalize())
     line = layer(
         rows,
         {"type": "line", "strokeWidth": 2, "interpolate": "step-before" if steps else "linear"},
@@ -79,11 +87,7 @@ def curve_chart(
             "order": {"field": "place"},
             "color": shown | {"scale": {"domain": list(curves), "range": [colours[title] for title in curves]}},
             "strokeDash": shown | {"scale": {"domain": list(curves), "range": _dashes(curves, colours)}},
-            "tooltip": [
-                {"field": "Curve"},
-                {"field": "x", "title": axes[0], "format": ".3f"},
-                {"field": "y", "title": axes[1], "format": ".3f"},
-            ],
+            "tooltip": [{"field": name, "type": "nominal"} for name in told],
         },
     )
     guess = layer(
@@ -109,15 +113,15 @@ def reliability_chart(bins: Sequence[Bin], colour: str) -> Spec:
             "high": b.high,
             "accuracy": b.accuracy,
             "confidence": b.confidence,
-            "Confidence": f"{percent(b.low)} to {percent(b.high)}",
-            "Right": percent(b.accuracy),
-            "Pictures": b.count,
+            "Confidence": interval(b.low, b.high),
+            "Correct": percent(b.accuracy),
+            "Images": integer(b.count),
             "strength": 0.25 + 0.75 * b.count / most,
         }
         for b in full
     ]
     x, y = unit("low", "stated confidence"), unit("accuracy", "share that is right")
-    tooltip = [{"field": name, "type": "nominal"} for name in ("Confidence", "Right", "Pictures")]
+    tooltip = [{"field": name, "type": "nominal"} for name in ("Confidence", "Correct", "Images")]
     return framed(
         {
             "height": PLOT_PX,

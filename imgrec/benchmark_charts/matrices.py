@@ -10,15 +10,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from imgrec.benchmark_charts.frames import AXIS, framed, renamed, told_apart
-from imgrec.confusion import row_shares
+from imgrec.confusion import FREQUENT_FROM, mistakes, mistakes_title, row_shares
+from imgrec.formatting import integer, percent
 from imgrec.metrics import Floats, Integers
 from imgrec.vega import FONT_PX, NEUTRAL, Spec
-from imgrec.verdicts import percent
 
 # Cells of a matrix carry their figure up to this many classes; beyond it they would overlap.
 ANNOTATED_CLASSES = 15
 CELL_PX = 30
 SMALL_CELL_PX = 18
+
+# In the sentence; the page lists more.
+NAMED_MISTAKES = 3
 
 # Two classes are no two stripes: the axis' title has its room.
 LEAST_PX = 130
@@ -76,7 +79,7 @@ def matrix_chart(
             "column": places[1][c],
             "Truth" if titles[0] == "what it was" else titles[0]: rows[r],
             "Said" if titles[1] == "what it said" else titles[1]: columns[c],
-            "Pictures": int(matrix[r, c]),
+            "Images": integer(int(matrix[r, c])),
             "Share of the row": percent(float(shares[r, c])),
             "strength": round(float(strength[shade][r, c]), 4),
             "figure": _figure(matrix[r, c], shares[r, c], shade),
@@ -111,7 +114,6 @@ def matrix_chart(
             },
             "stroke": {"value": NEUTRAL},
             "strokeWidth": {"field": "line", "type": "quantitative", "scale": None},
-            "tooltip": tooltip,
         },
     }
     if pick is not None:
@@ -128,20 +130,24 @@ def matrix_chart(
         {
             "height": max((CELL_PX if few else SMALL_CELL_PX) * len(rows), LEAST_PX),
             "data": {"values": cells},
-            "encoding": {"x": x, "y": y},
+            # Of the figures, too: they lie upon the cells.
+            "encoding": {"x": x, "y": y, "tooltip": tooltip},
             "layer": layers,
         }
     )
 
 
 def describe_matrix(matrix: Integers, labels: Sequence[str]) -> str:
-    """How many are right, and the three most frequent mistakes."""
-    wrong = matrix - np.diag(np.diag(matrix))
-    order = np.argsort(-wrong, axis=None, kind="stable")[:3]
-    worst = [(int(wrong.ravel()[i]), *divmod(int(i), len(labels))) for i in order if wrong.ravel()[i]]
-    named = ", ".join(f"{labels[truth]} taken for {labels[said]} ({count:,})" for count, truth, said in worst)
-    head = f"{int(np.trace(matrix)):,} of {int(matrix.sum()):,} pictures are right."
-    return f"{head} The most frequent mistakes: {named}." if named else head
+    """Return how many images are correct, and the three most frequent mistakes where any is frequent."""
+    head = f"{integer(int(np.trace(matrix)))} of {integer(int(matrix.sum()))} images are correct."
+    found = mistakes(matrix)
+    if not found:
+        return head
+    if len(found) > NAMED_MISTAKES and found[0].count < FREQUENT_FROM:
+        return f"{head} {mistakes_title(found)}: {integer(len(found))} pairs of classes."
+    named = [mistake for mistake in found[:NAMED_MISTAKES] if mistake.count > 1 or len(found) <= NAMED_MISTAKES]
+    words = ", ".join(f"{labels[one.truth]} taken for {labels[one.choice]} ({integer(one.count)})" for one in named)
+    return f"{head} {mistakes_title(found)}: {words}."
 
 
 def square_chart(table: Floats, titles: Sequence[str], *, domain: tuple[float, float], as_percent: bool) -> Spec:
@@ -217,19 +223,19 @@ def _shown_from(width_px: int, field: str) -> Spec:
     return {"condition": {"test": f"width < {width_px}", "value": ""}, "field": field, "type": "nominal"}
 
 
-def _square_figures(count: int, as_percent: bool) -> Spec:
+def _square_figures(models: int, as_percent: bool) -> Spec:
     """Figures as exact as the cells are wide: with a decimal, whole percents, or none."""
-    shown = _shown_from(_COUNT_PX * count, "Value")
+    shown = _shown_from(_COUNT_PX * models, "Value")
     if as_percent:
-        whole = {"test": f"width < {_PERCENT_PX * count}", "value": {"expr": "datum.whole"}}
+        whole = {"test": f"width < {_PERCENT_PX * models}", "value": {"expr": "datum.whole"}}
         shown["condition"] = [shown["condition"], whole]
     return shown
 
 
-def _figure(count: int, share: float, shade: str) -> str:
+def _figure(number: int, share: float, shade: str) -> str:
     if shade == "rows":
-        return f"{share * 100:.0f}" if share >= 0.01 else ("<1" if count else "")
-    return f"{count:,}" if count else ""
+        return f"{share * 100:.0f}" if share >= 0.01 else ("<1" if number else "")
+    return integer(number) if number else ""
 
 
 def _value(value: float, as_percent: bool) -> str:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from imgrec import anatomy, cards
 from imgrec.anatomy import Layer
+from imgrec.formatting import percent
 
 # The course network: every layer is one of six kinds, and it comes with imgrec.
 SHOWN = "capstone_cnn"
@@ -29,7 +30,7 @@ it comes with imgrec: {len(rows)} layers, {total:,} parameters, that is numbers 
   numbers out at random while the network learns, so that it relies on none of them; afterwards it does nothing. Neither
   has anything to learn: **0 parameters**.
 - **Dense**: each result is a weighted sum of all numbers before it: (inputs + 1) × outputs. Here one such layer has
-  {largest.parameters / total:.0%} of all parameters.
+  {percent(largest.parameters / total, 0)} of all parameters.
 """
     )
     st.table(

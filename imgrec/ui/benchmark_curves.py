@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from imgrec import comparisons, curves, verdicts
+from imgrec import comparisons, curves
 from imgrec.benchmark_charts import lines
 from imgrec.boards import Board
-from imgrec.charts import COLOURS, colour_of
+from imgrec.charts import COLOURS, swatch_of, swatches_of
 from imgrec.confusion import AVERAGES, Average, ClassFigures
 from imgrec.curves import Bin, Curve
+from imgrec.formatting import PERCENT_COLUMN, interval, percent
 from imgrec.metrics import calibration_gap
 from imgrec.ui.benchmark_answers import calibration, chart_or_table, model_chooser, stored, title
 
@@ -42,12 +43,18 @@ def classes(board: Board, table: bool) -> None:
     if table:
         labels = [board.labels[i] for i in shown]
         st.dataframe(
-            _numbers(figures, labels, shown), hide_index=True, key="bench_classes_table", alt="Figures by class"
+            _numbers(figures, labels, shown),
+            column_config={
+                _figure_title(name): st.column_config.NumberColumn(format=PERCENT_COLUMN) for name in CLASS_FIGURES
+            },
+            hide_index=True,
+            key="bench_classes_table",
+            alt="Figures by class",
         )
     else:
         worst = shown[:MAX_BARS]
         words = lines.describe_classes(figures, board.labels, which, worst)
-        spec = lines.class_bars(figures, board.labels, which, colour_of(model), worst)
+        spec = lines.class_bars(figures, board.labels, which, swatch_of(model, board.models).color, worst)
         st.vega_lite_chart(spec, theme=None, alt=words, key="bench_classes")
         limited = f"the {len(worst)} worst of {len(shown)} classes" if len(worst) < len(shown) else "worst first"
         st.caption(f"{_figure_title(which)} of {title(board, model)}, {limited}; the table has all of them.")
@@ -72,7 +79,8 @@ def over_thresholds(board: Board, table: bool) -> None:
     positive = board.target == label
     scores = {model: _scores(board, model, label) for model in models}
     titles = {model: title(board, model) for model in models}
-    colours = {titles[model]: colour_of(model) for model in models}
+    swatches = swatches_of(board.models)
+    colours = {titles[model]: swatches[model].color for model in models}
     left, right = st.columns(2, gap="large")
     with left:
         found = {titles[m]: curves.thinned(curves.roc_curve(scores[m], positive), CURVE_POINTS) for m in models}
@@ -104,7 +112,8 @@ def class_rows(figures: ClassFigures, labels: Sequence[str]) -> list[dict[str, s
             "TN": f"{figures.tn[i]:,}",
             "FP": f"{figures.fp[i]:,}",
             "FN": f"{figures.fn[i]:,}",
-            **{_figure_title(name): _share(getattr(figures, name)[i]) for name in CLASS_FIGURES},
+            # Two decimals, as the papers print.
+            **{_figure_title(name): _share(getattr(figures, name)[i], 2) for name in CLASS_FIGURES},
         }
         for i, label in enumerate(labels)
     ]
@@ -114,17 +123,18 @@ def _reliability(board: Board, table: bool) -> None:
     """Stated confidence against what is right, before and after temperature scaling."""
     model = model_chooser(board, "Reliability of", "bench_reliability_model")
     found, scaled = board.found[model], calibration(board, model)
+    color = swatch_of(model, board.models).color
     left, right = st.columns(2, gap="large")
     if scaled is None:
         bins = curves.reliability(found.confidence, found.right)
         with left:
-            _bins("All pictures", bins, calibration_gap(found.confidence, found.right), model, table, "bench_rel")
+            _bins("All pictures", bins, calibration_gap(found.confidence, found.right), color, table, "bench_rel")
     else:
         with left:
-            _bins("As it answers", scaled.before, scaled.ece_before, model, table, "bench_rel")
+            _bins("As it answers", scaled.before, scaled.ece_before, color, table, "bench_rel")
         with right:
             after = f"After temperature scaling, T = {scaled.temperature:.2f}"
-            _bins(after, scaled.after, scaled.ece_after, model, table, "bench_rel_scaled")
+            _bins(after, scaled.after, scaled.ece_after, color, table, "bench_rel_scaled")
         fitted = board.rows[model]["temperature"]
         st.caption(
             f"Temperature scaling divides the logits by T, found on {fitted['fitted']:,} held-out pictures; both "
@@ -134,20 +144,20 @@ def _reliability(board: Board, table: bool) -> None:
     st.caption("Bars below the dashed line: surer than right. Faint bars stand for few pictures.")
 
 
-def _bins(heading: str, bins: Sequence[Bin], ece: float, model: str, table: bool, key: str) -> None:
+def _bins(heading: str, bins: Sequence[Bin], ece: float, color: str, table: bool, key: str) -> None:
     words = lines.describe_reliability(bins, ece)
     rows: list[dict[str, Any]] = [
         {
-            "Stated confidence": f"{verdicts.percent(b.low)} to {verdicts.percent(b.high)}",
-            "Mean": verdicts.percent(b.confidence),
-            "Right": verdicts.percent(b.accuracy),
+            "Stated confidence": interval(b.low, b.high),
+            "Mean": percent(b.confidence),
+            "Right": percent(b.accuracy),
             "Pictures": b.count,
         }
         for b in bins
         if b.count
     ]
     st.markdown(f"**{heading}**")
-    chart_or_table(lines.reliability_chart(bins, colour_of(model)), words, rows, table, key=key)
+    chart_or_table(lines.reliability_chart(bins, color), words, rows, table, key=key)
     st.caption(words)
 
 
@@ -169,7 +179,7 @@ def _numbers(figures: ClassFigures, labels: Sequence[str], places: Sequence[int]
     return [
         {"Class": label, "Pictures": int(figures.support[i])}
         | {name.upper(): int(getattr(figures, name)[i]) for name in ("tp", "tn", "fp", "fn")}
-        | {_figure_title(name): round(float(getattr(figures, name)[i]), 4) for name in CLASS_FIGURES}
+        | {_figure_title(name): 100 * float(getattr(figures, name)[i]) for name in CLASS_FIGURES}
         for label, i in zip(labels, places, strict=True)
     ]
 
@@ -183,5 +193,5 @@ def _figure_title(name: str) -> str:
     return "F1" if name == "f1" else name.capitalize()
 
 
-def _share(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.4f}"
+def _share(value: float, decimals: int = 1) -> str:
+    return "–" if np.isnan(value) else percent(float(value), decimals)

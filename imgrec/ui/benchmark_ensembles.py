@@ -5,12 +5,13 @@ from math import comb
 import numpy as np
 import streamlit as st
 
-from imgrec import comparisons, verdicts
+from imgrec import comparisons, formatting, verdicts
 from imgrec.boards import Board
 from imgrec.comparisons import FIGURES
 from imgrec.curves import held_out
 from imgrec.ensembles import ENSEMBLE, RULES
 from imgrec.errors import ImgrecError
+from imgrec.formatting import PERCENT_COLUMN
 from imgrec.metrics import first_choices
 from imgrec.stacks import MAX_SUBSETS, best_subset, combine_stack
 from imgrec.statistics import mcnemar, wilson
@@ -59,7 +60,7 @@ def builder(board: Board) -> None:
         rows,
         column_config={
             figure.title: st.column_config.NumberColumn(
-                format=f"%.{figure.decimals}f" + (" %%" if figure.percent else ""), help=figure.sentence
+                format=PERCENT_COLUMN if figure.percent else f"%.{figure.decimals}f", help=figure.sentence
             )
             for figure in figures
         },
@@ -74,10 +75,10 @@ def _verdict(board: Board, members: list[str], choice: np.ndarray) -> None:
     """The ensemble against its best member, in a sentence."""
     right = choice == board.target
     best = max(members, key=board.top_1)
-    interval = wilson(int(right.sum()), len(right))
+    found = wilson(int(right.sum()), len(right))
     st.markdown(
         f"**{verdicts.title_of(ENSEMBLE)}: {verdicts.percent(float(right.mean()))}** "
-        f"({interval.low * 100:.1f} to {interval.high * 100:.1f} %). "
+        f"({formatting.interval(found.low, found.high)}). "
         + mcnemar(right, board.found[best].right).sentence("the ensemble", title(board, best))
     )
 

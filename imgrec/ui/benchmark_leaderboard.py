@@ -9,6 +9,7 @@ from imgrec import comparisons, verdicts
 from imgrec.boards import Board
 from imgrec.catalogue import CATALOGUE
 from imgrec.comparisons import FIGURES, Figure
+from imgrec.formatting import PERCENT_COLUMN, interval
 from imgrec.statistics import SIGNIFICANCE, p_text
 from imgrec.ui.benchmark_answers import pair_test, title
 
@@ -86,7 +87,7 @@ def _line(board: Board, model: str, reference: str, figures: list[Figure]) -> di
         line[figure.title] = value if value is None or not figure.percent else value * 100
         line[_delta(figure)] = comparisons.change(figure, value, other.get(figure.key))
         if figure.key == "top_1":
-            line["95 %"] = f"{row['top_1_low'] * 100:.1f} to {row['top_1_high'] * 100:.1f}"
+            line["95 %"] = interval(row["top_1_low"], row["top_1_high"])
             line["Test"] = "" if model == reference else _verdict(board, model, reference)
     line["Parameters"] = row["parameters"]
     line["MiB"] = None if row.get("memory_bytes") is None else row["memory_bytes"] / 2**20
@@ -107,7 +108,7 @@ def _verdict(board: Board, model: str, reference: str) -> str:
 def _columns(figures: list[Figure]) -> dict[str, Any]:
     columns: dict[str, Any] = {
         figure.title: st.column_config.NumberColumn(
-            format=f"%.{figure.decimals}f" + (" %%" if figure.percent else ""), help=figure.sentence
+            format=PERCENT_COLUMN if figure.percent else f"%.{figure.decimals}f", help=figure.sentence
         )
         for figure in figures
     }

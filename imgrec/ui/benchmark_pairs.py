@@ -20,14 +20,14 @@ def speed(board: Board, table: bool) -> None:
         rows = [
             {
                 "Model": point.title,
-                "p50 ms": point.latency_ms,
+                "p50 ms": round(point.latency_ms, 1),
                 "Top-1": verdicts.percent(point.top_1),
                 "Parameters": f"{point.parameters:,}",
                 "On the frontier": "yes" if point.on_frontier else "no",
             }
             for point in points
         ]
-        chart_or_table(frontiers.pareto_chart(points), words, rows, table, key="bench_pareto")
+        chart_or_table(frontiers.pareto_chart(points, board.models), words, rows, table, key="bench_pareto")
         if not table:
             st.caption(f"Where a name has no room stands its number, the fastest first: {frontiers.numbers(points)}.")
         st.caption(

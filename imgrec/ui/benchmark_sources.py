@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from imgrec import cards, comparisons, learning, published, verdicts
+from imgrec import cards, comparisons, published
 from imgrec.boards import Board
 from imgrec.errors import ImgrecError
+from imgrec.formatting import duration, milliseconds, percent
 from imgrec.published import MeasuredTable, PrintedTable
 from imgrec.settings import ASSETS
 from imgrec.ui import benchmark_answers, benchmark_curves, resources
@@ -30,7 +31,7 @@ def printed(board: Board) -> None:
     for counts in published.COUNTS:
         st.markdown(f"**{counts.title}** · {counts.source}")
         st.table(benchmark_curves.class_rows(counts.figures, counts.classes), border="horizontal", alt=counts.title)
-        computed = f"TP, TN, FP and FN as printed, the rest computed from them: accuracy {counts.accuracy:.4f}."
+        computed = f"TP, TN, FP and FN as printed, the rest computed from them: accuracy {percent(counts.accuracy, 2)}."
         st.caption(f"{computed} {counts.remark}")
         _repeated(tables, counts.title)
     titles = {one.title for one in published.TABLES} | {counts.title for counts in published.COUNTS}
@@ -92,10 +93,10 @@ def _overall(name: str, model: str | None) -> str:
     if board is None or model is None:
         return "–"
     said = (
-        f"{verdicts.percent(board.top_1(model))} of {board.images:,}, {board.rows[model]['latency_p50_ms']:.1f} ms each"
+        f"{percent(board.top_1(model))} of {board.images:,}, {milliseconds(board.rows[model]['latency_p50_ms'])} each"
     )
     card = next((card for card in cards.all_cards(resources.settings()) if card.name == model), None)
-    return said if card is None else f"{said}; trained in {learning.duration(card.training_seconds)}"
+    return said if card is None else f"{said}; trained in {duration(card.training_seconds)}"
 
 
 def _by_class(name: str, model: str | None, reading: str) -> str:
@@ -105,7 +106,7 @@ def _by_class(name: str, model: str | None, reading: str) -> str:
         return "–"
     recall = comparisons.figures_by_class(board, model).recall
     present = [i for i in range(len(board.labels)) if (board.target == i).any()]
-    return ", ".join(f"{board.labels[i]} {verdicts.percent(float(recall[i]))}" for i in present)
+    return ", ".join(f"{board.labels[i]} {percent(float(recall[i]))}" for i in present)
 
 
 def _board_with(name: str, model: str | None, reading: str) -> Board | None:
@@ -155,6 +156,6 @@ def _facts(row: Row) -> dict[str, str]:
         facts["Temperature"] = (
             f"{scaled['temperature']:.3f}, fitted on {scaled['fitted']:,} pictures; on {scaled['tested']:,} others "
             f"log-loss {scaled['log_loss_before']:.3f} → {scaled['log_loss_after']:.3f}, "
-            f"ECE {scaled['ece_before'] * 100:.1f} % → {scaled['ece_after'] * 100:.1f} %"
+            f"ECE {percent(scaled['ece_before'])} → {percent(scaled['ece_after'])}"
         )
     return facts

@@ -7,7 +7,7 @@ from imgrec import comparisons
 from imgrec.benchmark_charts import matrices
 from imgrec.benchmark_charts.matrices import SHADES
 from imgrec.boards import Board
-from imgrec.confusion import confusion_matrix
+from imgrec.confusion import confusion_matrix, mistakes, mistakes_title
 from imgrec.ui.benchmark_answers import model_chooser, pair_test, pictures, runner_up, title
 
 # A matrix of more classes is not readable: the ones with the most mistakes are shown, and it is said.
@@ -45,7 +45,7 @@ def confusion(board: Board, table: bool) -> None:
         )
         cell = _picked(event)
     limited = (
-        f" The {len(places)} classes of {len(board.labels):,} that the most frequent mistakes are between."
+        f" {len(places)} of {len(board.labels):,} classes, those of the first mistakes."
         if len(places) < len(board.labels)
         else ""
     )
@@ -173,23 +173,17 @@ def _picked(event: object) -> tuple[int, int] | None:
 
 
 def _cell_chooser(board: Board, matrix: np.ndarray) -> tuple[int, int] | None:
-    """The same without a pointer: the most frequent mistakes in a list."""
-    wrong = matrix - np.diag(np.diag(matrix))
-    order = [
-        divmod(int(i), len(matrix))
-        for i in np.argsort(-wrong, axis=None, kind="stable")[:MAX_LISTED]
-        if wrong.ravel()[i]
-    ]
-    if not order:
+    """The same without a pointer: the mistakes in a list, the most frequent first."""
+    found = mistakes(matrix, MAX_LISTED)
+    counts = {(mistake.truth, mistake.choice): mistake.count for mistake in found}
+    if not found:
         return None
     return st.selectbox(
-        "Or one of the most frequent mistakes",
-        order,
+        mistakes_title(found),
+        list(counts),
         index=None,
         key=f"bench_cell_{board.name}",
-        format_func=lambda cell: (
-            f"{board.labels[cell[0]]} taken for {board.labels[cell[1]]} ({wrong[cell[0], cell[1]]:,})"
-        ),
+        format_func=lambda cell: f"{board.labels[cell[0]]} taken for {board.labels[cell[1]]} ({counts[cell]:,})",
         placeholder="Choose a mistake",
         width=400,
     )

@@ -12,6 +12,7 @@ import streamlit as st
 from imgrec import charts, ensembles, preprocessing, reports, verdicts
 from imgrec.catalogue import ModelSpec, get_spec
 from imgrec.ensembles import ENSEMBLE, RULES, Ensemble
+from imgrec.formatting import milliseconds
 from imgrec.predictions import Prediction
 from imgrec.reports import Failure
 from imgrec.showcase import Stored
@@ -56,7 +57,7 @@ def compare(picture: Picture, choice: Choice) -> None:
             elif spec in answering:
                 _card(picture, spec, choice)
             else:
-                getting.card(spec)
+                getting.card(spec, choice.names)
     ready = tuple(spec for spec in answering if resources.is_ready(spec))
     if ready:
         _memory(ready)
@@ -119,11 +120,11 @@ def _ensemble_card(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choic
             members = answers.predictions(answers.outcomes(specs, picture, choice))
             ensemble = answers.combine(members, choice)
         if not isinstance(ensemble, Ensemble):
-            _header(ENSEMBLE, "")
+            _header(ENSEMBLE, "", choice)
             st.info(ensemble.error if ensemble else NOBODY, icon=":material/join_inner:")
         else:
             whose = f" · {verdicts.space_title(space)}" if is_one_of_several else ""
-            _header(ENSEMBLE, f"{RULES[choice.rule].title.lower()} of {len(members)}{whose}")
+            _header(ENSEMBLE, f"{RULES[choice.rule].title.lower()} of {len(members)}{whose}", choice)
             show_ensemble(ensemble, choice, key=f"chart_ensemble_{space}", legend=False)
 
 
@@ -134,17 +135,18 @@ def _card(picture: Picture, spec: ModelSpec, choice: Choice) -> None:
         asked: set[tuple[str, str, str]] = st.session_state.setdefault("asked", set())
         question = (spec.name, picture.id, choice.framing)
         with header:
-            _header(spec.name, "" if question in asked else "computing …")
+            _header(spec.name, "" if question in asked else "computing …", choice)
         with st.skeleton(height=choice.top_k * ROW_PX):
             outcome = answers.outcome(spec, picture, choice.framing)
         asked.add(question)
         if isinstance(outcome, Failure):
             with header:
-                _header(spec.name, "")
+                _header(spec.name, "", choice)
             st.error(outcome.error, icon=":material/error:")
         else:
             with header:
-                _header(spec.name, *_latency(spec, outcome.milliseconds))
+                remark, about = _latency(spec, outcome.milliseconds)
+                _header(spec.name, remark, choice, about)
             show(outcome, choice)
 
 
@@ -154,6 +156,7 @@ def _precomputed_card(spec: ModelSpec, stored: Stored, choice: Choice) -> None:
         _header(
             spec.name,
             PRECOMPUTED,
+            choice,
             f"Computed on {stored.computed_at} with OpenVINO {stored.versions['openvino']}, and kept with this sample. "
             f"Weights: sha256 {stored.weights_sha256[:16]}… {stored.note}",
         )
@@ -161,21 +164,21 @@ def _precomputed_card(spec: ModelSpec, stored: Stored, choice: Choice) -> None:
         getting.progress(spec)
 
 
-def _latency(spec: ModelSpec, milliseconds: float) -> tuple[str, str | None]:
+def _latency(spec: ModelSpec, took_ms: float) -> tuple[str, str | None]:
     """Return what this inference took, beside it the measured median where there is one, and where that is from."""
-    this_run = f"{milliseconds:.0f} ms this run"
+    this_run = f"{milliseconds(took_ms)} this run"
     measured = answers.measured_latency(spec)
     if measured is None:
         return this_run, None
     median_ms, hardware = measured
     return (
-        f"{this_run} · measured median {median_ms:.1f} ms",
+        f"{this_run} · measured median {milliseconds(median_ms)}",
         f"One inference just now; beside it the median of many on {hardware}, as on Benchmarks.",
     )
 
 
-def _header(model: str, remark: str, about: str | None = None) -> None:
-    swatch = f':color[■]{{foreground="{charts.colour_of(model)}"}}'
+def _header(model: str, remark: str, choice: Choice, about: str | None = None) -> None:
+    swatch = charts.swatch_of(model, choice.names).markdown
     st.markdown(f"{swatch} **{verdicts.title_of(model)}** :small[:gray[{remark}]]", help=about)
 
 
@@ -185,7 +188,7 @@ def show(prediction: Prediction, choice: Choice) -> None:
     if choice.table:
         table(charts.top_k_rows(prediction, choice.top_k), words)
     else:
-        chart(charts.top_k_bars(prediction, choice.top_k), words, key=f"chart_{prediction.model}")
+        chart(charts.top_k_bars(prediction, choice.top_k, among=choice.names), words, key=f"chart_{prediction.model}")
 
 
 def show_ensemble(ensemble: Ensemble, choice: Choice, *, key: str, legend: bool = True) -> None:
@@ -194,7 +197,8 @@ def show_ensemble(ensemble: Ensemble, choice: Choice, *, key: str, legend: bool 
     if choice.table:
         table(charts.ensemble_rows(ensemble, choice.top_k), words)
     else:
-        chart(charts.ensemble_bars(ensemble, choice.top_k, legend=legend), words, key=key)
+        spec = charts.ensemble_bars(ensemble, choice.top_k, among=choice.names, legend=legend)
+        chart(spec, words, key=key)
 
 
 def chart(spec: Spec, words: str, *, key: str) -> None:

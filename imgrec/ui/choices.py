@@ -36,6 +36,11 @@ class Choice:
     table: bool
     weights: Mapping[str, float]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models of the page: colors are told apart among these, see `charts.swatches_of`."""
+        return tuple(spec.name for spec in self.specs)
+
 
 def toolbar() -> Choice:
     """What to ask and how to show it: the models, what they can know, and everything else behind one button."""

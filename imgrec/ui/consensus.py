@@ -4,6 +4,7 @@ import streamlit as st
 
 from imgrec import charts, ensembles, verdicts
 from imgrec.ensembles import RULES, Ensemble
+from imgrec.formatting import percent
 from imgrec.reports import Failure
 from imgrec.ui import answers, cards, getting, resources
 from imgrec.ui.choices import Choice
@@ -16,7 +17,7 @@ def explain(picture: Picture, choice: Choice) -> None:
         getting.nothing_here()
         return
     answering = [spec for spec in choice.specs if answers.can_answer(spec, picture, choice.framing)]
-    getting.cards(spec for spec in choice.specs if spec not in answering)
+    getting.cards((spec for spec in choice.specs if spec not in answering), choice.names)
     if not answering:
         return
     with st.skeleton(height=360):
@@ -59,7 +60,8 @@ def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
         if choice.table:
             cards.table(charts.contribution_rows(ensemble, first.index), words)
         else:
-            cards.chart(charts.contribution_bars(ensemble, first.index), words, key=f"parts_{space}")
+            spec = charts.contribution_bars(ensemble, first.index, among=choice.names)
+            cards.chart(spec, words, key=f"parts_{space}")
     _who_tipped_it(ensemble)
     _how_sure(ensemble)
 
@@ -92,7 +94,7 @@ def _how_sure(ensemble: Ensemble) -> None:
             found.mutual_information_level,
             ensembles.MUTUAL_INFORMATION_SENTENCE,
         ),
-        ("Disagreement", f"{found.disagreement:.0%}", found.disagreement_level, ensembles.DISAGREEMENT_SENTENCE),
+        ("Disagreement", percent(found.disagreement, 0), found.disagreement_level, ensembles.DISAGREEMENT_SENTENCE),
     ]
     with st.grid(3, min_column_width=220):
         for name, value, level, sentence in figures:

@@ -4,7 +4,7 @@ A download outlives the click that started it and the page that showed it: it ru
 many visitors ask, and these components only look at it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
@@ -32,19 +32,19 @@ def nothing_here() -> None:
         progress(smallest)
 
 
-def cards(specs: Iterable[ModelSpec]) -> None:
-    """A card for each of `specs`, which are not ready, side by side."""
+def cards(specs: Iterable[ModelSpec], among: Sequence[str]) -> None:
+    """A card for each of `specs`, which are not ready, side by side; `among` as in `charts.top_k_bars`."""
     specs = list(specs)
     if specs:
         with st.grid(3, min_column_width=290):
             for spec in specs:
-                card(spec)
+                card(spec, among)
 
 
-def card(spec: ModelSpec) -> None:
-    """The place of a model that is not ready, among the cards of those that are."""
+def card(spec: ModelSpec, among: Sequence[str]) -> None:
+    """The place of a model that is not ready, beside the cards of the others; `among` as in `charts.top_k_bars`."""
     with st.container(border=True, height="stretch", gap="xsmall", key=f"get_{spec.name}"):
-        st.markdown(f':color[■]{{foreground="{charts.colour_of(spec.name)}"}} **{spec.title}**')
+        st.markdown(f"{charts.swatch_of(spec.name, among).markdown} **{spec.title}**")
         progress(spec)
 
 

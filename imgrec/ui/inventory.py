@@ -7,9 +7,9 @@ import streamlit as st
 from imgrec import charts
 from imgrec.catalogue import CATALOGUE, ModelSpec
 from imgrec.errors import ImgrecError
+from imgrec.formatting import PERCENT_COLUMN, SIZE_COLUMN, duration, size
 from imgrec.settings import MIB
 from imgrec.ui import cards, getting, resources
-from imgrec.verdicts import size
 
 ICONS = {
     "loaded": ":material/bolt:",
@@ -49,7 +49,7 @@ def _action(spec: ModelSpec) -> None:
     elif state == "loaded":
         for row in resources.pool().loaded():
             if row.name == spec.name:
-                st.caption(f"Takes {size(row.memory_bytes)}; loaded in {row.load_milliseconds / 1000:.1f} s.")
+                st.caption(f"Takes {size(row.memory_bytes)}; loaded in {duration(row.load_milliseconds / 1000)}.")
         st.button(
             "Unload",
             key=f"unload_{spec.name}",
@@ -88,12 +88,13 @@ def catalogue() -> None:
                 options=list(ICONS), color=["primary", "violet", "green", "gray"]
             ),
             "Parameters": st.column_config.NumberColumn(format="compact", help="Weights and biases of the network"),
-            "Download": st.column_config.NumberColumn(format="%.0f MiB"),
+            "Download": st.column_config.NumberColumn(format=SIZE_COLUMN),
             "Top-1": st.column_config.NumberColumn(
-                format="percent", help="Published: how often its first answer was right on ImageNet's validation set"
+                format=PERCENT_COLUMN,
+                help="Published: how often its first answer was right on ImageNet's validation set",
             ),
             "Top-5": st.column_config.NumberColumn(
-                format="percent", help="Published: how often the right answer was among its first five"
+                format=PERCENT_COLUMN, help="Published: how often the right answer was among its first five"
             ),
             "Input": st.column_config.TextColumn(help="Width × height of what the network is given, in px"),
             "Source": st.column_config.TextColumn(help="Where the accuracies were published"),
@@ -109,8 +110,8 @@ def _row(spec: ModelSpec) -> dict[str, object]:
         "Parameters": spec.parameters,
         "Download": spec.weights.size_bytes / MIB,
         "Input": f"{spec.input_size[1]} × {spec.input_size[0]}",
-        "Top-1": published.top1 if published else None,
-        "Top-5": published.top5 if published else None,
+        "Top-1": 100 * published.top1 if published else None,
+        "Top-5": 100 * published.top5 if published and published.top5 else None,
         "Source": published.source if published else None,
         "Preprocessing": spec.preprocess,
         "Licence": spec.licence,

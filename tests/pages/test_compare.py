@@ -305,7 +305,7 @@ def test_models_of_different_label_spaces_stand_side_by_side_without_an_average(
 def test_what_small_models_can_know_is_said_once(page: Page, here: set[str]) -> None:
     here.update(spec.name for spec in TEN_CLASS_MODELS)
     app = upload(page(models=[spec.name for spec in TEN_CLASS_MODELS]), ("cat.jpg", photo()))
-    assert words(app).count("These models know airplane, automobile, bird") == 1
+    assert words(app).count("Classes: airplane, automobile, bird") == 1
     assert "1,000 classes" not in words(app)
 
 
@@ -317,7 +317,7 @@ def test_none_of_these_is_said_where_they_doubt(
         engines[spec.name] = DoubtingEngine
     app = upload(page(models=[spec.name for spec in TEN_CLASS_MODELS]), ("cat.jpg", photo()))
     assert app.subheader[0].value.startswith("Most likely none of these: both models are unsure")
-    assert "A hint, no proof." in words(app)
+    assert "This check flags 57\u202f% of unrelated photos" in words(app)
 
 
 def test_models_that_do_not_fit_together_say_that_they_take_turns(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

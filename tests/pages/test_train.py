@@ -84,7 +84,7 @@ def test_empty_offers_every_recipe_and_says_what_a_run_is(page: Callable[..., Ap
 @pytest.mark.parametrize(
     ("end", "more", "said"),
     [
-        ({"state": "finished", "error": None}, [MODEL], ["my_model", "90.0 % of 100 test pictures"]),
+        ({"state": "finished", "error": None}, [MODEL], ["my_model", "90.0\u202f% of 100 test pictures"]),
         ({"state": "failed", "error": "Expected a loss that is a number."}, [], ["Expected a loss"]),
         ({"state": "cancelled", "error": None}, [], ["Cancelled"]),
         (None, [], ["Interrupted", "it was killed"]),

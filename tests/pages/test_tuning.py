@@ -61,7 +61,7 @@ def test_empty_offers_every_space_and_says_what_a_search_is(app: AppTest) -> Non
 @pytest.mark.parametrize(
     ("events", "end", "said", "buttons"),
     [
-        (EVENTS, {"state": "finished", "error": None}, ["Finished", "trial 3, 62.5 %"], {"train_best"}),
+        (EVENTS, {"state": "finished", "error": None}, ["Finished", "trial 3, 62.5\u202f%"], {"train_best"}),
         (
             [*EVENTS, BEST_HANDED_ON],
             {"state": "finished", "error": None},

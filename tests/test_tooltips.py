@@ -1,0 +1,109 @@
+"""Tooltips of all charts: titles that a reader understands and numbers as on the screen, or explicitly none.
+
+Where a mark leaves its tooltip unsaid, Streamlit shows every field of its encoding.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imgrec import charts, demonstrations, learning, lesson_charts, tuning_charts
+from imgrec.benchmark_charts import frontiers, lines, matrices
+from imgrec.comparisons import Point
+from imgrec.confusion import class_figures
+from imgrec.curves import reliability, roc_curve
+from imgrec.training import tuning
+from tests.test_charts import EVERY_CHART
+from tests.test_demonstrations import NETWORK
+from tests.test_learning import HALFWAY
+from tests.test_lesson_charts import TRIALS, progress
+from tests.training.searches import EVENTS, leave
+
+MATRIX = np.array([[8, 2], [1, 9]])
+RIGHT = np.array([True, False, True, True])
+POINTS = [Point(name, name, 5.0 + i, 0.7 + i / 100, 0.6, 0.8, 10**6, True) for i, name in enumerate("ab")]
+
+
+def search_of(folder: Path) -> tuple[Any, Any]:
+    job = leave(folder / "search", EVENTS)
+    return tuning.read(job), tuning.knobs_of(job)
+
+
+BUILDERS: dict[str, Callable[[Path], charts.Spec]] = {
+    **{name: lambda _, draw=draw: draw() for name, draw in EVERY_CHART.items()},
+    "pareto": lambda _: frontiers.pareto_chart(POINTS),
+    "class bars": lambda _: lines.class_bars(class_figures(MATRIX), ["cat", "dog"], "recall", "#2864c8", [0, 1]),
+    "curves": lambda _: lines.curve_chart(
+        {"a": roc_curve([0.9, 0.1, 0.8, 0.7], RIGHT)}, ("recall", "precision"), {"a": "#2864c8"}, diagonal=True
+    ),
+    "reliability": lambda _: lines.reliability_chart(reliability(np.array([0.9, 0.1, 0.8, 0.7]), RIGHT), "#2864c8"),
+    "matrix": lambda _: matrices.matrix_chart(MATRIX, ["cat", "dog"], ["cat", "dog"], pick="cell"),
+    "duel": lambda _: matrices.matrix_chart(MATRIX, ["cat", "dog"], ["cat", "dog"], titles=("A says", "B says")),
+    "square": lambda _: matrices.square_chart(np.eye(2), ["a", "b"], domain=(0.0, 1.0), as_percent=True),
+    "accuracy": lambda _: learning.curve_chart(HALFWAY, "accuracy", 1),
+    "loss": lambda _: learning.curve_chart(HALFWAY, "loss"),
+    "confusion": lambda _: learning.confusion_chart([[3, 1], [0, 2]], ["cat", "dog"]),
+    "learning rates": lambda _: lesson_charts.rates_chart(progress(trials=TRIALS, planned=4)),
+    "preview": lambda _: lesson_charts.preview_chart([("cat", 0.75), ("dog", 0.25)]),
+    "trials": lambda folder: tuning_charts.parallel_chart(*search_of(folder)),
+    "sizes": lambda folder: tuning_charts.size_chart(search_of(folder)[0]),
+    "demonstration": lambda _: demonstrations.chart(NETWORK, 0.1),
+}
+
+
+def units(spec: charts.Spec, inherited: charts.Spec, rows: charts.Rows) -> Iterator[tuple[charts.Spec, charts.Rows]]:
+    """The encoding and the rows of each mark, with what it inherits from the layers around it."""
+    encoding = inherited | spec.get("encoding", {})
+    rows = spec["data"]["values"] if "data" in spec else rows
+    if "layer" in spec:
+        for layer in spec["layer"]:
+            yield from units(layer, encoding, rows)
+    else:
+        yield encoding, rows
+
+
+def formats(value: object) -> Iterator[str]:
+    """All number formats of a specification."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if key in ("format", "tickFormat"):
+                yield str(part)
+            else:
+                yield from formats(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from formats(part)
+
+
+@pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
+def test_every_mark_has_a_readable_tooltip_or_none(build: Callable[[Path], charts.Spec], tmp_path: Path) -> None:
+    found = list(units(build(tmp_path), {}, []))
+    assert found
+    for encoding, rows in found:
+        assert "tooltip" in encoding, encoding
+        for channel in encoding["tooltip"] or ():
+            title = channel.get("title", channel["field"])
+            assert title[0].isupper(), title
+            assert "_" not in title
+            values = [row[channel["field"]] for row in rows if channel["field"] in row]
+            assert "format" in channel or not any(isinstance(value, float) for value in values), (title, values[:3])
+            assert not any(re.search(r"[ \d]%", str(value)) for value in values), values[:3]
+
+
+@pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
+def test_percentages_have_the_form_of_the_screen(build: Callable[[Path], charts.Spec], tmp_path: Path) -> None:
+    assert not [one for one in formats(build(tmp_path)) if "%" in one]
+
+
+@pytest.mark.parametrize("name", [name for name in BUILDERS if name not in EVERY_CHART])
+def test_valid_vega_lite(name: str, tmp_path: Path) -> None:
+    import altair
+
+    spec = BUILDERS[name](tmp_path)
+    # Vega has it (config.legend.layout); only Vega-Lite's schema does not know its form.
+    spec["config"].pop("legend", None)
+    altair.LayerChart.from_dict(spec, validate=True)
