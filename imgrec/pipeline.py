@@ -1,6 +1,5 @@
 """A picture and some models → one prediction after another; and the pool of engines, wired to the machinery."""
 
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,8 +60,6 @@ def open_pool(settings: Settings, preparations: Preparations | None = None) -> E
     `preparations` is to be the one that pages and progress bars look at, so that nothing is fetched twice.
     """
     preparations = preparations or Preparations(settings)
-    # Meanwhile the caller reads its picture.
-    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
 
     def load(spec: ModelSpec) -> Engine:
         try:
@@ -88,12 +85,6 @@ def estimate_bytes(spec: ModelSpec, settings: Settings) -> int:
         return measured
     height, width = spec.input_size
     return 4 * spec.parameters + OVERHEAD_BYTES + OVERHEAD_BYTES_PER_PIXEL * height * width
-
-
-def _warm_up() -> None:
-    from imgrec.engines import openvino
-
-    openvino.warm_up()
 
 
 def _open_engine(spec: ModelSpec, settings: Settings) -> Engine:

@@ -11,6 +11,7 @@ Inferences go one after another through one gate for the process: each has all c
 Knows no files, images or labels.
 """
 
+import atexit
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -34,6 +35,19 @@ MAX_TRIES = 3
 
 # For the process, not for a pool: two inferences at once take twice as long each, whoever asks for them.
 _GATE = threading.Lock()
+
+# Held while a network is loaded: the next one reserves memory when this one's size is known.
+_LOADING = threading.Lock()
+
+# How long the end of the interpreter waits for an inference and a loading that are under way.
+EXIT_PATIENCE_S = 15.0
+
+
+@atexit.register
+def _let_no_thread_in() -> None:
+    """Keep threads out of the runtime while the interpreter ends: a daemon thread in there would abort the process."""
+    for lock in (_GATE, _LOADING):
+        lock.acquire(timeout=EXIT_PATIENCE_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +131,6 @@ class EnginePool:
         self._reserved: dict[str, int] = {}
         self._sizes: dict[str, int] = {}  # bytes that an engine was found to hold
         self._load_milliseconds: dict[str, float] = {}
-        # Held while loading: the next one reserves when this one's size is known.
-        self._loading = threading.Lock()
 
     def predict(self, spec: ModelSpec, batch: np.ndarray) -> tuple[np.ndarray, float]:
         """float32 probabilities (N, C) for `batch`, uint8 (N, H, W, 3), and the inference's milliseconds.
@@ -229,12 +241,12 @@ class EnginePool:
         try:
             if self._prepare is not None:
                 self._prepare(spec)
-            if not self._loading.acquire(timeout=self._patience_s):
+            if not _LOADING.acquire(timeout=self._patience_s):
                 raise BusyError(f"Other models are being loaded. Try {spec.title} again in a minute.")
             try:
                 entry = self._load_within_budget(spec)
             finally:
-                self._loading.release()
+                _LOADING.release()
         except Exception as caught:
             error = caught
         except BaseException:  # Ctrl-C, or a page that was left: it ends this thread, not those who wait
@@ -252,7 +264,7 @@ class EnginePool:
                 self._changed.notify_all()
 
     def _load_within_budget(self, spec: ModelSpec) -> _Entry:
-        """The loaded engine, its bytes still reserved; the caller holds `_loading`."""
+        """The loaded engine, its bytes still reserved; the caller holds `_LOADING`."""
         for _ in range(MAX_TRIES):
             self._reserve(spec, self._need(spec))
             start = time.perf_counter()
