@@ -38,7 +38,7 @@ def test_the_page_needs_nothing_else_and_says_what_it_shows(search: Search, knob
     assert "A &lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
     assert 'src="http' not in page
     assert "cdn.plot.ly" not in page.split("Plotly.newPlot")[-1]
-    assert "Best: trial 3, 62.5 %" in page
+    assert "Best: trial 3, 62.5\u202f%" in page
 
 
 def test_a_search_without_a_finished_trial_has_no_page() -> None:

@@ -50,7 +50,7 @@ def test_a_search_is_started_and_its_best_is_said(
     assert (found["module"], found["data"]) == (tuning.WORKER, "cifar10")
     assert (found["trials"], found["epochs"], found["seed"], found["method"]) == (4, 1, 2, "random")
     assert "conv_1_kernel=5" in found["knobs"]
-    assert "trial 3, 62.5 % of the validation pictures right" in out
+    assert "trial 3, 62.5\u202f% of the validation pictures right" in out
     assert tuning.BEST in out
     assert "trial 2: Expected a loss that is a number" in err
 
