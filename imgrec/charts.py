@@ -336,8 +336,8 @@ def memory_bar(used_bytes: int, planned_bytes: int, budget_bytes: int) -> Spec:
         ),
         {
             "data": {"values": track},
-            "mark": {"type": "tick", "color": ENSEMBLE_COLOUR, "thickness": 2, "size": BAR_PX + 6},
-            "encoding": NO_TOOLTIP | {"x": x | {"field": "end"}},
+            "mark": {"type": "tick", "color": ENSEMBLE_COLOUR, "thickness": 2, "size": BAR_PX + 6} | NO_TOOLTIP,
+            "encoding": {"x": x | {"field": "end"}},
         },
     ]
     return layered(layers, BAR_PX + AXIS_PX + 8)

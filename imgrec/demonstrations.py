@@ -119,8 +119,9 @@ def chart(network: dict[str, Any], chance: float, top: float = 1.0) -> Spec:
             },
             {
                 "data": {"values": [{"value": chance}]},
-                "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.5, "color": NEUTRAL, "aria": False},
-                "encoding": NO_TOOLTIP | {"y": {"field": "value", "type": "quantitative"}},
+                "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.5, "color": NEUTRAL, "aria": False}
+                | NO_TOOLTIP,
+                "encoding": {"y": {"field": "value", "type": "quantitative"}},
             },
         ],
         "config": {"view": {"stroke": None}},

@@ -362,4 +362,4 @@ def _framed(spec: Spec) -> Spec:
 
 def _layer(values: Sequence[Mapping[str, Any]], mark: Spec, encoding: Spec) -> Spec:
     # No mark speaks for itself: the chart is read out as its one sentence.
-    return {"data": {"values": list(values)}, "mark": mark | {"aria": False}, "encoding": NO_TOOLTIP | encoding}
+    return {"data": {"values": list(values)}, "mark": NO_TOOLTIP | mark | {"aria": False}, "encoding": encoding}

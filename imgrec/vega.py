@@ -37,7 +37,7 @@ _EDGE_PX = 2
 # A track shows where a full bar would end.
 TRACK_OPACITY = 0.16
 
-# For marks without anything to say. Left unsaid, Streamlit would show every field of their encoding.
+# What a mark shows where its encoding has no tooltip. Left unsaid, Streamlit would show every field of the encoding.
 NO_TOOLTIP: Spec = {"tooltip": None}
 
 # Shares in [0, 1] beside an axis, in the form of `formatting.percent`.
@@ -90,7 +90,9 @@ def labelled_bars(
         "tooltip": tooltip(bars[0]),
     }
     shown |= _painted(Swatch(colour, turn)) if swatches is None else _painted_by_model(swatches, legend=legend)
-    front = bar_layer(bars, {"cornerRadius": 0 if legend else 2}, shown)
+    # An outline would make a line of a bar without length.
+    drawn = [bar for bar in bars if bar["start"] != bar["end"]]
+    front = bar_layer(drawn, {"cornerRadius": 0 if legend else 2}, shown)
     if pick is not None:
         front["params"] = [{"name": pick, "select": {"type": "point", "fields": ["index"]}}]
     figure_axis = {"orient": "right", "labelAlign": "right", "labelPadding": FIGURE_PX}
@@ -126,8 +128,8 @@ def bar_layer(values: Rows, mark: Spec, encoding: Spec) -> Spec:
     """
     return {
         "data": {"values": values},
-        "mark": {"type": "bar", "height": BAR_PX, "aria": False} | mark,
-        "encoding": NO_TOOLTIP | encoding,
+        "mark": {"type": "bar", "height": BAR_PX, "aria": False} | NO_TOOLTIP | mark,
+        "encoding": encoding,
     }
 
 

@@ -297,8 +297,10 @@ class TestEnsemble:
         spec = charts.ensemble_bars(ensemble, 2)
         first = ensemble.prediction.top_k(1)[0]
         mine = [bar for bar in bars(spec) if bar["index"] == first.index]
-        assert [bar["Model"] for bar in mine] == ["VGG16", "ResNet50", "mine"]
-        assert [bar["Contribution"] for bar in mine] == list(map(percent, contributions(ensemble, first.index)))
+        parts = dict(zip(("VGG16", "ResNet50", "mine"), contributions(ensemble, first.index), strict=True))
+        assert {bar["Model"]: bar["Contribution"] for bar in mine} == {
+            title: percent(part) for title, part in parts.items() if part
+        }
         assert mine[-1]["end"] == pytest.approx(first.probability, abs=0.005)
         assert all(before["end"] <= after["start"] for before, after in itertools.pairwise(mine))
 

@@ -44,7 +44,7 @@ def framed(spec: Spec) -> Spec:
 
 def layer(values: Sequence[Mapping[str, Any]], mark: Spec, encoding: Spec) -> Spec:
     """Marks over rows of their own; without a tooltip where `encoding` has none."""
-    return {"data": {"values": list(values)}, "mark": mark | {"aria": False}, "encoding": NO_TOOLTIP | encoding}
+    return {"data": {"values": list(values)}, "mark": NO_TOOLTIP | mark | {"aria": False}, "encoding": encoding}
 
 
 def unit(field: str, title: str) -> Spec:
