@@ -37,8 +37,10 @@ STATES = {
     ),
 }
 
-# Wide enough for the longest text in each. A phone shows model, state and a part of the next column, and scrolls.
-TITLE_PX, SMALL_TITLE_PX, STATE_PX, NUMBER_PX, SOURCE_PX = 148, 176, 128, 92, 380
+# Columns are as wide as their longest text. On a phone the first three, 356 px together, are seen without scrolling.
+TITLE_PX, STATE_PX, TOP_PX = 148, 128, 76
+SMALL_TITLE_PX, SMALL_STATE_PX, ACCURACY_PX = 176, 92, 84
+NUMBER_PX, LICENSE_PX, NAME_PX, PREPROCESSING_PX, SOURCE_PX = 92, 112, 172, 124, 380
 
 _PERCENT = f"%.1f{THIN_SPACE}%%"
 
@@ -129,6 +131,7 @@ def catalogue() -> None:
         map(_published_row, _ready_first(published)),
         "Models for ImageNet's 1,000 classes",
         title_px=TITLE_PX,
+        state_px=STATE_PX,
         height=560,
     )
     small = [spec for spec in specs if spec.bundled]
@@ -143,6 +146,7 @@ def catalogue() -> None:
             map(_small_row, _ready_first(small)),
             "Small models for CIFAR-10's ten classes",
             title_px=SMALL_TITLE_PX,
+            state_px=SMALL_STATE_PX,
             height="auto",
         )
 
@@ -153,7 +157,9 @@ def _ready_first(specs: Iterable[ModelSpec]) -> list[ModelSpec]:
     return sorted(specs, key=lambda spec: ranks.index(_state(spec)))
 
 
-def _table(rows: Iterable[dict[str, object]], words: str, *, title_px: int, height: int | Literal["auto"]) -> None:
+def _table(
+    rows: Iterable[dict[str, object]], words: str, *, title_px: int, state_px: int, height: int | Literal["auto"]
+) -> None:
     meanings = "  \n".join(f"**{state.title}**: {state.meaning}." for state in STATES.values())
     st.dataframe(
         list(rows),
@@ -166,29 +172,29 @@ def _table(rows: Iterable[dict[str, object]], words: str, *, title_px: int, heig
             "State": st.column_config.MultiselectColumn(
                 options=[state.title for state in STATES.values()],
                 color=[state.color for state in STATES.values()],
-                width=STATE_PX,
+                width=state_px,
                 help=meanings,
             ),
             "Top-1": st.column_config.NumberColumn(
-                format=_PERCENT, width=NUMBER_PX, help="Published top-1 accuracy on ImageNet's validation images"
+                format=_PERCENT, width=TOP_PX, help="Published top-1 accuracy on ImageNet's validation images"
             ),
             "Top-5": st.column_config.NumberColumn(
-                format=_PERCENT, width=NUMBER_PX, help="Published top-5 accuracy on ImageNet's validation images"
+                format=_PERCENT, width=TOP_PX, help="Published top-5 accuracy on ImageNet's validation images"
             ),
             "Accuracy": st.column_config.NumberColumn(
-                format=_PERCENT, width=NUMBER_PX, help="Measured on CIFAR-10's 10,000 test images"
+                format=_PERCENT, width=ACCURACY_PX, help="Measured on CIFAR-10's 10,000 test images"
             ),
             "Parameters": st.column_config.NumberColumn(format="compact", width=NUMBER_PX),
             "Size": st.column_config.NumberColumn(
                 format=f"%.0f{THIN_SPACE}MiB", width=NUMBER_PX, help="Size of the weights file"
             ),
             "Input": st.column_config.TextColumn(width=NUMBER_PX, help="Width × height in px"),
-            "License": st.column_config.TextColumn(width=112, help="License of the weights"),
+            "License": st.column_config.TextColumn(width=LICENSE_PX, help="License of the weights"),
             "Name": st.column_config.TextColumn(
-                width=176, help="What the command line, the API and links call the model"
+                width=NAME_PX, help="What the command line, the API and links call the model"
             ),
             "Preprocessing": st.column_config.TextColumn(
-                width=128, help="How pixel values are scaled, as keras.applications names it"
+                width=PREPROCESSING_PX, help="How pixel values are scaled, as keras.applications names it"
             ),
             "Source": st.column_config.TextColumn(width=SOURCE_PX, help="Where the accuracies were published"),
         },
