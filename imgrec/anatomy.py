@@ -118,7 +118,7 @@ def _activate(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
 
 
 def _activation(config: dict[str, Any]) -> str:
-    return ", then ReLU (negative values become 0)" if config["activation"] == "relu" else ""
+    return ", then ReLU" if config["activation"] == "relu" else ""
 
 
 _KINDS: dict[str, Callable[[dict[str, Any], tuple[int, ...]], Layer]] = {

@@ -43,6 +43,7 @@ one of the small models: {len(rows)} layers and {total:,} parameters, which are 
             f"""
 - **Convolution** moves small filters over the image; each output says how well the filter matches at that place. The
   same filter is used everywhere: (height × width × channels + 1) × filters parameters, the 1 being the bias.
+- **ReLU** sets negative values to 0. **Softmax** turns the last values into probabilities. Neither has parameters.
 - **Max-pooling** keeps the largest value of each window and so halves height and width. **Dropout** sets values to 0
   at random in training, which reduces overfitting. Neither has parameters.
 - **Dense**: each output is a weighted sum of all inputs: (inputs + 1) × outputs parameters. One dense layer here has

@@ -4,6 +4,7 @@ import streamlit as st
 
 from imgrec import samples
 from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.ui.wording import plain
 
 
 def step(title: str, words: str) -> None:
@@ -13,7 +14,7 @@ def step(title: str, words: str) -> None:
 
 
 def sources() -> None:
-    """Labels, weights and accuracies in words; the licenses of weights and sample images as tables."""
+    """Labels, weights and accuracies in words; the licenses of weights and sample images in expanders."""
     st.markdown(
         """
 - **Images** on Compare and Ensemble stay in this server's memory for your visit; they are not saved or sent.
@@ -27,33 +28,26 @@ def sources() -> None:
 - **Published accuracies** on the Models page name their source; none of them was measured here.
 """
     )
-    st.subheader("Licenses of the weights", anchor=False)
-    groups: dict[tuple[str, str], list[str]] = {}
-    for spec in CATALOGUE.values():
-        groups.setdefault((_source(spec), spec.licence), []).append(spec.title)
-    st.table(
-        [
-            {"Source": source, "License": license, "Models": ", ".join(titles)}
-            for (source, license), titles in groups.items()
-        ],
-        border="horizontal",
-        alt="Models by source and license of their weights",
-    )
-    st.subheader("Licenses of the sample images", anchor=False)
-    st.table(
-        [
-            {
-                "Image": sample.title,
-                "Author": sample.author,
-                "License": sample.licence,
-                "Source": sample.source,
-                "Changes": sample.changes,
-            }
-            for sample in samples.get_samples()
-        ],
-        border="horizontal",
-        alt="Sample images with author, license and source",
-    )
+    with st.expander("Licenses of the weights", icon=":material/license:"):
+        groups: dict[str, list[str]] = {}
+        for spec in CATALOGUE.values():
+            groups.setdefault(f"**{plain(spec.licence)}**, {_source(spec)}", []).append(plain(spec.title))
+        st.markdown("\n".join(f"- {group}: {', '.join(titles)}" for group, titles in groups.items()))
+    with st.expander("Licenses of the sample images", icon=":material/license:"):
+        st.table(
+            [
+                {
+                    "Image": sample.title,
+                    "Author": sample.author,
+                    "License": sample.licence,
+                    "Source": sample.source,
+                    "Changes": sample.changes,
+                }
+                for sample in samples.get_samples()
+            ],
+            border="horizontal",
+            alt="Sample images with author, license and source",
+        )
 
 
 def _source(spec: ModelSpec) -> str:
