@@ -27,7 +27,7 @@ class State:
 
 # In the order in which the table lists models: what can be used at once comes first.
 STATES = {
-    "loaded": State("Loaded", ":material/bolt:", "primary", "in memory, answers at once"),
+    "loaded": State("Loaded", ":material/bolt:", "primary", "in memory, ready to predict"),
     "installed": State("Installed", ":material/deployed_code:", "blue", "weights in an installed Python package"),
     "downloaded": State("Downloaded", ":material/check_circle:", "green", "weights in the folder of Keras"),
     "bundled": State("Bundled", ":material/inventory_2:", "violet", "weights in the folder of imgrec"),
@@ -53,7 +53,7 @@ def memory(specs: Sequence[ModelSpec]) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown(
             "**Memory**",
-            help="The budget is 60 % of the memory available to this server, or IMGREC_MEMORY_MIB. Where a model "
+            help="The budget is 60\u202f% of the memory available to this server, or IMGREC_MEMORY_MIB. Where a model "
             "does not fit beside the loaded ones, the least recently used are unloaded.",
         )
         cards.chart(charts.memory_bar(pool.used_bytes, plan.missing_bytes, pool.budget_bytes), words, key="memory")
