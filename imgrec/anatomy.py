@@ -1,7 +1,7 @@
-"""What a network is made of, for explaining it: its layers with their parameters, and the smallest one that learns.
+"""The layers of a network with their parameters, and the smallest network that learns, to explain both.
 
-The layers are read from the model's own file and the counts follow from their shapes, without Keras; a test holds
-their sum against the model's card.
+The layers are read from the model's `.keras` file and the counts follow from their shapes, without Keras; a test
+compares their sum with the model's card.
 """
 
 import json
@@ -18,14 +18,14 @@ from imgrec.errors import InputError
 from imgrec.formatting import percent
 from imgrec.storage import storage_errors
 
-# The toy starts here: two weights and a bias that add nothing up.
+# Two weights and a bias, far from (1, 1, 0), which adds.
 START = (-0.4, 0.3, 0.5)
 LEARNING_RATE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer: what it is, in words, what comes out of it (without the batch), and how many numbers it learns."""
+    """One layer: its kind, its operation in words, its output shape without the batch, and its parameters."""
 
     kind: str
     about: str
@@ -34,9 +34,9 @@ class Layer:
 
 
 def read(path: Path) -> list[Layer]:
-    """The layers of the `.keras` file at `path`, from the picture on.
+    """Return the layers of the `.keras` file at `path`, the input first.
 
-    Raises `InputError` on a network that is no chain of the layers in `_KINDS`, `StorageError` where there is none.
+    Raises `InputError` on a network that is no chain of the layers in `_KINDS`, `StorageError` without a file.
     """
     with storage_errors(path):
         try:
@@ -50,7 +50,7 @@ def read(path: Path) -> list[Layer]:
         kind = layer["class_name"]
         if kind == "InputLayer":
             shape = tuple(layer["config"]["batch_shape"][1:])
-            found.append(Layer("Input", "the picture: a number for each colour of each pixel", shape, 0))
+            found.append(Layer("Input", "image, one value per pixel and color channel", shape, 0))
             continue
         if kind not in _KINDS:
             raise InputError(f"Expected a chain of {', '.join(_KINDS)} in {path.name}. Received: {kind}.")
@@ -60,10 +60,10 @@ def read(path: Path) -> list[Layer]:
 
 
 def learn_to_add(steps: int) -> tuple[float, float, float]:
-    """(w₁, w₂, bias) of y = w₁·a + w₂·b + bias after so many steps of gradient descent on sums of two numbers.
+    """Return (w₁, w₂, bias) of y = w₁·a + w₂·b + bias after `steps` of gradient descent on sums of two numbers.
 
-    Each step looks at 25 sums of numbers from 0 to 1 and goes down the slope of the mean squared error. Always the
-    same, since it starts from the same place.
+    Each step uses the mean squared error on 25 sums of numbers in [0, 1]. It starts from `START`, so that equal
+    `steps` give equal results.
 
     >>> [round(value, 3) + 0 for value in learn_to_add(1000)]
     [1.0, 1.0, 0.0]
@@ -95,31 +95,31 @@ def _pooling(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
     (height, width), (down, right) = config["pool_size"], config["strides"]
     rows, columns, channels = shape
     output = ((rows - height) // down + 1, (columns - width) // right + 1, channels)
-    return Layer("Max-pooling", f"the largest of each {height} × {width}", output, 0)
+    return Layer("Max-pooling", f"maximum of each {height} × {width} window", output, 0)
 
 
 def _dropout(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    return Layer("Dropout", f"{percent(config['rate'], 0)} left out, at random, while it learns", shape, 0)
+    return Layer("Dropout", f"{percent(config['rate'], 0)} set to 0 at random, in training only", shape, 0)
 
 
 def _flatten(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    return Layer("Flatten", "the same numbers in one row", (math.prod(shape),), 0)
+    return Layer("Flatten", "all values in one row", (math.prod(shape),), 0)
 
 
 def _dense(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
     (inputs,), units = shape, config["units"]
-    about = f"{units} weighted sums of all {inputs:,} numbers{_activation(config)}"
+    about = f"{units} weighted sums of {inputs:,} inputs{_activation(config)}"
     return Layer("Dense", about, (units,), (inputs + config["use_bias"]) * units)
 
 
 def _activate(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
     if config["activation"] == "softmax":
-        return Layer("Softmax", "scores become probabilities that sum to 100 %", shape, 0)
+        return Layer("Softmax", "probabilities that sum to 100\u202f%", shape, 0)
     return Layer("Activation", config["activation"], shape, 0)
 
 
 def _activation(config: dict[str, Any]) -> str:
-    return ", negative ones become 0" if config["activation"] == "relu" else ""
+    return ", then ReLU" if config["activation"] == "relu" else ""
 
 
 _KINDS: dict[str, Callable[[dict[str, Any], tuple[int, ...]], Layer]] = {

@@ -356,7 +356,7 @@ def memory_rows(used_bytes: int, planned_bytes: int, budget_bytes: int) -> Rows:
 
 def describe_memory(used_bytes: int, planned_bytes: int, budget_bytes: int) -> str:
     """`memory_bar` in a sentence, to be read before anything is loaded."""
-    loaded = f"Loaded models take {size(used_bytes)} of {size(budget_bytes)}"
+    loaded = f"Loaded models use {size(used_bytes)} of {size(budget_bytes)}"
     left = budget_bytes - used_bytes - planned_bytes
     if not planned_bytes:
         return f"{loaded}."

@@ -31,7 +31,7 @@ SETTINGS = {
     "IMGREC_HOME": ("Folder for compiled models, runs and records", "~/.cache/imgrec"),
     "KERAS_HOME": ("Folder under which Keras keeps weights (`models/`)", "~/.keras"),
     "IMGREC_MEMORY_MIB": ("Memory for loaded models", "60 % of what the process may use"),
-    "IMGREC_MAX_UPLOAD_MIB": ("Largest picture accepted", "20 (8 in demo mode)"),
+    "IMGREC_MAX_UPLOAD_MIB": ("Largest image accepted", "20 (8 in demo mode)"),
     "IMGREC_OFFLINE": ("1: never ask the network", "0"),
     "IMGREC_DEMO": ("1: limits for a public demo on a 1 GiB host", "0"),
     "IMGREC_WEIGHTS_URL": ("Mirror to fetch weights from, instead of Keras' own address", "none"),

@@ -36,7 +36,7 @@ class Format:
 FORMATS = {
     "openvino": Format(
         title="OpenVINO",
-        about="small and fast on any processor; what imgrec itself runs",
+        about="fast on CPUs; the format that imgrec itself runs",
         files=("model.xml", "model.bin"),
         packages="openvino",
         statement="import openvino",
@@ -49,7 +49,7 @@ FORMATS = {
     ),
     "keras": Format(
         title="Keras",
-        about="to go on training, or to look inside",
+        about="to continue training or inspect the network",
         files=("model.keras",),
         packages="keras tensorflow",
         statement="import keras",
@@ -57,7 +57,7 @@ FORMATS = {
     ),
     "onnx": Format(
         title="ONNX",
-        about="the common language of runtimes",
+        about="for ONNX Runtime and many other runtimes",
         files=("model.onnx",),
         packages="onnxruntime",
         statement="import onnxruntime",
@@ -68,7 +68,7 @@ FORMATS = {
     ),
     "litert": Format(
         title="LiteRT",
-        about="for phones and small devices, formerly TensorFlow Lite",
+        about="for phones and embedded devices; formerly TensorFlow Lite",
         files=("model.tflite",),
         packages="ai-edge-litert",
         statement="from ai_edge_litert.interpreter import Interpreter",

@@ -1,4 +1,4 @@
-"""About: how it works, in words, and where everything comes from."""
+"""About: how imgrec works, what a network consists of, and where data and weights come from."""
 
 import streamlit as st
 
@@ -7,49 +7,48 @@ from imgrec.ui import anatomy, provenance
 st.header("How it works", anchor=False)
 st.markdown(
     """
-Most networks here were trained on ImageNet: 1.28 million photographs in **1,000 classes**, from *tench* to *toilet
-tissue*; a few small ones, trained by this project, know CIFAR-10's **ten** and nothing else. Shown a picture, a network
-gives each class a probability; together they are 100 %. It must choose among its classes: a face or a diagram gets one
-too, often with little doubt. That is why imgrec shows several networks at once, and says "most likely none of these"
-where the small ones doubt more than they do about 95 % of the pictures of their own classes.
+Most models here were trained on ImageNet: 1.28 million images of **1,000 classes**, from *tench* to *toilet tissue*.
+A few small ones, trained by this project on CIFAR-10, have **ten classes**. For an image, a model returns one
+probability per class; together they are 100\u202f%. A model can only choose among its classes: a face or a diagram gets
+one of them, too, often with a high probability. That is why imgrec shows several models side by side.
 """
 )
 with st.grid(2, min_column_width=320):
     provenance.step(
-        "1 · The picture is made fit",
-        "It is turned upright by its EXIF tag, brought to 8-bit sRGB, and transparency is put on white. Whatever was "
-        "changed stands under the picture. Each network then gets it at the size that it was trained for: the short "
-        "side is resized and the centre cut out, as published accuracies are measured. *What the models see* shows it.",
+        "1 · Preprocessing",
+        "The image is rotated by its EXIF orientation, converted to 8-bit sRGB, and transparency is placed on white. "
+        "Each model then gets its own input size: the short side is resized and the center cropped, as published "
+        "accuracies are measured. *What the models see* on the Compare page shows the result.",
     )
     provenance.step(
-        "2 · The networks answer",
-        "Each one runs compiled, one after another, the small ones first. The milliseconds on a card are the network "
-        "alone, warm; loading it is said apart. Probabilities are computed once for each picture and network.",
+        "2 · Prediction",
+        "Each model is compiled once by OpenVINO and runs alone. The milliseconds on a card are those of the network, "
+        "without loading and preprocessing. Predictions are cached for each image and model.",
     )
     provenance.step(
-        "3 · The answers are combined",
-        "The mean of probabilities is a strong rule that needs no tuning. Votes, ranks, weights and the geometric mean "
-        "are on the Ensemble page, with what each member adds and what would change without it.",
+        "3 · Ensemble",
+        "The mean of the probabilities needs no tuning and is the default. Majority and rank vote, weights and the "
+        "geometric mean are on the Ensemble page, with the contribution of each model and the result without it.",
     )
     provenance.step(
-        "4 · Doubt is measured",
-        "Entropy says how unsure they are together, mutual information how much of that is because they contradict "
-        "each other, disagreement how many pairs choose differently. High doubt is a reason to look again.",
+        "4 · Uncertainty",
+        "Entropy measures the uncertainty of all models together, mutual information the part that comes from their "
+        "disagreement. The small models reply *most likely none of these* above an entropy that 95\u202f% of the test "
+        "images of their classes stay below.",
     )
     provenance.step(
-        "5 · Networks are trained",
-        "On the Train page, from pictures in class folders: from scratch, or taught on top of a network that has seen "
-        "millions. A run is a process of its own that survives the page, the browser and the server; what it makes "
-        "stands beside the others at once, with a card that says how it came about.",
+        "5 · Training",
+        "The Train page fine-tunes a pretrained model on images in class folders, or trains a network from scratch. A "
+        "run is a process of its own: it continues without page, browser and server, and can be resumed. The trained "
+        "model appears beside the others, with a model card.",
     )
     provenance.step(
-        "6 · Everything is measured",
-        "The Benchmarks page shows measured results only: each figure with its pictures, weights, machine and date, "
-        "accuracies with intervals, and whether two networks can be told apart at all on so many pictures. What "
-        "others published stands in columns of its own.",
+        "6 · Benchmarks",
+        "The Benchmarks page shows measured results, each with its dataset, weights, machine and date: accuracies with "
+        "confidence intervals, and tests whether two models differ. Published results have columns of their own.",
     )
-st.header("What a network is made of", anchor=False)
+st.header("What a network consists of", anchor=False)
 anatomy.layers()
 anatomy.toy()
-st.header("Where things come from", anchor=False)
+st.header("Sources and licenses", anchor=False)
 provenance.sources()

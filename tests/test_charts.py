@@ -387,18 +387,18 @@ class TestMemory:
     @pytest.mark.parametrize(
         ("used", "planned", "sentence", "last"),
         [
-            pytest.param(310, 0, "Loaded models take 310 MiB of 1.0 GiB.", ("free", "714 MiB"), id="nothing planned"),
+            pytest.param(310, 0, "Loaded models use 310 MiB of 1.0 GiB.", ("free", "714 MiB"), id="nothing planned"),
             pytest.param(
                 310,
                 400,
-                "Loaded models take 310 MiB of 1.0 GiB; those to be loaded need 400 MiB and leave 314 MiB.",
+                "Loaded models use 310 MiB of 1.0 GiB; those to be loaded need 400 MiB and leave 314 MiB.",
                 ("free", "314 MiB"),
                 id="fits",
             ),
             pytest.param(
                 310,
                 900,
-                "Loaded models take 310 MiB of 1.0 GiB; those to be loaded need 900 MiB, 186 MiB more than is free.",
+                "Loaded models use 310 MiB of 1.0 GiB; those to be loaded need 900 MiB, 186 MiB more than is free.",
                 ("missing", "186 MiB"),
                 id="does not fit",
             ),

@@ -1,66 +1,69 @@
-"""How a network works: its layers in words and numbers, and a network so small that one can watch it learn."""
+"""What a network consists of: the layers of a small CNN, and a network small enough to follow its training."""
 
 import streamlit as st
 
 from imgrec import anatomy, cards
 from imgrec.anatomy import Layer
-from imgrec.formatting import percent
 
-# The course network: every layer is one of six kinds, and it comes with imgrec.
+# Bundled, and a plain chain of the usual layers.
 SHOWN = "capstone_cnn"
 
-# After the last of these nothing changes any more that four digits would show.
+# After the last of these, the three digits that are shown do not change any more.
 STEPS = (0, 1, 10, 30, 100, 200)
 
 
 def layers() -> None:
-    """The layers of the course network as a table, what each kind does, and where the parameters are."""
+    """The layers of the network as a table with their parameters, and what each kind computes."""
     card = cards.read(cards.BUNDLED / f"{SHOWN}.json")
     rows = _layers()
     total = sum(layer.parameters for layer in rows)
     largest = max(rows, key=lambda layer: layer.parameters)
     st.markdown(
         f"""
-A network is a chain of layers; each turns numbers into other numbers. This is **{card.spec(bundled=True).title}**, as
-it comes with imgrec: {len(rows)} layers, {total:,} parameters, that is numbers which were learned from pictures.
-
-- **Convolution**: a small filter is laid on every place of the picture, and says how much the place looks like it. The
-  same few numbers serve everywhere: (height × width × channels + 1) × filters, the 1 being each filter's bias.
-- **Max-pooling** keeps the largest of each four numbers: what was found counts, not exactly where. **Dropout** leaves
-  numbers out at random while the network learns, so that it relies on none of them; afterwards it does nothing. Neither
-  has anything to learn: **0 parameters**.
-- **Dense**: each result is a weighted sum of all numbers before it: (inputs + 1) × outputs. Here one such layer has
-  {percent(largest.parameters / total, 0)} of all parameters.
+A network is a chain of layers; each computes an array from the one before. This is **{card.spec(bundled=True).title}**,
+one of the small models: {len(rows)} layers and {total:,} parameters, which are learned from images.
 """
     )
     st.table(
         [
             {
                 "Layer": layer.kind,
-                "What it does": layer.about,
-                "What comes out": " × ".join(f"{side:,}" for side in layer.output),
+                "Operation": layer.about,
+                "Output shape": " × ".join(f"{side:,}" for side in layer.output),
                 "Parameters": f"{layer.parameters:,}",
             }
             for layer in rows
         ]
-        + [{"Layer": "Together", "What it does": "", "What comes out": "", "Parameters": f"{total:,}"}],
+        + [{"Layer": "Total", "Operation": "", "Output shape": "", "Parameters": f"{total:,}"}],
         border="horizontal",
-        alt=f"The layers of {SHOWN}, from the picture to the probabilities, {total:,} parameters together",
+        alt=f"Layers of {SHOWN} from the image to the probabilities; {total:,} parameters in total",
     )
+    with st.expander("What each kind of layer computes", icon=":material/layers:"):
+        st.markdown(
+            f"""
+- **Convolution** moves small filters over the image; each output says how well the filter matches at that place. The
+  same filter is used everywhere: (height × width × channels + 1) × filters parameters, the 1 being the bias.
+- **ReLU** sets negative values to 0. **Softmax** turns the last values into probabilities. Neither has parameters.
+- **Max-pooling** keeps the largest value of each window and so halves height and width. **Dropout** sets values to 0
+  at random in training, which reduces overfitting. Neither has parameters.
+- **Dense**: each output is a weighted sum of all inputs: (inputs + 1) × outputs parameters. One dense layer here has
+  {100 * largest.parameters / total:.0f}\u202f% of all parameters.
+"""
+        )
 
 
 def toy() -> None:
-    """A network of three parameters, which learns to add two numbers."""
+    """A network of three parameters that learns to add two numbers."""
     st.markdown(
-        "**Watch one learn.** The smallest network has one dense layer of one sum: *y* = *w*₁ · *a* + *w*₂ · *b* + "
-        "bias. It starts with numbers that make no sense. In each step it looks at 25 sums, and each of its three "
-        "numbers is moved a little in the direction that makes the error smaller. Nobody tells it what adding is."
+        "**Training, step by step.** The smallest network is one dense unit: *y* = *w*₁ · *a* + *w*₂ · *b* + bias. "
+        "Here it learns to add. Each step of gradient descent computes the error on 25 sums and moves the three "
+        "parameters a little in the direction that reduces it."
     )
-    steps = st.select_slider("Steps of learning", STEPS, value=STEPS[0], key="toy_steps", width=360)
+    steps = st.select_slider("Training steps", STEPS, value=STEPS[0], key="toy_steps", width=360)
     w1, w2, bias = anatomy.learn_to_add(steps)
     st.markdown(
         f"After {steps} steps: *y* = {_signed(w1).removeprefix('+ ')} · *a* {_signed(w2)} · *b* {_signed(bias)}. "
-        f"Asked for 2 + 3, which it has never seen, it says **{2 * w1 + 3 * w2 + bias:.3f}**."
+        f"Its prediction for 2 + 3, which is not among the training examples: **{2 * w1 + 3 * w2 + bias:.3f}**."
     )
 
 

@@ -1,4 +1,4 @@
-"""A trained model to take away: which formats, how far that is, and the file."""
+"""Export a trained model: choose formats, watch the progress, download the file."""
 
 from collections.abc import Sequence
 
@@ -13,20 +13,20 @@ from imgrec.ui import resources
 from imgrec.ui.wording import plain
 from imgrec.verdicts import size
 
-# How often a progress bar looks.
+# How often the progress bar is updated.
 POLL_S = 0.5
 
 DEFAULT_FORMATS = ["openvino"]
 
 
 def export_panel(card: Card) -> None:
-    """Choose formats, have the zip prepared in the background, and take it; the command line's way beside it."""
+    """Choose formats, prepare the zip in the background and download it; below it, the same as a command."""
     spec = CATALOGUE.get(card.name)
     if spec is None:
         return
-    with st.expander("Take it elsewhere", icon=":material/output:", key=f"export_{card.name}"):
-        st.caption("The network, its labels, and a script that repeats a prediction with nothing of imgrec.")
-        # The converters of the others take a gigabyte of memory.
+    with st.expander("Export", icon=":material/output:", key=f"export_{card.name}"):
+        st.caption("A zip with the network, its labels and a script that predicts without imgrec.")
+        # The converters of the others need a gigabyte of memory.
         offered = [name for name in FORMATS if not (resources.settings().demo and name in EXTRAS)]
         chosen = st.multiselect(
             "Formats",
@@ -42,14 +42,14 @@ def export_panel(card: Card) -> None:
             return
         try:
             _state(spec, formats)
-        except ImgrecError as error:  # weights that are not what they were
+        except ImgrecError as error:  # such as weights that have changed since
             st.error(plain(str(error)), icon=":material/error:")
-        st.caption("The same on the command line:")
+        st.caption("On the command line:")
         st.code(f"imgrec export {spec.name} --format {','.join(formats)} --out {spec.name}", language="sh")
 
 
 def _state(spec: ModelSpec, formats: Sequence[str]) -> None:
-    """The button that prepares the zip, how far that is, or the button that takes it."""
+    """Show the button that prepares the zip, the progress, or the button that downloads it."""
     running = resources.exporting().get(spec, formats)
     if running is not None and not running.over:
         st.fragment(_watch, run_every=POLL_S)(running)
@@ -100,4 +100,4 @@ def _format_title(name: str) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, ImgrecError):
         return plain(str(error))
-    return "Something went wrong that should not; the server's log says more."
+    return "Unexpected error; see the server's log."

@@ -1,4 +1,4 @@
-"""Models of the user's own training on the Models page: what there is, what is broken, and a way to be rid of them."""
+"""The user's own trained models on the Models page: what each one is, which are broken, and a way to remove them."""
 
 import streamlit as st
 
@@ -11,33 +11,40 @@ from imgrec.ui.wording import plain
 
 
 def panel() -> None:
-    """The models of this user's own training: each can be removed; what cannot be used is said."""
+    """Show the models trained on this machine; outside demo mode they can be removed, and broken cards are reported."""
     settings = resources.settings()
-    if settings.demo:
-        return  # visitors of a public demo share one machine
-    found, problems = cards.own(settings), cards.problems(settings)
+    # Visitors of a public demo share one machine.
+    found, problems = cards.own(settings), () if settings.demo else cards.problems(settings)
     if not (found or problems):
         return
-    st.markdown("**Trained here**")
+    st.subheader("Your models", anchor=False, help="Trained on this machine, on the Train page or with `imgrec train`.")
     for problem in problems:
         st.warning(
-            plain(problem.sentence), title=f"{plain(problem.path.name)} is no model", icon=":material/broken_image:"
+            plain(problem.sentence),
+            title=f"{plain(problem.path.name)} cannot be used as a model",
+            icon=":material/broken_image:",
         )
     with st.grid(min_column_width=MIN_CARD_PX):
         for spec in found.values():
             with st.container(border=True, height="stretch", gap="xsmall"):
-                colour = charts.colour_of(spec.name)
-                st.markdown(f':color[■]{{foreground="{colour}"}} **{plain(spec.title)}** :small[:gray[{spec.name}]]')
-                st.caption(f"Knows {plain(verdicts.space_title(spec.label_space))}.")
-                st.button(
-                    "Remove",
-                    key=f"remove_{spec.name}",
-                    icon=":material/delete:",
-                    on_click=_ask_to_remove,
-                    args=(spec.name,),
-                )
+                _card(spec, removable=not settings.demo)
     if (asked := st.session_state.get("remove_asked")) in found:
         _confirm(found[asked])
+
+
+def _card(spec: ModelSpec, *, removable: bool) -> None:
+    color = charts.colour_of(spec.name)
+    st.markdown(f':color[■]{{foreground="{color}"}} **{plain(spec.title)}** :small[:gray[{spec.name}]]')
+    st.caption(f"Classes: {plain(verdicts.space_title(spec.label_space))}")
+    st.caption(f"{spec.parameters:,} parameters · input {spec.input_size[1]} × {spec.input_size[0]} px")
+    if removable:
+        st.button(
+            "Remove",
+            key=f"remove_{spec.name}",
+            icon=":material/delete:",
+            on_click=_ask_to_remove,
+            args=(spec.name,),
+        )
 
 
 def _ask_to_remove(name: str) -> None:
@@ -51,13 +58,13 @@ def _stop_asking() -> None:
 @st.dialog("Remove this model?", icon=":material/delete:", on_dismiss=_stop_asking)
 def _confirm(spec: ModelSpec) -> None:
     st.markdown(
-        f"**{plain(spec.title)}** and its card are deleted from this machine, for good. The run that made it stays "
-        "on the Train page, with its curves."
+        f"**{plain(spec.title)}** and its card will be deleted from this machine. This cannot be undone. The run that "
+        "trained it stays on the Train page, with its curves."
     )
     with st.container(horizontal=True):
         if st.button("Remove", key="remove_yes", type="primary", icon=":material/delete:"):
             _remove(spec)
-        if st.button("Keep it", key="remove_no"):
+        if st.button("Cancel", key="remove_no"):
             _stop_asking()
             st.rerun()
 

