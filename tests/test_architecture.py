@@ -36,6 +36,7 @@ FLOORS = [
     "confusion",
     "curves",
     "statistics",
+    "accuracy",
     "stacks",
     # second floor: machinery
     "downloads",
