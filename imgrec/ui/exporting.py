@@ -1,4 +1,4 @@
-"""A trained model to take away: which formats, how far that is, and the file."""
+"""Export of a trained model: its formats, the progress, and the file."""
 
 from collections.abc import Sequence
 
@@ -24,8 +24,8 @@ def export_panel(card: Card) -> None:
     spec = CATALOGUE.get(card.name)
     if spec is None:
         return
-    with st.expander("Take it elsewhere", icon=":material/output:", key=f"export_{card.name}"):
-        st.caption("The network, its labels, and a script that repeats a prediction with nothing of imgrec.")
+    with st.expander("Export", icon=":material/output:", key=f"export_{card.name}"):
+        st.caption("Model, labels, and a script that predicts without imgrec.")
         # The converters of the others take a gigabyte of memory.
         offered = [name for name in FORMATS if not (resources.settings().demo and name in EXTRAS)]
         chosen = st.multiselect(
@@ -44,7 +44,7 @@ def export_panel(card: Card) -> None:
             _state(spec, formats)
         except ImgrecError as error:  # weights that are not what they were
             st.error(plain(str(error)), icon=":material/error:")
-        st.caption("The same on the command line:")
+        st.caption("On the command line:")
         st.code(f"imgrec export {spec.name} --format {','.join(formats)} --out {spec.name}", language="sh")
 
 
@@ -70,7 +70,7 @@ def _state(spec: ModelSpec, formats: Sequence[str]) -> None:
     if running is not None and running.error is not None:
         st.error(_reason(running.error), icon=":material/error:")
     st.button(
-        "Try again" if running is not None else "Prepare",
+        "Try again" if running is not None else "Prepare download",
         key=f"prepare_{spec.name}",
         icon=":material/refresh:" if running is not None else ":material/package_2:",
         on_click=_prepare,
@@ -100,4 +100,4 @@ def _format_title(name: str) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, ImgrecError):
         return plain(str(error))
-    return "Something went wrong that should not; the server's log says more."
+    return "The export failed unexpectedly. See the server log."

@@ -92,7 +92,7 @@ def test_a_finished_one_can_be_taken(exporting: FakeExports, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("error", "sentence"),
-    [(ConversionError("no such [layer]"), r"no such \[layer\]"), (ZeroDivisionError(), "the server's log says more")],
+    [(ConversionError("no such [layer]"), r"no such \[layer\]"), (ZeroDivisionError(), "See the server log")],
     ids=["a sentence", "a bug"],
 )
 def test_a_failure_is_told_and_can_be_tried_again(
