@@ -252,7 +252,7 @@ def test_many_pictures_without_a_test_set_are_tested_on_a_fifth(
     until(app, lambda: not app.button(key="start_teaching").disabled)
     assert "The test set is used once, at the end." in words(app)
     app.toggle(key="teach_test_True").set_value(False).run()
-    assert "looked at once" not in words(app)
+    assert "used once" not in words(app)
     app.toggle(key="teach_test_True").set_value(True).run()
     app.button(key="start_teaching").click().run()
     assert asked == [Lesson("mobilenet", test_fraction=0.2)]
