@@ -218,7 +218,7 @@ def unpack(
     if classes > layouts.MAX_CLASSES:
         raise InputError(
             f"Expected at most {layouts.MAX_CLASSES:,} classes in {path.name}. Received: {classes:,}; "
-            "the folder that directly holds a picture is taken for its class."
+            "the folder that directly holds an image is taken for its class."
         )
     copies: list[str] = []
     refused = [*layout.remarks, *listing.left_out, *layout.left_out]
@@ -250,7 +250,7 @@ def unpack(
             on_progress(count)
         if not count:
             hint = f" The first of {len(refused):,} files: {refused[0]}" if refused else ""
-            raise InputError(f"Expected class folders with pictures in {path.name}. Received: none.{hint}")
+            raise InputError(f"Expected class folders with images in {path.name}. Received: none.{hint}")
     except BaseException:
         shutil.rmtree(album.folder, ignore_errors=True)
         raise

@@ -41,7 +41,7 @@ def brushable_page(search: Search, knobs: Sequence[Knob], title: str) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title></head>'
         f'<body style="{style}"><h1>{html.escape(title)}</h1><p>{sentence}</p>'
-        "<p>Drag along an axis to keep the trials of a range, double-click it to let go, drag its name to move it. "
+        "<p>Drag along an axis to filter trials, double-click it to reset, drag its name to move it. "
         f'The best trial is orange.</p><div role="img" aria-label="{sentence}">{chart}</div></body></html>\n'
     )
 

@@ -242,13 +242,21 @@ def _read_own(settings: Settings) -> _Own:
             _check(card, spec, own.specs)
             if (space := _new_space(card, spec, own.spaces)) is not None:
                 own.spaces[space.name] = space
-            if isinstance(bits := card.metrics.get("entropy_bits_95"), float):
+            if (bits := _limit_of(card)) is not None:
                 # Of several models the largest: so each lets through its share of pictures, or more.
                 own.limits[spec.label_space] = max(bits, own.limits.get(spec.label_space, bits))
             own.specs[card.name] = spec
         except ImgrecError as error:
             own.problems.append(Problem(path, str(error)))
     return own
+
+
+def _limit_of(card: Card) -> float | None:
+    """The limit of entropy that the card brings; None where it was set on too few images, as older ones may be."""
+    from imgrec.abstention import MIN_IMAGES
+
+    bits = card.metrics.get("entropy_bits_95")
+    return bits if isinstance(bits, float) and card.metrics["pictures"] >= MIN_IMAGES else None
 
 
 def _check(card: Card, spec: ModelSpec, others: Mapping[str, ModelSpec]) -> None:

@@ -1,7 +1,7 @@
-"""What can be wrong with a set of labelled pictures: one function for each thing, on figures that are already taken.
+"""Checks of a labeled dataset: one function for each problem, on figures that are already taken.
 
 A check returns its findings, or none; `CHECKS` says in words what it means when there are none. Sentences name
-figures, so that whoever reads them can judge by himself whether it matters.
+figures, so that a reader can judge whether it matters.
 """
 
 from collections.abc import Callable
@@ -67,24 +67,25 @@ def classes(seen: Examined) -> list[Finding]:
     counts = {label: train for label, (train, test) in seen.counts().items() if train}
     found = [Finding.of("no_class", "warn", f"{sentence}.") for sentence in seen.missing]
     if len(counts) < 2:
-        words = f"only one, {next(iter(counts))!r}" if counts else "none that has a readable picture"
-        sentence = f"Two classes or more are needed to learn from; there is {words}."
+        words = f"only one, {next(iter(counts))!r}" if counts else "none with a readable image"
+        sentence = f"At least two classes are needed; there is {words}."
         return [Finding.of("one_class", "stop", sentence), *found]
     if len(counts) > MAX_CLASSES:
         sentence = (
-            f"There are {len(counts):,} classes, and at most {MAX_CLASSES:,} can be taught; "
-            "the folder that directly holds a picture is taken for its class."
+            f"There are {len(counts):,} classes, and at most {MAX_CLASSES:,} are supported; "
+            "the folder that directly contains an image is its class."
         )
         found.append(Finding.of("too_many_classes", "stop", sentence))
     if single := [label for label, count in counts.items() if count < MIN_PER_CLASS]:
-        sentence = f"{listed(single)} {has(single)} a single picture: one to learn from and one to check by are needed."
+        sentence = (
+            f"{listed(single)} {has(single)} a single image; at least one to train and one to validate on are needed."
+        )
         found.append(Finding.of("single_picture", "stop", sentence))
     if few := {label: count for label, count in counts.items() if MIN_PER_CLASS <= count < FEW_PER_CLASS}:
         least = min(few.values())
         sentence = (
-            f"{listed(list(few))} {has(list(few))} fewer than {FEW_PER_CLASS} pictures to learn from "
-            f"({least} at the least): "
-            "what a network learns of so few is mostly chance, and so is its measured accuracy."
+            f"{listed(list(few))} {has(list(few))} fewer than {FEW_PER_CLASS} training images "
+            f"(minimum {least}): the model may not generalize, and its measured accuracy is uncertain."
         )
         found.append(Finding.of("few_pictures", "warn", sentence))
     return found
@@ -97,8 +98,8 @@ def balance(seen: Examined) -> list[Finding]:
     if ratio < IMBALANCE_NOTE:
         return []
     sentence = (
-        f"{most!r} has {ratio:.1f} times as many pictures as {least!r} ({counts[most]:,} and {counts[least]:,}): "
-        f"who always answers {most!r} is right {percent(counts[most] / sum(counts.values()), 1)} of the time."
+        f"{most!r} has {ratio:.1f} times as many images as {least!r} ({counts[most]:,} and {counts[least]:,}): "
+        f"always predicting {most!r} gives {percent(counts[most] / sum(counts.values()), 1)} accuracy."
     )
     return [Finding.of("imbalance", "warn" if ratio >= IMBALANCE_WARN else "note", sentence)]
 
@@ -110,13 +111,12 @@ def parts(seen: Examined) -> list[Finding]:
     if not seen.is_test.any():
         return found
     if missing := [label for label, (train, test) in counts.items() if train and not test]:
-        sentence = f"{listed(missing)} {has(missing)} no picture to test on: the accuracy will say nothing about that."
+        sentence = f"{listed(missing)} {has(missing)} no test image, so test accuracy does not cover that."
         found.append(Finding.of("missing_in_test", "warn", sentence))
     if unknown := [label for label, (train, test) in counts.items() if test and not train]:
         tested = sum(counts[label][1] for label in unknown)
         sentence = (
-            f"{listed(unknown)} {has(unknown)} pictures to test on ({tested:,}) and none to learn from: "
-            "they are left out."
+            f"{listed(unknown)} {has(unknown)} test images ({tested:,}) but no training image: these are skipped."
         )
         found.append(Finding.of("missing_in_training", "warn", sentence))
     return found
@@ -126,12 +126,12 @@ def readable(seen: Examined) -> list[Finding]:
     found = []
     if seen.unreadable:
         count = len(seen.unreadable)
-        sentence = f"{count:,} {files(count)} in class folders cannot be read; the rest is used."
+        sentence = f"{count:,} {files(count)} in class folders cannot be read and {is_or_are(count)} skipped."
         cases = [Case((file,), reason) for file, reason in seen.unreadable]
         found.append(Finding.of("unreadable", "warn", sentence, cases))
     if seen.left_out:
         count = len(seen.left_out)
-        sentence = f"{count:,} {files(count)} of no class {is_or_are(count)} left alone."
+        sentence = f"{count:,} {files(count)} outside class folders {is_or_are(count)} ignored."
         cases = [Case((), sentence) for sentence in seen.left_out]
         found.append(Finding.of("left_out", "note", sentence, cases))
     return found
@@ -145,12 +145,12 @@ def sizes(seen: Examined) -> list[Finding]:
     if len(small):
         median, most = float(np.median(enlarged[small])), float(enlarged.max())
         sentence = (
-            f"{len(small):,} of {len(seen.files):,} pictures are smaller than the network's input of "
-            f"{width} × {height} px and are enlarged {median:.1f} times (median), {most:.1f} at the most: "
-            "no detail comes from that."
+            f"{len(small):,} of {len(seen.files):,} images are smaller than the network input of "
+            f"{width} × {height} px and are upscaled {median:.1f} times (median; maximum {most:.1f}), "
+            "which adds no detail."
         )
         cases = [
-            seen.case(i, remark=f"{seen.sizes_px[i, 1]} × {seen.sizes_px[i, 0]} px, enlarged {enlarged[i]:.1f} times")
+            seen.case(i, remark=f"{seen.sizes_px[i, 1]} × {seen.sizes_px[i, 0]} px, upscaled {enlarged[i]:.1f} times")
             for i in small[np.argsort(-enlarged[small], kind="stable")].tolist()
         ]
         much = (enlarged >= MUCH_ENLARGED).mean() >= HARMLESS_SHARE
@@ -159,13 +159,13 @@ def sizes(seen: Examined) -> list[Finding]:
     extreme = np.flatnonzero(seen_share < LEAST_SEEN)
     if len(extreme):
         sentence = (
-            f"{len(extreme):,} {pictures(len(extreme))} {is_or_are(len(extreme))} so long or so tall that the square "
-            "centre, which is what the network sees, is less than half of it."
+            f"{len(extreme):,} {pictures(len(extreme))} {is_or_are(len(extreme))} so elongated that center "
+            "cropping removes more than half of it."
         )
         cases = [
             seen.case(
                 i,
-                remark=f"{seen.sizes_px[i, 1]} × {seen.sizes_px[i, 0]} px, {percent(seen_share[i])} seen",
+                remark=f"{seen.sizes_px[i, 1]} × {seen.sizes_px[i, 0]} px, {percent(seen_share[i])} kept",
             )
             for i in extreme[np.argsort(seen_share[extreme], kind="stable")].tolist()
         ]
@@ -179,10 +179,10 @@ def colours(seen: Examined) -> list[Finding]:
     if not 0 < count < len(grey):
         return []
     minority, words = (
-        (grey, "without colour among coloured ones") if count * 2 <= len(grey) else (~grey, "in colour among grey ones")
+        (grey, "grayscale among color images") if count * 2 <= len(grey) else (~grey, "color among grayscale images")
     )
     number = int(minority.sum())
-    sentence = f"{number:,} of {len(grey):,} pictures {is_or_are(number)} {words}."
+    sentence = f"{number:,} of {len(grey):,} images {is_or_are(number)} {words}."
     return [Finding.of("grey", "note", sentence, [seen.case(i) for i in np.flatnonzero(minority).tolist()])]
 
 
@@ -194,32 +194,28 @@ def differences(seen: Examined) -> list[Finding]:
     told = []
     if _is_clear(light[train], light[test], CLEAR_BRIGHTNESS):
         told.append(
-            f"mean brightness {light[train].mean():.0f} in training and {light[test].mean():.0f} in the test (of 255)"
+            f"mean brightness {light[train].mean():.0f} in training and {light[test].mean():.0f} in test (of 255)"
         )
     if _is_clear(np.log2(side[train]), np.log2(side[test]), CLEAR_OCTAVES):
         told.append(
-            f"short side {np.median(side[train]):.0f} px in training and {np.median(side[test]):.0f} px in the test"
+            f"short side {np.median(side[train]):.0f} px in training and {np.median(side[test]):.0f} px in test"
         )
-    marks = {"grey": seen.grey()} | {str(kind): seen.formats == kind for kind in np.unique(seen.formats)}
+    marks = {"grayscale": seen.grey()} | {str(kind): seen.formats == kind for kind in np.unique(seen.formats)}
     for name, mark in marks.items():
         if abs(mark[train].mean() - mark[test].mean()) >= CLEAR_SHARE:
-            told.append(
-                f"{percent(mark[train].mean())} {name} in training and {percent(mark[test].mean())} in the test"
-            )
+            told.append(f"{percent(mark[train].mean())} {name} in training and {percent(mark[test].mean())} in test")
     if not told:
         return []
-    sentence = (
-        f"Training and test pictures were made differently: {'; '.join(told)}. What is learned may not carry over."
-    )
+    sentence = f"Training and test images differ: {'; '.join(told)}. Test accuracy may be lower for this reason."
     return [Finding.of("parts_differ", "warn", sentence)]
 
 
 def shortcuts(seen: Examined) -> list[Finding]:
     """Marks by which a class, or many pictures, can be told without looking at what they show."""
-    grey = np.where(seen.grey(), "grey pictures", "pictures in colour")
+    grey = np.where(seen.grey(), "grayscale images", "color images")
     formats = np.char.add(seen.formats, " files")
     found = []
-    for name, values in (("colour or its absence", grey), ("file format", formats)):
+    for name, values in (("color or grayscale", grey), ("file format", formats)):
         marked = _marked(seen, values)
         # Where a class has a mark of its own that says it all.
         found += marked or _guessable(seen, name, values)
@@ -238,7 +234,7 @@ def _marked(seen: Examined, values: np.ndarray) -> list[Finding]:
             if inside >= MARKED and outside <= UNMARKED:
                 sentence = (
                     f"{percent(inside)} of {label!r} are {name}, and {percent(outside)} of the others: "
-                    "a network may learn that instead of what the pictures show."
+                    "a network may learn this shortcut instead of the content."
                 )
                 found.append(Finding.of("shortcut", "warn", sentence))
     return found
@@ -257,8 +253,8 @@ def _guessable(seen: Examined, name: str, values: np.ndarray) -> list[Finding]:
         for i, row in sorted(enumerate(counts), key=lambda pair: -pair[1].max())
     ]
     sentence = (
-        f"By their {name} alone {percent(guessed)} of the pictures can be given their class, {percent(most)} by "
-        f"always naming the largest ({', '.join(telling[:4])}): a network may learn that instead of what they show."
+        f"The {name} alone predicts the class of {percent(guessed)} of the images, the largest class "
+        f"{percent(most)} ({', '.join(telling[:4])}): a network may learn this shortcut instead of the content."
     )
     return [Finding.of("shortcut", "warn", sentence)]
 
@@ -305,15 +301,15 @@ UNREAD = (classes, balance, parts)
 
 # (what is said when nothing was found, the check, whether there is something to look at)
 CHECKS: tuple[tuple[str, Callable[[Examined], list[Finding]], Callable[[Examined], bool]], ...] = (
-    (f"Every class has {FEW_PER_CLASS} pictures or more to learn from.", classes, _always),
-    ("The classes are of about the same size.", balance, _has_classes),
-    ("Every class stands in training and in the test.", parts, _has_parts),
-    ("Every file could be read.", readable, _always),
-    ("No file is there twice.", copies, _has_pictures),
-    ("No two pictures are nearly the same.", near_copies, _has_pictures),
-    ("Every class has pictures that are no copies of each other.", variety, _can_be_compared),
-    ("Every picture is as large as the network's input, and near enough to a square.", sizes, _has_pictures),
-    ("All pictures are in colour, or none is.", colours, _has_pictures),
-    ("Training and test pictures are alike in brightness, size, colour and format.", differences, _has_large_parts),
-    ("Neither colour nor format says much about the class.", shortcuts, _has_many),
+    (f"Every class has at least {FEW_PER_CLASS} training images.", classes, _always),
+    ("Classes are balanced.", balance, _has_classes),
+    ("Every class occurs in training and test set.", parts, _has_parts),
+    ("All files are readable.", readable, _always),
+    ("No duplicate files.", copies, _has_pictures),
+    ("No near-duplicate images.", near_copies, _has_pictures),
+    ("Every class has more than near-duplicates.", variety, _can_be_compared),
+    ("Images are large enough for the network input, and not too elongated.", sizes, _has_pictures),
+    ("All images are in color, or all are grayscale.", colours, _has_pictures),
+    ("Training and test images have similar brightness, size, color and format.", differences, _has_large_parts),
+    ("Color and file format do not reveal the class.", shortcuts, _has_many),
 )

@@ -57,11 +57,11 @@ class Pictures:
         pixels, targets = self.pixels, self.targets
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3 or 0 in pixels.shape[1:]:
             raise InputError(
-                f"Expected pictures of type uint8 and shape (N, H, W, 3). Received: {pixels.dtype} {pixels.shape}."
+                f"Expected images of type uint8 and shape (N, H, W, 3). Received: {pixels.dtype} {pixels.shape}."
             )
         if targets.shape != pixels.shape[:1] or not np.issubdtype(targets.dtype, np.integer):
             raise InputError(
-                f"Expected one whole number for each of {len(pixels)} pictures. "
+                f"Expected one whole number for each of {len(pixels)} images. "
                 f"Received: {targets.dtype} {targets.shape}."
             )
         object.__setattr__(self, "targets", targets.astype(np.int64))
@@ -108,7 +108,7 @@ class DataSet:
         test = len(self.test) if self.test else 0
         parts = f": {len(self.train):,} to train on, {test:,} to test on" if test else ", all to train on"
         packed = f"; published in {self.published}" if self.published else ""
-        return f"{len(self.train) + test:,} pictures of {len(self.classes):,} classes{parts}{packed}."
+        return f"{len(self.train) + test:,} images of {len(self.classes):,} classes{parts}{packed}."
 
     def sha256(self) -> str:
         """Of the training pictures and their targets: what a resumed run must find again. Computed once."""
@@ -138,7 +138,7 @@ def load(
     path = Path(name_or_path).expanduser()
     if not path.exists():
         raise InputError(
-            f"Expected the name of a data set ({', '.join(DATASETS)}), or the path of a folder of class folders, "
+            f"Expected the name of a dataset ({', '.join(DATASETS)}), or the path of a folder of class folders, "
             f"a zip, a tar or an .npz file. Received: {name_or_path!r}."
         )
     if path.suffix == ".npz":
@@ -162,7 +162,7 @@ def split(
     for target in np.unique(targets):
         mine = rng.permutation(np.flatnonzero(targets == target))
         if len(mine) < MIN_PER_CLASS:
-            raise InputError(f"Expected at least {MIN_PER_CLASS} pictures of each class. Received: {len(mine)} of one.")
+            raise InputError(f"Expected at least {MIN_PER_CLASS} images of each class. Received: {len(mine)} of one.")
         count = max(1, round(len(mine) * fraction))
         held = np.arange(len(mine)) < count if groups is None else _hold_out(mine, groups, count)
         held_out.append(mine[held])
@@ -280,7 +280,7 @@ def no_classes(labels: Sequence[str], more: int = 0) -> tuple[str, ...]:
     named, more = ", ".join(labels[:MAX_NAMED]), more + len(labels[MAX_NAMED:])
     single = len(labels) + more == 1
     return (
-        f"{named}{f' and {more:,} more' if more else ''}: no readable picture to learn from, so "
+        f"{named}{f' and {more:,} more' if more else ''}: no readable image to learn from, so "
         f"{'it is no class' if single else 'they are no classes'}",
     )
 
@@ -288,7 +288,7 @@ def no_classes(labels: Sequence[str], more: int = 0) -> tuple[str, ...]:
 def _untested(labels: Sequence[str], targets: np.ndarray) -> list[str]:
     """A sentence for each class that does not occur in the `targets` of the test."""
     tested = set(targets.tolist())
-    return [f"{label}: no picture to test on" for i, label in enumerate(labels) if i not in tested]
+    return [f"{label}: no image to test on" for i, label in enumerate(labels) if i not in tested]
 
 
 def _count(labels: list[str], places: Iterable[tuple[str, str]]) -> dict[str, int]:
@@ -303,17 +303,17 @@ def _check_classes(name: str, counts: dict[str, int], refused: list[str]) -> Non
     if len(counts) < 2:
         received = f"only {next(iter(counts))!r}" if counts else "none"
         raise InputError(
-            f"Expected two class folders or more with readable pictures in {name}. Received: {received}.{hint}"
+            f"Expected two class folders or more with readable images in {name}. Received: {received}.{hint}"
         )
     if len(counts) > MAX_CLASSES:
         raise InputError(
             f"Expected at most {MAX_CLASSES:,} classes in {name}. Received: {len(counts):,}; "
-            "the folder that directly holds a picture is taken for its class."
+            "the folder that directly holds an image is taken for its class."
         )
     few = [label for label, count in counts.items() if count < MIN_PER_CLASS]
     if few:
         raise InputError(
-            f"Expected at least {MIN_PER_CLASS} readable pictures of each class. "
+            f"Expected at least {MIN_PER_CLASS} readable images of each class. "
             f"Received: fewer of {', '.join(few[:5])}.{hint}"
         )
 
@@ -340,7 +340,7 @@ def _from_npz(path: Path) -> DataSet:
     if names is not None and len(set(names)) < len(names):
         raise InputError(f"Expected a name of its own for each class in {path.name}. Received: one name twice.")
     if test is not None and test.pixels.shape[1:] != train.pixels.shape[1:]:
-        raise InputError(f"Expected pictures of one size in {path.name}. Received: two sizes.")
+        raise InputError(f"Expected images of one size in {path.name}. Received: two sizes.")
 
     def name(target: int) -> str:
         return f"class {target}" if names is None else names[target]
@@ -354,10 +354,10 @@ def _from_npz(path: Path) -> DataSet:
     _check_classes(path.name, dict(zip(labels, counts.tolist(), strict=True)), missing)
     untested: list[str] = []
     if test is not None and not (known := np.isin(test.targets, kept)).all():
-        missing.append(f"x_test: {np.sum(~known):,} of {len(test):,} pictures left out, being of no class")
+        missing.append(f"x_test: {np.sum(~known):,} of {len(test):,} images left out, being of no class")
         test = test.take(np.flatnonzero(known))
     if test is not None and not len(test):
-        missing.append("x_test: no picture to test on")
+        missing.append("x_test: no image to test on")
         test = None
     if test is not None:
         test = Pictures(test.pixels, np.searchsorted(kept, test.targets))

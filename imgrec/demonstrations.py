@@ -18,8 +18,8 @@ HEIGHT_PX = 300
 # What is told of each epoch: field, words, colour, dashes.
 SERIES = (
     ("accuracy", "training", COLOURS[0], (1, 0)),
-    ("alike", "validation, fed as in training", COLOURS[2], (5, 3)),
-    ("one_sided", "validation, not normalised", COLOURS[1], (2, 2)),
+    ("alike", "validation, normalized as in training", COLOURS[2], (5, 3)),
+    ("one_sided", "validation, not normalized", COLOURS[1], (2, 2)),
 )
 
 
@@ -31,7 +31,7 @@ class Demonstration:
 
     @property
     def data(self) -> str:
-        return str(self.fields["data"])
+        return str(self.fields["data"]).replace("pictures", "images")
 
     @property
     def chance(self) -> float:
@@ -64,7 +64,7 @@ def one_sided() -> Demonstration | None:
 
 def title_of(network: dict[str, Any]) -> str:
     """What tells this network from the others, as a heading."""
-    kind = str(network["kind"])
+    kind = str(network["kind"]).replace("normalisation", "normalization")
     return kind[:1].upper() + kind[1:]
 
 
@@ -140,7 +140,6 @@ def describe(network: dict[str, Any], chance: float) -> str:
     """What the last epoch says."""
     last = network["epochs"][-1]
     return (
-        f"{title_of(network)}, after epoch {last['epoch']}: {percent(last['alike'])} of the validation pictures "
-        f"right when they are fed like the training pictures, {percent(last['one_sided'])} when they are not "
-        f"normalised; guessing gives {percent(chance)}."
+        f"{title_of(network)}: validation accuracy after epoch {last['epoch']} is {percent(last['alike'])} with "
+        f"normalization and {percent(last['one_sided'])} without; chance level {percent(chance)}."
     )

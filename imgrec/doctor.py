@@ -20,7 +20,7 @@ from imgrec.checkups import check
 from imgrec.datasets import DataSet, Pictures
 from imgrec.downloads import Progress
 from imgrec.errors import ImageError, ImgrecError, InputError
-from imgrec.examined import Examined
+from imgrec.examined import Examined, percent
 from imgrec.findings import Case, Diagnosis, Finding
 from imgrec.images import DecodedImage
 from imgrec.layouts import lay_out
@@ -45,16 +45,13 @@ MIN_ADVANTAGE = 0.2
 FEW_SUSPECTS = 0.01
 
 # For keras-team/keras#2622's trap: whoever feeds validation by other code than training can forget a step in one.
-ONE_FEEDING = (
-    "Whether they are learned from or measured on, all pictures go through one decoder, one framing and one "
-    "preprocessing: none can be fed differently from the others."
-)
+ONE_FEEDING = "Training, validation and test images share one decoder, one resizing and one preprocessing."
 
 # What is read in two or three seconds at a glance: 10,000 small photos take 7 s of one core, and large ones longer.
 GLANCE_PICTURES = 4_000
 GLANCE_BYTES = 32 * MIB
 
-NOT_READ = "The pictures were not read, for there are many: imgrec doctor does, and tells copies, leaks and more."
+NOT_READ = "Too many images for a quick check; `imgrec doctor` reads them all."
 
 # Arrays of one call to a thread.
 _CHUNK = 256
@@ -95,7 +92,7 @@ def examine(
     else:
         if not path.exists():
             raise InputError(
-                f"Expected the name of a data set ({', '.join(datasets.DATASETS)}), or the path of a folder of class "
+                f"Expected the name of a dataset ({', '.join(datasets.DATASETS)}), or the path of a folder of class "
                 f"folders, a zip, a tar or an .npz file. Received: {name_or_path!r}."
             )
         name, seen = path.name.split(".")[0] or path.name, _examine_files(path, settings, input_size, tell)
@@ -253,15 +250,15 @@ def _label_noise(
 ) -> tuple[list[Finding], list[str], list[str]]:
     """Findings, sentences of what is fine, and sentences of what was not looked at."""
     if backbone is None:
-        return [], [], ["Wrong labels were not looked for: no network was named whose features could judge them."]
+        return [], [], ["Label errors were not checked."]
     if any(finding.severity == "stop" for finding in findings):
-        return [], [], ["Wrong labels were not looked for: the set cannot be trained on as it is."]
+        return [], [], ["Label errors were not checked: the dataset is not ready to train."]
     spec = get_spec(backbone)
     if preparation.state_of(spec, settings) == "missing":
         return (
             [],
             [],
-            [f"Wrong labels were not looked for: {spec.title} is not on this machine (imgrec fetch {backbone})."],
+            [f"Label errors were not checked: {spec.title} is not downloaded (imgrec fetch {backbone})."],
         )
     return _judge(name_or_path, settings, spec, tell)
 
@@ -278,28 +275,27 @@ def _judge(
             row, data.train, settings, on_progress=lambda done, count: tell("features", done, count)
         )
     except ImgrecError as error:
-        return [], [], [f"Wrong labels were not looked for: {error}"]
+        return [], [], [f"Label errors were not checked: {error}"]
     targets = data.train.targets
     judged = suspects(np.asarray(found.rows), targets)
     largest = np.bincount(targets).max() / len(targets)
     if judged.agreement < largest + MIN_ADVANTAGE * (1 - largest):
         words = (
-            f"Wrong labels cannot be told: by {spec.title}'s features only {100 * judged.agreement:.0f} % of the "
-            "labels are found again, hardly more than by naming the largest class."
+            f"Label errors cannot be detected: features of {spec.title} predict only {percent(judged.agreement)} of "
+            "the labels, hardly more than the largest class does."
         )
         return [], [], [words]
     count = len(judged.indices)
     if not count:
-        return [], [f"No picture looks more like another class than its own to {spec.title}."], []
+        return [], [f"No likely label errors (features of {spec.title})."], []
     files = data.files or tuple(f"train/{i:05d}" for i in range(len(targets)))
     cases = [
-        Case((files[i],), f"labelled {data.classes[targets[i]]}, looks like {data.classes[says]}")
+        Case((files[i],), f"labeled {data.classes[targets[i]]}, looks like {data.classes[says]}")
         for i, says in zip(judged.indices.tolist(), judged.says.tolist(), strict=True)
     ]
     sentence = (
-        f"{count:,} of {len(targets):,} training pictures look more like another class than their own to {spec.title}: "
-        f"wrong labels, or hard cases. Look at them; by its features {100 * judged.agreement:.1f} % of the labels are "
-        "found again."
+        f"{count:,} of {len(targets):,} training images may be mislabeled, or are hard cases: review them. Features of "
+        f"{spec.title} predict {percent(judged.agreement, 1)} of the labels."
     )
     few = count < FEW_SUSPECTS * len(targets)
     return [Finding.of("label_noise", "note" if few else "warn", sentence, cases)], [], []

@@ -72,12 +72,8 @@ def is_or_are(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
-def it_counts(count: int) -> str:
-    return "it counts" if count == 1 else "they count"
-
-
 def pictures(count: int) -> str:
-    return "picture" if count == 1 else "pictures"
+    return "image" if count == 1 else "images"
 
 
 def files(count: int) -> str:

@@ -1,4 +1,4 @@
-"""What the data-set doctor says: findings with their figures and files, and what was looked at and is fine."""
+"""The result of a dataset check: findings with their figures and files, and the checks that passed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 Severity = Literal["stop", "warn", "note"]
 
-# Worst first. What each means for whoever is about to train.
+# Worst first, with what each means for a training.
 SEVERITIES: dict[Severity, str] = {
-    "stop": "Training cannot start, or would learn nothing.",
-    "warn": "Training will work, and its result will be worse, or look better, than it should.",
-    "note": "Worth knowing.",
+    "stop": "Training cannot start.",
+    "warn": "Training works, but accuracy may suffer or be overestimated.",
+    "note": "No action needed.",
 }
 
 # Cases of one finding that are named; of more, the count suffices.
@@ -80,13 +80,13 @@ class Diagnosis:
 
     @property
     def verdict(self) -> str:
-        """One sentence before all others."""
-        about = f"{self.pictures:,} pictures of {len(self.counts):,} {'class' if len(self.counts) == 1 else 'classes'}"
+        """The result in a few words."""
+        about = f"{self.pictures:,} images of {len(self.counts):,} {'class' if len(self.counts) == 1 else 'classes'}"
         if not self.may_train:
-            return f"{about}: training cannot start like this."
+            return f"{about}: not ready to train"
         if warnings := self.count("warn"):
-            return f"{about}: they can be trained on, with {warnings} {'thing' if warnings == 1 else 'things'} to mend."
-        return f"{about}: nothing stands against training on them."
+            return f"{about}: ready to train, with {warnings} warning{'s' * (warnings != 1)}"
+        return f"{about}: ready to train"
 
     def to_dict(self) -> dict[str, Any]:
         """As `imgrec doctor --format json` prints it."""

@@ -1,4 +1,4 @@
-"""A run's progress as words and Vega-Lite charts: curves while they grow, the confusion matrix, and what is left.
+"""A run's progress as words and Vega-Lite charts: learning curves, the confusion matrix, and the time left.
 
 Like `charts`, it knows no Streamlit: a chart is a plain `dict`, and each has a sentence that says the same.
 """
@@ -6,6 +6,7 @@ Like `charts`, it knows no Streamlit: a chart is a plain `dict`, and each has a 
 from collections.abc import Sequence
 from typing import Any
 
+from imgrec import accuracy
 from imgrec.cards import Card
 from imgrec.charts import COLOURS
 from imgrec.formatting import duration, percent
@@ -52,15 +53,24 @@ def card_row(card: Card) -> dict[str, Any]:
     return {
         "Model": card.fields["model"]["title"],
         "Parameters": card.fields["model"]["parameters"],
-        "Trained": card.fields.get("trained_parameters"),
-        "Pictures": data["trained_on"],
+        "Trainable": card.fields.get("trained_parameters"),
+        "Images": data["trained_on"],
         "Epochs": epochs_of(card),
         "Training time": duration(card.training_seconds),
-        "Accuracy": metrics["accuracy"],
-        "Measured on": f"{metrics['pictures']:,} {metrics['set']} pictures",
+        "Accuracy": None if accuracy.is_few(metrics["pictures"]) else metrics["accuracy"],
+        "Measured on": _measured_on(metrics),
         "Finished": card.fields["finished_at"][:10],
         "Name": card.name,
     }
+
+
+def _measured_on(metrics: dict[str, Any]) -> str:
+    """How many images of which kind; of few, how many were correct besides."""
+    count: int = metrics["pictures"]
+    if not accuracy.is_few(count):
+        return f"{count:,} {metrics['set']} images"
+    figures = accuracy.short(metrics["accuracy"], count), accuracy.interval(metrics["accuracy"], count)
+    return f"{figures[0]} {metrics['set']} images ({figures[1]})"
 
 
 def epochs_of(card: Card) -> int:
@@ -173,7 +183,7 @@ def curve_chart(curves: Curves, quantity: str, kept: int | None = None) -> Spec:
 def describe_curve(curves: Curves, quantity: str, kept: int | None = None) -> str:
     """The last value of both sets, in a sentence, and that of the epoch that was `kept`."""
     if not curves.epochs:
-        return f"{QUANTITIES[quantity][0]} of training and validation; no epoch is finished yet."
+        return f"{QUANTITIES[quantity][0]} of training and validation; no epoch finished yet."
     last = curves.epochs[-1]
     text = percent if quantity == "accuracy" else _number
     return (
@@ -184,11 +194,11 @@ def describe_curve(curves: Curves, quantity: str, kept: int | None = None) -> st
 
 def _kept(curves: Curves, kept: int | None) -> str:
     """Which epoch was kept, where that is not the last."""
-    return "" if kept is None or kept == curves.epochs[-1]["epoch"] else f"; that after epoch {kept} was kept"
+    return "" if kept is None or kept == curves.epochs[-1]["epoch"] else f"; epoch {kept} was kept"
 
 
 def confusion_chart(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Spec:
-    """Rows are true classes, columns what the network said; each row's shares as shades, counts as figures."""
+    """Rows are true classes, columns predicted ones; each row's shares as shades, counts as figures."""
     cells = []
     for row, (truth, counts) in enumerate(zip(classes, matrix, strict=True)):
         total = sum(counts) or 1
@@ -205,15 +215,15 @@ def confusion_chart(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> 
             "x": {
                 "field": "said",
                 "type": "nominal",
-                "title": "what it said",
+                "title": "predicted class",
                 "sort": list(classes),
                 "axis": axis | {"labelAngle": -45},
             },
-            "y": {"field": "true", "type": "nominal", "title": "what it was", "sort": list(classes), "axis": axis},
+            "y": {"field": "true", "type": "nominal", "title": "true class", "sort": list(classes), "axis": axis},
             "tooltip": [
                 {"field": "true", "title": "True"},
-                {"field": "said", "title": "Said"},
-                {"field": "count", "title": "Pictures"},
+                {"field": "said", "title": "Predicted"},
+                {"field": "count", "title": "Images"},
                 {"field": "percent", "title": "Share of the true class"},
             ],
         },
@@ -242,20 +252,22 @@ def confusion_chart(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> 
 
 
 def confusion_rows(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Rows:
-    """The same as a table: a row for each true class, a column for what the network said."""
+    """The same as a table: a row for each true class, a column for each predicted one."""
     return [
-        {"what it was": truth} | {f"said {said}": count for said, count in zip(classes, counts, strict=True)}
+        {"true class": truth} | {f"predicted {said}": count for said, count in zip(classes, counts, strict=True)}
         for truth, counts in zip(classes, matrix, strict=True)
     ]
 
 
 def describe_confusion(matrix: Sequence[Sequence[int]] | None, classes: Sequence[str], kind: str = "validation") -> str:
-    """How many were right, and the most frequent mistake; of very many classes no matrix is kept."""
+    """How many were correct, and the most frequent error; of very many classes no matrix is stored."""
     if matrix is None:
-        return f"Which of the {len(classes):,} classes were taken for which is not kept: they are too many."
+        return f"No confusion matrix is stored for {len(classes):,} classes."
     total = sum(map(sum, matrix))
     right = sum(row[i] for i, row in enumerate(matrix))
-    words = f"{right:,} of {total:,} {kind} pictures right"
+    words = f"{right:,} of {total:,} {kind} images correct"
+    if kind != "training" and total and accuracy.is_few(total):
+        words = accuracy.in_words(right / total, total, kind)
     mistakes = [
         (count, row, column)
         for row, counts in enumerate(matrix)
@@ -266,15 +278,15 @@ def describe_confusion(matrix: Sequence[Sequence[int]] | None, classes: Sequence
         return f"{words}."
     count, row, column = max(mistakes)
     times = f"{count:,} times" if count > 1 else "once"
-    return f"{words}; most often, {times}, {classes[row]} was taken for {classes[column]}."
+    return f"{words}. Most frequent error: {classes[row]} predicted as {classes[column]} ({times})."
 
 
 def status(curves: Curves, state: str) -> str:
     """One line: where the run is, how well it does, how fast, and how long it will still take."""
     if curves.plan is None:
         if state == "running" and curves.weights is not None and "done_bytes" in curves.weights:
-            return f"fetching {curves.weights['model']}{_share(curves.weights)}"
-        return {"queued": "waiting for its turn", "running": "reading the pictures"}.get(state, state)
+            return f"downloading {curves.weights['model']}{_share(curves.weights)}"
+        return {"queued": "queued", "running": "reading the images"}.get(state, state)
     parts = []
     if curves.steps:
         last = curves.steps[-1]
@@ -283,14 +295,20 @@ def status(curves: Curves, state: str) -> str:
             parts.append(f"step {last['step']} of {curves.plan['steps']}")
         parts.append(f"loss {_number(last['loss'])}, accuracy {percent(last['accuracy'])}")
     else:
-        parts.append("making the network")
+        parts.append("building the network")
     if curves.epochs:
-        parts.append(f"validation {percent(curves.epochs[-1]['validation_accuracy'])}")
+        parts.append(f"validation accuracy {_validated(curves)}")
     if state == "running" and curves.steps:
         parts.append(f"{curves.steps[-1]['images_per_second']:,.0f} images/s")
         if (left := curves.remaining_seconds) is not None:
             parts.append(f"{duration(left)} left")
     return " · ".join(parts)
+
+
+def _validated(curves: Curves) -> str:
+    """The newest validation accuracy; of few images as counts."""
+    images = (curves.data or {}).get("validated_on")
+    return accuracy.short(curves.epochs[-1]["validation_accuracy"], images)
 
 
 def share_done(curves: Curves) -> float:
@@ -316,8 +334,8 @@ def outcome(curves: Curves) -> str:
         return ""
     metrics: dict[str, Any] = curves.finished["metrics"]
     words = (
-        f"{percent(metrics['accuracy'])} of {metrics['pictures']:,} {metrics['set']} pictures right after "
-        f"{len(curves.epochs)} epochs in {duration(curves.training_seconds)}"
+        f"{accuracy.in_words(metrics['accuracy'], metrics['pictures'], metrics['set'])}; "
+        f"{len(curves.epochs)} epoch{'s' * (len(curves.epochs) != 1)} in {duration(curves.training_seconds)}"
     )
     return f"{words}, {rates}" if (rates := learning_rates(curves)) else words
 
@@ -343,8 +361,8 @@ def left_out(curves: Curves) -> tuple[str, ...]:
         return ()
     named = data["notes"][:MAX_NAMED]
     more = data["left_out"] - len(named)
-    rest = [f"left out: {more:,} more; see the run's log"] if more else []
-    return (*(f"left out: {note}" for note in named), *rest)
+    rest = [f"skipped: {more:,} more; see the run's log"] if more else []
+    return (*(f"skipped: {note}" for note in named), *rest)
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""A lesson's progress as words and Vega-Lite charts: its stages, what was tried, and what the head says by now.
+"""A fine-tuning run as words and Vega-Lite charts: its stages, its trials, and the preview of its classifier.
 
 Like `learning`, it knows no Streamlit: a chart is a plain `dict`, and each has a sentence and a table that say as much.
 """
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from imgrec import accuracy
 from imgrec.charts import COLOURS
 from imgrec.formatting import THIN_SPACE, duration, percent
 from imgrec.predictions import MAX_TOP_K
@@ -24,7 +25,9 @@ _FEATURE_S = 0.008
 _HEAD_EPOCH_S, _HEAD_PICTURE_S = 0.001, 0.00002
 _TUNED_PICTURE_S = 0.02
 
-STAGES = ("Pictures", "Features", "Trials", "Final training", "Test")
+NO_TEST_SET = "The dataset has no test set."
+
+STAGES = ("Images", "Features", "Trials", "Final training", "Test")
 READING, FEATURES, TRIALS, FINAL, TESTING = range(len(STAGES))
 
 
@@ -46,7 +49,7 @@ def stage(progress: Progress) -> int:
 
 def stages(progress: Progress, lesson: Lesson) -> tuple[str, ...]:
     """`STAGES` as this lesson has them: one split has its best head already, and without a test set is no test."""
-    final = "Fine-tuning" if lesson.unfreeze else STAGES[FINAL] if lesson.folds else "Choice"
+    final = "Fine-tuning" if lesson.unfreeze else STAGES[FINAL] if lesson.folds else "Selection"
     return (*STAGES[:FINAL], final, *(STAGES[TESTING:] if has_test(progress) else ()))
 
 
@@ -105,39 +108,43 @@ def describe_features(part: Extraction) -> str:
     """What was computed of one part of the pictures, and how fast.
 
     >>> describe_features(Extraction("train", 400, 400, 8.0, False))
-    'Features of 400 training pictures: 8.0 s, 50 a second.'
+    'Features of 400 training images: 8.0 s, 50 images/s.'
     """
-    pictures = f"{part.count:,} {'training' if part.part == 'train' else part.part} pictures"
+    images = f"{part.count:,} {'training' if part.part == 'train' else part.part} images"
     if part.cached:
-        return f"Features of {pictures}: on the disk already, nothing computed."
+        return f"Features of {images}: read from cache."
     if part.done < part.count:
-        return f"Features: {part.done:,} of {pictures}."
-    speed = f", {part.done / part.seconds:,.0f} a second" if part.seconds else ""
-    return f"Features of {pictures}: {duration(part.seconds)}{speed}."
+        return f"Features: {part.done:,} of {images}."
+    speed = f", {part.done / part.seconds:,.0f} images/s" if part.seconds else ""
+    return f"Features of {images}: {duration(part.seconds)}{speed}."
 
 
 def describe_plan(lesson: Lesson, *, tested: bool | None = None) -> str:
     """What will be tried, in a sentence; `tested`: whether there is a test set, None while nobody knows.
 
     >>> describe_plan(Lesson("mobilenet", learning_rates=(0.01, 0.001), folds=5), tested=False)
-    '2 learning rates × 5 folds = 10 heads of 20 epochs, then the final one.'
+    '2 learning rates × 5 folds = 10 trials of 20 epochs, then final training.'
     """
     rates = f"{len(lesson.learning_rates)} learning rate{'s' * (len(lesson.learning_rates) > 1)}"
-    tried = f"{rates} × {lesson.folds} folds = " if lesson.folds else f"{rates}, one split: "
-    heads = f"{lesson.trials} head{'s' * (lesson.trials > 1)} of {lesson.epochs} epoch{'s' * (lesson.epochs > 1)}"
-    tuned = f", then {lesson.tuning_epochs} with layers of the network" if lesson.unfreeze else ""
+    tried = f"{rates} × {lesson.folds} folds = " if lesson.folds else f"{rates}, single split: "
+    heads = f"{lesson.trials} trial{'s' * (lesson.trials > 1)} of {lesson.epochs} epoch{'s' * (lesson.epochs > 1)}"
+    tuned = (
+        f", then {lesson.tuning_epochs} epoch{'s' * (lesson.tuning_epochs > 1)} of fine-tuning"
+        if lesson.unfreeze
+        else ""
+    )
     test = {
-        True: " The test set is looked at once, at the end.",
+        True: " The test set is used once, at the end.",
         False: "",
-        None: " If the pictures come with a test set, it is looked at once, at the end.",
+        None: " A test set, if there is one, is used once, at the end.",
     }
-    return f"{tried}{heads}{', then the final one' if lesson.folds else ''}{tuned}.{test[tested]}"
+    return f"{tried}{heads}{', then final training' if lesson.folds else ''}{tuned}.{test[tested]}"
 
 
 def status(progress: Progress, state: str) -> str:
     """One line: where the lesson is, and how well it does."""
     if state == "running" and stage(progress) == TRIALS and not progress.trials:
-        return "making the head; its runtime takes some seconds to start"
+        return "starting TensorFlow"
     return lessons.status(progress, state)
 
 
@@ -148,12 +155,12 @@ def outcome(progress: Progress) -> str:
     metrics = progress.curves.finished["metrics"]
     computed = sum(part.seconds for part in progress.features if not part.cached)
     tuned = sum(row["seconds"] for row in progress.curves.epochs[-progress.tuned.epochs :]) if progress.tuned else 0.0
-    features = f"features in {duration(computed)}" if computed else "features from the disk"
+    features = f"features in {duration(computed)}" if computed else "cached features"
     heads = sum(trial.seconds for trial in progress.trials)
     count = len(progress.trials)
     return (
-        f"{percent(metrics['accuracy'])} of {metrics['pictures']:,} {metrics['set']} pictures right; {features}, "
-        f"{count} head{'s' * (count != 1)} in {duration(heads)}"
+        f"{accuracy.in_words(metrics['accuracy'], metrics['pictures'], metrics['set'])}; {features}, "
+        f"{count} trial{'s' * (count != 1)} in {duration(heads)}"
         f"{f', fine-tuning in {duration(tuned)}' if tuned else ''}"
     )
 
@@ -161,8 +168,8 @@ def outcome(progress: Progress) -> str:
 def describe_choice(chosen: Mapping[str, Any]) -> str:
     """Which head was chosen, and why.
 
-    >>> describe_choice({"learning_rate": 0.01, "epochs": 12, "why": "66.40 % of validation right"})
-    'Learning rate 0.01, 12 epochs: 66.40 % of validation right.'
+    >>> describe_choice({"learning_rate": 0.01, "epochs": 12, "why": "validation accuracy 66.4 %"})
+    'Learning rate 0.01, 12 epochs: validation accuracy 66.4 %.'
     """
     return f"Learning rate {chosen['learning_rate']:g}, {chosen['epochs']} epochs: {chosen['why']}."
 
@@ -178,40 +185,42 @@ def kept_epoch(progress: Progress, lesson: Lesson) -> int | None:
 
 def describe_curves(progress: Progress, lesson: Lesson) -> tuple[str, str]:
     """What the curves are of: a title, and how to read them."""
-    folds = f"The validation curve is the mean of the {lesson.folds} folds' own heads" if lesson.folds else ""
+    folds = f"The validation curve is the mean over {lesson.folds} folds" if lesson.folds else ""
     kept = kept_epoch(progress, lesson)
     if lesson.unfreeze:
         head = len(progress.curves.epochs) - progress.tuned.epochs if progress.tuned else None
-        ring = f" The ring marks what was published: epoch {kept}." if kept is not None else ""
-        until = f"Up to epoch {head} the head alone" if head else "First the head alone"
-        means = f"; there {folds[0].lower()}{folds[1:]}, after it of one part held out" if folds else ""
-        return "The head, then layers of the network with it", f"{until}{means}.{ring}"
+        ring = f" The ring marks the saved model: epoch {kept}." if kept is not None else ""
+        until = f"Classifier only up to epoch {head}" if head else "Classifier only at first"
+        means = f"; there {folds[0].lower()}{folds[1:]}, then of one held-out part" if folds else ""
+        return "Classifier, then fine-tuning", f"{until}{means}.{ring}"
     if lesson.folds:
-        return "Final training", f"{folds}, at the same epoch; the training curve is the final head's."
-    ring = f"The ring marks epoch {kept}, after which the head was kept." if kept is not None else ""
-    return "The best trial", ring
+        return "Final training", f"{folds} at the same epoch; the training curve is of the final classifier."
+    ring = f"The ring marks the saved model: epoch {kept}." if kept is not None else ""
+    return "Best trial", ring
 
 
 def describe_measured(progress: Progress, lesson: Lesson) -> tuple[str, str]:
-    """What the published figure is of: a title, and what it is worth."""
+    """What the final accuracy was measured on: a title, and a remark."""
     if progress.curves.finished is None:
         return "", ""
     if progress.curves.finished["metrics"]["set"] == "test":
         share = percent(lesson.test_fraction, 0)
-        held = f"{share} of each class, held out before anything was tried." if lesson.test_fraction else ""
-        return "The test, looked at once", held
-    without = "The pictures came without a test set"
+        held = f"{share} of each class, held out before training." if lesson.test_fraction else ""
+        return "Test set", held
     if lesson.unfreeze:
-        return "Validation of the published network", (
-            f"{without}. Neither head nor layers learned from these, but which epoch was kept was chosen by them: of "
-            "other pictures expect a little less."
-        )
+        return "Validation set", f"{NO_TEST_SET} It also selected the epoch, so expect slightly less on new images."
     if lesson.folds:
-        return "Validation on the folds", (
-            f"{without}: each picture was judged by a head that had not seen it, and the learning rate was chosen by "
-            "this accuracy. The published head learned from all of them."
+        return "Cross-validation", (
+            f"{NO_TEST_SET} Each image was predicted by a classifier not trained on it; this accuracy also selected "
+            "the learning rate."
         )
-    return "Validation of the chosen head", f"{without}: this is the accuracy that the head was chosen by."
+    return "Validation set", f"{NO_TEST_SET} It also selected the classifier, so expect slightly less on new images."
+
+
+def validated_on(progress: Progress) -> int | None:
+    """How many images each trial was validated on; None where nothing is known yet."""
+    count: int | None = (progress.curves.data or {}).get("validated_on")
+    return count
 
 
 def trial_rows(progress: Progress) -> Rows:
@@ -219,7 +228,7 @@ def trial_rows(progress: Progress) -> Rows:
     return [
         {
             "Learning rate": f"{trial.learning_rate:g}",
-            "Fold": str(trial.fold) if trial.fold else "one split",
+            "Fold": str(trial.fold) if trial.fold else "single split",
             "Best epoch": None if trial.error else trial.best_epoch,
             "Validation accuracy": None if trial.error else trial.validation_accuracy,
             "Validation loss": None if trial.error else trial.validation_loss,
@@ -232,17 +241,17 @@ def trial_rows(progress: Progress) -> Rows:
 
 
 def describe_failures(trials: Sequence[Trial]) -> str:
-    """Which learning rates are out, in a sentence; empty where none is.
+    """The learning rates that failed, in a sentence; empty where none did.
 
     >>> describe_failures([Trial(1.0, 2, 0, 0.0, 0.0, 0.0, 0.0, 0.1, "Expected a loss that is a number. …")])
-    'At the learning rate 1 the loss was no longer a number; it is left out.'
+    'The loss became NaN at learning rate 1.'
     """
     rates = [f"{rate:g}" for rate in sorted({trial.learning_rate for trial in trials if trial.error}, reverse=True)]
     if not rates:
         return ""
     if len(rates) == 1:
-        return f"At the learning rate {rates[0]} the loss was no longer a number; it is left out."
-    return f"At the learning rates {', '.join(rates)} the loss was no longer a number; they are left out."
+        return f"The loss became NaN at learning rate {rates[0]}."
+    return f"The loss became NaN at learning rates {', '.join(rates)}."
 
 
 def summary_rows(summaries: Sequence[Summary]) -> Rows:
@@ -250,7 +259,7 @@ def summary_rows(summaries: Sequence[Summary]) -> Rows:
     return [
         {
             "Learning rate": f"{row.learning_rate:g}",
-            "Heads": row.trials,
+            "Trials": row.trials,
             "Validation accuracy": spread(row.validation_accuracy, row.validation_accuracy_sd, row.trials),
             "Validation loss": f"{row.validation_loss:.3f} ± {row.validation_loss_sd:.3f}",
             "Training accuracy": spread(row.train_accuracy, row.train_accuracy_sd, row.trials),
@@ -269,16 +278,29 @@ def spread(mean: float, sd: float, count: int) -> str:
     return f"{100 * mean:.1f} ± {100 * sd:.1f}{THIN_SPACE}%" if count > 1 else percent(mean)
 
 
-def describe_rates(summaries: Sequence[Summary], *, folds: bool) -> str:
-    """The best learning rate so far, in a sentence; `folds`: each trial is one of several folds."""
+def describe_rates(summaries: Sequence[Summary], *, folds: bool, images: int | None = None) -> str:
+    """The best learning rate so far, in a sentence.
+
+    `folds`: each trial is one of several folds; else each was validated on `images` images.
+    """
     if not summaries:
-        return "No head has been tried yet."
+        return "No trial is finished yet."
     best = max(summaries, key=lambda row: (row.validation_accuracy, -row.validation_loss))
     figure = spread(best.validation_accuracy, best.validation_accuracy_sd, best.trials)
-    heads = f"{best.trials} fold{'s' * (best.trials > 1)}" if folds else "one split"
+    if not folds and images is not None and accuracy.is_few(images):
+        figure = f"{accuracy.short(best.validation_accuracy, images)} images"
+    where = f" over {best.trials} fold{'s' * (best.trials > 1)}" if folds else ""
     if len(summaries) == 1:
-        return f"Learning rate {best.learning_rate:g}: {figure} of the validation pictures right, on {heads}."
-    return f"Of {len(summaries)} learning rates {best.learning_rate:g} does best: {figure} on {heads}."
+        return f"Learning rate {best.learning_rate:g}: validation accuracy {figure}{where}."
+    return f"Best of {len(summaries)} learning rates: {best.learning_rate:g}, validation accuracy {figure}{where}."
+
+
+def describe_rate(row: Summary, images: int | None) -> str:
+    """One learning rate in a line; `images` is how many each of its trials was validated on."""
+    figure = spread(row.validation_accuracy, row.validation_accuracy_sd, row.trials)
+    if row.trials == 1:
+        figure = accuracy.short(row.validation_accuracy, images)
+    return f"learning rate {row.learning_rate:g}: validation accuracy {figure}, best after {row.best_epoch:.1f} epochs"
 
 
 def rates_chart(progress: Progress) -> Spec:
@@ -308,7 +330,7 @@ def rates_chart(progress: Progress) -> Spec:
             "high": min(row.validation_accuracy + row.validation_accuracy_sd, 1.0),
             "Learning rate": f"{row.learning_rate:g}",
             "Mean": spread(row.validation_accuracy, row.validation_accuracy_sd, row.trials),
-            "Heads": row.trials,
+            "Trials": row.trials,
         }
         for row in rows
     ]
@@ -317,13 +339,13 @@ def rates_chart(progress: Progress) -> Spec:
             "rate": f"{trial.learning_rate:g}",
             "value": trial.validation_accuracy,
             "Learning rate": f"{trial.learning_rate:g}",
-            "Fold": str(trial.fold) if trial.fold else "one split",
+            "Fold": str(trial.fold) if trial.fold else "single split",
             "Accuracy": percent(trial.validation_accuracy),
         }
         for trial in progress.trials
         if not trial.error
     ]
-    told = [{"field": name, "type": "nominal"} for name in ("Learning rate", "Mean", "Heads")]
+    told = [{"field": name, "type": "nominal"} for name in ("Learning rate", "Mean", "Trials")]
     told_each = [{"field": name, "type": "nominal"} for name in ("Learning rate", "Fold", "Accuracy")]
     return {
         "height": RATES_HEIGHT_PX,
@@ -369,5 +391,5 @@ def preview_chart(lines: Sequence[tuple[str, float]]) -> Spec:
 
 
 def describe_preview(lines: Sequence[tuple[str, float]]) -> str:
-    """What the head says, likeliest first."""
+    """The predicted probabilities, highest first."""
     return ", ".join(f"{label} {percent(value)}" for label, value in sorted(lines, key=lambda line: -line[1]))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imgrec import formatting
+from imgrec import accuracy, formatting
 from imgrec.charts import COLOURS
 from imgrec.formatting import duration
 from imgrec.training.spaces import Knob, Value, words
@@ -42,7 +42,7 @@ RESULT = "accuracy"
 def status(search: Search, state: str) -> str:
     """One line: which trial of how many, how the best one does, and how long it will still take."""
     if search.plan is None:
-        return {"queued": "waiting for its turn", "running": "reading the pictures"}.get(state, state)
+        return {"queued": "queued", "running": "reading the images"}.get(state, state)
     now, done = search.open, len(search.finished) + len(search.failed)
     parts = [f"trial {now.number if now else done} of {search.plan['trials']}"]
     if now is not None and now.step is not None and state == "running":
@@ -50,22 +50,35 @@ def status(search: Search, state: str) -> str:
     if search.failed:
         parts.append(f"{len(search.failed)} failed")
     if (best := search.best) is not None:
-        parts.append(f"best {percent(best)} (trial {best.number})")
+        parts.append(f"best {result(search, best)} (trial {best.number})")
     if state == "running" and (left := search.remaining_seconds) is not None:
         parts.append(f"{duration(left)} left")
     return " · ".join(parts)
 
 
 def outcome(search: Search) -> str:
-    """What came of it, in a sentence."""
+    """The best trial, in a sentence."""
     best = search.best
     if best is None:
         return "No trial is finished yet."
     spent = duration(sum(trial.seconds for trial in search.trials))
     return (
-        f"Best of {len(search.finished)}: trial {best.number}, {percent(best)} of the validation pictures right with "
-        f"{in_words(best.values)} ({best.parameters or 0:,} parameters); {spent} of training in all."
+        f"Best of {len(search.finished)} trials: trial {best.number}, {_measured(search, best)}, with "
+        f"{in_words(best.values)} ({best.parameters or 0:,} parameters); {spent} of training in total."
     )
+
+
+def result(search: Search, trial: Trial) -> str:
+    """The validation accuracy of a finished trial; of few images as counts."""
+    images: int | None = (search.data or {}).get("validated_on")
+    return accuracy.short(trial.accuracy or 0.0, images) if images else percent(trial)
+
+
+def _measured(search: Search, trial: Trial) -> str:
+    images: int | None = (search.data or {}).get("validated_on")
+    if images and accuracy.is_few(images):
+        return accuracy.in_words(trial.accuracy or 0.0, images, "validation")
+    return f"validation accuracy {percent(trial)}"
 
 
 def in_words(values: Mapping[str, Value]) -> str:
@@ -237,12 +250,12 @@ def describe_parallel(search: Search, knobs: Sequence[Knob]) -> str:
     """What the best and the worst trial were, in a sentence."""
     ranking = search.ranking
     if not ranking:
-        return "Settings of each trial and its accuracy; none is finished yet."
+        return "No trial is finished yet."
     best, worst = ranking[0], ranking[-1]
     sentence = f"{len(ranking)} trials over {', '.join(words(knob.name) for knob in knobs)}. "
-    sentence += f"Best: trial {best.number}, {percent(best)}, {in_words(best.values)}."
+    sentence += f"Best: trial {best.number}, {result(search, best)}, {in_words(best.values)}."
     if worst is not best:
-        sentence += f" Weakest: trial {worst.number}, {percent(worst)}, {in_words(worst.values)}."
+        sentence += f" Worst: trial {worst.number}, {result(search, worst)}, {in_words(worst.values)}."
     return sentence
 
 
@@ -320,14 +333,14 @@ def size_chart(search: Search) -> Spec:
 def describe_size(search: Search) -> str:
     """How large the best and the smallest network are, in a sentence."""
     if (best := search.best) is None:
-        return "Accuracy over parameters of each trial; none is finished yet."
+        return "No trial is finished yet."
     if not has_sizes(search):
         return f"Every network of this search has {best.parameters or 0:,} parameters."
     smallest = min(search.finished, key=lambda trial: (trial.parameters or 0, -(trial.accuracy or 0)))
-    sentence = f"The best trial has {best.parameters or 0:,} parameters and {percent(best)}"
+    sentence = f"The best trial has {best.parameters or 0:,} parameters and reaches {result(search, best)}"
     if smallest.parameters == best.parameters:
         return f"{sentence}; no other network of the search is smaller."
-    return f"{sentence}; the smallest network has {smallest.parameters or 0:,} and {percent(smallest)}."
+    return f"{sentence}; the smallest network has {smallest.parameters or 0:,} and reaches {result(search, smallest)}."
 
 
 def has_sizes(search: Search) -> bool:

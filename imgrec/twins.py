@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from imgrec.datasets import MIN_PER_CLASS
-from imgrec.examined import Examined, is_or_are, it_counts, listed, percent, pictures
+from imgrec.examined import Examined, listed, percent, pictures
 from imgrec.findings import Case, Finding
 from imgrec.likeness import groups, near_pairs
 
@@ -26,7 +26,7 @@ def copies(seen: Examined) -> list[Finding]:
     # Each with the first, and that from training if any is: so every copy in the test is seen to be one.
     ordered = (sorted(group, key=lambda index: bool(seen.is_test[index])) for group in same.values())
     pairs = [(group[0], other) for group in ordered for other in group[1:]]
-    return _pairs(seen, pairs, "duplicates", "the same file as another")
+    return _pairs(seen, pairs, "duplicates", "duplicate")
 
 
 def near_copies(seen: Examined) -> list[Finding]:
@@ -35,11 +35,11 @@ def near_copies(seen: Examined) -> list[Finding]:
     single = np.array(sorted(first.values()), np.int64)
     if len(single) > MAX_COMPARED:
         sentence = (
-            f"Pictures were not compared with each other: {MAX_COMPARED:,} can be, and there are {len(single):,}."
+            f"Near-duplicates were not searched: there are {len(single):,} images, over the {MAX_COMPARED:,} limit."
         )
         return [Finding.of("not_compared", "note", sentence)]
     found = single[near_pairs(seen.thumbnails[single], limit=MAX_PAIRS)]
-    words = "nearly the same as another (stored again, resized, from the same series)"
+    words = "near-duplicate"
     return _pairs(seen, [(int(i), int(j)) for i, j in found], "near_duplicates", words)
 
 
@@ -60,26 +60,28 @@ def _pairs(seen: Examined, pairs: Iterable[tuple[int, int]], kind: str, words: s
     if leaks:
         tested = int(seen.is_test.sum())
         sentence = (
-            f"{len(leaks):,} of {tested:,} test pictures ({percent(len(leaks) / tested, 1)}) {is_or_are(len(leaks))} "
-            f"{words}, in training: the accuracy on them is remembered, not learned."
+            f"{len(leaks):,} of {tested:,} test images ({percent(len(leaks) / tested, 1)}) {_are(len(leaks), words)} "
+            "of training images: test accuracy is overestimated."
         )
         found.append(Finding.of(f"{kind}_across_parts", "warn", sentence, list(leaks.values())))
     if contradictions:
         count = len(contradictions)
-        sentence = (
-            f"{count:,} {pictures(count)} {is_or_are(count)} {words}, in another class: one of the two labels is wrong."
-        )
+        sentence = f"{count:,} {pictures(count)} {_are(count, words)} of an image in another class: one label is wrong."
         found.append(Finding.of(f"{kind}_across_classes", "warn", sentence, list(contradictions.values())))
     if others:
         count = len(others)
         sentence = (
-            f"{count:,} {pictures(count)} {is_or_are(count)} {words} in the same class and part, "
-            f"so {it_counts(count)} more than once. To teach a network, copies are kept on one side when the pictures "
-            "are split; where one is trained from scratch, some may stand on both sides of validation."
+            f"{count:,} {pictures(count)} {_are(count, words)} within the same class. Fine-tuning keeps them "
+            "on one side of the validation split; training from scratch may not."
         )
         harmless = count < HARMLESS_SHARE * len(seen.files)
         found.append(Finding.of(kind, "note" if harmless else "warn", sentence, list(others.values())))
     return found
+
+
+def _are(count: int, noun: str) -> str:
+    """ "is a duplicate" or "are duplicates"."""
+    return f"is a {noun}" if count == 1 else f"are {noun}s"
 
 
 def variety(seen: Examined) -> list[Finding]:
@@ -91,7 +93,7 @@ def variety(seen: Examined) -> list[Finding]:
     if not len(alike):
         return []
     sentence = (
-        f"All pictures of {listed([seen.labels[target] for target in alike])} are nearly the same: whichever are held "
-        "out, their like is learned from, and the accuracy on them is remembered, not learned."
+        f"All images of {listed([seen.labels[target] for target in alike])} are near-duplicates: validation accuracy "
+        "is overestimated."
     )
     return [Finding.of("all_alike", "warn", sentence)]

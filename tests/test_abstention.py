@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from imgrec import abstention, artefacts
-from imgrec.abstention import KEPT, LIMITS, is_none_of_these, keeping
+from imgrec.abstention import KEPT, LIMITS, MIN_IMAGES, describe, is_none_of_these, keeping, limit_of
 from imgrec.ensembles import Uncertainty, entropy_bits
 from imgrec.settings import ASSETS, ROOT
 
@@ -32,6 +32,19 @@ def test_the_limit_decides_where_there_is_one(space: str, bits: float, expected:
 def test_keeping_keeps_the_share() -> None:
     entropies = np.random.default_rng(0).gamma(2, 0.4, 10_000)
     assert np.mean(entropies <= keeping(entropies)) == pytest.approx(KEPT, abs=1e-3)
+
+
+@pytest.mark.parametrize(("images", "is_set"), [(0, False), (MIN_IMAGES - 1, False), (MIN_IMAGES, True)])
+def test_a_limit_needs_enough_held_out_images_and_the_card_says_so(images: int, is_set: bool) -> None:
+    entropies = np.linspace(0, 0.5, images)
+    found = limit_of(entropies)
+    assert (found is not None) == is_set
+    words = describe(found, images, 2)
+    assert ("No limit" in words) == (not is_set)
+    if found is not None:
+        assert np.mean(entropies <= found) == pytest.approx(KEPT, abs=1 / images)
+        assert "above 0.47 of at most 1.00 bits" in words
+        assert "was not measured" in words
 
 
 def test_examples_in_docstrings() -> None:

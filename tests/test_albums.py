@@ -88,7 +88,7 @@ def test_classes_keep_their_order_and_their_pictures(settings: Settings) -> None
 def test_a_bad_picture_leaves_nothing_behind(settings: Settings) -> None:
     album = albums.create("mine", settings, ("cat",))
     with pytest.raises(ImageError):
-        album.add("cat", b"no picture", max_bytes=MIB, name="x.jpg")
+        album.add("cat", b"no image", max_bytes=MIB, name="x.jpg")
     assert album.counts() == {"cat": 0}
 
 
@@ -145,7 +145,7 @@ def test_an_archive_becomes_an_album_and_its_bad_files_a_list(settings: Settings
     with zipfile.ZipFile(path, "w") as file:
         for seed, name in enumerate(["a/cat/1.png", "a/cat/2.png", "a/dog/3.png"]):
             file.writestr(name, picture(seed))
-        file.writestr("a/dog/broken.jpg", b"no picture")
+        file.writestr("a/dog/broken.jpg", b"no image")
         file.writestr("alone.png", picture(9))
         file.writestr("b/cat/again.png", picture(0))
     album, refused, copies = albums.unpack(path, "pictures", settings)
@@ -205,6 +205,6 @@ def test_the_set_that_was_changed_last_stands_first_and_no_class_is_looked_at(se
 def test_an_archive_without_pictures_leaves_nothing(settings: Settings, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
         file.writestr("cat/notes.txt", "none")
-    with pytest.raises(InputError, match="class folders with pictures"):
+    with pytest.raises(InputError, match="class folders with images"):
         albums.unpack(tmp_path / "x.zip", "x", settings)
     assert albums.all_albums(settings) == []

@@ -37,6 +37,7 @@ FLOORS = [
     "confusion",
     "curves",
     "statistics",
+    "accuracy",
     "stacks",
     # second floor: machinery
     "downloads",

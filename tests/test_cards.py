@@ -67,7 +67,15 @@ def test_a_card_makes_a_model_one_of_the_catalogue(path: Path, settings: Setting
 
 
 @pytest.mark.parametrize(
-    ("metrics", "limit"), [({"entropy_bits_95": 0.7}, 0.7), ({}, None), ({"entropy_bits_95": "no"}, None)]
+    ("metrics", "limit"),
+    [
+        ({"entropy_bits_95": 0.7, "pictures": 20}, 0.7),
+        ({"entropy_bits_95": 0.7, "pictures": 19}, None),
+        ({"entropy_bits_95": None, "pictures": 20}, None),
+        ({}, None),
+        ({"entropy_bits_95": "no"}, None),
+    ],
+    ids=["enough", "set on too few by an older version", "too few", "of no version", "nonsense"],
 )
 def test_a_card_brings_its_own_limit_of_doubt(
     path: Path, settings: Settings, metrics: dict[str, object], limit: float | None
@@ -87,7 +95,7 @@ def second(path: Path, space: str, bits: float = 0.5, classes: tuple[str, ...] =
     other = path.with_name("my_second_model.json")
     other.with_suffix(".keras").write_bytes(b"more weights")
     fields = FIELDS | {"model": FIELDS["model"] | {"name": "my_second_model", "label_space": space}}
-    fields |= {"classes": list(classes), "metrics": FIELDS["metrics"] | {"entropy_bits_95": bits}}
+    fields |= {"classes": list(classes), "metrics": FIELDS["metrics"] | {"entropy_bits_95": bits, "pictures": 20}}
     cards.write(other, fields)
 
 
@@ -114,7 +122,7 @@ def test_the_same_classes_in_another_order_are_other_classes(path: Path, setting
 
 @pytest.mark.parametrize(("mine", "others"), [(0.7, 0.5), (0.5, 0.7)])
 def test_the_larger_limit_of_doubt_counts(path: Path, settings: Settings, mine: float, others: float) -> None:
-    cards.write(path, FIELDS | {"metrics": FIELDS["metrics"] | {"entropy_bits_95": mine}})
+    cards.write(path, FIELDS | {"metrics": FIELDS["metrics"] | {"entropy_bits_95": mine, "pictures": 20}})
     second(path, SPACE, others)
     cards.register(settings)
     assert LIMITS[SPACE].entropy_bits == 0.7

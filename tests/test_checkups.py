@@ -83,66 +83,84 @@ def test_nothing_is_found_in_a_good_set() -> None:
     ("examined", "kind", "severity", "words"),
     [
         pytest.param(seen({"cat": 30}), "one_class", "stop", "only one, 'cat'", id="one class"),
-        pytest.param(seen({}), "one_class", "stop", "none that has a readable", id="none"),
-        pytest.param(seen({"cat": 30, "dog": 1}), "single_picture", "stop", "'dog' has a single picture", id="single"),
+        pytest.param(seen({}), "one_class", "stop", "none with a readable", id="none"),
+        pytest.param(seen({"cat": 30, "dog": 1}), "single_picture", "stop", "'dog' has a single image", id="single"),
         pytest.param(
             seen(dict.fromkeys(map(str, range(1001)), 2)), "too_many_classes", "stop", "1,001 classes", id="too many"
         ),
         pytest.param(
-            seen({"cat": 30, "dog": 7}), "few_pictures", "warn", "'dog' has fewer than 20 .* \\(7 at", id="few"
+            seen({"cat": 30, "dog": 7}), "few_pictures", "warn", "'dog' has fewer than 20 .* \\(minimum 7\\)", id="few"
         ),
         pytest.param(
             seen({"cat": 90, "dog": 30}),
             "imbalance",
             "warn",
-            "3.0 times .* always answers 'cat' is right 75.0\u202f%",
+            "3.0 times .* always predicting 'cat' gives 75.0\u202f% accuracy",
             id="imbalance",
         ),
         pytest.param(seen({"cat": 50, "dog": 30}), "imbalance", "note", "1.7 times", id="a little"),
         pytest.param(
-            seen({"cat": 30, "dog": 30}, {"cat": 5}), "missing_in_test", "warn", "'dog' has no picture", id="untested"
+            seen({"cat": 30, "dog": 30}, {"cat": 5}),
+            "missing_in_test",
+            "warn",
+            "'dog' has no test image",
+            id="untested",
         ),
         pytest.param(
             seen({"cat": 30, "dog": 30}, {"cat": 5, "dog": 5, "emu": 3}),
             "missing_in_training",
             "warn",
-            "'emu' has pictures to test on \\(3\\)",
+            "'emu' has test images \\(3\\)",
             id="untaught",
         ),
         pytest.param(
             replace(GOOD, unreadable=(("a.jpg", "Expected a whole JPEG."),)),
             "unreadable",
             "warn",
-            "1 file in",
+            "1 file in class folders cannot be read and is skipped",
             id="unreadable",
         ),
         pytest.param(
-            replace(GOOD, left_out=("a.txt: loose", "b.txt: loose")), "left_out", "note", "2 files of no", id="left out"
+            replace(GOOD, left_out=("a.txt: loose", "b.txt: loose")),
+            "left_out",
+            "note",
+            "2 files outside class folders",
+            id="left out",
         ),
-        pytest.param(copied(GOOD, (0, 1), (0, 2)), "duplicates", "warn", "2 pictures are the same file", id="copies"),
-        pytest.param(copied(seen({"a": 90, "b": 90}), (0, 1)), "duplicates", "note", "1 picture is", id="one copy"),
+        pytest.param(copied(GOOD, (0, 1), (0, 2)), "duplicates", "warn", "2 images are duplicates within", id="copies"),
         pytest.param(
-            copied(GOOD, (0, 50)), "duplicates_across_classes", "warn", "1 picture .* another class", id="contradiction"
+            copied(seen({"a": 90, "b": 90}), (0, 1)), "duplicates", "note", "1 image is a duplicate", id="one copy"
+        ),
+        pytest.param(
+            copied(GOOD, (0, 50)), "duplicates_across_classes", "warn", "1 image .* another class", id="contradiction"
         ),
         pytest.param(
             copied(GOOD, (0, 80), (0, 81)),
             "duplicates_across_parts",
             "warn",
-            r"2 of 40 test pictures \(5.0\u202f%\)",
+            "2 of 40 test images \\(5.0\u202f%\\) are duplicates of training",
             id="leak",
         ),
         pytest.param(
-            alike(GOOD, (0, 80)), "near_duplicates_across_parts", "warn", r"1 of 40 .* \(2.5\u202f%\)", id="near leak"
+            alike(GOOD, (0, 80)),
+            "near_duplicates_across_parts",
+            "warn",
+            "1 of 40 .* \\(2.5\u202f%\\) is a near-duplicate",
+            id="near leak",
         ),
         pytest.param(
-            alike(GOOD, (0, 50)), "near_duplicates_across_classes", "warn", "nearly the same", id="near, other"
+            alike(GOOD, (0, 50)),
+            "near_duplicates_across_classes",
+            "warn",
+            "near-duplicate of an image in another",
+            id="near, other",
         ),
-        pytest.param(alike(GOOD, (0, 1)), "near_duplicates", "note", "1 picture is nearly the same", id="near"),
+        pytest.param(alike(GOOD, (0, 1)), "near_duplicates", "note", "1 image is a near-duplicate", id="near"),
         pytest.param(
             replace(GOOD, sizes_px=changed(GOOD.sizes_px, slice(0, 30), 56)),
             "small",
             "warn",
-            r"30 of 120 .* 224 × 224 px and are enlarged 4.0 times",
+            r"30 of 120 .* 224 × 224 px and are upscaled 4.0 times",
             id="small",
         ),
         pytest.param(
@@ -156,21 +174,21 @@ def test_nothing_is_found_in_a_good_set() -> None:
             replace(GOOD, sizes_px=changed(GOOD.sizes_px, 3, (900, 300))),
             "extreme_shape",
             "note",
-            "1 picture is so",
+            "1 image is so elongated",
             id="tall",
         ),
         pytest.param(
             replace(GOOD, thumbnails=changed(GOOD.thumbnails, [1, 2], GOOD.thumbnails[[1, 2], :, :, :1])),
             "grey",
             "note",
-            "2 of 120 pictures are without colour",
+            "2 of 120 images are grayscale",
             id="grey",
         ),
         pytest.param(
             replace(GOOD, thumbnails=changed(GOOD.thumbnails, slice(80, 120), GOOD.thumbnails[80:] // 4)),
             "parts_differ",
             "warn",
-            "brightness 12[78] in training and 3[12] in the test",
+            "brightness 12[78] in training and 3[12] in test",
             id="darker test",
         ),
         pytest.param(
@@ -184,7 +202,7 @@ def test_nothing_is_found_in_a_good_set() -> None:
             replace(GOOD, formats=changed(GOOD.formats, slice(80, 120), "WebP")),
             "parts_differ",
             "warn",
-            "0\u202f% WebP in training and 100\u202f% in the test",
+            "0\u202f% WebP in training and 100\u202f% in test",
             id="other format",
         ),
         pytest.param(
@@ -198,8 +216,8 @@ def test_nothing_is_found_in_a_good_set() -> None:
             alike(seen({"cat": 25, "dog": 40}), *((0, i) for i in range(1, 25))),
             "all_alike",
             "warn",
-            "All pictures of 'cat' are nearly the same",
-            id="one picture many times",
+            "All images of 'cat' are near-duplicates",
+            id="one image many times",
         ),
     ],
 )
@@ -232,22 +250,22 @@ def test_more_pictures_than_can_be_compared(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(module, "MAX_COMPARED", 100)
     found, passed = check(GOOD)
     assert [(finding.kind, finding.severity) for finding in found] == [("not_compared", "note")]
-    assert not any("copies" in sentence for sentence in passed)
+    assert not any("than near-duplicates" in sentence for sentence in passed)
 
 
 def test_one_class_is_not_compared_with_others() -> None:
     passed = check(seen({"cat": 60}))[1]
-    assert not any("same size" in sentence or "about the class" in sentence for sentence in passed)
+    assert not any("balanced" in sentence or "reveal the class" in sentence for sentence in passed)
 
 
 def test_copies_are_counted_as_pictures_not_as_pairs() -> None:
     found = findings(alike(GOOD, *((i, i + 1) for i in range(0, 9))))["near_duplicates"]
     assert found.count == 9
-    assert found.sentence.startswith("9 pictures are nearly the same")
-    assert "copies are kept on one side when the pictures are split" in found.sentence
+    assert found.sentence.startswith("9 images are near-duplicates")
+    assert "Fine-tuning keeps them on one side of the validation split" in found.sentence
     pairs = [(i, j) for i in (0, 1) for j in (40, 41)]
     assert findings(alike(alike(GOOD, (0, 1)), *pairs))["near_duplicates_across_classes"].count == 2
-    assert "from scratch, some may stand on both sides of validation" in found.sentence
+    assert "training from scratch may not" in found.sentence
 
 
 @pytest.mark.parametrize("test", [{}, {"cat": 5, "dog": 5}, {"cat": 20, "dog": 20}], ids=["none", "few", "many"])
@@ -260,7 +278,8 @@ def test_half_of_a_class_may_be_told_by_its_format() -> None:
     formats = np.array(["JPEG"] * 15 + ["GIF"] * 15 + ["JPEG"] * 15 + ["PNG"] * 15 + ["TIFF"] * 15)
     found = findings(replace(seen({"daisy": 30, "rose": 45}), formats=formats))["shortcut"]
     assert (
-        "By their file format alone 80\u202f% of the pictures can be given their class, 60\u202f% by" in found.sentence
+        "The file format alone predicts the class of 80\u202f% of the images, the largest class 60\u202f%"
+        in found.sentence
     )
     assert "15 of 15 GIF files show 'daisy'" in found.sentence
     even = np.array(["JPEG", "GIF", "PNG"] * 25)
@@ -282,17 +301,17 @@ def test_no_more_cases_are_named_than_anybody_reads() -> None:
 @pytest.mark.parametrize(
     ("severities", "may_train", "words"),
     [
-        ([], True, "nothing stands against"),
-        (["note"], True, "nothing stands against"),
-        (["note", "warn"], True, "with 1 thing to mend"),
-        (["warn", "stop"], False, "cannot start"),
+        ([], True, "ready to train"),
+        (["note"], True, "ready to train"),
+        (["note", "warn"], True, "ready to train, with 1 warning"),
+        (["warn", "stop"], False, "not ready to train"),
     ],
 )
 def test_the_verdict(severities: list[str], may_train: bool, words: str) -> None:
     found = tuple(Finding(f"kind {s}", s, "A sentence.") for s in severities)  # type: ignore[arg-type]
     diagnosis = Diagnosis("set", "/set", {"cat": (3, 1), "dog": (2, 0)}, found)
     assert diagnosis.may_train == may_train
-    assert diagnosis.verdict.startswith("6 pictures of 2 classes: ")
+    assert diagnosis.verdict.startswith("6 images of 2 classes: ")
     assert words in diagnosis.verdict
     order = [finding.severity for finding in diagnosis.findings]
     assert order == sorted(order, key=["stop", "warn", "note"].index)

@@ -77,7 +77,7 @@ def test_a_validation_part_is_no_second_test_part(
 def test_a_class_folder_that_yields_nothing_is_named(spoil: str, tmp_path: Path, settings: Settings) -> None:
     folder = make(tmp_path / "set", {"cats": 2, "dogs": 2, "frogs": 2})
     for file in (folder / "frogs").iterdir():
-        file.unlink() if spoil == "empty" else file.write_bytes(b"no picture")
+        file.unlink() if spoil == "empty" else file.write_bytes(b"no image")
     data = datasets.load(str(folder), settings, (8, 8))
     assert data.classes == ("cats", "dogs")
     assert data.notes[0] == f"frogs{NO_CLASS}"
@@ -163,7 +163,7 @@ def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_set_on_the_disk_is_the_same_set(tmp_path: Path, settings: Settings, request: pytest.FixtureRequest) -> None:
     folder = make(tmp_path / "set", {"test/cats": 2, "train/birds": 2, "train/cats": 9, "train/dogs": 3})
     for name in ("train/birds/0.png", "train/cats/3.png", "train/cats/8.png"):
-        (folder / name).write_bytes(b"no picture")
+        (folder / name).write_bytes(b"no image")
     (folder / "train" / "birds" / "2.png").write_bytes(picture(2))
     in_memory = datasets.load(str(folder), settings, (8, 8))
     request.getfixturevalue("on_disk")
@@ -256,7 +256,7 @@ def test_reading_tells_how_far_it_is(tmp_path: Path, settings: Settings) -> None
 
 
 PIXELS = np.zeros((4, 8, 8, 3), np.uint8)
-NO_CLASS = ": no readable picture to learn from, so it is no class"
+NO_CLASS = ": no readable image to learn from, so it is no class"
 
 
 @pytest.mark.parametrize(
@@ -311,14 +311,14 @@ def test_arrays_that_cannot_be_meant(
             [0, 0, 2, 2],
             [0, 1, 1, 2],
             {"class 0": (2, 1), "class 2": (2, 1)},
-            (f"class 1{NO_CLASS}", "x_test: 2 of 4 pictures left out, being of no class"),
+            (f"class 1{NO_CLASS}", "x_test: 2 of 4 images left out, being of no class"),
             id="a gap that is tested",
         ),
         pytest.param(
             [0, 0, 1, 1],
             [0, 0, 0, 0],
             {"class 0": (2, 4), "class 1": (2, 0)},
-            ("class 1: no picture to test on",),
+            ("class 1: no image to test on",),
             id="not tested",
         ),
         pytest.param(
@@ -327,8 +327,8 @@ def test_arrays_that_cannot_be_meant(
             {"class 0": (2, 0), "class 1": (2, 0)},
             (
                 f"class 2{NO_CLASS}",
-                "x_test: 4 of 4 pictures left out, being of no class",
-                "x_test: no picture to test on",
+                "x_test: 4 of 4 images left out, being of no class",
+                "x_test: no image to test on",
             ),
             id="only others tested",
         ),
@@ -337,7 +337,7 @@ def test_arrays_that_cannot_be_meant(
             None,
             {"class 0": (2, 0), "class 1000000000000": (2, 0)},
             (
-                "class 1, class 2, class 3, class 4, class 5 and 999,999,999,994 more: no readable picture to learn "
+                "class 1, class 2, class 3, class 4, class 5 and 999,999,999,994 more: no readable image to learn "
                 "from, so they are no classes",
             ),
             id="sparse",
@@ -382,10 +382,10 @@ def test_totals_in_a_sentence(settings: Settings) -> None:
     np.savez(place / "cifar10.npz", x_train=pixels, y_train=targets, x_test=pixels[:20], y_test=targets[:20])
     data = datasets.load("cifar10", settings)
     assert data.summary() == (
-        "60 pictures of 10 classes: 40 to train on, 20 to test on; "
+        "60 images of 10 classes: 40 to train on, 20 to test on; "
         "published in five training batches of 10,000 and one test batch."
     )
-    assert replace(data, test=None, published="").summary() == "40 pictures of 10 classes, all to train on."
+    assert replace(data, test=None, published="").summary() == "40 images of 10 classes, all to train on."
 
 
 def test_arrays_called_cifar10_have_its_ten_classes(settings: Settings) -> None:

@@ -16,8 +16,8 @@ def test_chart_table_and_words_say_the_same() -> None:
     assert spec["layer"][0]["encoding"]["y"]["scale"]["domain"] == [0, 0.5]
     assert [len(row) for row in rows(NETWORK)] == [4]
     words = describe(NETWORK, SMALL.chance).replace("\u202f", " ")
-    assert words.startswith("Plain, after epoch 1: 42.0 %")
-    assert "10.0 % when they are not normalised" in words
+    assert words.startswith("Plain: validation accuracy after epoch 1 is 42.0 % with normalization")
+    assert "10.0 % without" in words
 
 
 def test_what_is_committed_shows_the_mistake() -> None:

@@ -62,10 +62,8 @@ def test_a_good_set(tmp_path: Path, settings: Settings) -> None:
     assert doctor.ONE_FEEDING in diagnosis.passed
     # Three test pictures of a class are too few to say that they are like the others.
     assert len(diagnosis.passed) == len(CHECKS)
-    assert not any("are alike" in sentence for sentence in diagnosis.passed)
-    assert diagnosis.not_made == (
-        "Wrong labels were not looked for: no network was named whose features could judge them.",
-    )
+    assert not any("have similar brightness" in sentence for sentence in diagnosis.passed)
+    assert diagnosis.not_made == ("Label errors were not checked.",)
     assert told == [("reading", i, 46) for i in range(1, 47)]
 
 
@@ -103,7 +101,7 @@ def test_a_zip_is_the_folder_in_it(tmp_path: Path, settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("counts", "kind"),
     [({"cats": 5}, "one_class"), ({"cats": 25, "dogs": 1}, "single_picture"), ({}, "one_class")],
-    ids=["one class", "one picture", "empty"],
+    ids=["one class", "one image", "empty"],
 )
 def test_what_cannot_be_trained_on_is_a_finding(
     counts: dict[str, int], kind: str, tmp_path: Path, settings: Settings
@@ -112,7 +110,7 @@ def test_what_cannot_be_trained_on_is_a_finding(
     diagnosis = examine(str(make(tmp_path / "set", counts)), settings)
     assert not diagnosis.may_train
     assert diagnosis.findings[0].kind == kind
-    assert "cannot be trained on as it is" in diagnosis.not_made[0]
+    assert "not ready to train" in diagnosis.not_made[0]
 
 
 def test_nothing_readable_at_all(tmp_path: Path, settings: Settings) -> None:
@@ -125,14 +123,14 @@ def test_nothing_readable_at_all(tmp_path: Path, settings: Settings) -> None:
 @pytest.mark.parametrize("spoil", ["empty", "unreadable"])
 def test_a_class_folder_that_yields_nothing_is_no_class(spoil: str, tmp_path: Path, settings: Settings) -> None:
     path = make(tmp_path / "set", {"cats": 20, "dogs": 20, "frogs": 1})
-    (path / "frogs" / "0.jpg").write_bytes(b"no picture")
+    (path / "frogs" / "0.jpg").write_bytes(b"no image")
     if spoil == "empty":
         (path / "frogs" / "0.jpg").unlink()
     found = examined(path, settings)
     assert found.counts == {"cats": (20, 0), "dogs": (20, 0)}
-    assert found.verdict.startswith("40 pictures of 2 classes: they can be trained on, with")
+    assert found.verdict.startswith("40 images of 2 classes: ready to train, with")
     [finding] = [finding for finding in found.findings if finding.kind == "no_class"]
-    assert finding.sentence == "frogs: no readable picture to learn from, so it is no class."
+    assert finding.sentence == "frogs: no readable image to learn from, so it is no class."
 
 
 def test_pictures_that_are_tested_and_not_learned_do_not_count(tmp_path: Path, settings: Settings) -> None:
@@ -171,8 +169,8 @@ def test_classes_of_arrays_without_pictures_are_findings(tmp_path: Path, setting
     found = examined(tmp_path / "set.npz", settings)
     assert found.counts == {"class 0": (25, 1), "class 2": (25, 0)}
     assert [finding.sentence for finding in found.findings if finding.kind == "no_class"] == [
-        "class 1: no readable picture to learn from, so it is no class.",
-        "x_test: 1 of 2 pictures left out, being of no class.",
+        "class 1: no readable image to learn from, so it is no class.",
+        "x_test: 1 of 2 images left out, being of no class.",
     ]
     assert "missing_in_test" in kinds(found)
     assert "left_out" not in kinds(found)
@@ -209,31 +207,27 @@ def test_wrong_labels_are_named(tmp_path: Path, settings: Settings) -> None:
     found = examine(str(colours(tmp_path / "set", 2)), settings)
     finding = next(finding for finding in found.findings if finding.kind == "label_noise")
     assert set(finding.files) == {"dogs/00.png", "dogs/01.png"}
-    assert {case.remark for case in finding.cases} == {"labelled dogs, looks like cats"}
-    assert finding.sentence.startswith(
-        "2 of 60 training pictures look more like another class than their own to MobileN"
-    )
+    assert {case.remark for case in finding.cases} == {"labeled dogs, looks like cats"}
+    assert finding.sentence.startswith("2 of 60 training images may be mislabeled")
 
 
 @pytest.mark.usefixtures("network_is_here")
 def test_right_labels_pass(tmp_path: Path, settings: Settings) -> None:
     found = examine(str(colours(tmp_path / "set", 0)), settings)
     assert "label_noise" not in kinds(found)
-    assert any("looks more like another class" in sentence for sentence in found.passed)
+    assert any("No likely label errors" in sentence for sentence in found.passed)
 
 
 @pytest.mark.usefixtures("network_is_here")
 def test_features_that_know_nothing_accuse_nobody(tmp_path: Path, settings: Settings) -> None:
     found = examine(str(colours(tmp_path / "set", 30)), settings)
     assert "label_noise" not in kinds(found)
-    assert "cannot be told" in found.not_made[0]
+    assert "cannot be detected" in found.not_made[0]
 
 
 def test_a_network_that_is_not_here_is_no_error(tmp_path: Path, settings: Settings) -> None:
     found = examine(str(make(tmp_path / "set", GOOD)), settings)
-    assert found.not_made == (
-        "Wrong labels were not looked for: MobileNet is not on this machine (imgrec fetch mobilenet).",
-    )
+    assert found.not_made == ("Label errors were not checked: MobileNet is not downloaded (imgrec fetch mobilenet).",)
 
 
 @pytest.mark.usefixtures("network_is_here")
@@ -243,7 +237,7 @@ def test_a_full_disk_costs_one_check_only(tmp_path: Path, settings: Settings, mo
 
     monkeypatch.setattr(datasets, "load", full)
     found = examine(str(make(tmp_path / "set", GOOD)), settings)
-    assert found.not_made == ("Wrong labels were not looked for: Expected room. Received: none.",)
+    assert found.not_made == ("Label errors were not checked: Expected room. Received: none.",)
 
 
 @pytest.mark.parametrize("limit", ["GLANCE_PICTURES", "GLANCE_BYTES"])
@@ -305,7 +299,7 @@ def test_the_command_ends_with_2_when_training_cannot_start(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, settings, "--data", str(make(tmp_path / "set", {"cats": 3}))) == 2
-    assert "STOP    Two classes or more" in capsys.readouterr().out
+    assert "STOP    At least two classes" in capsys.readouterr().out
 
 
 # ── Real pictures ─────────────────────────────────────────────────────────────────────────────────────────────────

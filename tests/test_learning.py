@@ -67,7 +67,7 @@ def test_the_epoch_that_was_kept_is_marked() -> None:
     [ring] = points(curve_chart(many, "accuracy", 25))
     assert "datum.epoch === 25" in ring["transform"][0]["filter"]
     assert ring["encoding"]["strokeDash"] == {"value": [1, 0]}, "a ring, not dashes"
-    assert describe_curve(many, "accuracy", 25).endswith("validation 62.5\u202f%; that after epoch 25 was kept.")
+    assert describe_curve(many, "accuracy", 25).endswith("validation 62.5\u202f%; epoch 25 was kept.")
     assert "kept" not in describe_curve(many, "accuracy", 60)
 
 
@@ -114,24 +114,45 @@ def test_a_confusion_matrix_has_a_cell_for_each_pair() -> None:
 @pytest.mark.parametrize(
     ("matrix", "words"),
     [
-        ([[3, 1], [0, 6]], "9 of 10 validation pictures right; most often, once, cat was taken for dog."),
-        ([[3, 1], [2, 4]], "7 of 10 validation pictures right; most often, 2 times, dog was taken for cat."),
-        ([[3, 0], [0, 4]], "7 of 7 validation pictures right."),
-        (None, "Which of the 2 classes were taken for which is not kept: they are too many."),
+        (
+            [[3, 1], [0, 6]],
+            "9 of 10 validation images correct (95 %: 60–98 %); too few to tell. "
+            "Most frequent error: cat predicted as dog (once).",
+        ),
+        (
+            [[3, 1], [2, 4]],
+            "7 of 10 validation images correct (95 %: 40–89 %); too few to tell. "
+            "Most frequent error: dog predicted as cat (2 times).",
+        ),
+        ([[3, 0], [0, 4]], "7 of 7 validation images correct (95 %: 65–100 %); too few to tell."),
+        (None, "No confusion matrix is stored for 2 classes."),
     ],
     ids=["one mistake", "mistakes", "none", "no matrix"],
 )
 def test_a_confusion_matrix_in_words(matrix: list[list[int]] | None, words: str) -> None:
-    assert describe_confusion(matrix, ["cat", "dog"]) == words
+    assert describe_confusion(matrix, ["cat", "dog"]).replace("\u202f", " ") == words
+
+
+def test_training_images_are_counted_without_an_interval() -> None:
+    assert describe_confusion([[3, 0], [0, 4]], ["cat", "dog"], "training") == "7 of 7 training images correct."
+
+
+def test_few_validation_images_are_counted_in_the_line_of_a_run() -> None:
+    few = replace(HALFWAY, data={"validated_on": 16})
+    assert "validation accuracy 10 of 16" in status(few, "running")
 
 
 @pytest.mark.parametrize(
     ("curves", "state", "parts"),
     [
-        (Curves([], [], None, None, None), "queued", ["waiting for its turn"]),
-        (Curves([], [], None, None, None), "running", ["reading the pictures"]),
-        (Curves([], [], PLAN, None, None), "running", ["making the network"]),
-        (HALFWAY, "running", ["epoch 2 of 4", "step 5 of 10", "validation 62.5\u202f%", "100 images/s", "2.0 s left"]),
+        (Curves([], [], None, None, None), "queued", ["queued"]),
+        (Curves([], [], None, None, None), "running", ["reading the images"]),
+        (Curves([], [], PLAN, None, None), "running", ["building the network"]),
+        (
+            HALFWAY,
+            "running",
+            ["epoch 2 of 4", "step 5 of 10", "validation accuracy 62.5\u202f%", "100 images/s", "2.0 s left"],
+        ),
     ],
     ids=["queued", "reading", "compiling", "running"],
 )
@@ -146,7 +167,7 @@ def test_time_is_derived_from_the_log() -> None:
     assert HALFWAY.remaining_seconds == pytest.approx(2.0)
     done = Curves([epoch(1), epoch(2)], [], PLAN, None, {"metrics": {"accuracy": 0.9, "pictures": 1000, "set": "test"}})
     assert done.remaining_seconds is None
-    assert outcome(done) == "90.0\u202f% of 1,000 test pictures right after 2 epochs in 1 min 0 s"
+    assert outcome(done) == "90.0\u202f% accuracy on 1,000 test images; 2 epochs in 1 min 0 s"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +197,7 @@ def test_which_learning_rate_held_from_which_epoch_on() -> None:
 
 @pytest.mark.parametrize(
     ("count", "said"),
-    [(0, ()), (2, ("left out: 0", "left out: 1")), (60, ("left out: 0", "left out: 1", "left out: 2", "57 more"))],
+    [(0, ()), (2, ("skipped: 0", "skipped: 1")), (60, ("skipped: 0", "skipped: 1", "skipped: 2", "57 more"))],
 )
 def test_what_was_left_out_is_counted_and_the_first_are_named(count: int, said: tuple[str, ...]) -> None:
     data = {"left_out": count, "notes": [str(number) for number in range(min(count, 50))]}
@@ -192,5 +213,5 @@ def test_nothing_is_foretold_from_the_first_step_which_compiles() -> None:
 def test_a_download_of_a_backbone_is_told() -> None:
     under_way = {"model": "vgg16", "done_bytes": 3 * 2**20, "total_bytes": 12 * 2**20}
     curves = Curves([], [], None, None, None, under_way)
-    assert status(curves, "running") == "fetching vgg16, 3 of 12 MiB"
+    assert status(curves, "running") == "downloading vgg16, 3 of 12 MiB"
     assert status(curves, "cancelled") == "cancelled"

@@ -134,10 +134,10 @@ def test_the_bar_weighs_what_is_to_be_computed() -> None:
 def test_there_is_no_test_without_a_test_set(counts: dict[str, list[int]], last: str) -> None:
     told = progress(curves=Curves([], [], None, DATA | {"counts": counts}, None))
     assert stages(told, FOLDS)[-1] == last
-    assert [stages(told, lesson)[3] for lesson in (SPLIT, UNFROZEN)] == ["Choice", "Fine-tuning"]
+    assert [stages(told, lesson)[3] for lesson in (SPLIT, UNFROZEN)] == ["Selection", "Fine-tuning"]
     tested = lesson_charts.has_test(told)
-    assert ("looked at once" in describe_plan(SPLIT, tested=tested)) == tested
-    assert "If the pictures come with a test set" in describe_plan(SPLIT)
+    assert ("used once" in describe_plan(SPLIT, tested=tested)) == tested
+    assert "A test set, if there is one" in describe_plan(SPLIT)
 
 
 def finished(kind: str, epochs: int = 5) -> Curves:
@@ -148,10 +148,10 @@ def finished(kind: str, epochs: int = 5) -> Curves:
 @pytest.mark.parametrize(
     ("lesson", "tuned", "kept", "title", "words"),
     [
-        (SPLIT, None, 3, "The best trial", "The ring marks epoch 3"),
-        (FOLDS, None, None, "Final training", "mean of the 2 folds"),
-        (UNFROZEN, TUNED, 3, "The head, then layers of the network with it", "Up to epoch 3 the head alone."),
-        (UNFROZEN, replace(TUNED, kept=2), 5, "The head, then layers of the network with it", "published: epoch 5"),
+        (SPLIT, None, 3, "Best trial", "The ring marks the saved model: epoch 3"),
+        (FOLDS, None, None, "Final training", "mean over 2 folds"),
+        (UNFROZEN, TUNED, 3, "Classifier, then fine-tuning", "Classifier only up to epoch 3."),
+        (UNFROZEN, replace(TUNED, kept=2), 5, "Classifier, then fine-tuning", "saved model: epoch 5"),
     ],
     ids=["one split", "folds", "tuning in vain", "tuning"],
 )
@@ -167,11 +167,11 @@ def test_curves_say_what_they_are_of(
 @pytest.mark.parametrize(
     ("lesson", "kind", "title", "words"),
     [
-        (SPLIT, "validation", "Validation of the chosen head", "the accuracy that the head was chosen by"),
-        (UNFROZEN, "validation", "Validation of the published network", "which epoch was kept was chosen by them"),
-        (FOLDS, "validation", "Validation on the folds", "a head that had not seen it"),
-        (UNFROZEN, "test", "The test, looked at once", ""),
-        (replace(SPLIT, test_fraction=0.2), "test", "The test, looked at once", "20\u202f% of each class"),
+        (SPLIT, "validation", "Validation set", "It also selected the classifier"),
+        (UNFROZEN, "validation", "Validation set", "It also selected the epoch"),
+        (FOLDS, "validation", "Cross-validation", "a classifier not trained on it"),
+        (UNFROZEN, "test", "Test set", ""),
+        (replace(SPLIT, test_fraction=0.2), "test", "Test set", "20\u202f% of each class"),
     ],
     ids=["one split", "unfrozen", "folds", "test", "held out"],
 )
@@ -183,19 +183,21 @@ def test_the_figure_says_what_it_is_worth(lesson: Lesson, kind: str, title: str,
 
 def test_a_finished_lesson_says_its_outcome_and_not_its_last_epoch() -> None:
     told = progress(trials=TRIALS, chosen={"epochs": 3}, curves=finished("validation"))
-    assert lesson_charts.status(told, "finished") == "80.0 % of 10 validation pictures right"
+    assert (
+        lesson_charts.status(told, "finished")
+        == "8 of 10 validation images correct (95\u202f%: 49–94\u202f%); too few to tell"
+    )
 
 
 def test_the_line_does_not_stand_still_while_the_runtime_starts() -> None:
-    assert "runtime" in lesson_charts.status(progress(features=(WHOLE,), curves=READ), "running")
+    assert "starting TensorFlow" in lesson_charts.status(progress(features=(WHOLE,), curves=READ), "running")
     assert "50 of 100" in lesson_charts.status(progress(features=(HALF,), curves=READ), "running")
 
 
 def test_rates_are_compared_by_mean_and_spread() -> None:
     told = progress(trials=TRIALS, planned=4)
-    assert (
-        describe_rates(told.summaries, folds=True)
-        == "Of 2 learning rates 0.01 does best: 85.0 ± 7.1\u202f% on 2 folds."
+    assert describe_rates(told.summaries, folds=True) == (
+        "Best of 2 learning rates: 0.01, validation accuracy 85.0 ± 7.1\u202f% over 2 folds."
     )
     spread, each, means = (layer["data"]["values"] for layer in rates_chart(told)["layer"])
     assert [row["value"] for row in each] == [0.8, 0.9, 0.6]
@@ -203,14 +205,14 @@ def test_rates_are_compared_by_mean_and_spread() -> None:
     assert spread[0]["high"] - spread[0]["low"] == pytest.approx(2 * np.std([0.8, 0.9], ddof=1))
     assert rates_chart(told)["layer"][0]["encoding"]["x"]["sort"] == ["0.001", "0.01"]
     assert [row["Fold"] for row in lesson_charts.trial_rows(told)] == ["1", "2", "1"]
-    assert [row["Heads"] for row in lesson_charts.summary_rows(told.summaries)] == [2, 1]
+    assert [row["Trials"] for row in lesson_charts.summary_rows(told.summaries)] == [2, 1]
 
 
 def test_a_rate_that_diverged_has_no_figures() -> None:
     failed = Trial(1.0, 1, 0, 0.0, 0.0, 0.0, 0.0, 0.1, "Expected a loss that is a number.")
     told = progress(features=(WHOLE,), trials=(*TRIALS, failed), planned=6)
     assert lesson_charts.status(told, "running").endswith("learning rate 1, fold 1: failed")
-    assert lesson_charts.describe_failures(told.trials).startswith("At the learning rate 1 ")
+    assert lesson_charts.describe_failures(told.trials) == "The loss became NaN at learning rate 1."
     assert lesson_charts.describe_failures(TRIALS) == ""
     assert lesson_charts.trial_rows(told)[-1]["Validation accuracy"] is None
     assert [row.learning_rate for row in told.summaries] == [0.01, 0.001]
@@ -220,18 +222,22 @@ def test_a_rate_that_diverged_has_no_figures() -> None:
 @pytest.mark.parametrize(
     ("trials", "folds", "words"),
     [
-        ((), False, "No head has been tried yet."),
-        (
-            (trial(0.01, 0, 0.8),),
-            False,
-            "Learning rate 0.01: 80.0\u202f% of the validation pictures right, on one split.",
-        ),
-        ((trial(0.01, 1, 0.8),), True, "Learning rate 0.01: 80.0\u202f% of the validation pictures right, on 1 fold."),
+        ((), False, "No trial is finished yet."),
+        ((trial(0.01, 0, 0.8),), False, "Learning rate 0.01: validation accuracy 80.0\u202f%."),
+        ((trial(0.01, 1, 0.8),), True, "Learning rate 0.01: validation accuracy 80.0\u202f% over 1 fold."),
     ],
     ids=["none", "one split", "the first of several folds"],
 )
 def test_rates_in_words(trials: tuple[Trial, ...], folds: bool, words: str) -> None:
     assert describe_rates(progress(trials=trials).summaries, folds=folds) == words
+
+
+def test_few_images_of_one_split_are_counted() -> None:
+    found = progress(trials=(trial(0.01, 0, 0.75), trial(0.1, 0, 0.5))).summaries
+    words = "Best of 2 learning rates: 0.01, validation accuracy 12 of 16 images."
+    assert describe_rates(found, folds=False, images=16) == words
+    assert "75.0\u202f%" in describe_rates(found, folds=False, images=400)
+    assert "accuracy 12 of 16, best" in lesson_charts.describe_rate(found[1], 16)
 
 
 def test_the_bars_of_a_preview_keep_their_places() -> None:

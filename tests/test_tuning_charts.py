@@ -38,8 +38,8 @@ EMPTY = Search(None, None, [], None)
 @pytest.mark.parametrize(
     ("events", "state", "line"),
     [
-        ([], "queued", "waiting for its turn"),
-        ([], "running", "reading the pictures"),
+        ([], "queued", "queued"),
+        ([], "running", "reading the images"),
         (
             [*EVENTS, *trial(4, 0.002, 16)],
             "running",
@@ -56,8 +56,8 @@ def test_the_line_says_where_the_search_is(events: list[dict[str, Any]], state: 
 
 def test_what_came_of_it_is_a_sentence(search: Search) -> None:
     assert outcome(search) == (
-        "Best of 2: trial 3, 62.5\u202f% of the validation pictures right with learning rate 0.0001, batch size 32 "
-        "(3,000 parameters); 24 s of training in all."
+        "Best of 2 trials: trial 3, validation accuracy 62.5\u202f%, with learning rate 0.0001, batch size 32 "
+        "(3,000 parameters); 24 s of training in total."
     )
     assert outcome(EMPTY) == "No trial is finished yet."
 
@@ -95,13 +95,13 @@ def test_accuracy_stands_over_parameters_and_the_best_is_named(search: Search) -
 def test_charts_are_told_in_a_sentence(search: Search, knobs: Any) -> None:
     assert describe_parallel(search, knobs) == (
         "2 trials over learning rate, batch size. Best: trial 3, 62.5\u202f%, learning rate 0.0001, batch size 32. "
-        "Weakest: trial 1, 50.0\u202f%, learning rate 0.001, batch size 16."
+        "Worst: trial 1, 50.0\u202f%, learning rate 0.001, batch size 16."
     )
     assert describe_size(search) == (
-        "The best trial has 3,000 parameters and 62.5\u202f%; the smallest network has 1,000 and 50.0\u202f%."
+        "The best trial has 3,000 parameters and reaches 62.5\u202f%; the smallest network has 1,000 and reaches 50.0\u202f%."
     )
-    assert "none is finished yet" in describe_parallel(EMPTY, knobs)
-    assert "none is finished yet" in describe_size(EMPTY)
+    assert "No trial is finished yet" in describe_parallel(EMPTY, knobs)
+    assert "No trial is finished yet" in describe_size(EMPTY)
 
 
 def test_one_trial_alone_makes_a_chart(tmp_path: Path, knobs: Any) -> None:

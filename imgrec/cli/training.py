@@ -223,15 +223,13 @@ def _conclude_run(job: "Job") -> None:
 
 
 def _conclude_lesson(job: "Job") -> None:
-    """What came of it, what fine-tuning did, and one line for each learning rate."""
+    """The result, the effect of fine-tuning, and one line for each learning rate."""
     from imgrec import lesson_charts
     from imgrec.training import lessons
 
     progress = lessons.read_progress(job)
     say(f"{(progress.curves.finished or {}).get('name')}: {lesson_charts.outcome(progress)}")
     if progress.tuned is not None:
-        say(f"  {progress.tuned.sentence}")
+        say(f"  {progress.tuned.describe(lesson_charts.validated_on(progress))}")
     for row in progress.summaries:
-        spread = f" ± {100 * row.validation_accuracy_sd:.2f}" if row.trials > 1 else ""
-        figure = f"{100 * row.validation_accuracy:.2f}{spread} % of validation right"
-        say(f"  learning rate {row.learning_rate:g}: {figure}, best after {row.best_epoch:.1f} epochs")
+        say(f"  {lesson_charts.describe_rate(row, lesson_charts.validated_on(progress))}")

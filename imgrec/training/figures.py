@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imgrec import accuracy
 from imgrec.errors import InputError
 
 # A line of the log, or a card, with the confusion of more classes than this would be longer than all else together;
@@ -65,23 +66,24 @@ class Tuned:
     reached_accuracy: float
     reached_loss: float
 
-    @property
-    def sentence(self) -> str:
-        """Whether it helped, and by how much."""
-        head, reached = f"{100 * self.head_accuracy:.1f} %", f"{100 * self.reached_accuracy:.1f} %"
+    def describe(self, images: int | None = None) -> str:
+        """Whether it helped, and by how much, on `images` validation images."""
+        head, reached, kept = (
+            accuracy.short(share, images) for share in (self.head_accuracy, self.reached_accuracy, self.kept_accuracy)
+        )
         epochs = f"{self.epochs} epoch{'s' * (self.epochs != 1)}"
         if not self.kept:
             same = self.reached_accuracy == self.head_accuracy
             loss = f" at a loss of {self.reached_loss:.3f} instead of {self.head_loss:.3f}" if same else ""
-            return f"Fine-tuning did not help: {epochs} reached {reached}{loss}, the head alone {head}, which was kept."
+            return f"Fine-tuning did not help: {reached} after {epochs}{loss}; the classifier alone ({head}) was kept."
         if self.kept_accuracy == self.head_accuracy:
             return (
-                f"Fine-tuning helped a little: the loss fell from {self.head_loss:.3f} to {self.kept_loss:.3f}, with "
-                f"{head} right as with the head alone; epoch {self.kept} of {self.epochs} was kept."
+                f"Fine-tuning reduced the loss from {self.head_loss:.3f} to {self.kept_loss:.3f} at the same accuracy "
+                f"({head}); epoch {self.kept} of {self.epochs} was kept."
             )
         return (
-            f"Fine-tuning helped: {100 * self.kept_accuracy:.1f} % after epoch {self.kept} of {self.epochs}, which was "
-            f"kept; the head alone {head}."
+            f"Fine-tuning helped: {kept} instead of {head} with the classifier alone; epoch {self.kept} of "
+            f"{self.epochs} was kept."
         )
 
 

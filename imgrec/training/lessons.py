@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from imgrec import jobs, likeness, weights
+from imgrec import accuracy, jobs, likeness, weights
 from imgrec.catalogue import ModelSpec, get_spec
 from imgrec.datasets import DATASETS, DataSet, split
 from imgrec.downloads import offline_error
@@ -73,16 +73,16 @@ class Head:
 
 
 HEADS: dict[str, Head] = {
-    "linear": Head("Linear", "One weight from each feature to each class: quick, and hard to overfit."),
-    "small": Head("Small", "One hidden layer of 128, for classes that no straight line tells apart.", (128,), 0.2),
-    "wide": Head("Wide", "One hidden layer of 1,024.", (1024,), 0.05),
-    "hidden": Head("Two hidden layers", "Two hidden layers of 1,024.", (1024, 1024), 0.05),
+    "linear": Head("Linear", "One dense layer with softmax. Fast, and least prone to overfitting."),
+    "small": Head("Small", "One hidden layer of 128 units.", (128,), 0.2),
+    "wide": Head("Wide", "One hidden layer of 1,024 units.", (1024,), 0.05),
+    "hidden": Head("Two hidden layers", "Two hidden layers of 1,024 units.", (1024, 1024), 0.05),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Everything that decides what comes out of teaching, besides the pictures.
+    """All settings of a fine-tuning run.
 
     With `folds` of 2 or more each learning rate is tried on each fold, and the final head learns from all training
     pictures; with 0 there is one split, of which `validation_fraction` is held out. With `step_epochs` the rate falls
@@ -90,7 +90,7 @@ class Lesson:
     `tuning_epochs` once the head is there, gently (`TUNING`); the better of both is kept. Without `pooling` the head
     sees the whole map. Of pictures that come without a test set `test_fraction` of each class are held out as one.
 
-    Raises `InputError` on what cannot be meant, `UnknownNameError` on a backbone or head that nobody knows.
+    Raises `InputError` on what cannot be meant, `UnknownNameError` on an unknown backbone or head.
     """
 
     backbone: str
@@ -137,7 +137,7 @@ class Lesson:
         if self.unfreeze and get_spec(self.backbone).architecture.startswith("ConvNeXt"):
             raise InputError(
                 f"Expected a backbone whose features are the average of its map, to unfreeze it. "
-                f"Received: {self.backbone}, which normalises them once more; teach it frozen."
+                f"Received: {self.backbone}, which normalizes them once more; train the classifier only."
             )
         if not 0 < self.validation_fraction < 1 or not 0 <= self.test_fraction < 1:
             raise InputError(
@@ -218,14 +218,14 @@ def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = N
     `MemoryBudgetError` and `StorageError` with the figures when there is too little.
     """
     if data not in DATASETS and not Path(data).expanduser().exists():
-        raise InputError(f"Expected the name of a data set ({', '.join(DATASETS)}) or a path. Received: {data!r}.")
+        raise InputError(f"Expected the name of a dataset ({', '.join(DATASETS)}) or a path. Received: {data!r}.")
     backbone = get_spec(lesson.backbone)
     if settings.offline and weights.locate(backbone, settings) is None:
         raise offline_error(backbone.weights.url, weights.target_path(backbone, settings), "IMGREC_OFFLINE=1")
     needs = needs_of(lesson)
     if (usable := available_memory_bytes()) < needs.memory_bytes:
         raise MemoryBudgetError(
-            f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory to teach {backbone.title}. "
+            f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory to fine-tune {backbone.title}. "
             f"Received: {usable / MIB:,.0f} MiB; a smaller backbone needs less."
         )
     jobs.check_disk(folder or settings.home, disk_bytes(lesson))
@@ -245,8 +245,8 @@ def check_data(lesson: Lesson, data: DataSet) -> None:
     fewest, label = min((train, label) for label, (train, _) in data.counts().items())
     if fewest < lesson.folds:
         raise InputError(
-            f"Expected {lesson.folds} training pictures or more of each class for {lesson.folds} folds. "
-            f"Received: {fewest} of {label!r}; with fewer folds, or none, it can be taught."
+            f"Expected {lesson.folds} training images or more of each class for {lesson.folds} folds. "
+            f"Received: {fewest} of {label!r}; use fewer folds, or none."
         )
 
 
@@ -362,11 +362,14 @@ def find_unfinished(backbone: str, settings: Settings, folder: Path | None) -> J
 def status(progress: Progress, state: str) -> str:
     """One line: where the lesson is, and how well it does."""
     curves = progress.curves
+    # Folds may differ in size, so that a mean over them is no count.
+    is_one_split = not any(trial.fold for trial in progress.trials)
+    images: int | None = (curves.data or {}).get("validated_on") if is_one_split else None
     if state == "queued":
-        return "waiting for its turn"
+        return "queued"
     if curves.finished is not None:
         metrics = curves.finished["metrics"]
-        return f"{100 * metrics['accuracy']:.1f} % of {metrics['pictures']:,} {metrics['set']} pictures right"
+        return accuracy.in_words(metrics["accuracy"], metrics["pictures"], metrics["set"])
     if curves.epochs and curves.plan is not None and progress.chosen and len(curves.epochs) >= curves.plan["epochs"]:
         chosen = progress.chosen
         return f"learning rate {chosen['learning_rate']:g}, {chosen['epochs']} epochs: {chosen['why']}"
@@ -374,12 +377,13 @@ def status(progress: Progress, state: str) -> str:
         last = curves.epochs[-1]
         return (
             f"epoch {last['epoch']} of {curves.plan['epochs']} · loss {last['loss']:.3f}, "
-            f"accuracy {100 * last['accuracy']:.1f} % · validation {100 * last['validation_accuracy']:.1f} %"
+            f"accuracy {accuracy.short(last['accuracy'], None)} · "
+            f"validation accuracy {accuracy.short(last['validation_accuracy'], images)}"
         )
     if progress.trials:
         last_trial = progress.trials[-1]
         fold = f", fold {last_trial.fold}" if last_trial.fold else ""
-        figure = f"{100 * last_trial.validation_accuracy:.1f} % of validation right"
+        figure = f"validation accuracy {accuracy.short(last_trial.validation_accuracy, images)}"
         return (
             f"trial {len(progress.trials)} of {progress.trials_planned} · learning rate "
             f"{last_trial.learning_rate:g}{fold}: {'failed' if last_trial.error else figure}"
@@ -388,6 +392,6 @@ def status(progress: Progress, state: str) -> str:
         return progress.preparing
     if progress.features:
         part = progress.features[-1]
-        speed = f" · {part.done / part.seconds:,.0f} a second" if part.seconds >= 1 and not part.cached else ""
-        return f"features of {part.part} pictures · {part.done:,} of {part.count:,}{speed}"
-    return "reading the pictures" if curves.data is None else "preparing"
+        speed = f" · {part.done / part.seconds:,.0f} images/s" if part.seconds >= 1 and not part.cached else ""
+        return f"features of {part.part} images · {part.done:,} of {part.count:,}{speed}"
+    return "reading the images" if curves.data is None else "preparing"

@@ -97,7 +97,7 @@ def tuned_cnn(
     left = min(input_size) - (conv_1_kernel - 1) - blocks * (conv_2_kernel - 1)
     if left < 1:
         raise InputError(
-            f"Expected pictures of at least {min(input_size) - left + 1} px for {blocks + 1} convolutions of "
+            f"Expected images of at least {min(input_size) - left + 1} px for {blocks + 1} convolutions of "
             f"{conv_1_kernel} and {conv_2_kernel} px. Received: {min(input_size)} px."
         )
     inputs, x = start(input_size, statistics)

@@ -40,7 +40,7 @@ def rank(
     measuring fails, a sentence is told as `unmeasured`: the model is there whatever becomes of this.
     """
     if data.test is None and not len(held_out):
-        worker.tell("unmeasured", sentence="It learned from every picture, so none is left to measure it on.")
+        worker.tell("unmeasured", sentence="It learned from every image, so none is left to measure it on.")
         return
     cards.register(settings)
     spec = card.spec(bundled=False)

@@ -197,7 +197,7 @@ def _upsampled(backbone: str, title: str, *, parameters: int) -> Recipe:
     return _transfer(
         f"{backbone}_upsampled",
         f"{title}, upsampled",
-        "Pictures of 32 px are doubled three times; the whole backbone learns with three dense layers behind it.",
+        "Images of 32 px are upsampled 8 times; all layers are trainable, with three dense layers on top.",
         network="upsampled_transfer",
         backbone=backbone,
         input_size=(32, 32),
@@ -218,7 +218,7 @@ def _flat(backbone: str, title: str, *, parameters: int) -> Recipe:
     return _transfer(
         f"{backbone}_flat",
         f"{title}, one dense layer",
-        "A frozen backbone and one dense layer over its feature maps; for two classes, from 64 pictures on.",
+        "A frozen backbone and one dense layer on its feature maps; for two classes and at least 64 images.",
         network="flat_transfer",
         backbone=backbone,
         trainable_layers=0,
@@ -295,7 +295,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="simple_cnn",
             title="Simple CNN",
-            about="Three convolutions and 64 dense units, with every usual augmentation.",
+            about="Three convolutions and 64 dense units, with standard augmentation.",
             network="simple_cnn",
             input_size=(32, 32),
             dataset="cifar10",
@@ -324,7 +324,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         _tuned(
             4,
-            "Five convolutions of 5×5 with dropout and batch normalisation, no pooling; found by a search.",
+            "Five convolutions of 5×5 with dropout and batch normalization, no pooling; found by a search.",
             parameters=940_458,
             conv_1_filter=80,
             conv_1_kernel=5,
@@ -334,7 +334,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         _tuned(
             3,
-            "Four wider convolutions with dropout and batch normalisation, no pooling; found by a search.",
+            "Four wider convolutions with dropout and batch normalization, no pooling; found by a search.",
             parameters=2_379_818,
             conv_1_filter=112,
             conv_1_kernel=3,
@@ -345,7 +345,7 @@ RECIPES: dict[str, Recipe] = {
         _transfer(
             "mobilenet_frozen",
             "MobileNet, frozen",
-            "A frozen MobileNet and one dense layer over its averaged features.",
+            "A frozen MobileNet and one dense layer on its pooled features.",
             network="pooled_transfer",
             backbone="mobilenet",
             trainable_layers=0,
@@ -360,7 +360,7 @@ RECIPES: dict[str, Recipe] = {
         _transfer(
             "resnet50_last_layers",
             "ResNet50, last layers",
-            "A ResNet50 whose last convolution learns too, and two wide dense layers.",
+            "A ResNet50 with its last convolution fine-tuned, and two wide dense layers.",
             network="pooled_transfer",
             backbone="resnet50",
             trainable_layers=4,
@@ -376,7 +376,7 @@ RECIPES: dict[str, Recipe] = {
         _transfer(
             "resnet50_sigmoid",
             "ResNet50, one sigmoid",
-            "A frozen ResNet50 and one sigmoid over its averaged features; for two classes.",
+            "A frozen ResNet50 and one sigmoid on its pooled features; for two classes.",
             network="pooled_transfer",
             backbone="resnet50",
             trainable_layers=0,

@@ -91,7 +91,7 @@ def start(
     folder that cannot be meant, `MemoryBudgetError` and `StorageError` with the figures when there is too little.
     """
     if data not in DATASETS and not Path(data).expanduser().exists():
-        raise InputError(f"Expected the name of a data set ({', '.join(DATASETS)}) or a path. Received: {data!r}.")
+        raise InputError(f"Expected the name of a dataset ({', '.join(DATASETS)}) or a path. Received: {data!r}.")
     needs = needs_of(recipe)
     if (usable := available_memory_bytes()) < needs.memory_bytes:
         raise MemoryBudgetError(

@@ -254,8 +254,8 @@ def around(recipe: Recipe) -> Space:
     knobs += [Range(name, *DROPOUTS) for name, _ in recipe.arguments if "dropout" in name]
     return Space(
         name=recipe.name,
-        title=f"{recipe.title}: how it learns",
-        about=f"The recipe {recipe.title} as it is, with other learning rates and batches.",
+        title=f"{recipe.title}: optimizer settings",
+        about=f"Learning rate, batch size and regularization of {recipe.title}.",
         recipe=recipe.name,
         knobs=tuple(knobs),
         epochs=max(1, recipe.epochs // 5),
@@ -293,9 +293,9 @@ def _layers(count: int, name: str, *, recipe: str, **printed: Value) -> Space:
     """Springboard Capstone 2's: how wide first convolution, others and dense layer are, how large their windows."""
     return Space(
         name=name,
-        title=f"Tuned CNN, {count} layers: how wide",
-        about=f"{count - 2} blocks of convolution, dropout and batch normalisation behind one convolution: how many "
-        "filters, how large their windows, how many dense units.",
+        title=f"Tuned CNN, {count} layers: architecture",
+        about=f"Filters, kernel sizes and dense units of one convolution and {count - 2} blocks of convolution, "
+        "dropout and batch normalization.",
         recipe=recipe,
         knobs=(
             Range("conv_1_filter", 32, 128, 16),

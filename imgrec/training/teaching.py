@@ -115,7 +115,7 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, pictures: Pictures, se
     def preparing(preparation: Preparation) -> None:
         nonlocal told, last
         job.check()
-        sentence = {"downloading": "fetching", "converting": "converting"}.get(preparation.stage, "")
+        sentence = {"downloading": "downloading", "converting": "converting"}.get(preparation.stage, "")
         sentence = sentence and f"{sentence} {row.title}"
         if preparation.stage == "downloading" and preparation.total_bytes:
             sentence += f", {preparation.done_bytes / MIB:,.0f} of {preparation.total_bytes / MIB:,.0f} MiB"
@@ -219,7 +219,7 @@ def _check_agreement(model: Any, row: ModelSpec, pictures: Pictures, rows: np.nd
     difference = float(np.abs(whole - lessons.forward(layers, rows[:CHECKED_PICTURES])).max())
     if not difference < CHECK_TOLERANCE:
         raise ConversionError(
-            f"Expected the taught {row.architecture} to say what its head says of the features, within "
+            f"Expected the saved {row.architecture} to predict what its classifier predicts from features, within "
             f"{CHECK_TOLERANCE:g}. Received: a difference of {difference:.2g}."
         )
 
@@ -257,7 +257,7 @@ def _card(
     return {
         "model": {
             "name": name,
-            "title": f"{backbone.title}, taught ({name})",
+            "title": f"{backbone.title}, fine-tuned ({name})",
             "architecture": backbone.architecture,
             "input_size": list(row.input_size),
             "preprocess": row.preprocess,
@@ -278,9 +278,11 @@ def _card(
         "trials": [asdict(trial) for trial in told.trials],
         "learning_rates": [asdict(summary) for summary in told.summaries],
         "chosen": told.chosen or {},
-        "tuned": told.tuned and asdict(told.tuned) | {"sentence": told.tuned.sentence},
+        "tuned": told.tuned
+        and asdict(told.tuned) | {"sentence": told.tuned.describe((told.curves.data or {}).get("validated_on"))},
         "curves": [{key: row[key] for key in worker.EPOCH_FIELDS} for row in told.curves.epochs],
         "metrics": metrics,
+        "unknown_images": worker.describe_limit(metrics, len(data.classes)),
         "training": training,
         "machine": worker.machine(),
         "versions": worker.versions(),

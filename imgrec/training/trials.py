@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from imgrec import abstention
+from imgrec import abstention, accuracy
 from imgrec.confusion import confusion_matrix
 from imgrec.datasets import split
 from imgrec.ensembles import entropy_bits
@@ -117,9 +117,11 @@ def conclude(
     mine = [each for each in validated if each.trial.learning_rate == best.learning_rate]
     epochs = max(1, round(best.best_epoch))
     metrics = _pooled(mine, targets, classes)
-    why = f"{100 * best.validation_accuracy:.2f} % of validation right"
-    if lesson.folds:
-        why += f" on average of {lesson.folds} folds (± {100 * best.validation_accuracy_sd:.2f})"
+    if lesson.folds:  # a mean over folds is no count of images
+        mean, sd = 100 * best.validation_accuracy, 100 * best.validation_accuracy_sd
+        why = f"validation accuracy {mean:.1f} ± {sd:.1f}\u202f% over {lesson.folds} folds"
+    else:
+        why = f"validation accuracy {accuracy.short(best.validation_accuracy, len(mine[0].held_out))}"
     on_chosen({"learning_rate": best.learning_rate, "epochs": epochs, "why": why})
     if lesson.folds:
         schedule = Schedule(best.learning_rate, epochs, lesson.batch_size, lesson.step_epochs)
@@ -194,7 +196,7 @@ def _pooled(validated: list[Validated], targets: np.ndarray, classes: int) -> di
         "pictures": len(held_out),
         "accuracy": float((said == targets[held_out]).mean()),
         "loss": float(sum(losses) / len(held_out)),
-        "entropy_bits_95": abstention.keeping(np.concatenate([each.doubts for each in validated])),
+        "entropy_bits_95": abstention.limit_of(np.concatenate([each.doubts for each in validated])),
         "confusion": logged(confusion_matrix(targets[held_out], said, classes)),
     }
 

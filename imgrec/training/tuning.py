@@ -36,10 +36,9 @@ HYPERBAND_FACTOR = 3
 # Random first: with five settings a model of the results needs about fifteen of them before it knows better than
 # chance, and on one machine that is a whole search. It also explains itself.
 METHODS = {
-    "random": "Settings are drawn evenly. Nothing is assumed, each trial says as much as any other.",
-    "bayesian": "After some random trials, a Gaussian process guesses where better ones may lie. Worth it from about "
-    "30 trials on.",
-    "hyperband": "Many start with few epochs, and the best third of each round goes on with three times as many.",
+    "random": "Samples settings uniformly at random.",
+    "bayesian": "After some random trials, a Gaussian process proposes settings. Worth it from about 30 trials on.",
+    "hyperband": "Starts many trials with few epochs; the best third of each round continues with three times as many.",
 }
 
 # A checkpoint holds weights and up to two moments of each, and the next one is written beside it.
@@ -138,7 +137,7 @@ def start(
     if method not in METHODS:
         raise UnknownNameError.of("way to search", method, list(METHODS))
     if data not in DATASETS and not Path(data).expanduser().exists():
-        raise InputError(f"Expected the name of a data set ({', '.join(DATASETS)}) or a path. Received: {data!r}.")
+        raise InputError(f"Expected the name of a dataset ({', '.join(DATASETS)}) or a path. Received: {data!r}.")
     epochs = space.epochs if epochs is None else epochs
     if not 1 <= trials <= MAX_TRIALS:
         raise InputError(f"Expected 1 to {MAX_TRIALS:,} trials. Received: {trials:,}.")

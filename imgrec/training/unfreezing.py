@@ -205,9 +205,9 @@ def fitted(pictures: Pictures, input_size: tuple[int, int]) -> Pictures:
     limit = int(available_memory_bytes() * datasets.MEMORY_SHARE / 2)
     if needed > limit:
         raise MemoryBudgetError(
-            f"Expected pictures of at most {limit / MIB:,.0f} MiB to unfreeze layers. "
+            f"Expected images of at most {limit / MIB:,.0f} MiB to unfreeze layers. "
             f"Received: {needed / MIB:,.0f} MiB at {input_size[0]} × {input_size[1]} px; "
-            "teach with the backbone frozen, or with fewer pictures."
+            "train the classifier only, or use fewer images."
         )
     pixels = np.empty((len(pictures), *input_size, 3), np.uint8)
     for i, picture in enumerate(pictures.pixels):

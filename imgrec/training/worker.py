@@ -99,7 +99,7 @@ def tell_data(worker: jobs.Worker, data: DataSet, *, trained_on: int, validated_
     before = read_curves(worker.job).data
     if before is not None and before["sha256"] != data.sha256():
         raise InputError(
-            f"Expected the pictures that this run began with. Received: others in {data.name}; "
+            f"Expected the images that this run began with. Received: others in {data.name}; "
             "put back what was there, or start a new run."
         )
     worker.tell(
@@ -121,7 +121,7 @@ def _check(data: DataSet, recipe: Recipe) -> None:
     if data.train.pixels.shape[1:3] != recipe.input_size:
         height, width = data.train.pixels.shape[1:3]
         raise InputError(
-            f"Expected pictures of {recipe.input_size[0]} × {recipe.input_size[1]} px for {recipe.name}. "
+            f"Expected images of {recipe.input_size[0]} × {recipe.input_size[1]} px for {recipe.name}. "
             f"Received: {height} × {width} in {data.name}."
         )
     if recipe.for_two_classes and len(data.classes) != 2:
@@ -135,10 +135,15 @@ def measure(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
         "pictures": len(targets),
         "accuracy": float(np.trace(matrix) / matrix.sum()),
         "loss": log_loss(probabilities, targets),
-        # Of 95 % of these pictures the doubt is less: above it, most likely none of the classes.
-        "entropy_bits_95": abstention.keeping(entropy_bits(probabilities)),
+        # Of 95 % of these images the entropy is less: above it, most likely none of the classes.
+        "entropy_bits_95": abstention.limit_of(entropy_bits(probabilities)),
         "confusion": logged(matrix),
     }
+
+
+def describe_limit(metrics: dict[str, Any], classes: int) -> str:
+    """The sentence of a card with these `metrics` on images of none of its classes."""
+    return abstention.describe(metrics["entropy_bits_95"], metrics["pictures"], classes)
 
 
 def _card(
@@ -169,6 +174,7 @@ def _card(
         "data": {key: value for key, value in (told.data or {}).items() if key not in {"event", "at", "notes"}},
         "curves": [{key: row[key] for key in EPOCH_FIELDS} for row in told.epochs],
         "metrics": metrics,
+        "unknown_images": describe_limit(metrics, len(data.classes)),
         "machine": machine(),
         "versions": versions(),
         "started_at": job.created_at,

@@ -21,7 +21,7 @@ def learning_curves(curves: Curves, key: str, *, table: bool = False, kept: int 
         st.dataframe(
             [learning.epoch_row(row) for row in curves.epochs],
             hide_index=True,
-            alt="Loss and accuracy of training and validation after each epoch",
+            alt="Training and validation loss and accuracy after each epoch",
             column_config={
                 "Accuracy": st.column_config.NumberColumn(format="percent"),
                 "Validation accuracy": st.column_config.NumberColumn(format="percent"),

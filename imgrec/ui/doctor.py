@@ -1,4 +1,4 @@
-"""What the data-set doctor says, on a page: the verdict, each finding with its pictures, and what is fine."""
+"""The dataset check on a page: its result, each finding with its images, and the checks that passed."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from imgrec.ui.wording import plain
 
 # An icon and a word each: colour alone says nothing to many people.
 WORDS: dict[Severity, tuple[str, str]] = {
-    "stop": (":material/block:", "Stop"),
+    "stop": (":material/block:", "Error"),
     "warn": (":material/warning:", "Warning"),
     "note": (":material/info:", "Note"),
 }
@@ -24,27 +24,32 @@ WORDS: dict[Severity, tuple[str, str]] = {
 MAX_SHOWN = 12
 THUMBNAIL_PX = 112
 
-STAGES = {"reading": "Examining the pictures", "features": "Looking for wrong labels"}
+STAGES = {"reading": "Checking the images", "features": "Checking for label errors"}
 
 
 def diagnosis_view(found: Diagnosis, key: str = "doctor") -> None:
-    """The verdict in one sentence, the findings worst first with their pictures, and what was looked at and is fine."""
+    """The result, the findings worst first with their images, and the checks that passed."""
     icon = ":material/check_circle:"
     if found.findings:
         worst = found.findings[0].severity
         icon = WORDS[worst][0] if worst != "note" else icon
-    st.markdown(f"{icon} **{plain(found.verdict)}**")
+    st.markdown(
+        f"{icon} **{plain(found.verdict)}**",
+        help=SEVERITIES[found.findings[0].severity] if found.findings else None,
+    )
     for number, finding in enumerate(found.findings):
         _finding(found, finding, f"{key}_{number}_{finding.kind}")
-    with st.expander(f"What is fine ({len(found.passed)})", icon=":material/check:", key=f"{key}_fine"):
+    count = len(found.passed)
+    label = f"{count} check{'s' * (count != 1)} passed"
+    with st.expander(label, icon=":material/check:", key=f"{key}_fine"):
         st.markdown("\n".join(f"- {plain(sentence)}" for sentence in found.passed))
     for sentence in found.not_made:
-        st.caption(f":material/help: {plain(sentence)}")
+        st.caption(f":material/info: {plain(sentence)}")
 
 
 def _finding(found: Diagnosis, finding: Finding, key: str) -> None:
     icon, word = WORDS[finding.severity]
-    st.markdown(f"{icon} **{word}:** {plain(finding.sentence)}", help=SEVERITIES[finding.severity])
+    st.markdown(f"{icon} **{word}:** {plain(finding.sentence)}")
     if not finding.cases:
         return
     more = f", the first {len(finding.cases)}" if finding.count > len(finding.cases) else ""
@@ -78,7 +83,7 @@ def _case(case: Case, pictures: dict[str, bytes]) -> None:
             st.caption(plain(case.remark))
 
 
-@st.cache_data(max_entries=50, show_spinner="Reading the pictures")
+@st.cache_data(max_entries=50, show_spinner="Reading the images")
 def _thumbnails(source: str, state: object, files: tuple[str, ...]) -> dict[str, bytes]:
     try:
         found = doctor.look_up(source, files, resources.settings())

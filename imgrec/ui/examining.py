@@ -1,4 +1,4 @@
-"""The doctor's look at pictures before they are learned from: in the background, once, whoever waits for it.
+"""The dataset check before a training: in the background, once for all visitors.
 
 Reading thousands of pictures takes a minute. A page that did it while it is drawn would stand still, and begin anew
 with every click; a thread of the server does neither.
@@ -78,7 +78,7 @@ class Examination:
             self.sentence = str(error)
         except Exception:
             log.exception("The examination of %s ended unexpectedly", data)
-            self.sentence = "Something went wrong that should not; the server's log says more."
+            self.sentence = "The check failed unexpectedly. See the server log."
         finally:
             self._finished.set()
 
@@ -92,7 +92,7 @@ class Examination:
 
 
 def examined(data: str, size: tuple[int, int], judge: ModelSpec | None = None) -> bool:
-    """Show what the doctor says of `data`, or how far it is; whether learning may begin.
+    """Show the check of `data`, or its progress; return whether training may start.
 
     `size` (height, width) in px is the input of the network that will learn from them. `judge` is the one whose
     features would judge the labels, when somebody asks for that and it is on this machine.
@@ -113,13 +113,13 @@ def examined(data: str, size: tuple[int, int], judge: ModelSpec | None = None) -
         diagnosis_view(found.diagnosis)
         if judge is not None and not asked and found.diagnosis.may_train:
             st.button(
-                "Look for wrong labels too",
+                "Also check for label errors",
                 icon=":material/troubleshoot:",
                 type="tertiary",
                 key="judge",
                 on_click=_judge,
                 args=(data,),
-                help=f"By the features of {judge.title}, which the lesson needs anyway.",
+                help=f"Uses features of {judge.title}, which training needs anyway.",
             )
     return found.diagnosis.may_train
 

@@ -1,4 +1,4 @@
-"""What a set of pictures holds: counts, samples, what a recipe does to a picture, and what a pixel is."""
+"""A dataset on a page: counts, samples, augmentation, and pixel values."""
 
 from collections.abc import Sequence
 
@@ -29,14 +29,14 @@ def explorer(recipe: Recipe, data: str) -> None:
     """The set `data` as `recipe` sees it; read when somebody asks for it."""
     if not data or resources.settings().demo:
         return
-    if not st.toggle("Look at the pictures", key="explore", help="Reads the whole set once."):
+    if not st.toggle("Show the dataset", key="explore", help="Reads the whole dataset once."):
         return
     try:
         totals, counts, samples, notes = _explored(data, state_of(data), recipe.input_size)
     except ImgrecError as error:
         st.error(plain(str(error)), icon=":material/folder_off:")
         return
-    tabs = st.tabs(["Classes", "Samples", "Augmentation", "What a pixel is"])
+    tabs = st.tabs(["Classes", "Samples", "Augmentation", "Pixel values"])
     with tabs[0]:
         st.markdown(totals)
         _counts(counts, notes)
@@ -49,7 +49,7 @@ def explorer(recipe: Recipe, data: str) -> None:
         _pixel(next(iter(samples.values()))[0])
 
 
-@st.cache_data(max_entries=4, show_spinner="Reading the pictures")
+@st.cache_data(max_entries=4, show_spinner="Reading the images")
 def _explored(
     data: str, state: tuple[object, ...], input_size: tuple[int, int]
 ) -> tuple[str, dict[str, tuple[int, int]], dict[str, np.ndarray], tuple[str, ...]]:
@@ -73,7 +73,7 @@ def _counts(counts: dict[str, tuple[int, int]], notes: Sequence[str]) -> None:
     st.dataframe(
         rows,
         hide_index=True,
-        alt="Pictures of each class",
+        alt="Images of each class",
         column_config={
             "Training": st.column_config.ProgressColumn(format="%d", min_value=0, max_value=most),
             "Test": st.column_config.NumberColumn(format="%d"),
@@ -81,30 +81,29 @@ def _counts(counts: dict[str, tuple[int, int]], notes: Sequence[str]) -> None:
     )
     if notes:
         which = f", the first of {len(notes):,}" if len(notes) > 1 else ""
-        st.warning(f"Worth knowing{which}: {plain(notes[0])}", icon=":material/warning:")
+        st.warning(f"Note{which}: {plain(notes[0])}", icon=":material/warning:")
 
 
 def _augmented(recipe: Recipe, samples: dict[str, np.ndarray]) -> None:
     """The same pictures as the network will get them in the first epochs."""
-    st.caption("The first picture of each row as it is, then as the network will see it in the first epochs.")
+    st.caption("First the original image, then how augmentation changes it in the first epochs.")
     for label, pictures in list(samples.items())[:4]:
         # Of a batch, as in training: what happens to a picture depends on its place in it.
         changed = [
             recipe.augmentation.apply(pictures, np.arange(len(pictures)), seed=0, epoch=epoch)[0]
             for epoch in range(PREVIEWS - 1)
         ]
-        st.image(_row(np.stack([pictures[0], *changed])), width="stretch", alt=f"{label}, changed by the recipe")
+        st.image(_row(np.stack([pictures[0], *changed])), width="stretch", alt=f"{label}, augmented")
 
 
 def _pixel(picture: np.ndarray) -> None:
     left, right = st.columns([1, 2])
     factor = max(1, PIXEL_SIDE_PX // max(picture.shape[:2]))
-    left.image(picture.repeat(factor, 0).repeat(factor, 1), alt="One picture, enlarged until its pixels show")
+    left.image(picture.repeat(factor, 0).repeat(factor, 1), alt="One image, enlarged until its pixels show")
     height, width = picture.shape[:2]
     right.markdown(
-        f"This picture is **{height} rows of {width} pixels**, and each pixel is three numbers from 0 to 255: how much "
-        f"red, green and blue it has. The network gets {height} × {width} × 3 = {picture.size:,} numbers, nothing "
-        f"else. Below, the upper left corner."
+        f"This image has **{height} rows of {width} pixels**; each pixel is three numbers from 0 to 255 (red, green, "
+        f"blue). The network input has {height} × {width} × 3 = {picture.size:,} values. Below, the upper left corner."
     )
     corner = [
         {f"column {x}": ", ".join(map(str, picture[y, x].tolist())) for x in range(min(CORNER, width))}

@@ -70,7 +70,7 @@ def _state(spec: ModelSpec, formats: Sequence[str]) -> None:
     if running is not None and running.error is not None:
         st.error(_reason(running.error), icon=":material/error:")
     st.button(
-        "Try again" if running is not None else "Prepare",
+        "Try again" if running is not None else "Prepare download",
         key=f"prepare_{spec.name}",
         icon=":material/refresh:" if running is not None else ":material/package_2:",
         on_click=_prepare,

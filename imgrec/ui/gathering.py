@@ -36,11 +36,11 @@ MAX_ARCHIVE_MIB = 200
 
 # A set begins with these, as people know it from Teachable Machine.
 FIRST_CLASSES = ("Class 1", "Class 2")
-FIRST_NAME = "My pictures"
+FIRST_NAME = "My images"
 
-NEW = "A new set"
+NEW = "New dataset"
 
-ALREADY = "is among them already."  # said of a picture that its class had
+ALREADY = "is a duplicate."  # said of a picture that its class had
 
 # The choice of `teaching` under which albums are filled.
 OWN = "My classes"
@@ -64,7 +64,7 @@ def gathering() -> Album | None:
     album = None
     if found:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            name = st.selectbox("Set", [*found, NEW], key="album", bind="query-params", width="stretch")
+            name = st.selectbox("Dataset", [*found, NEW], key="album", bind="query-params", width="stretch")
             album = found.get(name)
             if album is not None:
                 _deleter(album)
@@ -76,11 +76,11 @@ def gathering() -> Album | None:
         st.error(plain(str(error)), icon=":material/folder_off:")
         return None
     if len(labels) > MAX_ROWS and album:
-        st.caption(f"And {len(labels) - MAX_ROWS:,} more classes, in {plain(str(album.root))}.")
+        st.caption(f"{len(labels) - MAX_ROWS:,} more classes in {plain(str(album.root))}.")
     elif st.button("Add a class", icon=":material/add:", key="add_class", type="tertiary"):
         _add_class(album)
     if album is not None and album.test_pictures:
-        st.caption(f"It came with a test set of its own: {album.test_pictures:,} pictures, used once, at the end.")
+        st.caption(f"Includes a test set of {album.test_pictures:,} images, used once at the end.")
     return album
 
 
@@ -88,18 +88,18 @@ def archive_drop() -> None:
     """A place to drop a zip or tar of class folders: it becomes a set that is kept here."""
     key = chutes.key_of("archive")
     file = st.file_uploader(
-        f"Or drop a zip or tar of class folders, of {MAX_ARCHIVE_MIB} MiB at most",
+        f"Or upload a zip or tar of class folders (up to {MAX_ARCHIVE_MIB} MiB)",
         ["zip", "tar", "gz", "tgz", "bz2", "xz"],
         key=key,
         max_upload_size=MAX_ARCHIVE_MIB,
-        help="Larger ones by their path on this machine.",
+        help="Give larger archives by their path on this machine.",
     )
     if file is None:
         return
     settings = resources.settings()
     name = Path(file.name).name
     try:
-        with st.spinner("Reading the pictures"), storage_errors(albums.home(settings), file.size):
+        with st.spinner("Reading the images"), storage_errors(albums.home(settings), file.size):
             albums.home(settings).mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=albums.home(settings), prefix=".arrived-") as folder:
                 holding = Path(folder) / name
@@ -122,9 +122,9 @@ def problems(key: str) -> None:
         return
     copies = sum(sentence == ALREADY for _, sentence in found)
     bad = len(found) - copies
-    told = [f"{bad:,} {'file' if bad == 1 else 'files'} could not be used"] if bad else []
-    told += [f"{copies:,} {'picture is' if copies == 1 else 'pictures are'} among them already"] if copies else []
-    with st.expander(f"{', '.join(told)}; the rest is kept", icon=":material/broken_image:"):
+    told = [f"{bad:,} {'file' if bad == 1 else 'files'} skipped"] if bad else []
+    told += [f"{copies:,} {'duplicate' if copies == 1 else 'duplicates'}"] if copies else []
+    with st.expander(", ".join(told), icon=":material/broken_image:"):
         for name, sentence in found[:MAX_TILES_OPEN]:
             st.markdown(f"- **{plain(name)}** {plain(sentence)}" if sentence else f"- {plain(name)}")
 
@@ -136,7 +136,7 @@ def _row(album: Album | None, label: str) -> None:
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.text_input(
-                "Name of the class",
+                "Class name",
                 label,
                 key=f"name_{id_}",
                 max_chars=layouts.MAX_NAME_CHARACTERS,
@@ -145,7 +145,7 @@ def _row(album: Album | None, label: str) -> None:
                 args=(album, label, f"name_{id_}"),
                 width="stretch",
             )
-            st.caption(f"{len(files):,} {'picture' if len(files) == 1 else 'pictures'}", width="content")
+            st.caption(f"{len(files):,} {'image' if len(files) == 1 else 'images'}", width="content")
             st.button(
                 "Remove",
                 icon=":material/close:",
@@ -153,7 +153,7 @@ def _row(album: Album | None, label: str) -> None:
                 type="tertiary",
                 on_click=_remove_class,
                 args=(album, label),
-                help=f"Remove {plain(label)} with its pictures",
+                help=f"Remove {plain(label)} and its images",
             )
         _drop(album, label, id_)
         problems(id_)
@@ -163,7 +163,7 @@ def _row(album: Album | None, label: str) -> None:
 
 def _drop(album: Album | None, label: str, id_: str) -> None:
     arrived: list[UploadedFile] = st.file_uploader(
-        f"Pictures of {plain(label)}",
+        f"Images of {plain(label)}",
         accept_multiple_files=True,
         key=chutes.key_of(id_),
         max_upload_size=max(1, resources.settings().max_upload_bytes // MIB),
@@ -192,7 +192,7 @@ def _keep(album: Album, label: str, files: Sequence[UploadedFile]) -> list[tuple
     """
     done: dict[str, str] = st.session_state.setdefault("gather_done", {})
     limit = resources.settings().max_upload_bytes
-    words = f"Keeping {len(files):,} {'picture' if len(files) == 1 else 'pictures'}"
+    words = f"Adding {len(files):,} {'image' if len(files) == 1 else 'images'}"
     bar = st.progress(0.0, words)
     for count, file in enumerate(files, start=1):
         if file.file_id not in done:
@@ -210,11 +210,11 @@ def _thumbnails(album: Album, label: str, files: list[Path], id_: str) -> None:
     selected = st.session_state.get("gather_selected")
     shown = files[: MAX_TILES_OPEN if id_ in opened else MAX_TILES]
     tiles = [
-        Tile(file.name, f"{label}, picture {number}", tile(str(file)), selected=str(file) == selected)
+        Tile(file.name, f"{label}, image {number}", tile(str(file)), selected=str(file) == selected)
         for number, file in enumerate(shown, start=1)
     ]
     strip(
-        f"Pictures of {label}",
+        f"Images of {label}",
         [each for each in tiles if each.thumbnail],
         key=f"strip_{id_}",
         on_pick=lambda name: _select(str(album.root / label / name)),
@@ -225,7 +225,7 @@ def _thumbnails(album: Album, label: str, files: list[Path], id_: str) -> None:
     chosen = next((file for file in files if str(file) == selected), None)
     if chosen is not None:
         st.button(
-            "Remove the marked picture",
+            "Remove the selected image",
             icon=":material/delete:",
             key=f"remove_picture_{id_}",
             type="tertiary",
@@ -246,8 +246,8 @@ def tile(path: str) -> bytes:
 
 def _deleter(album: Album) -> None:
     with st.popover("Delete", icon=":material/delete:", type="tertiary"):
-        st.markdown(f"Delete **{plain(album.name)}** with all its pictures? Models that were taught on it stay.")
-        st.button("Delete it", key="delete_album", icon=":material/delete_forever:", on_click=album.delete)
+        st.markdown(f"Delete **{plain(album.name)}** with all its images? Models trained on it are kept.")
+        st.button("Delete dataset", key="delete_album", icon=":material/delete_forever:", on_click=album.delete)
 
 
 def _begin() -> Album:

@@ -1,11 +1,13 @@
-"""A lesson under way or finished: its stages, what was tried, the curves of the head, and what it says by now."""
+"""A fine-tuning run, running or finished: its stages, its trials, learning curves, and a preview of the classifier."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from imgrec import cards, images, lesson_charts, samples
+from imgrec import accuracy, cards, images, lesson_charts, samples
 from imgrec.catalogue import CATALOGUE
 from imgrec.errors import ImgrecError
 from imgrec.images import DecodedImage
@@ -21,6 +23,11 @@ from imgrec.ui.wording import plain
 COMPARE = str(ROOT / "pages" / "compare.py")
 
 PREVIEW_SIDE_PX = 220
+
+UNKNOWN_IMAGES = (
+    "On Compare, predictions above the limit are marked “most likely none of these”. A classifier can be confident "
+    "about an image of none of its classes, so many of these stay below the limit, above all with few classes."
+)
 
 _DONE, _NOW, _LATER = ":material/check_circle:", ":material/pending:", ":material/radio_button_unchecked:"
 
@@ -46,9 +53,9 @@ def lesson_view(job: Job, progress: Progress, state: str, *, moving: bool, table
         st.caption(lesson_charts.describe_plan(lesson, tested=tested))
     told = progress.curves
     if told.finished is not None:
-        finished(str(told.finished["name"]), lesson_charts.outcome(progress))
+        finished(str(told.finished["name"]), lesson_charts.outcome(progress), told.finished["metrics"])
     if progress.tuned is not None:
-        st.markdown(plain(progress.tuned.sentence))
+        st.markdown(plain(progress.tuned.describe(lesson_charts.validated_on(progress))))
     _preview(job, lesson, progress, state)
     if progress.trials and (lesson.trials > 1 or lesson.folds):
         _trials(progress, table, folds=lesson.folds > 0)
@@ -60,25 +67,36 @@ def lesson_view(job: Job, progress: Progress, state: str, *, moving: bool, table
         _measured(lesson, progress, table)
     elif told.epochs and told.epochs[-1].get("confusion"):
         # Of folds, and of one split, it is what the trials said; while layers learn, that of their newest epoch.
-        st.markdown("**Validation by now**")
+        st.markdown("**Validation so far**")
         curves.matrix(told.epochs[-1]["confusion"], told.data["classes"], "validation", "run", table=table)
 
 
-def finished(name: str, outcome: str) -> None:
-    """The model that came of a run, and the way to it."""
+def finished(name: str, outcome: str, metrics: Mapping[str, Any]) -> None:
+    """The model that a run has trained, and the link to it."""
     cards.register(resources.settings())
-    st.success(f"**{name}** is in the catalogue: {outcome}.", icon=":material/check_circle:")
+    # Green would praise what may be chance.
+    box = st.info if accuracy.is_few(metrics["pictures"]) else st.success
+    box(f"**{name}** is in the catalog: {outcome}.", icon=":material/check_circle:")
+    card = next((card for card in cards.all_cards(resources.settings()) if card.name == name), None)
+    if card is not None:
+        limit(card)
     if name in CATALOGUE:
         st.page_link(
             COMPARE,
-            label="Show it pictures on Compare",
+            label="Try it on Compare",
             icon=":material/compare:",
             query_params={"models": name},
         )
 
 
+def limit(card: cards.Card) -> None:
+    """What the card says of images of none of its classes; nothing of models whose card does not."""
+    if sentence := card.fields.get("unknown_images"):
+        st.caption(plain(str(sentence)), help=UNKNOWN_IMAGES)
+
+
 def _stages(lesson: Lesson, progress: Progress, state: str) -> None:
-    """The way of a lesson in one line: what is done, what is going on, and what is to come."""
+    """The stages of a run in one line: done, current and coming."""
     now = lesson_charts.stage(progress)
     parts = []
     for number, title in enumerate(lesson_charts.stages(progress, lesson)):
@@ -91,11 +109,11 @@ def _stages(lesson: Lesson, progress: Progress, state: str) -> None:
 
 
 def _trials(progress: Progress, table: bool, *, folds: bool) -> None:
-    """What each learning rate came to, and every single trial behind it."""
+    """The result of each learning rate, and every trial behind it."""
     st.markdown("**Learning rates**")
     if failures := lesson_charts.describe_failures(progress.trials):
         st.markdown(failures)
-    words = lesson_charts.describe_rates(progress.summaries, folds=folds)
+    words = lesson_charts.describe_rates(progress.summaries, folds=folds, images=lesson_charts.validated_on(progress))
     if progress.summaries:
         st.markdown(words)
     if progress.summaries and table:
@@ -114,12 +132,12 @@ def _trials(progress: Progress, table: bool, *, folds: bool) -> None:
                 "Training loss": st.column_config.NumberColumn(format="%.4f"),
             },
         )
-    bars = "; bars are ± one standard deviation over the folds" if folds else ""
-    st.caption(f"A trial counts with its best epoch by validation accuracy{bars}.")
+    bars = " Bars: ± one standard deviation over the folds." if folds else ""
+    st.caption(f"Each trial is scored at its epoch with the best validation accuracy.{bars}")
 
 
 def _curves(lesson: Lesson, progress: Progress, table: bool) -> None:
-    """How the published model learned, and which epoch of it was kept."""
+    """The learning curves, and which epoch was kept."""
     title, words = lesson_charts.describe_curves(progress, lesson)
     st.markdown(f"**{title}**")
     if progress.chosen is not None:
@@ -129,22 +147,23 @@ def _curves(lesson: Lesson, progress: Progress, table: bool) -> None:
 
 
 def _measured(lesson: Lesson, progress: Progress, table: bool) -> None:
-    """What the published model takes for what: of the pictures that it learned from, and of those that count."""
+    """Confusion matrices of the saved model: on the training set, and on held-out images."""
     told = progress.curves
     if told.finished is None or told.data is None:
         return
     title, words = lesson_charts.describe_measured(progress, lesson)
     metrics, training = told.finished["metrics"], told.finished.get("training")
     with st.grid(2, min_column_width=320):
-        if training is not None:  # lessons that were given before it was kept
+        if training is not None:  # older runs do not have it
             with st.container():
-                st.markdown("**What it learned from**")
-                st.caption("These it has seen: how well it does on them says little about others.")
+                st.markdown("**Training set**")
+                st.caption("Training accuracy; not a measure of performance on new images.")
                 curves.matrix(training["confusion"], told.data["classes"], "training", "run_training", table=table)
         with st.container():
             st.markdown(f"**{title}**")
             if words:
-                st.caption(words)
+                first, _, more = words.partition(". ")
+                st.caption(first if not more else f"{first}.", help=more or None)
             curves.matrix(metrics["confusion"], told.data["classes"], metrics["set"], "run", table=table)
 
 
@@ -157,13 +176,12 @@ def _preview(job: Job, lesson: Lesson, progress: Progress, state: str) -> None:
     if lesson.unfreeze and state == "finished" and changed:
         return  # its backbone is no longer the published one; Compare asks the whole network
     with st.container(border=True, gap="small"):
-        st.markdown("**What does it say by now?**" if state == "running" else "**What does it say?**")
+        st.markdown("**Try it while it trains**" if state == "running" else "**Try it**")
         left, right = st.columns([1, 2])
         with left:
             shown = _picture()
         if shown is None:
-            moves = "; the answer moves while the head learns" if state == "running" else ""
-            right.caption(f"Drop a picture, or take a sample{moves}.")
+            right.caption("Drop an image, or choose a sample.")
             return
         with right:
             _answer(job, lesson, progress, shown)
@@ -184,20 +202,20 @@ def _answer(job: Job, lesson: Lesson, progress: Progress, shown: Shown) -> None:
         st.error(plain(str(error)), icon=":material/error:")
         return
     if found is None:
-        st.caption("Its first head is still to come.")
+        st.caption("The first classifier is not trained yet.")
         return
     lines = lesson_charts.preview_lines(found[0], classes)
     words = lesson_charts.describe_preview(lines)
-    st.vega_lite_chart(lesson_charts.preview_chart(lines), theme=None, alt=f"The head says: {words}", key="run_preview")
+    st.vega_lite_chart(lesson_charts.preview_chart(lines), theme=None, alt=f"Prediction: {words}", key="run_preview")
     st.caption(plain(words))
     if lesson.unfreeze and progress.curves.epochs and progress.curves.finished is None:
-        st.caption("This is the head before the network's last layers began to learn with it.")
+        st.caption("Prediction of the classifier before fine-tuning of further layers.")
 
 
 def _picture() -> Shown | None:
     """The picture to ask about: dropped here, a sample, or the one that is looked at on Compare."""
     file = st.file_uploader(
-        "A picture to try",
+        "Image to try",
         key=chutes.key_of("preview"),
         max_upload_size=max(1, resources.settings().max_upload_bytes // MIB),
         label_visibility="collapsed",
@@ -211,7 +229,7 @@ def _picture() -> Shown | None:
             for sample in samples.get_samples()
         ]
         with box:
-            strip("Sample pictures", tiles, key="preview_samples", on_pick=_take_sample)
+            strip("Sample images", tiles, key="preview_samples", on_pick=_take_sample)
     shown: Shown | None = st.session_state.get("preview_picture")
     if shown is None and (current := pictures.current()) is not None:
         shown = Shown(current.name, current.image)
@@ -219,7 +237,7 @@ def _picture() -> Shown | None:
         st.image(
             resources.thumbnail(shown.image.sha256, PREVIEW_SIDE_PX, shown.image),
             width="stretch",
-            alt=f"The picture that the head looks at: {shown.name}",
+            alt=f"Image to classify: {shown.name}",
         )
     return shown
 

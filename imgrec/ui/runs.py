@@ -31,6 +31,10 @@ ICONS = {
 }
 
 
+# As screens say it; the stored states keep their names.
+TITLES = {state: state.capitalize() for state in ICONS} | {"cancelled": "Canceled"}
+
+
 def look_at(name: str) -> None:
     """Choose the run called `name`, before its list is drawn the next time."""
     st.session_state["run_wanted"] = name
@@ -49,13 +53,13 @@ def titles_of(found: Sequence[Job]) -> dict[str, str]:
     }
 
 
-def run_list(*, table: bool) -> None:
-    """Every run and lesson of this machine, newest first; the chosen one is shown live."""
+def run_list(*, table: bool) -> str | None:
+    """Every run of this machine, newest first; the chosen one is shown live. Return the model whose charts it shows."""
     cards.register(resources.settings())  # what the command line has trained meanwhile
     found = [job for job in jobs.all_jobs(resources.settings()) if job.module in {runs.WORKER, lessons.WORKER}]
     if not found:
         _nothing_yet()
-        return
+        return None
     titles = titles_of(found)
     if (wanted := st.session_state.pop("run_wanted", None)) in titles:
         st.session_state["run"] = wanted
@@ -71,24 +75,24 @@ def run_list(*, table: bool) -> None:
     job = next((job for job in found if job.name == name), found[0])
     others = [other for other in found if other.name != job.name and other.state in MOVING]
     moving = job.state in MOVING
-    st.fragment(_watch, run_every=POLL_S if moving else None)(job, others, moving, table)
+    shown: str | None = st.fragment(_watch, run_every=POLL_S if moving else None)(job, others, moving, table)
+    return shown
 
 
 def _nothing_yet() -> None:
     with st.container(border=True):
         st.markdown(
-            "**No run yet**\n"
-            "1. **Give pictures.** To teach, a few dozen of each class; to train from scratch, thousands.\n"
-            "2. **Start.** A taught network describes each picture in numbers, once; from these a small head learns "
-            "your classes in seconds. You see every figure as it comes, and can ask the head while it learns.\n"
-            "3. **Use it.** The model joins the catalogue: Compare, Ensemble, the API, the command line, or a file "
-            "to take away.\n\n"
-            ":material/shield: A run goes on when you close this page, and when the server stops."
+            "**No runs yet**\n"
+            "1. **Add images.** A few dozen per class to fine-tune, thousands to train from scratch.\n"
+            "2. **Start training.** The pretrained network extracts features once per image; a classifier is trained "
+            "on them in seconds. You can try the model while it trains.\n"
+            "3. **Use it.** The model is added to the catalog: Compare, Ensemble, API, command line, or export.\n\n"
+            ":material/shield: A run continues when you close this page."
         )
 
 
-def _watch(job: Job, others: Sequence[Job], was_moving: bool, table: bool) -> None:
-    """One run: state, line of figures, all that it has told, and what can be done; below it who waits or works."""
+def _watch(job: Job, others: Sequence[Job], was_moving: bool, table: bool) -> str | None:
+    """One run: state, line of figures, all that it has told, its buttons, and the other runs. Return its model."""
     state = job.state
     events = job.progress()[0]  # read once for all that is shown: the log of a long run has thousands of lines
     progress = lessons.progress_in(events) if job.module == lessons.WORKER else None
@@ -99,7 +103,9 @@ def _watch(job: Job, others: Sequence[Job], was_moving: bool, table: bool) -> No
             trained.look_at(str(told.finished["name"]))
         st.rerun()
     with st.container(border=True, key="run_panel"):
-        st.markdown(f"{ICONS[state]} **{state.capitalize()}** :gray[{plain(_status(job, state, events))}]")
+        # What came of a finished run stands below.
+        words = "" if state == "finished" else f" :gray[{plain(_status(job, state, events))}]"
+        st.markdown(f"{ICONS[state]} **{TITLES[state]}**{words}")
         ending(job, state)
         _queue(others)
         _left_out(told)
@@ -108,6 +114,7 @@ def _watch(job: Job, others: Sequence[Job], was_moving: bool, table: bool) -> No
             lesson_view(job, progress, state, moving=was_moving, table=table)
         else:
             _training(told, was_moving, table)
+    return None if told.finished is None else str(told.finished["name"])
 
 
 def _training(told: Curves, was_moving: bool, table: bool) -> None:
@@ -115,7 +122,7 @@ def _training(told: Curves, was_moving: bool, table: bool) -> None:
     if was_moving and told.plan is not None:
         st.progress(learning.share_done(told))
     if told.finished is not None:
-        finished(str(told.finished["name"]), learning.outcome(told))
+        finished(str(told.finished["name"]), learning.outcome(told), told.finished["metrics"])
     if told.steps or told.epochs:
         curves.learning_curves(told, "run", table=table)
     if told.epochs and told.data is not None:
@@ -124,7 +131,7 @@ def _training(told: Curves, was_moving: bool, table: bool) -> None:
 
 
 def _queue(others: Sequence[Job]) -> None:
-    """Who else works or waits: runs take turns when memory or cores do not suffice for all at once."""
+    """The other active runs: they take turns when memory or cores do not suffice for all at once."""
     for other in others:
         state = other.state
         if state in MOVING:
@@ -136,28 +143,28 @@ def _status(job: Job, state: str, events: Sequence[dict[str, Any]]) -> str:
     if state == "queued":
         told = [event["behind"] for event in events if event["event"] == "queued"]
         behind = [str(title) for title in told[-1]] if told else []
-        return f"waiting for its turn, behind {', '.join(behind)}" if behind else "waiting for its turn"
+        return f"queued behind {', '.join(behind)}" if behind else "queued"
     if job.module == lessons.WORKER:
         return lesson_charts.status(lessons.progress_in(events), state)
     return learning.status(runs.curves_in(events), state)
 
 
 def ending(job: Job, state: str) -> None:
-    """Why a run ended that did not finish."""
+    """Why a run ended before it was finished."""
     if (error := job.error) is not None:
         # Visitors of a public demo need not know how its folders are called.
         shown = without_paths(error) if resources.settings().demo else error
         st.error(plain(shown), icon=":material/error:")
     if state == "interrupted":
         st.warning(
-            "The worker ended without a word: it was killed, or the machine went down. "
-            "Everything up to its last checkpoint is kept.",
+            "The training process ended unexpectedly: it was killed, or the machine was shut down. "
+            "Resume from the last checkpoint.",
             icon=":material/power_off:",
         )
 
 
 def _buttons(job: Job, state: str) -> None:
-    """Stop a run that moves; go on with one that was stopped. Visitors of a demo only look."""
+    """Stop an active run, resume a stopped one; neither in a public demo."""
     if resources.settings().demo:
         return
     if state in MOVING:
@@ -174,10 +181,10 @@ def _buttons(job: Job, state: str) -> None:
             value=recipe.optimiser.learning_rate,
             format="%g",
             key=f"resume_rate_{job.name}",
-            help="From here on. A smaller one helps where the loss was no number any more.",
+            help="Used from here on. Reduce it if the loss became NaN.",
             width=240,
         )
-    if st.button("Go on from the last checkpoint", icon=":material/resume:", key="resume_run"):
+    if st.button("Resume from checkpoint", icon=":material/resume:", key="resume_run"):
         try:
             if rate is None:
                 job.resume()
@@ -192,6 +199,6 @@ def _buttons(job: Job, state: str) -> None:
 def _left_out(told: Curves) -> None:
     if told.data is None or not told.data["left_out"]:
         return
-    with st.expander(f"Left out: {told.data['left_out']:,}", icon=":material/warning:"):
+    with st.expander(f"Skipped files: {told.data['left_out']:,}", icon=":material/warning:"):
         for note in told.data["notes"]:
             st.markdown(f"- {plain(note)}")

@@ -1,4 +1,4 @@
-"""Teaching a famous network new classes: the pictures, what the doctor says of them, the network, and the button."""
+"""Fine-tuning a pretrained model: the images, the dataset check, the network, the settings, and the button."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,16 +8,17 @@ from imgrec import lesson_charts
 from imgrec.catalogue import CATALOGUE, ModelSpec
 from imgrec.datasets import DATASETS
 from imgrec.errors import ImgrecError, InputError
+from imgrec.formatting import percent, size
 from imgrec.training import lessons
 from imgrec.training.lessons import ALL_LAYERS, HEADS, Lesson
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
 from imgrec.ui import gathering, getting, resources
 from imgrec.ui.examining import counted, examined
 from imgrec.ui.runs import look_at
+from imgrec.ui.training import old_name
 from imgrec.ui.wording import plain
-from imgrec.verdicts import size
 
-FOLDER, KNOWN = "Folder or archive", "Known set"
+FOLDER, KNOWN = "Folder or archive", "Built-in dataset"
 SOURCES = (gathering.OWN, FOLDER, KNOWN)
 
 # From so bold that it may fail to so careful that it takes long; others can be typed in.
@@ -26,7 +27,7 @@ RATES = ("0.03", "0.01", "0.003", "0.001", "0.0003", "0.0001", "3e-05", "1e-05")
 # A network up to this size describes a few hundred pictures in some seconds on two cores.
 QUICK_PARAMETERS = 6_000_000
 
-FOLDS = {"One split": 0, "3 folds": 3, "5 folds": 5, "10 folds": 10}
+FOLDS = {"Single split": 0, "3 folds": 3, "5 folds": 5, "10 folds": 10}
 
 # What is held out for the test of pictures that come without a test set, and from how many pictures of each class on
 # that is offered: of fewer it would say little, and they are needed to learn from.
@@ -34,20 +35,30 @@ TEST_FRACTION = 0.2
 ENOUGH_TO_TEST = 40
 
 LAYERS = {
-    "The head alone": 0,
-    "The head and the last 10 layers": 10,
-    "The head and the last 30 layers": 30,
-    "Everything": ALL_LAYERS,
+    "Classifier only": 0,
+    "Classifier and last 10 layers": 10,
+    "Classifier and last 30 layers": 30,
+    "All layers": ALL_LAYERS,
+}
+
+
+# In addresses that were shared before.
+OLD_LAYERS = {
+    "The head and the last 10 layers": "Classifier and last 10 layers",
+    "The head and the last 30 layers": "Classifier and last 30 layers",
+    "Everything": "All layers",
 }
 
 
 def teach_panel() -> None:
-    """Everything that is chosen before a lesson begins."""
+    """All settings of a fine-tuning run, and the button that starts it."""
     if resources.settings().demo:
-        st.info("This is a public demo: teaching is for your own machine.", icon=":material/lock:")
+        st.info(
+            "Training is disabled in this public demo. Run imgrec on your own machine to train.", icon=":material/lock:"
+        )
         return
     data = _pictures()
-    # What the doctor says stands below the pictures; which network may judge them is chosen further down.
+    # The dataset check stands below the images, and needs the network that is chosen further down.
     place = st.container()
     backbone = _backbone()
     with place:
@@ -58,23 +69,23 @@ def teach_panel() -> None:
     lesson = _lesson(backbone, counts) if backbone else None
     with button:
         name = st.text_input(
-            "Name of the model",
+            "Model name",
             placeholder=f"my_{backbone.name if backbone else 'model'}",
-            help="Lower-case letters, digits and _.",
+            help="Lowercase letters, digits and underscores.",
             key="teach_name",
         ).strip()
         clicked = st.button(
-            "Teach it",
+            "Start training",
             type="primary",
-            icon=":material/school:",
+            icon=":material/play_arrow:",
             disabled=not (data and sound and lesson),
             key="start_teaching",
         )
         if not data:
-            st.caption(":material/arrow_upward: Pictures first: two classes or more, twenty of each make a start.")
+            st.caption(":material/arrow_upward: Add images first: at least two classes, 20 or more images each.")
         elif lesson is not None:
             tested = True if lesson.test_fraction or _is_tested(counts) else False if counts else None
-            st.caption(f"{HEADS[lesson.head].title} head; {lesson_charts.describe_plan(lesson, tested=tested)}")
+            st.caption(f"{HEADS[lesson.head].title} classifier; {lesson_charts.describe_plan(lesson, tested=tested)}")
     if clicked and lesson is not None:
         _start(lesson, data, name)
 
@@ -93,20 +104,21 @@ def _pictures() -> str:
     """Where the pictures lie: a path or the name of a known set; empty while there are none."""
     if wanted := st.session_state.pop("source_wanted", None):
         st.session_state["source"] = wanted
+    old_name("source", {"Known set": KNOWN})
     source = st.segmented_control(
-        "Pictures", SOURCES, default=SOURCES[0], required=True, key="source", bind="query-params"
+        "Images", SOURCES, default=SOURCES[0], required=True, key="source", bind="query-params"
     )
     if source == FOLDER:
         path = st.text_input(
             "Path",
-            placeholder="/home/me/pictures",
-            help="A folder with one folder of pictures for each class, a zip or tar of such a folder, or an .npz file.",
+            placeholder="/home/me/images",
+            help="A folder with one subfolder per class, a zip or tar of one, or an .npz file.",
             key="teach_path",
         ).strip()
         gathering.archive_drop()
         return path
     if source == KNOWN:
-        return str(st.selectbox("Set", list(DATASETS), key="teach_set", bind="query-params"))
+        return str(st.selectbox("Dataset", list(DATASETS), key="teach_set", bind="query-params"))
     album = gathering.gathering()
     gathering.problems("archive")
     return str(album.folder) if album and any(album.counts().values()) else ""
@@ -123,24 +135,23 @@ def _backbone() -> ModelSpec | None:
     titles = {spec.title: spec for spec in specs}
     best = max(specs, key=_worth, default=None)
     title = st.selectbox(
-        "Network",
+        "Pretrained model",
         list(titles),
         index=specs.index(best) if best else 0,
         key="backbone",
         bind="query-params",
-        help="It has learned from a million photographs what edges, textures and parts look like. "
-        "Those on this machine stand first.",
+        help="Trained on ImageNet. Models already on this machine come first.",
     )
     spec = titles.get(title or "")
     if spec is None:
         return None
-    about = f"{spec.parameters:,} parameters, looks at {spec.input_size[1]} × {spec.input_size[0]} px. "
+    about = f"{spec.parameters:,} parameters, input {spec.input_size[1]} × {spec.input_size[0]} px. "
     if resources.is_here(spec):
-        about += "On this machine."
+        about += "Downloaded."
     elif resources.settings().offline:
-        about += "Not on this machine, and the network is off (IMGREC_OFFLINE=1)."
+        about += "Not downloaded, and downloads are disabled (IMGREC_OFFLINE=1)."
     else:
-        about += f"Not on this machine yet: {size(spec.weights.size_bytes)} will be fetched first."
+        about += f"{size(spec.weights.size_bytes)} will be downloaded first."
     st.caption(about)
     return spec
 
@@ -162,12 +173,12 @@ def _test_fraction(counts: Mapping[str, tuple[int, int]]) -> float:
         return 0.0
     enough = min((train for train, _ in counts.values()), default=0) >= ENOUGH_TO_TEST
     wanted = st.toggle(
-        "Hold out a fifth for the test",
+        f"Hold out {percent(TEST_FRACTION, 0)} as a test set",
         enough,
         # One that nobody has touched follows the pictures.
         key=f"teach_test_{enough}",
-        help="Of each class, at random, before anything is tried: what the model says of these is what to expect of "
-        "new pictures. Without it the figure is that by which the head was chosen, which flatters a little.",
+        help="A random, stratified split made before training. Accuracy on it estimates accuracy on new images. "
+        "Without it only validation accuracy is known, which also selects the classifier and is slightly optimistic.",
     )
     return TEST_FRACTION if wanted else 0.0
 
@@ -175,9 +186,9 @@ def _test_fraction(counts: Mapping[str, tuple[int, int]]) -> float:
 def _lesson(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Lesson | None:
     """How it is taught; None, with a sentence, while that cannot be meant. `counts` as of a `Diagnosis`."""
     default = Lesson(backbone.name)
-    with st.expander("How it learns", icon=":material/tune:"):
+    with st.expander("Training settings", icon=":material/tune:"):
         head = st.selectbox(
-            "Head",
+            "Classifier",
             list(HEADS),
             format_func=lambda name: HEADS[name].title if name in HEADS else str(name),
             key="head",
@@ -191,42 +202,46 @@ def _lesson(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Lesso
             accept_new_options=True,
             max_selections=lessons.MAX_LEARNING_RATES,
             key="rates",
-            help="Each is tried; the one with the best validation accuracy makes the model.",
+            help="Each is tried; the one with the best validation accuracy is kept.",
         )
         folds = st.selectbox(
             "Validation",
             list(FOLDS),
             key="folds",
             bind="query-params",
-            help="With k folds every rate is tried k times, each time on other pictures: mean ± standard deviation. "
-            "Then one head learns from all of them.",
+            help="Cross-validation tries every learning rate on each fold and reports mean ± standard deviation. "
+            "The final classifier is then trained on all training images.",
         )
         test_fraction = _test_fraction(counts)
         with st.grid(2, min_column_width=140):
             epochs = st.number_input("Epochs", 1, MAX_EPOCHS, default.epochs, key="teach_epochs")
             batch = st.number_input("Batch size", 1, MAX_BATCH_SIZE, default.batch_size, key="teach_batch")
-            steps = st.number_input(
-                "Rate falls after",
-                0,
-                MAX_EPOCHS,
-                default.step_epochs,
-                key="teach_steps",
-                help="Every so many epochs the learning rate falls to a tenth; 0: it stays.",
-            )
-            seed = st.number_input("Seed", 0, 2**31 - 1, default.seed, key="teach_seed")
-        layers = st.selectbox("What learns", list(LAYERS), key="layers", bind="query-params")
+        steps = st.number_input(
+            "Reduce learning rate every N epochs",
+            0,
+            MAX_EPOCHS,
+            default.step_epochs,
+            key="teach_steps",
+            help="The learning rate is divided by 10 each time; 0 keeps it constant.",
+        )
+        seed = st.number_input("Seed", 0, 2**31 - 1, default.seed, key="teach_seed")
+        old_name("layers", OLD_LAYERS)
+        layers = st.selectbox(
+            "Trainable layers",
+            list(LAYERS),
+            key="layers",
+            bind="query-params",
+            help="First the classifier is trained on extracted features, which takes seconds. Then these layers are "
+            f"fine-tuned with it at learning rate {lessons.TUNING.learning_rate:g}, which takes minutes to hours. The "
+            "better of both is kept.",
+        )
         tuning = default.tuning_epochs
         if LAYERS[layers]:
-            tuning = st.number_input("Epochs for these layers", 1, MAX_EPOCHS, tuning, key="teach_tuning")
-            st.caption(
-                "First the head, in seconds; then these layers with it, at the small rate "
-                f"{lessons.TUNING.learning_rate:g}; where that does not help, the head alone is kept. "
-                "It takes minutes to hours: every picture goes through the network again in every epoch."
-            )
+            tuning = st.number_input("Fine-tuning epochs", 1, MAX_EPOCHS, tuning, key="teach_tuning")
         whole = st.toggle(
-            "The head sees where things are",
+            "Keep spatial features (no pooling)",
             key="teach_map",
-            help="The whole map of features instead of its average over the picture: many more weights.",
+            help="Uses the whole feature map instead of global average pooling. Adds many weights.",
         )
         try:
             lesson = Lesson(

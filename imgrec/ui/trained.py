@@ -1,10 +1,11 @@
-"""Every model that was trained here, the bundled ones too: one table, and the one that is looked at."""
+"""Every trained model, the bundled ones too: one table, and the details of one."""
 
 import streamlit as st
 
 from imgrec import cards, learning
 from imgrec.exports import shareable
 from imgrec.ui import curves, exporting, resources
+from imgrec.ui.wording import plain
 
 
 def look_at(name: str) -> None:
@@ -12,8 +13,11 @@ def look_at(name: str) -> None:
     st.session_state["trained_wanted"] = name
 
 
-def trained(*, table: bool) -> None:
-    """The table of trained models, newest first; curves, confusion matrix and card of the chosen one."""
+def trained(*, table: bool, shown: str | None = None) -> None:
+    """The table of trained models, newest first; curves, confusion matrix and card of the chosen one.
+
+    The charts of the model `shown` stand on the page already, with its run.
+    """
     found = sorted(
         cards.all_cards(resources.settings()), key=lambda card: str(card.fields["finished_at"]), reverse=True
     )
@@ -24,14 +28,17 @@ def trained(*, table: bool) -> None:
         [learning.card_row(card) for card in found],
         hide_index=True,
         placeholder="–",
-        alt="Every model that was trained here, with parameters, time and accuracy",
+        alt="Every trained model, with parameters, training time and accuracy",
         column_config={
-            "Model": st.column_config.TextColumn(width="large"),
+            "Model": st.column_config.TextColumn(width="medium"),
             "Parameters": st.column_config.NumberColumn(format="localized"),
-            "Trained": st.column_config.NumberColumn(format="localized", help="So many of them learned"),
-            "Pictures": st.column_config.NumberColumn(format="localized", help="It was trained on"),
-            "Training time": st.column_config.TextColumn(help="The sum of its epochs, from its log"),
-            "Accuracy": st.column_config.NumberColumn(format="percent"),
+            "Trainable": st.column_config.NumberColumn(format="localized", help="Parameters that were trained"),
+            "Images": st.column_config.NumberColumn(format="localized", help="Training images"),
+            "Training time": st.column_config.TextColumn(help="Sum of its epochs"),
+            "Accuracy": st.column_config.NumberColumn(format="percent", help="Empty where few images were held out"),
+            "Measured on": st.column_config.TextColumn(
+                width="medium", help="Of few images, counts with a 95 % interval"
+            ),
         },
     )
     by_name = {card.name: card for card in found}
@@ -39,8 +46,20 @@ def trained(*, table: bool) -> None:
         st.session_state["trained"] = wanted
     elif st.session_state.get("trained", found[0].name) not in by_name:
         del st.session_state["trained"]
-    name = st.selectbox("Look at", list(by_name), key="trained", bind="query-params", width=320)
+    name = st.selectbox("Model", list(by_name), key="trained", bind="query-params", width=320)
     card = by_name.get(name, found[0])
+    if card.name == shown:
+        st.caption("Its charts are shown with its run above.")
+    else:
+        _charts(card, table)
+    exporting.export_panel(card)
+    box = st.expander("Model card (JSON)", icon=":material/description:", key="whole_card", on_change="rerun")
+    if box.open:  # else its hundreds of figures would be sent with every click
+        # Visitors of a public demo need not know where its pictures lie.
+        box.json(shareable(card.fields) if resources.settings().demo else card.fields, expanded=1)
+
+
+def _charts(card: cards.Card, table: bool) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         kept = learning.epochs_of(card)
@@ -49,8 +68,5 @@ def trained(*, table: bool) -> None:
     with right:
         metrics = card.metrics
         curves.matrix(metrics["confusion"], card.classes, metrics["set"], "card", table=table)
-    exporting.export_panel(card)
-    box = st.expander("The whole card", icon=":material/description:", key="whole_card", on_change="rerun")
-    if box.open:  # else its hundreds of figures would be sent with every click
-        # Visitors of a public demo need not know where its pictures lie.
-        box.json(shareable(card.fields) if resources.settings().demo else card.fields, expanded=1)
+        if sentence := card.fields.get("unknown_images"):
+            st.caption(plain(str(sentence)))

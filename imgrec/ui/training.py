@@ -1,4 +1,6 @@
-"""Training from scratch: a recipe, pictures, and the button that starts a run which cannot be lost."""
+"""Training from scratch: a recipe, a dataset, and the button that starts a run."""
+
+from collections.abc import Mapping
 
 import streamlit as st
 
@@ -11,7 +13,34 @@ from imgrec.ui.examining import examined
 from imgrec.ui.runs import look_at
 from imgrec.ui.wording import plain
 
-OWN_DATA = "a folder or file of mine"
+OWN_DATA = "My folder or file"
+
+
+FINE_TUNE, SCRATCH, TUNE = "Fine-tune a pretrained model", "Train from scratch", "Tune hyperparameters"
+
+
+def method() -> str:
+    """The chosen way to train: one of `FINE_TUNE`, `SCRATCH` and `TUNE`."""
+    old_name("learn", {"Search": TUNE})
+    return str(
+        st.segmented_control(
+            "Training method",
+            [FINE_TUNE, SCRATCH, TUNE],
+            default=None if "learn" in st.session_state else FINE_TUNE,
+            required=True,
+            key="learn",
+            bind="query-params",
+            label_visibility="collapsed",
+            wrap=True,
+        )
+    )
+
+
+def old_name(key: str, now: Mapping[str, str]) -> None:
+    """Let an address that was shared before choose, in the widget `key`, what the option is called `now`."""
+    before = st.query_params.get(key, "")
+    if key not in st.session_state and before in now:
+        st.session_state[key] = now[before]
 
 
 def scratch_panel() -> None:
@@ -27,7 +56,7 @@ def recipe_chooser() -> Recipe:
     name = st.selectbox("Recipe", list(RECIPES), format_func=_recipe_title, key="recipe", bind="query-params")
     recipe = RECIPES[name]
     st.caption(f"{recipe.about} {recipe.parameters:,} parameters, {recipe.input_size[1]} × {recipe.input_size[0]} px.")
-    with st.expander("Epochs, batch size, learning rate", icon=":material/tune:"):
+    with st.expander("Training settings", icon=":material/tune:"):
         epochs = st.number_input("Epochs", 1, MAX_EPOCHS, recipe.epochs, key=f"epochs_{name}")
         batch_size = st.number_input("Batch size", 1, MAX_BATCH_SIZE, recipe.batch_size, key=f"batch_{name}")
         rate = st.number_input(
@@ -44,22 +73,19 @@ def recipe_chooser() -> Recipe:
 def data_chooser(recipe: Recipe) -> str:
     """The name of a known set, or a path on this machine; empty while none is given."""
     known = [recipe.dataset] if recipe.dataset else []
-    choice = st.selectbox("Pictures", [*known, OWN_DATA], key=f"data_{recipe.name}")
+    choice = st.selectbox("Dataset", [*known, OWN_DATA], key=f"data_{recipe.name}")
     if choice != OWN_DATA:
         return str(choice)
     return st.text_input(
         "Path",
-        placeholder="/home/me/pictures",
-        help="A folder with one folder of pictures for each class, a zip or tar of such a folder, or an .npz file.",
+        placeholder="/home/me/images",
+        help="A folder with one subfolder per class, a zip or tar of one, or an .npz file.",
         key="data_path",
     ).strip()
 
 
 def is_sound(recipe: Recipe, data: str) -> bool:
-    """Show what the doctor says of these pictures; whether he has nothing against them.
-
-    The known sets were looked at by many before.
-    """
+    """Show the dataset check; return whether training may start. Built-in datasets are not checked."""
     if resources.settings().demo or not data or data in DATASETS:
         return bool(data)
     return examined(data, recipe.input_size)
@@ -68,7 +94,9 @@ def is_sound(recipe: Recipe, data: str) -> bool:
 def starter(recipe: Recipe, data: str, sound: bool) -> None:
     """The button that starts a run, and the sentence when it cannot be."""
     if resources.settings().demo:
-        st.info("This is a public demo: training is for your own machine.", icon=":material/lock:")
+        st.info(
+            "Training is disabled in this public demo. Run imgrec on your own machine to train.", icon=":material/lock:"
+        )
         return
     clicked = st.button(
         "Start training", type="primary", icon=":material/play_arrow:", disabled=not sound, key="start_training"

@@ -12,7 +12,7 @@ from imgrec.training.recipes import MAX_EPOCHS, RECIPES
 from imgrec.training.spaces import SPACES, Knob, Space, get_space, words
 from imgrec.training.tuning import MAX_TRIALS, METHODS, Search, Trial
 from imgrec.ui import resources
-from imgrec.ui.runs import ICONS, MOVING, ending, look_at, titles_of
+from imgrec.ui.runs import ICONS, MOVING, TITLES, ending, look_at, titles_of
 from imgrec.ui.training import is_sound
 from imgrec.ui.wording import plain
 
@@ -21,7 +21,7 @@ POLL_S = 2.0
 
 TRIALS = 10
 
-OWN_DATA = "a folder or file of mine"
+OWN_DATA = "My folder or file"
 
 
 def tuning_panel(*, table: bool = False) -> None:
@@ -46,10 +46,10 @@ def space_panel() -> None:
 def _space_chooser() -> tuple[Space, bool]:
     """What is varied, with the visitor's ranges; as it was, and False, where they cannot be meant."""
     names = [*SPACES, *RECIPES]
-    name = st.selectbox("What to search", names, format_func=_space_title, key="space")
+    name = st.selectbox("Search space", names, format_func=_space_title, key="space")
     space = get_space(name)
     st.caption(space.about)
-    with st.expander("Ranges", icon=":material/tune:"):
+    with st.expander("Hyperparameter ranges", icon=":material/tune:"):
         st.caption("`low:high`, `low:high:step`, `low:high:log`, or `a,b,c`.")
         texts = [_range_input(knob, name) for knob in space.knobs]
         is_meant = True
@@ -58,13 +58,14 @@ def _space_chooser() -> tuple[Space, bool]:
         except ImgrecError as error:
             is_meant = False
             st.error(plain(str(error)), icon=":material/error:")
-    count = "any number of" if space.count is None else f"{space.count:,}"
-    st.caption(f"{count.capitalize()} different networks: {'; '.join(knob.in_words for knob in space.knobs)}.")
+    count = "Unlimited" if space.count is None else f"{space.count:,}"
+    about = "  \n".join(knob.in_words.capitalize() for knob in space.knobs)
     if space.printed:
-        st.caption(
-            f"The search that this one repeats ended at {tuning_charts.in_words(dict(space.printed))}: "
-            f"{RECIPES[space.recipe].parameters:,} parameters."
+        about += (
+            f"\n\nPublished result of this search: {tuning_charts.in_words(dict(space.printed))} "
+            f"({RECIPES[space.recipe].parameters:,} parameters)."
         )
+    st.caption(f"{count} combinations.", help=about)
     return space, is_meant
 
 
@@ -78,13 +79,13 @@ def _range_input(knob: Knob, space: str) -> str:
 def _data_chooser(space: Space) -> str:
     """The name of a known set, or a path on this machine; empty while none is given."""
     known = RECIPES[space.recipe].dataset
-    choice = st.selectbox("Pictures", [*([known] if known else []), OWN_DATA], key=f"tune_data_{space.name}")
+    choice = st.selectbox("Dataset", [*([known] if known else []), OWN_DATA], key=f"tune_data_{space.name}")
     if choice != OWN_DATA:
         return str(choice)
     return st.text_input(
         "Path",
-        placeholder="/home/me/pictures",
-        help="A folder with one folder of pictures for each class, a zip or tar of such a folder, or an .npz file.",
+        placeholder="/home/me/images",
+        help="A folder with one subfolder per class, a zip or tar of one, or an .npz file.",
         key="tune_path",
     ).strip()
 
@@ -92,20 +93,28 @@ def _data_chooser(space: Space) -> str:
 def _starter(space: Space, data: str, can_start: bool) -> None:
     """How long and in which way, and the button that starts a search, or the sentence when it cannot be."""
     if resources.settings().demo:
-        st.info("This is a public demo: searching is for your own machine.", icon=":material/lock:")
+        st.info(
+            "Training is disabled in this public demo. Run imgrec on your own machine to search.",
+            icon=":material/lock:",
+        )
         return
-    method = st.selectbox("Way", list(METHODS), format_func=str.capitalize, key="tune_method")
-    st.caption(METHODS[method])
+    method = st.selectbox(
+        "Search method",
+        list(METHODS),
+        format_func=str.capitalize,
+        key="tune_method",
+        help="  \n".join(f"**{name.capitalize()}**: {about}" for name, about in METHODS.items()),
+    )
     left, right = st.columns(2)
     trials = left.number_input("Trials", 1, MAX_TRIALS, TRIALS, key="tune_trials")
-    epochs = right.number_input("Epochs of each", 1, MAX_EPOCHS, space.epochs, key=f"tune_epochs_{space.name}")
+    epochs = right.number_input("Epochs per trial", 1, MAX_EPOCHS, space.epochs, key=f"tune_epochs_{space.name}")
     train_best = st.checkbox(
-        "Train the best one afterwards",
+        "Train the best model afterwards",
         key="tune_train_best",
-        help=f"With the {RECIPES[space.recipe].epochs} epochs of the whole recipe; it joins the catalogue.",
+        help=f"For {RECIPES[space.recipe].epochs} epochs. The model is added to the catalog.",
     )
     if not st.button(
-        "Start searching",
+        "Start search",
         type="primary",
         icon=":material/travel_explore:",
         disabled=not can_start,
@@ -134,8 +143,8 @@ def search_list(*, table: bool = False) -> None:
     found = jobs.all_jobs(resources.settings(), tuning.WORKER)
     if not found:
         st.info(
-            "No search yet. A search tries many settings of one network, each for a few epochs, and goes on when you "
-            "close this page, and when the server stops.",
+            "No search yet. A search trains one network with many hyperparameter settings for a few epochs each. It "
+            "continues when you close this page.",
             icon=":material/travel_explore:",
         )
         return
@@ -156,7 +165,7 @@ def _watch(job: Job, was_moving: bool, table: bool) -> None:
         st.rerun()
     search = tuning.read(job)
     with st.container(border=True, key="search_panel"):
-        st.markdown(f"{ICONS[state]} **{state.capitalize()}** :gray[{plain(tuning_charts.status(search, state))}]")
+        st.markdown(f"{ICONS[state]} **{TITLES[state]}** :gray[{plain(tuning_charts.status(search, state))}]")
         if was_moving and search.plan is not None:
             st.progress(min(1.0, (len(search.finished) + len(search.failed)) / search.plan["trials"]))
         ending(job, state)
@@ -164,7 +173,7 @@ def _watch(job: Job, was_moving: bool, table: bool) -> None:
             st.markdown(f"**{plain(tuning_charts.outcome(search))}**")
         if search.handed_on is not None:
             st.success(
-                f"The best one is being trained as **{plain(search.handed_on['model'])}**, among the runs.",
+                f"Training the best model as **{plain(search.handed_on['model'])}**; see Train from scratch.",
                 icon=":material/model_training:",
             )
         _buttons(job, state, search)
@@ -180,7 +189,7 @@ def _charts(job: Job, search: Search) -> None:
     st.vega_lite_chart(
         tuning_charts.parallel_chart(search, knobs), theme=None, alt=words, key=f"search_lines_{job.name}"
     )
-    st.caption("Each line is a trial: the more accurate, the less faint. The thick one is the best.")
+    st.caption("One line per trial; more accurate trials are more opaque, the best is bold.")
     words = tuning_charts.describe_size(search)
     if tuning_charts.has_sizes(search):
         st.vega_lite_chart(tuning_charts.size_chart(search), theme=None, alt=words, key=f"search_sizes_{job.name}")
@@ -198,6 +207,7 @@ def _table(job: Job, search: Search) -> None:
         alt="Every trial with its settings, parameters, accuracy and loss",
         column_config={name: st.column_config.NumberColumn(format="%.3g") for name in fine}
         | {
+            "State": st.column_config.TextColumn(width=80),
             "Parameters": st.column_config.NumberColumn(format="localized"),
             "Validation accuracy": st.column_config.NumberColumn(format="percent"),
             "Validation loss": st.column_config.NumberColumn(format="%.3f"),
@@ -215,12 +225,12 @@ def _table(job: Job, search: Search) -> None:
         )
         if search.finished:
             st.download_button(
-                "Chart to brush",
+                "Interactive chart (HTML)",
                 lambda: brushing.brushable_page(search, knobs, job.title),
                 f"{job.name}.html",
                 "text/html",
                 key="search_page",
-                help="An HTML page of its own, 5 MB: drag along an axis to keep the trials within a range.",
+                help="A standalone page (5 MB): drag along an axis to filter trials.",
                 icon=":material/download:",
                 on_click="ignore",
             )
@@ -234,13 +244,13 @@ def _buttons(job: Job, state: str, search: Search) -> None:
                 st.button("Stop", icon=":material/stop:", key="stop_search", on_click=job.cancel)
             elif state != "finished" and (search.trials or state != "failed"):
                 # What failed before its first trial would fail again.
-                _go_on(job, "Go on with the next trial" if search.trials else "Begin with the first trial")
+                _go_on(job, "Resume search" if search.trials else "Restart search")
             elif search.best is not None and search.handed_on is None:
                 _train(job, search.best)
         if (best := search.best) is not None:
             recipe = tuning.recipe_of(job, best)
             st.download_button(
-                "Recipe of the best",
+                "Best recipe (JSON)",
                 json.dumps(recipe.to_dict(), indent=2),
                 f"{recipe.name}.json",
                 "application/json",
@@ -263,10 +273,10 @@ def _go_on(job: Job, words: str) -> None:
 
 def _train(job: Job, best: Trial) -> None:
     clicked = st.button(
-        "Train the best one",
+        "Train the best model",
         icon=":material/play_arrow:",
         key="train_best",
-        help=f"{tuning.recipe_of(job, best).epochs} epochs, from the start; it joins the catalogue.",
+        help=f"{tuning.recipe_of(job, best).epochs} epochs from scratch. The model is added to the catalog.",
     )
     if not clicked:
         return
@@ -276,7 +286,10 @@ def _train(job: Job, best: Trial) -> None:
         st.error(plain(str(error)), icon=":material/error:")
     else:
         look_at(run.name)
-        st.success(f"It is being trained, among the runs: {plain(run.title)}.", icon=":material/model_training:")
+        st.success(
+            f"Training started: {plain(run.title)}. See Train from scratch.",
+            icon=":material/model_training:",
+        )
 
 
 def _space_title(name: str) -> str:

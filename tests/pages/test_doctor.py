@@ -57,9 +57,9 @@ def make(folder: Path, counts: dict[str, int]) -> Path:
 
 def test_a_good_set(tmp_path: Path) -> None:
     app = show(make(tmp_path / "set", {"cats": 20, "dogs": 20}))
-    assert "**40 pictures of 2 classes: nothing stands against training on them.**" in words(app)
-    assert "none can be fed differently" in words(app)
-    assert "Wrong labels were not looked for" in words(app)
+    assert "**40 images of 2 classes: ready to train**" in words(app)
+    assert "share one decoder" in words(app)
+    assert "Label errors were not checked" in words(app)
 
 
 def test_findings_stand_worst_first_in_words(tmp_path: Path) -> None:
@@ -67,9 +67,9 @@ def test_findings_stand_worst_first_in_words(tmp_path: Path) -> None:
     (path / "cats" / "broken.png").write_bytes(b"")
     app = show(path)
     found = [
-        element.value for element in app.markdown if "**Stop:**" in element.value or "**Warning:**" in element.value
+        element.value for element in app.markdown if "**Error:**" in element.value or "**Warning:**" in element.value
     ]
-    assert ":material/block: **Stop:**" in found[0]
+    assert ":material/block: **Error:**" in found[0]
     assert "［x］(y) ＊dogs＊" in found[0]
     assert ":material/warning: **Warning:** 1 file in class folders cannot be read" in found[2]
 
@@ -102,12 +102,12 @@ def test_examined_once_while_the_files_stay(tmp_path: Path, monkeypatch: pytest.
     (path / "cats" / "0.png").unlink()
     until_examined(app)
     assert len(count) == 2
-    assert "39 pictures" in words(app)
+    assert "39 images" in words(app)
 
 
 def test_what_is_not_there_gets_a_sentence(tmp_path: Path) -> None:
     app = show(tmp_path / "none")
-    assert "Expected the name of a data set" in app.error[0].value
+    assert "Expected the name of a dataset" in app.error[0].value
 
 
 def test_one_examination_at_a_time_and_nobody_works_for_what_was_given_up(

@@ -18,11 +18,11 @@ def panel() -> None:
 @pytest.mark.parametrize(
     ("found", "title"),
     [
-        ([("a.txt: none", "")], "1 file could not be used; the rest is kept"),
-        ([("a.png", ALREADY)], "1 picture is among them already; the rest is kept"),
+        ([("a.txt: none", "")], "1 file skipped"),
+        ([("a.png", ALREADY)], "1 duplicate"),
         (
             [("a.txt: none", ""), ("b.jpg", "Expected …"), ("a.png", ALREADY), ("c.png", ALREADY)],
-            "2 files could not be used, 2 pictures are among them already; the rest is kept",
+            "2 files skipped, 2 duplicates",
         ),
     ],
     ids=["bad", "a copy", "both"],

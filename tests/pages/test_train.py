@@ -78,15 +78,15 @@ def test_empty_offers_every_recipe_and_says_what_a_run_is(page: Callable[..., Ap
     app = page("train.py", learn="Train from scratch")
     assert not app.exception
     assert app.selectbox(key="recipe").options == [recipe.title for recipe in RECIPES.values()]
-    assert "No run yet" in words(app)
+    assert "No runs yet" in words(app)
 
 
 @pytest.mark.parametrize(
     ("end", "more", "said"),
     [
-        ({"state": "finished", "error": None}, [MODEL], ["my_model", "90.0\u202f% of 100 test pictures"]),
+        ({"state": "finished", "error": None}, [MODEL], ["my_model", "90.0\u202f% accuracy on 100 test images"]),
         ({"state": "failed", "error": "Expected a loss that is a number."}, [], ["Expected a loss"]),
-        ({"state": "cancelled", "error": None}, [], ["Cancelled"]),
+        ({"state": "cancelled", "error": None}, [], ["Canceled"]),
         (None, [], ["Interrupted", "it was killed"]),
     ],
     ids=["finished", "failed", "cancelled", "killed"],
@@ -106,6 +106,45 @@ def test_a_run_that_has_ended_shows_how(
     assert len(app.get("vega_lite_chart")) >= 3
     assert all(chart.proto.alt for chart in app.get("vega_lite_chart"))
     assert ("resume_run" in {button.key for button in app.button}) == (end is None or end["state"] != "finished")
+
+
+def card_of_the_run(own: Path, images: int) -> None:
+    fields = json.loads(own.read_text())
+    fields["metrics"] |= {"accuracy": 0.5, "pictures": images}
+    fields["unknown_images"] = "No limit for unknown images: too few held-out images."
+    cards.write(own, fields)
+
+
+def test_charts_of_a_finished_run_stand_on_the_page_once(
+    page: Callable[..., AppTest], run: Callable[..., Path], own: Path
+) -> None:
+    card_of_the_run(own, 4)
+    metrics = {"accuracy": 0.5, "pictures": 4, "set": "test"}
+    run({"state": "finished", "error": None}, MODEL | {"name": "my_test_model", "metrics": metrics})
+    app = page("train.py", learn="Train from scratch")
+    assert not app.exception
+    assert app.selectbox(key="trained").value == "my_test_model"
+    curves = [chart for chart in app.get("vega_lite_chart") if "after epoch" in chart.proto.alt]
+    of_runs = [chart for chart in curves if "validation accuracy" not in chart.proto.alt]
+    assert len(of_runs) == 2
+    app.selectbox(key="trained").select("cifar_vgg").run()
+    curves = [chart for chart in app.get("vega_lite_chart") if "after epoch" in chart.proto.alt]
+    assert len([chart for chart in curves if "validation accuracy" not in chart.proto.alt]) == 4
+
+
+@pytest.mark.parametrize(("images", "is_green"), [(4, False), (400, True)])
+def test_few_images_are_not_praised(
+    page: Callable[..., AppTest], run: Callable[..., Path], own: Path, images: int, is_green: bool
+) -> None:
+    card_of_the_run(own, images)
+    metrics = {"accuracy": 0.5, "pictures": images, "set": "test"}
+    run({"state": "finished", "error": None}, MODEL | {"name": "my_test_model", "metrics": metrics})
+    app = page("train.py", learn="Train from scratch")
+    said = [box.value for box in (app.success if is_green else app.info)]
+    assert any("is in the catalog" in sentence for sentence in said)
+    assert any("too few to tell" in sentence for sentence in said) == (not is_green)
+    assert bool(app.success) == is_green
+    assert "No limit for unknown images" in words(app)
 
 
 def test_a_run_that_diverged_goes_on_with_a_smaller_learning_rate(
@@ -130,9 +169,9 @@ def test_a_run_that_diverged_goes_on_with_a_smaller_learning_rate(
 
 def test_pictures_that_are_not_there_get_a_sentence(page: Callable[..., AppTest]) -> None:
     app = page("train.py", learn="Train from scratch")
-    app.selectbox(key="data_cifar_vgg").select("a folder or file of mine").run()
+    app.selectbox(key="data_cifar_vgg").select("My folder or file").run()
     app.text_input(key="data_path").set_value("/no/such/folder").run()
-    assert "Expected the name of a data set" in app.error[0].value
+    assert "Expected the name of a dataset" in app.error[0].value
     assert app.button(key="start_training").disabled
 
 
@@ -141,14 +180,14 @@ def test_the_pictures_are_shown_with_counts_changes_and_numbers(page: Callable[.
     pixels = rng.integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
     np.savez(tmp_path / "set.npz", x_train=pixels, y_train=np.arange(20) % 2, class_names=np.array(["sun", "rain"]))
     app = page("train.py", learn="Train from scratch")
-    app.selectbox(key="data_cifar_vgg").select("a folder or file of mine").run()
+    app.selectbox(key="data_cifar_vgg").select("My folder or file").run()
     app.text_input(key="data_path").set_value(str(tmp_path / "set.npz")).run()
     app.toggle(key="explore").set_value(True).run()
     assert not app.exception
     assert app.dataframe[0].value["Class"].tolist() == ["sun", "rain"]
     assert app.dataframe[0].value["Training"].tolist() == [10, 10]
     assert "32 rows of 32 pixels" in words(app)
-    assert "20 pictures of 2 classes, all to train on." in words(app)
+    assert "20 images of 2 classes, all to train on." in words(app)
     np.savez(tmp_path / "set.npz", x_train=pixels[:10], y_train=np.arange(10) % 2)
     app.run()
     assert app.dataframe[0].value["Training"].tolist() == [5, 5], "the set has changed"
@@ -191,7 +230,7 @@ def test_a_demo_does_not_tell_where_things_lie(
 def test_a_card_without_a_figure_has_a_dash_in_the_table(page: Callable[..., AppTest], own: Path) -> None:
     app = page("train.py", learn="Train from scratch")
     table = app.dataframe[-1]
-    assert table.value["Trained"].isna().sum() == 1
+    assert table.value["Trainable"].isna().sum() == 1
     assert table.proto.placeholder == "–"
 
 

@@ -49,29 +49,42 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return found
 
 
+def test_an_address_that_was_shared_before_still_leads_here(page: Callable[..., AppTest]) -> None:
+    app = page("train.py", learn="Search")
+    assert not app.exception
+    assert app.selectbox(key="space")
+    assert app.button(key="start_search")
+
+
 def test_empty_offers_every_space_and_says_what_a_search_is(app: AppTest) -> None:
     app.run()
     assert not app.exception
     assert len(app.selectbox(key="space").options) == len(SPACES) + len(RECIPES)
     assert "No search yet" in words(app)
-    assert "940,458 parameters" in words(app)
-    assert "588 different networks" in words(app)
+    [about] = [caption.help for caption in app.caption if "588 combinations" in caption.value]
+    assert "940,458 parameters" in about
+    assert "588 combinations" in words(app)
 
 
 @pytest.mark.parametrize(
     ("events", "end", "said", "buttons"),
     [
-        (EVENTS, {"state": "finished", "error": None}, ["Finished", "trial 3, 62.5\u202f%"], {"train_best"}),
+        (
+            EVENTS,
+            {"state": "finished", "error": None},
+            ["Finished", "trial 3, validation accuracy 62.5\u202f%"],
+            {"train_best"},
+        ),
         (
             [*EVENTS, BEST_HANDED_ON],
             {"state": "finished", "error": None},
-            ["being trained as **my\\_\\<tuned\\>**"],
+            ["Training the best model as **my\\_\\<tuned\\>**"],
             set(),
         ),
-        (EVENTS, {"state": "cancelled", "error": None}, ["Cancelled"], {"resume_search"}),
+        (EVENTS, {"state": "cancelled", "error": None}, ["Canceled"], {"resume_search"}),
         ([*EVENTS, *trial(4, 0.002, 16)], None, ["Interrupted", "it was killed", "trial 4 of 5"], {"resume_search"}),
-        (EVENTS[:2], {"state": "failed", "error": "Expected pictures."}, ["Expected pictures."], set()),
-        (EVENTS[:2], {"state": "cancelled", "error": None}, ["Cancelled"], {"resume_search"}),
+        (EVENTS[:2], {"state": "failed", "error": "Expected images."}, ["Expected images."], set()),
+        (EVENTS[:2], {"state": "cancelled", "error": None}, ["Canceled"], {"resume_search"}),
     ],
     ids=["finished", "handed on", "cancelled", "killed", "failed before its first trial", "cancelled before it"],
 )
@@ -137,9 +150,9 @@ def test_what_cannot_be_meant_gets_a_sentence(app: AppTest) -> None:
     assert app.button(key="start_search").disabled
     app.text_input(key="range_six_layers_conv_1_filter").set_value("32:128:16").run()
     assert not app.error
-    app.selectbox(key="tune_data_six_layers").select("a folder or file of mine").run()
+    app.selectbox(key="tune_data_six_layers").select("My folder or file").run()
     app.text_input(key="tune_path").set_value("/no/such/folder").run()
-    assert "data set" in app.error[0].value
+    assert "dataset" in app.error[0].value
     assert app.button(key="start_search").disabled
 
 
@@ -157,7 +170,7 @@ def test_the_doctor_is_asked_before_a_search(app: AppTest, tmp_path: Path) -> No
     for name in ("one", "two"):
         make(tmp_path / name, {"cats": 3} if name == "one" else {"cats": 20, "dogs": 20})
     app.run()
-    app.selectbox(key="tune_data_six_layers").select("a folder or file of mine").run()
+    app.selectbox(key="tune_data_six_layers").select("My folder or file").run()
     assert app.button(key="start_search").disabled
     app.text_input(key="tune_path").set_value(str(tmp_path / "one")).run()
     assert "only one, 'cats'" in words(app)

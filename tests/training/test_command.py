@@ -74,8 +74,9 @@ def test_a_model_is_taught(
     lesson = job["lesson"]
     assert (lesson["head"], lesson["folds"], lesson["unfreeze"], lesson["epochs"]) == ("small", 2, -1, 7)
     assert list(lesson["learning_rates"]) == [1e-2, 1e-3]
-    assert "my_mobilenet: 75.0\N{NARROW NO-BREAK SPACE}% of 12 test pictures right; " in out
-    assert "learning rate 0.01: 75.00 ± 35.36 % of validation right, best after 3.0 epochs" in out
+    shown = out.replace("\N{NARROW NO-BREAK SPACE}", " ")
+    assert "my_mobilenet: 9 of 12 test images correct (95 %: 47–91 %); too few to tell; " in shown
+    assert "learning rate 0.01: validation accuracy 75.0 ± 35.4 %, best after 3.0 epochs" in shown
 
 
 def test_a_head_may_see_the_whole_map(
@@ -127,7 +128,7 @@ def test_a_recipe_is_trained(
         "an endless rate",
         "neither",
         "folds of a recipe",
-        "no pictures",
+        "no images",
         "rates",
         "head",
         "offline",
@@ -183,7 +184,7 @@ def test_the_doctor_is_heard_before_anything_starts(
 ) -> None:
     code, _, err = imgrec(monkeypatch, capsys, name, "--data", str(make(tmp_path / "one", {"cats": 3})))
     assert (code, started) == (2, [])
-    assert "imgrec: cannot be trained on: Two classes or more are needed" in err
+    assert "imgrec: cannot be trained on: At least two classes are needed" in err
     code, _, err = imgrec(monkeypatch, capsys, name, "--data", str(tmp_path / "pictures"))
     assert (code, len(started)) == (0, 1)
-    assert "imgrec: warning: 'cats', 'dogs' have fewer than 20 pictures" in err
+    assert "imgrec: warning: 'cats', 'dogs' have fewer than 20 training images" in err

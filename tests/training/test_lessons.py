@@ -50,7 +50,7 @@ def test_a_lesson_survives_json() -> None:
         ({"input_size": (16, 16)}, InputError, "32 px or more"),
         ({"pooling": "max"}, InputError, "pooling"),
         ({"pooling": None, "head": "hidden"}, InputError, "without pooling"),
-        ({"backbone": "convnext_tiny", "unfreeze": 1}, InputError, "teach it frozen"),
+        ({"backbone": "convnext_tiny", "unfreeze": 1}, InputError, "train the classifier only"),
     ],
     ids=lambda value: next(iter(value), "none") if isinstance(value, dict) else None,
 )
@@ -140,8 +140,8 @@ def test_progress_is_read_from_the_log(tmp_path: Path) -> None:
         (tmp_path / "progress.jsonl").write_text("".join(lines))
         seen.append(lessons.status(lessons.read_progress(Job(tmp_path)), "running"))
     assert seen[0] == "converting MobileNet"
-    assert seen[1] == "features of train pictures · 4 of 9 · 3 a second"
-    assert seen[-1] == "trial 2 of 2 · learning rate 0.1, fold 2: 70.0 % of validation right"
+    assert seen[1] == "features of train images · 4 of 9 · 3 images/s"
+    assert seen[-1] == "trial 2 of 2 · learning rate 0.1, fold 2: validation accuracy 70.0\u202f%"
     progress = lessons.read_progress(Job(tmp_path))
     assert [row.done for row in progress.features] == [9]
     assert len(progress.trials) == progress.trials_planned == 2
@@ -159,11 +159,11 @@ def pictures_of(counts: list[int]) -> DataSet:
 @pytest.mark.parametrize(
     ("counts", "folds", "sentence"),
     [
-        ([9, 2], 5, "5 training pictures or more of each class for 5 folds. Received: 2 of '<b>1</b>'"),
+        ([9, 2], 5, "5 training images or more of each class for 5 folds. Received: 2 of '<b>1</b>'"),
         ([2, 2], 0, None),
         ([2, 2], 2, None),
     ],
-    ids=["more folds than pictures", "two pictures of each class", "as many folds"],
+    ids=["more folds than images", "two images of each class", "as many folds"],
 )
 def test_pictures_that_do_not_fit_are_refused(counts: list[int], folds: int, sentence: str | None) -> None:
     lesson, data = Lesson("mobilenet", folds=folds), pictures_of(counts)
@@ -199,7 +199,7 @@ def test_a_test_set_is_held_out_of_pictures_without_one() -> None:
 
 def test_a_lesson_does_not_start_without_what_it_needs(tmp_path: Path, settings: Settings) -> None:
     lesson = Lesson("mobilenet")
-    with pytest.raises(InputError, match="name of a data set"):
+    with pytest.raises(InputError, match="name of a dataset"):
         lessons.start(lesson, "nowhere", settings)
     with pytest.raises(OfflineError, match=r"mobilenet_1_0_224_tf\.h5"):
         lessons.start(lesson, str(tmp_path), settings)

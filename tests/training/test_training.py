@@ -140,7 +140,7 @@ def test_wrong_pictures_are_refused_before_the_first_epoch(data: Path, settings:
     job = runs.start(get_recipe("cats_dogs_cnn"), str(data), settings)
     assert job.wait(120) == "failed"
     assert "64 × 64" in str(job.error)
-    with pytest.raises(InputError, match="data set"):
+    with pytest.raises(InputError, match="dataset"):
         runs.start(get_recipe("simple_cnn"), "no_such_data", settings)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imgrec import abstention
 from imgrec.datasets import split
 from imgrec.errors import InputError
 from imgrec.training import figures, trials
@@ -118,7 +119,7 @@ def test_finished_trials_are_not_done_again(tmp_path: Path, folds: int) -> None:
     assert len(pretender.asked) == 1 + bool(folds)
     assert after.metrics == before.metrics
     assert np.array_equal(after.layers[0][0], before.layers[0][0])
-    _, other, _ = teach(lesson, tmp_path / "trials", key="other pictures")
+    _, other, _ = teach(lesson, tmp_path / "trials", key="other images")
     assert len(other.asked) == lesson.trials + bool(folds)
 
 
@@ -135,13 +136,20 @@ def test_no_matrix_of_very_many_classes(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("folds", [0, 3], ids=["one split", "folds"])
-def test_the_limit_of_doubt_needs_no_test_set(tmp_path: Path, folds: int) -> None:
+def test_the_limit_of_doubt_needs_no_test_set(tmp_path: Path, folds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(abstention, "MIN_IMAGES", 6)  # as many as the one split holds out
     taught, _, _ = teach(Lesson("mobilenet", learning_rates=(0.01,), folds=folds, epochs=4), tmp_path / "trials")
     doubt = -(0.8 * np.log2(0.8) + 2 * 0.1 * np.log2(0.1))
     assert taught.metrics["entropy_bits_95"] == pytest.approx(doubt)
     again, pretender, _ = teach(Lesson("mobilenet", learning_rates=(0.01,), folds=folds, epochs=4), tmp_path / "trials")
     assert len(pretender.asked) == bool(folds)
     assert again.metrics == taught.metrics
+
+
+def test_too_few_held_out_images_set_no_limit(tmp_path: Path) -> None:
+    taught, _, _ = teach(Lesson("mobilenet", learning_rates=(0.01,), epochs=4), tmp_path / "trials")
+    assert taught.metrics["pictures"] == 6
+    assert taught.metrics["entropy_bits_95"] is None
 
 
 @pytest.mark.parametrize("folds", [0, 3])

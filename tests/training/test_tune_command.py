@@ -50,7 +50,7 @@ def test_a_search_is_started_and_its_best_is_said(
     assert (found["module"], found["data"]) == (tuning.WORKER, "cifar10")
     assert (found["trials"], found["epochs"], found["seed"], found["method"]) == (4, 1, 2, "random")
     assert "conv_1_kernel=5" in found["knobs"]
-    assert "trial 3, 62.5\u202f% of the validation pictures right" in out
+    assert "trial 3, validation accuracy 62.5\u202f%" in out
     assert tuning.BEST in out
     assert "trial 2: Expected a loss that is a number" in err
 
@@ -64,10 +64,10 @@ def test_the_doctor_is_heard_before_a_search(
     words = ["tune", "cats_dogs_cnn", "--trials", "1", "--data"]
     code, _, err = imgrec(monkeypatch, capsys, *words, str(make(tmp_path / "one", {"cats": 4})))
     assert (code, started) == (2, [])
-    assert "imgrec: cannot be trained on: Two classes or more" in err
+    assert "imgrec: cannot be trained on: At least two classes" in err
     code, _, err = imgrec(monkeypatch, capsys, *words, str(make(tmp_path / "two", {"cats": 4, "dogs": 40})))
     assert (code, len(started)) == (0, 1)
-    assert "imgrec: warning: 'cats' has fewer than 20 pictures" in err
+    assert "imgrec: warning: 'cats' has fewer than 20 training images" in err
     same = make(tmp_path / "same", {"cats": 20, "dogs": 20})
     (same / "cats" / "again.jpg").write_bytes((same / "cats" / "1.jpg").read_bytes())
     (same / "dogs" / "again.jpg").write_bytes((same / "cats" / "1.jpg").read_bytes())

@@ -58,7 +58,7 @@ def test_a_killed_search_goes_on_and_repeats_no_trial(data: Path, settings: Sett
     assert all(trial in search.trials for trial in before.finished)
     assert {trial.values["conv_2_kernel"] for trial in search.finished} == {3}
     assert {trial.values["conv_2_kernel"] for trial in search.failed} == {9}
-    assert all("Expected pictures of at least" in str(trial.reason) for trial in search.failed)
+    assert all("Expected images of at least" in str(trial.reason) for trial in search.failed)
     assert all(len(trial.epochs) == 2 and trial.seconds > 0 for trial in search.finished)
 
     # The best is handed on to a run of its own, on the same split.

@@ -35,7 +35,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         ({"epochs": 0}, "epochs for each trial. Received: 0"),
         ({"method": "grid"}, "way to search"),
         ({"method": "hyperband", "epochs": 9}, "at least 13 trials"),
-        ({"data": "no_such_folder"}, "data set"),
+        ({"data": "no_such_folder"}, "dataset"),
     ],
     ids=["no trial", "too many trials", "no epoch", "method", "too few for hyperband", "pictures"],
 )

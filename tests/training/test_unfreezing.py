@@ -87,31 +87,34 @@ def row(accuracy: float, loss: float) -> dict[str, float]:
         (
             HEAD,
             [row(0.7, 0.6), row(0.75, 0.9)],
-            "Fine-tuning did not help: 2 epochs reached 75.0 %, the head alone 80.0 %, which was kept.",
+            "Fine-tuning did not help: 75.0 % after 2 epochs; the classifier alone (80.0 %) was kept.",
         ),
         (
             HEAD,
             [row(0.8, 0.6)],
-            "Fine-tuning did not help: 1 epoch reached 80.0 % at a loss of 0.600 instead of 0.500, "
-            "the head alone 80.0 %, which was kept.",
+            "Fine-tuning did not help: 80.0 % after 1 epoch at a loss of 0.600 instead of 0.500; "
+            "the classifier alone (80.0 %) was kept.",
         ),
         (
             Figures(1, 0.9, 0.4),
             [row(0.9, 0.4), row(0.7, 0.3)],
-            "Fine-tuning helped: 90.0 % after epoch 1 of 2, which was kept; the head alone 80.0 %.",
+            "Fine-tuning helped: 90.0 % instead of 80.0 % with the classifier alone; epoch 1 of 2 was kept.",
         ),
         (
             Figures(2, 0.8, 0.3),
             [row(0.8, 0.4), row(0.8, 0.3)],
-            "Fine-tuning helped a little: the loss fell from 0.500 to 0.300, with 80.0 % right as with the head alone; "
-            "epoch 2 of 2 was kept.",
+            "Fine-tuning reduced the loss from 0.500 to 0.300 at the same accuracy (80.0 %); epoch 2 of 2 was kept.",
         ),
     ],
     ids=["worse", "no better", "better", "surer"],
 )
 def test_what_fine_tuning_did_is_said(kept: Figures, rows: list[dict[str, float]], sentence: str) -> None:
     tuned = unfreezing.conclude(kept, HEAD, rows)
-    assert tuned.sentence == sentence
+    assert tuned.describe().replace("\u202f", " ") == sentence
+    counted = {"75.0 %": "15 of 20", "80.0 %": "16 of 20", "90.0 %": "18 of 20"}
+    for share, count in counted.items():
+        sentence = sentence.replace(share, count)
+    assert tuned.describe(20) == sentence
     assert rank(tuned.kept_accuracy, tuned.kept_loss) >= rank(tuned.head_accuracy, tuned.head_loss)
     assert Tuned(**json.loads(json.dumps({name: getattr(tuned, name) for name in Tuned.__slots__}))) == tuned
 
