@@ -143,6 +143,75 @@ def test_the_picture_comes_along_to_the_ensemble(page: Page, charts: int) -> Non
     expect(page.get_by_text("Without MobileNet it would", exact=False).first).to_be_visible()
 
 
+def test_a_reload_keeps_the_images_for_this_tab_only(page: Page, browser: Browser, server: str, charts: int) -> None:
+    give(page, ZONE, DROP, ("cat.jpg", cat()))
+    answered(page, charts)
+    tab = page.evaluate("sessionStorage.getItem('imgrec-tab')")
+    assert len(tab) >= 43, "256 bits"
+    assert tab not in page.url
+    for _ in range(2):
+        page.reload()
+        answered(page, charts)
+        expect(page.get_by_text("cat.jpg")).to_be_visible()
+    assert page.evaluate("sessionStorage.getItem('imgrec-tab')") == tab
+
+    context = browser.new_context(viewport=DESKTOP)
+    other = context.new_page()
+    other.goto(page.url)
+    expect(other.get_by_role("button", name="Cat: ").first).to_be_visible(timeout=60_000)
+    other.wait_for_timeout(SETTLE_MS)
+    expect(other.get_by_text("cat.jpg")).to_have_count(0)
+    assert other.evaluate("sessionStorage.getItem('imgrec-tab')") != tab
+    context.close()
+
+    page.get_by_role("button", name="Remove", exact=True).click()
+    expect(page.get_by_role("button", name="Cat: ").first).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("button", name="Cat: ").first).to_be_visible(timeout=60_000)
+    page.wait_for_timeout(SETTLE_MS)
+    expect(page.get_by_text("cat.jpg"), "what was removed stays removed").to_have_count(0)
+
+
+def test_one_image_of_several_is_removed_by_key(page: Page, charts: int) -> None:
+    files = [(f"{name}.jpg", samples.read(samples.get_sample(f"{name}.jpg"))) for name in ("cat", "rocket", "waves")]
+    give(page, ZONE, DROP, *files)
+    answered(page, charts)
+    page.get_by_role("button", name="rocket.jpg", exact=True).click()
+    expect(page.get_by_role("button", name="rocket.jpg", exact=True)).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Remove rocket.jpg").press("Enter")
+    expect(page.get_by_role("button", name="rocket.jpg")).to_have_count(0)
+    waves = page.get_by_role("button", name="waves.jpg", exact=True)
+    expect(waves).to_have_attribute("aria-pressed", "true")
+    expect(waves).to_be_focused()
+    page.get_by_role("button", name="Clear images").click()
+    expect(page.get_by_role("button", name="Cat: ").first).to_be_visible()
+
+
+def test_the_focus_goes_to_the_result_of_a_sample(page: Page, charts: int) -> None:
+    page.get_by_role("button", name="Cat: ").first.press("Enter")
+    answered(page, charts)
+    heading = page.locator(".st-key-result").get_by_role("heading").first
+    expect(heading).to_be_focused(timeout=10_000)
+    expect(heading).to_contain_text("cat")
+
+
+def test_on_a_phone_the_result_of_a_sample_is_on_the_first_screen(browser: Browser, server: str, charts: int) -> None:
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(server)
+    expect(page.get_by_role("button", name="Cat: ").first).to_be_visible(timeout=60_000)
+    page.wait_for_timeout(SETTLE_MS)
+    page.get_by_role("button", name="Cat: ").first.tap()
+    answered(page, charts)
+    heading = page.locator(".st-key-result").get_by_role("heading").first
+    expect(heading).to_be_focused(timeout=10_000)
+    box = heading.bounding_box()
+    assert box is not None
+    scrolled = page.locator("[data-testid=stMain]").evaluate("main => main.scrollTop")
+    assert box["y"] + scrolled < PHONE["height"], "the result is below the first screen"
+    context.close()
+
+
 def test_the_file_has_the_results(page: Page, charts: int) -> None:
     give(page, ZONE, DROP, ("cat.jpg", cat()))
     answered(page, charts)
