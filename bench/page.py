@@ -65,7 +65,7 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1440, "height": 900})
             page.goto(f"{address}/?models={','.join(MODELS)}")
-            page.get_by_text("What do the networks see?").wait_for()
+            page.locator(".st-key-result h3").first.wait_for()
             page.wait_for_timeout(2000)
             # Random weights say nearly the same of every picture; their figures differ all the same.
             rows = [_drop(page, sample) for _ in range(2) for sample in samples.get_samples()][WARM_UP:]

@@ -60,7 +60,7 @@ def _stretched(image: Image.Image, notes: list[str]) -> Image.Image:
     values: np.ndarray = np.asarray(image, dtype=np.float32)
     least, greatest = float(values.min()), float(values.max())
     if not np.isfinite([least, greatest]).all():
-        raise ImageError(f"Expected finite brightness. Received: values from {least} to {greatest}.")
+        raise ImageError("Some pixels of this image are not finite numbers (NaN or infinite).")
     notes.append(f"brightness from {least:.4g} to {greatest:.4g} stretched over black to white")
     scaled = (values - least) * (_OPAQUE / ((greatest - least) or 1.0))
     return Image.fromarray(np.rint(scaled).astype(np.uint8))

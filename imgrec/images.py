@@ -2,10 +2,10 @@
 
 What every model is later given depends on the uploaded bytes alone: one decode serves all models, upright by
 its EXIF tag, sRGB, 8 bit, without alpha, and not much larger than the largest network needs. What was
-normalised on the way is said in `notes`. Neither the file's name nor its metadata outlives the call.
+normalized on the way is said in `notes`. Neither the file's name nor its metadata outlives the call.
 
-Decoders are foreign code fed by strangers. Sizes are checked from the header before any pixel is decoded, and
-whatever a decoder raises leaves here as an `ImageError`; partly readable pictures are refused, not guessed at.
+Decoders are foreign code that reads untrusted bytes. Sizes are checked from the header before any pixel is decoded, and
+whatever a decoder raises leaves here as an `ImageError`; incomplete images are refused.
 Every function may be called from several threads.
 """
 
@@ -34,17 +34,17 @@ from imgrec import colours, signatures
 from imgrec.errors import ImageError, ImageTooLargeError
 from imgrec.settings import MIB
 
-# The short side below which decoding never reduces a picture. The largest short side that a catalogue entry
+# The short side below which decoding never reduces an image. The largest short side that a catalog entry
 # asks for is 632 px (EfficientNetB7: input 600, crop fraction 0.949), so one decode serves every model.
 WORKING_SIDE_PX = 640
 
-# The largest pictures that cameras and phones make have 100 million pixels; read from the header.
+# The largest images that cameras and phones make have 100 million pixels; read from the header.
 MAX_PIXELS = 100_000_000
 
 # What a decoder may take at its peak: a quarter of the smallest host that imgrec is shown on (1 GiB).
 MAX_DECODER_BYTES = 256 * MIB
 
-# Peak bytes for one decoded pixel, as the process grew on 12-megapixel pictures, rounded up: Pillow holds RGB
+# Peak bytes for one decoded pixel, as the process grew on 12-megapixel images, rounded up: Pillow holds RGB
 # in 4 bytes, a conversion needs a second copy, and some decoders their own planes; in each line the worst of
 # the format (transparency, floats). A JPEG is decoded at reduced scale, but a progressive one holds all its
 # coefficients all the same.
@@ -61,10 +61,10 @@ DECODER_BYTES_PER_PIXEL = {
 }
 PROGRESSIVE_BYTES_PER_PIXEL = 6
 
-# Above this one picture is decoded at a time, so that a burst of uploads needs the peak only once.
-LARGE_PICTURE_PIXELS = 12_000_000
+# Above this one image is decoded at a time, so that a burst of uploads needs the peak only once.
+LARGE_IMAGE_PIXELS = 12_000_000
 
-# Cameras write about 20 segments and, in progressive files, about 10 scans for each picture in the file; both
+# Cameras write about 20 segments and, in progressive files, about 10 scans for each image in the file; both
 # cost a decoder time for few bytes, so that a file of 20 MiB made for the purpose would take minutes.
 MAX_JPEG_SEGMENTS = 1_000
 MAX_JPEG_SCANS = 200
@@ -75,7 +75,7 @@ THUMBNAIL_QUALITY = 85
 
 _OPENERS: dict[str, type[ImageFile.ImageFile]] = {
     # Pillow's own classes instead of `Image.open`: exactly the identified decoder runs, a JPEG with several
-    # pictures gives its main one, and no process-wide registry or size warning takes part.
+    # images gives its main one, and no process-wide registry or size warning takes part.
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
@@ -109,12 +109,12 @@ _UPRIGHT = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedImage:
-    """A picture as every model is given it.
+    """An image as every model is given it.
 
-    `pixels` is uint8 (H, W, 3), RGB, read-only, its short side at least `WORKING_SIDE_PX` unless the picture
+    `pixels` is uint8 (H, W, 3), RGB, read-only, its short side at least `WORKING_SIDE_PX` unless the image
     itself is smaller. `format` is a key of `signatures.EXTENSIONS`. `sha256` (hexadecimal) is that of the
-    uploaded bytes and the key of every cache. `notes` say for people what was normalised, each a phrase to be
-    put behind a comma ("rotated by its EXIF tag"). `size_px` is the (height, width) of the whole picture,
+    uploaded bytes and the key of every cache. `notes` say in words what was normalized, each a phrase to be
+    put behind a comma ("rotated by its EXIF tag"). `size_px` is the (height, width) of the whole image,
     upright, before it was reduced.
 
     Raises `ImageError` when `pixels` is not such an array.
@@ -139,21 +139,18 @@ class DecodedImage:
 
 
 def decode(data: bytes, *, max_bytes: int, name: str | None = None) -> DecodedImage:
-    """The picture in `data`: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC, of animations the first frame.
+    """The image in `data`: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC, of animations the first frame.
 
-    `name` is the file's name; it only serves to note that a picture is not what it is called, and is not kept.
+    `name` is the file's name; it only serves to note that an image is not what it is called, and is not kept.
     Raises `ImageTooLargeError` above `max_bytes`, `MAX_PIXELS` or what a decoder may take, and `ImageError` on
-    everything that is not a whole picture in one of these formats.
+    everything that is not a whole image in one of these formats.
     """
     if len(data) > max_bytes:
-        # Of a longer file `archives` reads one byte more than the limit, which would round to the limit.
-        received = "more" if len(data) == max_bytes + 1 else f"{len(data) / MIB:.1f} MiB"
-        raise ImageTooLargeError(f"Expected a picture of at most {max_bytes / MIB:.3g} MiB. Received: {received}.")
+        raise ImageTooLargeError(f"The file is larger than {max_bytes / MIB:.3g} MiB, the limit for an image.")
     kind = signatures.identify(data)
     if kind is None:
-        raise ImageError(
-            f"Expected a picture ({', '.join(signatures.EXTENSIONS)}). Received: {signatures.describe(data)}."
-        )
+        *others, last = signatures.EXTENSIONS
+        raise ImageError(f"This is {signatures.describe(data)}. Use {', '.join(others)} or {last}.")
     notes: list[str] = []
     if name is not None and signatures.is_misnamed(name, kind):
         notes.append(f"named {signatures.extension_of(name)} but is a {kind}")
@@ -167,16 +164,16 @@ def decode(data: bytes, *, max_bytes: int, name: str | None = None) -> DecodedIm
 
 
 def thumbnail(image: DecodedImage, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:
-    """A JPEG of `image.pixels`, its long side at most `side_px`: what people see is what the models are given."""
-    picture = Image.fromarray(image.pixels)
-    picture.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
+    """A JPEG of `image.pixels`, its long side at most `side_px`: what is shown is what the models are given."""
+    small = Image.fromarray(image.pixels)
+    small.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=THUMBNAIL_QUALITY)
+    small.save(buffer, "JPEG", quality=THUMBNAIL_QUALITY)
     return buffer.getvalue()
 
 
 def _load(data: bytes, kind: str, notes: list[str]) -> tuple[Image.Image, tuple[int, int]]:
-    """The upright RGB picture at working size, and the (height, width) of the whole."""
+    """The upright RGB image at working size, and the (height, width) of the whole."""
     if kind == "JPEG":
         _check_jpeg(data)
     image = _OPENERS[kind](io.BytesIO(data))
@@ -206,8 +203,8 @@ def _load(data: bytes, kind: str, notes: list[str]) -> tuple[Image.Image, tuple[
 
 
 def _load_heic(data: bytes, notes: list[str]) -> tuple[Image.Image, tuple[int, int]]:
-    """As `_load`, through libheif, which turns a picture upright itself."""
-    # Loaded on demand: 10 ms and 20 MB that only iPhone pictures need.
+    """As `_load`, through libheif, which turns an image upright itself."""
+    # Loaded on demand: 10 ms and 20 MB that only iPhone images need.
     import pillow_heif
 
     # Not `register_heif_opener`, which would change Pillow for the whole process.
@@ -215,24 +212,24 @@ def _load_heic(data: bytes, notes: list[str]) -> tuple[Image.Image, tuple[int, i
     width, height = container.size
     _check_size("HEIC with transparency" if container.has_alpha else "HEIC", width, height)
     if len(container) > 1:
-        notes.append(f"the main one of {len(container)} pictures in the file")
+        notes.append(f"the main one of {len(container)} images in the file")
     with _alone_if_large(width * height):
         image = container.to_pillow()
         if image.size != (width, height):
-            raise ImageError("Expected a HEIC picture of the size that its header says. Received: another size.")
+            raise ImageError("The HEIC is damaged: its image has another size than its header says.")
         plain = _reduced(colours.to_8_bit(image, container.info["bit_depth"], notes))
     return colours.to_srgb(plain, container.info.get("icc_profile"), notes), (height, width)
 
 
 def _check_jpeg(data: bytes) -> None:
     if signatures.count_jpeg_segments(data, MAX_JPEG_SEGMENTS) >= MAX_JPEG_SEGMENTS:
-        raise ImageError(f"Expected a JPEG with fewer than {MAX_JPEG_SEGMENTS} segments. Received: more.")
+        raise ImageError(f"The JPEG has too many segments; the limit is {MAX_JPEG_SEGMENTS:,}. Save it again.")
     if (scans := signatures.count_jpeg_scans(data)) > MAX_JPEG_SCANS:
-        raise ImageError(f"Expected a JPEG with at most {MAX_JPEG_SCANS} scans. Received: {scans}.")
+        raise ImageError(f"The JPEG has {scans:,} scans; the limit is {MAX_JPEG_SCANS}. Save it again.")
 
 
 def _check_size(kind: str, width: int, height: int, progressive: bool = False) -> None:
-    """Raises `ImageTooLargeError` when the whole picture, or what its decoder would take, is too large."""
+    """Raises `ImageTooLargeError` when the whole image, or what its decoder would take, is too large."""
     pixels = width * height
     decoded = pixels
     limit = MAX_PIXELS
@@ -244,21 +241,21 @@ def _check_size(kind: str, width: int, height: int, progressive: bool = False) -
         limit = min(limit, pixels * MAX_DECODER_BYTES // taken)
     if pixels > limit:
         raise ImageTooLargeError(
-            f"Expected a {kind} of at most {limit / 1e6:.0f} megapixels. "
-            f"Received: {width} × {height} px, {pixels / 1e6:.0f} megapixels."
+            f"The {kind} has {width} × {height} px, {pixels / 1e6:.0f} megapixels; "
+            f"the limit is {limit / 1e6:.0f}. Use a smaller image."
         )
 
 
 def _refuse_raw(image: ImageFile.ImageFile) -> None:
-    """Raises `ImageError` for raw files in TIFF's clothes (DNG, NEF, ARW), of which only a preview is readable."""
+    """Raises `ImageError` for raw files that look like a TIFF (DNG, NEF, ARW), of which only a preview is readable."""
     tags = getattr(image, "tag_v2", {})
     if _DNG_VERSION in tags or tags.get(_NEW_SUBFILE_TYPE, 0) == _REDUCED_RESOLUTION:
-        raise ImageError("Expected a picture. Received: a camera's raw file; its own program can export a JPEG.")
+        raise ImageError("This is a camera raw file. Export it as a JPEG.")
 
 
 def _frame_notes(image: ImageFile.ImageFile, kind: str) -> list[str]:
     if kind == "JPEG":
-        return ["the main one of several pictures in the file"] if "mp" in image.info else []
+        return ["the main one of several images in the file"] if "mp" in image.info else []
     if not getattr(image, "is_animated", False):
         return []
     if kind in _UNCOUNTED_FRAMES:
@@ -268,7 +265,7 @@ def _frame_notes(image: ImageFile.ImageFile, kind: str) -> list[str]:
 
 
 def _bit_depth(image: ImageFile.ImageFile, kind: str, data: bytes) -> int:
-    """Bits of one sample as stored in the file; Pillow keeps that only for grey pictures."""
+    """Bits of one sample as stored in the file; Pillow keeps that only for grey images."""
     if kind == "PNG":
         return signatures.png_bit_depth(data)
     if kind == "TIFF":
@@ -280,7 +277,7 @@ def _orientation(image: Image.Image) -> int:
     """The EXIF orientation 1-8; 1, upright, where there is none."""
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # A broken EXIF block of any kind tells nothing, and the picture beside it is whole.
+    except Exception:  # A broken EXIF block of any kind tells nothing, and the image beside it is whole.
         return 1
     return orientation if isinstance(orientation, int) else 1
 
@@ -299,18 +296,13 @@ def _foreign_code(kind: str) -> Iterator[None]:
     except ImageError:
         raise
     except MemoryError as error:
-        raise ImageTooLargeError(
-            f"Expected a {kind} that fits this machine's memory. Received: a larger one."
-        ) from error
+        raise ImageTooLargeError(f"The {kind} does not fit into memory. Use a smaller image.") from error
     except Exception as error:  # Decoders of damaged files raise anything: OSError, SyntaxError, KeyError, ...
-        raise ImageError(
-            f"Expected a whole {kind}. Received: one that breaks off, is damaged, or of a kind of {kind} "
-            "that cannot be read."
-        ) from error
+        raise ImageError(f"The {kind} is incomplete, damaged or of an unsupported kind.") from error
 
 
 def _alone_if_large(pixels: int) -> AbstractContextManager[object]:
-    return _large_picture if pixels > LARGE_PICTURE_PIXELS else nullcontext()
+    return _large_image if pixels > LARGE_IMAGE_PIXELS else nullcontext()
 
 
 class _Quiet:
@@ -342,4 +334,4 @@ class _Quiet:
 
 
 _quiet = _Quiet()
-_large_picture = threading.Lock()
+_large_image = threading.Lock()

@@ -1,18 +1,20 @@
-"""The frame around every page: name, navigation, address, and the catalogue as it is now. Runs on every rerun."""
+"""The frame around every page: name, style, navigation, address, and the current catalog. Runs on every rerun."""
 
 import streamlit as st
 
 from imgrec import cards
 from imgrec.settings import ASSETS, ROOT
-from imgrec.ui import links, resources
+from imgrec.ui import links, pictures, resources
 from imgrec.ui.elements import close_drawer
 
 PAGES = ROOT / "pages"
-# A file of ours: an icon by name would be fetched from somebody else's server.
+# A local file: an icon by name would be fetched from somebody else's server.
 ICON = str(ASSETS / "icon.svg")
 
 st.set_page_config(page_title="imgrec", page_icon=ICON, layout="wide")
 st.logo(ICON, size="large")
+# What no theme option covers; each rule says why.
+st.html(ASSETS / "style.css")
 page = st.navigation(
     [
         st.Page(PAGES / "compare.py", title="Compare", icon=":material/compare:", default=True),
@@ -28,6 +30,8 @@ page = st.navigation(
 cards.register(resources.settings())
 links.follow(page.url_path)
 links.write()
+pictures.keep()
 page.run()
-# Last, because it shows nothing and would leave a gap.
+# Last, because they show nothing and would leave a gap.
 close_drawer(page.url_path)
+pictures.bring_back()

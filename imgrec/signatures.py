@@ -1,7 +1,7 @@
 """What bytes claim to be, told from their content alone; stdlib only, nothing is decoded here.
 
 A file's extension is never trusted: `identify` looks at the first bytes, `describe` says in words what
-something is that is not a picture we can use, and the counts find what a decoder would trip over.
+something is that is not a usable image, and the counts find what a decoder would trip over.
 """
 
 import codecs
@@ -32,21 +32,21 @@ def identify(data: bytes) -> str | None:
 
 
 def describe(data: bytes) -> str:
-    """What `data`, which is no allowed picture, looks like, with its article: "a PDF document"."""
+    """What `data`, which is not an allowed image, looks like, with its article: "a PDF document"."""
     head = data[:HEAD_BYTES]
     for description, pattern in _STRANGERS:
         if pattern.match(head):
             return description
     if _is_text(head):
-        return "a text"
-    return "bytes of an unknown kind"
+        return "a text file"
+    return "a file of an unknown format"
 
 
-def is_misnamed(name: str, picture_format: str) -> bool:
-    """Whether `name` ends like another format than `picture_format`; an unknown extension is no misnomer."""
+def is_misnamed(name: str, image_format: str) -> bool:
+    """Whether `name` ends like another format than `image_format`; an unknown extension is no misnomer."""
     extension = extension_of(name)
     known = {known for extensions in EXTENSIONS.values() for known in extensions}
-    return extension in known and extension not in EXTENSIONS[picture_format]
+    return extension in known and extension not in EXTENSIONS[image_format]
 
 
 def extension_of(name: str) -> str:
@@ -90,7 +90,7 @@ def _is_webp(data: bytes) -> bool:
 def _has_brand(data: bytes, brands: set[bytes], others: set[bytes]) -> bool:
     """Whether an ISO media file is of one of `brands`; the major brand decides, then the compatible ones.
 
-    `mif1` as the major brand only says "a picture", whatever its codec, so there the compatible ones decide.
+    `mif1` as the major brand only says "an image", whatever its codec, so there the compatible ones decide.
     """
     if data[4:8] != b"ftyp":
         return False
@@ -133,25 +133,25 @@ _SIGNATURES: dict[str, Callable[[bytes], bool]] = {
     "HEIC": lambda data: _has_brand(data, _HEIF_BRANDS, _AVIF_BRANDS),
 }
 
-# What people drop by mistake, for the sentence that they read; the first that matches the head is said.
+# What is dropped by mistake, for the sentence on the screen; the first that matches is taken.
 _STRANGERS = [
     (description, re.compile(pattern, re.DOTALL | re.IGNORECASE))
     for description, pattern in [
-        ("nothing (0 bytes)", rb"\Z"),
+        ("an empty file", rb"\Z"),
         ("a PDF document", rb".{0,32}%PDF-"),
-        ("an SVG drawing, which has no pixels", rb"(\xef\xbb\xbf)?\s*(<\?xml.*?|<!--.*?|<!doctype.*?)*<svg[\s>]"),
+        ("an SVG drawing, without pixels", rb"(\xef\xbb\xbf)?\s*(<\?xml.*?|<!--.*?|<!doctype.*?)*<svg[\s>]"),
         ("a web page (HTML)", rb"(\xef\xbb\xbf)?\s*(<\?xml.*?|<!--.*?)*<(!doctype html|html|head|body)"),
-        ("a camera's raw file", rb"II\*\0....CR|FUJIFILMCCD-RAW|IIRO|IIU\0|....ftypcrx "),
-        ("a JPEG XL picture", rb"\xff\x0a|\0\0\0\x0cJXL "),
-        ("a JPEG 2000 picture", rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
+        ("a camera raw file", rb"II\*\0....CR|FUJIFILMCCD-RAW|IIRO|IIU\0|....ftypcrx "),
+        ("a JPEG XL image", rb"\xff\x0a|\0\0\0\x0cJXL "),
+        ("a JPEG 2000 image", rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
         ("a Photoshop document", rb"8BPS"),
         ("an icon (ICO)", rb"\0\0\x01\0"),
         ("a BigTIFF file", rb"II\+\0|MM\0\+"),
         ("a ZIP archive or an office document", rb"PK\x03\x04|PK\x05\x06"),
         ("a compressed archive", rb"\x1f\x8b|BZh|7z\xbc\xaf|\xfd7zXZ|Rar!"),
         ("a video", rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI |\0\0\x01\xba"),
-        ("a sound file", rb"ID3|RIFF....WAVE|OggS|fLaC"),
+        ("an audio file", rb"ID3|RIFF....WAVE|OggS|fLaC"),
         ("a program", rb"\x7fELF|MZ"),
-        ("a file of model weights (HDF5)", rb"\x89HDF\r\n"),
+        ("an HDF5 file, such as model weights", rb"\x89HDF\r\n"),
     ]
 ]

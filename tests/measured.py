@@ -71,7 +71,7 @@ def _make(folder: Path, models: tuple[str, ...], count: int, rest_of: tuple[str,
             "versions": {"openvino": "1"},
             "parameters": 10 ** (place % 4 + 4),
             "measured_at": "2026-01-01T00:00:00+00:00",
-            "failures": [{"id": "broken.png", "reason": "Expected a picture."}] if place == 0 else [],
+            "failures": [{"id": "broken.png", "reason": "This is a text file."}] if place == 0 else [],
         }
         path = artefacts.predictions_path(folder, model, name)
         artefacts.write_part(path, answers, note)

@@ -114,7 +114,7 @@ def test_nothing_is_found_in_a_good_set() -> None:
             id="untaught",
         ),
         pytest.param(
-            replace(GOOD, unreadable=(("a.jpg", "Expected a whole JPEG."),)),
+            replace(GOOD, unreadable=(("a.jpg", "The JPEG is incomplete, damaged or of an unsupported kind."),)),
             "unreadable",
             "warn",
             "1 file in class folders cannot be read and is skipped",

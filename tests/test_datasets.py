@@ -187,7 +187,7 @@ def test_a_class_whose_training_pictures_cannot_be_read_is_no_class(tmp_path: Pa
         (folder / "train" / "cats" / f"{i}.png").write_bytes(b"")
     data = datasets.load(str(folder), settings, (8, 8))
     assert data.counts() == {"birds": (2, 2), "dogs": (2, 2)}
-    assert [note for note in data.notes if "nothing (0 bytes)" in note]
+    assert [note for note in data.notes if "an empty file" in note]
 
 
 @pytest.mark.usefixtures("on_disk")
@@ -233,7 +233,7 @@ def test_what_is_no_picture_among_pictures_is_listed(tmp_path: Path, settings: S
     data = datasets.load(str(folder), settings, (8, 8))
     assert data.counts() == {"cats": (3, 0), "dogs": (3, 0)}
     found = "\n".join(data.notes)
-    for words in ("PDF", "a text", "nothing (0 bytes)", "a ZIP archive", "more.zip: an archive within"):
+    for words in ("PDF", "a text", "an empty file", "a ZIP archive", "more.zip: an archive within"):
         assert words in found
 
 

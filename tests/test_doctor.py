@@ -85,7 +85,7 @@ def test_flaws_of_files(tmp_path: Path, settings: Settings) -> None:
     assert found["duplicates_across_parts"].files == ("train/cats/5.jpg", "test/cats/0.jpg")
     assert found["near_duplicates_across_parts"].files == ("train/dogs/4.jpg", "test/dogs/0.jpg")
     assert set(found["duplicates_across_classes"].files) == {"train/cats/6.jpg", "train/dogs/9.jpg"}
-    assert found["unreadable"].cases[0].remark.startswith("Expected a whole JPEG")
+    assert found["unreadable"].cases[0].remark.startswith("The JPEG is incomplete")
     assert str(found["left_out"].cases[0]) == "train/papers.pdf: not in a class folder"
 
 

@@ -102,7 +102,7 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_measured(
     row = evaluation.evaluate(spec, colours(broken=(3, *range(10, 20))), settings, tmp_path)
     assert row["images"] == 23
     assert [failure["id"] for failure in row["failures"]] == ["003", *(f"{i:03d}" for i in range(10, 20))]
-    assert "Expected a picture" in row["failures"][0]["reason"]
+    assert "This is a text file" in row["failures"][0]["reason"]
 
 
 def test_pictures_that_cannot_be_read_at_the_start_do_not_stand_for_all(
@@ -115,7 +115,7 @@ def test_pictures_that_cannot_be_read_at_the_start_do_not_stand_for_all(
 
 
 def test_no_readable_picture(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="Received: none; Expected a picture"):
+    with pytest.raises(InputError, match="Received: none; This is"):
         evaluation.evaluate(spec, colours(12, broken=tuple(range(12))), settings, tmp_path)
 
 

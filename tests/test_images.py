@@ -142,7 +142,7 @@ MODES: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
     "progressive JPEG": (lambda: encoded(scene(), "JPEG", progressive=True), ()),
     "multi-picture JPEG": (
         lambda: encoded(scene(), "MPO", save_all=True, append_images=[Image.new("RGB", (96, 64))]),
-        ("the main one of several pictures in the file",),
+        ("the main one of several images in the file",),
     ),
     "animated GIF": (
         lambda: encoded(scene(), "GIF", save_all=True, append_images=[Image.new("RGB", (96, 64))] * 2),
@@ -277,28 +277,28 @@ def test_a_profile_that_cannot_be_used_is_left_out(profile: bytes) -> None:
 
 
 NOT_PICTURES = {
-    "0 bytes": (b"", "nothing (0 bytes)"),
-    "text": ("Grüße,\nno picture".encode(), "a text"),
-    "text that begins like a BMP": (b"BMW and other cars, a history of engines", "a text"),
+    "0 bytes": (b"", "an empty file"),
+    "text": ("Grüße,\nno picture".encode(), "a text file"),
+    "text that begins like a BMP": (b"BMW and other cars, a history of engines", "a text file"),
     "PDF": (b"%PDF-1.7\n%\xe2\xe3", "a PDF document"),
     "SVG": (b'<?xml version="1.0"?>\n<!-- x -->\n<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG drawing"),
     "HTML": (b"\n<!DOCTYPE html><html><body>404</body></html>", "a web page (HTML)"),
     "ZIP": (b"PK\x03\x04" + bytes(40), "a ZIP archive"),
     "video": (b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41", "a video"),
-    "JPEG XL": (b"\xff\x0a" + bytes(40), "a JPEG XL picture"),
-    "camera's raw file": (b"II*\0\x10\0\0\0CR\2\0" + bytes(40), "a camera's raw file"),
+    "JPEG XL": (b"\xff\x0a" + bytes(40), "a JPEG XL image"),
+    "camera raw file": (b"II*\0\x10\0\0\0CR\2\0" + bytes(40), "a camera raw file"),
     "Photoshop": (b"8BPS\0\1" + bytes(40), "a Photoshop document"),
     "icon": (b"\0\0\1\0\1\0" + bytes(40), "an icon"),
-    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(40), "a file of model weights"),
-    "noise": (bytes(range(128, 255)), "bytes of an unknown kind"),
+    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(40), "an HDF5 file"),
+    "noise": (bytes(range(128, 255)), "a file of an unknown format"),
 }
 
 
 @pytest.mark.parametrize(("data", "looks_like"), NOT_PICTURES.values(), ids=NOT_PICTURES.keys())
 def test_what_is_no_picture_is_named(data: bytes, looks_like: str) -> None:
-    with pytest.raises(ImageError, match=r"^Expected a picture \(JPEG, .*HEIC\)\. Received: ") as caught:
+    with pytest.raises(ImageError, match=r"\. Use JPEG, .* or HEIC\.$") as caught:
         opened(data)
-    assert f"Received: {looks_like}" in str(caught.value)
+    assert str(caught.value).startswith(f"This is {looks_like}")
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -307,14 +307,14 @@ def test_a_picture_that_breaks_off_is_refused(kind: str, kept: float) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8))
     data = encoded(noise, kind)
 
-    with pytest.raises(ImageError, match=f"^Expected a whole {kind}"):
+    with pytest.raises(ImageError, match=f"^The {kind} is incomplete"):
         opened(data[: int(len(data) * kept)])
 
 
 def test_a_jpeg_read_at_reduced_scale_is_refused_too_when_it_breaks_off() -> None:
     data = encoded(scene(2000, 1500), "JPEG")
 
-    with pytest.raises(ImageError, match=r"^Expected a whole JPEG"):
+    with pytest.raises(ImageError, match=r"^The JPEG is incomplete"):
         opened(data[: len(data) // 2])
 
 
@@ -333,10 +333,10 @@ def giant_tile() -> bytes:
 
 
 BOMBS: dict[str, tuple[Callable[[], bytes], type[ImageError], str]] = {
-    "more bytes than allowed": (lambda: bytes(25_000_000), ImageTooLargeError, "at most 20 MiB. Received: 23.8 MiB"),
-    "cut above the limit": (lambda: bytes(MAX_BYTES + 1), ImageTooLargeError, "at most 20 MiB. Received: more."),
+    "more bytes than allowed": (lambda: bytes(25_000_000), ImageTooLargeError, "larger than 20 MiB"),
+    "cut above the limit": (lambda: bytes(MAX_BYTES + 1), ImageTooLargeError, "larger than 20 MiB"),
     "a PNG header of 200 megapixels": (lambda: png_header(20_000, 10_000), ImageTooLargeError, "20000 × 10000 px"),
-    "a PNG header of 4 × 10^18 pixels": (lambda: png_header(2**31 - 1, 2**31 - 1), ImageError, "Expected a"),
+    "a PNG header of 4 × 10^18 pixels": (lambda: png_header(2**31 - 1, 2**31 - 1), ImageError, "megapixels"),
     "a GIF with a giant canvas": (
         lambda: b"GIF89a" + struct.pack("<HH", 65535, 65535) + sample("GIF")[10:],
         ImageTooLargeError,
@@ -350,25 +350,25 @@ BOMBS: dict[str, tuple[Callable[[], bytes], type[ImageError], str]] = {
     "a PNG text that inflates": (
         lambda: encoded(scene(), "PNG", pnginfo=inflating_text()),
         ImageError,
-        "Expected a whole PNG",
+        "The PNG is incomplete",
     ),
-    "a TIFF with a tile larger than itself": (giant_tile, ImageError, "Expected a whole TIFF"),
-    "a raw file in TIFF's clothes": (raw_file, ImageError, "a camera's raw file"),
+    "a TIFF with a tile larger than itself": (giant_tile, ImageError, "The TIFF is incomplete"),
+    "a raw file that looks like a TIFF": (raw_file, ImageError, "a camera raw file"),
     "a JPEG of a million EXIF segments": (
         lambda: sample("JPEG")[:2] + b"\xff\xe1\0\x09Exif\0\0x" * 1_000_000 + sample("JPEG")[2:],
         ImageError,
-        "fewer than 1000 segments",
+        "the limit is 1,000",
     ),
-    "a JPEG of 10,000 scans": (lambda: sample("JPEG") + b"\xff\xda" * 10_000, ImageError, "at most 200 scans"),
+    "a JPEG of 10,000 scans": (lambda: sample("JPEG") + b"\xff\xda" * 10_000, ImageError, "the limit is 200"),
     "a progressive JPEG above the decoder's share": (
         lambda: encoded(Image.new("L", (9000, 8000)), "JPEG", progressive=True, quality=1),
         ImageTooLargeError,
-        "Expected a JPEG of at most",
+        "The JPEG has 9000 × 8000 px",
     ),
     "NaN": (
         lambda: encoded(Image.fromarray(np.full((2, 2), np.nan, np.float32)), "TIFF"),
         ImageError,
-        "Expected finite brightness",
+        "not finite numbers",
     ),
 }
 
@@ -483,8 +483,8 @@ def test_decoding_in_many_threads_gives_the_same_and_leaves_the_warnings_as_they
 
 
 def test_large_pictures_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "LARGE_PICTURE_PIXELS", 10)
-    with images._large_picture:
+    monkeypatch.setattr(images, "LARGE_IMAGE_PIXELS", 10)
+    with images._large_image:
         thread = threading.Thread(target=opened, args=(sample("PNG"),))
         thread.start()
         thread.join(timeout=0.05)
@@ -515,7 +515,7 @@ def test_mutated_bytes_give_a_picture_or_an_image_error(kind: str, data: st.Data
         assert opened(bytes(bytes_of_kind)).pixels.size > 0
     except ImageError as error:
         sentence = str(error)
-        assert re.match("Expected .*Received: .*[.]", sentence)
+        assert re.match("(This is|The file|The [A-Z]|Some pixels).*[.]$", sentence)
 
 
 @given(noise=st.binary(max_size=200), start=st.sampled_from([b"", *(sample(kind)[:16] for kind in FORMATS)]))

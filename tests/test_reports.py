@@ -23,7 +23,7 @@ BROKEN = Failure("xception", "Expected a weights file. Received: none at /home/m
 ENSEMBLE = combine([VGG16, MINE], "weighted_mean", [3, 1])
 
 GOOD = Report("cat.jpg", "ab12", ("rotated by its EXIF tag",), (VGG16, BROKEN, MINE), ENSEMBLE)
-BAD = Report("not.jpg", None, error="Expected a picture. Received: 0 bytes.")
+BAD = Report("not.jpg", None, error="This is an empty file.")
 
 
 def cells(text: str) -> list[dict[str, str]]:

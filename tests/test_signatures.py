@@ -50,5 +50,5 @@ def test_count_jpeg_segments(data: bytes, expected: int) -> None:
 
 
 def test_a_character_cut_in_two_at_the_end_of_the_head_is_still_text() -> None:
-    assert signatures.describe(("ü" * 2000).encode()) == "a text"
-    assert signatures.describe(("x" + "ü" * 2000).encode()) == "a text"
+    assert signatures.describe(("ü" * 2000).encode()) == "a text file"
+    assert signatures.describe(("x" + "ü" * 2000).encode()) == "a text file"

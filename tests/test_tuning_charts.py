@@ -98,7 +98,8 @@ def test_charts_are_told_in_a_sentence(search: Search, knobs: Any) -> None:
         "Worst: trial 1, 50.0\u202f%, learning rate 0.001, batch size 16."
     )
     assert describe_size(search) == (
-        "The best trial has 3,000 parameters and reaches 62.5\u202f%; the smallest network has 1,000 and reaches 50.0\u202f%."
+        "The best trial has 3,000 parameters and reaches 62.5\u202f%; "
+        "the smallest network has 1,000 and reaches 50.0\u202f%."
     )
     assert "No trial is finished yet" in describe_parallel(EMPTY, knobs)
     assert "No trial is finished yet" in describe_size(EMPTY)

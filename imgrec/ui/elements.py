@@ -1,7 +1,7 @@
-"""What Streamlit does not have: a strip of pictures to choose from, a page that takes pictures, a drawer that closes.
+"""Components that Streamlit does not have: a strip of images to choose from, paste and drop, a tab's memory, a drawer.
 
-Strip and intake speak to the page in ids and events; the pictures travel as thumbnails of ours one way and through
-Streamlit's own uploader the other, never through these.
+They exchange ids and events with the page. Images travel as thumbnails to the browser and through Streamlit's own
+uploader to the server, never through these components.
 """
 
 import base64
@@ -13,16 +13,19 @@ import streamlit as st
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One picture of a strip; `thumbnail` is an encoded picture, `label` what a screen reader says."""
+    """One image of a strip; `thumbnail` is an encoded image, `label` its accessible name, `caption` stands below."""
 
     id: str
     label: str
     thumbnail: bytes
     selected: bool = False
+    caption: str = ""
 
 
+# On a touch screen a fingertip needs 24 px at least: WCAG 2.2, 2.5.8.
 _STRIP_CSS = """
-.strip { display: flex; flex-wrap: wrap; gap: 6px; padding: 3px; align-items: center; }
+.strip { display: flex; flex-wrap: wrap; gap: 6px; padding: 3px; align-items: flex-start; }
+.tile { position: relative; width: calc(var(--side) + 4px); }
 button {
   padding: 0; border: 2px solid transparent; border-radius: var(--st-base-radius); background: none;
   cursor: pointer; line-height: 0; overflow: hidden;
@@ -32,8 +35,16 @@ button img {
   border-radius: calc(var(--st-base-radius) - 2px);
 }
 button:hover { border-color: var(--st-border-color); }
-button:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 1px; }
-button[aria-pressed="true"] { border-color: var(--st-primary-color); }
+button:focus-visible { outline: 3px solid var(--st-link-color); outline-offset: 1px; }
+button[aria-pressed="true"] { border-color: var(--st-link-color); }
+.caption {
+  display: block; padding: 3px 1px 1px; font: 400 0.8rem/1.2 var(--st-font); color: var(--st-text-color);
+  overflow-wrap: break-word;
+}
+button.remove {
+  position: absolute; top: 3px; right: 3px; width: 24px; height: 24px; border: none; border-radius: 12px;
+  font: 600 16px/24px var(--st-font); color: var(--st-text-color); background: var(--st-background-color);
+}
 button.more { font: 600 14px/56px var(--st-font); color: var(--st-text-color); padding: 0 12px; }
 """
 
@@ -42,19 +53,42 @@ export default function ({ parentElement, data, setTriggerValue }) {
   const strip = parentElement.querySelector(".strip")
   strip.setAttribute("aria-label", data.label)
   strip.style.setProperty("--side", `${data.side}px`)
-  const focused = parentElement.activeElement?.dataset?.id
+  const active = parentElement.activeElement
+  const focused = active?.dataset?.id
+  const place = [...strip.children].indexOf(active?.closest(".tile"))
+  const selectable = data.tiles.some((tile) => tile.selected)
   strip.replaceChildren(...data.tiles.map((tile) => {
+    const item = document.createElement("div")
+    item.className = "tile"
     const button = document.createElement("button")
     button.type = "button"
     button.title = tile.label
+    button.setAttribute("aria-label", tile.label)
     button.dataset.id = tile.id
-    button.setAttribute("aria-pressed", String(tile.selected))
+    if (selectable) button.setAttribute("aria-pressed", String(tile.selected))
     button.onclick = () => setTriggerValue("picked", tile.id)
     const image = document.createElement("img")
     image.src = tile.source
-    image.alt = tile.label
+    image.alt = ""
     button.append(image)
-    return button
+    if (tile.caption) {
+      const caption = document.createElement("span")
+      caption.className = "caption"
+      caption.textContent = tile.caption
+      button.append(caption)
+    }
+    item.append(button)
+    if (data.removable) {
+      const remove = document.createElement("button")
+      remove.type = "button"
+      remove.className = "remove"
+      remove.textContent = "×"
+      remove.title = `Remove ${tile.label}`
+      remove.setAttribute("aria-label", `Remove ${tile.label}`)
+      remove.onclick = () => setTriggerValue("removed", tile.id)
+      item.append(remove)
+    }
+    return item
   }))
   if (data.more > 0) {
     const more = document.createElement("button")
@@ -66,16 +100,46 @@ export default function ({ parentElement, data, setTriggerValue }) {
     more.onclick = () => setTriggerValue("more", true)
     strip.append(more)
   }
-  if (focused) strip.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus()
+  // The focus stays with its tile; if that was removed, it goes to the one in its place.
+  const tiles = strip.querySelectorAll(".tile")
+  const same = focused && strip.querySelector(`[data-id="${CSS.escape(focused)}"]`)
+  const next = place >= 0 && tiles[Math.min(place, tiles.length - 1)]?.querySelector("button")
+  ;(same || next || null)?.focus()
 }
 """
 
-# Pictures pasted or dropped anywhere on the page go into Streamlit's own uploader, so that their bytes take its
+# Images pasted or dropped anywhere on the page go into Streamlit's own uploader, so that their bytes take its
 # way (plain HTTP, with its limit) and not the web socket. What the uploader will refuse for its size is reported,
 # because its own remark vanishes with the next rerun.
+#
+# The element that had the focus (a sample, the uploader) is gone when its image has been taken. Then the focus goes
+# to the heading of the result, so that a screen reader reads it and the next Tab starts there.
 _INTAKE_JS = """
 let listening
 let refused = false
+let focused = 0
+
+// Models may have to be loaded first.
+const PATIENCE_MS = 60_000
+
+const focusResult = (result) => {
+  const until = Date.now() + PATIENCE_MS
+  const look = () => {
+    const app = document.querySelector("[data-testid=stApp]")
+    const heading = document.querySelector(`.st-key-${result} :is(h1, h2, h3)`)
+    const busy = app?.dataset.testScriptState !== "notRunning"
+      || document.querySelector(`.st-key-${result} [data-testid=stSkeleton]`)
+    if (busy || !heading) {
+      if (Date.now() < until) setTimeout(look, 100)
+      return
+    }
+    if (document.activeElement !== document.body) return
+    heading.tabIndex = -1
+    heading.focus({ preventScroll: !matchMedia("(max-width: 640px)").matches })
+  }
+  // Not at once: the rerun that brings the result has only begun.
+  setTimeout(look, 300)
+}
 
 export default function ({ data, setTriggerValue }) {
   listening?.abort()
@@ -83,6 +147,11 @@ export default function ({ data, setTriggerValue }) {
   const { signal } = listening
   const input = () => document.querySelector(`.st-key-${data.zone} input[type=file]`)
   const zone = () => document.querySelector(`.st-key-${data.zone}`)
+
+  if (data.changes && data.changes !== focused) {
+    focused = data.changes
+    focusResult(data.result)
+  }
 
   const report = (files) => {
     const large = [...files].filter((file) => file.size > data.limit).map((file) => file.name)
@@ -146,11 +215,28 @@ export default function ({ data }) {
 }
 """
 
+# sessionStorage belongs to one tab of one browser: it survives a reload, and no other tab, page or visitor reads it.
+_TAB_JS = """
+const KEY = "imgrec-tab"
+
+export default function ({ data, setTriggerValue }) {
+  try {
+    const known = sessionStorage.getItem(KEY)
+    if (known === data.id) return
+    if (known && data.ask) setTriggerValue("known", known)
+    else sessionStorage.setItem(KEY, data.id)
+  } catch {
+    // Storage is forbidden in this browser: a reload starts anew.
+  }
+}
+"""
+
 _strip = st.components.v2.component(
     "imgrec_strip", html='<div class="strip" role="group"></div>', css=_STRIP_CSS, js=_STRIP_JS
 )
 _intake = st.components.v2.component("imgrec_intake", js=_INTAKE_JS)
 _drawer = st.components.v2.component("imgrec_drawer", js=_DRAWER_JS)
+_tab = st.components.v2.component("imgrec_tab", js=_TAB_JS)
 
 
 def strip(
@@ -159,40 +245,56 @@ def strip(
     *,
     key: str,
     on_pick: Callable[[str], None],
+    on_remove: Callable[[str], None] | None = None,
     on_more: Callable[[], None] | None = None,
     more: int = 0,
     side_px: int = 56,
 ) -> None:
-    """A row of thumbnails, each a button; `on_pick` gets the id of the one chosen.
+    """Show a row of thumbnails, each a button; `on_pick` gets the id of the chosen one.
 
-    `more`: how many are not shown; `on_more` is called when somebody asks for them.
+    `on_remove`: called with the id of a tile whose × was pressed; without it tiles have no ×.
+    `more`: how many are not shown; `on_more` is called when they are asked for.
     """
 
     def picked() -> None:
         if chosen := st.session_state[key].picked:
             on_pick(chosen)
 
+    def removed() -> None:
+        if on_remove is not None and (chosen := st.session_state[key].removed):
+            on_remove(chosen)
+
     def more_wanted() -> None:
         if on_more is not None and st.session_state[key].more:
             on_more()
 
     shown = [
-        {"id": tile.id, "label": tile.label, "selected": tile.selected, "source": _data_url(tile.thumbnail)}
+        {
+            "id": tile.id,
+            "label": tile.label,
+            "caption": tile.caption,
+            "selected": tile.selected,
+            "source": _data_url(tile.thumbnail),
+        }
         for tile in tiles
     ]
     _strip(
         key=key,
-        data={"label": label, "tiles": shown, "more": more, "side": side_px},
+        data={"label": label, "tiles": shown, "more": more, "side": side_px, "removable": on_remove is not None},
         on_picked_change=picked,
+        on_removed_change=removed,
         on_more_change=more_wanted,
     )
 
 
-def intake(zone: str, limit_bytes: int, *, key: str, on_too_large: Callable[[list[str]], None]) -> None:
-    """Let the whole page take pasted and dropped pictures for the uploader inside the container `zone`.
+def intake(
+    zone: str, limit_bytes: int, *, key: str, result: str, changes: int, on_too_large: Callable[[list[str]], None]
+) -> None:
+    """Let the whole page take pasted and dropped images for the uploader inside the container `zone`.
 
     `on_too_large` gets the names of files above `limit_bytes`, which the uploader refuses by itself; with the next
-    arrival it gets an empty list.
+    arrival it gets an empty list. With each new number `changes` above 0 a lost focus goes to the heading inside the
+    container `result`.
     """
 
     def refused() -> None:
@@ -200,7 +302,21 @@ def intake(zone: str, limit_bytes: int, *, key: str, on_too_large: Callable[[lis
         if names is not None:
             on_too_large([str(name) for name in names])
 
-    _intake(key=key, data={"zone": zone, "limit": limit_bytes}, on_too_large_change=refused, height=1)
+    data = {"zone": zone, "limit": limit_bytes, "result": result, "changes": changes}
+    _intake(key=key, data=data, on_too_large_change=refused, height=1)
+
+
+def remember_tab(tab: str, *, ask: bool, on_known: Callable[[str], None]) -> None:
+    """Have the browser's tab remember the id `tab`.
+
+    With `ask`, a tab that remembers another id from before a reload gives that to `on_known` and keeps it.
+    """
+
+    def known() -> None:
+        if found := st.session_state["tab_memory"].known:
+            on_known(str(found))
+
+    _tab(key="tab_memory", data={"id": tab, "ask": ask}, on_known_change=known, height=1)
 
 
 def close_drawer(page: str) -> None:
@@ -208,6 +324,6 @@ def close_drawer(page: str) -> None:
     _drawer(key="drawer", data={"page": page}, height=1)
 
 
-def _data_url(picture: bytes) -> str:
-    kind = "png" if picture.startswith(b"\x89PNG") else "webp" if picture[8:12] == b"WEBP" else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"
+def _data_url(image: bytes) -> str:
+    kind = "png" if image.startswith(b"\x89PNG") else "webp" if image[8:12] == b"WEBP" else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"

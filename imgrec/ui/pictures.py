@@ -1,11 +1,11 @@
-"""The pictures of a visit: drop, choose, photograph, paste or take a sample; they stay over page switches.
+"""The images of a visit: drop, choose, photograph, paste or take a sample; they survive page switches and reloads.
 
-Streamlit's uploader is only the chute. What falls through is decoded at once and kept in the session, and the chute
-is emptied: the raw bytes are freed, dropping again always works, and a page switch loses nothing.
+What arrives in Streamlit's uploader is decoded at once and kept in the session, and the uploader is emptied: the raw
+bytes are freed, the same file can be dropped again, and a page switch loses nothing.
 """
 
+import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -13,16 +13,17 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from imgrec import images, samples
 from imgrec.errors import ImgrecError
-from imgrec.images import DecodedImage
 from imgrec.samples import Sample
 from imgrec.settings import MIB
-from imgrec.ui import resources
-from imgrec.ui.elements import Tile, intake, strip
+from imgrec.ui import layout, resources
+from imgrec.ui.elements import Tile, intake, remember_tab, strip
+from imgrec.ui.image_store import KEEP_S
+from imgrec.ui.image_store import Picture as Picture
 
-# A decoded picture takes about 1.5 MB of the session; two dozen is an evening's holiday photos, not an archive.
+# A decoded image takes about 1.5 MB of the session.
 MAX_PICTURES = 24
 
-# More thumbnails than this are a wall; the rest is counted.
+# More thumbnails than these are hidden behind a number.
 MAX_TILES = 12
 
 PREVIEW_SIDE_PX = 640
@@ -31,34 +32,52 @@ PREVIEW_SIDE_PX = 640
 EXAMPLE = "espresso.jpg"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """A decoded picture, the name that it came with, and the sample that it is, if it is one."""
-
-    name: str
-    image: DecodedImage
-    sample: Sample | None = None
-
-    @property
-    def id(self) -> str:
-        return self.image.sha256
-
-
 def tray() -> list[Picture]:
-    """The good pictures of this session, oldest first."""
+    """Return the images of this session, oldest first."""
     pictures: list[Picture] = st.session_state.setdefault("tray", [])
     return pictures
 
 
 def current() -> Picture | None:
-    """The picture that is looked at, or None."""
+    """Return the selected image, or None."""
     selected = st.session_state.get("tray_selected")
     return next((picture for picture in tray() if picture.id == selected), tray()[-1] if tray() else None)
 
 
+# While a page is open it asks for its images in time, also when nothing is clicked.
+@st.fragment(run_every=KEEP_S / 4)
+def keep() -> None:
+    """Keep the images of this tab for a reload. Every page calls it before it shows anything."""
+    resources.image_store().put(_tab(), tray(), st.session_state.get("tray_selected"))
+
+
+def bring_back() -> None:
+    """Show the images again that this tab had before a reload. Every page calls it."""
+    remember_tab(_tab(), ask=not st.session_state.get("tab_asked", False), on_known=_bring_back)
+
+
+def _tab() -> str:
+    """Return the id of this browser tab: 256 random bits, never in an address."""
+    tab: str = st.session_state.setdefault("tab_id", secrets.token_urlsafe(32))
+    return tab
+
+
+def _bring_back(tab: str) -> None:
+    # Only an id that has images is taken over, so every id was made here.
+    st.session_state["tab_asked"] = True
+    found = resources.image_store().get(tab)
+    if found is None:
+        return
+    new = [picture for picture in tray() if all(picture.id != other.id for other in found.images)]
+    st.session_state["tray"] = [*found.images, *new]
+    if not new:
+        st.session_state["tray_selected"] = found.selected
+    st.session_state["tab_id"] = tab
+
+
 def panel() -> Picture:
-    """Everything for getting images in, and the one that is looked at; returns it, or a sample while there is none."""
-    _chute()
+    """Show everything for adding images, and the selected one; return it, or a sample while there is none."""
+    _inputs()
     _problems()
     picture = current() or example()
     _preview(picture)
@@ -66,76 +85,90 @@ def panel() -> Picture:
         _film()
     else:
         sample_gallery()
-        st.caption("Images stay in this server's memory, for this visit only.")
+    minutes = KEEP_S // 60
+    st.caption(f"Images stay on this server for {minutes} minutes after you leave, then they are deleted.")
     # Last, because it shows nothing and would leave a gap.
-    intake("drop_zone", resources.settings().max_upload_bytes, key="intake", on_too_large=_refuse_too_large)
+    intake(
+        "drop_zone",
+        resources.settings().max_upload_bytes,
+        key="intake",
+        result=layout.RESULT,
+        changes=st.session_state.get("tray_changes", 0),
+        on_too_large=_refuse_too_large,
+    )
     return picture
 
 
 def example() -> Picture:
-    """The sample that stands on a page without images."""
+    """Return the sample that stands on a page without images."""
     sample = samples.get_sample(EXAMPLE)
     return Picture(sample.title, resources.sample_image(sample.file), sample)
 
 
-def sample_gallery(side_px: int = 56) -> None:
-    """The sample pictures, each a button."""
+def sample_gallery(side_px: int = 72) -> None:
+    """Show the sample images, each a button with its title."""
     tiles = [
-        Tile(sample.file, f"{sample.title}: {sample.alt}", resources.sample_thumbnail(sample.file))
+        Tile(
+            sample.file,
+            f"{sample.title}: {sample.alt}",
+            resources.sample_thumbnail(sample.file),
+            caption=sample.title,
+        )
         for sample in samples.get_samples()
     ]
-    strip("Sample pictures", tiles, key="samples", on_pick=take_sample, side_px=side_px)
+    strip("Sample images", tiles, key="samples", on_pick=take_sample, side_px=side_px)
 
 
 def take_sample(file: str) -> None:
-    """Put the sample whose file is called `file` into the tray and look at it."""
+    """Add the sample whose file is called `file` and select it."""
     sample = samples.get_sample(file)
     _take([(sample.title, samples.read(sample))], sample)
 
 
-def _chute() -> None:
+def _inputs() -> None:
     limit = resources.settings().max_upload_bytes
     key = f"upload_{st.session_state.setdefault('upload_round', 0)}"
-    with st.container(key="drop_zone"):
-        # No `type=`: a JPEG called .dat is a picture all the same; the decoder looks at the bytes.
-        st.file_uploader(
-            "Drop pictures here, or paste them with Ctrl+V",
-            accept_multiple_files=True,
-            key=key,
-            max_upload_size=max(1, limit // MIB),
-            on_change=_take_uploads,
-            args=(key,),
-        )
-    with st.container(horizontal=True):
+    # One row where it fits (see assets/style.css).
+    with st.container(horizontal=True, gap="small", key="inputs"):
+        with st.container(key="drop_zone"):
+            # No `type=`: a JPEG called .dat is an image all the same; the decoder looks at the bytes.
+            st.file_uploader(
+                "Drop images here, or paste with Ctrl+V",
+                accept_multiple_files=True,
+                key=key,
+                max_upload_size=max(1, limit // MIB),
+                on_change=_take_uploads,
+                args=(key,),
+            )
         camera = st.popover(
-            "Take a photo", icon=":material/photo_camera:", key="camera_open", on_change="rerun", type="tertiary"
+            "Camera", icon=":material/photo_camera:", key="camera_open", on_change="rerun", type="tertiary"
         )
         if tray():
-            with st.popover("Samples", icon=":material/photo_library:", type="tertiary"):
-                sample_gallery(side_px=72)
+            with st.popover("Samples", icon=":material/photo_library:", key="samples_open", type="tertiary"):
+                sample_gallery()
     if camera.open:
-        # The camera is asked for only when somebody wants it.
+        # The browser asks for the camera only when it is wanted.
         shot = f"camera_{st.session_state['upload_round']}"
-        camera.camera_input("Photo", key=shot, on_change=_take_photo, args=(shot,), resolution="720p")
+        camera.camera_input("Take a photo", key=shot, on_change=_take_photo, args=(shot,), resolution="720p")
 
 
 def _take_uploads(key: str) -> None:
-    # A rerun that was on its way when the chute was emptied comes with the same files, which are gone: they are in.
+    # A rerun that was on its way when the uploader was emptied comes with the same files, which are taken already.
     files = [file for file in st.session_state.get(key) or [] if isinstance(file, UploadedFile)]
     if files:
         _take((file.name, file.getvalue()) for file in files)
-        _empty_chute()
+        _empty_uploader()
 
 
 def _take_photo(key: str) -> None:
     photo = st.session_state.get(key)
     if isinstance(photo, UploadedFile):
         _take([("Photo", photo.getvalue())])
-        _empty_chute()
+        _empty_uploader()
 
 
-def _empty_chute() -> None:
-    """A new, empty uploader with the next run. The raw bytes would stay until the visit ends: they go now."""
+def _empty_uploader() -> None:
+    """Show a new, empty uploader with the next run. The raw bytes would stay until the visit ends: free them now."""
     st.session_state["upload_round"] += 1
     context = get_script_run_ctx()
     if context is not None:
@@ -143,7 +176,7 @@ def _empty_chute() -> None:
 
 
 def _take(arrivals: Iterable[tuple[str, bytes]], sample: Sample | None = None) -> None:
-    """Decode what arrived; the good go into the tray, for the others there is a sentence."""
+    """Decode what arrived: images go into the tray, anything else gets a sentence."""
     pictures = tray()
     problems: list[tuple[str, str]] = []
     limit = resources.settings().max_upload_bytes
@@ -162,17 +195,15 @@ def _take(arrivals: Iterable[tuple[str, bytes]], sample: Sample | None = None) -
             pictures.append(picture)
         first = first or picture.id
     if left_out:
-        problems.append(
-            (f"{left_out} more", f"Expected at most {MAX_PICTURES} pictures at a time; these were left out.")
-        )
+        problems.append((f"{left_out} more", f"The limit is {MAX_PICTURES} images. Remove some, then add these again."))
     if first is not None:
-        st.session_state["tray_selected"] = first
+        _select(first)
     st.session_state["tray_problems"] = problems
 
 
 def _refuse_too_large(names: list[str]) -> None:
     limit = resources.settings().max_upload_bytes // MIB
-    sentence = f"Expected a picture of at most {limit} MiB. Received: a larger file."
+    sentence = f"The file is larger than {limit} MiB, the limit for an image."
     st.session_state["tray_too_large"] = [(name, sentence) for name in names]
 
 
@@ -184,18 +215,23 @@ def _problems() -> None:
 def _preview(picture: Picture) -> None:
     image = picture.image
     height, width = image.size_px
-    st.image(
-        resources.thumbnail(picture.id, PREVIEW_SIDE_PX, image),
-        width="stretch",
-        alt=picture.sample.alt if picture.sample else f"The picture that the models look at: {picture.name}",
-    )
-    st.caption(" · ".join([f"**{_plain(picture.name)}**", f"{width} × {height}", image.format, *image.notes]))
+    with st.container(key="preview"):
+        st.image(
+            resources.thumbnail(picture.id, PREVIEW_SIDE_PX, image),
+            width="stretch",
+            alt=picture.sample.alt if picture.sample else f"The selected image: {picture.name}",
+        )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(" · ".join([f"**{_plain(picture.name)}**", f"{width} × {height}", image.format, *image.notes]))
+        st.button(
+            "Remove", key="remove", icon=":material/close:", type="tertiary", on_click=_remove, args=(picture.id,)
+        )
     if picture.sample:
-        st.caption(f":material/lightbulb: {picture.sample.lesson}")
+        st.caption(picture.sample.lesson)
 
 
 def _film() -> None:
-    """The thumbnails of several pictures, and a way to be rid of them."""
+    """Show the thumbnails of several images, and a way to remove one or all."""
     pictures = tray()
     if len(pictures) < 2:
         return
@@ -205,14 +241,15 @@ def _film() -> None:
         Tile(p.id, p.name, resources.thumbnail(p.id, resources.TILE_SIDE_PX, p.image), selected=p is now) for p in shown
     ]
     strip(
-        "Your pictures",
+        "Your images",
         tiles,
         key="film",
         on_pick=_look_at,
+        on_remove=_remove,
         on_more=_show_all,
         more=len(pictures) - len(shown),
     )
-    st.button("Clear pictures", key="clear", icon=":material/delete_sweep:", type="tertiary", on_click=_clear)
+    st.button("Clear images", key="clear", icon=":material/delete_sweep:", type="tertiary", on_click=_clear)
 
 
 def _show_all() -> None:
@@ -223,11 +260,31 @@ def _look_at(picture_id: str) -> None:
     st.session_state["tray_selected"] = picture_id
 
 
+def _select(picture_id: str | None) -> None:
+    """Select an image after the tray has changed; what had the focus is gone then."""
+    st.session_state["tray_selected"] = picture_id
+    st.session_state["tray_changes"] = st.session_state.get("tray_changes", 0) + 1
+
+
+def _remove(picture_id: str) -> None:
+    """Remove one image; if it was selected, its neighbor is next."""
+    pictures = tray()
+    now = current()
+    place = next((place for place, picture in enumerate(pictures) if picture.id == picture_id), None)
+    if place is None or now is None:
+        return
+    del pictures[place]
+    if now.id == picture_id:
+        now = pictures[min(place, len(pictures) - 1)] if pictures else None
+    _select(now.id if now else None)
+
+
 def _clear() -> None:
-    for key in ("tray", "tray_selected", "tray_problems", "tray_too_large", "film_open"):
+    for key in ("tray", "tray_problems", "tray_too_large", "film_open"):
         st.session_state.pop(key, None)
+    _select(None)
 
 
 def _plain(name: str) -> str:
-    """A file name as text: Streamlit would read its brackets and asterisks as Markdown."""
+    """Return a file name as text: Streamlit would read its brackets and asterisks as Markdown."""
     return "".join(f"\\{c}" if c in "\\`*_[]<>$:#~|{}()!" else c for c in name)

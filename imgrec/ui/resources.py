@@ -19,6 +19,7 @@ from imgrec.pool import EnginePool
 from imgrec.preparation import Preparations
 from imgrec.questions import get_default_specs
 from imgrec.settings import Settings
+from imgrec.ui.image_store import DEMO_MAX_BYTES, MAX_BYTES, ImageStore
 from imgrec.verdicts import size
 
 log = logging.getLogger(__name__)
@@ -29,8 +30,8 @@ DEMO_MAX_PARAMETERS = 6_000_000
 # A tile is shown at 56 and 96 px, on screens with two pixels a px.
 TILE_SIDE_PX = 160
 
-# A thumbnail takes 5 to 100 kB.
-MAX_THUMBNAILS = 400
+# A thumbnail takes 5 to 100 kB. Those of a visit are deleted when it ends.
+MAX_THUMBNAILS = 100
 
 
 @st.cache_resource(show_spinner=False)
@@ -45,6 +46,12 @@ def settings() -> Settings:
 def pool() -> EnginePool:
     """The loaded models of this process, shared by all visitors and the API."""
     return pipeline.open_pool(settings(), preparations())
+
+
+@st.cache_resource(show_spinner=False)
+def image_store() -> ImageStore:
+    """The images of each browser tab, kept for a reload."""
+    return ImageStore(DEMO_MAX_BYTES if settings().demo else MAX_BYTES)
 
 
 @st.cache_resource(show_spinner=False)
@@ -103,7 +110,7 @@ def load_milliseconds(model: str) -> float | None:
     return pool().load_milliseconds(model)
 
 
-@st.cache_data(max_entries=MAX_THUMBNAILS, show_spinner=False)
+@st.cache_data(max_entries=MAX_THUMBNAILS, scope="session", show_spinner=False)
 def thumbnail(sha256: str, side_px: int, _image: DecodedImage) -> bytes:
     """An encoded thumbnail of the decoded picture: what is shown is what the models are given."""
     return images.thumbnail(_image, side_px)
@@ -122,7 +129,7 @@ def sample_thumbnail(file: str, side_px: int = TILE_SIDE_PX) -> bytes:
     return images.thumbnail(sample_image(file), side_px)
 
 
-@st.cache_data(max_entries=MAX_THUMBNAILS, show_spinner=False)
+@st.cache_data(max_entries=MAX_THUMBNAILS, scope="session", show_spinner=False)
 def framed(sha256: str, size: tuple[int, int], crop_fraction: float, framing: str, _image: DecodedImage) -> np.ndarray:
     """The exact uint8 (H, W, 3) input of every model with this size and crop."""
     return preprocessing.frame(_image, size, crop_fraction, framing)

@@ -37,6 +37,7 @@ FIRE = """(zone, [events, files]) => {
   }
 }"""
 DROP = ["dragenter", "dragover", "drop"]
+RESULT = ".st-key-result h3"
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def page(browser: Browser, server: str) -> Iterator[Page]:
     elsewhere: list[str] = []
     page.on("request", lambda request: elsewhere.append(request.url) if _is_elsewhere(request.url, server) else None)
     page.goto(server)
-    expect(page.get_by_text("What do the networks see?")).to_be_visible(timeout=60_000)
+    expect(page.locator(RESULT)).to_contain_text("espresso", timeout=60_000)
     # The page listens for pictures once its own elements stand, the gallery among them.
     expect(page.get_by_role("button", name="Cat: ").first).to_be_visible()
     expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached()
@@ -70,10 +71,14 @@ def cat() -> bytes:
     return samples.read(samples.get_sample("cat.jpg"))
 
 
-def answered(page: Page, count: int) -> list[str]:
-    """The text alternatives of `count` charts, once they all stand there."""
+def answered(page: Page, count: int, name: str = "cat.jpg") -> list[str]:
+    """The text alternatives of the `count` charts about the image called `name`, once they all stand there."""
+    expect(page.locator(".st-key-preview")).to_contain_text(name, timeout=FIRST_ANSWER_MS)
     expect(page.locator("[data-testid=stVegaLiteChart]")).to_have_count(count, timeout=FIRST_ANSWER_MS)
     expect(page.get_by_text("Ensemble: ", exact=False).first).to_be_visible(timeout=FIRST_ANSWER_MS)
+    expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0, timeout=FIRST_ANSWER_MS)
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached()
+    page.wait_for_timeout(SETTLE_MS)
     return [chart.get_attribute("aria-label") or "" for chart in page.locator("[data-testid=stVegaLiteChart]").all()]
 
 
@@ -89,7 +94,7 @@ def answered(page: Page, count: int) -> list[str]:
 )
 def test_a_photo_gets_an_answer_from_every_model(page: Page, charts: int, get_in: Callable[[Page], None]) -> None:
     get_in(page)
-    words = answered(page, charts)
+    words = answered(page, charts, name="at")  # cat.jpg, or the sample Cat
     assert sum("cat" in text or "tabby" in text for text in words) == charts, words
     expect(page.get_by_text("agree", exact=False).first).to_be_visible()
     spoken = page.locator("[data-testid=stVegaLiteChart] [aria-label]")
@@ -116,11 +121,11 @@ def test_a_link_keeps_its_models_over_pages_and_choices(page: Page, server: str)
     page.goto(f"{server}/about?models=cifar_vgg,cifar_dense")
     page.get_by_role("link", name="Ensemble", exact=True).click()
     expect(page).to_have_url(re.compile(r"/ensemble\?models=cifar_vgg&models=cifar_dense"), timeout=30_000)
-    expect(page.get_by_text("These models know airplane", exact=False)).to_be_visible()
+    expect(page.get_by_text("Classes: airplane", exact=False)).to_be_visible()
     page.get_by_role("button", name="Small VGG").first.click()
     expect(page).to_have_url(re.compile(r"/ensemble\?models=cifar_dense"))
     page.reload()
-    expect(page.get_by_text("This model knows airplane", exact=False)).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Classes: airplane", exact=False)).to_be_visible(timeout=30_000)
 
 
 def test_on_a_phone_the_navigation_closes_after_a_choice(browser: Browser, server: str) -> None:
@@ -139,8 +144,77 @@ def test_the_picture_comes_along_to_the_ensemble(page: Page, charts: int) -> Non
     give(page, ZONE, DROP, ("cat.jpg", cat()))
     answered(page, charts)
     page.get_by_role("link", name="Ensemble").click()
-    expect(page.get_by_text("Who tipped it?")).to_be_visible(timeout=30_000)
-    expect(page.get_by_text("Without MobileNet it would", exact=False).first).to_be_visible()
+    expect(page.get_by_text("Without one of them")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Without EfficientNet-Lite0 it would", exact=False).first).to_be_visible()
+
+
+def test_a_reload_keeps_the_images_for_this_tab_only(page: Page, browser: Browser, server: str, charts: int) -> None:
+    give(page, ZONE, DROP, ("cat.jpg", cat()))
+    answered(page, charts)
+    tab = page.evaluate("sessionStorage.getItem('imgrec-tab')")
+    assert len(tab) >= 43, "256 bits"
+    assert tab not in page.url
+    for _ in range(2):
+        page.reload()
+        answered(page, charts)
+        expect(page.get_by_text("cat.jpg")).to_be_visible()
+    assert page.evaluate("sessionStorage.getItem('imgrec-tab')") == tab
+
+    context = browser.new_context(viewport=DESKTOP)
+    other = context.new_page()
+    other.goto(page.url)
+    expect(other.get_by_role("button", name="Cat: ").first).to_be_visible(timeout=60_000)
+    other.wait_for_timeout(SETTLE_MS)
+    expect(other.get_by_text("cat.jpg")).to_have_count(0)
+    assert other.evaluate("sessionStorage.getItem('imgrec-tab')") != tab
+    context.close()
+
+    page.get_by_role("button", name="Remove", exact=True).click()
+    expect(page.get_by_role("button", name="Cat: ").first).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("button", name="Cat: ").first).to_be_visible(timeout=60_000)
+    page.wait_for_timeout(SETTLE_MS)
+    expect(page.get_by_text("cat.jpg"), "what was removed stays removed").to_have_count(0)
+
+
+def test_one_image_of_several_is_removed_by_key(page: Page, charts: int) -> None:
+    files = [(f"{name}.jpg", samples.read(samples.get_sample(f"{name}.jpg"))) for name in ("cat", "rocket", "waves")]
+    give(page, ZONE, DROP, *files)
+    answered(page, charts)
+    page.get_by_role("button", name="rocket.jpg", exact=True).click()
+    expect(page.get_by_role("button", name="rocket.jpg", exact=True)).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Remove rocket.jpg").press("Enter")
+    expect(page.get_by_role("button", name="rocket.jpg")).to_have_count(0)
+    waves = page.get_by_role("button", name="waves.jpg", exact=True)
+    expect(waves).to_have_attribute("aria-pressed", "true")
+    expect(waves).to_be_focused()
+    page.get_by_role("button", name="Clear images").click()
+    expect(page.get_by_role("button", name="Cat: ").first).to_be_visible()
+
+
+def test_the_focus_goes_to_the_result_of_a_sample(page: Page, charts: int) -> None:
+    page.get_by_role("button", name="Cat: ").first.press("Enter")
+    answered(page, charts, name="Cat")
+    heading = page.locator(".st-key-result").get_by_role("heading").first
+    expect(heading).to_be_focused(timeout=10_000)
+    expect(heading).to_contain_text("cat")
+
+
+def test_on_a_phone_the_result_of_a_sample_is_on_the_first_screen(browser: Browser, server: str, charts: int) -> None:
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(server)
+    expect(page.get_by_role("button", name="Cat: ").first).to_be_visible(timeout=60_000)
+    page.wait_for_timeout(SETTLE_MS)
+    page.get_by_role("button", name="Cat: ").first.tap()
+    answered(page, charts, name="Cat")
+    heading = page.locator(".st-key-result").get_by_role("heading").first
+    expect(heading).to_be_focused(timeout=10_000)
+    box = heading.bounding_box()
+    assert box is not None
+    scrolled = page.locator("[data-testid=stMain]").evaluate("main => main.scrollTop")
+    assert box["y"] + scrolled < PHONE["height"], "the result is below the first screen"
+    context.close()
 
 
 def test_the_file_has_the_results(page: Page, charts: int) -> None:
@@ -173,7 +247,8 @@ def test_screenshots(
     context = browser.new_context(viewport=viewport, color_scheme=scheme)  # type: ignore[arg-type]
     page = context.new_page()
     page.goto(server)
-    expect(page.get_by_text("What do the networks see?")).to_be_visible(timeout=60_000)
+    expect(page.locator(RESULT)).to_contain_text("espresso", timeout=60_000)
+    page.wait_for_timeout(SETTLE_MS)
     give(page, ZONE, DROP, ("cat.jpg", cat()))
     answered(page, charts)
     width = page.evaluate("document.documentElement.scrollWidth")

@@ -1,0 +1,126 @@
+"""The images of each browser tab, kept for some minutes so that a reload does not lose them.
+
+A reload starts a new Streamlit session. The tab finds its images again by an id that the server made, that cannot be
+guessed, and that only the tab knows (see `elements.remember_tab`). The store holds the decoded images of the sessions
+themselves, so an open tab takes no additional memory; every limit counts what remains after a tab is closed.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from imgrec.images import DecodedImage
+from imgrec.samples import Sample
+from imgrec.settings import MIB
+
+# Long enough for a reload, a crash of the browser, or a phone that was put away for a call.
+KEEP_S = 600
+
+MAX_BYTES = 200 * MIB
+# A demo has 1 GiB for everything.
+DEMO_MAX_BYTES = 50 * MIB
+
+# One tab takes at most a quarter, so that it cannot displace all others.
+TAB_SHARE = 4
+
+# Each entry costs a little besides its pixels.
+MAX_TABS = 500
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A decoded image, the name of its file, and the sample that it is, if it is one."""
+
+    name: str
+    image: DecodedImage
+    sample: Sample | None = None
+
+    @property
+    def id(self) -> str:
+        return self.image.sha256
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTab:
+    """The images of one tab, oldest first, and the id of the selected one."""
+
+    images: tuple[Picture, ...]
+    selected: str | None
+    size_bytes: int
+    seen_s: float
+
+
+class ImageStore:
+    """Images by tab id, for all visitors of this process; limited in bytes, tabs and time. Thread-safe.
+
+    `clock` is monotonic and in seconds. An expired tab is deleted by a timer, without waiting for another visitor.
+    """
+
+    def __init__(
+        self,
+        max_bytes: int = MAX_BYTES,
+        *,
+        max_tabs: int = MAX_TABS,
+        keep_s: float = KEEP_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._max_tabs = max_tabs
+        self._keep_s = keep_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._tabs: dict[str, StoredTab] = {}  # the one seen longest ago first
+        self._timer: threading.Timer | None = None
+
+    def put(self, tab: str, images: Sequence[Picture], selected: str | None = None) -> None:
+        """Keep `images` for `tab` instead of what was kept before; the oldest are left out if they do not fit."""
+        kept, size_bytes = self._fitting(images)
+        with self._lock:
+            self._tabs.pop(tab, None)
+            if kept:
+                self._tabs[tab] = StoredTab(kept, selected, size_bytes, self._clock())
+            while len(self._tabs) > self._max_tabs or self._size_bytes() > self._max_bytes:
+                del self._tabs[next(iter(self._tabs))]
+            self._drop_expired()
+
+    def get(self, tab: str) -> StoredTab | None:
+        """Return what is kept for `tab`; None if that is nothing, or no longer."""
+        with self._lock:
+            self._drop_expired()
+            return self._tabs.get(tab)
+
+    def size_bytes(self) -> int:
+        """Return the bytes of all kept pixels."""
+        with self._lock:
+            return self._size_bytes()
+
+    def _fitting(self, images: Sequence[Picture]) -> tuple[tuple[Picture, ...], int]:
+        kept: list[Picture] = []
+        left = self._max_bytes // TAB_SHARE
+        for image in reversed(images):
+            if image.image.pixels.nbytes > left:
+                break
+            left -= image.image.pixels.nbytes
+            kept.append(image)
+        return tuple(reversed(kept)), self._max_bytes // TAB_SHARE - left
+
+    def _size_bytes(self) -> int:
+        return sum(tab.size_bytes for tab in self._tabs.values())
+
+    def _drop_expired(self) -> None:
+        """Delete what has expired, and look again when the next tab expires."""
+        now = self._clock()
+        for tab in [tab for tab, stored in self._tabs.items() if now - stored.seen_s >= self._keep_s]:
+            del self._tabs[tab]
+        if self._timer is None and self._tabs:
+            first = next(iter(self._tabs.values()))
+            self._timer = threading.Timer(max(0.0, first.seen_s + self._keep_s - now), self._tick)
+            # A server that is stopped does not wait for it.
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _tick(self) -> None:
+        with self._lock:
+            self._timer = None
+            self._drop_expired()

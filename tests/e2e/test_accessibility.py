@@ -1,0 +1,97 @@
+"""axe-core finds no serious or critical problem on any page: empty and with an image, light and dark."""
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+pytestmark = pytest.mark.browser
+
+PAGES = ["Compare", "Ensemble", "Benchmarks", "Train", "Models", "About"]
+
+# Models are converted when they are first asked for: some seconds each.
+FIRST_ANSWER_MS = 90_000
+
+# From the end of the script to the last chart; an element that is fading in has less contrast.
+SETTLE_MS = 2_000
+
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(request: pytest.FixtureRequest, browser: Browser, server: str) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=request.param)
+    page = context.new_page()
+    page.goto(server)
+    expect(page.get_by_role("button", name="Cat: ").first).to_be_visible(timeout=60_000)
+    settle(page)
+    yield page
+    context.close()
+
+
+def settle(page: Page) -> None:
+    expect(page.locator(IDLE)).to_be_attached(timeout=FIRST_ANSWER_MS)
+    expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0, timeout=FIRST_ANSWER_MS)
+    page.wait_for_timeout(SETTLE_MS)
+
+
+def problems(page: Page) -> list[str]:
+    """The serious and critical findings, each with its element and what is wrong with it."""
+    return [
+        f"{finding['id']} {node['target']}: {node['failureSummary']}"
+        for finding in Axe().run(page).response["violations"]
+        if finding["impact"] in {"serious", "critical"}
+        for node in finding["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("with_image", [False, True], ids=["empty", "with an image"])
+def test_no_page_has_a_serious_problem(page: Page, with_image: bool) -> None:
+    if with_image:
+        page.get_by_role("button", name="Cat: ").first.click()
+        expect(page.locator(".st-key-preview")).to_be_visible()
+        settle(page)
+    found = {}
+    for name in PAGES:
+        page.get_by_role("link", name=name, exact=True).first.click()
+        expect(page.get_by_role("link", name=name, exact=True).first).to_have_attribute("aria-current", "page")
+        settle(page)
+        found[name] = problems(page)
+    assert found == {name: [] for name in PAGES}
+
+
+def test_the_focus_is_seen_on_navigation_tiles_and_buttons(page: Page) -> None:
+    """WCAG 2.4.7, and 1.4.11: the ring has 3:1 against the page."""
+    page.evaluate("document.body.focus()")
+    seen = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate(RING))
+    rings = [ring for ring in seen if ring]
+    assert {"A", "BUTTON"} <= {ring["tag"] for ring in rings}
+    assert [ring for ring in rings if ring["width"] < 2 or ring["contrast"] < 3] == []
+
+
+# The outline of the element in focus, through shadow roots, and its contrast to the page. Text fields show their focus
+# by their border, which Streamlit draws in the accent: only links and buttons are looked at.
+RING = """() => {
+  let element = document.activeElement
+  while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement
+  if (!element || !["A", "BUTTON"].includes(element.tagName)) return null
+  const style = getComputedStyle(element)
+  const luminance = (color) => {
+    const context = new OffscreenCanvas(1, 1).getContext("2d")
+    context.fillStyle = color
+    context.fillRect(0, 0, 1, 1)
+    const [r, g, b] = [...context.getImageData(0, 0, 1, 1).data].map((byte) => {
+      const value = byte / 255
+      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4
+    })
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  const page = getComputedStyle(document.querySelector(".stApp")).backgroundColor
+  const [a, b] = [luminance(style.outlineColor), luminance(page)].sort((x, y) => y - x)
+  const width = style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth)
+  return { tag: element.tagName, text: element.textContent, width, contrast: (a + 0.05) / (b + 0.05) }
+}"""
