@@ -25,7 +25,6 @@ class State:
     meaning: str
 
 
-# In the order in which the table lists models: what can be used at once comes first.
 STATES = {
     "loaded": State("Loaded", ":material/bolt:", "primary", "in memory, ready to predict"),
     "installed": State("Installed", ":material/deployed_code:", "blue", "weights in an installed Python package"),
@@ -150,9 +149,11 @@ def catalogue() -> None:
 
 
 def _ready_first(specs: Iterable[ModelSpec]) -> list[ModelSpec]:
-    """Return `specs` by what it takes to use them, in the order of the catalog where that is equal."""
-    ranks = list(STATES)
-    return sorted(specs, key=lambda spec: ranks.index(_state(spec)))
+    """Return what is on this machine before the rest; weights in packages, the default models, come first in both.
+
+    Whether a model is loaded does not count: rows stay where they are when one is loaded.
+    """
+    return sorted(specs, key=lambda spec: (not resources.is_here(spec), spec.weights.package_file is None))
 
 
 def _table(
