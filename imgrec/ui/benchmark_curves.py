@@ -32,7 +32,7 @@ def classes(board: Board, table: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = model_chooser(board, "Model", "bench_classes_model")
         which = st.segmented_control(
-            "Figure", CLASS_FIGURES, default="f1", required=True, key="bench_class_figure", format_func=_figure_title
+            "Metric", CLASS_FIGURES, default="f1", required=True, key="bench_class_figure", format_func=_figure_title
         )
     which = which or "f1"
     figures = comparisons.figures_by_class(board, model)
@@ -42,19 +42,22 @@ def classes(board: Board, table: bool) -> None:
     if table:
         labels = [board.labels[i] for i in shown]
         st.dataframe(
-            _numbers(figures, labels, shown), hide_index=True, key="bench_classes_table", alt="Figures by class"
+            _numbers(figures, labels, shown), hide_index=True, key="bench_classes_table", alt="Metrics by class"
         )
     else:
         worst = shown[:MAX_BARS]
         words = lines.describe_classes(figures, board.labels, which, worst)
         spec = lines.class_bars(figures, board.labels, which, colour_of(model), worst)
         st.vega_lite_chart(spec, theme=None, alt=words, key="bench_classes")
-        limited = f"the {len(worst)} worst of {len(shown)} classes" if len(worst) < len(shown) else "worst first"
-        st.caption(f"{_figure_title(which)} of {title(board, model)}, {limited}; the table has all of them.")
+        limited = f"the {len(worst)} lowest of {len(shown)} classes" if len(worst) < len(shown) else "lowest first"
+        st.caption(f"{_figure_title(which)} of {title(board, model)}: {limited}. The table has all classes.")
     averages = comparisons.averages(board, model)
     rows = [_average_row(how, averages[how]) for how in AVERAGES]
+    st.markdown(
+        "**Averages over the classes**",
+        help="\n\n".join(f"**{how.capitalize()}**: {sentence}" for how, sentence in AVERAGES.items()),
+    )
     st.table(rows, border="horizontal", alt="Averages over the classes")
-    st.caption(" ".join(f"{how.capitalize()}: {sentence}" for how, sentence in AVERAGES.items()))
 
 
 def over_thresholds(board: Board, table: bool) -> None:
@@ -62,7 +65,7 @@ def over_thresholds(board: Board, table: bool) -> None:
     present = np.unique(board.target)
     names = [i for i in range(len(board.labels)) if i in present]
     label = st.selectbox(
-        "Class against the rest",
+        "Class (one-vs-rest)",
         names,
         key=f"bench_curve_class_{board.name}",
         format_func=lambda i: board.labels[i],
@@ -86,12 +89,12 @@ def over_thresholds(board: Board, table: bool) -> None:
             titles[m]: curves.thinned(curves.precision_recall_curve(scores[m], positive), CURVE_POINTS) for m in models
         }
         words = lines.describe_curves(found, f"Average precision of {board.labels[label]}")
-        st.markdown("**Precision and recall**")
+        st.markdown("**Precision–recall**")
         spec = lines.curve_chart(found, ("recall", "precision"), colours, steps=True)
         chart_or_table(spec, words, _areas(found, "Average precision"), table, key="bench_pr")
         st.caption(words)
     if len(board.models) > MAX_CURVES:
-        st.caption(f"The first {MAX_CURVES} of {len(board.models)} models; choose others above.")
+        st.caption(f"The first {MAX_CURVES} of {len(board.models)} models. Choose others above.")
     _reliability(board, table)
 
 
@@ -111,37 +114,37 @@ def class_rows(figures: ClassFigures, labels: Sequence[str]) -> list[dict[str, s
 
 
 def _reliability(board: Board, table: bool) -> None:
-    """Stated confidence against what is right, before and after temperature scaling."""
-    model = model_chooser(board, "Reliability of", "bench_reliability_model")
+    """Confidence against accuracy, before and after temperature scaling."""
+    model = model_chooser(board, "Reliability diagram of", "bench_reliability_model")
     found, scaled = board.found[model], calibration(board, model)
     left, right = st.columns(2, gap="large")
     if scaled is None:
         bins = curves.reliability(found.confidence, found.right)
         with left:
-            _bins("All pictures", bins, calibration_gap(found.confidence, found.right), model, table, "bench_rel")
+            _bins("All images", bins, calibration_gap(found.confidence, found.right), model, table, "bench_rel")
     else:
         with left:
-            _bins("As it answers", scaled.before, scaled.ece_before, model, table, "bench_rel")
+            _bins("Before temperature scaling", scaled.before, scaled.ece_before, model, table, "bench_rel")
         with right:
             after = f"After temperature scaling, T = {scaled.temperature:.2f}"
             _bins(after, scaled.after, scaled.ece_after, model, table, "bench_rel_scaled")
         fitted = board.rows[model]["temperature"]
         st.caption(
-            f"Temperature scaling divides the logits by T, found on {fitted['fitted']:,} held-out pictures; both "
-            f"charts show {fitted['tested']:,} others. There log-loss goes from {fitted['log_loss_before']:.3f} to "
-            f"{fitted['log_loss_after']:.3f}. First choices stay what they are."
+            f"Log loss {fitted['log_loss_before']:.3f} before, {fitted['log_loss_after']:.3f} after, on "
+            f"{fitted['tested']:,} images that T was not fitted on.",
+            help=f"Temperature scaling divides the logits by T, fitted on {fitted['fitted']:,} held-out images. "
+            "Predictions stay the same. Bars below the dashed line: overconfident. Faint bars: few images.",
         )
-    st.caption("Bars below the dashed line: surer than right. Faint bars stand for few pictures.")
 
 
 def _bins(heading: str, bins: Sequence[Bin], ece: float, model: str, table: bool, key: str) -> None:
     words = lines.describe_reliability(bins, ece)
     rows: list[dict[str, Any]] = [
         {
-            "Stated confidence": f"{verdicts.percent(b.low)} to {verdicts.percent(b.high)}",
-            "Mean": verdicts.percent(b.confidence),
-            "Right": verdicts.percent(b.accuracy),
-            "Pictures": b.count,
+            "Confidence": f"{verdicts.percent(b.low)} to {verdicts.percent(b.high)}",
+            "Mean confidence": verdicts.percent(b.confidence),
+            "Accuracy": verdicts.percent(b.accuracy),
+            "Images": b.count,
         }
         for b in bins
         if b.count
@@ -152,7 +155,7 @@ def _bins(heading: str, bins: Sequence[Bin], ece: float, model: str, table: bool
 
 
 def _scores(board: Board, model: str, label: int) -> np.ndarray:
-    """The stored probability of one class for the pictures of the board."""
+    """The stored probability of one class for the images of the board."""
     found = stored(board, model)
     column = found.probabilities[:, label] if label < found.probabilities.shape[1] else np.zeros(len(found))
     if found.ids == board.ids:
@@ -167,7 +170,7 @@ def _areas(found: dict[str, Curve], name: str) -> list[dict[str, Any]]:
 
 def _numbers(figures: ClassFigures, labels: Sequence[str], places: Sequence[int]) -> list[dict[str, Any]]:
     return [
-        {"Class": label, "Pictures": int(figures.support[i])}
+        {"Class": label, "Images": int(figures.support[i])}
         | {name.upper(): int(getattr(figures, name)[i]) for name in ("tp", "tn", "fp", "fn")}
         | {_figure_title(name): round(float(getattr(figures, name)[i]), 4) for name in CLASS_FIGURES}
         for label, i in zip(labels, places, strict=True)
