@@ -34,8 +34,14 @@ class Figure:
     unit: str = ""
     words: tuple[str, str] = ("better", "worse")
 
+    @property
+    def is_time(self) -> bool:
+        """Whether it depends on the machine."""
+        return self.words != ("better", "worse")
 
-_TIME = {"decimals": 1, "unit": " ms", "words": ("faster", "slower")}
+
+def _time(key: str, title: str, sentence: str, decimals: int = 1) -> Figure:
+    return Figure(key, title, sentence, False, decimals=decimals, unit=" ms", words=("faster", "slower"))
 
 
 FIGURES = (
@@ -57,9 +63,9 @@ FIGURES = (
         decimals=1,
     ),
     Figure("adaptive_ece", "Adaptive ECE", "The same, in bins of equally many images.", False, True, 1),
-    Figure("latency_p50_ms", "p50 ms", "Median milliseconds an image, warm.", False, **_TIME),
-    Figure("latency_p95_ms", "p95 ms", "95 of 100 images take less, warm.", False, **_TIME),
-    Figure("cold_ms", "Cold ms", "Loading the model and its first prediction.", False, **(_TIME | {"decimals": 0})),
+    _time("latency_p50_ms", "p50 ms", "Median milliseconds an image, warm."),
+    _time("latency_p95_ms", "p95 ms", "95 of 100 images take less, warm."),
+    _time("cold_ms", "Cold ms", "Loading the model and its first prediction.", 0),
     Figure(
         "throughput_per_s",
         "Images/s",
@@ -159,9 +165,22 @@ class Calibration:
     ece_after: float
 
 
+def machine(board: Board) -> str | None:
+    """Return the machine on which most of the models were timed; None where no model was."""
+    machines = [row.get("hardware") for model in board.found if (row := board.rows[model]).get("latency_p50_ms")]
+    return max(set(machines), key=machines.count) if machines else None
+
+
 def best_at(board: Board, figure: Figure) -> str | None:
-    """The model with the best value, None when nobody has one or all have the same."""
-    values = {model: board.rows[model].get(figure.key) for model in board.found}
+    """The model with the best value, None when nobody has one or all have the same.
+
+    Times count as far as they are of the machine of most models.
+    """
+    rows = {model: board.rows[model] for model in board.found}
+    if figure.is_time:
+        timed_on = machine(board)
+        rows = {model: row for model, row in rows.items() if row.get("hardware") == timed_on}
+    values = {model: row.get(figure.key) for model, row in rows.items()}
     known = {model: value for model, value in values.items() if value is not None}
     if len(known) < 2 or len(set(known.values())) == 1:
         return None
@@ -198,15 +217,14 @@ def frontier(board: Board) -> tuple[list[Point], list[str]]:
     On the frontier is whom nobody beats in both: no other is as fast and as accurate, and better in one.
     """
     timed = {model: row for model in board.found if (row := board.rows[model]).get("latency_p50_ms") is not None}
-    machines = [row["hardware"] for row in timed.values()]
-    machine = max(set(machines), key=machines.count) if machines else None
+    timed_on = machine(board)
     left_out = []
     points: dict[str, tuple[float, float]] = {}
     for model in board.found:
         title = board.rows[model].get("title", model)
         if model not in timed:
             left_out.append(f"{title}: no latency was measured.")
-        elif timed[model]["hardware"] != machine:
+        elif timed[model]["hardware"] != timed_on:
             left_out.append(f"{title}: latency was measured on another machine ({timed[model]['hardware']}).")
         else:
             points[model] = (float(timed[model]["latency_p50_ms"]), float(timed[model]["top_1"]))

@@ -18,6 +18,9 @@ from imgrec.ui.benchmark_answers import calibration, chart_or_table, model_choos
 # Bars a chart: worst first when there are more.
 MAX_BARS = 20
 
+# Images a class, on average: with fewer, the lowest classes are all at 0.
+MIN_IMAGES = 5
+
 # Points of a curve: as many as a plot of 400 px can show, twenty curves of them without a wait.
 CURVE_POINTS = 120
 
@@ -25,6 +28,11 @@ CURVE_POINTS = 120
 MAX_CURVES = len(COLOURS)
 
 CLASS_FIGURES = ("f1", "precision", "recall", "specificity", "accuracy")
+
+
+def has_bars(board: Board) -> bool:
+    """Return whether classes have so many images that the lowest of them differ."""
+    return board.images >= MIN_IMAGES * int(board.about["classes"])
 
 
 def classes(board: Board, table: bool) -> None:
@@ -80,19 +88,17 @@ def over_thresholds(board: Board, table: bool) -> None:
     with left:
         found = {titles[m]: curves.thinned(curves.roc_curve(scores[m], positive), CURVE_POINTS) for m in models}
         words = lines.describe_curves(found, f"Area under the ROC of {board.labels[label]}")
-        st.markdown("**ROC**")
+        st.markdown("**ROC**", help=words)
         spec = lines.curve_chart(found, ("false positive rate", "true positive rate"), colours, diagonal=True)
         chart_or_table(spec, words, _areas(found, "AUC"), table, key="bench_roc")
-        st.caption(words)
     with right:
         found = {
             titles[m]: curves.thinned(curves.precision_recall_curve(scores[m], positive), CURVE_POINTS) for m in models
         }
         words = lines.describe_curves(found, f"Average precision of {board.labels[label]}")
-        st.markdown("**Precision–recall**")
+        st.markdown("**Precision–recall**", help=words)
         spec = lines.curve_chart(found, ("recall", "precision"), colours, steps=True)
         chart_or_table(spec, words, _areas(found, "Average precision"), table, key="bench_pr")
-        st.caption(words)
     if len(board.models) > MAX_CURVES:
         st.caption(f"The first {MAX_CURVES} of {len(board.models)} models. Choose others above.")
     _reliability(board, table)

@@ -53,11 +53,13 @@ def leaderboard(board: Board) -> None:
         )
     figures = [figure for figure in FIGURES if figure.key in chosen or not chosen]
     _table(board, reference, figures)
+    machines = {board.rows[model].get("hardware") for model in board.models}
+    several = " Times of different machines are not compared." if len(machines) > 1 else ""
     st.caption(
-        f"{_STAR.strip()} Best of its column. Click a column header to sort.",
+        f"{_STAR.strip()} Best of its column.{several} Click a column header to sort.",
         help="95 % intervals: Wilson for shares, bootstrap for the rest. Differences in top-1 are tested by McNemar's "
         f"mid-p on the same {board.images:,} images, Holm-corrected for all pairs of models, at {SIGNIFICANCE}. "
-        "Latencies are of the machine that Provenance names.",
+        "Provenance names the machine of each latency.",
     )
     with st.expander("What the metrics mean"):
         st.markdown("\n".join(f"- **{figure.title}**: {figure.sentence}" for figure in FIGURES))
@@ -112,7 +114,8 @@ def _line(board: Board, model: str, reference: str, figures: list[Figure]) -> di
         line[figure.title] = value if value is None or not figure.percent else value * 100
         if figure.key == "top_1":
             line["95 %"] = f"{row['top_1_low'] * 100:.1f}–{row['top_1_high'] * 100:.1f}"
-        line[_difference(figure)] = comparisons.change(figure, value, other.get(figure.key))
+        comparable = not figure.is_time or row.get("hardware") == other.get("hardware")
+        line[_difference(figure)] = comparisons.change(figure, value, other.get(figure.key)) if comparable else None
         if figure.key == "top_1":
             line["p"] = "–" if model == reference else _p(board, model, reference)
     line["Parameters"] = row["parameters"]

@@ -28,12 +28,11 @@ def speed(board: Board, table: bool) -> None:
             for point in points
         ]
         chart_or_table(frontiers.pareto_chart(points), words, rows, table, key="bench_pareto")
-        if not table:
-            st.caption(f"Numbers in the chart, the fastest first: {frontiers.numbers(points)}.")
+        numbers = "" if table else f" Numbers, the fastest first: {frontiers.numbers(points)}."
         st.caption(
-            words,
-            help="Diamonds and the dashed line: the Pareto frontier. Size: parameters. Bars: 95 % intervals. Latency: "
-            "the median of one image, resized and predicted, after a warm-up.",
+            f"Diamonds and dashed line: the Pareto frontier.{numbers}",
+            help=f"{words}\n\nSize: parameters. Bars: 95 % intervals. Latency: the median of one image, resized and "
+            "predicted, after a warm-up.",
         )
     if left_out:
         st.markdown("**Not in the chart**\n" + "\n".join(f"- {sentence}" for sentence in left_out))

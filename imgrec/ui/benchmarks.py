@@ -40,7 +40,7 @@ _SUITED = "bench_suited"
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """A view that shows the same as charts or as tables; `has_chart` says whether there is a chart of a board."""
+    """A view that shows the same as charts or as tables; `has_chart` says whether a chart of a board is of use."""
 
     draw: Callable[[Board, bool], None]
     has_chart: Callable[[Board], bool] = lambda board: True
@@ -59,7 +59,7 @@ VIEWS: dict[str, Charts | Plain] = {
     "Pairs": Charts(benchmark_pairs.pairs),
     "Confusion": Charts(benchmark_views.confusion, benchmark_views.has_matrix),
     "A against B": Charts(benchmark_views.duel, benchmark_views.has_matrix),
-    "Classes": Charts(benchmark_curves.classes),
+    "Classes": Charts(benchmark_curves.classes, benchmark_curves.has_bars),
     "Curves": Charts(benchmark_curves.over_thresholds),
     "Errors": Plain(benchmark_views.gallery),
     "Ensembles": Plain(benchmark_ensembles.builder),
@@ -125,8 +125,8 @@ def show(board: Board) -> None:
             label_visibility="collapsed",
         )
         view = VIEWS.get(name or "Leaderboard", VIEWS["Leaderboard"])
-        table = False
-        if isinstance(view, Charts) and view.has_chart(board):
+        table = isinstance(view, Charts) and not view.has_chart(board)
+        if isinstance(view, Charts) and not table:
             st.space("stretch")
             table = choices.view()
     with st.container(key="bench_panel"):
