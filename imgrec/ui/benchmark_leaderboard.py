@@ -71,7 +71,7 @@ def _table(board: Board, reference: str, figures: list[Figure]) -> None:
     rows = [_line(board, model, reference, figures) for model in board.models]
     best = {figure.title: comparisons.best_at(board, figure) for figure in figures}
     unclear = [model != reference and pair_test(board, model, reference).better is None for model in board.models]
-    by_change = {_difference(figure): figure for figure in figures}
+    by_change = {_difference(figure): figure for figure in figures if len(rows) > 1}
 
     def marked(column: "pandas.Series[Any]") -> list[str]:
         name = str(column.name)
@@ -114,6 +114,8 @@ def _line(board: Board, model: str, reference: str, figures: list[Figure]) -> di
         line[figure.title] = value if value is None or not figure.percent else value * 100
         if figure.key == "top_1":
             line["95 %"] = f"{row['top_1_low'] * 100:.1f}–{row['top_1_high'] * 100:.1f}"
+        if len(board.models) == 1:
+            continue
         comparable = not figure.is_time or row.get("hardware") == other.get("hardware")
         line[_difference(figure)] = comparisons.change(figure, value, other.get(figure.key)) if comparable else None
         if figure.key == "top_1":
