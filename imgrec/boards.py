@@ -29,8 +29,8 @@ OTHER = " (measured here)"
 
 # How answers count where a model knows more classes than the set has.
 READINGS = {
-    "strict": f"Strict: a picture that a network takes for “{REST}” counts as wrong.",
-    "closed": "Only these classes: what a network gives to others is left out, and the rest scaled up to 100 %.",
+    "strict": "Wrong: a prediction that is none of these classes counts as wrong.",
+    "closed": "Ignored: only the probabilities of these classes are compared, scaled up to 100 % together.",
 }
 
 
@@ -83,6 +83,23 @@ def set_names(folders: Sequence[Path]) -> list[str]:
     measured = _measured(folders)
     used = {name for name, _, _ in measured.rows}
     return sorted(used, key=lambda name: (-measured.sets[name]["images"], name))
+
+
+def best_set(folders: Sequence[Path], spaces: Mapping[str, str | None]) -> str | None:
+    """Return the set that fits the models in `spaces`, model → label space; None where there are no measurements.
+
+    Of the sets on which most of the models are measured, one with the classes of most of them, then the largest.
+    """
+    measured = _measured(folders)
+    models: dict[str, set[str]] = {}
+    for name, row, _ in measured.rows:
+        models.setdefault(name, set()).add(row["model"])
+
+    def fit(name: str) -> tuple[int, int, int]:
+        own = sum(space == measured.sets[name]["label_space"] for space in spaces.values())
+        return len(models[name] & spaces.keys()), own, measured.sets[name]["images"]
+
+    return max(sorted(models), key=fit, default=None)
 
 
 def load(folders: Sequence[Path], name: str, reading: str = "strict") -> Board:

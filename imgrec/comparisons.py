@@ -20,7 +20,10 @@ from imgrec.summaries import per_image
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A column of the leaderboard: key in a row, words, which way is better, how many decimals; percent or plain."""
+    """A metric of the leaderboard: key in a row, words, which way is better, how many decimals; percent or plain.
+
+    `unit` stands behind a difference, and `words` say whether it is a better or a worse one.
+    """
 
     key: str
     title: str
@@ -28,22 +31,50 @@ class Figure:
     higher_is_better: bool
     percent: bool = False
     decimals: int = 2
+    unit: str = ""
+    words: tuple[str, str] = ("better", "worse")
+
+    @property
+    def is_time(self) -> bool:
+        """Whether it depends on the machine."""
+        return self.words != ("better", "worse")
+
+
+def _time(key: str, title: str, sentence: str, decimals: int = 1) -> Figure:
+    return Figure(key, title, sentence, False, decimals=decimals, unit=" ms", words=("faster", "slower"))
 
 
 FIGURES = (
-    Figure("top_1", "Top-1", "Share of pictures whose first choice is right.", True, percent=True, decimals=1),
-    Figure("top_5", "Top-5", "Share with the right class among the first five.", True, percent=True, decimals=1),
-    Figure("macro_f1", "Macro F1", "F1, each class counting the same.", True, percent=True, decimals=1),
-    Figure("kappa", "Kappa", "Agreement with the truth beyond chance (Cohen).", True, decimals=3),
+    Figure("top_1", "Top-1", "Share of images whose first prediction is correct.", True, percent=True, decimals=1),
+    Figure("top_5", "Top-5", "Share with the true class among the first five.", True, percent=True, decimals=1),
+    Figure(
+        "macro_f1", "Macro F1", "Mean F1 over the classes, each with the same weight.", True, percent=True, decimals=1
+    ),
+    Figure("kappa", "Kappa", "Agreement with the true classes beyond chance (Cohen's kappa).", True, decimals=3),
     Figure("macro_auc", "AUC", "Mean area under the one-vs-rest ROC curves.", True, decimals=4),
-    Figure("log_loss", "Log-loss", "Mean surprise at the truth, in nats.", False, decimals=3),
-    Figure("brier", "Brier", "Mean squared distance to the truth, 0 to 2.", False, decimals=3),
-    Figure("ece", "ECE", "How far stated confidence is from the share that is right.", False, percent=True, decimals=1),
-    Figure("adaptive_ece", "Adaptive ECE", "The same over bins of equally many pictures.", False, True, 1),
-    Figure("latency_p50_ms", "p50 ms", "Median milliseconds a picture, warm.", False, decimals=1),
-    Figure("latency_p95_ms", "p95 ms", "95 of 100 pictures take less, warm.", False, decimals=1),
-    Figure("cold_ms", "Cold ms", "Loading the network and its first answer.", False, decimals=0),
-    Figure("throughput_per_s", "Pictures/s", "From encoded bytes to answers, when many flow.", True, decimals=0),
+    Figure("log_loss", "Log loss", "Mean negative log of the probability of the true class.", False, decimals=3),
+    Figure("brier", "Brier", "Mean squared error of the probabilities, from 0 to 2.", False, decimals=3),
+    Figure(
+        "ece",
+        "ECE",
+        "Expected calibration error: how far confidence is from accuracy.",
+        False,
+        percent=True,
+        decimals=1,
+    ),
+    Figure("adaptive_ece", "Adaptive ECE", "The same, in bins of equally many images.", False, True, 1),
+    _time("latency_p50_ms", "p50 ms", "Median milliseconds an image, warm."),
+    _time("latency_p95_ms", "p95 ms", "95 of 100 images take less, warm."),
+    _time("cold_ms", "Cold ms", "Loading the model and its first prediction.", 0),
+    Figure(
+        "throughput_per_s",
+        "Images/s",
+        "Images a second in a stream, from encoded bytes to predictions.",
+        True,
+        decimals=0,
+        unit=" per s",
+        words=("faster", "slower"),
+    ),
 )
 
 
@@ -73,6 +104,16 @@ class Versus:
 
 
 @dataclass(frozen=True, slots=True)
+class Confused:
+    """A class and what it was taken for: on how many images, and the highest confidence among them."""
+
+    truth: int
+    choice: int
+    count: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class PairTest:
     """Models `a` and `b` of a board: the test, and its p `raised` for all `pairs` of the board (Holm), which decides.
 
@@ -94,21 +135,23 @@ class PairTest:
 
     @property
     def p_words(self) -> str:
-        """ "p = 0.039; 0.226 after Holm's correction for 55 pairs"."""
+        """ "p = 0.039; 0.226 Holm-corrected for 55 pairs"."""
         alone = p_text(self.paired.p_value)
         if self.pairs == 1:
             return alone
         raised = p_text(self.raised).removeprefix("p ").removeprefix("= ")
-        return f"{alone}; {raised} after Holm's correction for {self.pairs} pairs"
+        return f"{alone}; {raised} Holm-corrected for {self.pairs} pairs"
 
     def sentence(self, titles: Mapping[str, str]) -> str:
-        """ "A is right more often than B (on 31 pictures only A, …)." or that they are not distinguishable."""
+        """ "A is more accurate than B on 500 images (…)." or that there is no clear difference."""
         a, b, found = titles[self.a], titles[self.b], self.paired
-        counts = f"on {found.only_a:,} only {a} is right, on {found.only_b:,} only {b}; {self.p_words}"
+        counts = f"on {found.only_a:,} only {a} is correct, on {found.only_b:,} only {b}; {self.p_words}"
         if self.better is None:
-            return f"{a} and {b} are not distinguishable on {found.images:,} pictures ({counts})."
-        worse = b if self.better == self.a else a
-        return f"{titles[self.better]} is right more often than {worse} on {found.images:,} pictures ({counts})."
+            said = f"no clear difference between {a} and {b} on {found.images:,} images ({counts})."
+        else:
+            worse = b if self.better == self.a else a
+            said = f"{titles[self.better]} is more accurate than {worse} on {found.images:,} images ({counts})."
+        return said[0].upper() + said[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +165,22 @@ class Calibration:
     ece_after: float
 
 
+def machine(board: Board) -> str | None:
+    """Return the machine on which most of the models were timed; None where no model was."""
+    machines = [row.get("hardware") for model in board.found if (row := board.rows[model]).get("latency_p50_ms")]
+    return max(set(machines), key=machines.count) if machines else None
+
+
 def best_at(board: Board, figure: Figure) -> str | None:
-    """The model with the best value, None when nobody has one or all have the same."""
-    values = {model: board.rows[model].get(figure.key) for model in board.found}
+    """The model with the best value, None when nobody has one or all have the same.
+
+    Times count as far as they are of the machine of most models.
+    """
+    rows = {model: board.rows[model] for model in board.found}
+    if figure.is_time:
+        timed_on = machine(board)
+        rows = {model: row for model, row in rows.items() if row.get("hardware") == timed_on}
+    values = {model: row.get(figure.key) for model, row in rows.items()}
     known = {model: value for model, value in values.items() if value is not None}
     if len(known) < 2 or len(set(known.values())) == 1:
         return None
@@ -139,15 +195,20 @@ def change(figure: Figure, value: float | None, reference: float | None) -> floa
 
 
 def change_text(figure: Figure, change: float) -> str:
-    """ "▲ +1.2" where better, "▼ −0.8" where worse.
+    """Return a difference in words, without a sign: whether it is better or worse is said.
 
     >>> change_text(FIGURES[0], 1.2), change_text(FIGURES[-4], 3.0), change_text(FIGURES[0], 0.0)
-    ('▲ +1.2', '▼ +3.0', '=')
+    ('1.2 points better', '3.0 ms slower', 'same')
     """
     if change == 0:
-        return "="
-    text = f"{change:+.{figure.decimals}f}".replace("-", "−")
-    return f"{'▲' if (change > 0) == figure.higher_is_better else '▼'} {text}"
+        return "same"
+    unit = " points" if figure.percent else figure.unit
+    return f"{abs(change):.{figure.decimals}f}{unit} {figure.words[0 if is_better(figure, change) else 1]}"
+
+
+def is_better(figure: Figure, change: float) -> bool:
+    """Return whether a difference other than 0 is an improvement."""
+    return (change > 0) == figure.higher_is_better
 
 
 def frontier(board: Board) -> tuple[list[Point], list[str]]:
@@ -156,16 +217,15 @@ def frontier(board: Board) -> tuple[list[Point], list[str]]:
     On the frontier is whom nobody beats in both: no other is as fast and as accurate, and better in one.
     """
     timed = {model: row for model in board.found if (row := board.rows[model]).get("latency_p50_ms") is not None}
-    machines = [row["hardware"] for row in timed.values()]
-    machine = max(set(machines), key=machines.count) if machines else None
+    timed_on = machine(board)
     left_out = []
     points: dict[str, tuple[float, float]] = {}
     for model in board.found:
         title = board.rows[model].get("title", model)
         if model not in timed:
-            left_out.append(f"{title}: was not timed.")
-        elif timed[model]["hardware"] != machine:
-            left_out.append(f"{title}: was timed on another machine ({timed[model]['hardware']}).")
+            left_out.append(f"{title}: no latency was measured.")
+        elif timed[model]["hardware"] != timed_on:
+            left_out.append(f"{title}: latency was measured on another machine ({timed[model]['hardware']}).")
         else:
             points[model] = (float(timed[model]["latency_p50_ms"]), float(timed[model]["top_1"]))
     made = []
@@ -218,6 +278,27 @@ def hardest(matrix: Integers, limit: int) -> Integers:
             break
         chosen |= pair
     return np.array(sorted(chosen), np.int64)
+
+
+def confused(board: Board, model: str) -> list[Confused]:
+    """Return every pair of classes that `model` confused, the most images first, then the most confident ones."""
+    found = board.found[model]
+    wrong = np.flatnonzero(~found.right)
+    highest: dict[tuple[int, int], list[float]] = {}
+    for i in wrong:
+        highest.setdefault((int(found.target[i]), int(found.choice[i])), []).append(float(found.confidence[i]))
+    pairs = [Confused(*pair, len(values), max(values)) for pair, values in highest.items()]
+    return sorted(pairs, key=lambda pair: (-pair.count, -pair.confidence))
+
+
+def most_confused(board: Board) -> int:
+    """Return how many images are in the most frequent mistake of any model."""
+    most = 0
+    for found in board.found.values():
+        wrong = ~found.right
+        pairs = found.target[wrong] * len(board.labels) + found.choice[wrong]
+        most = max(most, int(np.unique(pairs, return_counts=True)[1].max(initial=0)))
+    return most
 
 
 def in_cell(board: Board, model: str, truth: int, choice: int) -> list[int]:

@@ -23,6 +23,8 @@ class PrintedTable:
     """`rows` have one cell for each of `columns`; `measured_as` one entry for each row.
 
     `by_class`: accuracy was printed for each class, and is measured so, in both readings of `boards.READINGS`.
+    `fits` names further sets that it is of use for: what repeats it was measured on them. `is_reference`: its
+    accuracies stand in another table of the page, too.
     """
 
     title: str
@@ -33,6 +35,12 @@ class PrintedTable:
     remark: str
     measured_on: str | None = None
     by_class: bool = False
+    fits: tuple[str, ...] = ()
+    is_reference: bool = False
+
+    def belongs_to(self, name: str) -> bool:
+        """Return whether it is about the set called `name`."""
+        return name in (self.measured_on, *self.fits) and not self.is_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +161,7 @@ TABLES = (
         "The network from scratch printed a loss of .3013 and an accuracy of .8950 after 30 epochs, without "
         "saying on which pictures; of eight photos of its author's it named four.",
         "cifar10",
+        fits=("catsdogs",),
     ),
     PrintedTable(
         CATS_AND_DOGS_TITLE,
@@ -170,9 +179,10 @@ TABLES = (
         "were its first 100 is not known, and ours came reduced to 112 px.",
         "catsdogs_first_100",
         by_class=True,
+        fits=("catsdogs",),
     ),
     PrintedTable(
-        "Seven networks on CIFAR-10",
+        "Seven models on CIFAR-10",
         _SPRINGBOARD_2,
         ("Model", "Parameters", "With its head", "Training time", "Computed from its log", "Accuracy"),
         (
@@ -199,11 +209,12 @@ TABLES = (
             ("ResNet50", ".9735", ".4271", "2 s", "4,207,621", "22,532,992", "50"),
         ),
         (None, None),
-        "Its conclusion is the frontier of the Speed view: MobileNet where time counts, ResNet50 where accuracy does. "
+        "Its conclusion is that of the Speed view: MobileNet where time counts, ResNet50 where accuracy does. "
         "Its data set, Linnaeus 5, could not be had: nothing is measured on it here.",
+        fits=("flowers5",),
     ),
     PrintedTable(
-        "Networks of keras.applications",
+        "Models of keras.applications",
         _KERAS,
         ("Model", "Top-1", "Top-5", "Parameters", "MB", "CPU ms", "GPU ms"),
         (
@@ -217,10 +228,11 @@ TABLES = (
             ("Xception", "79.0 %", "94.5 %", "22,910,480", "88", "109.4", "8.1"),
         ),
         ("vgg16", "vgg19", "resnet50", "inception_v3", "densenet121", "mobilenet", "mobilenet_v2", "xception"),
-        "Accuracy on all 50,000 validation pictures of ImageNet, times on its publisher's machines. Measured: on 668 "
-        "of these pictures, squashed instead of cropped, with weights that Provenance describes, on the machine that "
+        "Accuracy on all 50,000 validation images of ImageNet, times on its publisher's machines. Measured: on 668 "
+        "of these images, squashed instead of cropped, with weights that Provenance describes, on the machine that "
         "it names; neither accuracies nor times are of the same kind as the printed ones.",
         "imagenet_val_a",
+        is_reference=True,
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Benchmarks: what was measured on labelled pictures. Reads stored answers and runs no model."""
+"""Benchmarks: models measured on labeled images. Reads stored predictions and runs no model."""
 
 import streamlit as st
 

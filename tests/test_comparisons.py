@@ -18,6 +18,7 @@ from imgrec.comparisons import (
     calibration,
     change,
     change_text,
+    confused,
     disagreements,
     figures_of,
     frontier,
@@ -26,6 +27,7 @@ from imgrec.comparisons import (
     judge,
     matrix_of,
     mistakes,
+    most_confused,
     paired_tests,
     versus,
 )
@@ -67,8 +69,10 @@ def test_the_frontier_is_whom_nobody_beats(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        pytest.param({"latency_p50_ms": None}, "was not timed", id="not timed"),
-        pytest.param({"hardware": "Another"}, "was timed on another machine (Another)", id="another machine"),
+        pytest.param({"latency_p50_ms": None}, "no latency was measured", id="not timed"),
+        pytest.param(
+            {"hardware": "Another"}, "latency was measured on another machine (Another)", id="another machine"
+        ),
     ],
 )
 def test_who_is_not_on_the_chart_is_named(folder: Path, values: dict[str, object], sentence: str) -> None:
@@ -109,6 +113,20 @@ def test_two_models_in_five_cases(folder: Path) -> None:
     assert len(disagreements(board, "mobilenet", "mobilenet_v2")) == differ
 
 
+def test_confused_classes_stand_by_how_often_then_how_surely(folder: Path) -> None:
+    board = load([folder], "cifar10")
+    pairs = confused(board, "mobilenet")
+    wrong = matrix_of(board, "mobilenet") * (1 - np.eye(len(board.labels), dtype=int))
+    assert {(pair.truth, pair.choice): pair.count for pair in pairs} == {
+        (r, c): wrong[r, c] for r, c in zip(*np.nonzero(wrong), strict=True)
+    }
+    order = [(-pair.count, -pair.confidence) for pair in pairs]
+    assert order == sorted(order)
+    first = in_cell(board, "mobilenet", pairs[0].truth, pairs[0].choice)[0]
+    assert pairs[0].confidence == board.found["mobilenet"].confidence[first]
+    assert most_confused(narrowed(board, ["mobilenet"])) == pairs[0].count
+
+
 def test_every_pair_is_tested_and_raised(folder: Path) -> None:
     tests = paired_tests(load([folder], "cifar10"))
     assert len(tests) == 3
@@ -119,8 +137,8 @@ def test_every_pair_is_tested_and_raised(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("raised", "pairs", "better", "words"),
     [
-        pytest.param(0.226, 55, None, "p = 0.039; 0.226 after Holm's correction for 55 pairs", id="not for all pairs"),
-        pytest.param(0.0002, 3, "a", "p = 0.039; < 0.001 after Holm's correction for 3 pairs", id="for all pairs"),
+        pytest.param(0.226, 55, None, "p = 0.039; 0.226 Holm-corrected for 55 pairs", id="not for all pairs"),
+        pytest.param(0.0002, 3, "a", "p = 0.039; < 0.001 Holm-corrected for 3 pairs", id="for all pairs"),
         pytest.param(0.039, 1, "a", "p = 0.039", id="the only pair"),
     ],
 )
@@ -128,19 +146,19 @@ def test_the_verdict_goes_by_the_raised_p(raised: float, pairs: int, better: str
     test = PairTest("a", "b", Paired(1000, 30, 16, 0.039), raised, pairs)
     assert (test.better, test.p_words) == (better, words)
     said = test.sentence({"a": "This one", "b": "that one"})
-    counts = f"(on 30 only This one is right, on 16 only that one; {words})."
+    counts = f"(on 30 only This one is correct, on 16 only that one; {words})."
     verdict = (
-        "This one is right more often than that one" if better else "This one and that one are not distinguishable"
+        "This one is more accurate than that one" if better else "No clear difference between This one and that one"
     )
-    assert said == f"{verdict} on 1,000 pictures {counts}"
+    assert said == f"{verdict} on 1,000 images {counts}"
 
 
 @pytest.mark.parametrize(
     ("figure", "value", "text"),
     [
-        pytest.param(TOP_1, 0.892, "▼ −0.8", id="worse"),
-        pytest.param(P50, 8.0, "▲ −1.0", id="less is better"),
-        pytest.param(P50, 9.04, "=", id="the same in its decimals"),
+        pytest.param(TOP_1, 0.892, "0.8 points worse", id="worse"),
+        pytest.param(P50, 8.0, "1.0 ms faster", id="less is better"),
+        pytest.param(P50, 9.04, "same", id="the same in its decimals"),
     ],
 )
 def test_a_difference_is_a_number_with_words(figure: Figure, value: float, text: str) -> None:

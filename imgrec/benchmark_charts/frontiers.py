@@ -126,7 +126,7 @@ def describe_pareto(points: Sequence[Point]) -> str:
     on = [p for p in points if p.on_frontier]
     off = [p.title for p in points if not p.on_frontier]
     named = ", ".join(f"{p.title} ({milliseconds(p.latency_ms)}, {percent(p.top_1)})" for p in on)
-    rest = f" Beaten in both by another: {', '.join(off)}." if off else ""
+    rest = f" Slower and less accurate than another model: {', '.join(off)}." if off else ""
     return f"On the frontier, the fastest first: {named}.{rest}"
 
 

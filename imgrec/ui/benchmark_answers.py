@@ -1,4 +1,4 @@
-"""Measured answers for the Benchmarks page: their caches, the pictures behind them, and words that its views share.
+"""Stored predictions for the Benchmarks page: their caches, and words that its views share.
 
 Keys of caches are names, digests and the date of the summary, never arrays.
 """
@@ -10,30 +10,20 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from imgrec import artefacts, boards, comparisons, datasets, images, labelled, verdicts
+from imgrec import artefacts, boards, comparisons, verdicts
 from imgrec.artefacts import Answers
 from imgrec.boards import Board
+from imgrec.catalogue import CATALOGUE
 from imgrec.comparisons import Calibration, PairTest
-from imgrec.errors import ImgrecError
-from imgrec.labelled import LabelledSet
 from imgrec.settings import ASSETS
-from imgrec.ui import resources
-from imgrec.ui.wording import plain
+from imgrec.ui import links, resources
 from imgrec.vega import Spec
 
 # What comes with imgrec; what this user has measured stands beside it.
 FOLDER = ASSETS / "benchmarks"
 
-# Pictures on one page of a list.
-SHOWN = 12
-PICTURE_PX = 128
-
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
-
-# What half precision makes 0 or 1 is only below or above these.
-LEAST = float(np.finfo(np.float16).smallest_subnormal)
-MOST = 1 - float(np.finfo(np.float16).epsneg) / 2
 
 
 def set_names() -> list[str]:
@@ -41,11 +31,28 @@ def set_names() -> list[str]:
     return boards.set_names(_folders())
 
 
+def suited() -> str | None:
+    """Return the dataset that fits the models chosen on the Compare page, or those that it begins with."""
+    chosen = st.session_state.get(links.CHOICES, {}).get(links.PARAMETER)
+    models = [spec.name for spec in resources.default_specs()] if chosen is None else chosen
+    return _suited(tuple(map(str, _folders())), tuple(models), _changed_at())
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _suited(folders: tuple[str, ...], models: tuple[str, ...], changed_at: tuple[int, ...]) -> str | None:
+    spaces = {name: CATALOGUE[name].label_space if name in CATALOGUE else None for name in models}
+    return boards.best_set([Path(folder) for folder in folders], spaces)
+
+
 def board(name: str, reading: str = "strict") -> Board:
     """The board of a set; read anew when something was measured meanwhile."""
+    return _board(tuple(map(str, _folders())), name, reading, _changed_at())
+
+
+def _changed_at() -> tuple[int, ...]:
+    """When something was last measured, by folder."""
     summaries = [folder / artefacts.SUMMARY for folder in _folders()]
-    changed_at = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in summaries)
-    return _board(tuple(map(str, _folders())), name, reading, changed_at)
+    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in summaries)
 
 
 def _folders() -> list[Path]:
@@ -115,7 +122,7 @@ def _asked(board: Board) -> tuple[str, tuple[tuple[str, str], ...], int, str]:
 
 
 def title(board: Board, model: str) -> str:
-    """What people call `model`: as the catalogue does today, or as it was called when it was measured."""
+    """Return the title of `model` in the catalog, or the one that it had when it was measured."""
     known = verdicts.title_of(model)
     return str(board.rows[model].get("title", model)) if known == model and model in board.rows else known
 
@@ -146,89 +153,3 @@ def chart_or_table(spec: Spec, words: str, rows: Rows, table: bool, key: str) ->
         st.dataframe(list(rows), hide_index=True, key=f"{key}_table", alt=words)
     else:
         st.vega_lite_chart(spec, theme=None, alt=words, key=key)
-
-
-def pictures(board: Board, places: Sequence[int], models: Sequence[str], key: str) -> None:
-    """Pictures at these positions, with the five first choices of each of `models`; ids where there is no picture."""
-    if not places:
-        st.caption("No pictures.")
-        return
-    pages = -(-len(places) // SHOWN)
-    page = st.pagination(pages, key=f"{key}_page_{board.name}_{len(places)}_{places[0]}") if pages > 1 else 1
-    shown = list(places[((page or 1) - 1) * SHOWN :][:SHOWN])
-    found = _look_up(board, [board.ids[i] for i in shown])
-    with st.grid(4, min_column_width=230):
-        for i in shown:
-            with st.container(border=True, gap="xsmall", height="stretch"):
-                picture = found.get(board.ids[i])
-                if picture is not None:
-                    st.image(picture, width=PICTURE_PX, alt=f"A picture of {board.labels[board.target[i]]}")
-                st.markdown(f"**{plain(board.labels[board.target[i]])}** :small[:gray[{plain(board.ids[i])}]]")
-                for model in models:
-                    st.markdown(f":small[**{plain(title(board, model))}**]  \n" + _top_five(board, model, i))
-    if not found:
-        _bring_pictures(board)
-
-
-def _top_five(board: Board, model: str, position: int) -> str:
-    found = stored(board, model)
-    row = (
-        position
-        if found.ids[position : position + 1] == (board.ids[position],)
-        else found.ids.index(board.ids[position])
-    )
-    probabilities = found.probabilities[row].astype(np.float64)
-    order = np.argsort(-probabilities, kind="stable")[:5]
-    lines = []
-    for i in order:
-        words = f"{plain(board.labels[i])} {verdicts.percent(min(max(float(probabilities[i]), LEAST), MOST))}"
-        lines.append(f":small[{'✓ ' if i == board.target[position] else ''}{words}]")
-    return "  \n".join(lines)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _local_set(data: str, digest: str, per_class: int | None) -> LabelledSet | str:
-    """The set at `data` if it is the one with this digest, else a sentence."""
-    try:
-        found = labelled.open_set(data, resources.settings(), per_class=per_class)
-    except ImgrecError as error:
-        return str(error)
-    return found if found.digest == digest else f"Expected the pictures that were measured. Received: others at {data}."
-
-
-def _look_up(board: Board, ids: Sequence[str]) -> dict[str, np.ndarray]:
-    """The pictures themselves, from this machine; none where they are not here, and none in a public demo."""
-    if resources.settings().demo:
-        return {}
-    data = st.session_state.get(f"bench_data_{board.name}", "")
-    folder = resources.settings().keras_home / "datasets"
-    if board.name in datasets.DATASETS and any(folder.glob("cifar*10*")):
-        data = board.name
-    if not data:
-        return {}
-    with st.spinner("Looking for the pictures"):
-        found = _local_set(data, board.about["digest"], board.about.get("per_class"))
-    if isinstance(found, str):
-        st.warning(plain(found), icon=":material/folder_off:")
-        return {}
-    shown: dict[str, np.ndarray] = {}
-    for name, picture in labelled.look_up(found, ids).items():
-        try:
-            limit = resources.settings().max_upload_bytes
-            shown[name] = images.decode(picture, max_bytes=limit).pixels if isinstance(picture, bytes) else picture
-        except ImgrecError:
-            continue
-    return shown
-
-
-def _bring_pictures(board: Board) -> None:
-    """Where the pictures lie on this machine: they are not shipped."""
-    if not resources.settings().demo:
-        key = f"bench_data_{board.name}"
-        # Open as long as what was typed there did not do.
-        with st.expander("Show the pictures", icon=":material/folder_open:", expanded=bool(st.session_state.get(key))):
-            st.text_input(
-                "Folder, zip or tar with them on this machine",
-                key=key,
-                help="The pictures are not part of imgrec; their answers are.",
-            )

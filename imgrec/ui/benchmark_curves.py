@@ -19,6 +19,9 @@ from imgrec.ui.benchmark_answers import calibration, chart_or_table, model_choos
 # Bars a chart: worst first when there are more.
 MAX_BARS = 20
 
+# Images a class, on average: with fewer, the lowest classes are all at 0.
+MIN_IMAGES = 5
+
 # Points of a curve: as many as a plot of 400 px can show, twenty curves of them without a wait.
 CURVE_POINTS = 120
 
@@ -28,12 +31,17 @@ MAX_CURVES = len(COLOURS)
 CLASS_FIGURES = ("f1", "precision", "recall", "specificity", "accuracy")
 
 
+def has_bars(board: Board) -> bool:
+    """Return whether classes have so many images that the lowest of them differ."""
+    return board.images >= MIN_IMAGES * int(board.about["classes"])
+
+
 def classes(board: Board, table: bool) -> None:
     """Figures of each class, worst first."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = model_chooser(board, "Model", "bench_classes_model")
         which = st.segmented_control(
-            "Figure", CLASS_FIGURES, default="f1", required=True, key="bench_class_figure", format_func=_figure_title
+            "Metric", CLASS_FIGURES, default="f1", required=True, key="bench_class_figure", format_func=_figure_title
         )
     which = which or "f1"
     figures = comparisons.figures_by_class(board, model)
@@ -49,19 +57,22 @@ def classes(board: Board, table: bool) -> None:
             },
             hide_index=True,
             key="bench_classes_table",
-            alt="Figures by class",
+            alt="Metrics by class",
         )
     else:
         worst = shown[:MAX_BARS]
         words = lines.describe_classes(figures, board.labels, which, worst)
         spec = lines.class_bars(figures, board.labels, which, swatch_of(model, board.models).color, worst)
         st.vega_lite_chart(spec, theme=None, alt=words, key="bench_classes")
-        limited = f"the {len(worst)} worst of {len(shown)} classes" if len(worst) < len(shown) else "worst first"
-        st.caption(f"{_figure_title(which)} of {title(board, model)}, {limited}; the table has all of them.")
+        limited = f"the {len(worst)} lowest of {len(shown)} classes" if len(worst) < len(shown) else "lowest first"
+        st.caption(f"{_figure_title(which)} of {title(board, model)}: {limited}. The table has all classes.")
     averages = comparisons.averages(board, model)
     rows = [_average_row(how, averages[how]) for how in AVERAGES]
+    st.markdown(
+        "**Averages over the classes**",
+        help="\n\n".join(f"**{how.capitalize()}**: {sentence}" for how, sentence in AVERAGES.items()),
+    )
     st.table(rows, border="horizontal", alt="Averages over the classes")
-    st.caption(" ".join(f"{how.capitalize()}: {sentence}" for how, sentence in AVERAGES.items()))
 
 
 def over_thresholds(board: Board, table: bool) -> None:
@@ -69,7 +80,7 @@ def over_thresholds(board: Board, table: bool) -> None:
     present = np.unique(board.target)
     names = [i for i in range(len(board.labels)) if i in present]
     label = st.selectbox(
-        "Class against the rest",
+        "Class (one-vs-rest)",
         names,
         key=f"bench_curve_class_{board.name}",
         format_func=lambda i: board.labels[i],
@@ -85,21 +96,19 @@ def over_thresholds(board: Board, table: bool) -> None:
     with left:
         found = {titles[m]: curves.thinned(curves.roc_curve(scores[m], positive), CURVE_POINTS) for m in models}
         words = lines.describe_curves(found, f"Area under the ROC of {board.labels[label]}")
-        st.markdown("**ROC**")
+        st.markdown("**ROC**", help=words)
         spec = lines.curve_chart(found, ("false positive rate", "true positive rate"), colours, diagonal=True)
         chart_or_table(spec, words, _areas(found, "AUC"), table, key="bench_roc")
-        st.caption(words)
     with right:
         found = {
             titles[m]: curves.thinned(curves.precision_recall_curve(scores[m], positive), CURVE_POINTS) for m in models
         }
         words = lines.describe_curves(found, f"Average precision of {board.labels[label]}")
-        st.markdown("**Precision and recall**")
+        st.markdown("**Precision–recall**", help=words)
         spec = lines.curve_chart(found, ("recall", "precision"), colours, steps=True)
         chart_or_table(spec, words, _areas(found, "Average precision"), table, key="bench_pr")
-        st.caption(words)
     if len(board.models) > MAX_CURVES:
-        st.caption(f"The first {MAX_CURVES} of {len(board.models)} models; choose others above.")
+        st.caption(f"The first {MAX_CURVES} of {len(board.models)} models. Choose others above.")
     _reliability(board, table)
 
 
@@ -120,38 +129,38 @@ def class_rows(figures: ClassFigures, labels: Sequence[str]) -> list[dict[str, s
 
 
 def _reliability(board: Board, table: bool) -> None:
-    """Stated confidence against what is right, before and after temperature scaling."""
-    model = model_chooser(board, "Reliability of", "bench_reliability_model")
+    """Confidence against accuracy, before and after temperature scaling."""
+    model = model_chooser(board, "Reliability diagram of", "bench_reliability_model")
     found, scaled = board.found[model], calibration(board, model)
     color = swatch_of(model, board.models).color
     left, right = st.columns(2, gap="large")
     if scaled is None:
         bins = curves.reliability(found.confidence, found.right)
         with left:
-            _bins("All pictures", bins, calibration_gap(found.confidence, found.right), color, table, "bench_rel")
+            _bins("All images", bins, calibration_gap(found.confidence, found.right), color, table, "bench_rel")
     else:
         with left:
-            _bins("As it answers", scaled.before, scaled.ece_before, color, table, "bench_rel")
+            _bins("Before temperature scaling", scaled.before, scaled.ece_before, color, table, "bench_rel")
         with right:
             after = f"After temperature scaling, T = {scaled.temperature:.2f}"
             _bins(after, scaled.after, scaled.ece_after, color, table, "bench_rel_scaled")
         fitted = board.rows[model]["temperature"]
         st.caption(
-            f"Temperature scaling divides the logits by T, found on {fitted['fitted']:,} held-out pictures; both "
-            f"charts show {fitted['tested']:,} others. There log-loss goes from {fitted['log_loss_before']:.3f} to "
-            f"{fitted['log_loss_after']:.3f}. First choices stay what they are."
+            f"Log loss {fitted['log_loss_before']:.3f} before, {fitted['log_loss_after']:.3f} after, on "
+            f"{fitted['tested']:,} images that T was not fitted on.",
+            help=f"Temperature scaling divides the logits by T, fitted on {fitted['fitted']:,} held-out images. "
+            "Predictions stay the same. Bars below the dashed line: overconfident. Faint bars: few images.",
         )
-    st.caption("Bars below the dashed line: surer than right. Faint bars stand for few pictures.")
 
 
 def _bins(heading: str, bins: Sequence[Bin], ece: float, color: str, table: bool, key: str) -> None:
     words = lines.describe_reliability(bins, ece)
     rows: list[dict[str, Any]] = [
         {
-            "Stated confidence": interval(b.low, b.high),
-            "Mean": percent(b.confidence),
-            "Right": percent(b.accuracy),
-            "Pictures": b.count,
+            "Confidence": interval(b.low, b.high),
+            "Mean confidence": percent(b.confidence),
+            "Accuracy": percent(b.accuracy),
+            "Images": b.count,
         }
         for b in bins
         if b.count
@@ -162,7 +171,7 @@ def _bins(heading: str, bins: Sequence[Bin], ece: float, color: str, table: bool
 
 
 def _scores(board: Board, model: str, label: int) -> np.ndarray:
-    """The stored probability of one class for the pictures of the board."""
+    """The stored probability of one class for the images of the board."""
     found = stored(board, model)
     column = found.probabilities[:, label] if label < found.probabilities.shape[1] else np.zeros(len(found))
     if found.ids == board.ids:
@@ -177,7 +186,7 @@ def _areas(found: dict[str, Curve], name: str) -> list[dict[str, Any]]:
 
 def _numbers(figures: ClassFigures, labels: Sequence[str], places: Sequence[int]) -> list[dict[str, Any]]:
     return [
-        {"Class": label, "Pictures": int(figures.support[i])}
+        {"Class": label, "Images": int(figures.support[i])}
         | {name.upper(): int(getattr(figures, name)[i]) for name in ("tp", "tn", "fp", "fn")}
         | {_figure_title(name): 100 * float(getattr(figures, name)[i]) for name in CLASS_FIGURES}
         for label, i in zip(labels, places, strict=True)

@@ -1,4 +1,4 @@
-"""The ensemble builder: any members, any rule, over stored answers; and the best few of them by validation."""
+"""The ensemble builder: any members and any rule over stored predictions, and a search for the best members."""
 
 from math import comb
 
@@ -7,7 +7,7 @@ import streamlit as st
 
 from imgrec import comparisons, formatting, verdicts
 from imgrec.boards import Board
-from imgrec.comparisons import FIGURES
+from imgrec.comparisons import FIGURES, PairTest
 from imgrec.curves import held_out
 from imgrec.ensembles import ENSEMBLE, RULES
 from imgrec.errors import ImgrecError
@@ -24,9 +24,9 @@ QUALITY = ("top_1", "top_5", "macro_f1", "log_loss", "brier", "ece")
 
 
 def builder(board: Board) -> None:
-    """Members, rule and weights; the ensemble's figures beside theirs, and what the difference proves."""
+    """Members, rule and weights; the ensemble's metrics beside theirs, and whether the difference is significant."""
     if len(board.models) < 2:
-        st.info("Expected two models or more to combine.", icon=":material/join_inner:")
+        st.info("Choose two or more models to combine.", icon=":material/join_inner:")
         return
     best_first = sorted(board.models, key=board.top_1, reverse=True)
     members = st.multiselect(
@@ -37,11 +37,15 @@ def builder(board: Board) -> None:
         format_func=lambda model: title(board, model),
     )
     rule = st.selectbox(
-        "Combine by", list(RULES), key="bench_rule", format_func=lambda name: RULES[name].title, width=200
+        "Combine by",
+        list(RULES),
+        key="bench_rule",
+        format_func=lambda name: RULES[name].title,
+        width=240,
+        help="\n\n".join(f"**{one.title}**: {one.sentence}" for one in RULES.values()),
     )
-    st.caption(RULES[rule].sentence)
     if not members:
-        st.info("Expected at least one member. Received: none.", icon=":material/join_inner:")
+        st.info("Choose at least one member.", icon=":material/join_inner:")
         return
     weights = _weights(board, members) if RULES[rule].takes_weights and len(members) > 1 else None
     try:
@@ -66,7 +70,7 @@ def builder(board: Board) -> None:
         },
         hide_index=True,
         key="bench_ensemble_table",
-        alt="Figures of the ensemble and its members",
+        alt="Metrics of the ensemble and its members",
     )
     _subset(board, whole, rule)
 
@@ -75,11 +79,12 @@ def _verdict(board: Board, members: list[str], choice: np.ndarray) -> None:
     """The ensemble against its best member, in a sentence."""
     right = choice == board.target
     best = max(members, key=board.top_1)
+    test = mcnemar(right, board.found[best].right)
     found = wilson(int(right.sum()), len(right))
     st.markdown(
         f"**{verdicts.title_of(ENSEMBLE)}: {verdicts.percent(float(right.mean()))}** "
         f"({formatting.interval(found.low, found.high)}). "
-        + mcnemar(right, board.found[best].right).sentence("the ensemble", title(board, best))
+        + PairTest(ENSEMBLE, best, test, test.p_value, 1).sentence({ENSEMBLE: "the ensemble", best: title(board, best)})
     )
 
 
@@ -94,25 +99,24 @@ def _weights(board: Board, members: list[str]) -> list[float]:
 
 def _subset(board: Board, whole: np.ndarray, rule: str) -> None:
     """The best members by validation on one half, judged on the other."""
-    st.markdown("**The best few**")
+    st.markdown(
+        "**Search for the best members**",
+        help="Members are chosen on half of the images (by a hash of their names) and judged on the other half: "
+        "on the half that they were chosen on, the accuracy would be too high.",
+    )
     count = len(board.models)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        size = st.slider(
-            "How many", 1, count, min(FIRST_MEMBERS, count), key=f"bench_k_{board.name}_{count}", width=240
-        )
-        asked = st.button("Find them", key="bench_find", icon=":material/search:")
+        size = st.slider("Members", 1, count, min(FIRST_MEMBERS, count), key=f"bench_k_{board.name}_{count}", width=240)
+        asked = st.button("Search", key="bench_find", icon=":material/search:")
     ways = comb(count, size)
-    equal = " Every member weighs the same there, whatever the sliders above say." if RULES[rule].takes_weights else ""
-    st.caption(
-        f"Tries all {ways:,} choices of {size} on half of the pictures (chosen by a hash of their names) and tells "
-        f"what the best one reaches on the other half: on its own half it would flatter.{equal}"
-    )
+    equal = " All members have the same weight here." if RULES[rule].takes_weights else ""
+    st.caption(f"{ways:,} combinations of {size}.{equal}")
     if ways > MAX_SUBSETS:
-        st.info(f"Expected at most {MAX_SUBSETS:,} ways. Received: {ways:,}; choose fewer models above.")
+        st.info(f"{ways:,} combinations are too many to try (at most {MAX_SUBSETS:,}). Choose fewer models above.")
         return
     key = ("bench_best", board.name, tuple(board.models), size, rule)
     if asked:
-        with st.spinner("Trying"):
+        with st.spinner("Searching"):
             try:
                 st.session_state["bench_best"] = (
                     key,
@@ -125,8 +129,8 @@ def _subset(board: Board, whole: np.ndarray, rule: str) -> None:
         found = remembered[1]
         names = ", ".join(title(board, board.models[i]) for i in found.members)
         st.success(
-            f"{names}: {verdicts.percent(found.test_top_1)} on the half that they were not chosen on "
-            f"({verdicts.percent(found.validation_top_1)} on the other; {found.tried:,} tried).",
+            f"{names}: {verdicts.percent(found.test_top_1)} on the half of the images that they were not chosen on "
+            f"({verdicts.percent(found.validation_top_1)} on the other half; {found.tried:,} combinations tried).",
             icon=":material/join_inner:",
         )
 

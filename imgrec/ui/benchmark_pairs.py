@@ -23,26 +23,25 @@ def speed(board: Board, table: bool) -> None:
                 "p50 ms": round(point.latency_ms, 1),
                 "Top-1": verdicts.percent(point.top_1),
                 "Parameters": f"{point.parameters:,}",
-                "On the frontier": "yes" if point.on_frontier else "no",
+                "On the Pareto frontier": "yes" if point.on_frontier else "no",
             }
             for point in points
         ]
         chart_or_table(frontiers.pareto_chart(points, board.models), words, rows, table, key="bench_pareto")
-        if not table:
-            st.caption(f"Where a name has no room stands its number, the fastest first: {frontiers.numbers(points)}.")
+        numbers = "" if table else f" Numbers, the fastest first: {frontiers.numbers(points)}."
         st.caption(
-            f"{words} Diamonds and the dashed line: the frontier; size: parameters; bars: 95 % intervals. The latency "
-            "is that of one picture, resized and answered, warm. Which point is right depends on what waiting costs: "
-            "this is no recommendation."
+            f"Diamonds and dashed line: the Pareto frontier.{numbers}",
+            help=f"{words}\n\nSize: parameters. Bars: 95 % intervals. Latency: the median of one image, resized and "
+            "predicted, after a warm-up.",
         )
     if left_out:
-        st.markdown("**Left out**\n" + "\n".join(f"- {sentence}" for sentence in left_out))
+        st.markdown("**Not in the chart**\n" + "\n".join(f"- {sentence}" for sentence in left_out))
 
 
 def pairs(board: Board, table: bool) -> None:
     """Who differs from whom, how often they agree, and whether they fail together."""
     if len(board.models) < 2:
-        st.info("Expected two models or more to compare.", icon=":material/compare_arrows:")
+        st.info("Choose two or more models to compare.", icon=":material/compare_arrows:")
         return
     titles = {model: title(board, model) for model in board.models}
     names = list(titles.values())
@@ -50,8 +49,8 @@ def pairs(board: Board, table: bool) -> None:
     same = agreement([one.choice for one in board.found.values()])
     together = error_correlation([one.right for one in board.found.values()])
     with left:
-        st.markdown("**Same first choice**, in percent")
-        words = matrices.describe_square(same, names, "Same first choice", as_percent=True)
+        st.markdown("**Same prediction**, in percent")
+        words = matrices.describe_square(same, names, "Same prediction", as_percent=True)
         spec = matrices.square_chart(same, names, domain=(0.0, 1.0), as_percent=True)
         chart_or_table(spec, words, _square_rows(same, names), table, key="bench_agreement")
         st.caption(words)
@@ -60,28 +59,28 @@ def pairs(board: Board, table: bool) -> None:
         words = matrices.describe_square(together, names, "Correlation of errors", as_percent=False)
         spec = matrices.square_chart(together, names, domain=(0.0, 1.0), as_percent=False)
         chart_or_table(spec, words, _square_rows(together, names), table, key="bench_correlation")
-        st.caption(f"{words} The lower, the more two models can help each other.")
-    st.markdown("**Which differences are real?**")
+        st.caption(words, help="The lower, the more an ensemble of the two can gain.")
+    st.markdown(
+        "**Significance of the differences**",
+        help=f"McNemar's mid-p on the same {board.images:,} images. Holm-corrected for the number of pairs, so that "
+        "the chance of one false result among all of them stays at 5 %.",
+    )
     st.dataframe(
         [
             {
                 "A": titles[test.a],
                 "B": titles[test.b],
-                "Only A right": test.paired.only_a,
-                "Only B right": test.paired.only_b,
-                "mid-p": p_text(test.paired.p_value),
-                "for all pairs": p_text(test.raised),
-                "Verdict": "not distinguishable" if test.better is None else f"{titles[test.better]} is better",
+                "Only A correct": test.paired.only_a,
+                "Only B correct": test.paired.only_b,
+                "p": p_text(test.paired.p_value),
+                "p (Holm)": p_text(test.raised),
+                "Result": "no clear difference" if test.better is None else f"{titles[test.better]} is better",
             }
             for test in pair_tests(board)
         ],
         hide_index=True,
         key="bench_pairs",
         alt="Paired tests between all models",
-    )
-    st.caption(
-        f"McNemar's mid-p on {board.images:,} pictures. “For all pairs” is raised for their number "
-        "(Holm), so that one false alarm among all stays at 5 %; the verdict goes by that."
     )
 
 

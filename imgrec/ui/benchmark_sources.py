@@ -4,6 +4,7 @@ import streamlit as st
 
 from imgrec import cards, comparisons, published
 from imgrec.boards import Board
+from imgrec.catalogue import CATALOGUE
 from imgrec.errors import ImgrecError
 from imgrec.formatting import duration, milliseconds, percent
 from imgrec.published import MeasuredTable, PrintedTable
@@ -16,34 +17,66 @@ LESSONS = ASSETS / "lessons"
 
 
 def printed(board: Board) -> None:
-    """The tables of published comparisons, with what was measured here beside, whatever set is chosen."""
+    """The published comparisons of the chosen dataset, with what was measured here beside; the others folded."""
     tables, problems = published.read_measured(LESSONS)
-    st.caption(
-        "Quoted as printed. *Measured* is from here, on the set that is named; why there is a dash is said below."
-    )
     for problem in problems:
         st.warning(problem, icon=":material/broken_image:")
+    name = str(board.about["name"])
+    fitting = [one for one in published.TABLES if one.belongs_to(name)]
+    shown = _published_accuracy(board)
+    for one in fitting:
+        st.markdown(f"**{one.title}** · {one.source}", help=one.remark)
+        _printed_table(one, tables)
+    if not shown and not fitting:
+        st.info("No published comparison uses this dataset.", icon=":material/menu_book:")
+    st.markdown("**Other published comparisons**")
     for one in published.TABLES:
-        st.markdown(f"**{one.title}** · {one.source}")
-        st.table(_beside(one), border="horizontal", alt=one.title)
-        st.caption(" ".join([one.remark, *_unrepeated(one)]))
-        _repeated(tables, one.title)
+        if one not in fitting:
+            with st.expander(f"{one.title} · {one.source}"):
+                st.caption(one.remark)
+                _printed_table(one, tables)
     for counts in published.COUNTS:
-        st.markdown(f"**{counts.title}** · {counts.source}")
-        st.table(benchmark_curves.class_rows(counts.figures, counts.classes), border="horizontal", alt=counts.title)
-        computed = f"TP, TN, FP and FN as printed, the rest computed from them: accuracy {percent(counts.accuracy, 2)}."
-        st.caption(f"{computed} {counts.remark}")
-        _repeated(tables, counts.title)
-    titles = {one.title for one in published.TABLES} | {counts.title for counts in published.COUNTS}
+        with st.expander(f"{counts.title} · {counts.source}"):
+            st.table(benchmark_curves.class_rows(counts.figures, counts.classes), border="horizontal", alt=counts.title)
+            computed = (
+                f"TP, TN, FP and FN as printed, the rest computed from them: accuracy {percent(counts.accuracy, 2)}."
+            )
+            st.caption(f"{computed} {counts.remark}")
+    titles = {one.title for one in published.TABLES}
     for table in tables:
         if table.beside not in titles:
-            _measured_table(table)
+            with st.expander(f"{table.title} · measured here"):
+                _measured_table(table)
 
 
-def _repeated(tables: list[MeasuredTable], title: str) -> None:
-    """What repeats the printed table of this title."""
+def _published_accuracy(board: Board) -> bool:
+    """What is published for ImageNet models on all validation images, beside what was measured on this dataset."""
+    rows = [
+        {
+            "Model": title(board, model),
+            "Published top-1": percent(spec.published.top1),
+            "Measured top-1": percent(board.top_1(model)),
+            "Source": spec.published.source,
+        }
+        for model in board.models
+        if (spec := CATALOGUE.get(model)) is not None and spec.published is not None
+    ]
+    if not rows or board.about["label_space"] != "imagenet_1k":
+        return False
+    st.markdown(
+        "**Published and measured accuracy**",
+        help=f"Published: on all 50,000 validation images of ImageNet. Measured: on these {board.images:,} images.",
+    )
+    st.table(rows, border="horizontal", alt="Published and measured accuracy")
+    return True
+
+
+def _printed_table(one: PrintedTable, tables: list[MeasuredTable]) -> None:
+    st.table(_beside(one), border="horizontal", alt=one.title)
+    if said := _unrepeated(one):
+        st.caption(" ".join(said))
     for table in tables:
-        if table.beside == title:
+        if table.beside == one.title:
             _measured_table(table)
 
 
@@ -53,9 +86,7 @@ def _measured_table(table: MeasuredTable) -> None:
         st.table(
             [dict(zip(table.columns, row, strict=True)) for row in table.rows], border="horizontal", alt=table.title
         )
-        st.caption(
-            " ".join([table.note, "; ".join(f"{key}: {value}" for key, value in table.provenance.items()) + "."])
-        )
+        st.caption(table.note, help="; ".join(f"{key}: {value}" for key, value in table.provenance.items()) + ".")
 
 
 def _beside(one: PrintedTable) -> list[dict[str, str]]:
@@ -65,8 +96,8 @@ def _beside(one: PrintedTable) -> list[dict[str, str]]:
         cells = dict(zip(one.columns, row, strict=True))
         if one.by_class and one.measured_on is not None:
             cells |= {
-                "Measured, strict": _by_class(one.measured_on, model, "strict"),
-                "Measured, only these": _by_class(one.measured_on, model, "closed"),
+                "Measured, others wrong": _by_class(one.measured_on, model, "strict"),
+                "Measured, others ignored": _by_class(one.measured_on, model, "closed"),
             }
         elif one.measured_on is not None:
             cells["Measured"] = _overall(one.measured_on, model)
@@ -75,7 +106,7 @@ def _beside(one: PrintedTable) -> list[dict[str, str]]:
 
 
 def _unrepeated(one: PrintedTable) -> list[str]:
-    """Why rows have a dash for their measured figure, in sentences."""
+    """Why rows have a dash in their measured column, in sentences."""
     if one.measured_on is None:
         return []
     nothing, unmeasured = [], []
@@ -84,8 +115,8 @@ def _unrepeated(one: PrintedTable) -> list[str]:
             nothing.append(row[0])
         elif _board_with(one.measured_on, model, "strict") is None:
             unmeasured.append(row[0])
-    said = [f"Nothing here repeats {'; '.join(nothing)}."] if nothing else []
-    return said + ([f"Not measured here on these pictures: {'; '.join(unmeasured)}."] if unmeasured else [])
+    said = [f"Not repeated here: {'; '.join(nothing)}."] if nothing else []
+    return said + ([f"Not evaluated here on this dataset: {'; '.join(unmeasured)}."] if unmeasured else [])
 
 
 def _overall(name: str, model: str | None) -> str:
@@ -100,7 +131,7 @@ def _overall(name: str, model: str | None) -> str:
 
 
 def _by_class(name: str, model: str | None, reading: str) -> str:
-    """The share of each class that was named right: "cat 44 %, dog 94 %"."""
+    """The recall of each class: "cat 44 %, dog 94 %"."""
     board = _board_with(name, model, reading)
     if board is None or model is None:
         return "–"
@@ -120,9 +151,9 @@ def _board_with(name: str, model: str | None, reading: str) -> Board | None:
 
 
 def provenance(board: Board) -> None:
-    """Where every number comes from."""
+    """The weights, versions and machine behind every number."""
     st.markdown(
-        f"**Pictures**: {board.about['source']}. {board.about['images']:,} in {board.about['classes']} classes; "
+        f"**Images**: {board.about['source']}. {board.about['images']:,} in {board.about['classes']} classes; "
         f"`digest {board.about['digest'][:12]}`."
     )
     for model in board.models:
@@ -135,7 +166,7 @@ def provenance(board: Board) -> None:
                 # Not `st.code`: a browser would fetch 1.5 MiB of colours for code first.
                 st.markdown(f"`` {row['command']} ``")
             if row["failures"]:
-                st.markdown(f"**{len(row['failures'])} pictures could not be read**")
+                st.markdown(f"**{len(row['failures'])} images could not be read**")
                 st.dataframe(row["failures"], hide_index=True, key=f"bench_failures_{model}")
 
 
@@ -150,12 +181,12 @@ def _facts(row: Row) -> dict[str, str]:
         "Hardware": str(row.get("hardware", "–")),
         "Measured": str(row["measured_at"]),
         "Timed": str(row.get("timed_at", "–")),
-        "Answers, sha256": str(row["predictions_sha256"]),
+        "Predictions, sha256": str(row["predictions_sha256"]),
     }
     if isinstance(scaled, dict):
         facts["Temperature"] = (
-            f"{scaled['temperature']:.3f}, fitted on {scaled['fitted']:,} pictures; on {scaled['tested']:,} others "
-            f"log-loss {scaled['log_loss_before']:.3f} → {scaled['log_loss_after']:.3f}, "
+            f"{scaled['temperature']:.3f}, fitted on {scaled['fitted']:,} images; on {scaled['tested']:,} others "
+            f"log loss {scaled['log_loss_before']:.3f} → {scaled['log_loss_after']:.3f}, "
             f"ECE {percent(scaled['ece_before'])} → {percent(scaled['ece_after'])}"
         )
     return facts

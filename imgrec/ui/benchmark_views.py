@@ -1,32 +1,48 @@
-"""Views of the Benchmarks page that go down to single pictures: confusion, A against B, errors."""
+"""Views of the Benchmarks page that go down to single images: confusion, A against B, errors."""
 
 import numpy as np
 import streamlit as st
 
-from imgrec import comparisons
+from imgrec import comparisons, verdicts
 from imgrec.benchmark_charts import matrices
 from imgrec.benchmark_charts.matrices import SHADES
 from imgrec.boards import Board
 from imgrec.confusion import confusion_matrix, mistakes, mistakes_title
-from imgrec.ui.benchmark_answers import model_chooser, pair_test, pictures, runner_up, title
+from imgrec.ui import benchmark_images
+from imgrec.ui.benchmark_answers import model_chooser, pair_test, runner_up, title
 
 # A matrix of more classes is not readable: the ones with the most mistakes are shown, and it is said.
 MAX_CLASSES = 20
 
-# Mistakes offered in a list, for who has no pointer.
+# Mistakes offered in a list, for the keyboard.
 MAX_LISTED = 30
 
-WHO = {"any": "All", "a": "Only {a} right", "b": "Only {b} right", "neither": "Both wrong"}
+# A matrix of many classes in which every mistake is rarer is nearly empty: the mistakes are listed instead.
+MATRIX_FROM = 3
+
+WHO = {"any": "All", "a": "Only {a} correct", "b": "Only {b} correct", "neither": "Both wrong"}
+
+# The axes of every matrix.
+TRUE, PREDICTED = "True", "Predicted"
+
+
+def has_matrix(board: Board) -> bool:
+    """Return whether confusion matrices of the board can be read: few classes, or mistakes that are frequent."""
+    return len(board.labels) <= MAX_CLASSES or comparisons.most_confused(board) >= MATRIX_FROM
 
 
 def confusion(board: Board, table: bool) -> None:
-    """A model's matrix; a click on a cell shows its pictures."""
+    """A model's confusion matrix, or a list where that would be nearly empty; a click shows the images."""
+    if not has_matrix(board):
+        model = model_chooser(board, "Model", "bench_confusion_model")
+        _cell_images(board, model, _pair_list(board, model))
+        return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = model_chooser(board, "Model", "bench_confusion_model")
+        matrix = comparisons.matrix_of(board, model)
         shade = st.segmented_control(
-            "Shade", list(SHADES), default="rows", required=True, key="bench_shade", format_func=str.capitalize
+            "Color by", list(SHADES), default="rows", required=True, key="bench_shade", format_func=str.capitalize
         )
-    matrix = comparisons.matrix_of(board, model)
     places = _classes_of(board, matrix)
     # "Something else" is never the truth, and classes that a model knows and never says need no column.
     down = [int(i) for i in places if matrix[i].any()]
@@ -39,38 +55,90 @@ def confusion(board: Board, table: bool) -> None:
         st.dataframe(rows, hide_index=True, key="bench_confusion_table", alt=words)
         cell = None
     else:
-        spec = matrices.matrix_chart(part, labels, said, shade=shade or "rows", pick="cell", indices=(down, across))
+        spec = matrices.matrix_chart(
+            part,
+            labels,
+            said,
+            shade=shade or "rows",
+            titles=(TRUE, PREDICTED),
+            pick="cell",
+            indices=(down, across),
+        )
         event = st.vega_lite_chart(
             spec, theme=None, alt=words, key=f"bench_confusion_{board.name}_{model}", on_select="rerun"
         )
         cell = _picked(event)
     limited = (
-        f" {len(places)} of {len(board.labels):,} classes, those of the first mistakes."
+        f" Shown: {len(places)} of {len(board.labels):,} classes, those of the most frequent mistakes."
         if len(places) < len(board.labels)
         else ""
     )
-    st.caption(f"{words} {SHADES[shade or 'rows']}{limited} Click a cell to see its pictures.")
+    st.caption(f"{words}{limited} Click a cell to see its images.", help=SHADES[shade or "rows"])
     if cell is None:
         cell = _cell_chooser(board, matrix)
-    if cell is not None:
-        truth, choice = cell
-        found = comparisons.in_cell(board, model, truth, choice)
-        kind = "rightly" if truth == choice else "wrongly"
-        st.markdown(f"**{len(found):,} pictures of {board.labels[truth]}, {kind} taken for {board.labels[choice]}**")
-        other = runner_up(board, model)
-        pictures(board, found, (model, other) if other else (model,), key="bench_cell")
+    _cell_images(board, model, cell)
+
+
+def _pair_list(board: Board, model: str) -> tuple[int, int] | None:
+    """The confused classes, the most frequent first; the chosen one."""
+    found = comparisons.confused(board, model)
+    wrong = sum(pair.count for pair in found)
+    most = found[0].count if found else 0
+    often = "each on one image" if most == 1 else f"at most {most} images each"
+    st.markdown(
+        f"**{board.images - wrong:,} of {board.images:,} images are correct.** "
+        + (f"{len(found):,} pairs of classes are confused, {often}." if found else "")
+    )
+    if not found:
+        return None
+    event = st.dataframe(
+        [
+            {
+                TRUE: board.labels[pair.truth],
+                PREDICTED: board.labels[pair.choice],
+                "Images": pair.count,
+                "Confidence": verdicts.percent(pair.confidence),
+            }
+            for pair in found
+        ],
+        column_config={"Confidence": st.column_config.TextColumn(help="The highest of these images.")},
+        hide_index=True,
+        height=388,
+        key=f"bench_pairs_{board.name}_{model}",
+        on_select="rerun",
+        selection_mode="single-row",
+        alt="Pairs of classes that are confused, the most frequent first",
+    )
+    st.caption("Select a row to see its images.")
+    rows = event["selection"]["rows"]
+    return (found[rows[0]].truth, found[rows[0]].choice) if rows else None
+
+
+def _cell_images(board: Board, model: str, cell: tuple[int, int] | None) -> None:
+    if cell is None:
+        return
+    truth, choice = cell
+    found = comparisons.in_cell(board, model, truth, choice)
+    kind = "correctly predicted" if truth == choice else f"predicted as {board.labels[choice]}"
+    st.markdown(f"**{_images(len(found))} of {board.labels[truth]}, {kind}**")
+    other = runner_up(board, model)
+    benchmark_images.show(board, found, (model, other) if other else (model,), key="bench_cell")
+
+
+def _images(count: int) -> str:
+    return f"{count:,} {'image' if count == 1 else 'images'}"
 
 
 def duel(board: Board, table: bool) -> None:
-    """Two models on the same pictures: who is right where, and where they part."""
+    """Two models on the same images: where each is correct, and where their predictions differ."""
     if len(board.models) < 2:
-        st.info("Expected two models or more to compare.", icon=":material/compare_arrows:")
+        st.info("Choose two or more models to compare.", icon=":material/compare_arrows:")
         return
     with st.container(horizontal=True):
         a = model_chooser(board, "A", "bench_a")
         b = model_chooser(board, "B", "bench_b", index=1)
     if a == b:
-        st.info("Expected two different models. Received: the same twice.", icon=":material/compare_arrows:")
+        st.info("Choose two different models.", icon=":material/compare_arrows:")
         return
     title_a, title_b = title(board, a), title(board, b)
     found = comparisons.versus(board, a, b)
@@ -79,20 +147,22 @@ def duel(board: Board, table: bool) -> None:
     with left:
         st.table(
             {
-                "Both right": f"{found.both:,}",
-                f"Only {title_a}": f"{found.only_a:,}",
-                f"Only {title_b}": f"{found.only_b:,}",
-                "Both wrong, the same way": f"{found.neither_same:,}",
-                "Both wrong, differently": f"{found.neither_different:,}",
+                "Both correct": f"{found.both:,}",
+                f"Only {title_a} correct": f"{found.only_a:,}",
+                f"Only {title_b} correct": f"{found.only_b:,}",
+                "Both wrong, same prediction": f"{found.neither_same:,}",
+                "Both wrong, different predictions": f"{found.neither_different:,}",
             },
             border="horizontal",
-            alt="Who is right on how many pictures",
+            alt="On how many images each model is correct",
         )
-    with right:
-        cell = _duel_matrix(board, a, b, title_a, title_b, table)
+    cell = None
+    if has_matrix(board):
+        with right:
+            cell = _duel_matrix(board, a, b, title_a, title_b, table)
     if cell is None:
         who = st.segmented_control(
-            "Pictures on which they differ",
+            "Images with different predictions",
             list(WHO),
             default="any",
             required=True,
@@ -100,19 +170,19 @@ def duel(board: Board, table: bool) -> None:
             format_func=lambda who: WHO[who].format(a=title_a, b=title_b),
         )
         places = comparisons.disagreements(board, a, b, who or "any")
-        st.caption(f"{len(places):,} pictures, those of which both are surest first.")
+        st.caption(f"{_images(len(places))}, the most confident predictions first.")
     else:
         one, two = board.found[a], board.found[b]
         places = [int(i) for i in np.flatnonzero((one.choice == cell[0]) & (two.choice == cell[1]))]
         st.markdown(
-            f"**{len(places):,} pictures: {title_a} says {board.labels[cell[0]]}, {title_b} says "
+            f"**{_images(len(places))}: {title_a} predicts {board.labels[cell[0]]}, {title_b} predicts "
             f"{board.labels[cell[1]]}**"
         )
-    pictures(board, places, (a, b), key="bench_duel")
+    benchmark_images.show(board, places, (a, b), key="bench_duel")
 
 
 def gallery(board: Board) -> None:
-    """What a model got wrong, the surest mistakes first."""
+    """The images that a model got wrong, the most confident mistakes first."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = model_chooser(board, "Model", "bench_errors_model")
         wrong = comparisons.mistakes(board, model)
@@ -123,22 +193,22 @@ def gallery(board: Board) -> None:
             names,
             key=f"bench_errors_class_{board.name}_{model}",
             width=320,
-            format_func=lambda i: f"all ({len(wrong):,})" if i < 0 else f"{board.labels[i]} ({counts[i]:,})",
+            format_func=lambda i: f"All ({len(wrong):,})" if i < 0 else f"{board.labels[i]} ({counts[i]:,})",
         )
     found = comparisons.mistakes(board, model, None if label < 0 else label)
-    st.caption(f"{len(found):,} pictures that {title(board, model)} got wrong, the surest mistakes first.")
+    st.caption(f"{_images(len(found))} that {title(board, model)} got wrong, the most confident mistakes first.")
     other = runner_up(board, model)
-    pictures(board, found, (model, other) if other else (model,), key="bench_errors")
+    benchmark_images.show(board, found, (model, other) if other else (model,), key="bench_errors")
 
 
 def _duel_matrix(board: Board, a: str, b: str, title_a: str, title_b: str, table: bool) -> tuple[int, int] | None:
-    """What A said against what B said; the clicked cell."""
+    """The predictions of A against those of B; the clicked cell."""
     matrix = confusion_matrix(board.found[a].choice, board.found[b].choice, len(board.labels))
     places = _classes_of(board, matrix)
     places = np.array([i for i in places if matrix[i].any() or matrix[:, i].any()])
     labels = [board.labels[i] for i in places]
     part = matrix[np.ix_(places, places)]
-    words = f"What {title_a} says (rows) against what {title_b} says (columns), off the diagonal where they differ."
+    words = f"Rows: predictions of {title_a}. Columns: predictions of {title_b}."
     if table:
         rows = [{"": labels[r]} | dict(zip(labels, map(int, counts), strict=True)) for r, counts in enumerate(part)]
         st.dataframe(rows, hide_index=True, key="bench_duel_table", alt=words)
@@ -148,12 +218,12 @@ def _duel_matrix(board: Board, a: str, b: str, title_a: str, title_b: str, table
         labels,
         labels,
         shade="log",
-        titles=(f"{title_a} says", f"{title_b} says"),
+        titles=(title_a, title_b),
         pick="cell",
         indices=(places.tolist(), places.tolist()),
     )
     event = st.vega_lite_chart(spec, theme=None, alt=words, key=f"bench_duel_{board.name}_{a}_{b}", on_select="rerun")
-    st.caption(f"{words} Click a cell to see its pictures.")
+    st.caption(f"{words} Click a cell to see its images.")
     return _picked(event)
 
 
@@ -173,7 +243,7 @@ def _picked(event: object) -> tuple[int, int] | None:
 
 
 def _cell_chooser(board: Board, matrix: np.ndarray) -> tuple[int, int] | None:
-    """The same without a pointer: the mistakes in a list, the most frequent first."""
+    """The mistakes in a list, the most frequent first, for the keyboard."""
     found = mistakes(matrix, MAX_LISTED)
     counts = {(mistake.truth, mistake.choice): mistake.count for mistake in found}
     if not found:

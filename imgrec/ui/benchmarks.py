@@ -1,4 +1,4 @@
-"""The Benchmarks page: which set, which models, which view. Reads artefacts only.
+"""The Benchmarks page: which dataset, which models, which view. Reads stored predictions only.
 
 Each view is drawn when it is looked at, and none of them runs a model.
 """
@@ -26,20 +26,24 @@ from imgrec.ui.wording import plain
 
 TITLES = {
     "cifar10": "CIFAR-10, test set",
-    "imagenet_val_a": "ImageNet, 668 validation pictures",
-    "imagenet_sample_even": "ImageNet, 500 training pictures",
+    "imagenet_val_a": "ImageNet, 668 validation images",
+    "imagenet_sample_even": "ImageNet, 500 training images",
     "catsdogs": "Cats and dogs, test set",
     "catsdogs_first_100": "Cats and dogs, first 100 of each",
 }
 
-READING_TITLES = {"strict": "Strict", "closed": "Only these classes"}
+READING_TITLES = {"strict": "Wrong", "closed": "Ignored"}
+
+# In the session: the dataset that fitted the chosen models when the page was last shown.
+_SUITED = "bench_suited"
 
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """A view that shows the same as charts or as tables."""
+    """A view that shows the same as charts or as tables; `has_chart` says whether a chart of a board is of use."""
 
     draw: Callable[[Board, bool], None]
+    has_chart: Callable[[Board], bool] = lambda board: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,9 @@ VIEWS: dict[str, Charts | Plain] = {
     "Leaderboard": Plain(benchmark_leaderboard.leaderboard),
     "Speed": Charts(benchmark_pairs.speed),
     "Pairs": Charts(benchmark_pairs.pairs),
-    "Confusion": Charts(benchmark_views.confusion),
-    "A against B": Charts(benchmark_views.duel),
-    "Classes": Charts(benchmark_curves.classes),
+    "Confusion": Charts(benchmark_views.confusion, benchmark_views.has_matrix),
+    "A against B": Charts(benchmark_views.duel, benchmark_views.has_matrix),
+    "Classes": Charts(benchmark_curves.classes, benchmark_curves.has_bars),
     "Curves": Charts(benchmark_curves.over_thresholds),
     "Errors": Plain(benchmark_views.gallery),
     "Ensembles": Plain(benchmark_ensembles.builder),
@@ -65,22 +69,25 @@ VIEWS: dict[str, Charts | Plain] = {
 
 
 def chooser() -> Board | None:
-    """The set and the models to look at; None, with a sentence, where there is nothing measured."""
+    """Return the dataset and the models to look at; None, with a sentence, where there are no measurements."""
     try:
         names = benchmark_answers.set_names()
+        suited = benchmark_answers.suited()
     except ImgrecError as error:
         st.error(plain(str(error)), icon=":material/broken_image:")
         return None
     if not names:
         st.info(
-            "Nothing has been measured yet. `imgrec evaluate --data cifar10 --out assets/benchmarks` does it.",
+            "No model has been evaluated yet. Run `imgrec evaluate --data cifar10 --out assets/benchmarks`.",
             icon=":material/leaderboard:",
         )
         return None
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        _follow(suited)
         name = st.selectbox(
-            "Pictures",
+            "Dataset",
             names,
+            index=names.index(suited) if suited in names else 0,
             key="bench_set",
             bind="query-params",
             format_func=lambda name: TITLES.get(name, str(name)),
@@ -100,6 +107,7 @@ def chooser() -> Board | None:
             format_func=lambda model: title(board, model),
             placeholder=f"All {len(models)}",
         )
+        _notes(board)
     _about(board)
     return boards.narrowed(board, chosen) if chosen else board
 
@@ -117,8 +125,8 @@ def show(board: Board) -> None:
             label_visibility="collapsed",
         )
         view = VIEWS.get(name or "Leaderboard", VIEWS["Leaderboard"])
-        table = False
-        if isinstance(view, Charts):
+        table = isinstance(view, Charts) and not view.has_chart(board)
+        if isinstance(view, Charts) and not table:
             st.space("stretch")
             table = choices.view()
     with st.container(key="bench_panel"):
@@ -132,10 +140,18 @@ def show(board: Board) -> None:
             st.error(plain(str(error)), icon=":material/broken_image:")
 
 
+def _follow(suited: str | None) -> None:
+    """Show the dataset that fits the models chosen meanwhile, unless another one was chosen here or in the address."""
+    before = st.session_state.get(_SUITED)
+    if suited != before and st.session_state.get("bench_set") == before and "bench_set" not in st.query_params:
+        st.session_state.pop("bench_set", None)
+    st.session_state[_SUITED] = suited
+
+
 def _reading() -> str:
-    """How answers outside the set's classes count; a key of `READINGS`."""
+    """How predictions outside the dataset's classes count; a key of `READINGS`."""
     chosen = st.segmented_control(
-        "Counted",
+        "Answers outside these classes",
         list(READINGS),
         default="strict",
         required=True,
@@ -155,24 +171,27 @@ def _board(name: str, reading: str) -> Board | None:
         return None
 
 
-def _about(board: Board) -> None:
-    """What a reader of the numbers must know, before them."""
-    st.caption(f"**{board.images:,} pictures**, {board.about['classes']} classes. {board.about['source']}.")
-    remarks = list(board.about["flaws"])
-    if board.unread:
-        remarks.append(
-            f"All figures are of the {board.images:,} pictures that all models could read; of {board.unread:,} others "
-            "at least one could not."
-        )
+def _notes(board: Board) -> None:
+    """What a reader of the metrics must know: the flaws of the dataset, and how its predictions are counted."""
+    remarks = [f"**{board.images:,} images**, {board.about['classes']} classes. {board.about['source']}."]
+    remarks += board.about["flaws"]
+    if board.has_rest:
+        remarks.append(f"The classes of ImageNet models are grouped into these by WordNet. {READINGS[board.reading]}")
     if board.has_rest and board.about["unreachable"]:
         remarks.append(
-            f"ImageNet has no class for {', '.join(board.about['unreachable'])}: its networks cannot name it."
+            f"ImageNet has no class for {', '.join(board.about['unreachable'])}: its models cannot predict it."
         )
-    if board.has_rest:
-        remarks.append(f"ImageNet's classes are counted as these by WordNet. {READINGS[board.reading]}")
     if any(board.rows[model].get("note") for model in board.models):
-        remarks.append("Some networks have weights that are not their publisher's own: see Provenance.")
-    if remarks:
-        st.caption(f":material/info: {' '.join(remarks)}")
+        remarks.append("Some models have weights that are not their publisher's own: see Provenance.")
+    with st.popover("About this dataset", icon=":material/info:"):
+        st.markdown("\n".join(f"- {remark}" for remark in remarks))
+
+
+def _about(board: Board) -> None:
+    """The size of the dataset and the first of its flaws; the rest is in `_notes`."""
+    words = [f"**{board.images:,} images**, {board.about['classes']} classes.", *board.about["flaws"][:1]]
+    if board.unread:
+        words.append(f"Metrics are of the images that all models could read; {board.unread:,} are left out.")
+    st.caption(" ".join(words))
     for problem in board.problems:
         st.warning(plain(problem), icon=":material/broken_image:")

@@ -64,15 +64,14 @@ def actions(specs: Sequence[ModelSpec]) -> None:
     with st.grid(min_column_width=cards.MIN_CARD_PX):
         for spec in specs:
             with st.container(border=True, height="stretch", gap="xsmall"):
-                _action(spec)
+                _action(spec, [other.name for other in specs])
 
 
-def _action(spec: ModelSpec) -> None:
+def _action(spec: ModelSpec, among: Sequence[str]) -> None:
     state = _state(spec)
     shown = STATES[state]
-    color = charts.colour_of(spec.name)
     st.markdown(
-        f':color[■]{{foreground="{color}"}} **{spec.title}** :small[:gray[{shown.icon} {shown.title}]]',
+        f"{charts.swatch_of(spec.name, among).markdown} **{spec.title}** :small[:gray[{shown.icon} {shown.title}]]",
         help=_origin(spec, shown),
     )
     if not resources.is_ready(spec):

@@ -26,9 +26,9 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def look(page: Page, server: str, view: str, pictures: str = "CIFAR-10, test set") -> None:
-    page.goto(f"{server}/benchmarks?bench_set={pictures}&bench_view={view}")
-    expect(page.get_by_text("pictures", exact=False).first).to_be_visible(timeout=PATIENCE_MS)
+def look(page: Page, server: str, view: str, dataset: str = "CIFAR-10, test set") -> None:
+    page.goto(f"{server}/benchmarks?bench_set={dataset}&bench_view={view}")
+    expect(page.get_by_text("images", exact=False).first).to_be_visible(timeout=PATIENCE_MS)
     rest(page)
 
 
@@ -52,34 +52,33 @@ def test_a_cell_shows_its_pictures_and_what_two_models_say(page: Page, server: s
     look(page, server, "Confusion")
     expect(page.locator(f"{CHART} canvas, {CHART} svg").first).to_be_visible()
     click_cell(page, row=5, column=3)
-    heading = page.get_by_text(re.compile(r"\d+ pictures of dog, wrongly taken for cat"))
+    heading = page.get_by_text(re.compile(r"\d+ images of dog, predicted as cat"))
     expect(heading).to_be_visible(timeout=PATIENCE_MS)
     rest(page)
     cards = page.locator("[data-testid=stMain] [data-testid=stVerticalBlock]").filter(has_text="✓ dog")
     expect(cards.first).to_be_visible()
     said = page.locator("[data-testid=stMain]").inner_text()
-    first = said[said.index("wrongly taken for cat") :]
+    first = said[said.index("predicted as cat") :]
     assert first.count("Small VGG") >= 1
     assert first.count("Small ResNet") >= 1, "the runner-up's answers stand beside"
     if list((Path(os.environ.get("KERAS_HOME", "/nonexistent")) / "datasets").glob("cifar*10*")):
-        expect(page.get_by_role("img", name="A picture of dog").first).to_be_visible()
+        expect(page.get_by_role("img", name="An image of the class dog").first).to_be_visible()
     else:
-        expect(page.get_by_text("Show the pictures")).to_be_visible()
+        expect(page.get_by_text("Add the images to see them here.")).to_be_visible()
 
 
 def test_pictures_come_from_a_folder_on_this_machine(page: Page, server: str, test_data: Path) -> None:
     if not (test_data / "imagenet_val_a").is_dir():
         pytest.skip("IMGREC_TEST_DATA has no imagenet_val_a")
-    look(page, server, "Errors", "ImageNet, 668 validation pictures")
-    page.get_by_text("Show the pictures").click()
-    asked = page.get_by_role("textbox", name="Folder, zip or tar with them on this machine")
+    look(page, server, "Errors", "ImageNet, 668 validation images")
+    asked = page.get_by_role("textbox", name="Or a folder, zip or tar on this machine")
     asked.fill(str(test_data / "gallery"))
     asked.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("Expected", timeout=PATIENCE_MS)
+    expect(page.get_by_role("alert")).to_contain_text("No file in gallery", timeout=PATIENCE_MS)
     asked.fill(str(test_data / "imagenet_val_a"))
     asked.press("Enter")
-    expect(page.get_by_role("img", name=re.compile("A picture of")).first).to_be_visible(timeout=PATIENCE_MS)
-    assert page.get_by_role("img", name=re.compile("A picture of")).count() == 12
+    expect(page.get_by_role("img", name=re.compile("An image of")).first).to_be_visible(timeout=PATIENCE_MS)
+    assert page.get_by_role("img", name=re.compile("An image of")).count() == 12
 
 
 def test_a_link_restores_the_view(page: Page, server: str) -> None:

@@ -1,12 +1,15 @@
 """The Benchmarks page: empty, full and broken, and no model in any of it."""
 
+import io
 import json
 import re
+import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pyarrow
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from imgrec import artefacts, boards, comparisons, labelled, pipeline
@@ -15,7 +18,7 @@ from imgrec.errors import InputError
 from imgrec.metrics import Integers
 from imgrec.settings import Settings
 from imgrec.statistics import p_text
-from imgrec.ui import benchmark_answers, benchmark_sources, benchmarks
+from imgrec.ui import benchmark_answers, benchmark_images, benchmark_sources, benchmarks
 from tests.measured import measure
 from tests.pages.conftest import words
 
@@ -50,7 +53,7 @@ def shown(app: AppTest, column: str) -> list[str]:
 def test_nothing_measured(page: Open, folder: Path) -> None:
     app = page("benchmarks.py")
     assert not app.exception
-    assert "Nothing has been measured yet" in app.info[0].value
+    assert "No model has been evaluated yet" in app.info[0].value
 
 
 @pytest.mark.parametrize("shown_as", ["Chart", "Table"])
@@ -136,8 +139,8 @@ def test_what_not_all_models_could_read_is_said(page: Open, folder: Path) -> Non
     whole, note = artefacts.read(path), artefacts.read_note(path)
     artefacts.write_part(path, artefacts.Answers(whole.ids[9:], whole.targets[9:], whole.probabilities[9:]), note)
     app = page("benchmarks.py")
-    assert "All figures are of the 191 pictures that all models could read; of 9 others at least one" in words(app)
-    assert set(app.dataframe[0].value["Pictures"]) == {191}
+    assert "**191 images**" in words(app)
+    assert "Metrics are of the images that all models could read; 9 are left out." in words(app)
 
 
 def test_a_class_that_is_never_chosen_stands_first(page: Open, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +163,7 @@ def test_a_class_that_is_never_chosen_stands_first(page: Open, folder: Path, mon
     assert table["Precision"].isna().tolist() == [True] + 9 * [False]
 
 
-def test_pictures_of_a_part_of_a_set_are_looked_for_in_that_part(
+def test_images_of_a_part_of_a_dataset_are_looked_for_in_that_part(
     page: Open, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measure(folder)
@@ -175,9 +178,138 @@ def test_pictures_of_a_part_of_a_set_are_looked_for_in_that_part(
 
     monkeypatch.setattr(labelled, "open_set", open_set)
     app = look(page, "Errors")
-    app.session_state["bench_data_cifar10"] = "some/where"
+    app.text_input[0].set_value(str(tmp_path / "some.npz")).run()
+    assert asked == [(str(tmp_path / "some.npz"), 20)]
+    assert "Expected pictures" in app.warning[0].value
+
+
+def image_file(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (40, 30), "green").save(path)
+    return path
+
+
+def with_files(folder: Path, names: str = "class/{}.png") -> list[str]:
+    """Measurements of the dataset `own`, whose ids are paths of files."""
+    measure(folder, name="own")
+    for path in (folder / "predictions").glob("*.own.parquet"):
+        answers, note = artefacts.read(path), artefacts.read_note(path)
+        ids = tuple(names.format(one) for one in answers.ids)
+        artefacts.write_part(path, artefacts.Answers(ids, answers.targets, answers.probabilities), note)
+    return list(ids)
+
+
+def test_a_folder_given_once_is_remembered(page: Open, folder: Path, tmp_path: Path) -> None:
+    ids = with_files(folder)
+    for name in ids:
+        image_file(tmp_path / "images" / name)
+    app = look(page, "Errors")
+    assert not app.get("image")
+    assert "Add the images to see them here." in words(app)
+    field = app.text_input[0].set_value(str(tmp_path / "nowhere")).run().text_input[0]
+    assert "There is no folder or file" in app.warning[0].value
+    # One folder too high is no obstacle.
+    field.set_value(str(tmp_path)).run()
+    assert not app.exception
+    assert len(app.get("image")) == 12
+    assert "Add the images" not in words(app)
+    kept = Settings.from_env().home / benchmark_images.REMEMBERED
+    assert json.loads(kept.read_text()) == {"d" * 64: str(tmp_path)}
+    again = look(page, "A against B")
+    assert len(again.get("image")) == 12
+    kept.write_text("{")
+    assert not look(page, "Errors").get("image")
+
+
+def test_an_uploaded_zip_is_kept(page: Open, folder: Path, tmp_path: Path) -> None:
+    ids = with_files(folder)
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name in ids[:150]:
+            archive.write(image_file(tmp_path / name), f"packed/{name}")
+        archive.writestr("packed/class/notes.txt", "no image")
+    app = look(page, "Errors")
+    app.file_uploader[0].upload("own.zip", data.getvalue()).run()
+    assert not app.exception
+    assert app.get("image")
+    assert any("150 of 200 images" in one.proto.popover.label for one in app.get("popover"))
+    assert len(list((Settings.from_env().home / "datasets").iterdir())) == 1
+    # Another archive says so, and does not take its place.
+    other = io.BytesIO()
+    with zipfile.ZipFile(other, "w") as archive:
+        archive.writestr("else/what.png", image_file(tmp_path / "what.png").read_bytes())
+    app.file_uploader[0].upload("other.zip", other.getvalue()).run()
+    assert "No file in other.zip has the name of an image of this dataset" in app.warning[0].value
+    assert look(page, "Errors").get("image")
+
+
+def test_a_demo_takes_no_path_of_the_server_and_keeps_nothing(
+    page: Open, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGREC_DEMO", "1")
+    ids = with_files(folder)
+    for name in ids:
+        image_file(Settings.from_env().home / "datasets" / "own" / name)
+    app = look(page, "Errors")
+    assert not app.text_input
+    assert not app.get("image")
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name in ids:
+            archive.write(image_file(tmp_path / name), name)
+    app.file_uploader[0].upload("own.zip", data.getvalue()).run()
+    assert len(app.get("image")) == 12
+    assert not (Settings.from_env().home / benchmark_images.REMEMBERED).exists()
+    assert not look(page, "Errors").get("image"), "another visitor sees none of them"
+
+
+@pytest.mark.parametrize(
+    ("ids", "names", "found"),
+    [
+        pytest.param(["a/1.png"], ["a/1.png", "b/1.png"], {"a/1.png": "a/1.png"}, id="the same path"),
+        pytest.param(["a/1.png"], ["top/a/1.png"], {"a/1.png": "top/a/1.png"}, id="a folder above"),
+        pytest.param(["t/a/1.png", "t/b/2.png"], ["a/1.png"], {"t/a/1.png": "a/1.png"}, id="a folder below"),
+        pytest.param(["t/a/1.png", "t/b/1.png"], ["x/1.png"], {}, id="two of one name"),
+        pytest.param(["a/1.png"], ["x/1.png", "y/1.png"], {}, id="two files of one name"),
+        pytest.param(["1.png"], ["2.png"], {}, id="another file"),
+    ],
+)
+def test_files_belong_to_predictions_by_their_names(ids: list[str], names: list[str], found: dict[str, str]) -> None:
+    assert benchmark_images.match(ids, [PurePosixPath(name) for name in names]) == {
+        name: PurePosixPath(file) for name, file in found.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        pytest.param(["mobilenet"], "small_imagenet", id="its own classes before a larger dataset"),
+        pytest.param(["cifar_vgg"], "cifar10", id="ten classes"),
+        pytest.param(["vgg16"], "small_imagenet", id="not measured, its classes are"),
+        pytest.param([], "cifar10", id="nothing chosen: the largest"),
+    ],
+)
+def test_the_page_opens_on_the_dataset_of_the_chosen_models(
+    page: Open, folder: Path, models: list[str], expected: str
+) -> None:
+    measure(folder, ("mobilenet", "cifar_vgg"))
+    own = artefacts.own_folder(Settings.from_env())
+    measure(own, ("mobilenet",), 40, name="small_imagenet")
+    summary = json.loads((own / artefacts.SUMMARY).read_text())
+    summary["datasets"]["small_imagenet"]["label_space"] = "imagenet_1k"
+    (own / artefacts.SUMMARY).write_text(json.dumps(summary))
+    app = page("compare.py")
+    app.session_state["choices"] = {"models": models}
+    app.switch_page("../pages/benchmarks.py").run()
+    assert not app.exception
+    assert app.selectbox(key="bench_set").value == expected
+    # Other models are chosen, then a dataset here, then other models again.
+    app.session_state["choices"] = {"models": ["mobilenet"]}
+    assert app.run().selectbox(key="bench_set").value == "small_imagenet"
+    app.session_state["bench_set"] = "cifar10"
     app.run()
-    assert asked == [("some/where", 20)]
+    app.session_state["choices"] = {"models": ["mobilenet_v2"]}
+    assert app.run().selectbox(key="bench_set").value == "cifar10"
 
 
 def test_the_leaderboard_compares_with_a_chosen_model(page: Open, folder: Path) -> None:
@@ -185,24 +317,17 @@ def test_the_leaderboard_compares_with_a_chosen_model(page: Open, folder: Path) 
     app = page("benchmarks.py")
     table = app.dataframe[0].value
     assert list(table["Top-1"]) == sorted(table["Top-1"], reverse=True)
-    assert next(iter(table["Best in"])).startswith("Top-1")
-    assert list(table)[-1] == "Best in"
+    assert shown(app, "Top-1")[0].startswith("★ ")
+    assert not any(text.startswith("★") for text in shown(app, "Top-1")[1:])
     # Numbers, so that they sort as such; the words lie over them.
-    first, *others = table["Δ Top-1"]
+    first, *others = table["Top-1 diff."]
     assert first == 0
     assert all(change < 0 for change in others)
-    assert shown(app, "Δ Top-1")[0] == "="
-    assert all(text.startswith("▼ −") for text in shown(app, "Δ Top-1")[1:])
+    assert shown(app, "Top-1 diff.")[0] == "same"
+    assert all(re.fullmatch(r"[\d.]+ points worse|no clear difference", text) for text in shown(app, "Top-1 diff.")[1:])
     app.selectbox(key="bench_reference_cifar10_3").set_value("mobilenet").run()
-    assert next(iter(app.dataframe[0].value["Δ Top-1"])) > 0
-    assert shown(app, "Δ Top-1")[0].startswith("▲ +")
-
-
-def test_best_in_names_no_figure_that_is_not_shown(page: Open, folder: Path) -> None:
-    measure(folder)
-    app = page("benchmarks.py")
-    app.multiselect(key="bench_figures").set_value(["top_1"]).run()
-    assert set(app.dataframe[0].value["Best in"]) == {"Top-1", "–"}
+    assert next(iter(app.dataframe[0].value["Top-1 diff."])) > 0
+    assert shown(app, "Top-1 diff.")[0].endswith("points better")
 
 
 def test_every_view_gives_the_same_verdict_on_a_pair(page: Open, folder: Path) -> None:
@@ -216,17 +341,18 @@ def test_every_view_gives_the_same_verdict_on_a_pair(page: Open, folder: Path) -
     a, b = (benchmark_answers.title(benchmark_answers.board("cifar10"), model) for model in (found.a, found.b))
     app.selectbox(key="bench_reference_cifar10_4").set_value(found.a).run()
     table = app.dataframe[0].value.set_index("Model")
-    assert table["Test"][b] == f"not distinguishable ({p_text(found.raised)})"
+    assert f"p = {table['p'][b]}" == p_text(found.raised)
+    assert shown(app, "Top-1 diff.")[list(table.index).index(b)] == "no clear difference"
     app.session_state["bench_view"] = "Pairs"
     table = app.run().dataframe[0].value.set_index(["A", "B"])
-    assert table["Verdict"][a, b] == "not distinguishable"
+    assert table["Result"][a, b] == "no clear difference"
     app.session_state["bench_view"] = "A against B"
     app.run()
     app.selectbox(key="bench_a_cifar10_4").set_value(found.a)
     app.selectbox(key="bench_b_cifar10_4").set_value(found.b).run()
-    assert f"{a} and {b} are not distinguishable on 40 pictures" in words(app)
+    assert f"No clear difference between {a} and {b} on 40 images" in words(app)
     assert f"{found.p_words})." in words(app)
-    assert "after Holm's correction for 6 pairs" in found.p_words
+    assert "Holm-corrected for 6 pairs" in found.p_words
 
 
 def test_every_figure_has_its_difference(page: Open, folder: Path) -> None:
@@ -236,11 +362,12 @@ def test_every_figure_has_its_difference(page: Open, folder: Path) -> None:
     app.multiselect(key="bench_figures").set_value([]).run()
     table = app.dataframe[0].value
     for figure in FIGURES:
-        (_, *changes) = shown(app, f"Δ {figure.title}")
+        (_, *changes) = shown(app, f"{figure.title} diff.")
         values = list(table[figure.title])
         for value, change in zip(values[1:], changes, strict=True):
             better = (value > values[0]) == figure.higher_is_better
-            assert change == "=" or change[0] == ("▲" if better else "▼"), (figure.key, change)
+            expected = {"same", "no clear difference", figure.words[0 if better else 1]}
+            assert change in expected or change.split()[-1] in expected, (figure.key, change)
 
 
 def test_what_is_neither_can_be_left_out(page: Open, folder: Path) -> None:
@@ -250,7 +377,7 @@ def test_what_is_neither_can_be_left_out(page: Open, folder: Path) -> None:
     app.session_state["bench_reading"] = "closed"
     closed = app.run().dataframe[0].value.set_index("Model")["Top-1"]
     assert closed["MobileNet"] > strict["MobileNet"]
-    assert "Only these classes: what a network gives to others is left out" in words(app)
+    assert "Ignored: only the probabilities of these classes are compared" in words(app)
 
 
 def test_a_repeated_protocol_stands_beside_the_printed_one(
@@ -273,7 +400,7 @@ def test_a_mistake_shows_its_pictures_with_both_models(page: Open, folder: Path)
     chooser.select_index(0).run()
     assert not app.exception
     said = words(app)
-    assert "wrongly taken for" in said
+    assert "predicted as" in said
     assert "MobileNet" in said
     assert said.count("✓") >= 1
 
@@ -286,24 +413,24 @@ def test_the_ensemble_answers_at_once(page: Open, folder: Path) -> None:
     app.selectbox(key="bench_rule").set_value("rank_vote").run()
     app.button(key="bench_find").click().run()
     assert not app.exception
-    assert "on the half that they were not chosen on" in app.success[0].value
+    assert "on the half of the images that they were not chosen on" in app.success[0].value
     app.multiselect[1].set_value([]).run()
-    assert "Expected at least one member" in app.info[0].value
+    assert "Choose at least one member" in app.info[0].value
 
 
 def test_sliders_that_do_not_count_are_said(page: Open, folder: Path) -> None:
     measure(folder)
     app = look(page, "Ensembles")
-    assert "whatever the sliders above say" not in words(app)
+    assert "All members have the same weight here." not in words(app)
     app.selectbox(key="bench_rule").set_value("weighted_mean").run()
-    assert "Every member weighs the same there, whatever the sliders above say." in words(app)
+    assert "All members have the same weight here." in words(app)
 
 
 def test_a_dash_beside_a_printed_figure_is_explained(page: Open, folder: Path) -> None:
     measure(folder)
     said = words(look(page, "Published"))
-    assert "Nothing here repeats VGG16 features and a small head." in said
-    assert "Not measured here on these pictures: CNN from scratch on CIFAR-10; VGG16, pretrained." in said
+    assert "Not repeated here: VGG16 features and a small head." in said
+    assert "Not evaluated here on this dataset: CNN from scratch on CIFAR-10; VGG16, pretrained." in said
 
 
 def test_provenance_says_what_the_weights_are(page: Open, folder: Path) -> None:
