@@ -5,7 +5,8 @@ missing says so on its own card. Models run one after another behind the pool's 
 is that of the model alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import streamlit as st
 
@@ -75,6 +76,24 @@ def _memory(specs: Sequence[ModelSpec]) -> None:
         )
 
 
+def is_new(question: tuple[object, ...]) -> bool:
+    """Whether this session has no answer to `question` yet, so that computing it may take a moment."""
+    return question not in st.session_state.get("answered", set())
+
+
+@contextmanager
+def waiting(question: tuple[object, ...], height_px: int) -> Iterator[None]:
+    """Hold the place of an answer that is new while the block computes it.
+
+    Not as Streamlit's own context: its timer writes a traceback into the log when a click ends the script meanwhile.
+    """
+    place = st.skeleton(height=height_px) if is_new(question) else None
+    yield
+    st.session_state.setdefault("answered", set()).add(question)
+    if place is not None:
+        place.empty()
+
+
 def _groups(specs: Sequence[ModelSpec]) -> list[tuple[ModelSpec, ...]]:
     """Models by label space: only those of one can have a common answer."""
     spaces = dict.fromkeys(spec.label_space for spec in specs)
@@ -83,7 +102,7 @@ def _groups(specs: Sequence[ModelSpec]) -> list[tuple[ModelSpec, ...]]:
 
 @st.fragment(parallel=True)
 def _verdict(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choice) -> None:
-    with st.skeleton(height=68):
+    with waiting(("verdict", choice.names, picture.id, choice.framing), 68):
         members = answers.predictions(answers.outcomes(specs, picture, choice))
         by_space = ensembles.groups(members)
         together = {space: answers.combine(group, choice) for space, group in by_space.items()}
@@ -116,7 +135,7 @@ def _chip(camp: verdicts.Camp) -> str:
 def _ensemble_card(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choice, is_one_of_several: bool) -> None:
     space = specs[0].label_space
     with st.container(border=True, height="stretch", gap="xsmall"):
-        with st.skeleton(height=HEADER_PX + choice.top_k * ROW_PX):
+        with waiting((space, choice.names, picture.id, choice.framing), HEADER_PX + choice.top_k * ROW_PX):
             members = answers.predictions(answers.outcomes(specs, picture, choice))
             ensemble = answers.combine(members, choice)
         if not isinstance(ensemble, Ensemble):
@@ -132,13 +151,11 @@ def _ensemble_card(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choic
 def _card(picture: Picture, spec: ModelSpec, choice: Choice) -> None:
     with st.container(border=True, height="stretch", gap="xsmall"):
         header = st.empty()
-        asked: set[tuple[str, str, str]] = st.session_state.setdefault("asked", set())
         question = (spec.name, picture.id, choice.framing)
         with header:
-            _header(spec.name, "" if question in asked else "computing …", choice)
-        with st.skeleton(height=choice.top_k * ROW_PX):
+            _header(spec.name, "computing …" if is_new(question) else "", choice)
+        with waiting(question, choice.top_k * ROW_PX):
             outcome = answers.outcome(spec, picture, choice.framing)
-        asked.add(question)
         if isinstance(outcome, Failure):
             with header:
                 _header(spec.name, "", choice)

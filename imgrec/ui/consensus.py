@@ -20,7 +20,7 @@ def explain(picture: Picture, choice: Choice) -> None:
     getting.cards((spec for spec in choice.specs if spec not in answering), choice.names)
     if not answering:
         return
-    with st.skeleton(height=360):
+    with cards.waiting(("ensemble", choice.names, picture.id, choice.framing), 360):
         found = answers.outcomes(answering, picture, choice)
     for failure in (one for one in found if isinstance(one, Failure)):
         st.error(failure.error, title=verdicts.title_of(failure.model), icon=":material/error:")

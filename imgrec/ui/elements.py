@@ -25,6 +25,7 @@ class Tile:
 # On a touch screen a fingertip needs 24 px at least: WCAG 2.2, 2.5.8.
 _STRIP_CSS = """
 .strip { display: flex; flex-wrap: wrap; gap: 6px; padding: 3px; align-items: flex-start; }
+@media (max-width: 640px) { .strip { flex-wrap: nowrap; overflow-x: auto; } .tile { flex: none; } }
 .tile { position: relative; width: calc(var(--side) + 4px); }
 button {
   padding: 0; border: 2px solid transparent; border-radius: var(--st-base-radius); background: none;

@@ -31,6 +31,8 @@ PREVIEW_SIDE_PX = 640
 # Shown until the first image comes: several labels fit it, and networks agree on one.
 EXAMPLE = "espresso.jpg"
 
+KEPT = f"Images stay on this server for {KEEP_S // 60} minutes after you leave, then they are deleted."
+
 
 def tray() -> list[Picture]:
     """Return the images of this session, oldest first."""
@@ -83,10 +85,9 @@ def panel() -> Picture:
     _preview(picture)
     if tray():
         _film()
+        st.caption(KEPT)
     else:
         sample_gallery()
-    minutes = KEEP_S // 60
-    st.caption(f"Images stay on this server for {minutes} minutes after you leave, then they are deleted.")
     # Last, because it shows nothing and would leave a gap.
     intake(
         "drop_zone",
@@ -137,6 +138,7 @@ def _inputs() -> None:
                 accept_multiple_files=True,
                 key=key,
                 max_upload_size=max(1, limit // MIB),
+                help=KEPT,
                 on_change=_take_uploads,
                 args=(key,),
             )
@@ -223,9 +225,10 @@ def _preview(picture: Picture) -> None:
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(" · ".join([f"**{_plain(picture.name)}**", f"{width} × {height}", image.format, *image.notes]))
-        st.button(
-            "Remove", key="remove", icon=":material/close:", type="tertiary", on_click=_remove, args=(picture.id,)
-        )
+        if tray():
+            st.button(
+                "Remove", key="remove", icon=":material/close:", type="tertiary", on_click=_remove, args=(picture.id,)
+            )
     if picture.sample:
         st.caption(picture.sample.lesson)
 

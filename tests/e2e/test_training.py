@@ -83,7 +83,7 @@ def test_a_run_from_scratch_is_watched_to_its_end_and_stands_on_compare(
     expect(panel.get_by_text("is in the catalog")).to_be_visible(timeout=FINISH_MS)
     expect(panel.get_by_text("40 test images correct")).to_be_visible()
     panel.get_by_role("link", name="Try it on Compare").click()
-    expect(page.locator(".st-key-preview")).to_contain_text("Espresso", timeout=30_000)
+    expect(page.get_by_text("Espresso · ", exact=False).first).to_be_visible(timeout=30_000)
     expect(page.get_by_test_id("stMultiSelect").get_by_text("my_simple_cnn", exact=False).first).to_be_visible()
 
 

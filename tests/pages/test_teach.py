@@ -108,7 +108,7 @@ def test_networks_on_this_machine_stand_first_and_the_others_say_so(page: Callab
     app = page("train.py")
     chooser = app.selectbox(key="backbone")
     assert chooser.options[:3] == ["MobileNetV3Small", "MobileNetV2", "MobileNet"]
-    assert "Downloaded." in words(app)
+    assert "On this machine." in words(app)
     chooser.select("VGG16").run()
     assert "Not downloaded, and downloads are disabled" in words(app)
 
