@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +62,6 @@ def open_pool(settings: Settings, preparations: Preparations | None = None) -> E
     `preparations` is to be the one that pages and progress bars look at, so that nothing is fetched twice.
     """
     preparations = preparations or Preparations(settings)
-    # Meanwhile the caller reads its picture.
-    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
 
     def load(spec: ModelSpec) -> Engine:
         try:
@@ -90,10 +89,16 @@ def estimate_bytes(spec: ModelSpec, settings: Settings) -> int:
     return 4 * spec.parameters + OVERHEAD_BYTES + OVERHEAD_BYTES_PER_PIXEL * height * width
 
 
-def _warm_up() -> None:
+def warm_up() -> None:
+    """Have a thread load what runs networks; meanwhile the caller looks for them, and reads its picture."""
+    # Imported here, so that the end of the process waits for the thread from its start.
     from imgrec.engines import openvino
 
-    openvino.warm_up()
+    def load() -> None:
+        with suppress(EngineError):  # the command has ended meanwhile
+            openvino.warm_up()
+
+    threading.Thread(target=load, name="warm-up", daemon=True).start()
 
 
 def _open_engine(spec: ModelSpec, settings: Settings) -> Engine:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -233,7 +234,12 @@ def test_serve_starts_streamlit_in_its_place(imgrec: Callable[..., Run], monkeyp
     started: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda path, command: started.append(command))
     assert imgrec("serve", "--port", "8765").code == 0
-    assert started == [[sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", "8765"]]
+    assert imgrec("serve", "--host", "0.0.0.0").code == 0
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port"]
+    assert started == [
+        [*command, "8765", "--server.address", "127.0.0.1"],
+        [*command, "8501", "--server.address", "0.0.0.0"],
+    ]
 
     monkeypatch.setattr(answering, "ROOT", Path("/nowhere"))
     assert imgrec("serve").code == 2
@@ -290,6 +296,39 @@ def test_a_command_imports_only_what_it_needs(environment: Path, words: list[str
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_nothing_is_prepared_for_what_is_no_picture(
+    imgrec: Callable[..., Run], environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (environment / "text.jpg").write_text("not a picture")
+    monkeypatch.setattr(preparation.Preparations, "ensure", lambda *_: 1 / 0)
+    monkeypatch.setattr(pipeline, "warm_up", lambda: 1 / 0)
+    done = imgrec("predict", "text.jpg", "gone.jpg", "--models=mobilenet", "--format=json")
+    assert done.code == 2
+    assert [row["image"] for row in json.loads(done.out)] == ["text.jpg", "gone.jpg"]
+    assert done.err.count("\n") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gone.jpg", "text.jpg", "damaged.jpg"])
+def test_a_wrong_picture_ends_with_a_sentence_however_busy_the_machine_is(tmp_path: Path, name: str) -> None:
+    """Fifty times, four at a time: OpenVINO is being loaded by another thread when the command ends."""
+    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "damaged.jpg").write_bytes(b"\xff\xd8\xff\xe0 and nothing more")
+    env = os.environ | {"IMGREC_HOME": str(tmp_path / "home"), "IMGREC_OFFLINE": "1"}
+    words = ["predict", str(tmp_path / name), "--models=efficientnet_lite0"]
+
+    def once(_: int) -> tuple[int, list[str]]:
+        with command(*words, env=env) as child:
+            _, err = child.communicate(timeout=120)
+        return child.returncode, [line for line in err.splitlines() if "converting" not in line]
+
+    with ThreadPoolExecutor(4) as pool:
+        ends = list(pool.map(once, range(50)))
+    assert {code for code, _ in ends} == {2}
+    assert {len(lines) for _, lines in ends} == {1}
+    assert all(lines[0].startswith(f"imgrec: {tmp_path / name}: Expected a") for _, lines in ends)
 
 
 @pytest.mark.slow
