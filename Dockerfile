@@ -25,9 +25,6 @@ COPY pages pages
 
 USER imgrec
 
-# The smallest ImageNet models are fetched and compiled while the image is built, so that a container starts warm.
-RUN python -m imgrec fetch mobilenet_a025_128 mobilenet_a025_224 mobilenet_a050_160
-
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8501/livez', timeout=4)"]
