@@ -90,6 +90,7 @@ FLOORS = [
     "brushing",
     "ui",
     "shell",
+    "compression",
     "api",
     "cli",
     "__main__",
@@ -109,7 +110,7 @@ FENCES = {
     "http": {"downloads"},
     "socket": {"downloads"},
     "typer": {"cli"},
-    "starlette": {"api", "app"},
+    "starlette": {"api", "app", "compression"},
     "PIL": {"colours", "images", "preprocessing"},
 }
 
