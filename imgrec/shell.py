@@ -28,6 +28,10 @@ page = st.navigation(
 cards.register(resources.settings())
 links.follow(page.url_path)
 links.write()
+# What a link asks for in vain is known when the page has been made; an empty container leaves no gap.
+said = st.container()
 page.run()
+with said:
+    links.show()
 # Last, because it shows nothing and would leave a gap.
 close_drawer(page.url_path)

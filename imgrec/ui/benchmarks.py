@@ -20,6 +20,7 @@ from imgrec.ui import (
     benchmark_sources,
     benchmark_views,
     choices,
+    links,
 )
 from imgrec.ui.benchmark_answers import title
 from imgrec.ui.wording import plain
@@ -81,8 +82,9 @@ def chooser() -> Board | None:
         name = st.selectbox(
             "Pictures",
             names,
-            key="bench_set",
-            bind="query-params",
+            key=links.named(
+                "bench_set", "measured set", names, names[0], title=lambda name: TITLES.get(name, str(name))
+            ),
             format_func=lambda name: TITLES.get(name, str(name)),
             width=320,
         )
@@ -112,8 +114,7 @@ def show(board: Board) -> None:
             list(VIEWS),
             default="Leaderboard",
             required=True,
-            key="bench_view",
-            bind="query-params",
+            key=links.named("bench_view", "view", list(VIEWS), "Leaderboard", name=links.slug),
             label_visibility="collapsed",
         )
         view = VIEWS.get(name or "Leaderboard", VIEWS["Leaderboard"])
@@ -139,8 +140,7 @@ def _reading() -> str:
         list(READINGS),
         default="strict",
         required=True,
-        key="bench_reading",
-        bind="query-params",
+        key=links.named("bench_reading", "reading", list(READINGS), "strict", title=lambda key: READING_TITLES[key]),
         format_func=lambda reading: READING_TITLES.get(reading, str(reading)),
         help="\n\n".join(READINGS.values()),
     )
