@@ -32,6 +32,6 @@ links.write()
 said = st.container()
 page.run()
 with said:
-    links.show()
+    links.finish()
 # Last, because it shows nothing and would leave a gap.
 close_drawer(page.url_path)

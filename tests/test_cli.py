@@ -20,6 +20,7 @@ from imgrec.cli.terminal import READER_GONE, bar, complain, say
 from imgrec.errors import OfflineError
 from imgrec.preparation import OnProgress, Preparation
 from imgrec.settings import MIB, ROOT
+from tests.test_doctor import make
 from tests.test_questions import picture, pool_of
 
 ENVIRONMENT = {"IMGREC_OFFLINE": "1", "IMGREC_MAX_UPLOAD_MIB": "1"}
@@ -308,6 +309,29 @@ def test_nothing_is_prepared_for_what_is_no_picture(
     assert done.code == 2
     assert [row["image"] for row in json.loads(done.out)] == ["text.jpg", "gone.jpg"]
     assert done.err.count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["predict", "cat.png", "--models=capstone_cnn"],
+        ["fetch", "capstone_cnn"],
+        ["evaluate", "--data=pictures", "--models=capstone_cnn"],
+        ["export", "capstone_cnn", "--format=onnx", "--out=exported"],
+        ["train", "cifar_vgg", "--data=pictures"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_home_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "home").write_text("a file in place of the folder")
+    make(tmp_path / "pictures", {"cat": 4, "dog": 4})
+    (tmp_path / "cat.png").write_bytes(picture())
+    env = os.environ | {"IMGREC_HOME": str(tmp_path / "home"), "IMGREC_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "imgrec", *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    assert f"Expected access to {tmp_path / 'home'}" in done.stderr
 
 
 @pytest.mark.slow

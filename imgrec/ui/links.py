@@ -5,7 +5,7 @@
     ?rule=weighted_mean&view=table              the same of every other choice with a name: see `named`
 
 What a link names is remembered as the choice of models, on whatever page it is opened, and every page writes the choice
-back into its address: switching pages would drop it. What cannot be honored is said on the page: `show`.
+back into its address: switching pages would drop it. `finish` does that, and says what cannot be honored.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,6 +29,8 @@ _PAGE = "links_page"
 _NAMED = "links_named"
 _ASKED = "links_asked"
 _SAID = "links_said"
+# What is to be written into the address: key → values, or None.
+_PENDING = "links_pending"
 
 
 def follow(page: str) -> None:
@@ -127,10 +129,11 @@ def named(
     state = st.session_state
     state.setdefault(_NAMED, set()).add(key)
     state.setdefault(_ASKED, set()).add(key)
+    state.setdefault(_SEEN, set())
     several = default is not None and not isinstance(default, str)
     usual = list(default or ()) if several else default
     link = tuple(st.query_params.get_all(key))
-    if link and (key, link) not in state.setdefault(_SEEN, set()):
+    if link and (key, link) not in state[_SEEN]:
         state[_SEEN].add((key, link))
         found, unknown = _match(link, options, title, name)
         if found or (several and not unknown):
@@ -143,14 +146,12 @@ def named(
     _forget_answered(key, value)
     if value is None or value == usual:
         state.setdefault(CHOICES, {}).pop(key, None)
-        if key in st.query_params:
-            del st.query_params[key]
+        state.setdefault(_PENDING, {})[key] = None
         return key
     state.setdefault(CHOICES, {})[key] = value
     wanted = tuple(map(name, value)) or ("",) if several else (name(value),)
-    if wanted != tuple(st.query_params.get_all(key)):
-        state[_SEEN].add((key, wanted))
-        st.query_params[key] = list(wanted)
+    state[_SEEN].add((key, wanted))
+    state.setdefault(_PENDING, {})[key] = list(wanted)
     return key
 
 
@@ -169,12 +170,26 @@ def number(key: str, kind: str, least: float, most: float) -> str:
 
 
 def complain(key: str, sentences: Sequence[str]) -> None:
-    """Have `show` say, until another value is chosen, what the address asked of a widget in vain."""
+    """Have `finish` say, until another value is chosen, what the address asked of a widget in vain."""
     if sentences:
         st.session_state.setdefault(_SAID, {})[key] = (None, list(sentences))
 
 
-def show() -> None:
+def finish() -> None:
+    """Put the choices of this page into the address, and say what it asked for in vain.
+
+    At once, because each change of the address is a step of the browser's way back.
+    """
+    pending = st.session_state.pop(_PENDING, {})
+    changed = {key: words for key, words in pending.items() if words and words != st.query_params.get_all(key)}
+    if changed:
+        st.query_params.update(changed)
+    for key in [key for key, words in pending.items() if words is None and key in st.query_params]:
+        del st.query_params[key]
+    _show()
+
+
+def _show() -> None:
     """Say what the address asked of this page's widgets in vain."""
     for key, (_, sentences) in st.session_state.get(_SAID, {}).items():
         if key in st.session_state.get(_ASKED, ()):
