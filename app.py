@@ -1,5 +1,7 @@
 """The launcher: `streamlit run app.py` serves the dashboard, the JSON API and the health checks in one process.
 
+It listens on this machine alone, as .streamlit/config.toml says; docs/hosting.md tells how to open it.
+
 The interface itself is imgrec/shell.py. It is not this file because Streamlit takes a `pages/` folder beside the
 entry script for its older multipage scheme, and would run a page without its frame for the first visitor.
 
@@ -7,6 +9,7 @@ Nothing here imports TensorFlow or Keras: the server runs compiled networks.
 """
 
 import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import ModuleType
@@ -14,13 +17,18 @@ from types import ModuleType
 import anyio
 import anyio.to_thread
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from streamlit import config
 
 from imgrec import api
+from imgrec.compression import CompressedFiles
 from imgrec.settings import MIB, ROOT
 
+SCRIPT = ROOT / "imgrec" / "shell.py"
+
 log = logging.getLogger(__name__)
+warm = threading.Event()
 
 
 def resources() -> ModuleType:
@@ -44,12 +52,12 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
         except Exception:
             # A model that cannot be preloaded must not take the server down: its card will say why.
             log.exception("The warm-up was cut short")
-        app.state["warm"] = True
+        warm.set()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(warm_up)
         try:
-            yield {"warm": False}
+            yield {}
         finally:
             tasks.cancel_scope.cancel()
 
@@ -59,11 +67,12 @@ v1 = api.create(
     get_pool=lambda: resources().pool(),
     get_preparations=lambda: resources().preparations(),
 )
-health = api.create_health_routes(lambda: bool(app.state.get("warm")), lambda: resources().pool())
+health = api.create_health_routes(warm.is_set, lambda: resources().pool())
 
 # A mount begins at its slash; without this line the bare address would be answered with a page.
 routes = [Route("/api/v1", v1), Mount("/api/v1", app=v1), *health]
-app: st.App = st.App(ROOT / "imgrec" / "shell.py", lifespan=lifespan, routes=routes)
+middleware = [Middleware(CompressedFiles)]
+app: st.App = st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=middleware)
 
 if __name__ == "__main__":
     app.run()

@@ -200,10 +200,12 @@ def read_summary(folder: Path) -> dict[str, Any]:
     path = folder / SUMMARY
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {"version": VERSION, "datasets": {}, "rows": []}
     except UnicodeDecodeError as error:
         raise _no_summary(path, "other bytes than text") from error
+    except OSError as error:
+        raise _no_summary(path, error.strerror or type(error).__name__) from error
     try:
         summary = json.loads(text)
     except ValueError as error:

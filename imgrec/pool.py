@@ -11,7 +11,6 @@ Inferences go one after another through one gate for the process: each has all c
 Knows no files, images or labels.
 """
 
-import atexit
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -38,16 +37,6 @@ _GATE = threading.Lock()
 
 # Held while a network is loaded: the next one reserves memory when this one's size is known.
 _LOADING = threading.Lock()
-
-# How long the end of the interpreter waits for an inference and a loading that are under way.
-EXIT_PATIENCE_S = 15.0
-
-
-@atexit.register
-def _let_no_thread_in() -> None:
-    """Keep threads out of the runtime while the interpreter ends: a daemon thread in there would abort the process."""
-    for lock in (_GATE, _LOADING):
-        lock.acquire(timeout=EXIT_PATIENCE_S)
 
 
 @dataclass(frozen=True, slots=True)

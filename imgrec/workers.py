@@ -74,6 +74,7 @@ def ask(
             worker.kill()
 
         timer = threading.Timer(timeout_s, time_out)
+        timer.daemon = True  # the end of this process is the worker's, which needs no waiting for
         timer.start()
         try:
             for answer in _converse(worker, request):

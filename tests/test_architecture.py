@@ -92,6 +92,7 @@ FLOORS = [
     "brushing",
     "ui",
     "shell",
+    "compression",
     "api",
     "cli",
     "__main__",
@@ -111,7 +112,7 @@ FENCES = {
     "http": {"downloads"},
     "socket": {"downloads"},
     "typer": {"cli"},
-    "starlette": {"api", "app"},
+    "starlette": {"api", "app", "compression"},
     "PIL": {"colours", "images", "preprocessing"},
 }
 

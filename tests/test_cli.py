@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from imgrec.cli.terminal import READER_GONE, bar, complain, say
 from imgrec.errors import OfflineError
 from imgrec.preparation import OnProgress, Preparation
 from imgrec.settings import MIB, ROOT
+from tests.test_doctor import make
 from tests.test_questions import picture, pool_of
 
 ENVIRONMENT = {"IMGREC_OFFLINE": "1", "IMGREC_MAX_UPLOAD_MIB": "1"}
@@ -233,7 +235,12 @@ def test_serve_starts_streamlit_in_its_place(imgrec: Callable[..., Run], monkeyp
     started: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda path, command: started.append(command))
     assert imgrec("serve", "--port", "8765").code == 0
-    assert started == [[sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", "8765"]]
+    assert imgrec("serve", "--host", "0.0.0.0").code == 0
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port"]
+    assert started == [
+        [*command, "8765", "--server.address", "127.0.0.1"],
+        [*command, "8501", "--server.address", "0.0.0.0"],
+    ]
 
     monkeypatch.setattr(answering, "ROOT", Path("/nowhere"))
     assert imgrec("serve").code == 2
@@ -290,6 +297,61 @@ def test_a_command_imports_only_what_it_needs(environment: Path, words: list[str
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_nothing_is_prepared_for_what_is_no_picture(
+    imgrec: Callable[..., Run], environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (environment / "text.jpg").write_text("not a picture")
+    monkeypatch.setattr(preparation.Preparations, "ensure", lambda *_: 1 / 0)
+    done = imgrec("predict", "text.jpg", "gone.jpg", "--models=mobilenet", "--format=json")
+    assert done.code == 2
+    assert [row["image"] for row in json.loads(done.out)] == ["text.jpg", "gone.jpg"]
+    assert done.err.count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["predict", "cat.png", "--models=capstone_cnn"],
+        ["fetch", "capstone_cnn"],
+        ["evaluate", "--data=pictures", "--models=capstone_cnn"],
+        ["export", "capstone_cnn", "--format=onnx", "--out=exported"],
+        ["train", "cifar_vgg", "--data=pictures"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_home_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "home").write_text("a file in place of the folder")
+    make(tmp_path / "pictures", {"cat": 4, "dog": 4})
+    (tmp_path / "cat.png").write_bytes(picture())
+    env = os.environ | {"IMGREC_HOME": str(tmp_path / "home"), "IMGREC_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "imgrec", *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    assert f"Expected access to {tmp_path / 'home'}" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gone.jpg", "text.jpg", "damaged.jpg"])
+def test_a_wrong_picture_ends_with_a_sentence_however_busy_the_machine_is(tmp_path: Path, name: str) -> None:
+    """Fifty times, four at a time: OpenVINO is being loaded by another thread when the command ends."""
+    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "damaged.jpg").write_bytes(b"\xff\xd8\xff\xe0 and nothing more")
+    env = os.environ | {"IMGREC_HOME": str(tmp_path / "home"), "IMGREC_OFFLINE": "1"}
+    words = ["predict", str(tmp_path / name), "--models=efficientnet_lite0"]
+
+    def once(_: int) -> tuple[int, list[str]]:
+        with command(*words, env=env) as child:
+            _, err = child.communicate(timeout=120)
+        return child.returncode, [line for line in err.splitlines() if "converting" not in line]
+
+    with ThreadPoolExecutor(4) as pool:
+        ends = list(pool.map(once, range(50)))
+    assert {code for code, _ in ends} == {2}
+    assert {len(lines) for _, lines in ends} == {1}
+    assert all(lines[0].startswith(f"imgrec: {tmp_path / name}: Expected a") for _, lines in ends)
 
 
 @pytest.mark.slow

@@ -226,3 +226,44 @@ def test_threads_share_an_engine(keras_processes: Callable[[str], Ask], keras_ho
     engine.close()
     with pytest.raises(EngineError, match="closed"):
         engine.predict(batches[0])
+
+
+LOADING = """
+import threading
+from imgrec.engines import ending, openvino
+
+def load():
+    with ending.foreign_call():
+        openvino._core().available_devices
+
+threading.Thread(target=load, daemon=True).start()
+"""
+
+ASKING = """
+import threading
+from imgrec.engines import ending, openvino
+
+begun = threading.Event()
+
+def go_on():
+    while True:
+        with ending.foreign_call():
+            openvino._core().available_devices
+        begun.set()
+
+threading.Thread(target=go_on, daemon=True).start()
+begun.wait()
+"""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(LOADING, id="while it is loaded"),
+        pytest.param(ASKING, id="while it is asked"),
+    ],
+)
+def test_the_end_of_the_program_waits_for_threads_in_openvino(program: str) -> None:
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode, "terminate" in done.stderr) == (0, False)

@@ -91,29 +91,6 @@ def wait_until_served(port: int, process: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.1)
 
 
-# Another address of this machine than 127.0.0.1, which the whole network 127/8 is on Linux.
-OTHER_ADDRESS = "127.0.0.2"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127/8")
-@pytest.mark.parametrize(
-    ("words", "open_to_others"),
-    [
-        pytest.param(["-m", "imgrec", "serve"], False, id="imgrec serve"),
-        pytest.param(["-m", "imgrec", "serve", "--host", "0.0.0.0"], True, id="imgrec serve --host"),
-        pytest.param(["-m", "streamlit", "run", "app.py", "--server.headless=true"], False, id="streamlit run"),
-    ],
-)
-def test_a_server_listens_on_this_machine_only_unless_it_is_told(
-    tmp_path: Path, words: list[str], open_to_others: bool
-) -> None:
-    port = free_port()
-    flag = "--server.port" if "streamlit" in words else "--port"
-    with server(tmp_path, *words, flag, str(port)) as process:
-        wait_until_served(port, process)
-        assert is_served(OTHER_ADDRESS, port) == open_to_others
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("seconds", [0.0, 2.0, 5.0])

@@ -93,7 +93,10 @@ def predict(
     preparations = Preparations(settings)
     pool = open_pool(settings, preparations)
     check_budget(specs, pool)
-    failures = prepare(specs, preparations)
+    failures: dict[str, str] = {}
+    # Nothing is fetched or compiled for files of which none can be an image.
+    if any(may_be_picture(name) for name in images):
+        failures = prepare(specs, preparations)
     ready = tuple(spec for spec in specs if spec.name not in failures)
     if not ready:
         raise typer.Exit(BAD_INPUT)
@@ -120,24 +123,17 @@ def predict(
 def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="On which port to listen.")] = 8501,
     host: Annotated[
-        str, typer.Option(help="On which address; 0.0.0.0 opens it to the network, with training and folder paths.")
+        str, typer.Option(help="On which address; 0.0.0.0 lets others in, who can then train and delete, too.")
     ] = "127.0.0.1",
 ) -> None:
-    """The dashboard and the JSON API, in one process, for this machine only unless --host says otherwise."""
+    """The dashboard and the JSON API, in one process; for this machine only, unless --host opens it."""
     script = ROOT / "app.py"
     if not script.is_file():
         raise InputError(
             f"Expected the dashboard at {script}. Received: an installation without it; use the repository."
         )
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        str(script),
-        f"--server.port={port}",
-        f"--server.address={host}",
-    ]
+    command = [sys.executable, "-m", "streamlit", "run", str(script)]
+    command += ["--server.port", str(port), "--server.address", host]
     if os.name == "nt":  # where exec starts a second process and leaves the terminal to nobody
         raise typer.Exit(subprocess.call(command))
     os.execv(sys.executable, command)  # noqa: S606 (no shell, fixed arguments)
@@ -172,6 +168,19 @@ def read(name: str, max_bytes: int) -> bytes:
         size_text = f"{size / MIB:,.1f} MiB" if size > max_bytes else "more"
         raise ImageTooLargeError(f"Expected a picture of at most {max_bytes / MIB:,.3g} MiB. Received: {size_text}.")
     return data
+
+
+def may_be_picture(name: str) -> bool:
+    """Whether a file begins like a picture; what can be read only once, such as standard input, may be one."""
+    from imgrec import signatures
+
+    if name == "-" or (os.path.exists(name) and not os.path.isfile(name)):
+        return True
+    try:
+        with open(name, "rb") as file:
+            return signatures.identify(file.read(signatures.HEAD_BYTES)) is not None
+    except OSError:
+        return False
 
 
 def is_whole(report: "Report") -> bool:

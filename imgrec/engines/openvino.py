@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgrec.engines import check_batch
+from imgrec.engines.ending import foreign_call
 from imgrec.engines.process import anonymous_bytes, give_back_memory, usable_cores
 from imgrec.errors import EngineError
 from imgrec.settings import MIB
@@ -49,15 +50,16 @@ class OpenVINOEngine:
 
     def __init__(self, path: Path, memory_bytes: int) -> None:
         self.memory_bytes = memory_bytes
-        try:
-            compiled = _compile(path)
-            _, height, width, _ = compiled.input(0).shape
-            self._input_size = (int(height), int(width))
-            # Only the request is kept (it holds the compiled network), and only one thread at a time uses it:
-            # sharing either between threads ends in "Infer Request is busy", or in a deadlock.
-            self._request: openvino.InferRequest | None = compiled.create_infer_request()
-        except RuntimeError as error:
-            raise EngineError(_sentence(path, error)) from error
+        with foreign_call():
+            try:
+                compiled = _compile(path)
+                _, height, width, _ = compiled.input(0).shape
+                self._input_size = (int(height), int(width))
+                # Only the request is kept (it holds the compiled network), and only one thread at a time uses it:
+                # sharing either between threads ends in "Infer Request is busy", or in a deadlock.
+                self._request: openvino.InferRequest | None = compiled.create_infer_request()
+            except RuntimeError as error:
+                raise EngineError(_sentence(path, error)) from error
         self._path = path
         self._lock = threading.Lock()
         # The first inference allocates and compiles what is left; here it counts as loading.
@@ -67,7 +69,7 @@ class OpenVINOEngine:
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """As `Engine.predict`; raises `InputError` on another shape or dtype, `EngineError` when it fails."""
         check_batch(batch, self._input_size)
-        with self._lock:
+        with foreign_call(), self._lock:
             if self._request is None:
                 raise EngineError(f"Expected {self._path} to be loaded. Received: a network that was closed.")
             try:
@@ -78,7 +80,7 @@ class OpenVINOEngine:
         return np.stack(rows) if rows else np.empty((0, classes), np.float32)
 
     def close(self) -> None:
-        with self._lock:
+        with foreign_call(), self._lock:
             self._request = None
 
     @staticmethod

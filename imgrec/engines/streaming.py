@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from imgrec.engines import check_batch
+from imgrec.engines.ending import check_going_on, foreign_call
 from imgrec.engines.openvino import runtime
 from imgrec.engines.process import usable_cores
 from imgrec.errors import EngineError
@@ -28,6 +29,11 @@ def stream(path: Path, pictures: Iterable[tuple[Key, np.ndarray]]) -> Iterator[t
     No more pictures are taken than are being computed, so that memory does not grow with their number. Raises
     `EngineError` when the network at `path` cannot be loaded or run, `InputError` on another size of picture.
     """
+    with foreign_call():
+        yield from _stream(path, pictures)
+
+
+def _stream(path: Path, pictures: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tuple[Key, np.ndarray]]:
     try:
         compiled, queue = open_queue(path)
     except RuntimeError as error:
@@ -42,6 +48,7 @@ def stream(path: Path, pictures: Iterable[tuple[Key, np.ndarray]]) -> Iterator[t
     queue.set_callback(keep)
     try:
         for key, picture in pictures:
+            check_going_on()
             batch = np.ascontiguousarray(picture)[np.newaxis]
             check_batch(batch, (int(height), int(width)))
             # The picture travels with its key, so that nobody frees it while the request reads it.

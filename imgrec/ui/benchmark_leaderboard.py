@@ -10,6 +10,7 @@ from imgrec.boards import Board
 from imgrec.comparisons import FIGURES, Figure
 from imgrec.formatting import THIN_SPACE, interval
 from imgrec.statistics import SIGNIFICANCE, p_text
+from imgrec.ui import links
 from imgrec.ui.benchmark_answers import pair_test, title
 
 if TYPE_CHECKING:
@@ -46,8 +47,7 @@ def leaderboard(board: Board) -> None:
             "Metrics",
             list(_TITLES),
             default=FIRST_FIGURES,
-            key="bench_figures",
-            bind="query-params",
+            key=links.named("bench_figures", "figure", list(_TITLES), FIRST_FIGURES, title=lambda key: _TITLES[key]),
             format_func=lambda key: _TITLES.get(key, str(key)),
             placeholder="All",
         )

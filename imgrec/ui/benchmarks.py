@@ -20,6 +20,7 @@ from imgrec.ui import (
     benchmark_sources,
     benchmark_views,
     choices,
+    links,
 )
 from imgrec.ui.benchmark_answers import title
 from imgrec.ui.wording import plain
@@ -84,12 +85,12 @@ def chooser() -> Board | None:
         return None
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         _follow(suited)
+        usual = suited if suited in names else names[0]
         name = st.selectbox(
             "Dataset",
             names,
-            index=names.index(suited) if suited in names else 0,
-            key="bench_set",
-            bind="query-params",
+            index=names.index(usual),
+            key=links.named("bench_set", "dataset", names, usual, title=lambda name: TITLES.get(name, str(name))),
             format_func=lambda name: TITLES.get(name, str(name)),
             width=320,
         )
@@ -120,8 +121,7 @@ def show(board: Board) -> None:
             list(VIEWS),
             default="Leaderboard",
             required=True,
-            key="bench_view",
-            bind="query-params",
+            key=links.named("bench_view", "view", list(VIEWS), "Leaderboard", name=links.slug),
             label_visibility="collapsed",
         )
         view = VIEWS.get(name or "Leaderboard", VIEWS["Leaderboard"])
@@ -155,8 +155,7 @@ def _reading() -> str:
         list(READINGS),
         default="strict",
         required=True,
-        key="bench_reading",
-        bind="query-params",
+        key=links.named("bench_reading", "reading", list(READINGS), "strict", title=lambda key: READING_TITLES[key]),
         format_func=lambda reading: READING_TITLES.get(reading, str(reading)),
         help="\n\n".join(READINGS.values()),
     )

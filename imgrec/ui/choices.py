@@ -132,19 +132,18 @@ def offered() -> list[str]:
 
 def top_k() -> int:
     _restore("k")
+    links.number("k", "k", 1, MAX_TOP_K)
     k = st.slider("Top", 1, MAX_TOP_K, DEFAULT_TOP_K, key="k", bind="query-params", width=180)
     return int(_keep("k", k))
 
 
 def framing() -> str:
-    _restore("framing")
     chosen = st.segmented_control(
         "Framing",
         list(FRAMINGS),
         default=DEFAULT_FRAMING,
         required=True,
-        key="framing",
-        bind="query-params",
+        key=links.named("framing", "framing", list(FRAMINGS), DEFAULT_FRAMING, title=str.capitalize),
         format_func=str.capitalize,
         help="\n\n".join(f"**{name.capitalize()}**: {meaning}" for name, meaning in FRAMINGS.items()),
     )
@@ -153,14 +152,12 @@ def framing() -> str:
 
 def view() -> bool:
     """Whether tables are wanted instead of charts."""
-    _restore("view")
     chosen = st.segmented_control(
         "Show as",
         list(VIEWS),
         default="Chart",
         required=True,
-        key="view",
-        bind="query-params",
+        key=links.named("view", "view", VIEWS, "Chart", name=links.slug),
         label_visibility="collapsed",
     )
     return _keep("view", chosen) == "Table"
@@ -168,13 +165,11 @@ def view() -> bool:
 
 def rule() -> str:
     """The way to combine. Its sentence stands where it is explained."""
-    _restore("rule")
     chosen = st.selectbox(
         "Combine by",
         list(RULES),
         index=list(RULES).index(DEFAULT_RULE),
-        key="rule",
-        bind="query-params",
+        key=links.named("rule", "rule", list(RULES), DEFAULT_RULE, title=lambda name: RULES[name].title),
         format_func=lambda name: RULES[name].title if name in RULES else str(name),
         width=190,
     )

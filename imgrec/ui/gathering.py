@@ -257,10 +257,10 @@ def _begin() -> Album:
 
 
 def _add_class(album: Album | None) -> None:
-    album = album or _begin()
-    taken = {label.casefold() for label in album.labels}
-    number = next(n for n in range(1, 10_000) if f"class {n}" not in taken)
     try:
+        album = album or _begin()
+        taken = {label.casefold() for label in album.labels}
+        number = next(n for n in range(1, 10_000) if f"class {n}" not in taken)
         album.add_class(f"Class {number}")
     except ImgrecError as error:
         st.error(plain(str(error)), icon=":material/folder_off:")
@@ -283,8 +283,11 @@ def _rename(album: Album | None, label: str, key: str) -> None:
 
 
 def _remove_class(album: Album | None, label: str) -> None:
-    album = album or _begin()
-    album.remove_class(label)
+    try:
+        album = album or _begin()
+        album.remove_class(label)
+    except ImgrecError as error:
+        st.session_state["gather_said"] = str(error)
 
 
 def _id(album: Album | None, label: str) -> str:
