@@ -3,7 +3,7 @@
 Each view is drawn when it is looked at, and none of them runs a model.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -30,6 +30,12 @@ TITLES = {
     "imagenet_sample_even": "ImageNet, 500 training images",
     "catsdogs": "Cats and dogs, test set",
     "catsdogs_first_100": "Cats and dogs, first 100 of each",
+}
+
+# What links of old call them; links by name are understood too.
+FORMER_TITLES = {
+    "ImageNet, 668 validation pictures": "imagenet_val_a",
+    "ImageNet, 500 training pictures": "imagenet_sample_even",
 }
 
 READING_TITLES = {"strict": "Wrong", "closed": "Ignored"}
@@ -83,7 +89,7 @@ def chooser() -> Board | None:
         )
         return None
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        _follow(suited)
+        _follow(suited, names)
         name = st.selectbox(
             "Dataset",
             names,
@@ -140,8 +146,11 @@ def show(board: Board) -> None:
             st.error(plain(str(error)), icon=":material/broken_image:")
 
 
-def _follow(suited: str | None) -> None:
+def _follow(suited: str | None, names: Sequence[str]) -> None:
     """Show the dataset that fits the models chosen meanwhile, unless another one was chosen here or in the address."""
+    asked = st.query_params.get("bench_set", "")
+    if (name := FORMER_TITLES.get(asked, asked)) in names:
+        st.session_state["bench_set"] = name
     before = st.session_state.get(_SUITED)
     if suited != before and st.session_state.get("bench_set") == before and "bench_set" not in st.query_params:
         st.session_state.pop("bench_set", None)
