@@ -29,7 +29,9 @@ def builder(board: Board) -> None:
         return
     best_first = sorted(board.models, key=board.top_1, reverse=True)
     first = _first_members(best_first)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    # Columns: in a horizontal container chosen members stay on one line, however many there are.
+    left, right = st.columns([4, 1], gap="medium")
+    with left:
         members = st.multiselect(
             "Members",
             best_first,
@@ -39,12 +41,12 @@ def builder(board: Board) -> None:
             format_func=lambda model: title(board, model),
             help="At first the models of the Compare page, as far as they are evaluated on this dataset.",
         )
+    with right:
         rule = st.selectbox(
             "Combine by",
             list(RULES),
             key="bench_rule",
             format_func=lambda name: RULES[name].title,
-            width=240,
             help="\n\n".join(f"**{one.title}**: {one.sentence}" for one in RULES.values()),
         )
     if not members:
