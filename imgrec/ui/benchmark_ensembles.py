@@ -29,26 +29,24 @@ def builder(board: Board) -> None:
         return
     best_first = sorted(board.models, key=board.top_1, reverse=True)
     first = _first_members(best_first)
-    # Columns: in a horizontal container chosen members stay on one line, however many there are.
-    left, right = st.columns([4, 1], gap="medium")
-    with left:
-        members = st.multiselect(
-            "Members",
-            best_first,
-            default=first,
-            # Other models on the Compare page are other members to begin with.
-            key=f"bench_members_{board.name}_{len(best_first)}_{'_'.join(first)}",
-            format_func=lambda model: title(board, model),
-            help="At first the models of the Compare page, as far as they are evaluated on this dataset.",
-        )
-    with right:
-        rule = st.selectbox(
-            "Combine by",
-            list(RULES),
-            key="bench_rule",
-            format_func=lambda name: RULES[name].title,
-            help="\n\n".join(f"**{one.title}**: {one.sentence}" for one in RULES.values()),
-        )
+    # In a row with others, chosen members would stay on one line, however many there are.
+    members = st.multiselect(
+        "Members",
+        best_first,
+        default=first,
+        # Other models on the Compare page are other members to begin with.
+        key=f"bench_members_{board.name}_{len(best_first)}_{'_'.join(first)}",
+        format_func=lambda model: title(board, model),
+        help="At first the models of the Compare page, as far as they are evaluated on this dataset.",
+    )
+    rule = st.selectbox(
+        "Combine by",
+        list(RULES),
+        key="bench_rule",
+        format_func=lambda name: RULES[name].title,
+        width=240,
+        help="\n\n".join(f"**{one.title}**: {one.sentence}" for one in RULES.values()),
+    )
     if not members:
         st.info("Choose at least one member.", icon=":material/join_inner:")
         return

@@ -33,17 +33,15 @@ _ROW_PX = 35
 
 def leaderboard(board: Board) -> None:
     """The chosen metrics of all models, and the difference to one of them."""
-    # Columns: in a horizontal container chosen metrics stay on one line, however many there are.
-    left, right = st.columns([1, 3], gap="medium")
-    with left:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         reference = st.selectbox(
             "Compare with",
             board.models,
             key=f"bench_reference_{board.name}_{len(board.models)}",
             format_func=lambda model: title(board, model),
+            width=320,
             help="Differences are to this model: green is better, red is worse.",
         )
-    with right:
         chosen = st.multiselect(
             "Metrics",
             list(_TITLES),
