@@ -165,10 +165,18 @@ class Calibration:
     ece_after: float
 
 
+def machines(board: Board) -> dict[str, list[str]]:
+    """Return the models that were timed on each machine, the machine of most models first."""
+    found: dict[str, list[str]] = {}
+    for model in board.found:
+        if board.rows[model].get("latency_p50_ms") is not None:
+            found.setdefault(str(board.rows[model].get("hardware")), []).append(model)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
 def machine(board: Board) -> str | None:
     """Return the machine on which most of the models were timed; None where no model was."""
-    machines = [row.get("hardware") for model in board.found if (row := board.rows[model]).get("latency_p50_ms")]
-    return max(set(machines), key=machines.count) if machines else None
+    return next(iter(machines(board)), None)
 
 
 def best_at(board: Board, figure: Figure) -> str | None:
@@ -211,13 +219,15 @@ def is_better(figure: Figure, change: float) -> bool:
     return (change > 0) == figure.higher_is_better
 
 
-def frontier(board: Board) -> tuple[list[Point], list[str]]:
+def frontier(board: Board, timed_on: str | None = None) -> tuple[list[Point], list[str]]:
     """The models as points, the fastest first, and a sentence for each that is left out.
+
+    Latencies are those of the machine `timed_on`, by default that of most models.
 
     On the frontier is whom nobody beats in both: no other is as fast and as accurate, and better in one.
     """
     timed = {model: row for model in board.found if (row := board.rows[model]).get("latency_p50_ms") is not None}
-    timed_on = machine(board)
+    timed_on = timed_on or machine(board)
     left_out = []
     points: dict[str, tuple[float, float]] = {}
     for model in board.found:

@@ -32,10 +32,14 @@ def set_names() -> list[str]:
 
 
 def suited() -> str | None:
-    """Return the dataset that fits the models chosen on the Compare page, or those that it begins with."""
+    """Return the dataset that fits the models of the Compare page."""
+    return _suited(tuple(map(str, _folders())), compared_models(), _changed_at())
+
+
+def compared_models() -> tuple[str, ...]:
+    """Return the models chosen on the Compare page, or those that it begins with."""
     chosen = st.session_state.get(links.CHOICES, {}).get(links.PARAMETER)
-    models = [spec.name for spec in resources.default_specs()] if chosen is None else chosen
-    return _suited(tuple(map(str, _folders())), tuple(models), _changed_at())
+    return tuple([spec.name for spec in resources.default_specs()] if chosen is None else chosen)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

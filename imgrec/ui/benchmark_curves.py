@@ -55,6 +55,7 @@ def classes(board: Board, table: bool) -> None:
             column_config={
                 _figure_title(name): st.column_config.NumberColumn(format=PERCENT_COLUMN) for name in CLASS_FIGURES
             },
+            placeholder="–",
             hide_index=True,
             key="bench_classes_table",
             alt="Metrics by class",
@@ -77,15 +78,22 @@ def classes(board: Board, table: bool) -> None:
 
 def over_thresholds(board: Board, table: bool) -> None:
     """ROC, precision-recall and reliability: of one class for all models."""
-    present = np.unique(board.target)
-    names = [i for i in range(len(board.labels)) if i in present]
+    counts = np.bincount(board.target, minlength=len(board.labels))
+    names = [int(i) for i in np.flatnonzero(counts)]
     label = st.selectbox(
         "Class (one-vs-rest)",
         names,
+        # Of a large dataset the class with the most images: a curve of one image is one step.
+        index=int(np.argmax(counts[names])),
         key=f"bench_curve_class_{board.name}",
-        format_func=lambda i: board.labels[i],
+        format_func=lambda i: f"{board.labels[i]} ({counts[i]:,})",
         width=320,
+        help="In parentheses: the images of the class.",
     )
+    if counts[label] < MIN_IMAGES:
+        st.caption(
+            f"{counts[label]} of {board.images:,} images in this class: too few for a curve that tells models apart."
+        )
     models = board.models[:MAX_CURVES]
     positive = board.target == label
     scores = {model: _scores(board, model, label) for model in models}

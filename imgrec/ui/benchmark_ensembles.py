@@ -15,9 +15,9 @@ from imgrec.formatting import PERCENT_COLUMN
 from imgrec.metrics import first_choices
 from imgrec.stacks import MAX_SUBSETS, best_subset, combine_stack
 from imgrec.statistics import mcnemar, wilson
-from imgrec.ui.benchmark_answers import stack, title
+from imgrec.ui.benchmark_answers import compared_models, stack, title
 
-# Members that are chosen at first: the best few.
+# Members that are chosen at first where the models of the Compare page were not measured: the best few.
 FIRST_MEMBERS = 3
 
 QUALITY = ("top_1", "top_5", "macro_f1", "log_loss", "brier", "ece")
@@ -29,12 +29,16 @@ def builder(board: Board) -> None:
         st.info("Choose two or more models to combine.", icon=":material/join_inner:")
         return
     best_first = sorted(board.models, key=board.top_1, reverse=True)
+    first = _first_members(best_first)
+    # In a row with others, chosen members would stay on one line, however many there are.
     members = st.multiselect(
         "Members",
         best_first,
-        default=best_first[:FIRST_MEMBERS],
-        key=f"bench_members_{board.name}_{len(best_first)}",
+        default=first,
+        # Other models on the Compare page are other members to begin with.
+        key=f"bench_members_{board.name}_{len(best_first)}_{'_'.join(first)}",
         format_func=lambda model: title(board, model),
+        help="At first the models of the Compare page, as far as they are evaluated on this dataset.",
     )
     rule = st.selectbox(
         "Combine by",
@@ -73,6 +77,13 @@ def builder(board: Board) -> None:
         alt="Metrics of the ensemble and its members",
     )
     _subset(board, whole, rule)
+
+
+def _first_members(best_first: list[str]) -> list[str]:
+    """Return the models of the Compare page that are among these; where fewer than two are, the best few."""
+    compared = compared_models()
+    members = [model for model in best_first if model in compared]
+    return members if len(members) > 1 else best_first[:FIRST_MEMBERS]
 
 
 def _verdict(board: Board, members: list[str], choice: np.ndarray) -> None:

@@ -101,6 +101,7 @@ def _table(board: Board, reference: str, figures: list[Figure]) -> None:
         hide_index=True,
         height=_ROW_PX * (min(len(rows), MAX_ROWS) + 1) + 3,
         row_height=_ROW_PX,
+        placeholder="–",
         key="bench_leaderboard",
         alt=f"{len(figures)} metrics of {len(rows)} models on {board.name}, and their differences to one of them",
     )

@@ -9,12 +9,12 @@ from imgrec.benchmark_charts import frontiers, matrices
 from imgrec.boards import Board
 from imgrec.metrics import Floats
 from imgrec.statistics import agreement, error_correlation, p_text
-from imgrec.ui.benchmark_answers import chart_or_table, pair_tests, title
+from imgrec.ui.benchmark_answers import chart_or_table, compared_models, pair_tests, title
 
 
 def speed(board: Board, table: bool) -> None:
     """Accuracy against latency, with the frontier."""
-    points, left_out = comparisons.frontier(board)
+    points, left_out = comparisons.frontier(board, _machine(board))
     if points:
         words = frontiers.describe_pareto(points)
         rows = [
@@ -35,7 +35,31 @@ def speed(board: Board, table: bool) -> None:
             "predicted, after a warm-up.",
         )
     if left_out:
-        st.markdown("**Not in the chart**\n" + "\n".join(f"- {sentence}" for sentence in left_out))
+        with st.expander(f"Not shown: {len(left_out)} of {_models(len(board.models))}"):
+            st.markdown("\n".join(f"- {sentence}" for sentence in left_out))
+
+
+def _machine(board: Board) -> str | None:
+    """Return the machine whose latencies are shown: at first that of most models of the Compare page."""
+    found = comparisons.machines(board)
+    if len(found) < 2:
+        return None
+    compared = compared_models()
+    names = list(found)
+    first = max(names, key=lambda name: len({*found[name]} & {*compared}))
+    return st.selectbox(
+        "Latency measured on",
+        names,
+        index=names.index(first),
+        key=f"bench_machine_{board.name}_{len(board.models)}_{names.index(first)}",
+        format_func=lambda name: f"{name} ({_models(len(found[name]))})" if name in found else str(name),
+        width=420,
+        help="Latencies of different machines cannot be compared.",
+    )
+
+
+def _models(count: int) -> str:
+    return f"{count} {'model' if count == 1 else 'models'}"
 
 
 def pairs(board: Board, table: bool) -> None:

@@ -51,21 +51,27 @@ def printed(board: Board) -> None:
 
 def _published_accuracy(board: Board) -> bool:
     """What is published for ImageNet models on all validation images, beside what was measured on this dataset."""
-    rows = [
-        {
-            "Model": title(board, model),
-            "Published top-1": percent(spec.published.top1),
-            "Measured top-1": percent(board.top_1(model)),
-            "Source": spec.published.source,
-        }
-        for model in board.models
-        if (spec := CATALOGUE.get(model)) is not None and spec.published is not None
-    ]
-    if not rows or board.about["label_space"] != "imagenet_1k":
+    if board.about["label_space"] != "imagenet_1k":
+        return False
+    rows, sources = [], dict[str, None]()
+    for model in board.models:
+        spec = CATALOGUE.get(model)
+        if spec is None or spec.published is None:
+            continue
+        sources[spec.published.source] = None
+        rows.append(
+            {
+                "Model": title(board, model),
+                "Published top-1": percent(spec.published.top1),
+                "Measured top-1": percent(board.top_1(model)),
+            }
+        )
+    if not rows:
         return False
     st.markdown(
         "**Published and measured accuracy**",
-        help=f"Published: on all 50,000 validation images of ImageNet. Measured: on these {board.images:,} images.",
+        help=f"Published: on all 50,000 validation images of ImageNet. Measured: on these {board.images:,} images.\n\n"
+        f"Sources: {'; '.join(sources)}",
     )
     st.table(rows, border="horizontal", alt="Published and measured accuracy")
     return True

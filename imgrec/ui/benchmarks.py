@@ -33,6 +33,12 @@ TITLES = {
     "catsdogs_first_100": "Cats and dogs, first 100 of each",
 }
 
+# What links of old call them; links by name are understood too.
+FORMER_TITLES = {
+    "ImageNet, 668 validation pictures": "imagenet_val_a",
+    "ImageNet, 500 training pictures": "imagenet_sample_even",
+}
+
 READING_TITLES = {"strict": "Wrong", "closed": "Ignored"}
 
 # In the session: the dataset that fitted the chosen models when the page was last shown.
@@ -142,6 +148,9 @@ def show(board: Board) -> None:
 
 def _follow(suited: str | None) -> None:
     """Show the dataset that fits the models chosen meanwhile, unless another one was chosen here or in the address."""
+    asked = st.query_params.get("bench_set", "")
+    if asked in FORMER_TITLES:
+        st.query_params["bench_set"] = FORMER_TITLES[asked]
     before = st.session_state.get(_SUITED)
     if suited != before and st.session_state.get("bench_set") == before and "bench_set" not in st.query_params:
         st.session_state.pop("bench_set", None)

@@ -77,8 +77,7 @@ def test_pictures_come_from_a_folder_on_this_machine(page: Page, server: str, te
     expect(page.get_by_role("alert")).to_contain_text("No file in gallery", timeout=PATIENCE_MS)
     asked.fill(str(test_data / "imagenet_val_a"))
     asked.press("Enter")
-    expect(page.get_by_role("img", name=re.compile("An image of")).first).to_be_visible(timeout=PATIENCE_MS)
-    assert page.get_by_role("img", name=re.compile("An image of")).count() == 12
+    expect(page.get_by_role("img", name=re.compile("An image of"))).to_have_count(12, timeout=PATIENCE_MS)
 
 
 def test_a_link_restores_the_view(page: Page, server: str) -> None:

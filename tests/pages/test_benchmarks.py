@@ -407,7 +407,7 @@ def test_a_mistake_shows_its_pictures_with_both_models(page: Open, folder: Path)
 
 def test_the_ensemble_answers_at_once(page: Open, folder: Path) -> None:
     measure(folder)
-    app = look(page, "Ensembles")
+    app = look(page, "Ensembles", models="mobilenet,mobilenet_v2,mobilenet_a025_128")
     assert "Ensemble:" in words(app)
     assert app.dataframe[0].value.shape[0] == 4
     app.selectbox(key="bench_rule").set_value("rank_vote").run()
@@ -416,6 +416,47 @@ def test_the_ensemble_answers_at_once(page: Open, folder: Path) -> None:
     assert "on the half of the images that they were not chosen on" in app.success[0].value
     app.multiselect[1].set_value([]).run()
     assert "Choose at least one member" in app.info[0].value
+
+
+@pytest.mark.parametrize(
+    ("compared", "members"),
+    [
+        pytest.param("mobilenet,mobilenet_v2", {"MobileNet", "MobileNetV2"}, id="those of the Compare page"),
+        pytest.param("mobilenet,vgg16", {"MobileNet", "MobileNetV2", "MobileNet 0.25 128"}, id="one is no ensemble"),
+    ],
+)
+def test_the_ensemble_begins_with_the_compared_models(
+    page: Open, folder: Path, compared: str, members: set[str]
+) -> None:
+    measure(folder, ("mobilenet", "mobilenet_v2", "mobilenet_a025_128"))
+    app = look(page, "Ensembles", models=compared)
+    assert set(app.dataframe[0].value.iloc[:, 0]) == {"Ensemble", *members}
+
+
+@pytest.mark.parametrize("link", ["ImageNet, 668 validation pictures", "imagenet_val_a"])
+def test_old_links_and_names_of_datasets_are_understood(page: Open, folder: Path, link: str) -> None:
+    measure(folder)
+    measure(artefacts.own_folder(Settings.from_env()), name="imagenet_val_a", count=40)
+    assert page("benchmarks.py").selectbox(key="bench_set").value == "cifar10"
+    assert page("benchmarks.py", bench_set=link).selectbox(key="bench_set").value == "imagenet_val_a"
+
+
+def test_latencies_of_another_machine_are_a_click_away(page: Open, folder: Path) -> None:
+    """The machine of the compared models comes first, though more models were timed on another one."""
+    measure(folder)
+    summary = json.loads((folder / artefacts.SUMMARY).read_text())
+    for row in summary["rows"]:
+        if row["model"] == "mobilenet_v2":
+            row["hardware"] = "Another one"
+    (folder / artefacts.SUMMARY).write_text(json.dumps(summary))
+    app = page("benchmarks.py", models="mobilenet_v2", view="Table")
+    app.session_state["bench_view"] = "Speed"
+    app.run()
+    assert list(app.dataframe[0].value["Model"]) == ["mobilenet_v2"]
+    machines = next(one for one in app.selectbox if one.label == "Latency measured on")
+    assert machines.options == ["A processor, 2 cores, 4 GiB (2 models)", "Another one (1 model)"]
+    machines.select_index(0).run()
+    assert set(app.dataframe[0].value["Model"]) == {"mobilenet", "mobilenet_a025_128"}
 
 
 def test_sliders_that_do_not_count_are_said(page: Open, folder: Path) -> None:
