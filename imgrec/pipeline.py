@@ -1,8 +1,6 @@
 """A picture and some models → one prediction after another; and the pool of engines, wired to the machinery."""
 
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,18 +85,6 @@ def estimate_bytes(spec: ModelSpec, settings: Settings) -> int:
         return measured
     height, width = spec.input_size
     return 4 * spec.parameters + OVERHEAD_BYTES + OVERHEAD_BYTES_PER_PIXEL * height * width
-
-
-def warm_up() -> None:
-    """Have a thread load what runs networks; meanwhile the caller looks for them, and reads its picture."""
-    # Imported here, so that the end of the process waits for the thread from its start.
-    from imgrec.engines import openvino
-
-    def load() -> None:
-        with suppress(EngineError):  # the command has ended meanwhile
-            openvino.warm_up()
-
-    threading.Thread(target=load, name="warm-up", daemon=True).start()
 
 
 def _open_engine(spec: ModelSpec, settings: Settings) -> Engine:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from imgrec.preprocessing import Normalisation
 
 
-# One core for the process, also when `warm_up` and the first network come at once.
+# One core for the process, also when two networks come at once.
 _CORE_LOCK = threading.Lock()
 
 # Up to this size the weights are worth keeping twice, once as OpenVINO likes them.
@@ -130,12 +130,6 @@ def measure(path: Path) -> int:
     engine.close()
     # Compiling copies the weights into the order that the processor likes: it cannot take less.
     return max(weights_bytes, (after or 0) - (before or 0))
-
-
-def warm_up() -> None:
-    """Load the library and its plugin, which takes 50 ms, so that the first network need not wait for them."""
-    with foreign_call():
-        _core().available_devices  # noqa: B018 (asking loads the plugin)
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """What a first visit transfers: the Compare page in a real browser with an empty cache, with and without compression.
 
-    python -m bench.first_visit          # 1 minute; needs Chromium
+    python -m bench.transfer          # 1 minute; needs Chromium
 
 Bytes are those on the wire (`encodedDataLength` of the browser's network log), messages over the web socket included.
 """
@@ -55,7 +55,7 @@ def main() -> None:
     results["levels"] = {level: compress(loaded, level) for level in LEVELS}
     everything = [path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.suffix in {".js", ".css"}]
     results["everything"] = compress(everything, 6)
-    pairs.save("first_visit", results)
+    pairs.save("transfer", results)
 
 
 @contextmanager
