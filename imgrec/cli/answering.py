@@ -123,17 +123,24 @@ def predict(
 def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="On which port to listen.")] = 8501,
     host: Annotated[
-        str, typer.Option(help="On which address; 0.0.0.0 lets others in, who can then train and delete, too.")
+        str, typer.Option(help="On which address; 0.0.0.0 opens it to the network, with training and folder paths.")
     ] = "127.0.0.1",
 ) -> None:
-    """The dashboard and the JSON API, in one process; for this machine only, unless --host opens it."""
+    """The dashboard and the JSON API, in one process, for this machine only unless --host says otherwise."""
     script = ROOT / "app.py"
     if not script.is_file():
         raise InputError(
             f"Expected the dashboard at {script}. Received: an installation without it; use the repository."
         )
-    command = [sys.executable, "-m", "streamlit", "run", str(script)]
-    command += ["--server.port", str(port), "--server.address", host]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(script),
+        f"--server.port={port}",
+        f"--server.address={host}",
+    ]
     if os.name == "nt":  # where exec starts a second process and leaves the terminal to nobody
         raise typer.Exit(subprocess.call(command))
     os.execv(sys.executable, command)  # noqa: S606 (no shell, fixed arguments)
