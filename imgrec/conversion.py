@@ -13,8 +13,10 @@ its progress to stdout as JSON lines, and ends when the process that started it 
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -245,7 +247,9 @@ def _convert(spec: ModelSpec, weights_path: Path, folder: Path, tell: Callable[.
 
     tell(stage="building")
     openvino.runtime()  # before Keras imports it
-    with openvino.hidden("tensorflow"):
+    # Keras imports both of these at once: windows for sound, in half of a second, and tables, in a sixth.
+    _put_off("scipy.signal")
+    with openvino.hidden("tensorflow"), openvino.hidden("pandas"):
         model = keras.load(spec, weights_path)
         exported = folder / "exported.xml"
         model.export(str(exported), format="openvino", verbose=False)
@@ -260,6 +264,16 @@ def _convert(spec: ModelSpec, weights_path: Path, folder: Path, tell: Callable[.
         return openvino.measure(path)
     except EngineError as error:
         raise ConversionError(f"{spec.name} was converted, but does not run: {error}") from error
+
+
+def _put_off(name: str) -> None:
+    """Have the module called `name` loaded when something of it is used first, not when it is imported."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.loader is None or name in sys.modules:
+        return
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
 
 
 def spec_of(fields: dict[str, Any]) -> ModelSpec:

@@ -140,11 +140,11 @@ def warm_up() -> None:
     defaults = default_specs()
     for spec in defaults:
         preparations().start(spec)
-    import pandas  # noqa: F401 (3 s; Streamlit imports it for the first table)
-
     for sample in samples.get_samples():
         sample_thumbnail(sample.file)
     _load_what_fits(defaults)
+    import pandas  # noqa: F401 (0.4 to 3 s, in which little else runs; Streamlit imports it for the first table)
+
     # The networks trained here are on every machine too, but not yet compiled for it.
     for spec in CATALOGUE.values():
         if spec.bundled:
