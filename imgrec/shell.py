@@ -30,8 +30,6 @@ page = st.navigation(
 cards.register(resources.settings())
 links.follow(page.url_path)
 links.write()
-pictures.keep()
+pictures.survive_reload()
 page.run()
-# Last, because they show nothing and would leave a gap.
 close_drawer(page.url_path)
-pictures.bring_back()
