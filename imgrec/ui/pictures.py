@@ -216,9 +216,10 @@ def _preview(picture: Picture) -> None:
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(" · ".join([f"**{_plain(picture.name)}**", f"{width} × {height}", image.format, *image.notes]))
-        st.button(
-            "Remove", key="remove", icon=":material/close:", type="tertiary", on_click=_remove, args=(picture.id,)
-        )
+        if tray():
+            st.button(
+                "Remove", key="remove", icon=":material/close:", type="tertiary", on_click=_remove, args=(picture.id,)
+            )
     if picture.sample:
         st.caption(picture.sample.lesson)
 
