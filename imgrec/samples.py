@@ -1,6 +1,6 @@
-"""The sample gallery: a few pictures, each with its lesson, its licence and its author.
+"""The sample gallery: a few images, each with its lesson, its license and its author.
 
-`assets/samples/samples.json` is the list. What models said about them stands in `showcase.py`.
+`assets/samples/samples.json` is the list. The predictions of models for them are in `showcase.py`.
 """
 
 import functools
@@ -16,16 +16,16 @@ SAMPLES_FOLDER = ASSETS / "samples"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture of the gallery; all texts are for people."""
+    """One image of the gallery."""
 
     file: str  # its name in SAMPLES_FOLDER
     title: str
-    alt: str  # what it shows, for those who do not see it
-    lesson: str  # why it is here, in a sentence
+    alt: str  # text alternative
+    lesson: str  # what it demonstrates, in a sentence of at most two lines
     licence: str  # SPDX identifier, or "public domain"
     author: str
     source: str  # where the original is
-    changes: str  # what was done to it, as CC licences ask to be said
+    changes: str  # what was done to it, as CC licenses require
 
     @property
     def path(self) -> Path:
@@ -34,13 +34,13 @@ class Sample:
 
 @functools.cache
 def get_samples() -> tuple[Sample, ...]:
-    """All samples in the order of the gallery; read from disk the first time."""
+    """Return all samples in the order of the gallery; read from disk the first time."""
     rows = json.loads((SAMPLES_FOLDER / "samples.json").read_text(encoding="utf-8"))
     return tuple(Sample(**row) for row in rows)
 
 
 def get_sample(file: str) -> Sample:
-    """The sample whose file is called `file`; raises `UnknownNameError` with the nearest names."""
+    """Return the sample whose file is called `file`; raises `UnknownNameError` with the nearest names."""
     for sample in get_samples():
         if sample.file == file:
             return sample
@@ -48,5 +48,5 @@ def get_sample(file: str) -> Sample:
 
 
 def read(sample: Sample) -> bytes:
-    """The bytes of `sample`, to be decoded like any upload."""
+    """Return the bytes of `sample`, to be decoded like any upload."""
     return sample.path.read_bytes()

@@ -30,12 +30,10 @@ page = st.navigation(
 cards.register(resources.settings())
 links.follow(page.url_path)
 links.write()
-pictures.keep()
+pictures.survive_reload()
 # What a link asks for in vain is known when the page has been made; an empty container leaves no gap.
 said = st.container()
 page.run()
 with said:
     links.finish()
-# Last, because they show nothing and would leave a gap.
 close_drawer(page.url_path)
-pictures.bring_back()

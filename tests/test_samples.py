@@ -13,6 +13,8 @@ from imgrec.samples import SAMPLES_FOLDER, Sample, get_sample, get_samples
 # The gallery is loaded on the first visit, over a phone's network too.
 MAX_SAMPLE_BYTES = 60_000
 MAX_SIDE_PX = 640
+# Two lines of the narrow column.
+MAX_LESSON = 90
 LICENCES = {"CC0-1.0", "CC-BY-2.0", "public domain"}
 
 each_sample = pytest.mark.parametrize("sample", get_samples(), ids=lambda sample: sample.file)
@@ -32,6 +34,7 @@ def test_each_sample_says_what_it_shows_and_whose_it_is(sample: Sample) -> None:
     assert all((sample.title, sample.alt, sample.author, sample.source, sample.changes))
     assert sample.licence in LICENCES
     assert sample.lesson.endswith(".")
+    assert len(sample.lesson) <= MAX_LESSON
     assert not sample.alt.endswith(".")
 
 

@@ -217,15 +217,17 @@ export default function ({ data }) {
 """
 
 # sessionStorage belongs to one tab of one browser: it survives a reload, and no other tab, page or visitor reads it.
+# A state and not a trigger: it is still there if a click on another page interrupts the run that it starts.
 _TAB_JS = """
 const KEY = "imgrec-tab"
 
-export default function ({ data, setTriggerValue }) {
+export default function ({ data, setStateValue }) {
   try {
     const known = sessionStorage.getItem(KEY)
     if (known === data.id) return
-    if (known && data.ask) setTriggerValue("known", known)
-    else sessionStorage.setItem(KEY, data.id)
+    if (known && data.ask) setStateValue("known", known)
+    else if (data.id) sessionStorage.setItem(KEY, data.id)
+    else sessionStorage.removeItem(KEY)
   } catch {
     // Storage is forbidden in this browser: a reload starts anew.
   }
@@ -307,17 +309,14 @@ def intake(
     _intake(key=key, data=data, on_too_large_change=refused, height=1)
 
 
-def remember_tab(tab: str, *, ask: bool, on_known: Callable[[str], None]) -> None:
-    """Have the browser's tab remember the id `tab`.
+def remember_tab(tab: str | None, *, ask: bool) -> str | None:
+    """Have the browser's tab remember the id `tab`, or none.
 
-    With `ask`, a tab that remembers another id from before a reload gives that to `on_known` and keeps it.
+    With `ask`, a tab that remembers another id from before a reload keeps that, and it is returned.
     """
-
-    def known() -> None:
-        if found := st.session_state["tab_memory"].known:
-            on_known(str(found))
-
-    _tab(key="tab_memory", data={"id": tab, "ask": ask}, on_known_change=known, height=1)
+    result = _tab(key="tab_memory", data={"id": tab, "ask": ask}, on_known_change=lambda: None, height=1)
+    known = result.known
+    return known if ask and isinstance(known, str) else None
 
 
 def close_drawer(page: str) -> None:

@@ -46,16 +46,20 @@ def current() -> Picture | None:
     return next((picture for picture in tray() if picture.id == selected), tray()[-1] if tray() else None)
 
 
+def survive_reload() -> None:
+    """Keep the images of this tab for a reload, and bring them back after one. Every page calls it first."""
+    ask = not st.session_state.get("tab_asked", False)
+    before = remember_tab(_tab() if tray() else None, ask=ask)
+    if before is not None:
+        _bring_back(before)
+        st.rerun()
+    _keep()
+
+
 # While a page is open it asks for its images in time, also when nothing is clicked.
 @st.fragment(run_every=KEEP_S / 4)
-def keep() -> None:
-    """Keep the images of this tab for a reload. Every page calls it before it shows anything."""
+def _keep() -> None:
     resources.image_store().put(_tab(), tray(), st.session_state.get("tray_selected"))
-
-
-def bring_back() -> None:
-    """Show the images again that this tab had before a reload. Every page calls it."""
-    remember_tab(_tab(), ask=not st.session_state.get("tab_asked", False), on_known=_bring_back)
 
 
 def _tab() -> str:
@@ -65,8 +69,8 @@ def _tab() -> str:
 
 
 def _bring_back(tab: str) -> None:
-    # Only an id that has images is taken over, so every id was made here.
     st.session_state["tab_asked"] = True
+    # Only an id that has images is taken over, so every id was made here.
     found = resources.image_store().get(tab)
     if found is None:
         return
@@ -88,7 +92,6 @@ def panel() -> Picture:
         st.caption(KEPT)
     else:
         sample_gallery()
-    # Last, because it shows nothing and would leave a gap.
     intake(
         "drop_zone",
         resources.settings().max_upload_bytes,

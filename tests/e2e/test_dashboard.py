@@ -133,6 +133,10 @@ def test_on_a_phone_the_navigation_closes_after_a_choice(browser: Browser, serve
     context = browser.new_context(viewport=PHONE)  # type: ignore[arg-type]
     page = context.new_page()
     page.goto(f"{server}/about")
+    # Before the page has run once, nothing knows which page the drawer was opened on.
+    expect(page.get_by_text("How it works", exact=True).first).to_be_visible(timeout=60_000)
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached(timeout=30_000)
+    page.wait_for_timeout(SETTLE_MS)
     for name, heading in (("Models", "Memory"), ("About", "How it works")):
         page.locator("[data-testid=stExpandSidebarButton]").click()
         page.get_by_role("link", name=name, exact=True).click()
