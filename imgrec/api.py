@@ -141,7 +141,7 @@ class _Faces:
     async def predict(self, request: Request) -> Response:
         """What is in one picture."""
         if self.requests >= MAX_REQUESTS:
-            raise BusyError(f"{MAX_REQUESTS} pictures are being looked at. Try again in some seconds.")
+            raise BusyError(f"{MAX_REQUESTS} images are being looked at. Try again in some seconds.")
         self.requests += 1
         try:
             upload = await _receive_in_time(request, self.get_settings().max_upload_bytes)
@@ -183,9 +183,9 @@ async def _receive_in_time(request: Request, max_bytes: int) -> _Upload:
         with anyio.fail_after(BODY_TIMEOUT_S):
             return await _receive(request, max_bytes)
     except TimeoutError:
-        raise HTTPException(408, f"Expected a picture within {BODY_TIMEOUT_S:.0f} s. Received: a part.") from None
+        raise HTTPException(408, f"Expected an image within {BODY_TIMEOUT_S:.0f} s. Received: a part.") from None
     except ClientDisconnect:
-        raise HTTPException(400, "Expected a picture. Received: a part, and the connection was closed.") from None
+        raise HTTPException(400, "Expected an image. Received: a part, and the connection was closed.") from None
 
 
 async def _receive(request: Request, max_bytes: int) -> _Upload:
@@ -211,11 +211,11 @@ async def _receive(request: Request, max_bytes: int) -> _Upload:
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise InputError(f"Expected a form with one picture and short fields. Received: {error.message}") from error
+        raise InputError(f"Expected a form with one image and short fields. Received: {error.message}") from error
     try:
         files = [value for _, value in form.multi_items() if not isinstance(value, str)]
         if len(files) != 1:
-            raise InputError("Expected one picture, in the part `image` of the form. Received: none.")
+            raise InputError("Expected one image, in the part `image` of the form. Received: none.")
         pairs = [*pairs, *((name, value) for name, value in form.multi_items() if isinstance(value, str))]
         return _Upload(await files[0].read(), files[0].filename or "picture", _options(pairs))
     finally:
@@ -233,7 +233,7 @@ async def _counted(stream: AsyncIterator[bytes], most_bytes: int, max_bytes: int
 
 
 def _too_large(max_bytes: int, received: str) -> ImageTooLargeError:
-    return ImageTooLargeError(f"Expected a picture of at most {max_bytes / MIB:,.3g} MiB. Received: {received}.")
+    return ImageTooLargeError(f"Expected an image of at most {max_bytes / MIB:,.3g} MiB. Received: {received}.")
 
 
 def _options(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -152,7 +152,7 @@ def _members(path: Path) -> Iterator[_Member]:
         if limit_bytes is not None and taken_bytes > limit_bytes:
             raise InputError(
                 f"Expected {path.name} to hold at most {limit_bytes / MIB:,.0f} MiB when unpacked. Received: more; "
-                "pictures do not shrink so much, and a set so large can be given as a folder."
+                "images do not shrink so much, and a set so large can be given as a folder."
             )
         if _is_clutter(member.name):
             continue

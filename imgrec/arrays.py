@@ -52,5 +52,5 @@ def _check_memory(path: Path, limit_bytes: int) -> None:
     if needed_bytes > limit_bytes:
         raise MemoryBudgetError(
             f"Expected arrays of at most {limit_bytes / MIB:,.0f} MiB in {path.name}. "
-            f"Received: {needed_bytes / MIB:,.0f} MiB; as a folder of pictures they would be kept on the disk."
+            f"Received: {needed_bytes / MIB:,.0f} MiB; as a folder of images they would be kept on the disk."
         )

@@ -231,7 +231,7 @@ def check_place(folder: Path, dataset: Mapping[str, Any]) -> None:
     if known is None or known["source"] == dataset["source"] or _are_same_pictures(known, dataset):
         return
     raise InputError(
-        f"Expected the pictures that are called {dataset['name']} in {folder / SUMMARY}: {known['images']:,} from "
+        f"Expected the images that are called {dataset['name']} in {folder / SUMMARY}: {known['images']:,} from "
         f"{known['source']}. Received: {dataset['images']:,} others of the same name, from {dataset['source']}. "
         "Rename their folder or file, or measure them into another folder (--out)."
     )

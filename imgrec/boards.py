@@ -246,7 +246,7 @@ def _check_pictures(row: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     measured = {**row, "digest": row.get("dataset_digest", about["digest"])}
     if not _are_same_pictures(measured, about):
         raise InputError(
-            f"Expected answers to the pictures that {SUMMARY} describes as {about['name']}. "
+            f"Expected answers to the images that {SUMMARY} describes as {about['name']}. "
             "Received: answers to others of that name; measure it again."
         )
 
@@ -281,7 +281,7 @@ def _aligned(found: dict[str, PerImage], classes: int) -> dict[str, PerImage]:
     common = set(first).intersection(*(one.ids for one in found.values()))
     order = [name for name in first if name in common]
     if not order:
-        raise InputError("Expected models that were asked about the same pictures. Received: none in common.")
+        raise InputError("Expected models that were asked about the same images. Received: none in common.")
     return {model: _picked(one, order, classes) for model, one in found.items()}
 
 

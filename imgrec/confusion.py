@@ -16,7 +16,7 @@ from imgrec.metrics import Floats, Integers
 AVERAGES = {
     "macro": "The mean over the classes that occur: each class counts the same.",
     "weighted": "The mean over the classes, each as often as it occurs.",
-    "micro": "From the sums of TP, FP and FN over all classes: each picture counts the same.",
+    "micro": "From the sums of TP, FP and FN over all classes: each image counts the same.",
 }
 
 

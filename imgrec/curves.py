@@ -52,7 +52,7 @@ def roc_curve(scores: npt.ArrayLike, positive: npt.ArrayLike) -> Curve:
     """
     values, hits, misses = _cumulated(scores, positive)
     if hits[-1] == 0 or misses[-1] == 0:
-        raise InputError("Expected pictures of the class and others. Received: one kind only.")
+        raise InputError("Expected images of the class and others. Received: one kind only.")
     x, y = np.append(0.0, misses / misses[-1]), np.append(0.0, hits / hits[-1])
     return Curve(x, y, np.append(np.inf, values), float(np.trapezoid(y, x)))
 
@@ -68,7 +68,7 @@ def precision_recall_curve(scores: npt.ArrayLike, positive: npt.ArrayLike) -> Cu
     """
     values, hits, misses = _cumulated(scores, positive)
     if hits[-1] == 0:
-        raise InputError("Expected pictures of the class. Received: none.")
+        raise InputError("Expected images of the class. Received: none.")
     precision, recall = hits / (hits + misses), hits / hits[-1]
     area = float((np.diff(np.append(0.0, recall)) * precision).sum())
     return Curve(np.append(0.0, recall), np.append(1.0, precision), np.append(np.inf, values), area)
@@ -160,7 +160,7 @@ def _cumulated(scores: npt.ArrayLike, positive: npt.ArrayLike) -> tuple[Floats, 
     """Distinct scores from the highest down, with the positives and negatives that score as high or higher."""
     values, truth = np.asarray(scores, np.float64), np.asarray(positive, bool)
     if values.shape != truth.shape or values.ndim != 1 or len(values) == 0 or np.isnan(values).any():
-        raise InputError(f"Expected one score for each picture. Received: {values.shape} scores for {truth.shape}.")
+        raise InputError(f"Expected one score for each image. Received: {values.shape} scores for {truth.shape}.")
     order = np.argsort(-values, kind="stable")
     values, truth = values[order], truth[order]
     ends = np.append(np.flatnonzero(np.diff(values)), len(values) - 1)

@@ -184,7 +184,7 @@ def time_model(
 
     items, pictures = _to_time(labelled, settings)
     if not pictures:
-        raise InputError(f"Expected readable pictures in {labelled.name}. Received: none.")
+        raise InputError(f"Expected readable images in {labelled.name}. Received: none.")
     manifest = conversion.read_manifest(compiled)
     memory_bytes = None if manifest is None else manifest.memory_bytes
     start = time.perf_counter()
@@ -273,10 +273,10 @@ def _answer_all(
             answers, failures = _scored(labelled, block, to_set, len(get_label_space(spec.label_space).labels))
             artefacts.write_part(files[number], answers, provenance | {"failures": failures})
     if any(waiting.values()):
-        raise InputError(f"Expected {count:,} pictures in {labelled.name}. Received: fewer; it changed meanwhile.")
+        raise InputError(f"Expected {count:,} images in {labelled.name}. Received: fewer; it changed meanwhile.")
     failures = [failure for file in files for failure in artefacts.read_note(file)["failures"]]
     if len(failures) == count:
-        raise InputError(f"Expected readable pictures in {labelled.name}. Received: none; {failures[0]['reason']}")
+        raise InputError(f"Expected readable images in {labelled.name}. Received: none; {failures[0]['reason']}")
     return failures
 
 

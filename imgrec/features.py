@@ -188,7 +188,7 @@ def _check_size(row: np.ndarray, count: int, most_bytes: int | None) -> None:
     if most_bytes is not None and count * row.nbytes > most_bytes:
         raise MemoryBudgetError(
             f"Expected features of at most {most_bytes / MIB:,.0f} MiB. Received: {count * row.nbytes / MIB:,.0f} MiB; "
-            "with pooling, a smaller backbone or fewer pictures they are less."
+            "with pooling, a smaller backbone or fewer images they are less."
         )
 
 

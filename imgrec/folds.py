@@ -27,7 +27,7 @@ def stratified_folds(
     if not 2 <= folds <= fewest:
         copies = "" if len(first) == len(targets) else ", copies counted once; with fewer folds, or none, it can be"
         raise InputError(
-            f"Expected 2 folds or more, and as many pictures of each class. "
+            f"Expected 2 folds or more, and as many images of each class. "
             f"Received: {folds} folds and a class of {fewest}{copies}."
         )
     rng = np.random.default_rng(seed)

@@ -32,9 +32,9 @@ KNOWN = {
     "cifar10": (
         "CIFAR-10's test set (Krizhevsky 2009), https://www.cs.toronto.edu/~kriz/cifar.html",
         (
-            "3.3 % of its pictures have a near-duplicate in the training set (Barz and Denzler 2020, J. Imaging 6:41).",
+            "3.3 % of its images have a near-duplicate in the training set (Barz and Denzler 2020, J. Imaging 6:41).",
             "A few dozen of its labels are wrong (Northcutt, Athalye and Mueller 2021, arXiv:2103.14749).",
-            "Its pictures are 32 × 32 px: ImageNet networks see them enlarged seven times.",
+            "Its images are 32 × 32 px: ImageNet networks see them enlarged seven times.",
         ),
     )
 }
@@ -76,7 +76,7 @@ class LabelledSet:
 
     def __post_init__(self) -> None:
         if not self.ids:
-            raise InputError(f"Expected labelled pictures in {self.name}. Received: none.")
+            raise InputError(f"Expected labelled images in {self.name}. Received: none.")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -237,11 +237,11 @@ def _files(path: Path, settings: Settings) -> LabelledSet:
         place = _positions(space)
         chosen = {name: place[_plain(label)] if label not in place else place[label] for name, label in classes.items()}
         if leaks:
-            flaws.append(f"{leaks} of its pictures stand in its training part too.")
+            flaws.append(f"{leaks} of its images stand in its training part too.")
     else:
         chosen, space, count = _by_table(path, table, names)
         if missing := count - len(chosen):
-            flaws.append(f"{missing:,} of {count:,} listed pictures are not there.")
+            flaws.append(f"{missing:,} of {count:,} listed images are not there.")
     listed = [name for name in names if name in chosen]
     return LabelledSet(
         name=_name_of(path),
@@ -282,7 +282,7 @@ def _by_folder(path: Path, names: Sequence[PurePosixPath], settings: Settings) -
     if not test:
         if not train:
             raise InputError(
-                f"Expected pictures in class folders, or a {LABELS_FILE}, in {path.name}. Received: "
+                f"Expected images in class folders, or a {LABELS_FILE}, in {path.name}. Received: "
                 f"{len(names):,} files and neither."
             )
         return train, 0
@@ -321,7 +321,7 @@ def _by_table(
     present = set(names)
     found = {name: target for name, target in targets.items() if name in present}
     if not found:
-        raise InputError(f"Expected the pictures that {table} lists. Received: none of {len(targets):,} is there.")
+        raise InputError(f"Expected the images that {table} lists. Received: none of {len(targets):,} is there.")
     return found, space, len(targets)
 
 
@@ -342,11 +342,11 @@ def _overlap(found: LabelledSet, training: str, settings: Settings) -> str:
         seen = {_digest(data) for _, data in read}
     count = sum(_digest(item.picture) in seen for item in found.items() if not isinstance(item.picture, str))
     if not seen:
-        raise InputError(f"Expected pictures that models were trained on in {training}. Received: none.")
+        raise InputError(f"Expected images that models were trained on in {training}. Received: none.")
     name = Path(training).name
     if not count:
-        return f"None of its pictures stands in {name}, byte for byte."
-    return f"{count:,} of its {len(found):,} pictures stand in {name} too, byte for byte: these were trained on."
+        return f"None of its images stands in {name}, byte for byte."
+    return f"{count:,} of its {len(found):,} images stand in {name} too, byte for byte: these were trained on."
 
 
 def _digest(picture: bytes | np.ndarray | str) -> bytes:
@@ -359,7 +359,7 @@ def _digest(picture: bytes | np.ndarray | str) -> bytes:
 def _limited(found: LabelledSet, per_class: int) -> LabelledSet:
     """Only the first `per_class` pictures of each class."""
     if per_class < 1:
-        raise InputError(f"Expected 1 picture of each class or more. Received: {per_class}.")
+        raise InputError(f"Expected 1 image of each class or more. Received: {per_class}.")
     counts: Counter[int] = Counter()
     kept: list[int] = []
     for position, target in enumerate(found.targets):
@@ -378,7 +378,7 @@ def _limited(found: LabelledSet, per_class: int) -> LabelledSet:
         tuple(found.targets[i] for i in kept),
         items,
         found.source,
-        (*found.flaws, f"Only the first {per_class} pictures of each class."),
+        (*found.flaws, f"Only the first {per_class} images of each class."),
         found.pick,
         per_class,
     )

@@ -72,7 +72,7 @@ def lay_out(path: Path, names: Sequence[PurePosixPath], empty: Sequence[PurePosi
     table = min((name for name in names if name.name == SPLIT_FILE), key=lambda name: len(name.parts), default=None)
     if table is None:
         places = {name: place for name in names if (place := place_of(name)) is not None}
-        meant = {place[1] for folder in empty if (place := place_of(folder / "a picture")) is not None}
+        meant = {place[1] for folder in empty if (place := place_of(folder / "an image")) is not None}
         return _in_two_parts(
             places,
             tuple(f"{name}: {_loose(name)}" for name in names if name not in places),

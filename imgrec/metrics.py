@@ -186,8 +186,8 @@ def _gap(confidence: Floats, right: Booleans, place: Integers) -> float:
 
 
 METRICS: dict[str, Metric] = {
-    "top_1": Metric("Top-1", "Share of pictures whose first choice is right.", top_1, True),
-    "top_5": Metric("Top-5", "Share of pictures with the right class among the first five.", top_5, True),
+    "top_1": Metric("Top-1", "Share of images whose first choice is right.", top_1, True),
+    "top_5": Metric("Top-5", "Share of images with the right class among the first five.", top_5, True),
     "log_loss": Metric(
         "Log-loss",
         "Mean surprise at the truth: 0 is sure and right, being sure and wrong costs most.",
@@ -198,6 +198,6 @@ METRICS: dict[str, Metric] = {
     "brier": Metric("Brier", "Mean squared distance between probabilities and truth, 0 to 2.", brier, False, ""),
     "ece": Metric("ECE", "How far stated confidence is from the share that is right.", calibration_error, False),
     "adaptive_ece": Metric(
-        "Adaptive ECE", "The same, over bins of equally many pictures.", adaptive_calibration_error, False
+        "Adaptive ECE", "The same, over bins of equally many images.", adaptive_calibration_error, False
     ),
 }

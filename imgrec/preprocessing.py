@@ -105,7 +105,7 @@ def _centre(source: int, resized: int, kept: int) -> tuple[float, float]:
 
 FRAMINGS = {
     "crop": "The short side is resized and the centre cut out, as published accuracies are measured.",
-    "squash": "The whole picture is stretched to the input, whatever its shape.",
+    "squash": "The whole image is stretched to the input, whatever its shape.",
 }
 
 # Keras' three conventions and two of networks that need none: `tf` maps to [-1, 1]; `caffe` and `torch` subtract

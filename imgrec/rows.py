@@ -36,7 +36,7 @@ class Rows:
     with the figures when the disk under `folder` has no room for all of them.
     """
 
-    def __init__(self, count: int, shape: tuple[int, ...], folder: Path, what: str = "pictures") -> None:
+    def __init__(self, count: int, shape: tuple[int, ...], folder: Path, what: str = "images") -> None:
         self._shape = shape
         self._row_bytes = math.prod(shape)
         self._written = np.zeros(count, bool)

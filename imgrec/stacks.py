@@ -79,7 +79,7 @@ def best_subset(
             f"them. Received: {size}, {comb(len(members), max(size, 0)):,} ways."
         )
     if validation.all() or not validation.any():
-        raise InputError("Expected pictures to choose on and others to test on. Received: one kind only.")
+        raise InputError("Expected images to choose on and others to test on. Received: one kind only.")
     seen, own = members[:, validation].astype(np.float32), truth[validation]
     evidence = _evidence(seen, rule)
     best, best_score = tuple[int, ...](), (-1.0, -np.inf)

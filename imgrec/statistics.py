@@ -50,7 +50,7 @@ class Paired:
 
     def sentence(self, a: str, b: str) -> str:
         """ "A is right more often than B (on 31 pictures only A, on 12 only B; p = 0.004)." or why not."""
-        counts = f"on {self.only_a:,} pictures only {a} is right, on {self.only_b:,} only {b}; {p_text(self.p_value)}"
+        counts = f"on {self.only_a:,} images only {a} is right, on {self.only_b:,} only {b}; {p_text(self.p_value)}"
         if not self.distinguishable:
             said = f"{a} and {b} are not distinguishable on {self.images:,} images ({counts})."
         else:
@@ -112,7 +112,7 @@ def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> Paired:
     """
     a, b = np.asarray(right_a, bool), np.asarray(right_b, bool)
     if a.shape != b.shape or a.ndim != 1 or len(a) == 0:
-        raise InputError(f"Expected both models' answers to the same pictures. Received: {a.shape} and {b.shape}.")
+        raise InputError(f"Expected both models' answers to the same images. Received: {a.shape} and {b.shape}.")
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     return Paired(len(a), only_a, only_b, _mid_p(min(only_a, only_b), only_a + only_b))
 

@@ -89,7 +89,7 @@ def per_image(chunks: Iterable[Answers]) -> PerImage:
     """`PerImage` of answers that come in pieces; raises `InputError` when there are none."""
     parts = [_reduced(chunk) for chunk in chunks if len(chunk)]
     if not parts:
-        raise InputError("Expected answers to at least one picture. Received: none.")
+        raise InputError("Expected answers to at least one image. Received: none.")
     columns = ("target", "choice", "confidence", "own", "rank", "brier")
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in columns}
     return PerImage(ids=tuple(name for part in parts for name in part.ids), classes=parts[0].classes, **joined)

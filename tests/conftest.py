@@ -27,7 +27,7 @@ def test_data() -> Path:
     """The folder of IMGREC_TEST_DATA: real pictures (gallery, imagenet_sample_even, imagenet_val_a)."""
     folder = Path(os.environ.get("IMGREC_TEST_DATA", "/nonexistent"))
     if not folder.is_dir():
-        pytest.skip("IMGREC_TEST_DATA names no folder with real pictures")
+        pytest.skip("IMGREC_TEST_DATA names no folder with real images")
     return folder
 
 

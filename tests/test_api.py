@@ -128,7 +128,7 @@ def test_one_broken_model_does_not_take_the_others_with_it(client: TestClient) -
         pytest.param({"models": "x" * 5000}, None, 400, "InputError", id="field too long"),
         pytest.param({"models": ",".join(list(CATALOGUE)[:13])}, None, 400, "InputError", id="too many models"),
         pytest.param({"models": "resnet50"}, None, 500, "EngineError", id="the only model is broken"),
-        pytest.param({}, b"not a picture", 415, "ImageError", id="not a picture"),
+        pytest.param({}, b"not an image", 415, "ImageError", id="not an image"),
         pytest.param({}, b"", 415, "ImageError", id="empty"),
         pytest.param({}, bytes(MIB + 1), 413, "ImageTooLargeError", id="a byte too large"),
         pytest.param({}, bytes(2 * MIB), 413, "ImageTooLargeError", id="much too large"),

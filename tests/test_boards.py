@@ -88,7 +88,7 @@ def test_figures_are_of_the_pictures_that_all_could_read(folder: Path) -> None:
         assert row["top_1_low"] < right.mean() < row["top_1_high"]
         assert {key: row[key] for key in figures_of(board, model)} == figures_of(board, model)
         assert row["macro_auc"] == pytest.approx(macro_auc(stack(board, [model])[0], board.target))
-        assert "macro_f1_low" not in row, "an interval of other pictures"
+        assert "macro_f1_low" not in row, "an interval of other images"
         assert row["latency_p50_ms"] is not None
 
 
@@ -103,7 +103,7 @@ def test_answers_to_other_pictures_of_that_name_are_left_out(folder: Path, what:
     board = load([folder], "cifar10")
     assert set(board.models) == {"mobilenet_v2", "mobilenet_a025_128"}
     assert board.problems == (
-        "mobilenet is left out. Expected answers to the pictures that summary.json describes as cifar10. "
+        "mobilenet is left out. Expected answers to the images that summary.json describes as cifar10. "
         "Received: answers to others of that name; measure it again.",
     )
 

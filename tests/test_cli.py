@@ -150,7 +150,7 @@ def test_predict_from_standard_input(imgrec: Callable[..., Run], monkeypatch: py
 
 
 def test_broken_pictures_do_not_stop_the_others(imgrec: Callable[..., Run], cat: str, environment: Path) -> None:
-    (environment / "text.jpg").write_text("not a picture")
+    (environment / "text.jpg").write_text("not an image")
     (environment / "large.png").write_bytes(bytes(MIB + 1))
     (environment / "folder").mkdir()
     names = ["text.jpg", "gone.jpg", "large.png", "folder", cat]
@@ -185,7 +185,7 @@ def test_a_model_that_cannot_be_had_does_not_stop_the_others(imgrec: Callable[..
         pytest.param(["predict", "cat.png", "--format=xml"], "table, json or csv. Received: 'xml'", id="format"),
         pytest.param(["predict", "cat.png", "--top=99", "--models=mobilenet"], "from 1 to 10", id="top"),
         pytest.param(["predict", "cat.png"], "Received: none yet. `imgrec fetch mobilenet`", id="no model here"),
-        pytest.param(["predict"], "Missing argument", id="no picture"),
+        pytest.param(["predict"], "Missing argument", id="no image"),
         pytest.param(["fetch", "nothing"], "imgrec: Expected the name of a model", id="fetch unknown"),
         pytest.param(["fetch", "vgg16"], "imgrec: vgg16: Expected a network connection", id="fetch offline"),
         pytest.param(["serve", "--port=0"], "--port", id="port"),
@@ -302,7 +302,7 @@ def test_a_command_imports_only_what_it_needs(environment: Path, words: list[str
 def test_nothing_is_prepared_for_what_is_no_picture(
     imgrec: Callable[..., Run], environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (environment / "text.jpg").write_text("not a picture")
+    (environment / "text.jpg").write_text("not an image")
     monkeypatch.setattr(preparation.Preparations, "ensure", lambda *_: 1 / 0)
     done = imgrec("predict", "text.jpg", "gone.jpg", "--models=mobilenet", "--format=json")
     assert done.code == 2
@@ -337,7 +337,7 @@ def test_a_home_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path, wor
 @pytest.mark.parametrize("name", ["gone.jpg", "text.jpg", "damaged.jpg"])
 def test_a_wrong_picture_ends_with_a_sentence_however_busy_the_machine_is(tmp_path: Path, name: str) -> None:
     """Fifty times, four at a time: none may end in another way, whatever its threads are at."""
-    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "text.jpg").write_text("not an image")
     (tmp_path / "damaged.jpg").write_bytes(b"\xff\xd8\xff\xe0 and nothing more")
     env = os.environ | {"IMGREC_HOME": str(tmp_path / "home"), "IMGREC_OFFLINE": "1"}
     words = ["predict", str(tmp_path / name), "--models=efficientnet_lite0"]

@@ -83,14 +83,14 @@ def pets(folder: Path, broken: bool = False) -> None:
     for i in range(4):
         path = folder / "pets" / ("cats", "dogs")[i % 2] / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"no picture" if broken and i == 3 else png(i % 3, i))
+        path.write_bytes(b"no image" if broken and i == 3 else png(i % 3, i))
 
 
 def test_a_set_is_measured_and_what_was_found_is_said(imgrec: Run, answers: None, tmp_path: Path) -> None:
     pets(tmp_path, broken=True)
     code, out, err = imgrec("--data", "pets", "--models", "mobilenet,mobilenet_v2", "--out", "measured")
     assert code == 0
-    assert out.count("3 pictures   top-1 66.7%") == 2
+    assert out.count("3 images   top-1 66.7%") == 2
     assert "pets/dogs/3.png" in err or "dogs/3.png" in err
     rows = artefacts.read_summary(tmp_path / "measured")["rows"]
     assert [row["model"] for row in rows] == ["mobilenet", "mobilenet_v2"]
@@ -104,9 +104,9 @@ def test_pictures_in_both_sets_are_said(imgrec: Run, answers: None, tmp_path: Pa
     (tmp_path / "seen" / "cats" / "0.png").write_bytes(png(0, 0))
     code, out, _ = imgrec("--data", "pets", "--models", "mobilenet", "--training", "seen", "--out", "benchmarks")
     assert code == 0
-    assert "1 of its 4 pictures stand in seen too" in out
+    assert "1 of its 4 images stand in seen too" in out
     dataset = artefacts.read_summary(tmp_path / "benchmarks")["datasets"]["pets"]
-    assert "1 of its 4 pictures stand in seen too" in dataset["flaws"][-1]
+    assert "1 of its 4 images stand in seen too" in dataset["flaws"][-1]
 
 
 @pytest.mark.parametrize(

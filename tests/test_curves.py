@@ -116,7 +116,7 @@ def test_temperature_is_found_again(temperature: float) -> None:
 
 def test_scaling_mends_confidence_and_changes_no_choice() -> None:
     probabilities, target = some(4000, sharpness=5.0)
-    ids = [f"picture {i}" for i in range(4000)]
+    ids = [f"image {i}" for i in range(4000)]
     fit = held_out(ids)
     scaled = with_temperature(probabilities[~fit], fit_temperature(probabilities[fit], target[fit]))
     assert calibration_error(scaled, target[~fit]) < calibration_error(probabilities[~fit], target[~fit])

@@ -109,7 +109,7 @@ def test_unreadable_files_are_listed_and_the_rest_is_used(tmp_path: Path, settin
         ({"cats": 5}, "only 'cats'"),
         ({"cats": 5, "dogs": 1}, "fewer of dogs"),
     ],
-    ids=["nothing", "one class only", "a class of one picture"],
+    ids=["nothing", "one class only", "a class of one image"],
 )
 def test_what_cannot_be_learned_from(counts: dict[str, int], sentence: str, tmp_path: Path, settings: Settings) -> None:
     (tmp_path / "set").mkdir()
@@ -197,7 +197,7 @@ def test_too_little_room_is_said_before_anything_is_read(
     folder = make(tmp_path / "set", {"cats": 5, "dogs": 5})
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=5 * 1024 * 1024))
     with pytest.raises(
-        StorageError, match=r"Expected 256 MiB of room .* for 10 pictures of 8 × 8 px\. Received: 5 MiB free"
+        StorageError, match=r"Expected 256 MiB of room .* for 10 images of 8 × 8 px\. Received: 5 MiB free"
     ):
         datasets.load(str(folder), settings, (8, 8))
 

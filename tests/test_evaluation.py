@@ -61,12 +61,12 @@ def colours(count: int = 34, broken: tuple[int, ...] = (), encoded: bool = True,
 
     def items() -> Iterator[Item]:
         for i in range(count):
-            yield Item(f"{i:03d}", targets[i], b"no picture" if i in broken else picture((i + shift) % 3, i, encoded))
+            yield Item(f"{i:03d}", targets[i], b"no image" if i in broken else picture((i + shift) % 3, i, encoded))
 
     return LabelledSet("toy", COLOURS, tuple(f"{i:03d}" for i in range(count)), targets, items, "made here")
 
 
-@pytest.mark.parametrize("encoded", [True, False], ids=["encoded pictures", "arrays"])
+@pytest.mark.parametrize("encoded", [True, False], ids=["encoded images", "arrays"])
 def test_a_row_and_its_answers(spec: ModelSpec, settings: Settings, tmp_path: Path, encoded: bool) -> None:
     seen: list[tuple[int, int]] = []
     row = evaluation.evaluate(
@@ -278,7 +278,7 @@ def test_an_unknown_framing_is_named(spec: ModelSpec, settings: Settings, tmp_pa
 
 
 def test_a_set_without_pictures_is_named() -> None:
-    with pytest.raises(InputError, match="Expected labelled pictures in toy"):
+    with pytest.raises(InputError, match="Expected labelled images in toy"):
         colours(0)
 
 

@@ -253,7 +253,7 @@ def test_too_little_memory_is_told_before_tensorflow_starts(
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("/home/Jane Doe/my pictures", "my pictures"),
+        ("/home/Jane Doe/my images", "my images"),
         (r"C:\Users\jane\pictures.zip", "pictures.zip"),
         ("~/pictures", "pictures"),
         ("a.jpg: damaged, from /home/jane/a.jpg", "a.jpg: damaged, from a.jpg"),

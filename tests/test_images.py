@@ -140,7 +140,7 @@ MODES: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
         ("brightness from 7 to 7 stretched over black to white", GREY),
     ),
     "progressive JPEG": (lambda: encoded(scene(), "JPEG", progressive=True), ()),
-    "multi-picture JPEG": (
+    "multi-image JPEG": (
         lambda: encoded(scene(), "MPO", save_all=True, append_images=[Image.new("RGB", (96, 64))]),
         ("the main one of several images in the file",),
     ),
@@ -278,7 +278,7 @@ def test_a_profile_that_cannot_be_used_is_left_out(profile: bytes) -> None:
 
 NOT_PICTURES = {
     "0 bytes": (b"", "an empty file"),
-    "text": ("Grüße,\nno picture".encode(), "a text file"),
+    "text": ("Grüße,\nno image".encode(), "a text file"),
     "text that begins like a BMP": (b"BMW and other cars, a history of engines", "a text file"),
     "PDF": (b"%PDF-1.7\n%\xe2\xe3", "a PDF document"),
     "SVG": (b'<?xml version="1.0"?>\n<!-- x -->\n<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG drawing"),

@@ -84,7 +84,7 @@ def test_the_test_part_is_measured_on_and_leaks_are_counted(tmp_path: Path, sett
     found = open_set(str(laid_out(tmp_path, "folder", files)), settings)
     check(found)
     assert found.ids == ("test_set/cats/a.png", "test_set/dogs/b.png")
-    assert found.flaws == ("1 of its pictures stand in its training part too.",)
+    assert found.flaws == ("1 of its images stand in its training part too.",)
 
 
 def test_a_split_csv_tells_what_is_measured_on(tmp_path: Path, settings: Settings) -> None:
@@ -127,7 +127,7 @@ def test_a_table_of_labels(tmp_path: Path, settings: Settings, table: str, targe
             "Expected one class for each file in labels.csv. Received: cat and dog for cats/cats.0.png",
             id="two classes",
         ),
-        pytest.param("file,wnid\nnone.png,n02123045\n", "Received: none of 1 is there", id="no pictures"),
+        pytest.param("file,wnid\nnone.png,n02123045\n", "Received: none of 1 is there", id="no images"),
         pytest.param("", "Received: none", id="empty"),
     ],
 )
@@ -142,7 +142,7 @@ def test_listed_pictures_that_are_not_there_are_said(tmp_path: Path, settings: S
     lines += [f"gone/{i}.png,dog" for i in range(3)]
     path = laid_out(tmp_path, "folder", FILES | {"pets/labels.csv": "\n".join(lines).encode()})
     found = open_set(str(path), settings)
-    assert found.flaws == ("3 of 5 listed pictures are not there.",)
+    assert found.flaws == ("3 of 5 listed images are not there.",)
     assert len(found) == 2
 
 
@@ -230,7 +230,7 @@ def test_only_the_first_of_each_class(tmp_path: Path, settings: Settings) -> Non
     check(found)
     assert found.ids == ("pets/cats/cats.0.png", "pets/cats/cats.1.png", "pets/dogs/dogs.0.png", "pets/dogs/dogs.1.png")
     assert found.name == "pets_first_2"
-    assert found.flaws == ("Only the first 2 pictures of each class.", "Small.")
+    assert found.flaws == ("Only the first 2 images of each class.", "Small.")
     assert found.digest != open_set(path, settings).digest
     with pytest.raises(InputError, match="Received: 0"):
         open_set(path, settings, per_class=0)
@@ -304,9 +304,9 @@ def test_a_misspelt_class_is_named() -> None:
 @pytest.mark.parametrize(
     ("training", "sentence"),
     [
-        pytest.param("training_set", "2 of its 6 pictures stand in training_set too, byte for byte", id="a folder"),
-        pytest.param("others", "None of its pictures stands in others, byte for byte.", id="nothing in common"),
-        pytest.param("parts", "2 of its 6 pictures stand in parts too, byte for byte", id="its training part"),
+        pytest.param("training_set", "2 of its 6 images stand in training_set too, byte for byte", id="a folder"),
+        pytest.param("others", "None of its images stands in others, byte for byte.", id="nothing in common"),
+        pytest.param("parts", "2 of its 6 images stand in parts too, byte for byte", id="its training part"),
     ],
 )
 def test_pictures_that_a_model_was_trained_on_are_counted(
@@ -329,7 +329,7 @@ def test_pictures_that_a_model_was_trained_on_are_counted(
 
 def test_a_training_set_without_pictures_is_named(tmp_path: Path, settings: Settings) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"Expected pictures that models were trained on in .*empty\. Received: none"):
+    with pytest.raises(InputError, match=r"Expected images that models were trained on in .*empty\. Received: none"):
         open_set(str(laid_out(tmp_path, "zip", FILES)), settings, training=str(tmp_path / "empty"))
 
 
@@ -339,7 +339,7 @@ def test_arrays_that_a_model_was_trained_on_are_counted(tmp_path: Path, settings
     np.savez(tmp_path / "a.npz", x_train=pixels[:4], x_test=pixels[4:6], **labels)
     np.savez(tmp_path / "b.npz", x_train=pixels[5:9], x_test=pixels[4:6], **labels)
     found = open_set(str(tmp_path / "a.npz"), settings, training=str(tmp_path / "b.npz"))
-    assert found.flaws[-1].startswith("1 of its 2 pictures stand in b.npz too")
+    assert found.flaws[-1].startswith("1 of its 2 images stand in b.npz too")
 
 
 @pytest.mark.parametrize("layout", ["folder", "zip", "tar"])

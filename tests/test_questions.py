@@ -180,7 +180,7 @@ def test_nobody_can_answer() -> None:
         answer(picture(), "cat.png", Question.parse(SPECS[:1]), pool_of("mobilenet"), max_bytes=MIB)
 
 
-@pytest.mark.parametrize("data", [b"", b"not a picture", picture()[:-30]])
+@pytest.mark.parametrize("data", [b"", b"not an image", picture()[:-30]])
 def test_a_picture_that_cannot_be_used(data: bytes) -> None:
     with pytest.raises(ImageError):
         answer(data, "cat.png", Question.parse(SPECS), pool_of(), max_bytes=MIB)

@@ -83,7 +83,7 @@ def test_json_has_the_documented_shape() -> None:
         pytest.param(
             BAD,
             {"image": "not.jpg", "sha256": None, "notes": [], "models": [], "ensemble": None, "error": BAD.error},
-            id="a picture that cannot be used",
+            id="an image that cannot be used",
         ),
         pytest.param(
             Report("a", "b", ensemble=Failure("ensemble", "no.")),

@@ -19,7 +19,7 @@ def test_defaults_need_no_environment() -> None:
 @pytest.mark.parametrize(
     ("env", "field", "expected"),
     [
-        pytest.param({"IMGREC_DEMO": "1"}, "max_upload_bytes", 8 * MIB, id="the demo takes smaller pictures"),
+        pytest.param({"IMGREC_DEMO": "1"}, "max_upload_bytes", 8 * MIB, id="the demo takes smaller images"),
         pytest.param({"IMGREC_MAX_UPLOAD_MIB": "3"}, "max_upload_bytes", 3 * MIB, id="upload limit"),
         pytest.param({"IMGREC_MEMORY_MIB": "512"}, "memory_bytes", 512 * MIB, id="memory budget"),
         pytest.param({"IMGREC_HOME": "/x/y"}, "home", Path("/x/y"), id="home"),

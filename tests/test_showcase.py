@@ -39,7 +39,7 @@ def test_the_cat_is_a_cat() -> None:
     ("model", "sha256", "framing"),
     [
         pytest.param("vgg16", FACTS_READ["samples"][0], "crop", id="another model"),
-        pytest.param(MODELS[0], "0" * 64, "crop", id="another picture"),
+        pytest.param(MODELS[0], "0" * 64, "crop", id="another image"),
         pytest.param(MODELS[0], FACTS_READ["samples"][0], "squash", id="another framing"),
     ],
 )

@@ -66,13 +66,13 @@ def test_many_discordant_pictures_do_not_overflow() -> None:
 def test_sentences_say_when_nothing_was_shown() -> None:
     assert mcnemar(*pairs(6, 5, both=9)).sentence("VGG16", "VGG19") == (
         "VGG16 and VGG19 are not distinguishable on 20 images "
-        "(on 6 pictures only VGG16 is right, on 5 only VGG19; p = 0.774)."
+        "(on 6 images only VGG16 is right, on 5 only VGG19; p = 0.774)."
     )
-    assert mcnemar(*pairs(1, 30)).sentence("A", "B").startswith("B is right more often than A (on 1 pictures only A")
+    assert mcnemar(*pairs(1, 30)).sentence("A", "B").startswith("B is right more often than A (on 1 images only A")
 
 
 def test_mcnemar_refuses_different_pictures() -> None:
-    with pytest.raises(InputError, match="the same pictures"):
+    with pytest.raises(InputError, match="the same images"):
         mcnemar([True], [True, False])
 
 

@@ -58,7 +58,7 @@ def test_the_judge_has_not_seen_the_label_it_judges() -> None:
     assert (probabilities.argmax(axis=1) == targets).mean() < 0.7
 
 
-@pytest.mark.parametrize("dimensions", [8, 90], ids=["more pictures", "more dimensions"])
+@pytest.mark.parametrize("dimensions", [8, 90], ids=["more images", "more dimensions"])
 def test_the_closed_form_is_least_squares_with_a_ridge(dimensions: int) -> None:
     """The same as ordinary least squares on data with a row of √λ for each dimension below them."""
     features, targets = clusters(3, 20, dimensions, 0.8, seed=1)

@@ -12,7 +12,7 @@ from imgrec.cli.terminal import Line, follow
 from imgrec.jobs import Job
 
 LINES = [
-    Line("reading the pictures"),
+    Line("reading the images"),
     Line("epoch 1 of 2 · loss 2.000", 0.25, ("left out: cats/x.jpg: broken",)),
     Line("epoch 1 of 2 · loss 1.000 · validation 50.0 % · 8.0 s left", 0.5, ("left out: cats/x.jpg: broken",)),
     Line("epoch 2 of 2 " + 100 * "x", 1.0, ("left out: cats/x.jpg: broken",)),
@@ -36,7 +36,7 @@ def test_a_terminal_has_a_bar_and_what_was_left_out_above_it(job: Job, monkeypat
     monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((60, 20)))
     follow(job, LINES, "imgrec train")
     drawn = screen.getvalue().split("\r\x1b[K")
-    assert drawn[1:3] == ["reading the pictures", "imgrec: left out: cats/x.jpg: broken\n"]
+    assert drawn[1:3] == ["reading the images", "imgrec: left out: cats/x.jpg: broken\n"]
     assert drawn[3] == "[██████··················] epoch 1 of 2 · loss 2.000"
     assert drawn[4] == "[████████████············] epoch 1 of 2 · 8.0 s left"
     assert len(drawn[5].rstrip("\n")) == 59, "a longer one could not be drawn over"
@@ -46,7 +46,7 @@ def test_a_terminal_has_a_bar_and_what_was_left_out_above_it(job: Job, monkeypat
 def test_elsewhere_each_part_is_a_line(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     follow(job, LINES, "imgrec train")
     assert capsys.readouterr().err.splitlines() == [
-        "reading the pictures",
+        "reading the images",
         "imgrec: left out: cats/x.jpg: broken",
         LINES[1].text,
         LINES[3].text,

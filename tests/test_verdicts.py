@@ -235,7 +235,7 @@ def test_what_models_of_two_label_spaces_can_know() -> None:
         ),
         (Limit(1.2), "flags 5 % of the images that the model was measured on."),
     ],
-    ids=["measured on foreign pictures", "of a model of one's own"],
+    ids=["measured on foreign images", "of a model of one's own"],
 )
 def test_what_the_limit_does(monkeypatch: pytest.MonkeyPatch, limit: Limit, words: str) -> None:
     monkeypatch.setitem(LIMITS, "cifar_10", limit)

@@ -65,7 +65,7 @@ def pareto_chart(points: Sequence[Point], among: Sequence[str] = ()) -> Spec:
         "field": "ms",
         "type": "quantitative",
         "scale": {"type": "log", "domain": list(times), "nice": False},
-        "axis": AXIS | {"title": "median milliseconds a picture (log)", "tickCount": 6, "format": "~g"},
+        "axis": AXIS | {"title": "median milliseconds an image (log)", "tickCount": 6, "format": "~g"},
     }
     y = {
         "field": "top_1",

@@ -42,8 +42,8 @@ FIGURE_COLOUR: Spec = {
 }
 
 SHADES = {
-    "counts": "Shade: number of pictures.",
-    "rows": "Shade and figures: percent of the class' pictures.",
+    "counts": "Shade: number of images.",
+    "rows": "Shade and figures: percent of the class' images.",
     "log": "Shade: logarithm of the number, so that single mistakes show.",
 }
 

@@ -170,10 +170,10 @@ def read(name: str, max_bytes: int) -> bytes:
                 size = os.fstat(file.fileno()).st_size
                 data = file.read(max_bytes + 1)
     except OSError as error:
-        raise InputError(f"Expected a picture file. Received: {name}, {error.strerror}.") from error
+        raise InputError(f"Expected an image file. Received: {name}, {error.strerror}.") from error
     if len(data) > max_bytes:
         size_text = f"{size / MIB:,.1f} MiB" if size > max_bytes else "more"
-        raise ImageTooLargeError(f"Expected a picture of at most {max_bytes / MIB:,.3g} MiB. Received: {size_text}.")
+        raise ImageTooLargeError(f"Expected an image of at most {max_bytes / MIB:,.3g} MiB. Received: {size_text}.")
     return data
 
 

@@ -86,7 +86,7 @@ def warn_about(data: str, settings: Settings, input_size: tuple[int, int]) -> No
     for finding in grave:
         complain(f"{TOLD[finding.severity]}: {finding.sentence}")
     if any(finding.count for finding in grave):
-        complain(f"which pictures these are says: imgrec doctor --data {shlex.quote(data)}")
+        complain(f"which images these are says: imgrec doctor --data {shlex.quote(data)}")
     if not diagnosis.may_train:
         raise typer.Exit(BAD_INPUT)
     if NOT_READ in diagnosis.not_made:

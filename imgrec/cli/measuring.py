@@ -14,7 +14,7 @@ MAX_NAMED_FAILURES = 10
 
 
 def evaluate(
-    data: Annotated[str, typer.Option(help="cifar10, or a folder, zip, tar or .npz with labelled pictures.")],
+    data: Annotated[str, typer.Option(help="cifar10, or a folder, zip, tar or .npz with labelled images.")],
     models: Annotated[
         str, typer.Option(help="Names with commas between; by default all on this machine that fit.")
     ] = "",
@@ -23,10 +23,10 @@ def evaluate(
         typer.Option(help="Folder for summary.json and all answers; else one that the Benchmarks page shows, too."),
     ] = "",
     framing: Annotated[str, typer.Option(help="crop (as published accuracies are measured) or squash.")] = "crop",
-    per_class: Annotated[int | None, typer.Option(help="Only the first so many pictures of each class.")] = None,
+    per_class: Annotated[int | None, typer.Option(help="Only the first so many images of each class.")] = None,
     training: Annotated[
         str | None,
-        typer.Option(help="The set that the models were trained on: pictures that stand in both are counted."),
+        typer.Option(help="The set that the models were trained on: images that stand in both are counted."),
     ] = None,
     note: Annotated[str, typer.Option(help="What a reader of the numbers should know about the weights.")] = "",
 ) -> None:
@@ -69,7 +69,7 @@ def evaluate(
             failed = True
             continue
         say(
-            f"{spec.name:<24}{row['images']:>8,} pictures   top-1 {row['top_1']:.1%} "
+            f"{spec.name:<24}{row['images']:>8,} images   top-1 {row['top_1']:.1%} "
             f"({row['top_1_low']:.1%} to {row['top_1_high']:.1%})   {row['latency_p50_ms']:.1f} ms"
         )
         for failure in row["failures"][:MAX_NAMED_FAILURES]:

@@ -55,7 +55,7 @@ def train(
         int | None, typer.Option(min=1, help=f"{ONLY_MODELS}how long these learn, else 5 epochs.")
     ] = None,
     flat: Annotated[
-        bool, typer.Option("--flat", help=f"{ONLY_MODELS}the head sees where on the picture its features are.")
+        bool, typer.Option("--flat", help=f"{ONLY_MODELS}the head sees where on the image its features are.")
     ] = False,
     folds: Annotated[
         int | None, typer.Option(min=0, help=f"{ONLY_MODELS}cross-validation on so many folds; 0: one split.")
@@ -157,7 +157,7 @@ def _start_lesson(
     from imgrec.training import lessons
 
     if not data:
-        raise InputError(f"Expected --data with the pictures to teach {name}. Received: none.")
+        raise InputError(f"Expected --data with the images to teach {name}. Received: none.")
     given = {option: value for option, value in options.items() if value is not None}
     if given.pop("flat", False):
         given["pooling"] = None

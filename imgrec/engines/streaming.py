@@ -57,7 +57,7 @@ def _stream(path: Path, pictures: Iterable[tuple[Key, np.ndarray]]) -> Iterator[
                 yield finished.popleft()
         queue.wait_all()
     except RuntimeError as error:
-        raise EngineError(f"Expected {path} to look at every picture. Received: {error}") from error
+        raise EngineError(f"Expected {path} to look at every image. Received: {error}") from error
     finally:
         queue.wait_all()
     yield from finished

@@ -81,7 +81,7 @@ def part_of(
         return (replace(item, target=targets[item.id]) for item in items if item.id in only)
 
     return LabelledSet(
-        name=f"{part} part of {whole.name} (seed {seed}, {len(kept):,} pictures)",
+        name=f"{part} part of {whole.name} (seed {seed}, {len(kept):,} images)",
         label_space=space,
         ids=kept,
         targets=tuple(targets[name] for name in kept),

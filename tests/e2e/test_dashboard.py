@@ -103,7 +103,7 @@ def test_a_photo_gets_an_answer_from_every_model(page: Page, charts: int, get_in
 
 
 def test_a_bad_file_beside_a_good_one_gets_a_sentence(page: Page, charts: int) -> None:
-    give(page, ZONE, DROP, ("notes.jpg", b"no picture"), ("cat.jpg", cat()), ("huge.jpg", b"0" * 21_000_000))
+    give(page, ZONE, DROP, ("notes.jpg", b"no image"), ("cat.jpg", cat()), ("huge.jpg", b"0" * 21_000_000))
     answered(page, charts)
     expect(page.get_by_role("alert").filter(has_text="notes.jpg")).to_be_visible()
     expect(page.get_by_role("alert").filter(has_text="huge.jpg")).to_be_visible()

@@ -174,13 +174,13 @@ def test_images_of_a_part_of_a_dataset_are_looked_for_in_that_part(
 
     def open_set(data: str, settings: Settings, *, per_class: int | None = None) -> None:
         asked.append((data, per_class))
-        raise InputError("Expected pictures. Received: none.")
+        raise InputError("Expected images. Received: none.")
 
     monkeypatch.setattr(labelled, "open_set", open_set)
     app = look(page, "Errors")
     app.text_input[0].set_value(str(tmp_path / "some.npz")).run()
     assert asked == [(str(tmp_path / "some.npz"), 20)]
-    assert "Expected pictures" in app.warning[0].value
+    assert "Expected images" in app.warning[0].value
 
 
 def image_file(path: Path) -> Path:
@@ -433,7 +433,7 @@ def test_the_ensemble_begins_with_the_compared_models(
     assert set(app.dataframe[0].value.iloc[:, 0]) == {"Ensemble", *members}
 
 
-@pytest.mark.parametrize("link", ["ImageNet, 668 validation pictures", "imagenet_val_a"])
+@pytest.mark.parametrize("link", ["ImageNet, 668 validation images", "imagenet_val_a"])
 def test_old_links_and_names_of_datasets_are_understood(page: Open, folder: Path, link: str) -> None:
     measure(folder)
     measure(artefacts.own_folder(Settings.from_env()), name="imagenet_val_a", count=40)

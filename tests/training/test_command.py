@@ -110,7 +110,7 @@ def test_a_recipe_is_trained(
         (["cifar_vgg", "--learning-rate", "inf"], "Received: 0.02 and inf"),
         (["mobilenett", "--data", "pictures"], r"of a recipe, such as .* of a model to teach, such as mobilenet"),
         (["cifar_vgg", "--folds", "2"], "Expected --folds with a model to teach. Received: the recipe cifar_vgg."),
-        (["mobilenet"], "Expected --data with the pictures to teach mobilenet"),
+        (["mobilenet"], "Expected --data with the images to teach mobilenet"),
         (["mobilenet", "--data", "pictures", "--learning-rates", "1e-2;1e-3"], "Received: '1e-2;1e-3'"),
         (["mobilenet", "--data", "pictures", "--head", "linea"], "such as linear"),
         (["vgg16", "--data", "pictures"], "Expected a network connection"),

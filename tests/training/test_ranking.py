@@ -46,7 +46,7 @@ def test_a_part_has_the_pictures_as_they_lie(
     data = datasets.load(path, settings, (8, 8))
     whole = labelled.open_set(path, settings)
     part = part_of(whole, data, np.array([5, 1, 3]), SPACE, "validation", 7)
-    assert part.name == "validation part of pets (seed 7, 3 pictures)"
+    assert part.name == "validation part of pets (seed 7, 3 images)"
     assert part.flaws[0] == FLAWS["validation"]
     assert (part.ids, part.targets) == (ids, (0, 1, 1))
     items = list(part.items())
@@ -62,7 +62,5 @@ def test_pictures_that_are_gone_are_no_part(tmp_path: Path, settings: Settings) 
     for file in path.glob("cats/*"):
         file.rename(file.with_suffix(".moved"))
     whole = labelled.open_set(str(path), settings)
-    with pytest.raises(
-        InputError, match=r"Expected labelled pictures in validation part of pets \(seed 0, 0 pictures\)"
-    ):
+    with pytest.raises(InputError, match=r"Expected labelled images in validation part of pets \(seed 0, 0 images\)"):
         part_of(whole, data, np.array([0, 1]), SPACE, "validation", 0)

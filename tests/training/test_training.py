@@ -56,7 +56,7 @@ def test_a_run_learns_and_its_model_joins_the_catalogue(data: Path, settings: Se
     assert card.metrics["set"] == "validation"
     # On the Benchmarks page, what was held out stands in for the test part that the set does not have.
     [name] = boards.set_names([artefacts.own_folder(settings)])
-    assert name == "validation part of stripes (seed 0, 36 pictures)"
+    assert name == "validation part of stripes (seed 0, 36 images)"
     board = boards.load([artefacts.own_folder(settings)], name)
     assert "a test part would be stricter" in board.about["flaws"][0]
     assert board.top_1("my_simple_cnn") == pytest.approx(card.metrics["accuracy"])
