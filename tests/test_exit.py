@@ -17,8 +17,7 @@ import pytest
 
 from imgrec.settings import ASSETS, ROOT
 
-TIMES = 50
-TIMES_IN_A_QUICK_RUN = 5
+TIMES = 5
 
 
 def many(count: int, *words: str, home: Path) -> "list[subprocess.CompletedProcess[str]]":
@@ -39,20 +38,8 @@ def imgrec(*words: str, home: Path) -> "subprocess.CompletedProcess[str]":
 
 def test_a_model_that_cannot_be_had_always_ends_with_2(tmp_path: Path) -> None:
     words = ("predict", str(ASSETS / "samples" / "cat.jpg"), "--models", "vgg16")
-    for done in many(TIMES_IN_A_QUICK_RUN, *words, home=tmp_path):
+    for done in many(TIMES, *words, home=tmp_path):
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.count("\n") == 1
-
-
-@pytest.mark.slow
-def test_a_bad_image_always_ends_with_2(tmp_path: Path) -> None:
-    bad = tmp_path / "bad.jpg"
-    bad.write_text("no image")
-    model = "efficientnet_lite0"
-    assert imgrec("predict", str(ASSETS / "samples" / "cat.jpg"), "--models", model, home=tmp_path).returncode == 0
-    for done in many(TIMES, "predict", str(bad), "--models", model, home=tmp_path):
-        assert done.returncode == 2, done.stderr
-        assert done.stderr.startswith(f"imgrec: {bad}: ")
         assert done.stderr.count("\n") == 1
 
 

@@ -160,9 +160,9 @@ def default_specs() -> list[ModelSpec]:
 
 
 def _load_what_fits(specs: Sequence[ModelSpec]) -> None:
-    """Load `specs` in their order, as long as all of them fit the budget together; a failure is left to its card."""
+    """Load `specs`, the smallest first, as long as they fit the budget together; a failure is left to its card."""
     loaded: list[ModelSpec] = []
-    for spec in specs:
+    for spec in sorted(specs, key=lambda spec: spec.parameters):
         try:
             preparations().ensure(spec)
             if not pool().plan([*loaded, spec]).fits:

@@ -7,8 +7,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from imgrec import cards
-from imgrec.catalogue import CATALOGUE
+from imgrec.catalogue import CATALOGUE, ModelSpec, get_spec
+from imgrec.errors import StorageError
+from imgrec.preparation import Preparations
 from imgrec.settings import Settings
+from imgrec.ui import resources
 from tests.pages.conftest import words
 from tests.test_cards import FIELDS
 
@@ -136,3 +139,26 @@ def test_in_a_demo_nobody_removes_anything(page: Page, own: Path, monkeypatch: p
     app = page("models.py")
     assert "Classes: sun, rain" in words(app)
     assert all(not (button.key or "").startswith("remove_") for button in app.button)
+
+
+def test_of_the_default_models_those_that_fit_are_loaded_at_the_start_the_smallest_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("IMGREC_MEMORY_MIB", "45")  # two of the fakes
+    monkeypatch.setattr(Preparations, "ensure", lambda *_: None)
+    specs = [get_spec(name) for name in ("mobilenet", "mobilenet_v2", "mobilenet_v3_small")]
+    resources._load_what_fits(specs)
+    assert [row.name for row in resources.pool().loaded()] == ["mobilenet_v3_small", "mobilenet_v2"]
+
+
+def test_a_default_model_that_cannot_be_compiled_does_not_keep_the_others_from_starting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def ensure(self: Preparations, spec: ModelSpec) -> None:
+        if spec.name == "mobilenet_v2":
+            raise StorageError("Expected access to /cache. Received: a read-only folder.")
+
+    monkeypatch.setattr(Preparations, "ensure", ensure)
+    resources._load_what_fits([get_spec("mobilenet_v2"), get_spec("mobilenet")])
+    assert [row.name for row in resources.pool().loaded()] == ["mobilenet"]
+    assert "mobilenet_v2 is not warmed up: Expected access to /cache." in caplog.text
