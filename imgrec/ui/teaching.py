@@ -12,7 +12,7 @@ from imgrec.formatting import percent, size
 from imgrec.training import lessons
 from imgrec.training.lessons import ALL_LAYERS, HEADS, Lesson
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
-from imgrec.ui import gathering, getting, resources
+from imgrec.ui import gathering, getting, links, resources
 from imgrec.ui.examining import counted, examined
 from imgrec.ui.runs import look_at
 from imgrec.ui.training import old_name
@@ -138,8 +138,13 @@ def _backbone() -> ModelSpec | None:
         "Pretrained model",
         list(titles),
         index=specs.index(best) if best else 0,
-        key="backbone",
-        bind="query-params",
+        key=links.named(
+            "backbone",
+            "pretrained model",
+            list(titles),
+            best.title if best else None,
+            name=lambda title: titles[title].name,
+        ),
         help="Trained on ImageNet. Models already on this machine come first.",
     )
     spec = titles.get(title or "")
@@ -193,8 +198,7 @@ def _lesson(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Lesso
             "Classifier",
             list(HEADS),
             format_func=lambda name: HEADS[name].title if name in HEADS else str(name),
-            key="head",
-            bind="query-params",
+            key=links.named("head", "classifier", list(HEADS), next(iter(HEADS)), title=lambda name: HEADS[name].title),
         )
         st.caption(HEADS[head].about)
         rates = st.multiselect(

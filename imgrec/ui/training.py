@@ -8,7 +8,7 @@ from imgrec.datasets import DATASETS
 from imgrec.errors import ImgrecError
 from imgrec.training import runs
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS, RECIPES, Recipe
-from imgrec.ui import explorer, resources
+from imgrec.ui import explorer, links, resources
 from imgrec.ui.examining import examined
 from imgrec.ui.runs import look_at
 from imgrec.ui.wording import plain
@@ -53,7 +53,8 @@ def scratch_panel() -> None:
 
 def recipe_chooser() -> Recipe:
     """Which network, and how long; returns the recipe as changed by the visitor."""
-    name = st.selectbox("Recipe", list(RECIPES), format_func=_recipe_title, key="recipe", bind="query-params")
+    key = links.named("recipe", "recipe", list(RECIPES), next(iter(RECIPES)), title=_recipe_title)
+    name = st.selectbox("Recipe", list(RECIPES), format_func=_recipe_title, key=key)
     recipe = RECIPES[name]
     st.caption(f"{recipe.about} {recipe.parameters:,} parameters, {recipe.input_size[1]} × {recipe.input_size[0]} px.")
     with st.expander("Training settings", icon=":material/tune:"):

@@ -64,7 +64,7 @@ def arrays(folder: Path) -> Path:
 def test_a_run_from_scratch_is_watched_to_its_end_and_stands_on_compare(
     page: Page, server: str, tmp_path: Path
 ) -> None:
-    visit(page, f"{server}/train?learn=Train+from+scratch&recipe=Simple+CNN")
+    visit(page, f"{server}/train?learn=Train+from+scratch&recipe=simple_cnn")
     page.get_by_role("combobox", name="Dataset").click()
     page.get_by_role("option", name="My folder or file").click()
     path = page.get_by_role("textbox", name="Path")
@@ -90,7 +90,7 @@ def test_a_run_from_scratch_is_watched_to_its_end_and_stands_on_compare(
 def test_pictures_are_dropped_kept_and_a_lesson_begins_and_stops(page: Page, server: str) -> None:
     if not list((Path(os.environ.get("KERAS_HOME", "/nonexistent")) / "models").glob("mobilenet_2_5_128_tf.h5")):
         pytest.skip("KERAS_HOME names no folder with MobileNet 0.25 128 under models/")
-    visit(page, f"{server}/train?backbone=MobileNet+0.25+128")
+    visit(page, f"{server}/train?backbone=mobilenet_a025_128")
     for place, colour in enumerate([(200, 60, 60), (60, 60, 200)]):
         files = [
             FilePayload(name=f"{seed}.png", mimeType="image/png", buffer=picture(colour, seed))

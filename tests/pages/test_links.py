@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from imgrec.rules import RULES
+from imgrec.training.lessons import HEADS
 from imgrec.ui import benchmarks
 
 Page = Callable[..., AppTest]
@@ -24,6 +25,10 @@ CHOICES = [
         for view in benchmarks.VIEWS
         if view != "Leaderboard"
     ),
+]
+CHOICES += [
+    ("train.py", "backbone", "mobilenet", "MobileNet", "MobileNet"),
+    ("train.py", "head", "wide", "wide", HEADS["wide"].title),
 ]
 IDS = [f"{choice[1]}={choice[2]}" for choice in CHOICES]
 
