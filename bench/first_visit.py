@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, sync_playwright
 from bench import pairs
 from imgrec.settings import ROOT
 
-ROUNDS = 2
+ROUNDS = 3
 PORT = 8599
 
 # Headings are all that is asked of the page: `Ensemble: espresso 74.3 % · all 3 agree`.

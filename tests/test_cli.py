@@ -333,8 +333,14 @@ def test_a_home_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path, wor
     assert f"Expected access to {tmp_path / 'home'}" in done.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["gone.jpg", "text.jpg", "damaged.jpg"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("gone.jpg", marks=pytest.mark.exhaustive),
+        pytest.param("text.jpg", marks=pytest.mark.exhaustive),
+        pytest.param("damaged.jpg", marks=pytest.mark.slow),
+    ],
+)
 def test_a_wrong_picture_ends_with_a_sentence_however_busy_the_machine_is(tmp_path: Path, name: str) -> None:
     """Fifty times, four at a time: none may end in another way, whatever its threads are at."""
     (tmp_path / "text.jpg").write_text("not an image")
