@@ -132,7 +132,7 @@ def offered() -> list[str]:
 
 def top_k() -> int:
     _restore("k")
-    links.number("k", "k", 1, MAX_TOP_K)
+    links.number("k", "k", 1, MAX_TOP_K, DEFAULT_TOP_K)
     k = st.slider("Top", 1, MAX_TOP_K, DEFAULT_TOP_K, key="k", bind="query-params", width=180)
     return int(_keep("k", k))
 
@@ -181,7 +181,13 @@ def weights(specs: Sequence[ModelSpec]) -> dict[str, float]:
     with st.grid(4, min_column_width=160, gap="medium"):
         return {
             spec.name: st.slider(
-                f"Weight of {spec.title}", 0.0, 1.0, 1.0, 0.05, key=f"weight_{spec.name}", bind="query-params"
+                f"Weight of {spec.title}",
+                0.0,
+                1.0,
+                1.0,
+                0.05,
+                key=links.number(f"weight_{spec.name}", f"the weight of {spec.title}", 0, 1, 1),
+                bind="query-params",
             )
             for spec in specs
         }

@@ -155,17 +155,23 @@ def named(
     return key
 
 
-def number(key: str, kind: str, least: float, most: float) -> str:
-    """`key` of a slider that Streamlit ties to the address, once what the address asks for is checked."""
-    st.session_state.setdefault(_ASKED, set()).add(key)
+def number(key: str, kind: str, least: float, most: float, usual: float) -> str:
+    """`key` of a slider that Streamlit ties to the address, once what the address asks for is checked.
+
+    `usual` is its default, which stands where the address asks for what cannot be.
+    """
+    state = st.session_state
+    state.setdefault(_ASKED, set()).add(key)
+    seen = state.setdefault(_SEEN, set())
     text = st.query_params.get(key)
     try:
         fits = text is None or least <= float(text) <= most
     except ValueError:
         fits = False
-    if not fits:
+    if not fits and (key, text) not in seen:
+        seen.add((key, text))
         complain(key, [f"Expected {kind} to be from {least:g} to {most:g}. Received: {text!r}."])
-    _forget_answered(key, st.session_state.get(key))
+    _forget_answered(key, state.get(key, usual))
     return key
 
 

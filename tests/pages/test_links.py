@@ -105,6 +105,26 @@ def test_a_complaint_goes_with_the_next_choice(page: Page) -> None:
     assert address(app, "rule") == ["rank_vote"]
 
 
+@pytest.mark.parametrize("word", ["7", "-0.5", "nan", "much"])
+def test_a_weight_that_cannot_be_given_is_said(page: Page, word: str) -> None:
+    app = page("ensemble.py", rule="weighted_mean", weight_mobilenet=word, models="mobilenet,densenet121")
+    assert not app.exception
+    (said,) = [warning.value.replace("\\", "") for warning in app.warning]
+    assert said.startswith("Expected the weight of MobileNet to be from 0 to 1. Received: ")
+    assert word in said
+    assert held(app, "weight_mobilenet") == 1
+    app.slider(key="weight_mobilenet").set_value(0.5).run()
+    assert not app.warning
+
+
+@pytest.mark.parametrize("word", ["99", "many"])
+def test_the_complaint_about_a_number_goes_with_the_next_choice(page: Page, word: str) -> None:
+    app = page("compare.py", k=word)
+    assert len(app.warning) == 1
+    app.slider(key="k").set_value(4).run()
+    assert not app.warning
+
+
 def test_several_figures_in_a_link(page: Page) -> None:
     app = page("benchmarks.py", bench_figures=["ece", "top_1"])
     assert held(app, "bench_figures") == ["ece", "top_1"]
