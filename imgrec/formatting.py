@@ -43,16 +43,6 @@ def interval(low: float, high: float) -> str:
     return f"{'–'.join(ends)}{THIN_SPACE}%"
 
 
-def points(difference: float) -> str:
-    """Return the difference of two shares in percentage points, with its sign.
-
-    >>> points(0.0061), points(-0.02), points(0.0)
-    ('+0.6 points', '−2.0 points', '0.0 points')
-    """
-    figure = f"{difference * 100:+.1f}".replace("-", "−")
-    return f"{figure[1:] if float(figure[1:]) == 0 else figure} points"
-
-
 def integer(number: int) -> str:
     """Return a whole number with its thousands set apart.
 

@@ -13,8 +13,7 @@ from imgrec.abstention import LIMITS
 from imgrec.catalogue import ModelSpec, get_spec
 from imgrec.ensembles import ENSEMBLE, RULES, Ensemble, Without, combine
 from imgrec.errors import UnknownNameError
-from imgrec.formatting import percent as percent
-from imgrec.formatting import size as size
+from imgrec.formatting import percent
 from imgrec.labels import LabelSpace, get_label_space
 from imgrec.predictions import Classification, Prediction
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgrec import formatting
-from imgrec.formatting import THIN_SPACE, duration, interval, milliseconds, percent, points, size
+from imgrec.formatting import THIN_SPACE, duration, interval, milliseconds, percent, size
 from imgrec.settings import MIB
 
 
@@ -82,14 +82,6 @@ def test_percent_without_decimals_never_claims_certainty(share: float) -> None:
 )
 def test_interval(low: float, high: float, text: str) -> None:
     assert plain(interval(low, high)) == text
-
-
-@pytest.mark.parametrize(
-    ("difference", "text"),
-    [(0.0061, "+0.6 points"), (-0.02, "−2.0 points"), (0.0, "0.0 points"), (-0.0001, "0.0 points")],
-)
-def test_points(difference: float, text: str) -> None:
-    assert points(difference) == text
 
 
 @pytest.mark.parametrize(

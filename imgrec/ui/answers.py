@@ -34,7 +34,7 @@ def precomputed(spec: ModelSpec, picture: Picture, framing: str) -> Stored | Non
 
 def can_answer(spec: ModelSpec, picture: Picture, framing: str) -> bool:
     """Whether `outcome` has something to say at once: the model is ready, or its answer is stored."""
-    return resources.is_ready(spec) or precomputed(spec, picture, framing) is not None
+    return resources.is_ready(spec) or showcase.stored(spec.name, picture.id, framing) is not None
 
 
 def outcome(spec: ModelSpec, picture: Picture, framing: str) -> Prediction | Failure:

@@ -11,7 +11,7 @@ from imgrec.comparisons import FIGURES, PairTest
 from imgrec.curves import held_out
 from imgrec.ensembles import ENSEMBLE, RULES
 from imgrec.errors import ImgrecError
-from imgrec.formatting import PERCENT_COLUMN
+from imgrec.formatting import PERCENT_COLUMN, percent
 from imgrec.metrics import first_choices
 from imgrec.stacks import MAX_SUBSETS, best_subset, combine_stack
 from imgrec.statistics import mcnemar, wilson
@@ -93,7 +93,7 @@ def _verdict(board: Board, members: list[str], choice: np.ndarray) -> None:
     test = mcnemar(right, board.found[best].right)
     found = wilson(int(right.sum()), len(right))
     st.markdown(
-        f"**{verdicts.title_of(ENSEMBLE)}: {verdicts.percent(float(right.mean()))}** "
+        f"**{verdicts.title_of(ENSEMBLE)}: {percent(float(right.mean()))}** "
         f"({formatting.interval(found.low, found.high)}). "
         + PairTest(ENSEMBLE, best, test, test.p_value, 1).sentence({ENSEMBLE: "the ensemble", best: title(board, best)})
     )
@@ -140,8 +140,8 @@ def _subset(board: Board, whole: np.ndarray, rule: str) -> None:
         found = remembered[1]
         names = ", ".join(title(board, board.models[i]) for i in found.members)
         st.success(
-            f"{names}: {verdicts.percent(found.test_top_1)} on the half of the images that they were not chosen on "
-            f"({verdicts.percent(found.validation_top_1)} on the other half; {found.tried:,} combinations tried).",
+            f"{names}: {percent(found.test_top_1)} on the half of the images that they were not chosen on "
+            f"({percent(found.validation_top_1)} on the other half; {found.tried:,} combinations tried).",
             icon=":material/join_inner:",
         )
 

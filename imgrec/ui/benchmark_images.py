@@ -24,9 +24,10 @@ import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from imgrec import archives, datasets, images, labelled, verdicts
+from imgrec import archives, datasets, images, labelled
 from imgrec.boards import Board
 from imgrec.errors import ImgrecError, InputError
+from imgrec.formatting import percent
 from imgrec.labelled import LabelledSet
 from imgrec.settings import MIB
 from imgrec.storage import replacing, storage_errors
@@ -264,7 +265,7 @@ def _first_choices(board: Board, model: str, position: int) -> str:
     truth = int(board.target[position])
     lines = []
     for i in dict.fromkeys([*order[:FIRST], truth]):
-        words = f"{plain(board.labels[i])} {verdicts.percent(min(max(float(probabilities[i]), _LEAST), _MOST))}"
+        words = f"{plain(board.labels[i])} {percent(min(max(float(probabilities[i]), _LEAST), _MOST))}"
         lines.append(f":small[{'✓ ' if i == truth else ''}{words}]")
     return "  \n".join(lines)
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import streamlit as st
 
-from imgrec import comparisons, verdicts
+from imgrec import comparisons
 from imgrec.benchmark_charts import frontiers, matrices
 from imgrec.boards import Board
+from imgrec.formatting import percent
 from imgrec.metrics import Floats
 from imgrec.statistics import agreement, error_correlation, p_text
 from imgrec.ui.benchmark_answers import chart_or_table, compared_models, pair_tests, title
@@ -21,7 +22,7 @@ def speed(board: Board, table: bool) -> None:
             {
                 "Model": point.title,
                 "p50 ms": round(point.latency_ms, 1),
-                "Top-1": verdicts.percent(point.top_1),
+                "Top-1": percent(point.top_1),
                 "Parameters": f"{point.parameters:,}",
                 "On the Pareto frontier": "yes" if point.on_frontier else "no",
             }

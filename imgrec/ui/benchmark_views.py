@@ -3,11 +3,12 @@
 import numpy as np
 import streamlit as st
 
-from imgrec import comparisons, verdicts
+from imgrec import comparisons
 from imgrec.benchmark_charts import matrices
 from imgrec.benchmark_charts.matrices import SHADES
 from imgrec.boards import Board
 from imgrec.confusion import confusion_matrix, mistakes, mistakes_title
+from imgrec.formatting import percent
 from imgrec.ui import benchmark_images
 from imgrec.ui.benchmark_answers import model_chooser, pair_test, runner_up, title
 
@@ -97,7 +98,7 @@ def _pair_list(board: Board, model: str) -> tuple[int, int] | None:
                 TRUE: board.labels[pair.truth],
                 PREDICTED: board.labels[pair.choice],
                 "Images": pair.count,
-                "Confidence": verdicts.percent(pair.confidence),
+                "Confidence": percent(pair.confidence),
             }
             for pair in found
         ],

@@ -13,7 +13,7 @@ import streamlit as st
 from imgrec import charts, ensembles, preprocessing, reports, verdicts
 from imgrec.catalogue import ModelSpec, get_spec
 from imgrec.ensembles import ENSEMBLE, RULES, Ensemble
-from imgrec.formatting import milliseconds
+from imgrec.formatting import milliseconds, size
 from imgrec.predictions import Prediction
 from imgrec.reports import Failure
 from imgrec.showcase import Stored
@@ -71,8 +71,8 @@ def _memory(specs: Sequence[ModelSpec]) -> None:
     plan = resources.pool().plan(specs)
     if not plan.fits:
         st.caption(
-            f":material/memory: Together these models need {verdicts.size(plan.total_bytes)}; the memory budget is "
-            f"{verdicts.size(plan.budget_bytes)}. They are loaded in turn for every image, which is slow."
+            f":material/memory: Together these models need {size(plan.total_bytes)}; the memory budget is "
+            f"{size(plan.budget_bytes)}. They are loaded in turn for every image, which is slow."
         )
 
 

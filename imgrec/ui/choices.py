@@ -104,6 +104,7 @@ def models() -> tuple[ModelSpec, ...]:
     if len(asked) > most or not set(asked) <= set(names):
         # A link asks for too many, for what was removed meanwhile, or for what cannot be had here.
         links.forget([name for name in asked if name not in CATALOGUE])
+        links.leave_out(len(asked), most)
         st.session_state["models"] = [name for name in asked if name in names][:most]
     chosen = st.multiselect(
         "Models",

@@ -8,10 +8,10 @@ from imgrec.cards import Card
 from imgrec.catalogue import CATALOGUE, ModelSpec
 from imgrec.errors import ImgrecError
 from imgrec.exports import EXTRAS, Export
+from imgrec.formatting import size
 from imgrec.standalone import FORMATS
 from imgrec.ui import resources
 from imgrec.ui.wording import plain
-from imgrec.verdicts import size
 
 # How often the progress bar is updated.
 POLL_S = 0.5

@@ -11,9 +11,9 @@ import streamlit as st
 from imgrec import charts, conversion
 from imgrec.catalogue import CATALOGUE, ModelSpec
 from imgrec.errors import DownloadError, ImgrecError, OfflineError
+from imgrec.formatting import size
 from imgrec.preparation import Preparation
 from imgrec.ui import resources
-from imgrec.verdicts import size
 
 IMAGENET = "imagenet_1k"
 

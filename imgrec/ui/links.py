@@ -24,6 +24,7 @@ PARAMETER = "models"
 CHOICES = "choices"
 _SEEN = "links_seen"
 _UNKNOWN = "models_unknown"
+_TOO_MANY = "models_too_many"
 _PAGE = "links_page"
 # Keys of `named` choices; those of this run; what was said of them: key → (value instead, sentences).
 _NAMED = "links_named"
@@ -51,6 +52,7 @@ def follow(page: str) -> None:
     seen.add(link)
     names, unknown = parse(link)
     st.session_state[_UNKNOWN] = unknown
+    st.session_state.pop(_TOO_MANY, None)
     if names or not unknown:
         st.session_state[PARAMETER] = names
         st.session_state.setdefault(CHOICES, {})[PARAMETER] = names
@@ -94,9 +96,16 @@ def forget(names: Sequence[str]) -> None:
     st.session_state[_UNKNOWN] = [*dict.fromkeys([*st.session_state.get(_UNKNOWN, []), *names])]
 
 
+def leave_out(asked: int, most: int) -> None:
+    """Have `complaints` say that a link asked for more models than there can be."""
+    if asked > most:
+        st.session_state[_TOO_MANY] = f"Expected at most {most} models. Received: {asked}; the first {most} are shown."
+
+
 def complaints() -> list[str]:
-    """A sentence for each model that a link names, or that was chosen, and that is not there."""
-    return [
+    """A sentence for each model that a link names, or that was chosen, and that is not there; and for too many."""
+    too_many = st.session_state.get(_TOO_MANY)
+    return ([too_many] if too_many else []) + [
         str(UnknownNameError.of("model", name, list(CATALOGUE)))
         for name in st.session_state.get(_UNKNOWN, [])
         if name not in CATALOGUE

@@ -14,13 +14,13 @@ from imgrec import cards, conversion, images, pipeline, preparation, preprocessi
 from imgrec.catalogue import CATALOGUE, ModelSpec
 from imgrec.errors import ImgrecError, InputError
 from imgrec.exports import Exports
+from imgrec.formatting import size
 from imgrec.images import DecodedImage
 from imgrec.pool import EnginePool
 from imgrec.preparation import Preparations
 from imgrec.questions import get_default_specs
 from imgrec.settings import Settings
 from imgrec.ui.image_store import DEMO_MAX_BYTES, MAX_BYTES, ImageStore
-from imgrec.verdicts import size
 
 log = logging.getLogger(__name__)
 

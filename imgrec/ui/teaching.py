@@ -15,7 +15,6 @@ from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
 from imgrec.ui import gathering, getting, links, resources
 from imgrec.ui.examining import counted, examined
 from imgrec.ui.runs import look_at
-from imgrec.ui.training import old_name
 from imgrec.ui.wording import plain
 
 FOLDER, KNOWN = "Folder or archive", "Built-in dataset"
@@ -43,10 +42,11 @@ LAYERS = {
 
 
 # In addresses that were shared before.
-OLD_LAYERS = {
-    "The head and the last 10 layers": "Classifier and last 10 layers",
-    "The head and the last 30 layers": "Classifier and last 30 layers",
-    "Everything": "All layers",
+FORMER = {
+    KNOWN: "Known set",
+    "Classifier and last 10 layers": "The head and the last 10 layers",
+    "Classifier and last 30 layers": "The head and the last 30 layers",
+    "All layers": "Everything",
 }
 
 
@@ -100,14 +100,16 @@ def _start(lesson: Lesson, data: str, name: str) -> None:
         st.rerun()
 
 
+def _former(option: str) -> str:
+    return FORMER.get(option, option)
+
+
 def _pictures() -> str:
     """Where the pictures lie: a path or the name of a known set; empty while there are none."""
     if wanted := st.session_state.pop("source_wanted", None):
         st.session_state["source"] = wanted
-    old_name("source", {"Known set": KNOWN})
-    source = st.segmented_control(
-        "Images", SOURCES, default=SOURCES[0], required=True, key="source", bind="query-params"
-    )
+    key = links.named("source", "source of images", SOURCES, SOURCES[0], title=_former, name=links.slug)
+    source = st.segmented_control("Images", SOURCES, default=SOURCES[0], required=True, key=key)
     if source == FOLDER:
         path = st.text_input(
             "Path",
@@ -118,7 +120,8 @@ def _pictures() -> str:
         gathering.archive_drop()
         return path
     if source == KNOWN:
-        return str(st.selectbox("Dataset", list(DATASETS), key="teach_set", bind="query-params"))
+        key = links.named("teach_set", "dataset", list(DATASETS), next(iter(DATASETS)))
+        return str(st.selectbox("Dataset", list(DATASETS), key=key))
     album = gathering.gathering()
     gathering.problems("archive")
     return str(album.folder) if album and any(album.counts().values()) else ""
@@ -213,8 +216,7 @@ def _lesson(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Lesso
         folds = st.selectbox(
             "Validation",
             list(FOLDS),
-            key="folds",
-            bind="query-params",
+            key=links.named("folds", "validation", list(FOLDS), next(iter(FOLDS)), name=links.slug),
             help="Cross-validation tries every learning rate on each fold and reports mean ± standard deviation. "
             "The final classifier is then trained on all training images.",
         )
@@ -231,12 +233,12 @@ def _lesson(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Lesso
             help="The learning rate is divided by 10 each time; 0 keeps it constant.",
         )
         seed = st.number_input("Seed", 0, 2**31 - 1, default.seed, key="teach_seed")
-        old_name("layers", OLD_LAYERS)
         layers = st.selectbox(
             "Trainable layers",
             list(LAYERS),
-            key="layers",
-            bind="query-params",
+            key=links.named(
+                "layers", "choice of layers", list(LAYERS), next(iter(LAYERS)), title=_former, name=links.slug
+            ),
             help="First the classifier is trained on extracted features, which takes seconds. Then these layers are "
             f"fine-tuned with it at learning rate {lessons.TUNING.learning_rate:g}, which takes minutes to hours. The "
             "better of both is kept.",

@@ -1,7 +1,5 @@
 """Training from scratch: a recipe, a dataset, and the button that starts a run."""
 
-from collections.abc import Mapping
-
 import streamlit as st
 
 from imgrec.datasets import DATASETS
@@ -18,29 +16,27 @@ OWN_DATA = "My folder or file"
 
 FINE_TUNE, SCRATCH, TUNE = "Fine-tune a pretrained model", "Train from scratch", "Tune hyperparameters"
 
+# What links of old call an option.
+FORMER = {TUNE: "Search"}
+
 
 def method() -> str:
     """The chosen way to train: one of `FINE_TUNE`, `SCRATCH` and `TUNE`."""
-    old_name("learn", {"Search": TUNE})
+    ways = [FINE_TUNE, SCRATCH, TUNE]
+    key = links.named(
+        "learn", "training method", ways, FINE_TUNE, title=lambda way: FORMER.get(way, way), name=links.slug
+    )
     return str(
         st.segmented_control(
             "Training method",
-            [FINE_TUNE, SCRATCH, TUNE],
-            default=None if "learn" in st.session_state else FINE_TUNE,
+            ways,
+            default=None if key in st.session_state else FINE_TUNE,
             required=True,
-            key="learn",
-            bind="query-params",
+            key=key,
             label_visibility="collapsed",
             wrap=True,
         )
     )
-
-
-def old_name(key: str, now: Mapping[str, str]) -> None:
-    """Let an address that was shared before choose, in the widget `key`, what the option is called `now`."""
-    before = st.query_params.get(key, "")
-    if key not in st.session_state and before in now:
-        st.session_state[key] = now[before]
 
 
 def scratch_panel() -> None:

@@ -136,6 +136,7 @@ def test_a_link_with_more_models_than_one_may_ask_for_takes_the_first(page: Page
     app = page(models=[spec.name for spec in CATALOGUE.values() if spec.weights.url])
     assert not app.exception
     assert len(app.multiselect(key="models").value) == MAX_MODELS
+    assert f"Expected at most {MAX_MODELS} models." in app.warning[0].value
 
 
 def test_a_model_that_was_removed_meanwhile_leaves_with_a_sentence(page: Page, here: set[str]) -> None:

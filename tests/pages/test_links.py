@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from imgrec.rules import RULES
 from imgrec.training.lessons import HEADS
-from imgrec.ui import benchmarks
+from imgrec.ui import benchmarks, teaching, training
 
 Page = Callable[..., AppTest]
 
@@ -29,6 +29,8 @@ CHOICES = [
 CHOICES += [
     ("train.py", "backbone", "mobilenet", "MobileNet", "MobileNet"),
     ("train.py", "head", "wide", "wide", HEADS["wide"].title),
+    ("train.py", "learn", "train_from_scratch", training.SCRATCH, training.SCRATCH),
+    ("train.py", "source", "built-in_dataset", teaching.KNOWN, "Known set"),
 ]
 IDS = [f"{choice[1]}={choice[2]}" for choice in CHOICES]
 
