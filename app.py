@@ -2,7 +2,7 @@
 
 It listens on this machine alone, as .streamlit/config.toml says; docs/hosting.md tells how to open it.
 
-The interface itself is imgrec/shell.py. It is not this file because Streamlit takes a `pages/` folder beside the
+The interface itself is imgrec/ui/main.py. It is not this file because Streamlit takes a `pages/` folder beside the
 entry script for its older multipage scheme, and would run a page without its frame for the first visitor.
 
 Nothing here imports TensorFlow or Keras: the server runs compiled networks.
@@ -21,34 +21,34 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from streamlit import config
 
-from imgrec import api
-from imgrec.compression import CompressedFiles
+from imgrec.api import routes as api_routes
+from imgrec.api.compression import CompressedFiles
 from imgrec.settings import MIB, ROOT
 
-SCRIPT = ROOT / "imgrec" / "shell.py"
+SCRIPT = ROOT / "imgrec" / "ui" / "main.py"
 
 log = logging.getLogger(__name__)
 warm = threading.Event()
 
 
-def resources() -> ModuleType:
+def caches() -> ModuleType:
     """The caches that pages and API share. Imported when they are needed: by then Streamlit's runtime is up."""
-    from imgrec.ui import resources
+    from imgrec.ui import caches as module
 
-    return resources
+    return module
 
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
     """Warm up in a thread while the first pages are already served."""
-    settings = resources().settings()
+    settings = caches().settings()
     if settings.demo:
         # Nobody teaches in a demo: what arrives is one picture, no archive.
         config.set_option("server.maxUploadSize", max(1, settings.max_upload_bytes // MIB))
 
     async def warm_up() -> None:
         try:
-            await anyio.to_thread.run_sync(lambda: resources().warm_up(), abandon_on_cancel=True)
+            await anyio.to_thread.run_sync(lambda: caches().warm_up(), abandon_on_cancel=True)
         except Exception:
             # A model that cannot be preloaded must not take the server down: its card will say why.
             log.exception("The warm-up was cut short")
@@ -62,12 +62,12 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
             tasks.cancel_scope.cancel()
 
 
-v1 = api.create(
-    get_settings=lambda: resources().settings(),
-    get_pool=lambda: resources().pool(),
-    get_preparations=lambda: resources().preparations(),
+v1 = api_routes.create(
+    get_settings=lambda: caches().settings(),
+    get_pool=lambda: caches().pool(),
+    get_preparations=lambda: caches().preparations(),
 )
-health = api.create_health_routes(warm.is_set, lambda: resources().pool())
+health = api_routes.create_health_routes(warm.is_set, lambda: caches().pool())
 
 # A mount begins at its slash; without this line the bare address would be answered with a page.
 routes = [Route("/api/v1", v1), Mount("/api/v1", app=v1), *health]

@@ -20,7 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from bench import pairs
 from bench.page import wait_until_ready
-from imgrec.catalogue import CATALOGUE
+from imgrec.models.catalog import CATALOGUE
 from imgrec.settings import ROOT
 
 MODELS, PICTURES, ROUNDS = 10, 10_000, 5
@@ -30,8 +30,8 @@ SERVE = """
 import sys
 from pathlib import Path
 from streamlit.web import cli
-from imgrec.ui import benchmark_answers
-benchmark_answers.FOLDER = Path(sys.argv[1])
+from imgrec.ui.benchmarks import measurements
+measurements.FOLDER = Path(sys.argv[1])
 cli.main(["run", "app.py", "--server.headless=true", f"--server.port={sys.argv[2]}", "--server.fileWatcherType=none"])
 """
 
@@ -88,7 +88,7 @@ VIEWS = {
 
 
 def main() -> None:
-    from tests.measured import measure
+    from tests.evaluation.measured import measure
 
     with tempfile.TemporaryDirectory() as folder:
         measure(Path(folder), tuple(list(CATALOGUE)[:MODELS]), PICTURES)

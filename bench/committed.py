@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imgrec import evaluation, labelled, weights
-from imgrec.catalogue import CATALOGUE, ModelSpec
+from imgrec.data import labeled_images
+from imgrec.evaluation import evaluate
+from imgrec.models import weights
+from imgrec.models.catalog import CATALOGUE, ModelSpec
 from imgrec.settings import ASSETS, Settings
 
 FOLDER = ASSETS / "benchmarks"
@@ -52,9 +54,9 @@ class Measurement:
     flaws: tuple[str, ...] = ()
     per_class: int | None = None
 
-    def open(self, settings: Settings) -> labelled.LabelledSet:
+    def open(self, settings: Settings) -> labeled_images.LabelledSet:
         """The set as it lies below the current folder, with what a reader must know of it."""
-        found = labelled.open_set(self.data, settings, per_class=self.per_class, flaws=self.flaws)
+        found = labeled_images.open_set(self.data, settings, per_class=self.per_class, flaws=self.flaws)
         return replace(found, source=self.source or found.source)
 
 
@@ -137,12 +139,12 @@ def note_on(sha256: str | None, backbone: Mapping[str, Any] | None) -> str:
 
 
 def measure(
-    spec: ModelSpec, found: labelled.LabelledSet, framing: str, settings: Settings, command: str
+    spec: ModelSpec, found: labeled_images.LabelledSet, framing: str, settings: Settings, command: str
 ) -> dict[str, Any]:
     """The row of `spec` on `found`, put into assets/benchmarks with what must be said of its weights."""
     start = time.perf_counter()
-    note = note_on(weights.sha256(spec, settings), evaluation.backbone_of(spec, settings))
-    row = evaluation.evaluate(spec, found, settings, FOLDER, framing=framing, note=note, command=command)
+    note = note_on(weights.sha256(spec, settings), evaluate.backbone_of(spec, settings))
+    row = evaluate.evaluate(spec, found, settings, FOLDER, framing=framing, note=note, command=command)
     print(
         f"{found.name:22} {spec.name:22} {row['images']:6} top-1 {row['top_1']:.4f} p50 {row['latency_p50_ms']:.1f} ms "
         f"{row['throughput_per_s']:.0f}/s  {time.perf_counter() - start:.0f} s",

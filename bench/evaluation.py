@@ -22,13 +22,14 @@ from pathlib import Path
 import numpy as np
 
 from bench import pairs
-from imgrec import evaluation, labelled
-from imgrec.catalogue import ModelSpec, get_spec
-from imgrec.engines.streaming import open_queue
-from imgrec.images import decode
-from imgrec.labelled import Item, LabelledSet
-from imgrec.preparation import Preparations
-from imgrec.preprocessing import frame
+from imgrec.data import labeled_images
+from imgrec.data.labeled_images import Item, LabelledSet
+from imgrec.evaluation import evaluate
+from imgrec.images.decoding import decode
+from imgrec.images.preprocessing import frame
+from imgrec.inference.openvino_async import open_queue
+from imgrec.inference.preparation import Preparations
+from imgrec.models.catalog import ModelSpec, get_spec
 from imgrec.settings import MIB, ROOT, Settings
 
 PICTURES, ROUNDS = 1_000, 5
@@ -42,7 +43,7 @@ TENSORS = 100
 
 def main(data: str) -> None:
     settings, spec = Settings.from_env(), get_spec(THROUGHPUT_MODEL)
-    found = labelled.open_set(data, settings)
+    found = labeled_images.open_set(data, settings)
     path = Preparations(settings).ensure(spec)
     tensors = [_tensor(item, spec) for item in itertools.islice(found.items(), TENSORS)]
     bare, whole = [], []
@@ -79,7 +80,7 @@ def evaluation_loop(spec: ModelSpec, found: LabelledSet, settings: Settings, pat
     """Pictures a second from bytes to answers."""
     start = time.perf_counter()
     pictures = enumerate(repeated(found, PICTURES))
-    answers = [answer for _, answer in evaluation.flow(spec, pictures, settings, path, FRAMING)]
+    answers = [answer for _, answer in evaluate.flow(spec, pictures, settings, path, FRAMING)]
     assert not any(isinstance(answer, str) for answer in answers)
     return len(answers) / (time.perf_counter() - start)
 
@@ -92,7 +93,7 @@ def repeated(found: LabelledSet, count: int) -> Iterator[Item]:
 def peak(data: str, count: int) -> None:
     """Print the peak memory in MiB of this process after it evaluated `count` pictures."""
     settings = Settings.from_env()
-    found = labelled.open_set(data, settings)
+    found = labeled_images.open_set(data, settings)
     many = replace(
         found,
         ids=tuple(f"{i:06d}" for i in range(count)),
@@ -100,7 +101,7 @@ def peak(data: str, count: int) -> None:
         items=lambda: repeated(found, count),
     )
     with tempfile.TemporaryDirectory() as folder:
-        evaluation.evaluate(get_spec(MEMORY_MODEL), many, settings, Path(folder), framing=FRAMING)
+        evaluate.evaluate(get_spec(MEMORY_MODEL), many, settings, Path(folder), framing=FRAMING)
     print(json.dumps(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MIB, 1)))
 
 

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from imgrec import conversion, flowing, labelled, weights
-from imgrec.catalogue import CATALOGUE
+from imgrec.data import labeled_images, reader
+from imgrec.evaluation.reference_tables import CATS_AND_DOGS_TITLE
 from imgrec.formatting import percent
-from imgrec.labels import get_label_map, get_label_space
-from imgrec.preparation import Preparations
-from imgrec.published import CATS_AND_DOGS_TITLE
+from imgrec.inference import conversion
+from imgrec.inference.preparation import Preparations
+from imgrec.models import weights
+from imgrec.models.catalog import CATALOGUE
+from imgrec.predictions.labels import get_label_map, get_label_space
 from imgrec.settings import ASSETS, Settings
 
 TARGET = ASSETS / "lessons" / "cats_by_label.json"
@@ -34,7 +36,7 @@ def is_cat(label: str) -> bool:
 def main(data: Path) -> None:
     settings = Settings.from_env()
     os.chdir(data)
-    found = labelled.open_set("catsdogs", settings, per_class=PER_CLASS)
+    found = labeled_images.open_set("catsdogs", settings, per_class=PER_CLASS)
     labels, place = get_label_space("imagenet_1k").labels, get_label_map("imagenet_1k", found.label_space.name).index
     target, (cat, dog) = np.array(found.targets), (found.label_space.labels.index(name) for name in ("cat", "dog"))
     rows, sources = [], {}
@@ -43,7 +45,7 @@ def main(data: Path) -> None:
         if spec.label_space != "imagenet_1k" or digest is None:
             continue
         compiled = Preparations(settings).ensure(spec)
-        answers = dict(flowing.flow(spec, enumerate(found.items()), settings, compiled, "crop"))
+        answers = dict(reader.flow(spec, enumerate(found.items()), settings, compiled, "crop"))
         first = np.array([int(np.argmax(answers[i])) for i in range(len(found))])
         by_rule = np.array([is_cat(labels[i]) for i in first])
         cells = (by_rule[target == cat], place[first[target == cat]] == cat, place[first[target == dog]] == dog)

@@ -6,7 +6,7 @@ since its Linnaeus 5 could not be had), heads (three of them under a stepped rat
 pretrained, a head on 64 pictures: the question of Capstone #3), frozen (a head on all pictures of cats and dogs,
 as A Comparison of CNNs wanted it), lite (two of these with EfficientNet-Lite0 in MobileNet's place) and networks (those
 of Springboard Capstone 2 that need nobody's weights, on CIFAR-10). The full titles of these works are in
-`imgrec.published`; each table is shown beside the printed one.
+`imgrec.evaluation.reference_tables`; each table is shown beside the printed one.
 
 Every model is measured as `imgrec evaluate` does as well; its row is in assets/benchmarks/. Models that are in
 IMGREC_HOME from an earlier call are not trained again.
@@ -23,14 +23,16 @@ from typing import Any
 
 from bench import committed
 from bench.committed import FLOWERS, MEASUREMENTS, Measurement
-from imgrec import artefacts, cards, jobs
-from imgrec.catalogue import CATALOGUE, get_spec
+from imgrec import jobs
+from imgrec.evaluation import artifacts
+from imgrec.evaluation.reference_tables import CATS_AND_DOGS_TITLE, TWO_NETWORKS_TITLE, WAYS_TITLE
 from imgrec.formatting import duration
-from imgrec.published import CATS_AND_DOGS_TITLE, TWO_NETWORKS_TITLE, WAYS_TITLE
+from imgrec.models import cards
+from imgrec.models.catalog import CATALOGUE, get_spec
 from imgrec.settings import ASSETS, Settings
-from imgrec.training import lessons, runs
-from imgrec.training.lessons import Lesson
+from imgrec.training import training_job, transfer_job
 from imgrec.training.recipes import get_recipe
+from imgrec.training.transfer_job import Lesson
 
 TABLES = ASSETS / "lessons"
 
@@ -148,8 +150,8 @@ def heads(data: Path, settings: Settings) -> None:
         [mean] = card.fields["learning_rates"]
         rows.append(
             [
-                lessons.HEADS[name].title,
-                f"{lessons.HEADS[name].parameters(1024, 5):,}",
+                transfer_job.HEADS[name].title,
+                f"{transfer_job.HEADS[name].parameters(1024, 5):,}",
                 *(four(trial["validation_accuracy"]) for trial in card.fields["trials"]),
                 f"{four(mean['validation_accuracy'])} ± {four(mean['validation_accuracy_sd'])}",
                 f"{four(mean['validation_loss'])} ± {four(mean['validation_loss_sd'])}",
@@ -237,7 +239,7 @@ def frozen(data: Path, settings: Settings) -> None:
         columns=["What", "Here", "As printed"],
         rows=[
             ["Backbone", get_spec(BACKBONE).title, "ResNet50 (23,589,761 parameters, 2,049 of them trained)"],
-            ["Trained parameters", f"{lessons.HEADS['linear'].parameters(1024, 2):,}", "2,049"],
+            ["Trained parameters", f"{transfer_job.HEADS['linear'].parameters(1024, 2):,}", "2,049"],
             ["Time for features, once", duration(features), "more than a day an epoch; never finished"],
             [f"Time for {len(card.fields['trials'])} trials and the final head", duration(heads), "–"],
             ["Test accuracy, 2,000 pictures", three(row), "–"],
@@ -260,7 +262,7 @@ def lite(data: Path, settings: Settings) -> None:
     ):
         card = teach(lesson, data / wanted.data, name, settings, features_anew=True)
         row = measure(name, wanted, settings, "lite")
-        rows_read = artefacts.read_summary(committed.FOLDER)["rows"]
+        rows_read = artifacts.read_summary(committed.FOLDER)["rows"]
         [committed_row] = [one for one in rows_read if (one["model"], one["dataset"]) == (beside, wanted.data)]
         for backbone, found in ((BACKBONE, committed_row), (LITE, row)):
             rows.append([wanted.data, get_spec(backbone).title, f"{found['images']:,}", three(found)])
@@ -290,13 +292,13 @@ def teach(lesson: Lesson, data: Path, name: str, settings: Settings, *, features
     def start() -> jobs.Job:
         if features_anew:
             shutil.rmtree(settings.home / "features", ignore_errors=True)
-        return lessons.start(lesson, str(data), settings, name=name)
+        return transfer_job.start(lesson, str(data), settings, name=name)
 
     return finished(name, settings, start)
 
 
 def train(recipe: str, data: str, name: str, settings: Settings) -> cards.Card:
-    return finished(name, settings, lambda: runs.start(get_recipe(recipe), data, settings, name=name))
+    return finished(name, settings, lambda: training_job.start(get_recipe(recipe), data, settings, name=name))
 
 
 def finished(name: str, settings: Settings, start: Callable[[], jobs.Job]) -> cards.Card:

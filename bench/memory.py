@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench import pairs
-from imgrec.catalogue import get_spec
+from imgrec.models.catalog import get_spec
 from imgrec.settings import MIB
 
 
@@ -46,9 +46,9 @@ def imgrec_side() -> None:
     from starlette.testclient import TestClient
 
     import app
-    from imgrec.conversion import convert, read_manifest
-    from imgrec.engines.openvino import OpenVINOEngine
-    from imgrec.pool import EnginePool
+    from imgrec.inference.conversion import convert, read_manifest
+    from imgrec.inference.openvino_engine import OpenVINOEngine
+    from imgrec.inference.pool import EnginePool
 
     settings = pairs.settings()
     with TestClient(app.app) as client:

@@ -4,8 +4,8 @@ DATA holds `imagenet_val_a` and `imagenet_sample_even`, photographs with ImageNe
 flowers in class folders, daisies among them. What CIFAR-10's networks say about its test set is stored in
 `assets/benchmarks`; measure that first (`python -m bench.committed`) when networks have changed. 3 minutes.
 
-`imgrec.abstention` says what follows from it. A foreign photograph is one whose label rolls up to none of the ten
-classes; the limit is chosen on every second test picture, and what it keeps is counted on the others.
+`imgrec.predictions.out_of_distribution` says what follows from it. A foreign photograph is one whose label rolls up to
+none of the ten classes; the limit is chosen on every second test picture, and what it keeps is counted on the others.
 """
 
 import sys
@@ -18,12 +18,16 @@ import numpy as np
 from scipy.stats import rankdata
 
 from bench import pairs
-from imgrec import abstention, artefacts, images, labelled, weights
-from imgrec.catalogue import CATALOGUE, ModelSpec
-from imgrec.ensembles import entropy_bits
-from imgrec.labels import NO_TARGET, get_label_map
-from imgrec.pool import EnginePool
-from imgrec.preprocessing import frame
+from imgrec.data import labeled_images
+from imgrec.evaluation import artifacts
+from imgrec.images import decoding
+from imgrec.images.preprocessing import frame
+from imgrec.inference.pool import EnginePool
+from imgrec.models import weights
+from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.predictions import out_of_distribution
+from imgrec.predictions.ensembles import entropy_bits
+from imgrec.predictions.labels import NO_TARGET, get_label_map
 from imgrec.settings import ASSETS, Settings
 
 PHOTOGRAPHS = ("imagenet_val_a", "imagenet_sample_even")
@@ -67,7 +71,7 @@ def compare(known: Rows, foreign: Rows, photographs: Rows, right: np.ndarray, li
     test, strange, real = scores(known), scores(foreign), scores(photographs)
     above = real["entropy"] > limit_bits
     return {
-        "limit_bits_that_keeps_95_percent": round(abstention.keeping(test["entropy"][::2]), 3),
+        "limit_bits_that_keeps_95_percent": round(out_of_distribution.keeping(test["entropy"][::2]), 3),
         "kept_of_the_other_half": _share(test["entropy"][1::2] <= limit_bits),
         "foreign_caught": _share(strange["entropy"] > limit_bits),
         "photographs_of_the_classes_kept": _share(~above),
@@ -82,11 +86,11 @@ def cifar10(data: Path, settings: Settings, pool: EnginePool) -> dict[str, Any]:
     """CIFAR-10's networks, each and together, on its test set and on photographs."""
     specs = [spec for spec in CATALOGUE.values() if spec.label_space == "cifar_10" and spec.bundled]
     stored = {spec.name: _stored(spec, settings) for spec in specs}
-    sets = [labelled.open_set(str(data / name), settings) for name in PHOTOGRAPHS]
+    sets = [labeled_images.open_set(str(data / name), settings) for name in PHOTOGRAPHS]
     targets = get_label_map("imagenet_1k", "cifar_10").index[np.concatenate([found.targets for found in sets])]
     said = _ask(specs, sets, settings, pool)
     together = [spec.name for spec in specs if spec.name not in APART]
-    limit = round(abstention.keeping(scores(_stack(stored, together))["entropy"]), 1)
+    limit = round(out_of_distribution.keeping(scores(_stack(stored, together))["entropy"]), 1)
     rows = {}
     for names in (together, *([spec.name] for spec in specs)):
         photographs = _stack(said, names)
@@ -113,15 +117,15 @@ def imagenet(data: Path, flowers: Path, settings: Settings, pool: EnginePool) ->
         for spec in CATALOGUE.values()
         if spec.label_space == "imagenet_1k" and weights.locate(spec, settings) is not None
     ]
-    validation = labelled.open_set(str(data / PHOTOGRAPHS[0]), settings)
-    garden = labelled.open_set(str(flowers), settings, per_class=FLOWERS_EACH)
+    validation = labeled_images.open_set(str(data / PHOTOGRAPHS[0]), settings)
+    garden = labeled_images.open_set(str(flowers), settings, per_class=FLOWERS_EACH)
     is_known = np.array(garden.targets) == garden.label_space.labels.index(KNOWN_FLOWER)
     # These came squashed to a square already.
     inside, outside = _ask(specs, [validation], settings, pool, "squash"), _ask(specs, [garden], settings, pool)
     rows = {}
     for names in ([spec.name for spec in specs], *([spec.name] for spec in specs)):
         test, strange = scores(_stack(inside, names))["entropy"], scores(_stack(outside, names))["entropy"]
-        limit = abstention.keeping(test)
+        limit = out_of_distribution.keeping(test)
         rows[" + ".join(names)] = {
             "limit_bits_that_keeps_95_percent": round(limit, 3),
             "unknown_flowers_caught": _share(strange[~is_known] > limit),
@@ -140,15 +144,15 @@ def imagenet(data: Path, flowers: Path, settings: Settings, pool: EnginePool) ->
 
 def _stored(spec: ModelSpec, settings: Settings) -> np.ndarray:
     """What `spec` said about CIFAR-10's test set, (N, C), stored by these very weights."""
-    path = artefacts.predictions_path(ASSETS / "benchmarks", spec.name, "cifar10")
-    if artefacts.read_note(path)["weights_sha256"] != weights.sha256(spec, settings):
+    path = artifacts.predictions_path(ASSETS / "benchmarks", spec.name, "cifar10")
+    if artifacts.read_note(path)["weights_sha256"] != weights.sha256(spec, settings):
         sys.exit(f"{path} is of other weights: run `python -m bench.committed DATA cifar10 {spec.name}` first.")
-    return artefacts.read(path).probabilities.astype(np.float64)
+    return artifacts.read(path).probabilities.astype(np.float64)
 
 
 def _ask(
     specs: Iterable[ModelSpec],
-    sets: Iterable[labelled.LabelledSet],
+    sets: Iterable[labeled_images.LabelledSet],
     settings: Settings,
     pool: EnginePool,
     framing: str = FRAMING,
@@ -161,7 +165,7 @@ def _ask(
     for found in sets:
         for item in found.items():
             assert isinstance(item.picture, bytes)
-            image = images.decode(item.picture, max_bytes=settings.max_upload_bytes)
+            image = decoding.decode(item.picture, max_bytes=settings.max_upload_bytes)
             for (size, crop), framed in inputs.items():
                 framed.append(frame(image, size, crop, framing))
     return {
@@ -181,7 +185,7 @@ def _share(which: np.ndarray) -> float | None:
 
 
 def main(data: Path, flowers: Path | None) -> None:
-    from imgrec.pipeline import open_pool
+    from imgrec.inference.classify import open_pool
 
     settings = replace(Settings.from_env(), offline=True)
     pool = open_pool(settings)

@@ -19,7 +19,7 @@ import urllib.request
 from playwright.sync_api import Page, sync_playwright
 
 from bench import pairs
-from imgrec import samples
+from imgrec.images import gallery
 from imgrec.settings import ROOT
 
 MODELS = ("mobilenet", "mobilenet_v2")
@@ -68,7 +68,7 @@ def main() -> None:
             page.locator(".st-key-result h3").first.wait_for()
             page.wait_for_timeout(2000)
             # Random weights say nearly the same of every picture; their figures differ all the same.
-            rows = [_drop(page, sample) for _ in range(2) for sample in samples.get_samples()][WARM_UP:]
+            rows = [_drop(page, sample) for _ in range(2) for sample in gallery.get_samples()][WARM_UP:]
             browser.close()
     finally:
         server.terminate()
@@ -94,9 +94,9 @@ def wait_until_ready(address: str) -> None:
             time.sleep(0.1)
 
 
-def _drop(page: Page, sample: samples.Sample) -> tuple[float, float]:
+def _drop(page: Page, sample: gallery.Sample) -> tuple[float, float]:
     """Milliseconds from the drop to the last chart, and of these inference."""
-    page.evaluate(DROP, [sample.file, base64.b64encode(samples.read(sample)).decode()])
+    page.evaluate(DROP, [sample.file, base64.b64encode(gallery.read(sample)).decode()])
     page.wait_for_function("window.took !== null", timeout=60_000)
     took: float = page.evaluate("window.took")
     page.wait_for_timeout(500)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from imgrec.catalogue import ModelSpec, get_spec
-from imgrec.engines.process import usable_cores
+from imgrec.inference.process_info import usable_cores
+from imgrec.models.catalog import ModelSpec, get_spec
 from imgrec.settings import ASSETS, ROOT, Settings
 
 SIX = ("vgg16", "vgg19", "resnet50", "inception_v3", "densenet121", "mobilenet")
@@ -67,7 +67,7 @@ def photo() -> Path:
 
 def prepare(names: Sequence[str] = SIX) -> None:
     """Everything that the two sides read: photo, weights, compiled networks."""
-    from imgrec.conversion import convert
+    from imgrec.inference.conversion import convert
 
     photo()
     for name in names:

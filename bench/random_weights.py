@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from imgrec.catalogue import ModelSpec, get_spec
-from imgrec.engines import keras as networks
-from imgrec.images import decode
-from imgrec.preprocessing import frame, normalise
+from imgrec.images.decoding import decode
+from imgrec.images.preprocessing import frame, normalise
+from imgrec.inference import keras_engine as networks
+from imgrec.models.catalog import ModelSpec, get_spec
 from imgrec.settings import ASSETS, MIB
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from bench import pairs
-from imgrec.catalogue import get_spec
+from imgrec.models.catalog import get_spec
 
 ROUNDS = 15
 
@@ -50,12 +50,12 @@ def keras_side() -> None:
 
 
 def imgrec_side() -> None:
-    from imgrec.conversion import convert, read_manifest
-    from imgrec.engines.openvino import OpenVINOEngine
-    from imgrec.images import decode
-    from imgrec.pipeline import classify
-    from imgrec.pool import EnginePool
-    from imgrec.predictions import Prediction
+    from imgrec.images.decoding import decode
+    from imgrec.inference.classify import classify
+    from imgrec.inference.conversion import convert, read_manifest
+    from imgrec.inference.openvino_engine import OpenVINOEngine
+    from imgrec.inference.pool import EnginePool
+    from imgrec.predictions.prediction import Prediction
 
     settings = pairs.settings()
     specs = [get_spec(name) for name in pairs.SIX]

@@ -29,9 +29,9 @@ KERAS = """
 IMGREC = """
     import sys
     from pathlib import Path
-    from imgrec.catalogue import get_spec
-    from imgrec.images import decode
-    from imgrec.pipeline import classify, open_pool
+    from imgrec.models.catalog import get_spec
+    from imgrec.images.decoding import decode
+    from imgrec.inference.classify import classify, open_pool
     from imgrec.settings import Settings
     settings = Settings.from_env()
     pool = open_pool(settings)

@@ -2,7 +2,8 @@
 
     KERAS_HOME=… python -m bench.teaching PICTURES        # 4 minutes; PICTURES: a folder of class folders
 
-The protocol is that of PB3 (see `imgrec.published`): 5 learning rates × 5 folds × 20 epochs in batches of 32, 4,800
+The protocol is that of PB3 (see `imgrec.evaluation.reference_tables`):
+5 learning rates × 5 folds × 20 epochs in batches of 32, 4,800
 pictures to train on and 1,200 to validate on in each fold, then one head on all 6,000, and 2,000 to test it on. Where
 the folder has fewer, pictures come again under other names; that changes no time, and no accuracy is taken from them.
 
@@ -27,11 +28,11 @@ from typing import Any
 import numpy as np
 
 from bench import pairs
-from imgrec.catalogue import get_spec
-from imgrec.datasets import Pictures
+from imgrec.data.dataset import Pictures
+from imgrec.models.catalog import get_spec
 from imgrec.settings import Settings
-from imgrec.training import lessons
-from imgrec.training.lessons import Lesson
+from imgrec.training import transfer_job
+from imgrec.training.transfer_job import Lesson
 
 MODEL = "mobilenet"
 LESSON = Lesson(MODEL, learning_rates=(1e-2, 1e-3, 1e-4, 1e-5, 1e-6), folds=5, epochs=20, batch_size=32)
@@ -74,13 +75,13 @@ def link(pictures: Path, folder: Path) -> None:
 def ours(data: Path, settings: Settings) -> dict[str, Any]:
     """The seconds of a whole lesson, and what they went into."""
     start = time.perf_counter()
-    job = lessons.start(LESSON, str(data), settings)
+    job = transfer_job.start(LESSON, str(data), settings)
     while job.state in {"queued", "running"}:
         time.sleep(0.1)
     seconds = time.perf_counter() - start
     if job.state != "finished":
         raise SystemExit(f"{job.error} {job.last_words()}")
-    progress = lessons.read_progress(job)
+    progress = transfer_job.read_progress(job)
     assert len(progress.trials) == LESSON.trials
     trial_seconds = sum(trial.seconds for trial in progress.trials)
     return {
@@ -99,8 +100,8 @@ def plain() -> Any:
     import keras
 
     base = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(224, 224, 3), pooling="avg")
-    from imgrec import weights
-    from imgrec.engines import keras as engine
+    from imgrec.inference import keras_engine as engine
+    from imgrec.models import weights
 
     spec, settings = get_spec(MODEL), Settings.from_env()
     # The same published weights, without the network that `weights="imagenet"` would ask for them.
@@ -115,7 +116,7 @@ def keras_side(data: Path) -> Any:
     """What `pairs.serve` asks: milliseconds of a training and of a validation step; the first time accuracies too."""
     import keras
 
-    from imgrec.preprocessing import normalise
+    from imgrec.images.preprocessing import normalise
 
     model = plain()
     noise = np.random.default_rng(0).integers(0, 256, (STEPS * LESSON.batch_size, 224, 224, 3), dtype=np.uint8)
@@ -155,24 +156,25 @@ def keras_side(data: Path) -> Any:
 
 def compare(data: Path) -> dict[str, Any]:
     """Accuracy on the same pictures after the same epochs on the same others, by both."""
-    from imgrec import features, images
-    from imgrec.preprocessing import frame, normalise
+    from imgrec.data import features
+    from imgrec.images import decoding
+    from imgrec.images.preprocessing import frame, normalise
     from imgrec.training import heads
 
     classes = sorted(folder.name for folder in (data / "train").iterdir())
     # The first files are all different pictures: they repeat only after all have come.
     files = sorted((data / "train").rglob("*.*"), key=lambda file: file.name)[: SLICE_TRAIN + SLICE_TEST]
-    decoded = (images.decode(file.read_bytes(), max_bytes=1 << 25) for file in files)
+    decoded = (decoding.decode(file.read_bytes(), max_bytes=1 << 25) for file in files)
     pixels = np.stack([frame(image, (224, 224), features.CROP_FRACTION) for image in decoded])
     targets = np.array([classes.index(file.parent.name) for file in files])
     rows, others = np.arange(SLICE_TRAIN), np.arange(SLICE_TRAIN, len(files))
     found = features.extract(LESSON.backbone_row(), Pictures(pixels, targets), Settings.from_env())
-    trainer = heads.HeadTrainer(lessons.HEADS["linear"], found.rows, targets, len(classes), seed=SEED)
+    trainer = heads.HeadTrainer(transfer_job.HEADS["linear"], found.rows, targets, len(classes), seed=SEED)
     model = plain()
     model.layers[-1].set_weights(trainer.layers()[0])
     schedule = heads.Schedule(SLICE_RATE, SLICE_EPOCHS, LESSON.batch_size)
     head = trainer.train(schedule, rows, None)
-    mine = lessons.forward(head.layers, np.asarray(found.rows[others]))
+    mine = transfer_job.forward(head.layers, np.asarray(found.rows[others]))
     fed = normalise(pixels, "tf")
     for epoch in range(SLICE_EPOCHS):
         order = heads.batches(rows, LESSON.batch_size, seed=SEED, epoch=epoch).reshape(-1)
@@ -187,7 +189,7 @@ def compare(data: Path) -> dict[str, Any]:
 
 
 def main(pictures: Path) -> None:
-    from imgrec.preparation import Preparations
+    from imgrec.inference.preparation import Preparations
 
     home = Path(tempfile.mkdtemp(prefix="imgrec-teaching-"))
     os.environ["IMGREC_HOME"] = str(home / "imgrec")

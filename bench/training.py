@@ -47,9 +47,9 @@ def plain() -> Callable[[], float]:
 
 def ours(precision: str) -> Callable[[], float]:
     """One epoch of the trainer's loop, in pictures a second."""
-    from imgrec.datasets import Pictures
+    from imgrec.data.dataset import Pictures
     from imgrec.training import trainer
-    from imgrec.training.feeding import batches
+    from imgrec.training.batches import batches
     from imgrec.training.recipes import get_recipe
 
     recipe = get_recipe("capstone_cnn")

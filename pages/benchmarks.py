@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from imgrec.ui import benchmarks
+from imgrec.ui.benchmarks import overview
 
 st.header("Benchmarks", anchor=False)
-board = benchmarks.chooser()
+board = overview.chooser()
 if board is not None:
-    benchmarks.show(board)
+    overview.show(board)

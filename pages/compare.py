@@ -1,9 +1,10 @@
 """Compare: drop an image, see every chosen model's prediction side by side, and their common one."""
 
-from imgrec.ui import cards, choices, layout, pictures
+from imgrec.ui import image_input, layout, settings_bar
+from imgrec.ui.compare import result_cards
 
 left, right = layout.halves()
 with left:
-    picture = pictures.panel()
+    picture = image_input.panel()
 with right:
-    cards.compare(picture, choices.toolbar())
+    result_cards.compare(picture, settings_bar.toolbar())

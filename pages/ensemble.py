@@ -1,9 +1,10 @@
 """Ensemble: the chosen models as one. Rules, weights, leave-one-out, and how sure they are."""
 
-from imgrec.ui import choices, consensus, layout, pictures
+from imgrec.ui import image_input, layout, settings_bar
+from imgrec.ui.ensemble import combined
 
 left, right = layout.halves()
 with left:
-    picture = pictures.panel()
+    picture = image_input.panel()
 with right:
-    consensus.explain(picture, choices.ensemble_toolbar())
+    combined.explain(picture, settings_bar.ensemble_toolbar())

@@ -1,10 +1,11 @@
 """Models: what is on this machine and in memory, the whole catalog, and how to get the rest."""
 
-from imgrec.ui import choices, inventory, owned
+from imgrec.ui import settings_bar
+from imgrec.ui.models import catalog_table, user_models
 
-specs = choices.models()
-inventory.memory(specs)
+specs = settings_bar.models()
+catalog_table.memory(specs)
 if specs:
-    inventory.actions(specs)
-owned.panel()
-inventory.catalogue()
+    catalog_table.actions(specs)
+user_models.panel()
+catalog_table.catalogue()

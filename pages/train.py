@@ -2,20 +2,23 @@
 
 import streamlit as st
 
-from imgrec.ui import choices, demonstrations, runs, teaching, trained, training, tuning
+from imgrec.ui import settings_bar
+from imgrec.ui.about import normalization_mistake
+from imgrec.ui.models import trained_models
+from imgrec.ui.train import runs, scratch_form, search_form, transfer_form
 
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-    way = training.method()
+    way = scratch_form.method()
     st.space("stretch")
-    table = choices.view()
+    table = settings_bar.view()
 shown = None
-if way == training.TUNE:
-    tuning.tuning_panel(table=table)
+if way == scratch_form.TUNE:
+    search_form.tuning_panel(table=table)
 else:
     left, right = st.columns([2, 3], gap="large")
     with left:
-        training.scratch_panel() if way == training.SCRATCH else teaching.teach_panel()
+        scratch_form.scratch_panel() if way == scratch_form.SCRATCH else transfer_form.teach_panel()
     with right:
         shown = runs.run_list(table=table)
-trained.trained(table=table, shown=shown)
-demonstrations.one_sided(table=table)
+trained_models.trained(table=table, shown=shown)
+normalization_mistake.one_sided(table=table)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from imgrec import weights
+from imgrec.models import weights
 from imgrec.settings import ROOT, Settings
 
 # Asks a process of `keras_process`: the name of a command and its arguments; returns its answer.
@@ -71,7 +71,7 @@ def keras_processes() -> Iterator[Callable[[str], Ask]]:
         def start(backend: str) -> subprocess.Popen[str]:
             environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.keras_process"],
+                [sys.executable, "-m", "tests.inference.keras_process"],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.PIPE,

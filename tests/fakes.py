@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from imgrec.catalogue import ModelSpec, get_spec
+from imgrec.models.catalog import ModelSpec, get_spec
 from imgrec.settings import MIB
 
 

@@ -7,20 +7,28 @@ from pathlib import Path
 import pytest
 
 from imgrec.settings import ROOT
-from tests.test_architecture import FLOORS, modules
+from tests.test_architecture import ROOMS, modules
 
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_readme_draws_every_module_once_and_no_other() -> None:
+def test_the_readme_draws_every_room_once_and_no_other() -> None:
     tree = README.split("## The house")[1].split("```")[1]
     drawn = re.findall(r"^  ([\w/.]+)\s", tree, re.MULTILINE)
     real = {name.split(".")[0] for name in modules()} - {"app", "pages", "__main__"}
     assert sorted(name.removesuffix(".py").removesuffix("/") for name in drawn) == sorted(real)
 
 
-def test_the_floors_name_no_module_that_is_gone() -> None:
-    assert set(FLOORS) == {name.split(".")[0] for name in modules()} - {"app", "pages"}
+def test_rooms_lists_every_room_and_no_other() -> None:
+    assert set(ROOMS) == {name.split(".")[0] for name in modules()} - {"app", "pages"}
+
+
+@pytest.mark.parametrize("room", [path.parent for path in sorted((ROOT / "imgrec").rglob("*/__init__.py"))], ids=str)
+def test_a_room_lists_its_modules_and_no_other(room: Path) -> None:
+    about = (room / "__init__.py").read_text()
+    listed = set(re.findall(r"^`(\w+)`: ", about, re.MULTILINE))
+    real = {path.stem for path in room.glob("*.py")} - {"__init__"}
+    assert listed == real
 
 
 @pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/*.md")], ids=str)

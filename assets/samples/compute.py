@@ -1,4 +1,6 @@
-"""Compute what models say about the sample images, for imgrec.showcase: `python -m assets.samples.compute [MODEL…]`.
+"""Compute what models say about the sample images: `python -m assets.samples.compute [MODEL…]`.
+
+`imgrec.predictions.gallery_predictions` reads the result.
 
 Fetches the weights where they are missing. Writes predictions.npz (float16, samples × classes, for each model) and
 predictions.json (which samples, which weights and what is to be known of them, which versions, when).
@@ -12,11 +14,13 @@ from importlib.metadata import version
 import numpy as np
 
 from bench.committed import note_on
-from imgrec import images, pipeline, samples, weights
-from imgrec.catalogue import ModelSpec, get_specs
-from imgrec.predictions import Prediction
+from imgrec.images import decoding, gallery
+from imgrec.inference import classify
+from imgrec.models import weights
+from imgrec.models.catalog import ModelSpec, get_specs
+from imgrec.predictions.gallery_predictions import FACTS, PROBABILITIES
+from imgrec.predictions.prediction import Prediction
 from imgrec.settings import Settings
-from imgrec.showcase import FACTS, PROBABILITIES
 
 FRAMING = "crop"
 MODELS = (
@@ -36,12 +40,12 @@ MODELS = (
 def main(names: list[str]) -> None:
     settings = Settings.from_env()
     specs = get_specs(names or MODELS)
-    pool = pipeline.open_pool(settings)
-    bytes_of = [samples.read(sample) for sample in samples.get_samples()]
-    pictures = [images.decode(data, max_bytes=len(data)) for data in bytes_of]
+    pool = classify.open_pool(settings)
+    bytes_of = [gallery.read(sample) for sample in gallery.get_samples()]
+    pictures = [decoding.decode(data, max_bytes=len(data)) for data in bytes_of]
     answers: dict[str, list[np.ndarray]] = {spec.name: [] for spec in specs}
     for picture in pictures:
-        for found in pipeline.classify(picture, specs, pool, FRAMING):
+        for found in classify.classify(picture, specs, pool, FRAMING):
             if not isinstance(found, Prediction):
                 raise found.error
             answers[found.model].append(found.probabilities.astype(np.float16))

@@ -3,6 +3,14 @@
 Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the input was wrong (one sentence on
 stderr says how); 1: a bug (traceback). What a command needs is imported when it runs, so that `--help` and typing
 mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
+
+`predict`: `models`, `fetch`, `predict`, `serve`.
+`evaluate`: `evaluate`.
+`train`: `train`.
+`tune`: `tune`.
+`doctor`: `doctor`.
+`export`: `export`.
+`output`: what goes to stdout and stderr.
 """
 
 import sys
@@ -11,8 +19,8 @@ from typing import Annotated
 import typer
 
 from imgrec import __version__
-from imgrec.cli import answering, data, exporting, measuring, training, tuning
-from imgrec.cli.terminal import BAD_INPUT, complain, say
+from imgrec.cli import doctor, evaluate, export, predict, train, tune
+from imgrec.cli.output import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
 from imgrec.settings import Settings
 
@@ -26,15 +34,15 @@ app = typer.Typer(
 )
 
 COMMANDS = (
-    answering.models,
-    answering.fetch,
-    answering.predict,
-    data.doctor,
-    training.train,
-    tuning.tune,
-    measuring.evaluate,
-    exporting.export,
-    answering.serve,
+    predict.models,
+    predict.fetch,
+    predict.predict,
+    doctor.doctor,
+    train.train,
+    tune.tune,
+    evaluate.evaluate,
+    export.export,
+    predict.serve,
 )
 for command in COMMANDS:
     app.command()(command)
@@ -58,6 +66,6 @@ def imgrec(version: Annotated[bool, typer.Option("--version", help="Print the ve
     if version:
         say(__version__)
         raise typer.Exit
-    from imgrec import cards
+    from imgrec.models import cards
 
     cards.register(Settings.from_env())

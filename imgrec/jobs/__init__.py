@@ -18,15 +18,18 @@ The folder is the whole truth: a page that is reloaded, a browser that is closed
 nothing, and whoever looks next reads the same. A worker that was killed leaves no `end.json`: it is "interrupted",
 and `resume` starts another one on the same folder.
 
-`job` is the view from outside, `worker` that of the process at work, `processes` and `files` what both stand on.
+`job`: the view from outside.
+`worker`: the view of the process at work.
+`processes`: start a process, tell a living one from a dead one.
+`job_folder`: the files of a job.
 """
 
-from imgrec.jobs.files import check_disk as check_disk
 from imgrec.jobs.job import Job as Job
 from imgrec.jobs.job import Needs as Needs
 from imgrec.jobs.job import all_jobs as all_jobs
 from imgrec.jobs.job import next_to_resume as next_to_resume
 from imgrec.jobs.job import start as start
+from imgrec.jobs.job_folder import check_disk as check_disk
 from imgrec.jobs.worker import CancelledJobError as CancelledJobError
 from imgrec.jobs.worker import Worker as Worker
 from imgrec.jobs.worker import work as work

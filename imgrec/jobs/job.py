@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from imgrec.errors import BusyError, InputError
-from imgrec.jobs import files, processes
+from imgrec.files import storage_errors
+from imgrec.jobs import job_folder, processes
 from imgrec.settings import Settings
-from imgrec.storage import storage_errors
 
 # How often a waiting worker looks whether it is its turn, and how often whoever waits for a worker looks.
 POLL_S = 0.5
@@ -39,6 +39,14 @@ class Needs:
     cores: int
 
 
+# Worker modules under the names that job.json of version 0.1 gives them.
+FORMER_MODULES = {
+    "imgrec.training.worker": "imgrec.training.training_worker",
+    "imgrec.training.teaching": "imgrec.training.transfer_worker",
+    "imgrec.training.tuner": "imgrec.training.search_worker",
+}
+
+
 class Job:
     """One folder of `runs/`, seen from outside the worker."""
 
@@ -52,11 +60,12 @@ class Job:
     @cached_property
     def _fields(self) -> dict[str, Any]:
         """Read once: this file changes only when the job is resumed with another configuration."""
-        return files.read(self.folder / "job.json") or {}
+        return job_folder.read(self.folder / "job.json") or {}
 
     @property
     def module(self) -> str:
-        return str(self._fields.get("module", ""))
+        module = str(self._fields.get("module", ""))
+        return FORMER_MODULES.get(module, module)
 
     @property
     def title(self) -> str:
@@ -80,7 +89,7 @@ class Job:
         """Whether a worker lives: it holds its lock, or was started a moment ago."""
         if processes.is_held(self.folder / "worker.lock"):
             return True
-        started = files.read(self.folder / "started.json")
+        started = job_folder.read(self.folder / "started.json")
         return (
             started is not None
             and time.time() - float(started["at"]) < STARTING_S
@@ -91,18 +100,18 @@ class Job:
     @property
     def state(self) -> str:
         """queued, running, finished, failed, cancelled or interrupted."""
-        if (end := files.read(self.folder / "end.json")) is not None:
+        if (end := job_folder.read(self.folder / "end.json")) is not None:
             return str(end["state"])
         if self.is_alive:
             return "running" if (self.folder / "turn.json").exists() else "queued"
         # It may have ended between the two looks.
-        end = files.read(self.folder / "end.json")
+        end = job_folder.read(self.folder / "end.json")
         return str(end["state"]) if end is not None else "interrupted"
 
     @property
     def error(self) -> str | None:
         """Why it failed, in a sentence; None unless it did."""
-        end = files.read(self.folder / "end.json")
+        end = job_folder.read(self.folder / "end.json")
         return None if end is None else end.get("error")
 
     def progress(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
@@ -136,7 +145,7 @@ class Job:
             (self.folder / "cancel").touch()
         # A worker that ended meanwhile has said how before it let go of its lock.
         if not self.is_alive and not (self.folder / "end.json").exists():
-            files.write(self.folder / "end.json", {"state": "cancelled", "error": None, "at": files.now()})
+            job_folder.write(self.folder / "end.json", {"state": "cancelled", "error": None, "at": job_folder.now()})
 
     @property
     def has_kept(self) -> bool:
@@ -155,7 +164,7 @@ class Job:
             raise InputError(f"Expected a run that was stopped. Received: {self.name}, which is finished.")
         if configuration is not None:
             self._fields = self._fields | {"configuration": configuration}
-            files.write(self.folder / "job.json", self._fields)
+            job_folder.write(self.folder / "job.json", self._fields)
         for file in ("end.json", "cancel", "turn.json", "started.json", "worker.lock"):
             (self.folder / file).unlink(missing_ok=True)
         processes.spawn(self.folder, self.module)
@@ -195,12 +204,12 @@ def start(
                 f"Expected a folder that is not there yet. Received: {folder}. "
                 "Resume that run, or choose another folder."
             ) from None
-        files.write(
+        job_folder.write(
             folder / "job.json",
             {
                 "module": module,
                 "title": title,
-                "created_at": files.now(),
+                "created_at": job_folder.now(),
                 "needs": asdict(needs),
                 "configuration": configuration,
             },

@@ -6,9 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-from imgrec.jobs import files
+from imgrec.files import storage_errors
+from imgrec.jobs import job_folder
 from imgrec.settings import ROOT
-from imgrec.storage import storage_errors
 
 # Workers that this process started: asked now and then whether they have ended, or they would stay as zombies.
 _CHILDREN: list["subprocess.Popen[bytes]"] = []
@@ -30,7 +30,7 @@ def spawn(folder: Path, module: str) -> None:
             start_new_session=True,
         )
     _CHILDREN.append(child)
-    files.write(folder / "started.json", {"pid": child.pid, "at": time.time()})
+    job_folder.write(folder / "started.json", {"pid": child.pid, "at": time.time()})
 
 
 def reap() -> None:

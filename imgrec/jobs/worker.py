@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from imgrec.errors import ImgrecError, StorageError
-from imgrec.jobs import files
+from imgrec.files import storage_errors
+from imgrec.jobs import job_folder
 from imgrec.jobs.job import POLL_S, Job, Needs
 from imgrec.settings import available_memory_bytes
-from imgrec.storage import storage_errors
 
 # What other processes on the machine keep of its memory.
 FREE_SHARE = 0.9
@@ -74,7 +74,7 @@ class Worker:
                     if job not in running
                 )
                 if first and _fits(self.job.needs, [job.needs for job in running]):
-                    files.write(self.job.folder / "turn.json", {"at": files.now()})
+                    job_folder.write(self.job.folder / "turn.json", {"at": job_folder.now()})
                     return
             if not told:
                 self.tell("queued", behind=[job.title for job in others])
@@ -120,7 +120,7 @@ def _end(folder: Path, state: str, error: str | None) -> None:
     """Say how it ended; on a disk without any room to whoever reads the worker's output."""
     (folder / "reserve").unlink(missing_ok=True)
     try:
-        files.write(folder / "end.json", {"state": state, "error": error, "at": files.now()})
+        job_folder.write(folder / "end.json", {"state": state, "error": error, "at": job_folder.now()})
     except StorageError as full:
         with suppress(OSError):
             print(error or full, file=sys.stderr, flush=True)
@@ -143,7 +143,7 @@ def _room(job: Job) -> Path:
         note = room / ELSEWHERE / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}.json"
         with storage_errors(note):
             note.parent.mkdir(parents=True, exist_ok=True)
-        files.write(note, {"folder": str(folder)})
+        job_folder.write(note, {"folder": str(folder)})
     return room
 
 
@@ -153,7 +153,7 @@ def _others(job: Job, room: Path) -> Iterator[Job]:
         if file.parent.resolve() != job.folder.resolve() and (other := Job(file.parent)).is_alive:
             yield other
     for note in (room / ELSEWHERE).glob("*.json"):
-        other = Job(Path(str((files.read(note) or {}).get("folder", ""))))
+        other = Job(Path(str((job_folder.read(note) or {}).get("folder", ""))))
         if not other.is_alive:
             note.unlink(missing_ok=True)
         elif other.folder != job.folder.resolve():

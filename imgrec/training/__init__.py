@@ -1,1 +1,28 @@
-"""Training from scratch: recipes as data, and the worker that follows them. TensorFlow runs in workers only."""
+"""Training from scratch, transfer learning, hyperparameter search.
+
+Knows no interface; TensorFlow is imported in the workers only.
+
+`recipes`: the rows of what can be trained.
+`networks`: networks from scratch.
+`backbones`: pretrained networks without their top.
+`heads`: the dense layers on a backbone.
+`transfer_networks`: backbone and head together.
+`optimizers`: optimizers and schedules.
+`augmentation`: random changes of an image.
+`input_normalization`: channel statistics and whitening.
+`batches`: shuffled, augmented batches.
+`train_step`: one compiled step, checkpoints.
+`trainer`: the loop over epochs.
+`cross_validation`: learning rates and folds.
+`fine_tuning`: the last layers of a backbone.
+`trial_results`: the figures of trials.
+`trained_model`: evaluate and register a new model.
+`training_job`: start and read a training from scratch.
+`training_worker`: its worker process.
+`transfer_job`: start and read a transfer learning run.
+`transfer_worker`: its worker process.
+`search_spaces`: ranges of hyperparameters.
+`search_job`: start and read a search.
+`search_worker`: its worker process.
+`mistakes`: a published mistake, repeated.
+"""

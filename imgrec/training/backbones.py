@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from imgrec import weights
-from imgrec.catalogue import ModelSpec, get_spec
-from imgrec.downloads import Progress
-from imgrec.engines import keras as engine
+from imgrec.inference import keras_engine as engine
+from imgrec.models import weights
+from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.downloads import Progress
 from imgrec.settings import Settings
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from imgrec.errors import InputError
-from imgrec.metrics import log_loss, top_1
-from imgrec.storage import replacing
-from imgrec.training.feeding import steps_per_epoch
-from imgrec.training.figures import rank
-from imgrec.training.lessons import Head
-from imgrec.training.optimisers import STEP_FACTOR
+from imgrec.files import replacing
+from imgrec.metrics.classification import log_loss, top_1
+from imgrec.training.batches import steps_per_epoch
+from imgrec.training.optimizers import STEP_FACTOR
+from imgrec.training.transfer_job import Head
+from imgrec.training.trial_results import rank
 
 # Rows looked at together: enough that the call costs nothing, few enough that the widest head's fit.
 EVALUATION_ROWS = 4096

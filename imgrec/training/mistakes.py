@@ -18,15 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from imgrec import weights
-from imgrec.catalogue import get_spec
-from imgrec.datasets import Pictures, load, split
-from imgrec.metrics import top_1
+from imgrec.data.dataset import Pictures, load, split
+from imgrec.metrics.classification import top_1
+from imgrec.models import weights
+from imgrec.models.catalog import get_spec
 from imgrec.settings import Settings
 from imgrec.training.augmentation import Augmentation
+from imgrec.training.input_normalization import channel_statistics
 from imgrec.training.recipes import Optimiser, Recipe, get_recipe
-from imgrec.training.transfers import MakeBackbone
-from imgrec.training.whitening import channel_statistics
+from imgrec.training.transfer_networks import MakeBackbone
 
 # Enough pictures for a network to be far from chance after a few epochs, few enough for a minute or two.
 PICTURES = 3000
@@ -95,8 +95,8 @@ def one_sided_normalisation(
     """
     import keras
 
-    from imgrec.training.feeding import batches, steps_per_epoch
-    from imgrec.training.loop import Loop, Position
+    from imgrec.training.batches import batches, steps_per_epoch
+    from imgrec.training.train_step import Loop, Position
 
     keras.utils.set_random_seed(seed)
     recipe = replace(recipe, augmentation=AUGMENTATION, featurewise=True, batch_size=batch_size, epochs=epochs)
@@ -129,7 +129,7 @@ def _one_sided(model: Any, pixels: np.ndarray, mean: np.ndarray, deviation: np.n
 def main(path: Path) -> None:
     """Measure on a slice of CIFAR-10, and write the result to `path`."""
     from imgrec.training.backbones import Backbone
-    from imgrec.training.worker import machine, versions
+    from imgrec.training.training_worker import machine, versions
 
     settings = Settings.from_env()
     data = load("cifar10", settings)

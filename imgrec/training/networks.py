@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from imgrec.errors import InputError
-from imgrec.training.whitening import Statistics
+from imgrec.training.input_normalization import Statistics
 
 if TYPE_CHECKING:
     import keras

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imgrec.catalogue import get_spec
 from imgrec.errors import InputError, UnknownNameError
-from imgrec.preprocessing import PREPROCESS
+from imgrec.images.preprocessing import PREPROCESS
+from imgrec.models.catalog import get_spec
 from imgrec.training.augmentation import Augmentation
 
 # Enough for a validation accuracy to within a few points, and little taken from the training.

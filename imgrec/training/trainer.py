@@ -20,17 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.confusion import confusion_matrix
-from imgrec.datasets import Pictures
+from imgrec.data.dataset import Pictures
 from imgrec.errors import InputError
-from imgrec.metrics import first_choices, log_loss
+from imgrec.metrics.classification import first_choices, log_loss
+from imgrec.metrics.confusion import confusion_matrix
 from imgrec.training.backbones import Listener
-from imgrec.training.feeding import batches, steps_per_epoch
-from imgrec.training.figures import logged
-from imgrec.training.loop import Loop, Position
+from imgrec.training.batches import batches, steps_per_epoch
 from imgrec.training.recipes import Recipe
-from imgrec.training.runs import CHECKPOINT as CHECKPOINT
-from imgrec.training.transfers import MakeBackbone
+from imgrec.training.train_step import Loop, Position
+from imgrec.training.training_job import CHECKPOINT as CHECKPOINT
+from imgrec.training.transfer_networks import MakeBackbone
+from imgrec.training.trial_results import logged
 
 # Between two looks at loss and accuracy: each look waits for the network, and a curve needs no more.
 REPORT_S = 1.0

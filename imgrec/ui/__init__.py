@@ -1,8 +1,16 @@
-"""Streamlit components, and every Streamlit cache. A component owns its widget, its bounds and its errors.
+"""Streamlit components, a folder for each page, and every Streamlit cache.
 
-`resources` holds the caches, `pictures` the drop zone and the gallery, `choices` the settings that live in the URL,
-`cards` what is said about one picture, `consensus` what the models say together, `inventory` models and memory.
-For the Train page `gathering` takes pictures by class, `examining` has the doctor look at them, `teaching`, `training`
-and `tuning` start runs, `runs` and `lessons` show them live, `trained` what came of them.
-Pages hold nothing but calls to these.
+A component owns its widget, its bounds and its errors; what it shows is computed in other rooms.
+
+`main`: the frame around every page.
+`caches`: every Streamlit cache.
+`elements`: components that Streamlit lacks.
+`layout`: columns.
+`markdown`: text that is not to be read as Markdown.
+`settings_bar`: models, rule, framing above a page.
+`query_params`: choices in the address.
+`image_input`: upload, camera, samples.
+`image_store`: the images of a browser tab.
+`uploads`: an uploader that empties itself.
+`predictions`: cached predictions for a page.
 """

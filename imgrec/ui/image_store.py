@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from imgrec.images import DecodedImage
-from imgrec.samples import Sample
+from imgrec.images.decoding import DecodedImage
+from imgrec.images.gallery import Sample
 from imgrec.settings import MIB
 
 # Long enough for a reload, a crash of the browser, or a phone that was put away for a call.

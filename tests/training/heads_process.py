@@ -14,7 +14,7 @@ import numpy as np
 from imgrec.errors import InputError
 from imgrec.training import heads
 from imgrec.training.heads import HeadTrainer, Schedule
-from imgrec.training.lessons import HEADS, forward
+from imgrec.training.transfer_job import HEADS, forward
 
 PICTURES, FEATURES, CLASSES = 120, 16, 3
 SCHEDULE = Schedule(0.01, 3, 16, step_epochs=1)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.datasets import Pictures, load, split
+from imgrec.data.dataset import Pictures, load, split
 from imgrec.settings import Settings
 from imgrec.training import mistakes, trainer
 from imgrec.training.recipes import RECIPES, Recipe

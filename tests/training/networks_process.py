@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from imgrec import weights
-from imgrec.catalogue import get_spec
-from imgrec.datasets import Pictures
+from imgrec.data.dataset import Pictures
+from imgrec.models import weights
+from imgrec.models.catalog import get_spec
 from imgrec.settings import Settings
 from imgrec.training import trainer
 from imgrec.training.backbones import Backbone
-from imgrec.training.loop import BUILDERS
 from imgrec.training.recipes import RECIPES, Recipe
+from imgrec.training.train_step import BUILDERS
 
 PICTURES = 8
 VALIDATED = 2

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from imgrec.jobs import Job
-from imgrec.training import tuning
+from imgrec.training import search_job
 from imgrec.training.recipes import get_recipe
 
 KNOBS = ["learning_rate=0.0001:0.01:log", "batch_size=16,32"]
@@ -48,7 +48,7 @@ def leave(folder: Path, events: list[dict[str, Any]], end: dict[str, Any] | None
     """A search in `folder`, which has told `events`."""
     folder.mkdir(parents=True)
     fields = {
-        "module": tuning.WORKER,
+        "module": search_job.WORKER,
         "title": "Search: mine",
         "created_at": "2026-01-01T00:00:00",
         "needs": {"memory_bytes": 1, "cores": 1},

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from imgrec import weights
-from imgrec.catalogue import ModelSpec
-from imgrec.downloads import Progress
 from imgrec.errors import OfflineError, UnknownNameError
+from imgrec.models import weights
+from imgrec.models.catalog import ModelSpec
+from imgrec.models.downloads import Progress
 from imgrec.settings import Settings
 from imgrec.training import backbones
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from imgrec.catalogue import get_spec
-from imgrec.datasets import DATASETS
+from imgrec.data.dataset import DATASETS
 from imgrec.errors import InputError, UnknownNameError
+from imgrec.models.catalog import get_spec
 from imgrec.settings import MIB
 from imgrec.training.augmentation import Augmentation
 from imgrec.training.recipes import RECIPES, Optimiser, Recipe, get_recipe
-from imgrec.training.runs import needs_of
+from imgrec.training.training_job import needs_of
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgrec.datasets import Pictures
+from imgrec.data.dataset import Pictures
 from imgrec.errors import InputError
 from imgrec.training import trainer
-from imgrec.training.loop import Position
+from imgrec.training.train_step import Position
 
 PICTURES = Pictures(np.zeros((4, 2, 2, 3), np.uint8), np.array([0, 1, 0, 1]))
 

@@ -7,17 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgrec import cards, images, verdicts
-from imgrec.abstention import KEPT, LIMITS
-from imgrec.catalogue import CATALOGUE, get_spec
-from imgrec.ensembles import combine, entropy_bits
-from imgrec.labels import get_label_space
-from imgrec.predictions import Prediction
-from imgrec.preparation import Preparations
-from imgrec.preprocessing import frame
+from imgrec.images import decoding
+from imgrec.images.preprocessing import frame
+from imgrec.inference.preparation import Preparations
+from imgrec.models import cards
+from imgrec.models.catalog import CATALOGUE, get_spec
+from imgrec.predictions.ensembles import combine, entropy_bits
+from imgrec.predictions.labels import get_label_space
+from imgrec.predictions.out_of_distribution import KEPT, LIMITS
+from imgrec.predictions.prediction import Prediction
+from imgrec.reports import sentences
 from imgrec.settings import Settings
-from imgrec.training import lessons
-from imgrec.training.lessons import Lesson
+from imgrec.training import transfer_job
+from imgrec.training.transfer_job import Lesson
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +56,7 @@ def test_a_limit_is_set_at_the_end_of_a_training_and_keeps_what_it_promises(
         for file in shuffled[:PER_CLASS]:
             (tmp_path / "two" / label / file.name).symlink_to(file)
         new += [(file, target) for file in shuffled[PER_CLASS : PER_CLASS + 100]]
-    job = lessons.start(Lesson(BACKBONE, learning_rates=(1e-2,), folds=3), str(tmp_path / "two"), here, name="two")
+    job = transfer_job.start(Lesson(BACKBONE, learning_rates=(1e-2,), folds=3), str(tmp_path / "two"), here, name="two")
     assert job.wait(240) == "finished", f"{job.error}\n{job.last_words()}"
 
     [card] = [card for card in cards.all_cards(here) if card.name == "two"]
@@ -65,12 +67,12 @@ def test_a_limit_is_set_at_the_end_of_a_training_and_keeps_what_it_promises(
     limit = LIMITS[spec.label_space].entropy_bits
     assert limit == card.metrics["entropy_bits_95"]
 
-    from imgrec.engines.openvino import OpenVINOEngine
+    from imgrec.inference.openvino_engine import OpenVINOEngine
 
     engine = OpenVINOEngine(Preparations(here).ensure(spec), 1)
 
     def predict(files: list[Path]) -> np.ndarray:
-        decoded = [images.decode(file.read_bytes(), max_bytes=file.stat().st_size, name=file.name) for file in files]
+        decoded = [decoding.decode(file.read_bytes(), max_bytes=file.stat().st_size, name=file.name) for file in files]
         return np.concatenate(
             [engine.predict(frame(one, spec.input_size, spec.crop_fraction)[None]) for one in decoded]
         )
@@ -85,10 +87,10 @@ def test_a_limit_is_set_at_the_end_of_a_training_and_keeps_what_it_promises(
     assert lost <= 1 - KEPT + 0.05, lost
     # Compare says of each foreign image what the limit says of it.
     space = get_label_space(spec.label_space)
-    says = [verdicts.is_none_of_these(Prediction("two", space, one.astype(np.float64), 1.0)) for one in unknown]
+    says = [sentences.is_none_of_these(Prediction("two", space, one.astype(np.float64), 1.0)) for one in unknown]
     assert says == (entropy_bits(unknown) > limit).tolist()
     flagged = foreign[says.index(True)]
     answer = combine([Prediction("two", space, unknown[foreign.index(flagged)].astype(np.float64), 1.0)])
-    assert verdicts.verdict(list(answer.members), answer).startswith("Most likely none of these")
+    assert sentences.verdict(list(answer.members), answer).startswith("Most likely none of these")
     # Weak, and said to be: with two classes the entropy flags a small part of foreign images. See `abstention`.
     assert 0 < sum(says) < len(says) / 2, f"{sum(says)} of {len(says)}: what is said of the limit no longer holds"

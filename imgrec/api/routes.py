@@ -1,0 +1,297 @@
+"""The JSON API, to be mounted at /api/v1: the same models, limits and sentences as the pages.
+
+    curl -s -F image=@cat.jpg -F models=mobilenet,densenet121 -F k=3 -F rule=mean localhost:8501/api/v1/predict
+    curl -s --data-binary @cat.jpg 'localhost:8501/api/v1/predict?models=mobilenet&k=3'
+    curl -s localhost:8501/api/v1/models
+
+`POST /predict` takes one picture, as the part `image` of a form or as the body, with the options `models`, `k`,
+`rule`, `weights` (`vgg16=2,mobilenet=0.5`) and `framing`, all optional, as fields or in the query. It answers with
+one object as of `imgrec predict --format json`; in it, `none_of_these` of a model or the ensemble is true where the
+picture most likely shows none of its classes, false where nothing speaks for that, and null where nobody has measured
+how to tell (ImageNet). `GET /models` answers with the list of `imgrec models --json`.
+
+Whatever goes wrong is `{"error": sentence, "type": name}` with the status of the error; "try again later" is 503
+with Retry-After. Nothing of a picture is written to disk.
+"""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError
+from imgrec.inference.pool import EnginePool
+from imgrec.inference.preparation import Preparation, Preparations, state_of
+from imgrec.inference.request import (
+    DEMO_MAX_MODELS,
+    MAX_MODELS,
+    Question,
+    answer,
+    check_budget,
+    describe,
+    get_default_specs,
+    parse_models,
+)
+from imgrec.models import cards
+from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.reports import result
+from imgrec.settings import MIB, Settings
+
+OPTIONS = ("models", "k", "rule", "weights", "framing")
+
+# Requests that may hold a picture in memory at once; the next one is told to come back. At 20 MiB a picture
+# this is what a server's share of memory bears.
+MAX_REQUESTS = 8
+
+# Of these, how many decode and infer: one picture is decoded while another one is looked at. A limiter of our
+# own, because Streamlit's threads serve its files.
+MAX_ANSWERS = 2
+
+# What a form may hold besides the picture, and how long one field may be.
+FORM_BYTES = 64 * 1024
+FIELD_BYTES = 4 * 1024
+
+# A phone on a poor line sends 20 MiB in half a minute; who is slower holds a place that others wait for.
+BODY_TIMEOUT_S = 60.0
+
+# How long a request waits for a model that is being downloaded or compiled, before it is told to come back.
+PREPARATION_PATIENCE_S = 20.0
+RETRY_AFTER_S = 5
+
+# Answers are data, for whoever asked, now.
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def create(
+    *,
+    get_settings: Callable[[], Settings],
+    get_pool: Callable[[], EnginePool],
+    get_preparations: Callable[[], Preparations],
+) -> Starlette:
+    """The application to mount; what it shares with the pages is asked for when a request needs it."""
+    faces = _Faces(get_settings, get_pool, get_preparations)
+    app = Starlette(
+        routes=[
+            Route("/models", faces.models, methods=["GET"]),
+            Route("/predict", faces.predict, methods=["POST"]),
+        ],
+        exception_handlers={ImgrecError: _on_error, HTTPException: _on_http_error, Exception: _on_bug},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def create_health_routes(is_ready: Callable[[], bool], get_pool: Callable[[], EnginePool]) -> list[Route]:
+    """`/livez`, 200 as long as the process answers, and `/readyz`, 503 until `is_ready` (the warm-up is over)."""
+
+    async def livez(request: Request) -> Response:
+        return _json({"status": "alive"})
+
+    async def readyz(request: Request) -> Response:
+        if not is_ready():
+            return _json({"status": "warming up"}, 503, {"Retry-After": str(RETRY_AFTER_S)})
+        pool = get_pool()
+        loaded = [{"name": row.name, "memory_bytes": row.memory_bytes} for row in pool.loaded()]
+        return _json(
+            {
+                "status": "ready",
+                "loaded": loaded,
+                "used_bytes": pool.used_bytes,
+                "budget_bytes": pool.budget_bytes,
+            }
+        )
+
+    return [Route("/livez", livez), Route("/readyz", readyz)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """What a request brought: the picture, its name, and the options by name."""
+
+    data: bytes
+    name: str
+    options: dict[str, str]
+
+
+@dataclass(slots=True)
+class _Faces:
+    """The endpoints, and how many are at work in them."""
+
+    get_settings: Callable[[], Settings]
+    get_pool: Callable[[], EnginePool]
+    get_preparations: Callable[[], Preparations]
+    requests: int = 0
+    limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(MAX_ANSWERS))
+
+    async def models(self, request: Request) -> Response:
+        """The whole catalogue, each model with its state."""
+        return _json(await anyio.to_thread.run_sync(self._describe_all))
+
+    async def predict(self, request: Request) -> Response:
+        """What is in one picture."""
+        if self.requests >= MAX_REQUESTS:
+            raise BusyError(f"{MAX_REQUESTS} images are being looked at. Try again in some seconds.")
+        self.requests += 1
+        try:
+            upload = await _receive_in_time(request, self.get_settings().max_upload_bytes)
+            return _json(await anyio.to_thread.run_sync(self._answer, upload, limiter=self.limiter))
+        finally:
+            self.requests -= 1
+
+    def _describe_all(self) -> list[dict[str, object]]:
+        settings = self.get_settings()
+        cards.register(settings)
+        loaded = {row.name for row in self.get_pool().loaded()}
+        return [
+            describe(spec, "loaded" if spec.name in loaded else state_of(spec, settings)) for spec in CATALOGUE.values()
+        ]
+
+    def _answer(self, upload: _Upload) -> dict[str, object]:
+        settings, pool = self.get_settings(), self.get_pool()
+        cards.register(settings)
+        models = upload.options.get("models", "")
+        specs = parse_models(models) if models.strip(" ,") else get_default_specs(settings)
+        _check_models(specs, settings)
+        question = Question.parse(specs, **{name: text for name, text in upload.options.items() if name != "models"})
+        check_budget(specs, pool)
+        self._prepare([spec for spec in specs if spec.name not in {row.name for row in pool.loaded()}])
+        report = answer(upload.data, upload.name, question, pool, max_bytes=settings.max_upload_bytes)
+        return result.to_dict(report, question.k)
+
+    def _prepare(self, specs: Sequence[ModelSpec]) -> None:
+        """Start what has to be fetched or compiled; raises `BusyError` when it takes longer than a request may."""
+        preparations = [self.get_preparations().start(spec) for spec in specs]
+        give_up_at = time.monotonic() + PREPARATION_PATIENCE_S
+        for preparation in preparations:
+            if not preparation.wait(max(0.0, give_up_at - time.monotonic())):
+                raise BusyError(f"{_progress_of(preparation)} Try again in a minute.")
+
+
+async def _receive_in_time(request: Request, max_bytes: int) -> _Upload:
+    try:
+        with anyio.fail_after(BODY_TIMEOUT_S):
+            return await _receive(request, max_bytes)
+    except TimeoutError:
+        raise HTTPException(408, f"Expected an image within {BODY_TIMEOUT_S:.0f} s. Received: a part.") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "Expected an image. Received: a part, and the connection was closed.") from None
+
+
+async def _receive(request: Request, max_bytes: int) -> _Upload:
+    """The upload of `request`, counted while it comes: a length may be missing, or lie."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_form = kind == "multipart/form-data"
+    most = max_bytes + FORM_BYTES if is_form else max_bytes
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > most:
+        raise _too_large(max_bytes, f"{int(length) / MIB:,.1f} MiB")
+    stream = _counted(request.stream(), most, max_bytes)
+    pairs = request.query_params.multi_items()
+    if not is_form:
+        data = bytearray()
+        async for chunk in stream:
+            data += chunk
+        return _Upload(bytes(data), "picture", _options(pairs))
+
+    parser = MultiPartParser(
+        request.headers, stream, max_files=1, max_fields=2 * len(OPTIONS), max_part_size=FIELD_BYTES
+    )
+    parser.spool_max_size = most + 1  # in memory as a whole: visitors' pictures are not put on disks
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise InputError(f"Expected a form with one image and short fields. Received: {error.message}") from error
+    try:
+        files = [value for _, value in form.multi_items() if not isinstance(value, str)]
+        if len(files) != 1:
+            raise InputError("Expected one image, in the part `image` of the form. Received: none.")
+        pairs = [*pairs, *((name, value) for name, value in form.multi_items() if isinstance(value, str))]
+        return _Upload(await files[0].read(), files[0].filename or "picture", _options(pairs))
+    finally:
+        await form.close()
+
+
+async def _counted(stream: AsyncIterator[bytes], most_bytes: int, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    """`stream`, ended by `ImageTooLargeError` after `most_bytes`."""
+    received = 0
+    async for chunk in stream:
+        received += len(chunk)
+        if received > most_bytes:
+            raise _too_large(max_bytes, "more")
+        yield chunk
+
+
+def _too_large(max_bytes: int, received: str) -> ImageTooLargeError:
+    return ImageTooLargeError(f"Expected an image of at most {max_bytes / MIB:,.3g} MiB. Received: {received}.")
+
+
+def _options(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Options by name; of a repeated one the last, but `models` and `weights` add up."""
+    options: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in OPTIONS:
+            raise InputError(f"Expected the options {', '.join(OPTIONS)}. Received: {name!r}.")
+        adds_up = name in ("models", "weights") and options.get(name)
+        options[name] = f"{options[name]},{value}" if adds_up else value
+    return options
+
+
+def _check_models(specs: Sequence[ModelSpec], settings: Settings) -> None:
+    """Raise `InputError` for more models than one call may ask for, and in a demo for those it does not have."""
+    most = DEMO_MAX_MODELS if settings.demo else MAX_MODELS
+    if len(specs) > most:
+        raise InputError(f"Expected at most {most} models. Received: {len(specs)}.")
+    if settings.demo:
+        missing = [spec.name for spec in specs if state_of(spec, settings) == "missing"]
+        if missing:
+            raise InputError(f"Expected models that this demo has. Received: {', '.join(missing)}.")
+
+
+def _progress_of(preparation: Preparation) -> str:
+    figures = ""
+    if preparation.stage == "downloading" and preparation.total_bytes:
+        figures = f" ({preparation.done_bytes / MIB:,.0f} of {preparation.total_bytes / MIB:,.0f} MiB)"
+    return f"{preparation.model} is {preparation.stage}{figures}."
+
+
+def _json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(content, status, {**HEADERS, **(headers or {})})
+
+
+def _failure(sentence: str, kind: str, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return _json({"error": sentence, "type": kind}, status, headers)
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    status = getattr(error, "http_status", 500)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, BusyError) else None
+    return _failure(str(error), type(error).__name__, status, headers)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """404, 405 and what `_receive_in_time` raises."""
+    if not isinstance(error, HTTPException):
+        raise error
+    sentence = error.detail
+    if error.status_code == 404:
+        sentence = f"Expected /models or /predict. Received: {request.scope['path']!r}."
+    elif error.status_code == 405:
+        sentence = f"Expected {(error.headers or {}).get('Allow', 'another method')}. Received: {request.method}."
+    return _failure(sentence, "HTTPException", error.status_code, error.headers)
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    """Starlette raises the error again after this answer, so that it stands in the log."""
+    return _failure("Something went wrong here; it is in the log of the server.", "InternalError", 500)

@@ -1,0 +1,80 @@
+"""`imgrec evaluate`."""
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from imgrec.cli.output import BAD_INPUT, complain, count_line, say
+from imgrec.errors import ImgrecError
+from imgrec.settings import Settings
+
+# Pictures that could not be read, named one by one; the summary lists all.
+MAX_NAMED_FAILURES = 10
+
+
+def evaluate(
+    data: Annotated[str, typer.Option(help="cifar10, or a folder, zip, tar or .npz with labelled images.")],
+    models: Annotated[
+        str, typer.Option(help="Names with commas between; by default all on this machine that fit.")
+    ] = "",
+    out: Annotated[
+        str,
+        typer.Option(help="Folder for summary.json and all answers; else one that the Benchmarks page shows, too."),
+    ] = "",
+    framing: Annotated[str, typer.Option(help="crop (as published accuracies are measured) or squash.")] = "crop",
+    per_class: Annotated[int | None, typer.Option(help="Only the first so many images of each class.")] = None,
+    training: Annotated[
+        str | None,
+        typer.Option(help="The set that the models were trained on: images that stand in both are counted."),
+    ] = None,
+    note: Annotated[str, typer.Option(help="What a reader of the numbers should know about the weights.")] = "",
+) -> None:
+    """Measure models on labelled pictures; a stopped run goes on where it was."""
+    from pathlib import Path
+
+    from imgrec.data.labeled_images import open_set
+    from imgrec.evaluation import artifacts
+    from imgrec.evaluation.evaluate import describe_set, get_fitting_specs
+    from imgrec.evaluation.evaluate import evaluate as measure
+    from imgrec.inference.request import parse_models
+
+    settings = Settings.from_env()
+    folder = Path(out).expanduser() if out else artifacts.own_folder(settings)
+    found = open_set(data, settings, per_class=per_class, training=training)
+    artifacts.check_place(folder, describe_set(found))
+    for flaw in found.flaws:
+        say(flaw)
+    specs = parse_models(models) if models.strip(" ,") else get_fitting_specs(found, settings)
+    failed = False
+    for spec in specs:
+        options = {
+            "--data": data,
+            "--per-class": per_class,
+            "--training": training,
+            "--models": spec.name,
+            "--framing": framing,
+            "--note": note or None,
+            "--out": out or None,
+        }
+        words = (word for name, value in options.items() if value is not None for word in (name, str(value)))
+        command = shlex.join(["imgrec", "evaluate", *words])
+        try:
+            with count_line(spec.name) as show:
+                row = measure(
+                    spec, found, settings, folder, framing=framing, note=note, command=command, on_progress=show
+                )
+        except ImgrecError as error:
+            complain(f"{spec.name}: {error}")
+            failed = True
+            continue
+        say(
+            f"{spec.name:<24}{row['images']:>8,} images   top-1 {row['top_1']:.1%} "
+            f"({row['top_1_low']:.1%} to {row['top_1_high']:.1%})   {row['latency_p50_ms']:.1f} ms"
+        )
+        for failure in row["failures"][:MAX_NAMED_FAILURES]:
+            complain(f"{failure['id']}: {failure['reason']}")
+        if len(row["failures"]) > MAX_NAMED_FAILURES:
+            complain(f"and {len(row['failures']) - MAX_NAMED_FAILURES:,} more that could not be read; see the summary")
+    if failed:
+        raise typer.Exit(BAD_INPUT)

@@ -1,0 +1,50 @@
+"""`imgrec export`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from imgrec.cli.output import say
+from imgrec.settings import Settings
+
+
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Its name: see imgrec models.")],
+    formats: Annotated[
+        str, typer.Option("--format", help="openvino, keras, onnx, litert; several with commas between.")
+    ] = "openvino",
+    out: Annotated[str, typer.Option(help="A folder, or a file that ends in .zip; else a folder named MODEL.")] = "",
+) -> None:
+    """Write a model as files that run without imgrec: network, labels, card, and a script that uses them."""
+    from pathlib import Path
+
+    from imgrec.export import bundle, scripts
+    from imgrec.models.catalog import get_spec
+
+    settings = Settings.from_env()
+    spec = get_spec(model)
+    wanted = bundle.check_formats([name.strip() for name in formats.split(",") if name.strip()])
+    target = Path(out or spec.name).expanduser()
+    drawn = ""
+
+    def show(share: float, words: str) -> None:
+        nonlocal drawn
+        line = f"{spec.name}: {words}"
+        if line == drawn:
+            return
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
+        drawn = line
+
+    try:
+        bundle.export(spec, wanted, target, settings, on_progress=show)
+    finally:
+        if drawn and sys.stderr.isatty():
+            print(file=sys.stderr)
+    if target.suffix == ".zip":
+        say(f"{target}: unpack it, and see {spec.name}/README.txt")
+    else:
+        say(f"{target}: python {target / scripts.file_name(wanted[0])} PICTURE")

@@ -1,0 +1,82 @@
+"""`imgrec tune`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from imgrec.cli.doctor import warn_about
+from imgrec.cli.output import Line, check_resuming, complain, follow, say
+from imgrec.errors import InputError
+from imgrec.settings import Settings
+
+# Beside --resume: where the search is.
+RESUMING = ("space", "out", "resume")
+
+
+def tune(
+    context: typer.Context,
+    space: Annotated[str, typer.Argument(metavar="SPACE", help="six_layers, five_layers, or any recipe.")],
+    data: Annotated[
+        str, typer.Option(help="cifar10, a folder of class folders, a zip, a tar or an .npz; else the recipe's own.")
+    ] = "",
+    trials: Annotated[int, typer.Option(help="How many networks to try.")] = 10,
+    epochs: Annotated[int | None, typer.Option(help="How long each one learns; else as the space says.")] = None,
+    method: Annotated[str, typer.Option(help="random, bayesian or hyperband.")] = "random",
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(help="Another range: name=low:high, name=low:high:step, name=low:high:log or name=a,b,c."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides what is tried, the split and the first weights.")] = 0,
+    train_best: Annotated[
+        bool, typer.Option("--train-best", help="Then train the best one with all epochs of its recipe.")
+    ] = False,
+    out: Annotated[str, typer.Option(help="A folder for the search; else a new one under IMGREC_HOME/runs.")] = "",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last search of SPACE, or the one in --out.")
+    ] = False,
+) -> None:
+    """Search for better settings of a network: many short trainings, as one process by itself."""
+    from pathlib import Path
+
+    from imgrec.charts import hyperparameter_search
+    from imgrec.training import search_job, training_job
+    from imgrec.training.recipes import get_recipe
+    from imgrec.training.search_spaces import get_space
+
+    settings = Settings.from_env()
+    wanted = get_space(space)
+    folder = Path(out).expanduser() if out else None
+    if resume:
+        check_resuming(context, RESUMING)
+        job = search_job.find_unfinished(wanted.name, settings, folder)
+        if job.state not in {"queued", "running"}:
+            job.resume()
+    else:
+        source = data or get_recipe(wanted.recipe).dataset
+        if not source:
+            raise InputError(f"Expected --data for {wanted.name}, which is made for no known set. Received: none.")
+        varied = wanted.varied(vary or [])
+        warn_about(source, settings, get_recipe(wanted.recipe).input_size)
+        job = search_job.start(
+            varied,
+            source,
+            settings,
+            trials=trials,
+            epochs=epochs,
+            method=method,
+            seed=seed,
+            train_best=train_best,
+            folder=folder,
+        )
+    print(f"{job.title}: run {job.folder}", file=sys.stderr)
+    lines = training_job.follow(job, lambda _, state: Line(hyperparameter_search.status(search_job.read(job), state)))
+    follow(job, lines, f"imgrec tune {wanted.name} --resume" + (f" --out {out}" if out else ""))
+    search = search_job.read(job)
+    for trial in search.failed:
+        complain(f"trial {trial.number}: {trial.reason}")
+    say(hyperparameter_search.outcome(search))
+    if search.handed_on is None:
+        say(f"Its recipe: {job.folder / search_job.BEST}")
+    else:
+        say(f"It is being trained as {search.handed_on['model']}: run {search.handed_on['run']}")

@@ -1,0 +1,302 @@
+"""Pictures → what a network without its top sees in them, once: computed by the compiled engine, kept on disk.
+
+    IMGREC_HOME/features/
+    ├── mobilenet_features-<key>.npy        float32 (N, D), or (N, height, width, channels) without pooling
+    ├── mobilenet_features-<key>.json       what it was made of, and its sha256
+    └── mobilenet_features-<key>.parts/     an extraction under way: what is finished of it
+
+The key depends on all that the numbers depend on: weights, preprocessing, input size, pooling, the pictures and the
+versions of what computes. So an entry never has to be invalidated, and may be deleted by hand at any time; those that
+nobody has read for longest are deleted when there are too many. Heads of a hundred trials train on one extraction.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from imgrec.data.dataset import Pictures
+from imgrec.errors import InputError, MemoryBudgetError, StorageError, WeightsError
+from imgrec.files import replacing, sha256_of, storage_errors
+from imgrec.images.preprocessing import RESAMPLING, frame
+from imgrec.inference import conversion
+from imgrec.inference.preparation import OnProgress as OnPreparation
+from imgrec.inference.preparation import Preparations
+from imgrec.inference.process_info import usable_cores
+from imgrec.models import weights
+from imgrec.models.catalog import ModelSpec
+from imgrec.settings import MIB, Settings
+
+# Rows in one file of an unfinished extraction: a few seconds of work to lose.
+PART_ROWS = 500
+
+# Pictures framed together by the threads: enough that these do not wait for each other.
+FRAMED_TOGETHER = 64
+
+# What is kept on disk of features that nobody uses at the moment: as much as those of a million pictures (MobileNet).
+KEPT_BYTES = 4096 * MIB
+
+# An extraction that was left alone for so long will not be gone on with: a week.
+ABANDONED_S = 7 * 24 * 3600
+
+# Networks halve the picture five times; Keras refuses most below this.
+SMALLEST_SIDE_PX = 32
+
+# How pictures become inputs here, as `datasets` frames them too: the largest centred square.
+CROP_FRACTION = 1.0
+
+Pooling = Literal["avg"] | None
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """`rows` is float32 (N, …), read where it lies on disk. `seconds` counts computing alone; `cached`: none of it."""
+
+    rows: np.ndarray
+    seconds: float
+    cached: bool
+
+
+def backbone_spec(spec: ModelSpec, *, pooling: Pooling = "avg", input_size: tuple[int, int] | None = None) -> ModelSpec:
+    """The row of `spec` without its top: prepared, converted and pooled like any other, it answers with features.
+
+    `pooling` "avg" gives a vector, None the map (height, width, channels). `input_size` (height, width) in px is the
+    network's own unless given. Raises `InputError` for a network that was trained here, which is no backbone, and for
+    sizes that no network can take.
+    """
+    if not spec.weights.is_published:
+        raise InputError(
+            f"Expected a network with published weights as a backbone, such as mobilenet. "
+            f"Received: {spec.name}, which was trained on a few classes."
+        )
+    if pooling not in ("avg", None):
+        raise InputError(f"Expected the pooling avg, or none. Received: {pooling!r}.")
+    size = input_size or spec.input_size
+    if min(size) < SMALLEST_SIDE_PX:
+        raise InputError(f"Expected an input of {SMALLEST_SIDE_PX} px or more. Received: {size[0]} × {size[1]}.")
+    suffix = "features" if pooling else "map"
+    if size != spec.input_size:
+        suffix += f"_{size[0]}x{size[1]}"
+    return replace(
+        spec,
+        name=f"{spec.name}_{suffix}",
+        title=f"{spec.title}, features",
+        arguments=(*spec.arguments, ("include_top", False), ("pooling", pooling)),
+        input_size=size,
+        crop_fraction=CROP_FRACTION,
+        published=None,
+    )
+
+
+def digest_of(pictures: Pictures) -> str:
+    """The sha256 of the pixels, 64 hexadecimal digits: what features depend on."""
+    digest = hashlib.sha256(str(pictures.pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pictures.pixels).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def extract(
+    spec: ModelSpec,
+    pictures: Pictures,
+    settings: Settings,
+    digest: str | None = None,
+    on_progress: OnProgress | None = None,
+    on_preparation: OnPreparation | None = None,
+    *,
+    most_bytes: int | None = None,
+) -> Features:
+    """The features of `pictures` by `spec`, a row of `backbone_spec`; from the disk if they are there already.
+
+    Pictures of another size are framed. `digest` is that of the pictures, computed unless given. `on_progress` gets
+    (done, all), `on_preparation` sees weights being fetched and converted; what either raises ends the extraction,
+    and the next one goes on with the parts that are finished. A file that is not what it was is computed again.
+
+    Raises `MemoryBudgetError` when the rows would be more than `most_bytes`, which the first of them tells; what
+    fetching, converting and running raise; and `StorageError`.
+    """
+    import filelock  # 20 ms; only who extracts needs it
+
+    compiled = Preparations(settings).ensure(spec, on_preparation)
+    made_of = _provenance(spec, pictures, settings, digest or digest_of(pictures))
+    path = settings.home / "features" / f"{spec.name}-{_key(made_of)}.npy"
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    # Whoever else wants the same waits and finds it.
+    with filelock.FileLock(path.with_suffix(".lock")):
+        if (rows := _read_whole(path, len(pictures))) is not None:
+            _check_size(rows[0], len(pictures), most_bytes)
+            with contextlib.suppress(OSError):  # a disk that is read-only
+                os.utime(path)
+            return Features(rows, 0.0, cached=True)
+        start = time.perf_counter()
+        parts = path.with_suffix(".parts")
+        _extract_parts(spec, pictures, compiled, parts, on_progress, most_bytes)
+        with storage_errors(path):
+            _merge(parts, path, len(pictures), made_of)
+        _prune(path)
+    rows = _read_whole(path, len(pictures))
+    if rows is None:
+        raise InputError(f"Expected {path} to stay as it was written. Received: another file; start again.")
+    return Features(rows, time.perf_counter() - start, cached=False)
+
+
+def _extract_parts(
+    spec: ModelSpec,
+    pictures: Pictures,
+    compiled: Path,
+    parts: Path,
+    on_progress: OnProgress | None,
+    most_bytes: int | None,
+) -> None:
+    """Write the parts that are missing; pictures flow through the engine, so that memory does not grow with them."""
+    from imgrec.inference.openvino_async import stream
+
+    count = len(pictures)
+    with storage_errors(parts):
+        parts.mkdir(exist_ok=True)
+    blocks = [range(start, min(start + PART_ROWS, count)) for start in range(0, count, PART_ROWS)]
+    files = [parts / f"{number:05d}.npy" for number in range(len(blocks))]
+    missing = [number for number, file in enumerate(files) if _read_array(file, len(blocks[number])) is None]
+    done = count - sum(len(blocks[number]) for number in missing)
+    wanted = (position for number in missing for position in blocks[number])
+    waiting: dict[int, dict[int, np.ndarray]] = {number: {} for number in missing}
+    for position, row in stream(compiled, _framed(pictures.pixels, wanted, spec.input_size)):
+        _check_size(row, count, most_bytes)
+        number = position // PART_ROWS
+        waiting[number][position] = row
+        done += 1
+        if on_progress is not None:
+            on_progress(done, count)
+        if len(waiting[number]) == len(blocks[number]):
+            block = waiting.pop(number)
+            with storage_errors(parts):
+                _write(files[number], np.stack([block[i] for i in blocks[number]]))
+
+
+def _check_size(row: np.ndarray, count: int, most_bytes: int | None) -> None:
+    """Raise `MemoryBudgetError` when `count` rows like this one are more than `most_bytes`."""
+    if most_bytes is not None and count * row.nbytes > most_bytes:
+        raise MemoryBudgetError(
+            f"Expected features of at most {most_bytes / MIB:,.0f} MiB. Received: {count * row.nbytes / MIB:,.0f} MiB; "
+            "with pooling, a smaller backbone or fewer images they are less."
+        )
+
+
+def _framed(
+    pixels: np.ndarray, positions: Iterable[int], input_size: tuple[int, int]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(position, uint8 (*input_size, 3)); threads frame the pictures that are of another size."""
+    if pixels.shape[1:3] == input_size:
+        yield from ((position, pixels[position]) for position in positions)
+        return
+    with ThreadPoolExecutor(usable_cores(), thread_name_prefix="frame") as workers:
+        for block in _blocks(positions, FRAMED_TOGETHER):
+            framed = workers.map(lambda i: frame(pixels[i], input_size, CROP_FRACTION), block)
+            yield from zip(block, framed, strict=True)
+
+
+def _blocks(positions: Iterable[int], size: int) -> Iterator[list[int]]:
+    block: list[int] = []
+    for position in positions:
+        block.append(position)
+        if len(block) == size:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _merge(parts: Path, path: Path, count: int, made_of: dict[str, Any]) -> None:
+    """Join the parts into `path`, one at a time; the note last, since it is what counts.
+
+    They are written, never stored into a mapping: a disk that fills then is an error that can be told.
+    """
+    files = sorted(parts.glob("*.npy"))
+    shape = np.load(files[0], mmap_mode="r").shape[1:]
+    with replacing(path) as beside:
+        kind = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": (count, *shape)}
+        with beside.open("wb") as joined:
+            np.lib.format.write_array_header_1_0(joined, kind)
+            for file in files:
+                joined.write(np.ascontiguousarray(np.load(file)).data)
+    note = made_of | {"shape": [count, *shape], "sha256": sha256_of(path)}
+    with replacing(path.with_suffix(".json")) as beside:
+        beside.write_text(json.dumps(note, indent=1) + "\n")
+    shutil.rmtree(parts, ignore_errors=True)
+
+
+def _prune(newest: Path) -> None:
+    """Delete what nobody has read for longest, until at most `KEPT_BYTES` are there, and what was left unfinished.
+
+    `newest` stays, however large. Who reads a file that goes keeps what he has mapped.
+    """
+    with contextlib.suppress(OSError):  # somebody else deletes at the same moment, or the system will not
+        others = [(file.stat(), file) for file in newest.parent.glob("*.npy") if file != newest]
+        total = newest.stat().st_size
+        for stat, file in sorted(others, key=lambda entry: entry[0].st_mtime, reverse=True):
+            total += stat.st_size
+            if total > KEPT_BYTES:
+                file.with_suffix(".json").unlink(missing_ok=True)
+                file.unlink(missing_ok=True)
+        for parts in newest.parent.glob("*.parts"):
+            if time.time() - parts.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(parts, ignore_errors=True)
+
+
+def _read_whole(path: Path, count: int) -> np.ndarray | None:
+    """The rows at `path`, left on disk; None unless they are what the note beside says."""
+    try:
+        note = json.loads(path.with_suffix(".json").read_text())
+        if note["sha256"] != sha256_of(path):
+            return None
+    except (OSError, StorageError, ValueError, KeyError, TypeError):
+        return None
+    return _read_array(path, count)
+
+
+def _read_array(path: Path, count: int) -> np.ndarray | None:
+    """float32 (count, …) at `path`, mapped; None for a file that is missing, cut short or something else."""
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        rows: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        if rows.dtype == np.float32 and rows.ndim > 1 and len(rows) == count:
+            return rows
+    return None
+
+
+def _write(path: Path, rows: np.ndarray) -> None:
+    with replacing(path) as beside, beside.open("wb") as file:
+        np.save(file, rows)
+
+
+def _provenance(spec: ModelSpec, pictures: Pictures, settings: Settings, digest: str) -> dict[str, Any]:
+    """All that the numbers depend on."""
+    weights_sha256 = weights.sha256(spec, settings)
+    if weights_sha256 is None:
+        raise WeightsError(f"Expected the weights of {spec.title} on this machine. Received: none.")
+    return {
+        "architecture": spec.architecture,
+        "arguments": [list(argument) for argument in spec.arguments],
+        "input_size": list(spec.input_size),
+        "preprocess": spec.preprocess,
+        "crop_fraction": spec.crop_fraction,
+        "resampling": RESAMPLING.name.lower(),
+        "weights_sha256": weights_sha256,
+        "pictures": len(pictures),
+        "pictures_sha256": digest,
+        "versions": conversion.versions() | {"pillow": metadata.version("pillow")},
+    }
+
+
+def _key(made_of: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]

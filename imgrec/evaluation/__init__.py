@@ -1,0 +1,11 @@
+"""Models on labeled images: stored predictions become figures with intervals and comparisons.
+
+Knows no interface and no training.
+
+`evaluate`: run a model over a dataset and time it.
+`artifacts`: the files of an evaluation.
+`summary`: stored predictions to one row of figures.
+`aligned_results`: several models on the same images.
+`comparisons`: Pareto frontier, pair tests, mistakes.
+`reference_tables`: figures that others published.
+"""

@@ -1,0 +1,61 @@
+"""The worker process of an export: `python -m imgrec.export.export_worker`. See `exports`, which starts it.
+
+Keras writes what it has a writer for: its own format on any backend, ONNX and LiteRT with TensorFlow.
+"""
+
+import os
+import shutil
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgrec.errors import ConversionError, ImgrecError, StorageError
+from imgrec.export.scripts import FORMATS
+from imgrec.inference import child_process
+from imgrec.inference.conversion import spec_of
+from imgrec.settings import MIB
+
+if TYPE_CHECKING:
+    import keras
+
+
+def write(model: "keras.Model", format_name: str, path: Path) -> None:
+    """Write `model` as `path`; raises whatever Keras' writers and TensorFlow's converters raise."""
+    if format_name == "keras":
+        model.save(path)
+        return
+    import numpy as np
+
+    # Keras' writers want a network that has been used.
+    model.predict_on_batch(np.zeros((1, *model.input_shape[1:]), np.float32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras mends tf2onnx for NumPy 2 and is warned about that
+        model.export(str(path), format=format_name, verbose=False)
+
+
+def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
+    from imgrec.inference import keras_engine as networks
+    from imgrec.inference import openvino_engine
+
+    spec, folder = spec_of(request["spec"]), Path(request["folder"])
+    if os.environ["KERAS_BACKEND"] == "openvino":
+        openvino_engine.runtime()  # before Keras imports it
+    writing = "Keras' network"
+    try:
+        model = networks.load(spec, Path(request["weights_path"]))
+        for name in request["formats"]:
+            tell(format=name)
+            writing = FORMATS[name].title
+            write(model, name, folder / FORMATS[name].files[0])
+        tell(done=True)
+    except ImgrecError:
+        raise
+    except Exception as error:  # converters raise anything on a layer that they do not know
+        if shutil.disk_usage(folder).free < MIB:
+            raise StorageError(f"Expected more room in {folder.parent}. Received: a full disk.") from error
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        raise ConversionError(f"Expected {spec.name} to be written as {writing}. Received: {first_line}") from error
+
+
+if __name__ == "__main__":
+    child_process.serve(_work)

@@ -1,0 +1,219 @@
+"""The texts of an export: a script that repeats a prediction without imgrec, the labels, and a README.
+
+The script is the whole way of a picture in some fifteen lines: upright, cut and resized as `preprocessing.frame` does
+it, normalised as `preprocessing.PREPROCESS` says, and through the runtime of one format. Tests run it.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from imgrec import __version__
+from imgrec.images.decoding import WORKING_SIDE_PX
+from imgrec.images.preprocessing import PREPROCESS
+from imgrec.models.catalog import ModelSpec
+from imgrec.predictions.labels import LabelSpace
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way to write a network down, and what runs it.
+
+    `files` the first of which is the network; `packages` to be installed beside numpy and pillow; `statement` imports
+    the runtime, and `lines` make `probabilities` (C,) from `batch` (1, H, W, 3) and `folder`. `folded`: the network
+    normalises by itself and takes uint8.
+    """
+
+    title: str
+    about: str
+    files: tuple[str, ...]
+    packages: str
+    statement: str
+    lines: tuple[str, ...]
+    folded: bool = False
+
+
+FORMATS = {
+    "openvino": Format(
+        title="OpenVINO",
+        about="fast on CPUs; the format that imgrec itself runs",
+        files=("model.xml", "model.bin"),
+        packages="openvino",
+        statement="import openvino",
+        lines=(
+            # Otherwise bfloat16 where the processor has it: three digits instead of seven.
+            'exact = {"INFERENCE_PRECISION_HINT": "f32"}',
+            'probabilities = openvino.Core().compile_model(folder / "model.xml", "CPU", exact)(batch)[0][0]',
+        ),
+        folded=True,
+    ),
+    "keras": Format(
+        title="Keras",
+        about="to continue training or inspect the network",
+        files=("model.keras",),
+        packages="keras tensorflow",
+        statement="import keras",
+        lines=('probabilities = keras.saving.load_model(folder / "model.keras").predict_on_batch(batch)[0]',),
+    ),
+    "onnx": Format(
+        title="ONNX",
+        about="for ONNX Runtime and many other runtimes",
+        files=("model.onnx",),
+        packages="onnxruntime",
+        statement="import onnxruntime",
+        lines=(
+            'session = onnxruntime.InferenceSession(folder / "model.onnx")',
+            "probabilities = session.run(None, {session.get_inputs()[0].name: batch})[0][0]",
+        ),
+    ),
+    "litert": Format(
+        title="LiteRT",
+        about="for phones and embedded devices; formerly TensorFlow Lite",
+        files=("model.tflite",),
+        packages="ai-edge-litert",
+        statement="from ai_edge_litert.interpreter import Interpreter",
+        lines=(
+            'run = Interpreter(str(folder / "model.tflite")).get_signature_runner()',
+            "(answer,) = run(**dict.fromkeys(run.get_input_details(), batch)).values()",
+            "probabilities = answer[0]",
+        ),
+    ),
+}
+
+_SCRIPT = '''\
+"""What {name} sees in a picture: python {file} PICTURE   (pip install numpy pillow {packages})"""
+
+import sys
+from pathlib import Path
+
+{imports}
+
+folder = Path(__file__).parent
+image = Image.open(sys.argv[1])
+image.draft(None, ({working}, {working}))  # a large JPEG is read at a fraction of its size
+image = ImageOps.exif_transpose(image).convert("RGB")
+image = image.reduce(max(1, min(image.size) // {working}))
+
+# The picture is resized until it covers {covered_width} x {covered_height} px, and the middle {width} x {height} are cut out, in one go.
+source, size, covered = np.array([image.size, ({width}, {height}), ({covered_width}, {covered_height})])
+resized = np.maximum(np.round(source * max(covered / source)), covered)
+corner = (resized - size) // 2
+box = (*(corner * source / resized), *np.minimum((corner + size) * source / resized, source))
+pixels = np.asarray(image.resize(({width}, {height}), Image.Resampling.BICUBIC, box))
+
+batch = {batch}
+{lines}
+labels = (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
+for index in np.argsort(-probabilities)[:5]:
+    print(f"{{probabilities[index]:.6f}}  {{labels[index]}}")
+'''  # noqa: E501 (a comment that is short once it is filled in)
+
+
+def file_name(format_name: str) -> str:
+    """What the script of a format is called."""
+    return f"predict_{format_name}.py"
+
+
+def script(spec: ModelSpec, format_name: str) -> str:
+    """The script that repeats a prediction of `spec` with the network in this format."""
+    kind = FORMATS[format_name]
+    height, width = spec.input_size
+    covered_height, covered_width = (round(side / spec.crop_fraction) for side in spec.input_size)
+    imports = sorted(
+        ["import numpy as np", "from PIL import Image, ImageOps", kind.statement],
+        key=lambda line: (line.startswith("from"), line.split()[1].lower()),
+    )
+    return _SCRIPT.format(
+        name=spec.name,
+        file=file_name(format_name),
+        packages=kind.packages,
+        imports="\n".join(imports),
+        working=WORKING_SIDE_PX,
+        width=width,
+        height=height,
+        covered_width=covered_width,
+        covered_height=covered_height,
+        batch="pixels[np.newaxis]" if kind.folded else _normalised(spec.preprocess),
+        lines="\n".join(kind.lines),
+    )
+
+
+def labels(space: LabelSpace) -> str:
+    """One class a line, in the order of the outputs; of names that stand twice, each with its WordNet id."""
+    count = Counter(space.labels)
+    lines = [
+        f"{label} ({synset})" if count[label] > 1 and synset else label
+        for label, synset in zip(space.labels, space.synsets, strict=True)
+    ]
+    # A name with a line break in it must not become two classes.
+    return "".join(" ".join(line.split()) + "\n" for line in lines)
+
+
+def readme(spec: ModelSpec, space: LabelSpace, formats: Sequence[str]) -> str:
+    """What a person who unpacks the export reads first."""
+    height, width = spec.input_size
+    order = "BGR" if PREPROCESS[spec.preprocess].reverse_channels else "RGB"
+    commands = "\n".join(
+        f"    pip install numpy pillow {FORMATS[name].packages}\n    python {file_name(name)} PICTURE\n"
+        for name in formats
+    )
+    files = "\n".join(
+        f"  {', '.join(FORMATS[name].files):<26}{FORMATS[name].title}: {FORMATS[name].about}" for name in formats
+    )
+    written = f"float32 {order}, {_formula(spec.preprocess, 'value')}"
+    inputs = "\n".join(
+        f"  {FORMATS[name].files[0]:<26}{'uint8 RGB, 0 to 255' if FORMATS[name].folded else written}"
+        for name in formats
+    )
+    return f"""\
+{spec.title}
+
+Says which of {len(space.labels):,} classes a picture shows:
+
+{commands}
+prints the five likeliest with their probabilities.
+
+Files
+{files}
+  labels.txt                one class a line, in the order of the network's outputs
+  card.json                 what is known of the network
+
+Input: 1 x {height} x {width} x 3
+{inputs}
+Output: 1 x {len(space.labels)} probabilities
+
+The scripts give what imgrec gives for an opaque 8-bit RGB picture in sRGB; imgrec also puts transparent pictures on
+white and converts other colour profiles.
+
+Licence of the weights: {spec.licence}. Exported by imgrec {__version__}.
+"""
+
+
+def _normalised(mode: str) -> str:
+    """The expression that makes a float32 batch of `pixels`, as `preprocessing.normalise` does."""
+    reversed_or_not = ", ..., ::-1" if PREPROCESS[mode].reverse_channels else ""
+    pixels = f"pixels[np.newaxis{reversed_or_not}]"
+    formula = _formula(mode, pixels)
+    return f"{formula if formula == pixels else f'({formula})'}.astype(np.float32)"
+
+
+def _formula(mode: str, value: str) -> str:
+    """What becomes of a `value` from 0 to 255, in Python and for people alike.
+
+    >>> _formula("tf", "x")
+    '(x - 127.5) / 127.5'
+    >>> _formula("unit", "x")
+    'x / 255'
+    """
+    rule = PREPROCESS[mode]
+    moved, scaled = any(rule.mean), set(rule.scale) != {1.0}
+    shifted = f"{value} - {_words(rule.mean)}" if moved else value
+    if not scaled:
+        return shifted
+    return f"{f'({shifted})' if moved else shifted} / {_words(rule.scale)}"
+
+
+def _words(values: tuple[float, float, float]) -> str:
+    """One number where all three are the same, else a tuple of them."""
+    written = [f"{value:.9g}" for value in values]
+    return written[0] if len(set(written)) == 1 else f"({', '.join(written)})"

@@ -1,0 +1,11 @@
+"""Untrusted bytes become a decoded image, and an image becomes what a network is given; every decoder is in this room.
+
+Knows no models, labels or datasets.
+
+`formats`: the format that bytes claim to be.
+`color`: every pixel mode to 8-bit sRGB.
+`decoding`: `decode`, `DecodedImage`, thumbnails; limits on bytes and pixels.
+`preprocessing`: resize, crop, normalize.
+`perceptual_hash`: difference hashes and near-duplicates.
+`gallery`: the sample images that come with the project.
+"""

@@ -1,0 +1,18 @@
+"""Weights become a compiled network, and images with networks become predictions.
+
+Knows no pages, commands or routes; TensorFlow runs only in its child processes.
+
+`engine`: the protocol `Engine`.
+`openvino_engine`: the engine that serves.
+`openvino_async`: many batches at once.
+`keras_engine`: the reference engine.
+`efficientnet_lite`: EfficientNet-Lite as a Keras network.
+`conversion`: Keras weights to a compiled network.
+`child_process`: one request to a child process, and its answers.
+`preparation`: fetch and convert in the background.
+`pool`: `EnginePool`: loaded networks under one memory budget.
+`classify`: image and models to predictions.
+`request`: a request in the words of command line and API.
+`process_info`: cores, resident memory.
+`shutdown`: the end of the process waits for native calls.
+"""

@@ -1,0 +1,292 @@
+"""Weights → compiled network in the cache; a worker process (this module, run with -m) does the work.
+
+A cache entry is a folder `IMGREC_HOME/compiled/<model>-<key>/` with `model.xml` and `model.bin` (OpenVINO's format,
+normalisation folded in, float32), for small networks a blob that OpenVINO adds when it loads them first, and
+`manifest.json`, which holds their sizes and sha256. It is written beside and renamed into place; one that is not as
+its manifest says is built again. The key depends on the weights, the row of the catalogue and the versions of all
+that takes part, so an entry never has to be invalidated; entries of old versions may be deleted by hand at any time.
+
+The worker has Keras on its OpenVINO backend and no TensorFlow. It reads its request from stdin as JSON, writes
+its progress to stdout as JSON lines, and ends when the process that started it ends.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from imgrec.errors import BusyError, ConversionError, EngineError, StorageError
+from imgrec.files import sha256_of, storage_errors
+from imgrec.images.preprocessing import PREPROCESS
+from imgrec.inference import child_process
+from imgrec.models.catalog import ModelSpec, WeightsSource
+from imgrec.settings import MIB, Settings
+
+# To be counted up whenever `fold` or the building of networks changes what a graph computes.
+GRAPH_VERSION = 1
+
+# The largest networks take one to two minutes on two cores.
+TIMEOUT_S = 15 * 60.0
+
+# What Python is asked to run.
+WORKER = ("-m", "imgrec.inference.conversion")
+
+# Keras, OpenVINO and their imports; besides, the weights are held about three times (loaded, exported, compiled).
+WORKER_BYTES = 400 * MIB
+WORKER_COPIES = 3
+
+# Besides twice the weights (as Keras exports them, then folded; or folded, and as a blob): the graphs themselves.
+HEADROOM_BYTES = 32 * MIB
+
+# How often somebody who waits for another process' conversion looks again.
+LOCK_POLL_S = 0.2
+
+# Named on the progress line in this order; "waiting" only while another process converts the same network.
+STAGES = ("waiting", "building", "folding", "checking")
+
+OnProgress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a cache entry should be.
+
+    `files` is name → (bytes, sha256); `memory_bytes` the anonymous memory that the loaded network was measured
+    to take. The rest says what it was made of, for people.
+    """
+
+    model: str
+    weights_sha256: str
+    versions: dict[str, str]
+    memory_bytes: int
+    files: dict[str, tuple[int, str]]
+
+
+def compiled_path(spec: ModelSpec, weights_sha256: str, settings: Settings) -> Path:
+    """Where the compiled network of `spec` with these weights is, or will be: the path of its `model.xml`."""
+    parts = {
+        "architecture": spec.architecture,
+        "arguments": dict(spec.arguments),
+        "input_size": spec.input_size,
+        "preprocess": spec.preprocess,
+        "weights": weights_sha256,
+        "versions": versions(),
+    }
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return settings.home / "compiled" / f"{spec.name}-{key}" / "model.xml"
+
+
+def convert(spec: ModelSpec, weights_path: Path, settings: Settings, on_progress: OnProgress | None = None) -> Path:
+    """The path of the compiled network of `spec` with the weights in `weights_path`; built unless it is there.
+
+    However many threads and processes ask at once, one of them converts and the others wait. `on_progress` gets
+    each of `STAGES` as it begins; what it raises ends the conversion.
+
+    Raises `CorruptWeightsError`, `ConversionError`, `StorageError`, and `BusyError` when another process has
+    been at it for too long.
+    """
+    weights_sha256 = sha256_of(weights_path)
+    path = compiled_path(spec, weights_sha256, settings)
+    if read_intact(path) is not None:
+        return path
+    with _sole_converter(spec, path, on_progress):
+        if read_intact(path) is None:
+            _build(spec, weights_path, weights_sha256, path, on_progress)
+    return path
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """The manifest of the entry that holds `path`; None when there is none that can be read."""
+    try:
+        fields = json.loads((path.parent / "manifest.json").read_text())
+        fields["files"] = {name: (int(size), str(digest)) for name, (size, digest) in fields["files"].items()}
+        return Manifest(**fields)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def read_intact(path: Path) -> Manifest | None:
+    """As `read_manifest`, but None also when a file of the entry is not what the manifest says.
+
+    Reads all of it (0.3 s for the half gigabyte of VGG16): a flipped bit would give wrong answers, silently.
+    """
+    manifest = read_manifest(path)
+    if manifest is None or path.name not in manifest.files:
+        return None
+    try:
+        actual = _describe(path.parent)
+    except (OSError, StorageError):
+        return None
+    return manifest if all(actual.get(name) == entry for name, entry in manifest.files.items()) else None
+
+
+def find_memory_bytes(spec: ModelSpec, settings: Settings) -> int | None:
+    """What the network of `spec` was measured to take, whichever weights it was compiled from; None if never."""
+    manifests = (read_manifest(path) for path in (settings.home / "compiled").glob(f"{spec.name}-*/model.xml"))
+    return max((manifest.memory_bytes for manifest in manifests if manifest is not None), default=None)
+
+
+def discard(path: Path) -> None:
+    """Delete the entry that holds `path`, so that the next `convert` builds it again."""
+    with storage_errors(path):
+        (path.parent / "manifest.json").unlink(missing_ok=True)
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """What a compiled network depends on, besides its weights."""
+    return {"graph": str(GRAPH_VERSION)} | {name: importlib.metadata.version(name) for name in ("keras", "openvino")}
+
+
+@contextmanager
+def _sole_converter(spec: ModelSpec, path: Path, on_progress: OnProgress | None) -> Iterator[None]:
+    """Held by one thread of one process at a time; the kernel frees it when its holder is killed."""
+    import filelock  # 20 ms; only who converts needs it
+
+    with storage_errors(path):
+        path.parent.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path.parent.with_suffix(".lock"), thread_local=False)
+    give_up_at = time.monotonic() + TIMEOUT_S
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=LOCK_POLL_S)
+        except filelock.Timeout as error:
+            if time.monotonic() > give_up_at:
+                raise BusyError(
+                    f"Another process has been converting {spec.name} for {TIMEOUT_S / 60:.0f} min. Try again later."
+                ) from error
+            if on_progress is not None:
+                on_progress("waiting")
+        except OSError as error:
+            raise StorageError(f"Expected access to {path.parent.parent}. Received: {error.strerror}.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _describe(folder: Path) -> dict[str, tuple[int, str]]:
+    """(bytes, sha256) of each file in `folder` that a network is loaded from."""
+    files = sorted([*folder.glob("model.*"), *folder.glob("*.blob")])
+    return {file.name: (file.stat().st_size, sha256_of(file)) for file in files}
+
+
+def _build(
+    spec: ModelSpec, weights_path: Path, weights_sha256: str, path: Path, on_progress: OnProgress | None
+) -> None:
+    """Make the entry beside its place and rename it; the caller holds the lock."""
+    part = path.parent.with_suffix(".part")
+    with storage_errors(part):
+        shutil.rmtree(part, ignore_errors=True)  # of a conversion that was killed
+        part.mkdir()
+        needed = 2 * 4 * spec.parameters + HEADROOM_BYTES
+        if (free := shutil.disk_usage(part).free) < needed:
+            part.rmdir()
+            raise StorageError(
+                f"Expected {needed / MIB:,.0f} MiB of room in {part.parent} to convert {spec.name}. "
+                f"Received: {free / MIB:,.0f} MiB free."
+            )
+    try:
+        memory_bytes = _run_worker(spec, weights_path, part, on_progress)
+        with storage_errors(part):
+            for file in part.iterdir():
+                file.chmod(0o644)  # OpenVINO's blobs may be read by nobody else, not even a container's other user
+            manifest = Manifest(spec.name, weights_sha256, versions(), memory_bytes, _describe(part))
+            (part / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n")
+            shutil.rmtree(path.parent, ignore_errors=True)  # one that was not intact
+            part.rename(path.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _run_worker(spec: ModelSpec, weights_path: Path, folder: Path, on_progress: OnProgress | None) -> int:
+    """Have a worker write `model.xml` and `model.bin` into `folder`; returns the network's memory in bytes."""
+    request = {"spec": asdict(spec), "weights_path": str(weights_path.resolve()), "folder": str(folder.resolve())}
+
+    def on_answer(answer: dict[str, object]) -> None:
+        if "stage" in answer and on_progress is not None:
+            on_progress(str(answer["stage"]))
+
+    try:
+        answer = child_process.ask(WORKER, request, backend="openvino", timeout_s=TIMEOUT_S, on_answer=on_answer)
+    except child_process.WorkerError as error:
+        reason = str(error)
+        if error.out_of_memory:
+            needed = WORKER_BYTES + WORKER_COPIES * 4 * spec.parameters
+            reason += f"; converting {spec.name} takes about {needed / MIB:,.0f} MiB"
+        raise ConversionError(f"Expected {spec.name} to be converted. Received: {reason}") from error
+    if "memory_bytes" not in answer:
+        raise ConversionError(f"Expected {spec.name} to be converted. Received: a worker that stopped midway.")
+    return int(str(answer["memory_bytes"]))
+
+
+def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
+    """The worker: stages, and at last `memory_bytes`."""
+    folder = Path(request["folder"])
+    try:
+        tell(memory_bytes=_convert(spec_of(request["spec"]), Path(request["weights_path"]), folder, tell))
+    except (OSError, RuntimeError) as error:
+        # OpenVINO does not say why it could not write.
+        if shutil.disk_usage(folder).free > MIB:
+            raise
+        raise StorageError(f"Expected more room in {folder.parent}. Received: a full disk.") from error
+
+
+def _convert(spec: ModelSpec, weights_path: Path, folder: Path, tell: Callable[..., None]) -> int:
+    """Build, export, fold and try the network; returns its memory in bytes."""
+    from imgrec.inference import keras_engine, openvino_engine
+
+    tell(stage="building")
+    openvino_engine.runtime()  # before Keras imports it
+    # Keras imports both of these at once: windows for sound, in half of a second, and tables, in a sixth.
+    _put_off("scipy.signal")
+    with openvino_engine.hidden("tensorflow"), openvino_engine.hidden("pandas"):
+        model = keras_engine.load(spec, weights_path)
+        exported = folder / "exported.xml"
+        model.export(str(exported), format="openvino", verbose=False)
+    del model
+    tell(stage="folding")
+    path = folder / "model.xml"
+    openvino_engine.fold(exported, PREPROCESS[spec.preprocess], spec.input_size, path)
+    for file in (exported, exported.with_suffix(".bin")):
+        file.unlink()
+    tell(stage="checking")
+    try:
+        return openvino_engine.measure(path)
+    except EngineError as error:
+        raise ConversionError(f"{spec.name} was converted, but does not run: {error}") from error
+
+
+def _put_off(name: str) -> None:
+    """Have the module called `name` loaded when something of it is used first, not when it is imported."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.loader is None or name in sys.modules:
+        return
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
+def spec_of(fields: dict[str, Any]) -> ModelSpec:
+    """A `ModelSpec` from what JSON makes of one; without what only people need."""
+    height, width = fields["input_size"]
+    rebuilt = {
+        "arguments": tuple((name, value) for name, value in fields["arguments"]),
+        "input_size": (height, width),
+        "weights": WeightsSource(**fields["weights"] | {"package_file": None}),
+        "published": None,
+    }
+    return ModelSpec(**fields | rebuilt)
+
+
+if __name__ == "__main__":
+    child_process.serve(_work)

@@ -1,0 +1,138 @@
+"""Keras as the source of truth: builds the networks, and runs them as the reference. For worker processes only.
+
+Keras takes its backend from KERAS_BACKEND when it is first imported: `openvino` to convert (no TensorFlow in
+that process), `tensorflow` to train and to be compared with.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imgrec.errors import CorruptWeightsError
+from imgrec.images.preprocessing import normalise
+from imgrec.inference import efficientnet_lite
+from imgrec.inference.engine import check_batch
+from imgrec.models.catalog import CATALOGUE, ModelSpec
+
+if TYPE_CHECKING:
+    import keras
+
+# Arguments of a constructor that leave the classifier out; what is left has no published weights of its own here.
+HEADLESS = ("include_top", False)
+_ARGUMENTS_OF_HEADLESS = ("include_top", "pooling")
+
+# ImageNet's standard deviation of each channel, as Keras' EfficientNet has it.
+IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
+
+
+class KerasEngine:
+    """The reference engine: `preprocessing.normalise`, then the Keras model as it is."""
+
+    def __init__(self, spec: ModelSpec, model: "keras.Model") -> None:
+        self._spec = spec
+        self._model = model
+
+    @property
+    def memory_bytes(self) -> int:
+        """The parameters in float32; Keras' own needs are not known."""
+        return 4 * int(self._model.count_params())
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        check_batch(batch, self._spec.input_size)
+        return np.asarray(self._model.predict_on_batch(normalise(batch, self._spec.preprocess)), np.float32)
+
+    def close(self) -> None:
+        del self._model
+
+
+def build(spec: ModelSpec) -> "keras.Model":
+    """The network of `spec` with random weights, as its constructor makes it: Keras' own, or ours of the same form."""
+    import keras
+
+    constructor = efficientnet_lite.CONSTRUCTORS.get(spec.architecture) or getattr(
+        keras.applications, spec.architecture
+    )
+    arguments = {"classifier_activation": "softmax"} | dict(spec.arguments)
+    model: keras.Model = constructor(weights=None, input_shape=(*spec.input_size, 3), **arguments)
+    return model
+
+
+def load(spec: ModelSpec, weights_path: Path) -> "keras.Model":
+    """The network of `spec` with its weights: a whole model from `.keras`, weights alone from `.h5` and `.pth`.
+
+    A network without its top, `("include_top", False)` among its arguments, takes them from the file of the whole
+    network, so that one download serves both. Raises `CorruptWeightsError` when the file is not what it needs.
+    """
+    import keras
+
+    try:
+        if weights_path.suffix == ".keras":
+            # Safe mode refuses code in the file; these are data, whoever made them.
+            model = keras.saving.load_model(weights_path, compile=False, safe_mode=True)
+        else:
+            model = build(spec)
+            if HEADLESS in spec.arguments:
+                whole = build(_whole(spec))
+                load_weights(whole, weights_path)
+                transplant(whole, model)
+            else:
+                load_weights(model, weights_path)
+    # HDF5 and Keras raise whatever they like on a broken file.
+    except (OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, AttributeError) as error:
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CorruptWeightsError(
+            f"Expected {weights_path} to hold the weights of {spec.name}. Received: {first_line[:300]}"
+        ) from error
+    if weights_path.suffix != ".keras" and spec.architecture.startswith("EfficientNetB"):
+        _divide_by_root_of_deviation(model)
+    return model
+
+
+def load_weights(model: "keras.Model", path: Path) -> None:
+    """Give `model`, which has its top, the weights in the file at `path`: Keras' `.h5`, or PyTorch's `.pth`."""
+    if path.suffix == ".pth":
+        efficientnet_lite.load_weights(model, path)
+    else:
+        model.load_weights(path)
+
+
+def transplant(whole: "keras.Model", headless: "keras.Model") -> None:
+    """Give `headless` the weights of `whole`, of which it is the beginning; their input sizes may differ.
+
+    Layer by layer in their order: names do not say which is which, since those that Keras makes up count on in a
+    process (`conv2d_94`), while the order is that of the graph, and the same in both. Raises `ValueError` when one
+    is not the beginning of the other.
+    """
+    givers = [layer for layer in whole.layers if layer.weights]
+    takers = [layer for layer in headless.layers if layer.weights]
+    if len(takers) > len(givers):
+        raise ValueError(f"Expected at most {len(givers)} layers with weights. Received: {len(takers)}.")
+    # The whole network has its top besides.
+    for giver, taker in zip(givers, takers, strict=False):
+        given, taken = ([tuple(weight.shape) for weight in layer.weights] for layer in (giver, taker))
+        if type(giver) is not type(taker) or given != taken:
+            raise ValueError(f"Expected {taker.name} to have the shapes {given} of {giver.name}. Received: {taken}.")
+        taker.set_weights(giver.get_weights())
+
+
+def _whole(spec: ModelSpec) -> ModelSpec:
+    """The network with its top, at the size that its weights are published for: dense layers depend on it."""
+    native = [row.input_size for row in CATALOGUE.values() if row.weights.filename == spec.weights.filename]
+    kept = tuple(argument for argument in spec.arguments if argument[0] not in _ARGUMENTS_OF_HEADLESS)
+    return replace(spec, arguments=kept, input_size=native[0] if native else spec.input_size)
+
+
+def _divide_by_root_of_deviation(model: "keras.Model") -> None:
+    """Scale the input as `EfficientNetB*` does only where it fetches its weights itself (`weights="imagenet"`).
+
+    There a further layer divides each channel by the root of its standard deviation, because the published
+    weights were trained so. A variance multiplied by the standard deviation comes to the same.
+    """
+    import keras
+
+    layer = next(layer for layer in model.layers if isinstance(layer, keras.layers.Normalization))
+    mean, variance, count = layer.get_weights()
+    layer.set_weights([mean, variance * np.array(IMAGENET_STANDARD_DEVIATION, np.float32), count])
+    layer.finalize_state()

@@ -1,0 +1,200 @@
+"""From a row of the catalogue to a compiled network on this machine: fetch, then convert, in the background.
+
+Nothing here belongs to a visitor: a preparation goes on when a page is left or reloaded, everybody who asks for
+the same model watches the same one, and a failure is told to all who ask for some seconds, instead of being
+repeated by each of them.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from imgrec.errors import ImgrecError, WeightsError
+from imgrec.inference import conversion
+from imgrec.models import weights
+from imgrec.models.catalog import ModelSpec
+from imgrec.models.downloads import Progress
+from imgrec.models.weights import state_of as state_of  # who asks for a preparation asks this first
+from imgrec.settings import Settings
+
+Stage = Literal["queued", "downloading", "converting", "ready", "failed"]
+
+# Two downloads share a line well; a third only slows the first.
+MAX_DOWNLOADS = 2
+
+# A conversion holds the weights about three times and uses all cores.
+MAX_CONVERSIONS = 1
+
+# How long a failure is the answer to everybody who asks: longer than a page's rerun, shorter than patience.
+FAILURE_S = 10.0
+
+# How often somebody who waits looks (and draws) again.
+POLL_S = 0.1
+
+_log = logging.getLogger(__name__)
+
+
+class Preparation:
+    """One model on its way; every attribute may be read by any thread at any time.
+
+    `step` says more about the stage "converting" (one of `conversion.STAGES`). `path` is the compiled network
+    once the stage is "ready"; `error` is what happened once it is "failed": an `ImgrecError`, or a bug.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.model = spec.name
+        self.stage: Stage = "queued"
+        self.step = ""
+        self.path: Path | None = None
+        self.error: Exception | None = None
+        self._progress = Progress()
+        self._progress.total_bytes = spec.weights.size_bytes or None
+        self._over = threading.Event()
+        self._remembered_until = 0.0  # on the monotonic clock; only failures are remembered
+
+    @property
+    def done_bytes(self) -> int:
+        """Bytes of the download that have arrived."""
+        return self._progress.done_bytes
+
+    @property
+    def total_bytes(self) -> int | None:
+        """Bytes of the download; None while nobody knows."""
+        return self._progress.total_bytes
+
+    @property
+    def over(self) -> bool:
+        """Whether it is ready or failed."""
+        return self._over.is_set()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until it is over; whether it is."""
+        return self._over.wait(timeout_s)
+
+    def cancel(self) -> None:
+        """End it: a download at once, a conversion at its next step. What has been downloaded is kept."""
+        self._progress.cancel()
+
+
+OnProgress = Callable[[Preparation], None]
+
+
+class Preparations:
+    """The preparations of a process; every method may be called by any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._latest: dict[str, Preparation] = {}
+        self._downloads = threading.BoundedSemaphore(MAX_DOWNLOADS)
+        self._conversions = threading.BoundedSemaphore(MAX_CONVERSIONS)
+        # Cache entries that this process has read whole; of these only the manifest is looked at again.
+        self._intact: set[Path] = set()
+
+    def start(self, spec: ModelSpec, *, retry: bool = False) -> Preparation:
+        """The preparation of `spec` that is under way, or a new one; returns at once.
+
+        A failure of the last `FAILURE_S` seconds is returned as it is, unless somebody asks to `retry`.
+        """
+        with self._lock:
+            latest = self._latest.get(spec.name)
+            if latest is not None and (not latest.over or (not retry and time.monotonic() < latest._remembered_until)):
+                return latest
+            preparation = self._latest[spec.name] = Preparation(spec)
+        # Not waited for when the process ends: a download goes on next time, a conversion's worker ends by itself.
+        threading.Thread(target=self._run, args=(spec, preparation), name=f"prepare-{spec.name}", daemon=True).start()
+        return preparation
+
+    def get(self, name: str) -> Preparation | None:
+        """The latest preparation of the model called `name`; None if there was none in this process."""
+        with self._lock:
+            return self._latest.get(name)
+
+    def ensure(self, spec: ModelSpec, on_progress: OnProgress | None = None) -> Path:
+        """The path of the compiled network of `spec`, once it is there; `on_progress` is called while waiting.
+
+        Raises what `weights.fetch` and `conversion.convert` raise, and `WeightsError` when it was cancelled.
+        """
+        preparation = self.start(spec)
+        while not preparation.wait(POLL_S):
+            if on_progress is not None:
+                on_progress(preparation)
+        if on_progress is not None:
+            on_progress(preparation)
+        if preparation.path is None:
+            raise preparation.error or RuntimeError("a preparation ended without a path and without an error")
+        return preparation.path
+
+    def cancel(self, name: str) -> None:
+        """Cancel the preparation of the model called `name`, for everybody; nothing where there is none."""
+        preparation = self.get(name)
+        if preparation is not None:
+            preparation.cancel()
+
+    def _run(self, spec: ModelSpec, preparation: Preparation) -> None:
+        """The whole way, in its own thread; every exception ends up in `preparation.error`."""
+        try:
+            preparation.path = self._prepare(spec, preparation)
+            preparation.stage = "ready"
+        except CancelledError:
+            self._fail(preparation, WeightsError(f"Fetching {spec.title} was cancelled; what has arrived is kept."))
+            preparation._remembered_until = 0.0  # who asks again means it
+        except ImgrecError as error:
+            self._fail(preparation, error)
+        except Exception as error:  # a bug: loud in the log, and for everybody who waits
+            _log.exception("preparing %s", spec.name)
+            self._fail(preparation, error)
+        finally:
+            preparation._over.set()
+
+    def _fail(self, preparation: Preparation, error: Exception) -> None:
+        preparation.error = error
+        preparation.stage = "failed"
+        preparation._remembered_until = time.monotonic() + FAILURE_S
+
+    def _prepare(self, spec: ModelSpec, preparation: Preparation) -> Path:
+        settings, progress = self._settings, preparation._progress
+        weights_path = weights.find(spec, settings)
+        if weights_path is None:
+            with _turn(self._downloads, progress):
+                preparation.stage = "downloading"
+                weights_path = weights.fetch(spec, settings, progress)
+        compiled = self._find_compiled(spec)
+        if compiled is not None:
+            return compiled
+
+        def on_stage(stage: str) -> None:
+            preparation.step = stage
+            progress.check()
+
+        with _turn(self._conversions, progress):
+            preparation.stage = "converting"
+            return conversion.convert(spec, weights_path, settings, on_stage)
+
+    def _find_compiled(self, spec: ModelSpec) -> Path | None:
+        """The cache entry of `spec` if it is whole; its files are read once a process."""
+        digest = weights.sha256(spec, self._settings)
+        if digest is None:
+            return None
+        path = conversion.compiled_path(spec, digest, self._settings)
+        look = conversion.read_manifest if path in self._intact else conversion.read_intact
+        if look(path) is None:
+            return None
+        self._intact.add(path)
+        return path
+
+
+@contextmanager
+def _turn(slots: threading.BoundedSemaphore, progress: Progress) -> Iterator[None]:
+    """Hold one of `slots`, once it is free; waiting for it can be cancelled."""
+    while not slots.acquire(timeout=POLL_S):
+        progress.check()
+    try:
+        yield
+    finally:
+        slots.release()

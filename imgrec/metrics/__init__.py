@@ -1,0 +1,8 @@
+"""Pure functions of probabilities and targets. Knows no models, datasets or files.
+
+`classification`: accuracy, log loss, Brier score, calibration error.
+`confusion`: confusion matrix, precision, recall, F1, kappa.
+`curves`: ROC, precision-recall, reliability, temperature scaling.
+`significance`: Wilson, bootstrap, McNemar, Holm.
+`ensemble_selection`: the rules over many images, the best subset of members.
+"""

@@ -1,0 +1,162 @@
+"""The rules of `rules` over many pictures at once, and the best few members for a set of pictures.
+
+`rules` combines M members' probabilities of one picture, (M, C); here it is a stack of them, (M, N, C), without a
+Python loop over the pictures, so that an ensemble of ten models over ten thousand pictures answers a click.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import numpy.typing as npt
+
+from imgrec.errors import InputError, UnknownNameError
+from imgrec.metrics.classification import Booleans, Floats, first_choices, log_loss, softmax, top_1
+from imgrec.predictions.combination_rules import RULES, SMALLEST_PROBABILITY, TIE_DECIMALS
+from imgrec.predictions.prediction import MAX_TOP_K
+
+# More subsets than this would make a visitor wait: all subsets of 12 models, and of 20 up to size 3.
+MAX_SUBSETS = 1200
+
+# An array has no tie breaker beside it as a `Prediction` has: here a share is made smaller by this part of itself for
+# each class before it, enough for a sort to keep the order, too little for any figure to show.
+TIE_STEP = 1e-6
+
+# Classes without a vote get this part of their mean probability, so that a top-5 goes on in a sensible order.
+TRACE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """The members that were best on the validation half, and what they reach on the other half."""
+
+    members: tuple[int, ...]
+    tried: int
+    validation_top_1: float
+    test_top_1: float
+
+
+def combine_stack(stack: npt.ArrayLike, rule: str = "mean", weights: Sequence[float] | None = None) -> Floats:
+    """The ensemble's probabilities (N, C) for a stack (M, N, C); as `rules.RULES[rule]` for each image.
+
+    Where classes have equal shares of the votes, they differ by a millionth, in the order of their mean probability.
+
+    `weights` (M,) ≥ 0, equal where None. Raises `UnknownNameError` on another rule, `InputError` on other weights.
+    """
+    if rule not in RULES:
+        raise UnknownNameError.of("rule", rule, list(RULES))
+    members = np.asarray(stack)
+    shares = np.full(len(members), 1.0) if weights is None else np.asarray(weights, np.float64)
+    if shares.shape != members.shape[:1] or not (np.all(shares >= 0) and shares.sum() > 0):
+        raise InputError(f"Expected {len(members)} weights of 0 or more, not all 0. Received: {shares.tolist()}.")
+    shares = shares / shares.sum()
+    if rule == "geometric_mean":
+        logs = _weighted(np.log(np.maximum(members, SMALLEST_PROBABILITY, dtype=np.float64)), shares)
+        return softmax(logs)
+    means = _weighted(members, shares)
+    if rule == "majority_vote":
+        return _ordered(_weighted(_votes(members), shares), means)
+    if rule == "rank_vote":
+        return _ordered(_weighted(_borda_points(members), shares), means)
+    return means
+
+
+def best_subset(
+    stack: npt.ArrayLike, target: npt.ArrayLike, size: int, validation: Booleans, rule: str = "mean"
+) -> Subset:
+    """The `size` members with the best top-1 on the `validation` pictures (the least log-loss where equal).
+
+    `stack` is (M, N, C), `target` (N,), `validation` bool (N,). What they reach is told for the other pictures:
+    picking the best of many on the same pictures would flatter. Raises `InputError` when there are more than
+    `MAX_SUBSETS` to try, or nothing on either side.
+    """
+    members, truth = np.asarray(stack), np.asarray(target)
+    if not 1 <= size <= len(members) or comb(len(members), size) > MAX_SUBSETS:
+        raise InputError(
+            f"Expected from 1 to {len(members)} of {len(members)} members, and at most {MAX_SUBSETS:,} ways to choose "
+            f"them. Received: {size}, {comb(len(members), max(size, 0)):,} ways."
+        )
+    if validation.all() or not validation.any():
+        raise InputError("Expected images to choose on and others to test on. Received: one kind only.")
+    seen, own = members[:, validation].astype(np.float32), truth[validation]
+    evidence = _evidence(seen, rule)
+    best, best_score = tuple[int, ...](), (-1.0, -np.inf)
+    for chosen in combinations(range(len(members)), size):
+        # Sums have the first choices of means; only their few ties ask for the whole rule.
+        total = evidence[list(chosen)].sum(axis=0)
+        right = float((total.argmax(axis=1) == own).mean())
+        if right < best_score[0]:
+            continue
+        score = (right, -_loss(seen[list(chosen)], own, rule))
+        if score > best_score:
+            best, best_score = chosen, score
+    picked = list(best)
+    return Subset(
+        best,
+        comb(len(members), size),
+        top_1(combine_stack(members[picked][:, validation], rule), own),
+        top_1(combine_stack(members[picked][:, ~validation], rule), truth[~validation]),
+    )
+
+
+def _evidence(stack: npt.NDArray[np.float32], rule: str) -> npt.NDArray[np.float32]:
+    """What each member adds, (M, N, C): the rule's first choice is the largest sum (but for ties of votes)."""
+    if rule == "geometric_mean":
+        return np.asarray(np.log(np.maximum(stack, np.float32(SMALLEST_PROBABILITY))), np.float32)
+    if rule == "majority_vote":
+        return np.asarray(_votes(stack) + stack * 1e-4, np.float32)
+    if rule == "rank_vote":
+        return np.asarray(_borda_points(stack) + stack * 1e-5, np.float32)
+    return stack
+
+
+def _loss(stack: npt.NDArray[np.float32], target: npt.NDArray[np.generic], rule: str) -> float:
+    return log_loss(combine_stack(stack, rule), target.astype(np.int64))
+
+
+def _weighted(stack: np.ndarray, shares: Floats) -> Floats:
+    """Σ w_m stack_m, one member after the other: (M, N, C) in float64 would be four times the memory."""
+    total = np.zeros(stack.shape[1:], np.float64)
+    for share, member in zip(shares, stack, strict=True):
+        total += share * member
+    return total
+
+
+def _votes(stack: np.ndarray) -> np.ndarray:
+    """(M, N, C) with a 1 at each member's first choice."""
+    votes = np.zeros(stack.shape, np.float32)
+    for member, rows in zip(votes, stack, strict=True):
+        member[np.arange(len(rows)), first_choices(rows)] = 1.0
+    return votes
+
+
+def _borda_points(stack: np.ndarray) -> Floats:
+    """(M, N, C) of points, each row summing to 1; classes of equal probability share theirs. See `rules.rank_vote`."""
+    classes = stack.shape[2]
+    best = max(min(MAX_TOP_K, classes - 1), 1)
+    by_rank = np.maximum(best - np.arange(classes), 0.0)
+    by_rank /= by_rank.sum()
+    points = np.empty(stack.shape, np.float64)
+    for member, rows in zip(points, stack, strict=True):
+        order = np.argsort(-rows, axis=1, kind="stable")
+        ordered = np.take_along_axis(rows, order, axis=1)
+        given = np.broadcast_to(by_rank, rows.shape).copy()
+        tied = (ordered[:, 1:] == ordered[:, :-1]) & (given[:, :-1] > 0)
+        for row in np.flatnonzero(tied.any(axis=1)):
+            _, group = np.unique(-ordered[row], return_inverse=True)
+            given[row] = (np.bincount(group, by_rank) / np.bincount(group))[group]
+        np.put_along_axis(member, order, given, axis=1)
+    return points
+
+
+def _ordered(shares: Floats, means: Floats) -> Floats:
+    """Ties of `shares` (N, C) decided by `means` (N, C), then by index; as `Prediction.top_k` does it for one image."""
+    places = np.arange(shares.shape[1])
+    by_mean = np.argsort(-np.round(means, TIE_DECIMALS), axis=1, kind="stable")
+    by_share = np.take_along_axis(-np.round(shares, TIE_DECIMALS), by_mean, axis=1).argsort(axis=1, kind="stable")
+    rank = np.empty(shares.shape)
+    np.put_along_axis(rank, np.take_along_axis(by_mean, by_share, axis=1), np.broadcast_to(places, shares.shape), 1)
+    decided = np.where(shares > 0, shares * (1 - TIE_STEP * rank), TRACE * means)
+    return np.asarray(decided / decided.sum(axis=1, keepdims=True))

@@ -1,0 +1,9 @@
+"""The catalog of models: specifications, weights, downloads, model cards. Knows nothing of how a network is run.
+
+`catalog`: `ModelSpec`, one row a model.
+`cards`: `Card` of a model that was trained here.
+`layer_table`: the layers of a saved network.
+`downloads`: resumable HTTP downloads.
+`weights`: find, fetch and verify weight files.
+`torch_checkpoint`: tensors of a PyTorch file, without PyTorch.
+"""

@@ -1,0 +1,11 @@
+"""Labels, one prediction, and the rules that combine several.
+
+Knows no images, engines or files of models: probabilities come in as arrays.
+
+`labels`: `LabelSpace`, `LabelMap`, WordNet.
+`prediction`: `Prediction`, top-k.
+`combination_rules`: mean, geometric mean, weighted mean, votes.
+`ensembles`: `combine`, `Ensemble`, uncertainty, leave-one-out.
+`out_of_distribution`: the entropy above which no class is named.
+`gallery_predictions`: stored predictions of the sample images.
+"""

@@ -1,0 +1,245 @@
+"""Several predictions as one: members, weights, uncertainty, and who tipped it. Pure numpy; the rules are in `rules`.
+
+It knows no engine and no image: probabilities that are computed once can be combined again with every move of a
+slider.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from imgrec.errors import InputError, LabelSpaceError, UnknownNameError
+from imgrec.predictions.combination_rules import (
+    RULES as RULES,  # the registry's other address: who combines needs no second import
+)
+from imgrec.predictions.combination_rules import Floats, tie_breaker
+from imgrec.predictions.prediction import Prediction
+
+# The name under which an ensemble's prediction stands where a model's name would stand.
+ENSEMBLE = "ensemble"
+
+# Uncertainty in words, as a part of log2(C), the entropy of knowing nothing. For the 1,000 classes of ImageNet
+# "low" ends at 0.5 bits (about 90 % against 10 %) and "high" begins at 3 bits (as between 8 equal classes).
+LOW_BELOW = 0.05
+HIGH_FROM = 0.3
+
+# Pairs of members that disagree: "high" when it is every second pair or more.
+HIGH_DISAGREEMENT_FROM = 0.5
+
+ENTROPY_SENTENCE = (
+    "Entropy: how unsure the members are together. 0 bits is certain; each further bit doubles the number of equally "
+    "likely classes that it is like choosing from."
+)
+MUTUAL_INFORMATION_SENTENCE = (
+    "Mutual information: the part of the entropy that comes from the members contradicting each other; "
+    "the rest is doubt that they share."
+)
+DISAGREEMENT_SENTENCE = "Disagreement: the share of all pairs of members whose first choices differ."
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """How unsure an ensemble is, from its members' probabilities and weights, whatever the rule.
+
+    With p = Σ w_m p_m and H in bits: `entropy_bits` = H(p), in [0, log2 C]; `mutual_information_bits` =
+    H(p) − Σ w_m H(p_m), the generalised Jensen–Shannon divergence (Lin 1991), known from BALD (Houlsby et al.
+    2011), in [0, entropy_bits]; `disagreement`, in [0, 1], is the share of pairs of members with different
+    first choices, 0 for a single one. Members of weight 0 do not count. `classes` is C.
+    """
+
+    entropy_bits: float
+    mutual_information_bits: float
+    disagreement: float
+    classes: int
+
+    @property
+    def level(self) -> str:
+        """The entropy in a word: low, medium or high; see `LOW_BELOW` and `HIGH_FROM`."""
+        return bits_level(self.entropy_bits, self.classes)
+
+    @property
+    def mutual_information_level(self) -> str:
+        """The mutual information in a word, on the scale of the entropy."""
+        return bits_level(self.mutual_information_bits, self.classes)
+
+    @property
+    def disagreement_level(self) -> str:
+        """low: nobody disagrees; high: every second pair or more."""
+        if self.disagreement == 0:
+            return "low"
+        return "high" if self.disagreement >= HIGH_DISAGREEMENT_FROM else "medium"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ensemble:
+    """What several models say together.
+
+    `prediction` has the model name "ensemble" and the summed milliseconds of its members; `weights` stand in the
+    order of `members` and sum to 1; `rule` is a name in `RULES`.
+    """
+
+    prediction: Prediction
+    members: tuple[Prediction, ...]
+    weights: tuple[float, ...]
+    rule: str
+    uncertainty: Uncertainty
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Without:
+    """The ensemble without `model`; `tips`: its first choice is another one then."""
+
+    model: str
+    ensemble: Ensemble
+    tips: bool
+
+
+def combine(predictions: Sequence[Prediction], rule: str = "mean", weights: Sequence[float] | None = None) -> Ensemble:
+    """`predictions` as one, by `rule`; `weights` (M,) ≥ 0 in their order, equal where None.
+
+    Raises `InputError` on no predictions or unusable weights, `UnknownNameError` on an unknown rule, and
+    `LabelSpaceError` when the members have different label spaces or one whose classes are not exclusive.
+    """
+    if rule not in RULES:
+        raise UnknownNameError.of("rule", rule, list(RULES))
+    members = tuple(predictions)
+    _check_members(members)
+    shares = _normalised_weights(weights, members, rule)
+    probabilities = _stacked(members)
+    prediction = Prediction(
+        model=ENSEMBLE,
+        label_space=members[0].label_space,
+        probabilities=RULES[rule].combine(probabilities, shares).astype(np.float32),
+        milliseconds=sum(member.milliseconds for member in members),
+        tie_breaker=tie_breaker(probabilities, shares) if RULES[rule].ties else None,
+    )
+    return Ensemble(prediction, members, tuple(shares.tolist()), rule, uncertainty(probabilities, shares))
+
+
+def groups(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
+    """Predictions by the name of their label space; spaces and members in the order in which they come."""
+    found: dict[str, list[Prediction]] = {}
+    for prediction in predictions:
+        found.setdefault(prediction.label_space.name, []).append(prediction)
+    return found
+
+
+def contributions(ensemble: Ensemble, index: int) -> tuple[float, ...]:
+    """What each member adds to the ensemble's probability of class `index`, in the order of the members.
+
+    For means and votes, w_m · e_m[index], where e_m is the member's probability, vote or share of points: exact,
+    ≥ 0, and together the ensemble's probability. The geometric mean multiplies, so that shares do not exist: there it
+    is the difference that leaving the member out would make, which may be negative and sums to nothing.
+    """
+    evidence = RULES[ensemble.rule].evidence
+    if evidence is not None:
+        column = evidence(_stacked(ensemble.members))[:, index]
+        return tuple((np.array(ensemble.weights) * column).tolist())
+    whole = float(ensemble.prediction.probabilities[index])
+    rests = (_without(ensemble, position) for position in range(len(ensemble.members)))
+    return tuple(whole - (float(rest.prediction.probabilities[index]) if rest else 0.0) for rest in rests)
+
+
+def leave_one_out(ensemble: Ensemble) -> list[Without]:
+    """The ensemble without each of its members in turn, weights re-normalised: who tipped it.
+
+    A member is missing from the list when nothing with a weight would be left without it.
+    """
+    first = ensemble.prediction.top_k(1)[0].index
+    rests = ((member, _without(ensemble, position)) for position, member in enumerate(ensemble.members))
+    return [
+        Without(member.model, rest, tips=rest.prediction.top_k(1)[0].index != first) for member, rest in rests if rest
+    ]
+
+
+def uncertainty(probabilities: Floats, weights: Floats) -> Uncertainty:
+    """See `Uncertainty`; `probabilities` (M, C) ≥ 0 with rows that sum to about 1, `weights` (M,) sum to 1.
+
+    >>> uncertainty(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0.5, 0.5]))
+    Uncertainty(entropy_bits=1.0, mutual_information_bits=1.0, disagreement=1.0, classes=2)
+    """
+    counted = probabilities[weights > 0]
+    # Rows are off 1 by rounding, which could make the difference of two entropies negative.
+    counted = counted / counted.sum(axis=1, keepdims=True)
+    shares = weights[weights > 0]
+    entropy = float(entropy_bits(shares @ counted))
+    own = float(shares @ entropy_bits(counted))
+    return Uncertainty(
+        entropy_bits=entropy,
+        mutual_information_bits=min(max(entropy - own, 0.0), entropy),
+        disagreement=_disagreement(counted.argmax(axis=1)),
+        classes=probabilities.shape[1],
+    )
+
+
+def bits_level(bits: float, classes: int) -> str:
+    """`bits` of entropy over `classes` in a word: low, medium or high."""
+    part = bits / np.log2(classes) if classes > 1 else 0.0
+    if part < LOW_BELOW:
+        return "low"
+    return "high" if part >= HIGH_FROM else "medium"
+
+
+def _check_members(members: tuple[Prediction, ...]) -> None:
+    if not members:
+        raise InputError("Expected at least one prediction to combine. Received: none.")
+    spaces = groups(members)
+    if len(spaces) > 1:
+        received = "; ".join(f"{name} ({', '.join(m.model for m in found)})" for name, found in spaces.items())
+        raise LabelSpaceError(f"Expected members of one label space. Received: {received}.")
+    space = members[0].label_space
+    if not space.exclusive:
+        raise LabelSpaceError(
+            f"Expected members whose classes exclude each other, so that probabilities sum to 1. "
+            f"Received: {space.name} ({', '.join(member.model for member in members)})."
+        )
+
+
+def _normalised_weights(weights: Sequence[float] | None, members: tuple[Prediction, ...], rule: str) -> Floats:
+    """(M,) float64 that sums to 1; equal weights for None."""
+    count = len(members)
+    if weights is None:
+        return np.full(count, 1 / count)
+    given = np.array(weights, dtype=np.float64)
+    if given.shape != (count,):
+        raise InputError(f"Expected {count} weights, one for each member. Received: {given.size}.")
+    # Written so that NaN fails too.
+    if not (np.all(given >= 0) and np.all(np.isfinite(given)) and given.max() > 0):
+        raise InputError(f"Expected weights of 0 or more, not all of them 0. Received: {given.tolist()}.")
+    if not RULES[rule].takes_weights and np.any(given != given[0]):
+        raise InputError(
+            f"Expected equal weights for the rule {rule!r}; 'weighted_mean' takes others. Received: {given.tolist()}."
+        )
+    # The largest first, so that the sum of large finite weights stays finite.
+    given = given / given.max()
+    return np.asarray(given / given.sum())
+
+
+def _stacked(members: tuple[Prediction, ...]) -> Floats:
+    """Probabilities (M, C) in float64; the small negatives that `Prediction` tolerates are 0."""
+    return np.maximum(np.stack([member.probabilities for member in members]).astype(np.float64), 0.0)
+
+
+def _without(ensemble: Ensemble, position: int) -> Ensemble | None:
+    """`ensemble` without the member at `position`; None when nothing with a weight is left."""
+    members = [*ensemble.members[:position], *ensemble.members[position + 1 :]]
+    weights = [*ensemble.weights[:position], *ensemble.weights[position + 1 :]]
+    return combine(members, ensemble.rule, weights) if any(weights) else None
+
+
+def entropy_bits(probabilities: Floats) -> Floats:
+    """−Σ p log2 p over the last axis, with 0 log 0 = 0."""
+    safe = np.where(probabilities > 0, probabilities, 1.0)
+    return np.asarray(-(safe * np.log2(safe)).sum(axis=-1) + 0.0)
+
+
+def _disagreement(choices: npt.NDArray[np.intp]) -> float:
+    """Share of pairs of members with different first choices (M,); 0 for one member."""
+    count = len(choices)
+    if count < 2:
+        return 0.0
+    _, sizes = np.unique(choices, return_counts=True)
+    agreeing = int((sizes * (sizes - 1)).sum())
+    return 1 - agreeing / (count * (count - 1))

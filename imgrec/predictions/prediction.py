@@ -1,0 +1,71 @@
+"""`Prediction`: what stands between everything that looks at an image and everything that shows a result."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from imgrec.errors import InputError, LabelSpaceError
+from imgrec.predictions.labels import LabelSpace
+
+# The range of the top-k slider; more than ten bars side by side cannot be read.
+MAX_TOP_K = 10
+DEFAULT_TOP_K = 5
+
+# A softmax in float32 over 1,000 classes sums to 1 within rounding; a compiled graph may add a little.
+SUM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """One row of a top-k table; `probability` in [0, 1]."""
+
+    label: str
+    synset: str | None
+    index: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What `model` says about one image.
+
+    `probabilities` is float32 (C,), one value in [0, 1] for each label of `label_space`, read-only; it sums
+    to 1 when the space is exclusive. `milliseconds` is the inference alone, measured inside the gate.
+    `tie_breaker` (C,) orders equally probable classes, the largest first, such as those with as many votes.
+
+    Raises `LabelSpaceError` when the count of probabilities is not that of the labels, and `InputError` on
+    NaN, values outside [0, 1], or logits.
+    """
+
+    model: str
+    label_space: LabelSpace
+    probabilities: np.ndarray
+    milliseconds: float = 0.0
+    tie_breaker: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        probabilities = np.array(self.probabilities, dtype=np.float32)
+        expected = (len(self.label_space.labels),)
+        if probabilities.shape != expected:
+            raise LabelSpaceError(
+                f"Expected probabilities of shape {expected} for the label space {self.label_space.name}. "
+                f"Received: {probabilities.shape} from {self.model}."
+            )
+        total = float(probabilities.sum())
+        in_range = bool(np.all((probabilities >= -1e-6) & (probabilities <= 1 + 1e-6)))
+        if not in_range or (self.label_space.exclusive and abs(total - 1) > SUM_TOLERANCE):
+            raise InputError(
+                f"Expected probabilities in [0, 1] that sum to 1. Received: {self.model} gave values from "
+                f"{probabilities.min():.3g} to {probabilities.max():.3g} with the sum {total:.4g}."
+            )
+        probabilities.flags.writeable = False
+        object.__setattr__(self, "probabilities", probabilities)
+
+    def top_k(self, k: int = DEFAULT_TOP_K) -> list[Classification]:
+        """The `k` most probable classes, most probable first; ties by `tie_breaker`, then as in the label space."""
+        space = self.label_space
+        if self.tie_breaker is None:
+            order = np.argsort(-self.probabilities, kind="stable")[:k]
+        else:
+            order = np.lexsort((-self.tie_breaker, -self.probabilities))[:k]
+        return [Classification(space.labels[i], space.synsets[i], int(i), float(self.probabilities[i])) for i in order]

@@ -1,0 +1,228 @@
+"""The protocol of a lesson: a head for each learning rate and fold, the choice among them, the final head.
+
+Why so: the learning rate with the highest mean validation accuracy is taken, since a single fold's is noise. Then one
+head learns from all training pictures, for as many epochs as the folds' best ones on average: nothing is held out any
+more that could tell when to stop. Whatever was chosen here has seen every training picture, so it is the test set, and
+that once, which says how good it is. With one split instead of folds the best head of the best rate is kept as it was.
+
+Finished trials lie in the lesson's folder, one file each, and are not done again.
+"""
+
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgrec.data.dataset import split
+from imgrec.data.splits import stratified_folds
+from imgrec.files import replacing, storage_errors
+from imgrec.metrics.classification import first_choices
+from imgrec.metrics.confusion import confusion_matrix
+from imgrec.predictions import out_of_distribution
+from imgrec.predictions.ensembles import entropy_bits
+from imgrec.reports import accuracy
+from imgrec.training.heads import DivergedError, Epoch, HeadTrainer, Layers, Schedule
+from imgrec.training.transfer_job import Lesson
+from imgrec.training.trial_results import Trial, choose, logged
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Validated:
+    """A finished trial.
+
+    `said` are the classes (M,) that the head, after its best epoch, gave the `held_out` (M,), and `doubts` the
+    entropies in bits (M,) of what it said. One that failed has no epochs, no layers, and said nothing.
+    """
+
+    trial: Trial
+    epochs: tuple[Epoch, ...]
+    held_out: np.ndarray
+    said: np.ndarray
+    doubts: np.ndarray
+    layers: Layers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taught:
+    """The final head. `rows` are its epochs as the log has them; `metrics` are of all that was validated on."""
+
+    layers: Layers
+    learning_rate: float
+    rows: tuple[dict[str, Any], ...]
+    metrics: dict[str, Any]
+
+
+def parts(
+    lesson: Lesson, targets: np.ndarray, groups: np.ndarray | None = None
+) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    """(fold, indices to train on, indices held out); the fold 0 is the one split of a lesson without folds.
+
+    `groups` (N,) are those of `likeness.groups`: copies stand on one side.
+    """
+    if lesson.folds:
+        folds = stratified_folds(targets, lesson.folds, lesson.seed, groups)
+        return [(number, kept, held_out) for number, (kept, held_out) in enumerate(folds, start=1)]
+    return [(0, *split(targets, lesson.validation_fraction, lesson.seed, groups))]
+
+
+def final_rows(lesson: Lesson, targets: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
+    """What the final head learns from, indices into `targets`: all there is, after folds.
+
+    A backbone that is unfrozen afterwards is validated on the one split, so its head must not have seen that.
+    """
+    if lesson.folds and not lesson.unfreeze:
+        return np.arange(len(targets))
+    return split(targets, lesson.validation_fraction, lesson.seed, groups)[0]
+
+
+def run_trials(
+    lesson: Lesson,
+    trainer: HeadTrainer,
+    targets: np.ndarray,
+    folder: Path,
+    key: str,
+    on_epoch: Callable[[Epoch], None],
+    groups: np.ndarray | None = None,
+) -> Iterator[Validated]:
+    """Each trial as it is finished, or found in `folder`; `key` says what of, so that no other lesson's is taken."""
+    for rate in lesson.learning_rates:
+        for fold, kept, held_out in parts(lesson, targets, groups):
+            file = folder / f"{rate!r}-{fold}.npz"
+            found = _read(file, key)
+            if found is None:
+                found = _run(lesson, trainer, rate, fold, kept, held_out, on_epoch)
+                with storage_errors(file):
+                    folder.mkdir(exist_ok=True)
+                    _write(file, found, key, keep_layers=not lesson.folds)
+            yield found
+
+
+def conclude(
+    lesson: Lesson,
+    trainer: HeadTrainer,
+    validated: list[Validated],
+    targets: np.ndarray,
+    classes: int,
+    on_chosen: Callable[[dict[str, Any]], None],
+    on_epoch: Callable[[Epoch], None],
+    groups: np.ndarray | None = None,
+) -> Taught:
+    """The final head of the trials, as the module says; `on_chosen` is told before it is trained."""
+    best = choose([each.trial for each in validated])
+    mine = [each for each in validated if each.trial.learning_rate == best.learning_rate]
+    epochs = max(1, round(best.best_epoch))
+    metrics = _pooled(mine, targets, classes)
+    if lesson.folds:  # a mean over folds is no count of images
+        mean, sd = 100 * best.validation_accuracy, 100 * best.validation_accuracy_sd
+        why = f"validation accuracy {mean:.1f} ± {sd:.1f}\u202f% over {lesson.folds} folds"
+    else:
+        why = f"validation accuracy {accuracy.short(best.validation_accuracy, len(mine[0].held_out))}"
+    on_chosen({"learning_rate": best.learning_rate, "epochs": epochs, "why": why})
+    if lesson.folds:
+        schedule = Schedule(best.learning_rate, epochs, lesson.batch_size, lesson.step_epochs)
+        kept = final_rows(lesson, targets, groups)
+        final = trainer.train(schedule, kept, None, on_epoch)
+        layers, rows = final.layers, _rows(final.epochs, [each.epochs for each in mine], len(kept))
+    else:
+        [only] = mine
+        layers, rows = only.layers, _rows(only.epochs, [only.epochs], len(targets) - len(only.held_out))
+        if lesson.unfreeze:
+            rows = rows[:epochs]  # what is unfrozen goes on from there
+    rows = [row | {"confusion": metrics["confusion"]} for row in rows]
+    return Taught(layers, best.learning_rate, tuple(rows), metrics)
+
+
+def _run(
+    lesson: Lesson,
+    trainer: HeadTrainer,
+    rate: float,
+    fold: int,
+    kept: np.ndarray,
+    held_out: np.ndarray,
+    on_epoch: Callable[[Epoch], None],
+) -> Validated:
+    schedule = Schedule(rate, lesson.epochs, lesson.batch_size, lesson.step_epochs)
+    start = time.perf_counter()
+    try:
+        trained = trainer.train(schedule, kept, held_out, on_epoch)
+    except DivergedError as error:
+        # The other rates may do; at this one it would fail again, so it is kept as any other.
+        failed = Trial(rate, fold, 0, 0.0, 0.0, 0.0, 0.0, time.perf_counter() - start, str(error))
+        return Validated(failed, (), held_out, np.empty(0, np.int64), np.empty(0), [])
+    best = trained.best
+    trial = Trial(
+        learning_rate=rate,
+        fold=fold,
+        best_epoch=best.epoch,
+        train_accuracy=best.train_accuracy,
+        train_loss=best.train_loss,
+        validation_accuracy=best.validation_accuracy or 0.0,
+        validation_loss=best.validation_loss or 0.0,
+        seconds=sum(epoch.seconds for epoch in trained.epochs),
+    )
+    said = np.empty((0, 1)) if trained.probabilities is None else trained.probabilities
+    return Validated(trial, trained.epochs, held_out, first_choices(said), entropy_bits(said), trained.layers)
+
+
+def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], pictures: int) -> list[dict[str, Any]]:
+    """The log's rows: training figures of `epochs`, validation's as the mean over `validated` at the same epoch."""
+    rows = []
+    for i, epoch in enumerate(epochs):
+        rows.append(
+            {
+                "epoch": epoch.epoch,
+                "seconds": epoch.seconds,
+                "loss": epoch.train_loss,
+                "accuracy": epoch.train_accuracy,
+                "validation_loss": float(np.mean([mine[i].validation_loss for mine in validated])),
+                "validation_accuracy": float(np.mean([mine[i].validation_accuracy for mine in validated])),
+                "images_per_second": pictures / max(epoch.seconds, 1e-9),
+            }
+        )
+    return rows
+
+
+def _pooled(validated: list[Validated], targets: np.ndarray, classes: int) -> dict[str, Any]:
+    """Figures of all pictures that were validated on, each by the head that had not seen it; as `worker.measure`."""
+    held_out = np.concatenate([each.held_out for each in validated])
+    said = np.concatenate([each.said for each in validated])
+    losses = [each.trial.validation_loss * len(each.held_out) for each in validated]
+    return {
+        "pictures": len(held_out),
+        "accuracy": float((said == targets[held_out]).mean()),
+        "loss": float(sum(losses) / len(held_out)),
+        "entropy_bits_95": out_of_distribution.limit_of(np.concatenate([each.doubts for each in validated])),
+        "confusion": logged(confusion_matrix(targets[held_out], said, classes)),
+    }
+
+
+def _write(file: Path, validated: Validated, key: str, *, keep_layers: bool) -> None:
+    """Whole or not at all. Weights are kept where the final head is one of these."""
+    note = {"key": key, "trial": asdict(validated.trial), "epochs": [asdict(epoch) for epoch in validated.epochs]}
+    arrays = {"note": np.array(json.dumps(note))}
+    arrays |= {"held_out": validated.held_out, "said": validated.said, "doubts": validated.doubts}
+    for number, (kernel, bias) in enumerate(validated.layers if keep_layers else []):
+        arrays |= {f"kernel_{number}": kernel, f"bias_{number}": bias}
+    with replacing(file) as beside, beside.open("wb") as opened:
+        np.savez(opened, allow_pickle=False, **arrays)
+
+
+def _read(file: Path, key: str) -> Validated | None:
+    """The trial in `file`; None unless it is there, whole, and of the same lesson."""
+    with suppress(OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        # Opened here: numpy forgets to close what turns out to be no archive.
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+            note = json.loads(str(arrays["note"]))
+            count = sum(name.startswith("kernel_") for name in arrays.files)
+            layers = [(arrays[f"kernel_{i}"], arrays[f"bias_{i}"]) for i in range(count)]
+            held_out, said, doubts = arrays["held_out"], arrays["said"], arrays["doubts"]
+        if note["key"] == key:
+            epochs = tuple(Epoch(**epoch) for epoch in note["epochs"])
+            return Validated(Trial(**note["trial"]), epochs, held_out, said, doubts, layers)
+    return None

@@ -1,0 +1,224 @@
+"""After the head, the last layers of its backbone: they learn too, gently, so that they keep what they know.
+
+The training loop is that of recipes (`trainer`), with its checkpoints; it starts from the head that is there. What
+comes of it is never worse than that head on the pictures held out: the best epoch is kept, and the head as it was is
+one of them. Runs in workers only.
+"""
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgrec.data import dataset
+from imgrec.data.dataset import Pictures
+from imgrec.errors import InputError, MemoryBudgetError
+from imgrec.files import replacing, storage_errors
+from imgrec.images.preprocessing import frame
+from imgrec.settings import MIB, available_memory_bytes
+from imgrec.training import trainer
+from imgrec.training.backbones import Backbone, Listener
+from imgrec.training.heads import Layers
+from imgrec.training.recipes import Recipe
+from imgrec.training.train_step import Loop, Position
+from imgrec.training.transfer_job import HEADS, TUNING, Lesson
+from imgrec.training.trial_results import Tuned, rank
+
+# In the lesson's folder, what of the network learns, as it was after the best epoch so far.
+BEST = "best.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a network came to on the validation after `epoch`; 0: before the first."""
+
+    epoch: int
+    accuracy: float
+    loss: float
+
+    @classmethod
+    def of(cls, epoch: int, report: Mapping[str, Any]) -> "Figures":
+        """Those of a `report` of the trainer."""
+        return cls(epoch, float(report["validation_accuracy"]), float(report["validation_loss"]))
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        return rank(self.accuracy, self.loss)
+
+
+class Best:
+    """The best epoch of a fine-tuning, in the file at `path`: its figures, and all weights that learn.
+
+    It is written before the checkpoint of its epoch. A worker that is killed between the two does that epoch again, to
+    the same figures, and finds here what it would have written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def begin(self, model: Any, figures: Figures) -> None:
+        """The network before its first epoch; it stays what the others are compared with."""
+        self._write(model, figures, figures)
+
+    def offer(self, model: Any, figures: Figures) -> None:
+        """Keep the network as it is now if it is better than what is kept; of equal ones the first stays."""
+        kept, first = self.figures()
+        if figures.rank > kept.rank:
+            self._write(model, figures, first)
+
+    def figures(self) -> tuple[Figures, Figures]:
+        """Those of the best epoch, and those from before the first. Raises `InputError`, as `restore` does."""
+        note = json.loads(str(self._arrays()["note"]))
+        return Figures(*note["kept"]), Figures(*note["first"])
+
+    def restore(self, model: Any) -> None:
+        """Make `model` what it was after the best epoch. Raises `InputError` on a file that is not of this network."""
+        arrays = self._arrays()
+        for number, variable in enumerate(model.trainable_variables):
+            variable.assign(arrays[f"variable_{number}"])
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        try:
+            # Opened here: numpy forgets to close what turns out to be no archive.
+            with (
+                storage_errors(self._path),
+                self._path.open("rb") as opened,
+                np.load(opened, allow_pickle=False) as file,
+            ):
+                return {name: file[name] for name in file.files}
+        except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"Expected {self._path} to hold the best epoch so far. Received: {error}.") from error
+
+    def _write(self, model: Any, kept: Figures, first: Figures) -> None:
+        note = {name: [each.epoch, each.accuracy, each.loss] for name, each in (("kept", kept), ("first", first))}
+        arrays = {f"variable_{i}": np.asarray(each) for i, each in enumerate(model.trainable_variables)}
+        with replacing(self._path) as beside, beside.open("wb") as file:
+            np.savez(file, allow_pickle=False, note=np.array(json.dumps(note)), **arrays)
+
+
+class _Later:
+    """Tells epochs as those after the head's, so that one curve shows both."""
+
+    def __init__(self, listener: Listener, epochs: int) -> None:
+        self._listener = listener
+        self._epochs = epochs
+
+    def tell(self, event: str, **fields: Any) -> None:
+        counted = {name: fields[name] + self._epochs for name in ("epoch", "epochs") if name in fields}
+        self._listener.tell(event, **fields | counted)
+
+    def check(self) -> None:
+        self._listener.check()
+
+
+def recipe_of(lesson: Lesson, name: str, classes: int) -> Recipe:
+    """What the trainer is to do: the lesson's network, its last layers free, for `tuning_epochs`."""
+    spec = lesson.backbone_row()
+    head = HEADS[lesson.head]
+    pooled = lesson.pooling is not None
+    arguments: tuple[tuple[str, Any], ...] = (("fixed_norms", True),)
+    if pooled:
+        arguments += (("dense", head.hidden), ("dropout", head.dropout))
+    return Recipe(
+        name=name,
+        title=spec.title,
+        about=f"{spec.architecture} with its last layers unfrozen.",
+        network="pooled_transfer" if pooled else "flat_transfer",
+        input_size=spec.input_size,
+        dataset=None,
+        classes=classes,
+        parameters=spec.parameters,
+        epochs=lesson.tuning_epochs,
+        batch_size=lesson.batch_size,
+        optimiser=TUNING,
+        validation_fraction=lesson.validation_fraction,
+        preprocess=spec.preprocess,
+        backbone=lesson.backbone,
+        trainable_layers=lesson.trainable_layers,
+        arguments=arguments,
+    )
+
+
+def unfreeze(
+    recipe: Recipe,
+    backbone: Backbone,
+    layers: Layers,
+    train: Pictures,
+    validation: Pictures,
+    *,
+    seed: int,
+    folder: Path,
+    listener: Listener,
+    epochs_before: int,
+) -> tuple[Any, Figures, Figures]:
+    """The Keras model of the best epoch of `recipe`, its figures, and those of the head of `layers` that it began with.
+
+    The head alone is an epoch of its own: where none is better, it is what comes back. Goes on from the checkpoint in
+    `folder`. Raises what `trainer.train` raises.
+    """
+    checkpoint, best = folder / trainer.CHECKPOINT, Best(folder / BEST)
+    if not checkpoint.exists():
+        loop = Loop(recipe, train, recipe.classes, "float32", backbone)
+        _set_head(loop.model, layers)
+        best.begin(loop.model, Figures.of(0, trainer.validate(loop, validation, recipe.loss, Position())))
+        loop.save(checkpoint, Position())
+        del loop
+    model = trainer.train(
+        recipe,
+        train,
+        validation,
+        recipe.classes,
+        seed=seed,
+        folder=folder,
+        listener=_Later(listener, epochs_before),
+        backbone=backbone,
+        on_epoch=lambda model, epoch, report: best.offer(model, Figures.of(epoch, report)),
+    )
+    best.restore(model)
+    return model, *best.figures()
+
+
+def conclude(kept: Figures, head: Figures, rows: Sequence[Mapping[str, Any]]) -> Tuned:
+    """What came of it: `kept` and `head` as `unfreeze` gives them, `rows` are those of the log, one an epoch."""
+    reached = max((Figures.of(number, row) for number, row in enumerate(rows, 1)), key=lambda each: each.rank)
+    return Tuned(
+        kept=kept.epoch,
+        epochs=len(rows),
+        head_accuracy=head.accuracy,
+        head_loss=head.loss,
+        kept_accuracy=kept.accuracy,
+        kept_loss=kept.loss,
+        reached_accuracy=reached.accuracy,
+        reached_loss=reached.loss,
+    )
+
+
+def fitted(pictures: Pictures, input_size: tuple[int, int]) -> Pictures:
+    """The pictures framed to `input_size`, all at once, as the trainer takes them; raises `MemoryBudgetError`."""
+    if pictures.pixels.shape[1:3] == input_size:
+        return pictures
+    needed = len(pictures) * input_size[0] * input_size[1] * 3
+    limit = int(available_memory_bytes() * dataset.MEMORY_SHARE / 2)
+    if needed > limit:
+        raise MemoryBudgetError(
+            f"Expected images of at most {limit / MIB:,.0f} MiB to unfreeze layers. "
+            f"Received: {needed / MIB:,.0f} MiB at {input_size[0]} × {input_size[1]} px; "
+            "train the classifier only, or use fewer images."
+        )
+    pixels = np.empty((len(pictures), *input_size, 3), np.uint8)
+    for i, picture in enumerate(pictures.pixels):
+        pixels[i] = frame(picture, input_size, 1.0)
+    return replace(pictures, pixels=pixels)
+
+
+def _set_head(model: Any, layers: Layers) -> None:
+    """Give the dense layers behind the backbone the weights that the head has learned."""
+    import keras
+
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    for layer, (kernel, bias) in zip(dense, layers, strict=True):
+        layer.set_weights([kernel, bias])

@@ -1,0 +1,307 @@
+"""The worker process of a lesson: `python -m imgrec.training.transfer_worker FOLDER`. See `jobs` for how it is kept.
+
+Pictures → features by the compiled engine → trials and the final head (`trials`) → one Keras model → its card. Events:
+`data`, `preparing`, `features`, `trials`, `trial`, `chosen`, as in a training `training`, `epoch` and `model`, and of
+unfrozen layers `tuned`.
+"""
+
+import os
+
+# Before Keras is imported, by whoever imports it first: training is TensorFlow's.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import hashlib
+import json
+import shutil
+import sys
+import time
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgrec import jobs
+from imgrec.data import dataset, features
+from imgrec.data.dataset import DataSet, Pictures
+from imgrec.errors import ConversionError, WeightsError
+from imgrec.images import perceptual_hash
+from imgrec.images.preprocessing import frame, normalise
+from imgrec.inference import keras_engine as engine
+from imgrec.inference.preparation import Preparation
+from imgrec.models import cards, weights
+from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.predictions.labels import space_name
+from imgrec.settings import MIB, Settings, available_memory_bytes
+from imgrec.training import cross_validation, fine_tuning, heads, trained_model, trainer, training_worker, transfer_job
+from imgrec.training.backbones import Backbone
+from imgrec.training.train_step import predict
+from imgrec.training.training_job import final_name
+from imgrec.training.transfer_job import CHECKPOINT, HEADS, Lesson
+
+# In the job's folder, what each learning rate and fold came to.
+TRIALS = "trials"
+
+# Between two lines of the log about the same thing.
+TELL_S = 1.0
+
+# Features are on disk, as a tensor, and as a copy while that is made.
+FEATURE_COPIES = 2
+
+# Features that a head looks at together: maps may be large.
+MEASURED_TOGETHER = 500
+
+# Pictures on which the saved model must say what its head says of their features, and by how much it may differ.
+CHECKED_PICTURES = 4
+CHECK_TOLERANCE = 1e-3
+
+
+def run(job: jobs.Worker) -> None:
+    """Data, features, trials, head, model, test, card; each step tells what it did."""
+    configuration = job.job.configuration
+    lesson = Lesson.from_dict(configuration["lesson"])
+    settings = replace(
+        Settings.from_env(), home=Path(configuration["home"]), keras_home=Path(configuration["keras_home"])
+    )
+    row = lesson.backbone_row()
+    loaded = dataset.load(configuration["data"], settings, row.input_size)
+    kept_to_learn, tested = transfer_job.dealt(lesson, loaded)
+    data = transfer_job.held_out(loaded, kept_to_learn, tested)
+    transfer_job.check_data(lesson, data)
+    # Nothing is told of them that the pictures do not tell again: whoever goes on deals the same.
+    groups = perceptual_hash.groups(data.train.pixels, data.train.targets)
+    kept = cross_validation.final_rows(lesson, data.train.targets, groups)
+    # Where the final head learns from all, each fold was validated on in its turn.
+    validated_on = len(data.train) - len(kept) or len(cross_validation.parts(lesson, data.train.targets, groups)[0][2])
+    training_worker.tell_data(job, data, trained_on=len(kept), validated_on=validated_on)
+    train_features = _extract(job, "train", row, data.train, settings)
+    test_features = None if data.test is None else _extract(job, "test", row, data.test, settings)
+    taught = _teach(job, lesson, data, groups, train_features)
+    weights_path = weights.find(get_spec(lesson.backbone), settings)
+    if weights_path is None:
+        raise WeightsError(f"Expected the weights of {row.title} on this machine. Received: none any more.")
+    if lesson.unfreeze:
+        backbone = Backbone(get_spec(lesson.backbone), weights_path, lesson.trainable_layers)
+        model, metrics, training = _unfreeze(job, lesson, data, groups, taught, backbone)
+    else:
+        model = heads.compose(engine.load(row, weights_path), HEADS[lesson.head], taught.layers)
+        _check_agreement(model, row, data.train, train_features, taught.layers)
+        training = _measure_head(taught.layers, train_features, data.train.targets, kept)
+        metrics = taught.metrics | {"set": "validation"}
+        if data.test is not None and test_features is not None:
+            # The only time that this model meets the test set.
+            every = np.arange(len(data.test))
+            metrics = _measure_head(taught.layers, test_features, data.test.targets, every) | {"set": "test"}
+    name = final_name(job.job, settings)
+    path = job.job.folder / f"{name}.json"
+    training_worker.save(model, path.with_suffix(".keras"))
+    card = cards.write(path, _card(job.job, name, lesson, data, model, metrics, training, settings))
+    training_worker.publish(card, settings)
+    # Where the set has no test part: what the model has not learned from.
+    held_out = tested if len(tested) else np.setdiff1d(np.arange(len(data.train)), kept)
+    part = "test" if len(tested) else "validation"
+    trained_model.rank(card, loaded, job, settings, held_out=held_out, seed=lesson.seed, part=part)
+    job.tell("model", name=card.name, metrics=metrics, training=training)
+    # Nothing goes on from here. The newest head stays: a page may still ask it.
+    for file in (trainer.CHECKPOINT, fine_tuning.BEST):
+        (job.job.folder / file).unlink(missing_ok=True)
+    shutil.rmtree(job.job.folder / TRIALS, ignore_errors=True)
+
+
+def _extract(job: jobs.Worker, part: str, row: ModelSpec, pictures: Pictures, settings: Settings) -> np.ndarray:
+    """The features of `pictures`, float32 (N, D) on disk; what takes long is told."""
+    start = told = time.monotonic()
+    last = ""
+
+    def preparing(preparation: Preparation) -> None:
+        nonlocal told, last
+        job.check()
+        sentence = {"downloading": "downloading", "converting": "converting"}.get(preparation.stage, "")
+        sentence = sentence and f"{sentence} {row.title}"
+        if preparation.stage == "downloading" and preparation.total_bytes:
+            sentence += f", {preparation.done_bytes / MIB:,.0f} of {preparation.total_bytes / MIB:,.0f} MiB"
+        if sentence and sentence != last and (not last or time.monotonic() - told > TELL_S):
+            job.tell("preparing", sentence=sentence)
+            told, last = time.monotonic(), sentence
+
+    def extracting(done: int, count: int) -> None:
+        nonlocal start, told
+        job.check()
+        if done == 1:
+            start = time.monotonic()  # what came before was preparing
+        if time.monotonic() - told > TELL_S and done < count:
+            told = time.monotonic()
+            job.tell("features", part=part, done=done, count=count, seconds=told - start, cached=False)
+
+    most_bytes = int(available_memory_bytes() * dataset.MEMORY_SHARE) // FEATURE_COPIES
+    found = features.extract(row, pictures, settings, None, extracting, preparing, most_bytes=most_bytes)
+    count = len(pictures)
+    job.tell("features", part=part, done=count, count=count, seconds=found.seconds, cached=found.cached)
+    return found.rows
+
+
+def _teach(
+    job: jobs.Worker, lesson: Lesson, data: DataSet, groups: np.ndarray, rows: np.ndarray
+) -> cross_validation.Taught:
+    """All trials, and the final head."""
+    targets, classes, folder = data.train.targets, len(data.classes), job.job.folder
+    teacher = heads.HeadTrainer(HEADS[lesson.head], rows, targets, classes, seed=lesson.seed)
+    checkpoint = heads.Checkpoint(folder / CHECKPOINT)
+
+    def on_epoch(_: heads.Epoch) -> None:
+        job.check()
+        checkpoint.save(teacher.layers)
+
+    job.tell("trials", count=lesson.trials)
+    key = _key(lesson, data, groups)
+    validated = []
+    for each in cross_validation.run_trials(lesson, teacher, targets, folder / TRIALS, key, on_epoch, groups):
+        job.tell("trial", **asdict(each.trial))
+        validated.append(each)
+    taught = cross_validation.conclude(
+        lesson, teacher, validated, targets, classes, lambda fields: job.tell("chosen", **fields), on_epoch, groups
+    )
+    checkpoint.save(lambda: taught.layers, now=True)
+    batch = min(lesson.batch_size, len(targets))
+    learned = sum(kernel.size + bias.size for kernel, bias in taught.layers)
+    job.tell(
+        "training",
+        epochs=len(taught.rows) + (lesson.tuning_epochs if lesson.unfreeze else 0),
+        steps=max(1, len(targets) // batch),
+        batch_size=batch,
+        parameters=learned,
+        trained_parameters=learned,
+        precision="float32",
+        resumed_at=[0, 0],
+    )
+    for row in taught.rows:
+        job.tell("epoch", **row)
+    return taught
+
+
+def _unfreeze(
+    job: jobs.Worker,
+    lesson: Lesson,
+    data: DataSet,
+    groups: np.ndarray,
+    taught: cross_validation.Taught,
+    backbone: Backbone,
+) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """The model after its backbone's last layers have learned too, if that helped; its figures, and of the training."""
+    recipe = fine_tuning.recipe_of(lesson, job.job.configuration["name"], len(data.classes))
+    pictures = fine_tuning.fitted(data.train, recipe.input_size)
+    # As in a training, a share is held out, which the head has not seen either: see `trials.final_rows`.
+    kept, held_out = dataset.split(pictures.targets, recipe.validation_fraction, lesson.seed, groups)
+    train, validation = pictures.take(kept), pictures.take(held_out)
+    model, best, head = fine_tuning.unfreeze(
+        recipe,
+        backbone,
+        taught.layers,
+        train,
+        validation,
+        seed=lesson.seed,
+        folder=job.job.folder,
+        listener=job,
+        epochs_before=len(taught.rows),
+    )
+    told = transfer_job.read_progress(job.job).curves.epochs[len(taught.rows) :]
+    job.tell("tuned", **asdict(fine_tuning.conclude(best, head, told)))
+    training = training_worker.measure(predict(model, train.pixels, recipe.preprocess), train.targets)
+    # The only time that this model meets the test set, if there is one.
+    seen = validation if data.test is None else fine_tuning.fitted(data.test, recipe.input_size)
+    metrics = training_worker.measure(predict(model, seen.pixels, recipe.preprocess), seen.targets)
+    return model, metrics | {"set": "validation" if data.test is None else "test"}, training
+
+
+def _measure_head(layers: heads.Layers, rows: np.ndarray, targets: np.ndarray, places: np.ndarray) -> dict[str, Any]:
+    """As `worker.measure`, of the head alone on the features `rows` (N, …) at `places` (M,)."""
+    parts = [places[i : i + MEASURED_TOGETHER] for i in range(0, len(places), MEASURED_TOGETHER)]
+    return training_worker.measure(
+        np.concatenate([transfer_job.forward(layers, rows[part]) for part in parts]), targets[places]
+    )
+
+
+def _check_agreement(model: Any, row: ModelSpec, pictures: Pictures, rows: np.ndarray, layers: heads.Layers) -> None:
+    """Raise `ConversionError` unless the model, given pictures, says what the head says of their features."""
+    some = pictures.pixels[:CHECKED_PICTURES]
+    batch = np.stack([frame(picture, row.input_size, features.CROP_FRACTION) for picture in some])
+    whole = np.asarray(model(normalise(batch, row.preprocess), training=False))
+    difference = float(np.abs(whole - transfer_job.forward(layers, rows[:CHECKED_PICTURES])).max())
+    if not difference < CHECK_TOLERANCE:
+        raise ConversionError(
+            f"Expected the saved {row.architecture} to predict what its classifier predicts from features, within "
+            f"{CHECK_TOLERANCE:g}. Received: a difference of {difference:.2g}."
+        )
+
+
+def _key(lesson: Lesson, data: DataSet, groups: np.ndarray) -> str:
+    """What a trial depends on; how many rates there are besides is none of its business."""
+    fields = lesson.to_dict() | {"learning_rates": None, "unfreeze": None, "tuning_epochs": None}
+    if (copies := np.flatnonzero(groups != np.arange(len(groups)))).size:
+        fields["kept_together"] = [copies.tolist(), groups[copies].tolist()]
+    return hashlib.sha256(json.dumps([fields, data.sha256()], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _trained_parameters(model: Any, told: transfer_job.Progress) -> int | None:
+    """How many of the published model's parameters have learned; the head's alone where fine-tuning was given up."""
+    if told.tuned is not None and not told.tuned.kept:
+        return int(sum(layer.count_params() for layer in model.layers if type(layer).__name__ == "Dense"))
+    count: int | None = (told.curves.plan or {}).get("trained_parameters")
+    return count
+
+
+def _card(
+    job: jobs.Job,
+    name: str,
+    lesson: Lesson,
+    data: DataSet,
+    model: Any,
+    metrics: dict[str, Any],
+    training: dict[str, Any],
+    settings: Settings,
+) -> dict[str, Any]:
+    told = transfer_job.read_progress(job)
+    backbone, row = get_spec(lesson.backbone), lesson.backbone_row()
+    layers = {layer.name for layer in model.layers}
+    seen = [layer for layer in ("features", backbone.cam_layer) if layer in layers]
+    return {
+        "model": {
+            "name": name,
+            "title": f"{backbone.title}, fine-tuned ({name})",
+            "architecture": backbone.architecture,
+            "input_size": list(row.input_size),
+            "preprocess": row.preprocess,
+            "crop_fraction": features.CROP_FRACTION,
+            "label_space": data.label_space or space_name(data.classes),
+            "parameters": model.count_params(),
+            "cam_layer": seen[0] if seen else None,
+            "licence": f"yours; its backbone's weights: {backbone.licence}",
+        },
+        "classes": list(data.classes),
+        "lesson": lesson.to_dict(),
+        "backbone": {"model": lesson.backbone, "sha256": weights.sha256(backbone, settings)},
+        "seed": lesson.seed,
+        "precision": "float32",
+        "trained_parameters": _trained_parameters(model, told),
+        "data": {key: value for key, value in (told.curves.data or {}).items() if key not in {"event", "at", "notes"}},
+        "features": [asdict(part) for part in told.features],
+        "trials": [asdict(trial) for trial in told.trials],
+        "learning_rates": [asdict(summary) for summary in told.summaries],
+        "chosen": told.chosen or {},
+        "tuned": told.tuned
+        and asdict(told.tuned) | {"sentence": told.tuned.describe((told.curves.data or {}).get("validated_on"))},
+        "curves": [{key: row[key] for key in training_worker.EPOCH_FIELDS} for row in told.curves.epochs],
+        "metrics": metrics,
+        "unknown_images": training_worker.describe_limit(metrics, len(data.classes)),
+        "training": training,
+        "machine": training_worker.machine(),
+        "versions": training_worker.versions(),
+        "started_at": job.created_at,
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(jobs.work(Path(sys.argv[1]), run))

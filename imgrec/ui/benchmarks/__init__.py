@@ -1,0 +1,12 @@
+"""The Benchmarks page.
+
+`overview`: dataset, models and view.
+`measurements`: cached measurements and their words.
+`leaderboard`: every model with its figures.
+`pairs`: accuracy against latency, pairs of models.
+`confusion`: confusion matrix and errors.
+`curves`: ROC, precision-recall, reliability, classes.
+`ensembles`: the ensemble builder.
+`image_files`: the images of a dataset, where they are at hand.
+`provenance`: where each figure comes from.
+"""

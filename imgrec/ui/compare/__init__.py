@@ -1,0 +1,4 @@
+"""The Compare page.
+
+`result_cards`: what is said about one image.
+"""

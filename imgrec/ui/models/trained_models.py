@@ -1,0 +1,72 @@
+"""Every trained model, the bundled ones too: one table, and the details of one."""
+
+import streamlit as st
+
+from imgrec.charts import training
+from imgrec.export.bundle import shareable
+from imgrec.models import cards
+from imgrec.ui import caches
+from imgrec.ui.markdown import plain
+from imgrec.ui.train import curves, model_export
+
+
+def look_at(name: str) -> None:
+    """Choose the model called `name`, before the table is drawn the next time."""
+    st.session_state["trained_wanted"] = name
+
+
+def trained(*, table: bool, shown: str | None = None) -> None:
+    """The table of trained models, newest first; curves, confusion matrix and card of the chosen one.
+
+    The charts of the model `shown` stand on the page already, with its run.
+    """
+    found = sorted(cards.all_cards(caches.settings()), key=lambda card: str(card.fields["finished_at"]), reverse=True)
+    if not found:
+        return
+    st.subheader("Trained models", anchor=False)
+    st.dataframe(
+        [training.card_row(card) for card in found],
+        hide_index=True,
+        placeholder="–",
+        alt="Every trained model, with parameters, training time and accuracy",
+        column_config={
+            "Model": st.column_config.TextColumn(width="medium"),
+            "Parameters": st.column_config.NumberColumn(format="localized"),
+            "Trainable": st.column_config.NumberColumn(format="localized", help="Parameters that were trained"),
+            "Images": st.column_config.NumberColumn(format="localized", help="Training images"),
+            "Training time": st.column_config.TextColumn(help="Sum of its epochs"),
+            "Accuracy": st.column_config.NumberColumn(format="percent", help="Empty where few images were held out"),
+            "Measured on": st.column_config.TextColumn(
+                width="medium", help="Of few images, counts with a 95 % interval"
+            ),
+        },
+    )
+    by_name = {card.name: card for card in found}
+    if (wanted := st.session_state.pop("trained_wanted", None)) in by_name:
+        st.session_state["trained"] = wanted
+    elif st.session_state.get("trained", found[0].name) not in by_name:
+        del st.session_state["trained"]
+    name = st.selectbox("Model", list(by_name), key="trained", bind="query-params", width=320)
+    card = by_name.get(name, found[0])
+    if card.name == shown:
+        st.caption("Its charts are shown with its run above.")
+    else:
+        _charts(card, table)
+    model_export.export_panel(card)
+    box = st.expander("Model card (JSON)", icon=":material/description:", key="whole_card", on_change="rerun")
+    if box.open:  # else its hundreds of figures would be sent with every click
+        # Visitors of a public demo need not know where its pictures lie.
+        box.json(shareable(card.fields) if caches.settings().demo else card.fields, expanded=1)
+
+
+def _charts(card: cards.Card, table: bool) -> None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        kept = training.epochs_of(card)
+        marked = kept if kept < len(card.curves) else None
+        curves.learning_curves(training.curves_of(card), "card", table=table, kept=marked)
+    with right:
+        metrics = card.metrics
+        curves.matrix(metrics["confusion"], card.classes, metrics["set"], "card", table=table)
+        if sentence := card.fields.get("unknown_images"):
+            st.caption(plain(str(sentence)))

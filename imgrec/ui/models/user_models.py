@@ -1,0 +1,82 @@
+"""The user's own trained models on the Models page: what each one is, which are broken, and a way to remove them."""
+
+import streamlit as st
+
+from imgrec.charts import top_k
+from imgrec.errors import ImgrecError
+from imgrec.models import cards
+from imgrec.models.catalog import ModelSpec
+from imgrec.reports import sentences
+from imgrec.ui import caches
+from imgrec.ui.compare.result_cards import MIN_CARD_PX
+from imgrec.ui.markdown import plain
+
+
+def panel() -> None:
+    """Show the models trained on this machine; outside demo mode they can be removed, and broken cards are reported."""
+    settings = caches.settings()
+    # Visitors of a public demo share one machine.
+    found, problems = cards.own(settings), () if settings.demo else cards.problems(settings)
+    if not (found or problems):
+        return
+    st.subheader("Your models", anchor=False, help="Trained on this machine, on the Train page or with `imgrec train`.")
+    for problem in problems:
+        st.warning(
+            plain(problem.sentence),
+            title=f"{plain(problem.path.name)} cannot be used as a model",
+            icon=":material/broken_image:",
+        )
+    with st.grid(min_column_width=MIN_CARD_PX):
+        for spec in found.values():
+            with st.container(border=True, height="stretch", gap="xsmall"):
+                _card(spec, removable=not settings.demo)
+    if (asked := st.session_state.get("remove_asked")) in found:
+        _confirm(found[asked])
+
+
+def _card(spec: ModelSpec, *, removable: bool) -> None:
+    color = top_k.colour_of(spec.name)
+    st.markdown(f':color[■]{{foreground="{color}"}} **{plain(spec.title)}** :small[:gray[{spec.name}]]')
+    st.caption(f"Classes: {plain(sentences.space_title(spec.label_space))}")
+    st.caption(f"{spec.parameters:,} parameters · input {spec.input_size[1]} × {spec.input_size[0]} px")
+    if removable:
+        st.button(
+            "Remove",
+            key=f"remove_{spec.name}",
+            icon=":material/delete:",
+            on_click=_ask_to_remove,
+            args=(spec.name,),
+        )
+
+
+def _ask_to_remove(name: str) -> None:
+    st.session_state["remove_asked"] = name
+
+
+def _stop_asking() -> None:
+    st.session_state.pop("remove_asked", None)
+
+
+@st.dialog("Remove this model?", icon=":material/delete:", on_dismiss=_stop_asking)
+def _confirm(spec: ModelSpec) -> None:
+    st.markdown(
+        f"**{plain(spec.title)}** and its card will be deleted from this machine. This cannot be undone. The run that "
+        "trained it stays on the Train page, with its curves."
+    )
+    with st.container(horizontal=True):
+        if st.button("Remove", key="remove_yes", type="primary", icon=":material/delete:"):
+            _remove(spec)
+        if st.button("Cancel", key="remove_no"):
+            _stop_asking()
+            st.rerun()
+
+
+def _remove(spec: ModelSpec) -> None:
+    try:
+        cards.remove(spec.name, caches.settings())
+    except ImgrecError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return
+    caches.pool().unload(spec.name)
+    _stop_asking()
+    st.rerun()

@@ -1,0 +1,103 @@
+"""Export a trained model: choose formats, watch the progress, download the file."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from imgrec.errors import ImgrecError
+from imgrec.export.bundle import EXTRAS, Export
+from imgrec.export.scripts import FORMATS
+from imgrec.formatting import size
+from imgrec.models.cards import Card
+from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.ui import caches
+from imgrec.ui.markdown import plain
+
+# How often the progress bar is updated.
+POLL_S = 0.5
+
+DEFAULT_FORMATS = ["openvino"]
+
+
+def export_panel(card: Card) -> None:
+    """Choose formats, prepare the zip in the background and download it; below it, the same as a command."""
+    spec = CATALOGUE.get(card.name)
+    if spec is None:
+        return
+    with st.expander("Export", icon=":material/output:", key=f"export_{card.name}"):
+        st.caption("A zip with the network, its labels and a script that predicts without imgrec.")
+        # The converters of the others need a gigabyte of memory.
+        offered = [name for name in FORMATS if not (caches.settings().demo and name in EXTRAS)]
+        chosen = st.multiselect(
+            "Formats",
+            offered,
+            DEFAULT_FORMATS,
+            format_func=_format_title,
+            key=f"formats_{card.name}",
+            help="  \n".join(f"**{FORMATS[name].title}**: {FORMATS[name].about}." for name in offered),
+        )
+        formats = [name for name in FORMATS if name in chosen]
+        if not formats:
+            st.caption("Choose at least one format.")
+            return
+        try:
+            _state(spec, formats)
+        except ImgrecError as error:  # such as weights that have changed since
+            st.error(plain(str(error)), icon=":material/error:")
+        st.caption("On the command line:")
+        st.code(f"imgrec export {spec.name} --format {','.join(formats)} --out {spec.name}", language="sh")
+
+
+def _state(spec: ModelSpec, formats: Sequence[str]) -> None:
+    """Show the button that prepares the zip, the progress, or the button that downloads it."""
+    running = caches.exporting().get(spec, formats)
+    if running is not None and not running.over:
+        st.fragment(_watch, run_every=POLL_S)(running)
+        return
+    ready = caches.exporting().find(spec, formats)
+    if ready is not None:
+        st.download_button(
+            f"Download {spec.name}.zip ({size(ready.stat().st_size)})",
+            ready.read_bytes,
+            f"{spec.name}.zip",
+            "application/zip",
+            key=f"take_{spec.name}",
+            icon=":material/download:",
+            type="primary",
+            on_click="ignore",
+        )
+        return
+    if running is not None and running.error is not None:
+        st.error(_reason(running.error), icon=":material/error:")
+    st.button(
+        "Try again" if running is not None else "Prepare download",
+        key=f"prepare_{spec.name}",
+        icon=":material/refresh:" if running is not None else ":material/package_2:",
+        on_click=_prepare,
+        args=(spec, formats),
+    )
+    if refusal := st.session_state.pop(f"refused_{spec.name}", None):
+        st.error(plain(refusal), icon=":material/error:")
+
+
+def _prepare(spec: ModelSpec, formats: Sequence[str]) -> None:
+    try:
+        caches.exporting().start(spec, formats)
+    except ImgrecError as error:  # such as a package that is not installed
+        st.session_state[f"refused_{spec.name}"] = str(error)
+
+
+def _watch(running: Export) -> None:
+    if running.over:
+        st.rerun()
+    st.progress(running.share, f"Preparing: {running.words}")
+
+
+def _format_title(name: str) -> str:
+    return FORMATS[name].title
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ImgrecError):
+        return plain(str(error))
+    return "Unexpected error; see the server's log."

@@ -1,0 +1,84 @@
+"""A real server on a port of its own, and a headless Chromium beside it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from imgrec.inference.request import get_default_specs
+from imgrec.models.catalog import CATALOGUE
+from imgrec.settings import ROOT, Settings
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+START_S = 60
+
+# Nothing of these tests leaves the machine.
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the dashboard with the small models of KERAS_HOME, or with the bundled ones."""
+    keras_home = Path(os.environ.get("KERAS_HOME", "/nonexistent"))
+    if not list((keras_home / "models").glob("mobilenet*.h5")) and not any(s.bundled for s in CATALOGUE.values()):
+        pytest.skip("KERAS_HOME names no folder with MobileNets under models/, and no model is bundled")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("server")
+    log = folder / "log.txt"
+    command = ["-m", "streamlit", "run", "app.py", "--server.headless=true", "--server.fileWatcherType=none"]
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, *command, "--server.address=127.0.0.1", f"--server.port={port}"],
+            cwd=ROOT,
+            env={**os.environ, "IMGREC_HOME": str(folder / "imgrec"), "IMGREC_OFFLINE": "1"},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(f"{address}/readyz", process, log)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(10)
+    said = log.read_text()
+    assert "Traceback" not in said, said
+
+
+def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    give_up_at = time.monotonic() + START_S
+    while time.monotonic() < give_up_at and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.2)
+    raise AssertionError(log.read_text())
+
+
+@pytest.fixture(scope="session")
+def charts(server: str) -> int:
+    """How many charts stand on the Compare page when nobody chooses models: one a model, and the ensemble's."""
+    models = len(get_default_specs(Settings.from_env()))
+    return models + (models > 1)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()

@@ -1,0 +1,46 @@
+"""The page to keep of a search: every finished trial is on it, the best last, and markup in names stays text."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plotly.graph_objects import Figure
+
+from imgrec.charts.parallel_coordinates import brushable_page, figure_of
+from imgrec.training import search_job
+from imgrec.training.search_job import Search
+from tests.training.searches import EVENTS, leave
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> Search:
+    return search_job.read(leave(tmp_path / "search", EVENTS))
+
+
+@pytest.fixture
+def knobs(tmp_path: Path) -> Any:
+    return search_job.knobs_of(leave(tmp_path / "knobs", EVENTS))
+
+
+def test_plotly_accepts_the_figure_and_the_best_trial_is_drawn_last(search: Search, knobs: Any) -> None:
+    lines = Figure(figure_of(search, knobs)).data[0]
+    axes = {axis.label: axis for axis in lines.dimensions}
+    assert list(axes) == ["learning rate", "batch size", "parameters", "accuracy"]
+    assert axes["accuracy"].values == (0.5, 0.625)
+    assert lines.line.color == (0, 1)
+    ranges = [(axis.range or (min(axis.values), max(axis.values)), axis.values) for axis in lines.dimensions]
+    assert all(low <= value <= high for (low, high), values in ranges for value in values)
+
+
+def test_the_page_needs_nothing_else_and_says_what_it_shows(search: Search, knobs: Any) -> None:
+    page = brushable_page(search, knobs, "A <script>alert(1)</script> & more")
+    assert "<script>alert(1)" not in page
+    assert "A &lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
+    assert 'src="http' not in page
+    assert "cdn.plot.ly" not in page.split("Plotly.newPlot")[-1]
+    assert "Best: trial 3, 62.5\u202f%" in page
+
+
+def test_a_search_without_a_finished_trial_has_no_page() -> None:
+    with pytest.raises(ValueError, match="Received: none"):
+        figure_of(Search(None, None, [], None), ())

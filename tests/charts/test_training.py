@@ -1,0 +1,217 @@
+"""What is said of a run: charts that hold the log's numbers, sentences, and what is still to come."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imgrec.charts import training
+from imgrec.charts.training import (
+    confusion_chart,
+    curve_chart,
+    curve_rows,
+    describe_confusion,
+    describe_curve,
+    outcome,
+    status,
+)
+from imgrec.models.cards import Card
+from imgrec.training.training_job import Curves, curves_in
+
+PLAN: dict[str, Any] = {"epochs": 4, "steps": 10, "batch_size": 8, "parameters": 7}
+
+
+def step(epoch: int, number: int, rate: float = 100.0) -> dict[str, Any]:
+    return {"epoch": epoch, "step": number, "loss": 2.0, "accuracy": 0.25, "images_per_second": rate}
+
+
+def epoch(number: int) -> dict[str, Any]:
+    return {
+        "epoch": number,
+        "seconds": 30.0,
+        "loss": 1.5,
+        "accuracy": 0.5,
+        "validation_loss": 1.25,
+        "validation_accuracy": 0.625,
+        "images_per_second": 100.0,
+    }
+
+
+HALFWAY = Curves([epoch(1)], [step(1, 5), step(1, 10), step(2, 5)], PLAN, None, None)
+
+
+@pytest.mark.parametrize("quantity", training.QUANTITIES)
+def test_a_curve_holds_every_number_of_the_log(quantity: str) -> None:
+    rows = curve_rows(HALFWAY, quantity)
+    assert [row["epoch"] for row in rows if row["set"] == "training"] == [0.5, 1.0, 1, 1.5]
+    assert [(row["epoch"], row["value"]) for row in rows if row["set"] == "validation"] == [
+        (1, epoch(1)[f"validation_{quantity}"])
+    ]
+    chart = curve_chart(HALFWAY, quantity)
+    assert chart["data"]["values"] == rows
+    assert chart["encoding"]["x"]["scale"]["domain"] == [0, 4]
+
+
+def points(chart: dict[str, Any]) -> list[dict[str, Any]]:
+    return [layer for layer in chart["layer"] if layer["mark"]["type"] == "point"]
+
+
+@pytest.mark.parametrize(("epochs", "count"), [(40, 1), (41, 0)])
+def test_points_are_drawn_while_they_stand_apart(epochs: int, count: int) -> None:
+    assert len(points(curve_chart(replace(HALFWAY, plan=PLAN | {"epochs": epochs}), "loss"))) == count
+
+
+def test_the_epoch_that_was_kept_is_marked() -> None:
+    many = Curves([epoch(number) for number in range(1, 61)], [], PLAN | {"epochs": 60}, None, None)
+    [ring] = points(curve_chart(many, "accuracy", 25))
+    assert "datum.epoch === 25" in ring["transform"][0]["filter"]
+    assert ring["encoding"]["strokeDash"] == {"value": [1, 0]}, "a ring, not dashes"
+    assert describe_curve(many, "accuracy", 25).endswith("validation 62.5\u202f%; epoch 25 was kept.")
+    assert "kept" not in describe_curve(many, "accuracy", 60)
+
+
+@pytest.mark.parametrize(
+    ("fields", "epochs"),
+    [
+        ({}, 300),
+        ({"chosen": {"epochs": 25}, "lesson": {"unfreeze": 0}}, 25),
+        ({"chosen": {"epochs": 25}, "lesson": {"unfreeze": 30}, "tuned": {"kept": 3}}, 28),
+        ({"chosen": {"epochs": 25}, "lesson": {"unfreeze": 30}}, 300),
+    ],
+    ids=["from scratch", "taught", "tuned", "tuned before it was told"],
+)
+def test_epochs_are_those_of_the_published_model(tmp_path: Path, fields: dict[str, Any], epochs: int) -> None:
+    curves = [epoch(number) for number in range(1, 301)]
+    assert training.epochs_of(Card(tmp_path, fields | {"curves": curves})) == epochs
+
+
+def test_a_long_log_is_thinned_and_keeps_its_epochs() -> None:
+    many = Curves([epoch(i) for i in range(1, 5)], [step(1, i) for i in range(1, 5000)], PLAN, None, None)
+    rows = curve_rows(many, "loss")
+    assert len(rows) < 2 * training.MAX_POINTS
+    assert sum(row["set"] == "validation" for row in rows) == 4
+
+
+def test_curves_in_words() -> None:
+    assert (
+        describe_curve(HALFWAY, "accuracy") == "Accuracy after epoch 1: training 50.0\u202f%, validation 62.5\u202f%."
+    )
+    assert "no epoch" in describe_curve(Curves([], [], PLAN, None, None), "loss")
+
+
+def test_a_confusion_matrix_has_a_cell_for_each_pair() -> None:
+    chart = confusion_chart([[3, 1], [0, 0]], ["cat", "dog"])
+    cells = {(cell["true"], cell["said"]): (cell["count"], cell["share"]) for cell in chart["data"]["values"]}
+    assert cells == {
+        ("cat", "cat"): (3, 0.75),
+        ("cat", "dog"): (1, 0.25),
+        ("dog", "cat"): (0, 0),
+        ("dog", "dog"): (0, 0),
+    }
+
+
+@pytest.mark.parametrize(
+    ("matrix", "words"),
+    [
+        (
+            [[3, 1], [0, 6]],
+            "9 of 10 validation images correct (95 %: 60–98 %); too few to tell. "
+            "Most frequent error: cat predicted as dog (once).",
+        ),
+        (
+            [[3, 1], [2, 4]],
+            "7 of 10 validation images correct (95 %: 40–89 %); too few to tell. "
+            "Most frequent error: dog predicted as cat (2 times).",
+        ),
+        ([[3, 0], [0, 4]], "7 of 7 validation images correct (95 %: 65–100 %); too few to tell."),
+        (None, "No confusion matrix is stored for 2 classes."),
+    ],
+    ids=["one mistake", "mistakes", "none", "no matrix"],
+)
+def test_a_confusion_matrix_in_words(matrix: list[list[int]] | None, words: str) -> None:
+    assert describe_confusion(matrix, ["cat", "dog"]).replace("\u202f", " ") == words
+
+
+def test_training_images_are_counted_without_an_interval() -> None:
+    assert describe_confusion([[3, 0], [0, 4]], ["cat", "dog"], "training") == "7 of 7 training images correct."
+
+
+def test_few_validation_images_are_counted_in_the_line_of_a_run() -> None:
+    few = replace(HALFWAY, data={"validated_on": 16})
+    assert "validation accuracy 10 of 16" in status(few, "running")
+
+
+@pytest.mark.parametrize(
+    ("curves", "state", "parts"),
+    [
+        (Curves([], [], None, None, None), "queued", ["queued"]),
+        (Curves([], [], None, None, None), "running", ["reading the images"]),
+        (Curves([], [], PLAN, None, None), "running", ["building the network"]),
+        (
+            HALFWAY,
+            "running",
+            ["epoch 2 of 4", "step 5 of 10", "validation accuracy 62.5\u202f%", "100 images/s", "2.0 s left"],
+        ),
+    ],
+    ids=["queued", "reading", "compiling", "running"],
+)
+def test_the_line_of_a_run(curves: Curves, state: str, parts: list[str]) -> None:
+    line = status(curves, state)
+    assert all(part in line for part in parts), line
+
+
+def test_time_is_derived_from_the_log() -> None:
+    assert HALFWAY.training_seconds == 30.0
+    # 25 of 40 steps of 8 pictures at 100 a second.
+    assert HALFWAY.remaining_seconds == pytest.approx(2.0)
+    done = Curves([epoch(1), epoch(2)], [], PLAN, None, {"metrics": {"accuracy": 0.9, "pictures": 1000, "set": "test"}})
+    assert done.remaining_seconds is None
+    assert outcome(done) == "90.0\u202f% accuracy on 1,000 test images; 2 epochs in 1 min 0 s"
+
+
+@pytest.mark.parametrize(
+    ("begun_at", "seconds"),
+    [(0.0, 2 * 50.0 - 20.0), (160.0, (40 - 25) * 8 / 100.0)],
+    ids=["what an epoch took with its validation", "a pause between the two says nothing"],
+)
+def test_the_time_left_counts_all_of_an_epoch(begun_at: float, seconds: float) -> None:
+    epochs = [epoch(1) | {"at": 150.0}, epoch(2) | {"at": 200.0}]
+    steps = [step(1, 5) | {"at": 110.0}, step(3, 5) | {"at": 220.0}]
+    curves = Curves(epochs, steps, PLAN | {"at": begun_at}, None, None)
+    assert curves.remaining_seconds == pytest.approx(seconds)
+
+
+def test_which_learning_rate_held_from_which_epoch_on() -> None:
+    def began(epoch: int, rate: float | None) -> dict[str, Any]:
+        return {"event": "training", "resumed_at": [epoch, 3]} | ({} if rate is None else {"learning_rate": rate})
+
+    log = [began(0, 300.0), began(5, 300.0), began(5, 0.5), began(5, 0.1), began(8, 0.1), began(9, 0.01)]
+    curves = curves_in(log)
+    assert curves.learning_rates == ((1, 300.0), (6, 0.1), (10, 0.01))
+    assert training.learning_rates(curves) == "with the learning rate 300, from epoch 6 on 0.1, from epoch 10 on 0.01"
+    assert curves_in([began(0, None)]).learning_rates == ()
+    finished = {"metrics": {"accuracy": 0.9, "pictures": 10, "set": "test"}}
+    assert outcome(replace(curves, finished=finished)).endswith("from epoch 10 on 0.01")
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(0, ()), (2, ("skipped: 0", "skipped: 1")), (60, ("skipped: 0", "skipped: 1", "skipped: 2", "57 more"))],
+)
+def test_what_was_left_out_is_counted_and_the_first_are_named(count: int, said: tuple[str, ...]) -> None:
+    data = {"left_out": count, "notes": [str(number) for number in range(min(count, 50))]}
+    found = training.left_out(Curves([], [], None, data, None))
+    assert len(found) == len(said)
+    assert all(part in line for part, line in zip(said, found, strict=True))
+
+
+def test_nothing_is_foretold_from_the_first_step_which_compiles() -> None:
+    assert Curves([], [step(1, 1, 1.0)], PLAN, None, None).remaining_seconds is None
+
+
+def test_a_download_of_a_backbone_is_told() -> None:
+    under_way = {"model": "vgg16", "done_bytes": 3 * 2**20, "total_bytes": 12 * 2**20}
+    curves = Curves([], [], None, None, None, under_way)
+    assert status(curves, "running") == "downloading vgg16, 3 of 12 MiB"
+    assert status(curves, "cancelled") == "cancelled"

@@ -1,0 +1,199 @@
+"""`imgrec evaluate` as its user meets it: sets are opened for real, and every picture looks like a tabby."""
+
+import io
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgrec.cli import main
+from imgrec.data import reader
+from imgrec.errors import OfflineError
+from imgrec.evaluation import artifacts, evaluate
+from imgrec.models import weights
+from imgrec.models.catalog import ModelSpec
+from imgrec.settings import Settings
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def png(colour: int, seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 120, (20, 20, 3), dtype=np.uint8)
+    pixels[..., colour] += 100
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def imgrec(
+    no_packages: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    """Runs the command in an empty folder."""
+    monkeypatch.setenv("IMGREC_OFFLINE", "1")
+    monkeypatch.setenv("IMGREC_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(weights, "BUNDLED", tmp_path / "bundled")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["imgrec", "evaluate", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every picture is answered at once, with equal probabilities of all classes but a little more for a tabby."""
+    row = np.full(1000, 0.5 / 999, np.float32)
+    row[281] = 0.5
+
+    def flow(spec: object, items: object, *_: object) -> object:
+        for position, item in items:  # type: ignore[attr-defined]
+            found = reader.decoded(item, SETTINGS)
+            yield position, found if isinstance(found, str) else row
+
+    def ensure(_: object, spec: ModelSpec) -> Path:
+        if spec.name == "vgg16":
+            raise OfflineError("Expected a network connection. Received: none.")
+        return Path("compiled.xml")
+
+    def no_time(*_: object, **__: object) -> evaluate.Timing:
+        return evaluate.Timing(1.0, 2.0, 3.0, 4.0, None, "a machine", "now")
+
+    monkeypatch.setattr(evaluate, "flow", flow)
+    monkeypatch.setattr(evaluate, "time_model", no_time)
+    monkeypatch.setattr(evaluate.Preparations, "ensure", ensure)
+    monkeypatch.setattr(evaluate.weights, "sha256", lambda *_: "0" * 64)
+
+
+SETTINGS = evaluate.Settings.from_env({})
+
+
+def pets(folder: Path, broken: bool = False) -> None:
+    for i in range(4):
+        path = folder / "pets" / ("cats", "dogs")[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"no image" if broken and i == 3 else png(i % 3, i))
+
+
+def test_a_set_is_measured_and_what_was_found_is_said(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path, broken=True)
+    code, out, err = imgrec("--data", "pets", "--models", "mobilenet,mobilenet_v2", "--out", "measured")
+    assert code == 0
+    assert out.count("3 images   top-1 66.7%") == 2
+    assert "pets/dogs/3.png" in err or "dogs/3.png" in err
+    rows = artifacts.read_summary(tmp_path / "measured")["rows"]
+    assert [row["model"] for row in rows] == ["mobilenet", "mobilenet_v2"]
+    assert rows[0]["command"] == "imgrec evaluate --data pets --models mobilenet --framing crop --out measured"
+    assert rows[0]["closed"]["top_1"] == pytest.approx(2 / 3, abs=1e-6)
+
+
+def test_pictures_in_both_sets_are_said(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path)
+    (tmp_path / "seen" / "cats").mkdir(parents=True)
+    (tmp_path / "seen" / "cats" / "0.png").write_bytes(png(0, 0))
+    code, out, _ = imgrec("--data", "pets", "--models", "mobilenet", "--training", "seen", "--out", "benchmarks")
+    assert code == 0
+    assert "1 of its 4 images stand in seen too" in out
+    dataset = artifacts.read_summary(tmp_path / "benchmarks")["datasets"]["pets"]
+    assert "1 of its 4 images stand in seen too" in dataset["flaws"][-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        pytest.param(("--data", "nowhere"), "Received: 'nowhere', which is not there", id="nothing there"),
+        pytest.param(("--data", "empty"), "Received: 0 files and neither", id="an empty folder"),
+        pytest.param(("--data", "pets", "--models", "mobilnet"), "mobilenet", id="an unknown model"),
+        pytest.param(("--data", "pets", "--framing", "zoom"), "crop, squash", id="an unknown framing"),
+        pytest.param(("--data", "flowers"), "Received: none", id="classes that no model has"),
+        pytest.param(("--data", "pets", "--training", "nowhere"), "which is not there", id="no training set"),
+        pytest.param(("--data", "pets", "--training", "empty"), "in empty. Received: none", id="an empty training set"),
+    ],
+)
+def test_what_cannot_be_measured_gets_a_sentence(
+    imgrec: Run, answers: None, tmp_path: Path, words: tuple[str, ...], sentence: str
+) -> None:
+    pets(tmp_path)
+    (tmp_path / "empty").mkdir()
+    for name in ("rose", "tulip"):
+        (tmp_path / "flowers" / name).mkdir(parents=True)
+        (tmp_path / "flowers" / name / "a.png").write_bytes(png(0, 0))
+    code, _, err = imgrec(*words, *(() if "--models" in words or "flowers" in words else ("--models", "mobilenet")))
+    assert code == 2
+    assert "Expected" in err
+    assert sentence in err
+    assert "Traceback" not in err
+
+
+def test_one_model_that_cannot_be_had_does_not_stop_the_others(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path)
+    code, out, err = imgrec("--data", "pets", "--models", "vgg16,mobilenet")
+    assert code == 2
+    assert "vgg16: Expected a network connection. Received: none." in err
+    assert "mobilenet " in out
+
+
+def test_an_older_summary_is_named(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "summary.json").write_text('{"version": 0, "datasets": {}, "rows": []}')
+    code, _, err = imgrec("--data", "pets", "--models", "mobilenet", "--out", "benchmarks")
+    assert code == 2
+    assert "Received: version 0. Move it away" in err
+
+
+@pytest.mark.parametrize("text", ['{"version": 1, "rows"', '{"version": 1, "datasets": {}, "rows": [{"model": "x"}]}'])
+def test_half_a_summary_is_told_before_any_work(imgrec: Run, answers: None, tmp_path: Path, text: str) -> None:
+    pets(tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "summary.json").write_text(text)
+    code, _, err = imgrec("--data", "pets", "--models", "mobilenet,mobilenet_v2", "--out", "benchmarks")
+    assert code == 2
+    assert err.count("Move it away") == 1
+    assert not list(tmp_path.rglob("*.parquet"))
+    (tmp_path / "benchmarks" / "summary.json").unlink()
+    assert imgrec("--data", "pets", "--models", "mobilenet", "--out", "benchmarks")[0] == 0
+
+
+def test_another_folder_of_the_same_name_is_told(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path)
+    (tmp_path / "other").mkdir()
+    pets(tmp_path / "other")
+    (tmp_path / "other" / "pets" / "cats" / "9.png").write_bytes(png(1, 9))
+    assert imgrec("--data", "pets", "--models", "mobilenet")[0] == 0
+    code, _, err = imgrec("--data", "other/pets", "--models", "mobilenet")
+    assert code == 2
+    assert f"Received: 5 others of the same name, from {tmp_path / 'other' / 'pets'}." in err
+    assert imgrec("--data", "other/pets", "--models", "mobilenet", "--out", "others")[0] == 0
+
+
+def test_the_command_that_reproduces_it_is_what_was_typed(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path)
+    (tmp_path / "pets").rename(tmp_path / "my pets")
+    typed = ("--data", "my pets", "--per-class", "1", "--training", "my pets", "--models", "mobilenet")
+    typed += ("--framing", "squash", "--note", "Seen at 8 bit; it's said.", "--out", "a folder")
+    assert imgrec(*typed)[0] == 0
+    summary = artifacts.read_summary(tmp_path / "a folder")
+    assert shlex.split(summary["rows"][0]["command"]) == ["imgrec", "evaluate", *typed]
+    assert summary["datasets"]["my pets_first_1"]["per_class"] == 1
+
+
+def test_without_a_folder_it_goes_where_the_page_looks(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path)
+    code, _, _ = imgrec("--data", "pets", "--models", "mobilenet")
+    assert code == 0
+    [row] = artifacts.read_summary(artifacts.own_folder(Settings.from_env()))["rows"]
+    assert row["command"] == "imgrec evaluate --data pets --models mobilenet --framing crop"

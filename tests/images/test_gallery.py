@@ -1,0 +1,84 @@
+"""The gallery: every picture comes in through the same door, is small, and says where it is from."""
+
+from pathlib import Path
+
+import pytest
+
+from imgrec.errors import UnknownNameError
+from imgrec.images import gallery
+from imgrec.images.decoding import decode
+from imgrec.images.gallery import SAMPLES_FOLDER, Sample, get_sample, get_samples
+from imgrec.predictions import gallery_predictions
+from imgrec.predictions.labels import display_path
+
+# The gallery is loaded on the first visit, over a phone's network too.
+MAX_SAMPLE_BYTES = 60_000
+MAX_SIDE_PX = 640
+# Two lines of the narrow column.
+MAX_LESSON = 90
+LICENCES = {"CC0-1.0", "CC-BY-2.0", "public domain"}
+
+each_sample = pytest.mark.parametrize("sample", get_samples(), ids=lambda sample: sample.file)
+
+
+@each_sample
+def test_each_sample_is_a_small_picture(sample: Sample) -> None:
+    data = gallery.read(sample)
+    image = decode(data, max_bytes=MAX_SAMPLE_BYTES, name=sample.file)
+
+    assert image.format == "JPEG"
+    assert max(image.size_px) <= MAX_SIDE_PX
+
+
+@each_sample
+def test_each_sample_says_what_it_shows_and_whose_it_is(sample: Sample) -> None:
+    assert all((sample.title, sample.alt, sample.author, sample.source, sample.changes))
+    assert sample.licence in LICENCES
+    assert sample.lesson.endswith(".")
+    assert len(sample.lesson) <= MAX_LESSON
+    assert not sample.alt.endswith(".")
+
+
+def test_the_folder_holds_the_listed_pictures_and_no_others() -> None:
+    listed = [sample.file for sample in get_samples()]
+
+    assert sorted(listed) == sorted(path.name for path in Path(SAMPLES_FOLDER).glob("*.jpg"))
+    assert 8 <= len(listed) <= 12
+
+
+def test_lessons_about_decoding_are_what_the_decoder_says() -> None:
+    def notes(file: str) -> tuple[str, ...]:
+        return decode(gallery.read(get_sample(file)), max_bytes=MAX_SAMPLE_BYTES).notes
+
+    assert notes("cat.jpg") == ()
+    assert notes("cat_sideways.jpg") == ("rotated by its EXIF tag",)
+    assert notes("photographer.jpg")[0].startswith("grey")
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("cat.jpg", "cat"),
+        ("espresso.jpg", "espresso"),
+        ("temple.jpg", "palace"),
+        ("photographer.jpg", "tripod"),
+        ("rocket.jpg", "obelisk"),
+        ("horse_silhouette.jpg", "dog"),
+    ],
+)
+def test_a_lesson_about_imagenets_classes_says_so_and_is_what_was_measured(file: str, said: str) -> None:
+    sample = get_sample(file)
+    picture = decode(gallery.read(sample), max_bytes=MAX_SAMPLE_BYTES)
+    answer = gallery_predictions.stored("mobilenet_a075_224", picture.sha256, "crop")
+    assert answer is not None
+    best = answer.prediction.top_k(1)[0]
+    assert best.synset is not None
+    assert any(said in name for name in (best.label, *display_path(best.synset))), best
+    assert said in sample.lesson
+    # The networks that come along know ten classes, and may stand beside it.
+    assert "ImageNet" in sample.lesson
+
+
+def test_an_unknown_sample_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match=r"cat\.jpg"):
+        get_sample("cats.jpg")

@@ -1,0 +1,121 @@
+"""A process with Keras in it, which the tests of parity talk to: one JSON line in, one out.
+
+On the backend `openvino` it converts weights, as the converter's worker does; on the backend `tensorflow` it makes
+random weights, and says what Keras itself makes of a picture, all of it Keras': constructor, loading of the published
+file, preprocessing.
+"""
+
+import gc
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from imgrec.errors import ImgrecError
+from imgrec.inference import keras_engine as networks
+from imgrec.inference.process_info import give_back_memory
+from imgrec.models.catalog import get_spec
+
+
+def randomise(model: str, weights: str) -> None:
+    """Write random weights to the file `weights`."""
+    from bench import random_weights
+
+    random_weights.write(get_spec(model), Path(weights))
+
+
+def convert(model: str, weights: str, folder: str) -> int:
+    """Write the compiled network to `folder`; returns its memory in bytes."""
+    from imgrec.inference import conversion
+
+    return conversion._convert(get_spec(model), Path(weights), Path(folder), lambda **_: None)
+
+
+def truth(model: str, weights: str, pictures: str, probabilities: str) -> None:
+    """Save Keras' probabilities for the uint8 batch in the file `pictures`."""
+    import keras
+    from keras.src.utils import file_utils
+
+    spec = get_spec(model)
+    if not spec.weights.url:  # no constructor and no preprocessing of Keras' own
+        network = networks.load(spec, Path(weights))
+        np.save(probabilities, networks.KerasEngine(spec, network).predict(np.load(pictures)))
+        return
+    # The constructors do more for "imagenet" than load a file; only fetching is taken out.
+    file_utils.get_file = lambda *_, **__: weights
+    constructor = getattr(keras.applications, spec.architecture)
+    network = constructor(weights="imagenet", input_shape=(*spec.input_size, 3), **dict(spec.arguments))
+    preprocess_input = sys.modules[constructor.__module__].preprocess_input
+    batch = np.load(pictures).astype(np.float32)
+    np.save(probabilities, network.predict(preprocess_input(batch), batch_size=16, verbose=0))
+
+
+def headless(model: str, weights: str, side: int) -> float:
+    """The largest difference of features of noise, `side` px: without its top, and the whole one's last map.
+
+    Only for networks without dense layers, whose weights fit any size.
+    """
+    import keras
+
+    from imgrec.data.features import backbone_spec
+
+    spec = get_spec(model)
+    without = networks.load(backbone_spec(spec, input_size=(side, side)), Path(weights))
+    whole = networks.build(replace(spec, input_size=(side, side)))
+    networks.load_weights(whole, Path(weights))
+    noise = np.random.default_rng(0).normal(0, 1, (2, side, side, 3)).astype(np.float32)
+    maps = [layer for layer in whole.layers if len(layer.output.shape) == 4 and layer.output.shape[1] > 1]
+    expected = np.asarray(keras.Model(whole.input, maps[-1].output)(noise)).mean(axis=(1, 2))
+    return float(np.abs(np.asarray(without(noise)) - expected).max())
+
+
+def try_to_load(model: str, weights: str) -> str:
+    """The error that loading raises, or nothing."""
+    try:
+        networks.load(get_spec(model), Path(weights))
+    except ImgrecError as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+COMMANDS: dict[str, Callable[..., object]] = {
+    "randomise": randomise,
+    "convert": convert,
+    "truth": truth,
+    "headless": headless,
+    "try_to_load": try_to_load,
+}
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    if os.environ["KERAS_BACKEND"] == "openvino":
+        from imgrec.inference import openvino_engine
+
+        openvino_engine.runtime()
+        with openvino_engine.hidden("tensorflow"):
+            listen(answers.write, answers.flush)
+    else:
+        listen(answers.write, answers.flush)
+
+
+def listen(write: Callable[[str], object], flush: Callable[[], object]) -> None:
+    import keras
+
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = COMMANDS[request.pop("do")](**request)
+        keras.backend.clear_session()
+        gc.collect()
+        give_back_memory()
+        write(json.dumps(answer) + "\n")
+        flush()
+
+
+if __name__ == "__main__":
+    main()

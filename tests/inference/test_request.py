@@ -1,0 +1,193 @@
+"""Questions in the words that people type, and their answers, with engines that are fakes."""
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgrec.errors import EngineError, ImageError, ImgrecError, InputError, MemoryBudgetError, UnknownNameError
+from imgrec.inference.pool import EnginePool
+from imgrec.inference.request import Question, answer, check_budget, describe, get_default_specs, parse_models
+from imgrec.models import weights
+from imgrec.models.catalog import CATALOGUE, ModelSpec, get_spec, get_specs
+from imgrec.predictions.ensembles import Ensemble
+from imgrec.predictions.prediction import Prediction
+from imgrec.reports.result import Failure
+from imgrec.settings import MIB, Settings
+from tests.fakes import FakeEngine
+
+SPECS = get_specs(["mobilenet", "mobilenet_v2"])
+
+
+def picture(side_px: int = 40) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((side_px, side_px, 3), 200, np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def pool_of(*broken: str) -> EnginePool:
+    """Engines that all say "tabby" (281), but for MobileNetV2, which says "tiger cat" (282); `broken` ones fail."""
+
+    def load(spec: ModelSpec) -> FakeEngine:
+        if spec.name in broken:
+            raise EngineError(f"{spec.name} is broken")
+        if spec.label_space == "cifar_10":
+            return FakeEngine(winner=3, classes=10)
+        return FakeEngine(winner=282 if spec.name == "mobilenet_v2" else 281)
+
+    return EnginePool(64 * MIB, load=load, estimate=lambda spec: MIB)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param({}, (5, "mean", "crop", {}), id="defaults"),
+        pytest.param({"k": "3", "rule": "rank_vote", "framing": "squash"}, (3, "rank_vote", "squash", {}), id="all"),
+        pytest.param(
+            {"weights": "mobilenet=2"}, (5, "weighted_mean", "crop", {"mobilenet": 2.0}), id="weights choose a rule"
+        ),
+        pytest.param(
+            {"weights": " mobilenet = 0 ,mobilenet_v2=.5,", "rule": "geometric_mean"},
+            (5, "geometric_mean", "crop", {"mobilenet": 0.0, "mobilenet_v2": 0.5}),
+            id="spaces, zero and a comma too many",
+        ),
+        pytest.param({"k": "", "rule": "", "framing": "", "weights": ""}, (5, "mean", "crop", {}), id="empty fields"),
+    ],
+)
+def test_words_become_a_question(words: dict[str, str], expected: tuple[object, ...]) -> None:
+    asked = Question.parse(SPECS, **words)
+    assert (asked.k, asked.rule, asked.framing, dict(asked.weights)) == expected
+    assert asked.specs == tuple(SPECS)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "sentence"),
+    [
+        pytest.param({"k": "0"}, InputError, "from 1 to 10. Received: '0'", id="k too small"),
+        pytest.param({"k": "11"}, InputError, "Received: '11'", id="k too large"),
+        pytest.param({"k": "٣"}, InputError, "from 1 to 10", id="k in other digits"),
+        pytest.param({"k": "-1"}, InputError, "Received: '-1'", id="k negative"),
+        pytest.param({"rule": "meen"}, UnknownNameError, "such as mean", id="rule misspelt"),
+        pytest.param({"framing": "zoom"}, UnknownNameError, "framing", id="framing"),
+        pytest.param({"weights": "vgg16=1"}, UnknownNameError, "chosen model", id="weight of another model"),
+        pytest.param({"weights": "mobilenet"}, InputError, "mobilenet=2", id="weight without a number"),
+        pytest.param({"weights": "mobilenet=nan"}, InputError, "0 or more", id="weight not a number"),
+        pytest.param({"weights": "mobilenet=-1"}, InputError, "0 or more", id="weight negative"),
+        pytest.param({"weights": "mobilenet=0,mobilenet_v2=0"}, InputError, "above 0", id="all weights 0"),
+        pytest.param({"weights": "mobilenet=2", "rule": "mean"}, InputError, "no weights for", id="mean has none"),
+    ],
+)
+def test_words_that_cannot_be_meant(words: dict[str, str], kind: type[ImgrecError], sentence: str) -> None:
+    with pytest.raises(kind, match=sentence):
+        Question.parse(SPECS, **words)
+
+
+def test_names_come_in_the_order_of_the_catalogue_and_once() -> None:
+    assert [spec.name for spec in parse_models("mobilenet_v2, vgg16,mobilenet,,vgg16")] == [
+        "vgg16",
+        "mobilenet",
+        "mobilenet_v2",
+    ]
+    with pytest.raises(UnknownNameError, match="such as mobilenet"):
+        parse_models("mobilnet")
+
+
+@pytest.mark.parametrize(
+    ("here", "expected"),
+    [
+        pytest.param(["vgg16"], ["vgg16"], id="the only one"),
+        pytest.param(["mobilenet_a025_128", "mobilenet", "mobilenet_v2"], ["mobilenet", "mobilenet_v2"], id="variants"),
+        pytest.param(
+            ["mobilenet_a025_128", "mobilenet_a050_160"],
+            ["mobilenet_a050_160", "mobilenet_a025_128"],
+            id="variants of one architecture",
+        ),
+        pytest.param(
+            ["vgg16", "resnet50", "mobilenet", "mobilenet_v2"],
+            ["resnet50", "mobilenet", "mobilenet_v2"],
+            id="the three smallest",
+        ),
+    ],
+)
+def test_default_models_without_installed_ones(
+    settings: Settings, no_packages: None, here: Sequence[str], expected: Sequence[str]
+) -> None:
+    for name in here:
+        path = weights.target_path(get_spec(name), settings)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert [spec.name for spec in get_default_specs(settings)] == expected
+
+
+def test_the_installed_models_are_the_default_whatever_else_is_here(settings: Settings) -> None:
+    path = weights.target_path(get_spec("vgg16"), settings)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert [spec.name for spec in get_default_specs(settings)] == [
+        "efficientnet_lite0",
+        "efficientnet_lite1",
+        "efficientnet_lite2",
+    ]
+
+
+def test_no_model_on_this_machine(
+    settings: Settings, no_packages: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "BUNDLED", tmp_path)
+    with pytest.raises(InputError, match="`imgrec fetch mobilenet` downloads one \\(16 MiB\\)"):
+        get_default_specs(settings)
+
+
+@pytest.mark.parametrize("spec", CATALOGUE.values(), ids=CATALOGUE)
+def test_every_model_is_described_in_json_values(spec: ModelSpec) -> None:
+    described = json.loads(json.dumps(describe(spec, "missing"), allow_nan=False))
+    assert {"name", "architecture", "label_space", "parameters", "input_size", "state"} <= described.keys()
+    assert described["input_size"] == list(spec.input_size)
+
+
+def test_models_that_can_never_be_loaded_are_named_before_anything_is_fetched() -> None:
+    small = EnginePool(
+        MIB, load=lambda spec: FakeEngine(), estimate=lambda spec: 2 * MIB if spec.name == "vgg16" else 1
+    )
+    check_budget(SPECS, small)
+    with pytest.raises(MemoryBudgetError, match=r"budget of 1 MiB\. Received: vgg16\."):
+        check_budget([get_spec("vgg16"), *SPECS], small)
+
+
+def test_answer() -> None:
+    report = answer(picture(), "cat.png", Question.parse(SPECS, weights="mobilenet_v2=3"), pool_of(), max_bytes=MIB)
+    assert report.image == "cat.png"
+    assert [outcome.model for outcome in report.outcomes] == ["mobilenet", "mobilenet_v2"]
+    assert isinstance(report.ensemble, Ensemble)
+    assert report.ensemble.weights == (0.25, 0.75)
+    assert [found.index for found in report.ensemble.prediction.top_k(2)] == [282, 281]
+
+
+def test_one_broken_model_does_not_take_the_others_with_it() -> None:
+    report = answer(picture(), "cat.png", Question.parse(SPECS), pool_of("mobilenet"), max_bytes=MIB)
+    broken, whole = report.outcomes
+    assert broken == Failure("mobilenet", "mobilenet is broken")
+    assert isinstance(whole, Prediction)
+    assert isinstance(report.ensemble, Ensemble)
+
+
+def test_nobody_can_answer() -> None:
+    with pytest.raises(EngineError, match="mobilenet is broken"):
+        answer(picture(), "cat.png", Question.parse(SPECS[:1]), pool_of("mobilenet"), max_bytes=MIB)
+
+
+@pytest.mark.parametrize("data", [b"", b"not an image", picture()[:-30]])
+def test_a_picture_that_cannot_be_used(data: bytes) -> None:
+    with pytest.raises(ImageError):
+        answer(data, "cat.png", Question.parse(SPECS), pool_of(), max_bytes=MIB)
+
+
+def test_the_only_model_with_a_weight_fails() -> None:
+    asked = Question.parse(SPECS, weights="mobilenet=1,mobilenet_v2=0")
+    report = answer(picture(), "cat.png", asked, pool_of("mobilenet"), max_bytes=MIB)
+    assert isinstance(report.ensemble, Failure)
+    assert isinstance(report.outcomes[1], Prediction)

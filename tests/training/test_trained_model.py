@@ -1,0 +1,66 @@
+"""The part of a set that was held back from a model: the same pictures, as they lie, under a name of its own."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgrec.data import dataset, labeled_images
+from imgrec.errors import InputError
+from imgrec.predictions.labels import LabelSpace
+from imgrec.settings import Settings
+from imgrec.training.trained_model import FLAWS, part_of
+
+SPACE = LabelSpace("own", ("cats", "dogs"), (None, None))
+
+
+def folder(place: Path) -> Path:
+    """Two classes of three pictures, and one more, none of whose pictures can be read."""
+    for label, value in (("cats", 0), ("dogs", 100), ("frogs", 200)):
+        (place / "pets" / label).mkdir(parents=True)
+        for i in range(3):
+            file = io.BytesIO()
+            Image.new("RGB", (20, 10), (value + i, 0, 0)).save(file, "PNG")
+            (place / "pets" / label / f"{i}.png").write_bytes(b"" if label == "frogs" else file.getvalue())
+    return place / "pets"
+
+
+def arrays(place: Path) -> Path:
+    pixels = np.arange(6, dtype=np.uint8)[:, None, None, None] + np.zeros((6, 8, 8, 3), np.uint8)
+    np.savez(place / "pets.npz", x_train=pixels, y_train=np.array([0, 0, 0, 1, 1, 1]), class_names=SPACE.labels)
+    return place / "pets.npz"
+
+
+@pytest.mark.parametrize(
+    ("make", "ids"),
+    [(folder, ("cats/1.png", "dogs/0.png", "dogs/2.png")), (arrays, ("00001", "00003", "00005"))],
+    ids=["folder", "arrays"],
+)
+def test_a_part_has_the_pictures_as_they_lie(
+    make: Callable[[Path], Path], ids: tuple[str, ...], tmp_path: Path, settings: Settings
+) -> None:
+    path = str(make(tmp_path))
+    data = dataset.load(path, settings, (8, 8))
+    whole = labeled_images.open_set(path, settings)
+    part = part_of(whole, data, np.array([5, 1, 3]), SPACE, "validation", 7)
+    assert part.name == "validation part of pets (seed 7, 3 images)"
+    assert part.flaws[0] == FLAWS["validation"]
+    assert (part.ids, part.targets) == (ids, (0, 1, 1))
+    items = list(part.items())
+    assert [(item.id, item.target) for item in items] == list(zip(part.ids, part.targets, strict=True))
+    there = {item.id: item.picture for item in whole.items()}
+    assert all(np.array_equal(item.picture, there[item.id]) for item in items)
+    assert set(labeled_images.look_up(part, ["cats/0.png", "00000", *ids[:1]])) == set(ids[:1])
+
+
+def test_pictures_that_are_gone_are_no_part(tmp_path: Path, settings: Settings) -> None:
+    path = folder(tmp_path)
+    data = dataset.load(str(path), settings, (8, 8))
+    for file in path.glob("cats/*"):
+        file.rename(file.with_suffix(".moved"))
+    whole = labeled_images.open_set(str(path), settings)
+    with pytest.raises(InputError, match=r"Expected labelled images in validation part of pets \(seed 0, 0 images\)"):
+        part_of(whole, data, np.array([0, 1]), SPACE, "validation", 0)

