@@ -1,4 +1,4 @@
-"""What a visitor of the Benchmarks page waits for, with 10 models × 10,000 pictures × 10 classes, in a real browser.
+"""What a visitor of the Benchmarks page waits for, with 10 models × 10,000 images × 10 classes, in a real browser.
 
     python -m bench.benchmarks_page      # 2 minutes; needs Chromium
 
@@ -20,10 +20,10 @@ from playwright.sync_api import Page, sync_playwright
 
 from bench import pairs
 from bench.page import wait_until_ready
-from imgrec.models.catalog import CATALOGUE
+from imgrec.models.catalog import CATALOG
 from imgrec.settings import ROOT
 
-MODELS, PICTURES, ROUNDS = 10, 10_000, 5
+MODELS, IMAGES, ROUNDS = 10, 10_000, 5
 
 # The server reads the measurements of this folder instead of the project's own.
 SERVE = """
@@ -91,7 +91,7 @@ def main() -> None:
     from tests.evaluation.measured import measure
 
     with tempfile.TemporaryDirectory() as folder:
-        measure(Path(folder), tuple(list(CATALOGUE)[:MODELS]), PICTURES)
+        measure(Path(folder), tuple(list(CATALOG)[:MODELS]), IMAGES)
         with served(Path(folder)) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1440, "height": 900})
@@ -109,7 +109,7 @@ def main() -> None:
         "benchmarks_page",
         {
             "models": MODELS,
-            "pictures": PICTURES,
+            "pictures": IMAGES,
             "first_open_ms": round(opened[0], 1),
             "open_ms": pairs.summary(opened[1:]),
             "click_ms": {name: pairs.summary(times[1:]) for name, times in clicks.items()},

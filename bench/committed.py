@@ -16,7 +16,7 @@ from typing import Any
 from imgrec.data import labeled_images
 from imgrec.evaluation import evaluate
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.models.catalog import CATALOG, ModelSpec
 from imgrec.settings import ASSETS, Settings
 
 FOLDER = ASSETS / "benchmarks"
@@ -54,7 +54,7 @@ class Measurement:
     flaws: tuple[str, ...] = ()
     per_class: int | None = None
 
-    def open(self, settings: Settings) -> labeled_images.LabelledSet:
+    def open(self, settings: Settings) -> labeled_images.LabeledSet:
         """The set as it lies below the current folder, with what a reader must know of it."""
         found = labeled_images.open_set(self.data, settings, per_class=self.per_class, flaws=self.flaws)
         return replace(found, source=self.source or found.source)
@@ -65,7 +65,7 @@ MEASUREMENTS = {
     "imagenet_val_a": Measurement(
         "imagenet_val_a",
         "squash",
-        "668 of the 50,000 validation images of ImageNet (ILSVRC 2012), labelled",
+        "668 of the 50,000 validation images of ImageNet (ILSVRC 2012), labeled",
         (
             "The images came squashed to 227 × 227 px, so they are squashed here too, not cropped: published "
             "accuracies are of crops.",
@@ -97,7 +97,7 @@ MEASUREMENTS = {
     ),
 }
 
-# Its classes are none of ImageNet's: it is for the models that `bench.lessons` teaches. `labelled` counts the copies.
+# Its classes are none of ImageNet's: it is for the models that `bench.lessons` teaches. `labeled` counts the copies.
 FLOWERS = Measurement(
     "flowers5",
     "crop",
@@ -119,7 +119,7 @@ def main(data: Path, names: list[str], models: list[str]) -> None:
             print(f"{name}: not here")
             continue
         found = wanted.open(settings)
-        for spec in CATALOGUE.values():
+        for spec in CATALOG.values():
             fits = spec.label_space == "imagenet_1k" or spec.label_space == found.label_space.name
             if fits and weights.locate(spec, settings) is not None and (not models or spec.name in models):
                 measure(spec, found, wanted.framing, settings, command_of(name, spec.name))
@@ -139,7 +139,7 @@ def note_on(sha256: str | None, backbone: Mapping[str, Any] | None) -> str:
 
 
 def measure(
-    spec: ModelSpec, found: labeled_images.LabelledSet, framing: str, settings: Settings, command: str
+    spec: ModelSpec, found: labeled_images.LabeledSet, framing: str, settings: Settings, command: str
 ) -> dict[str, Any]:
     """The row of `spec` on `found`, put into assets/benchmarks with what must be said of its weights."""
     start = time.perf_counter()

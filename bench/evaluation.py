@@ -1,11 +1,11 @@
 """How fast and how flat an evaluation is, beside a bare OpenVINO asynchronous loop over tensors that are ready.
 
-    python -m bench.evaluation DATA      # 3 minutes; DATA is a folder or archive with labelled pictures
+    python -m bench.evaluation DATA      # 3 minutes; DATA is a folder or archive with labeled images
 
-The pictures are gone through again and again until there are enough. Throughput, in turns: MobileNet on 1,000 pictures,
+The images are gone through again and again until there are enough. Throughput, in turns: MobileNet on 1,000 images,
 from encoded bytes to answers, against 1,000 ready tensors; both load their network first. Memory: the peak of a process
-that evaluates 1,000 pictures, of one for 2,000 and of one for 10,000, with the smallest network, answers stored and
-summarised.
+that evaluates 1,000 images, of one for 2,000 and of one for 10,000, with the smallest network, answers stored and
+summarized.
 """
 
 import itertools
@@ -23,7 +23,7 @@ import numpy as np
 
 from bench import pairs
 from imgrec.data import labeled_images
-from imgrec.data.labeled_images import Item, LabelledSet
+from imgrec.data.labeled_images import Item, LabeledSet
 from imgrec.evaluation import evaluate
 from imgrec.images.decoding import decode
 from imgrec.images.preprocessing import frame
@@ -32,7 +32,7 @@ from imgrec.inference.preparation import Preparations
 from imgrec.models.catalog import ModelSpec, get_spec
 from imgrec.settings import MIB, ROOT, Settings
 
-PICTURES, ROUNDS = 1_000, 5
+IMAGES, ROUNDS = 1_000, 5
 THROUGHPUT_MODEL, MEMORY_MODEL = "mobilenet", "mobilenet_a025_128"
 MEMORY_COUNTS = (1_000, 2_000, 10_000)
 FRAMING = "squash"
@@ -55,7 +55,7 @@ def main(data: str) -> None:
         "evaluation",
         {
             "model": spec.name,
-            "pictures": PICTURES,
+            "pictures": IMAGES,
             "bare_per_s": pairs.summary(bare),
             "evaluation_per_s": pairs.summary(whole),
             "ratio": pairs.ratio(whole, bare),
@@ -70,28 +70,28 @@ def bare_loop(tensors: list[np.ndarray], path: Path) -> float:
     start = time.perf_counter()
     _, queue = open_queue(path)
     queue.set_callback(lambda request, _: request.get_output_tensor(0).data[0].argmax())
-    for i in range(PICTURES):
+    for i in range(IMAGES):
         queue.start_async([tensors[i % len(tensors)]], None, share_inputs=True)
     queue.wait_all()
-    return PICTURES / (time.perf_counter() - start)
+    return IMAGES / (time.perf_counter() - start)
 
 
-def evaluation_loop(spec: ModelSpec, found: LabelledSet, settings: Settings, path: Path) -> float:
+def evaluation_loop(spec: ModelSpec, found: LabeledSet, settings: Settings, path: Path) -> float:
     """Pictures a second from bytes to answers."""
     start = time.perf_counter()
-    pictures = enumerate(repeated(found, PICTURES))
-    answers = [answer for _, answer in evaluate.flow(spec, pictures, settings, path, FRAMING)]
+    images = enumerate(repeated(found, IMAGES))
+    answers = [answer for _, answer in evaluate.flow(spec, images, settings, path, FRAMING)]
     assert not any(isinstance(answer, str) for answer in answers)
     return len(answers) / (time.perf_counter() - start)
 
 
-def repeated(found: LabelledSet, count: int) -> Iterator[Item]:
-    """`count` pictures, the set over and over."""
+def repeated(found: LabeledSet, count: int) -> Iterator[Item]:
+    """`count` images, the set over and over."""
     return itertools.islice(itertools.chain.from_iterable(found.items() for _ in itertools.count()), count)
 
 
 def peak(data: str, count: int) -> None:
-    """Print the peak memory in MiB of this process after it evaluated `count` pictures."""
+    """Print the peak memory in MiB of this process after it evaluated `count` images."""
     settings = Settings.from_env()
     found = labeled_images.open_set(data, settings)
     many = replace(
@@ -107,7 +107,7 @@ def peak(data: str, count: int) -> None:
 
 def _tensor(item: Item, spec: ModelSpec) -> np.ndarray:
     """What the network is given, uint8 (1, H, W, 3)."""
-    pixels = decode(item.picture, max_bytes=20 * MIB).pixels if isinstance(item.picture, bytes) else item.picture
+    pixels = decode(item.image, max_bytes=20 * MIB).pixels if isinstance(item.image, bytes) else item.image
     return frame(pixels, spec.input_size, spec.crop_fraction, FRAMING)[np.newaxis]
 
 

@@ -1,7 +1,7 @@
 """How a printed rule for cats does on our answers: `python -m bench.label_rule DATA`, a minute.
 
 DATA is a folder with `catsdogs` below it. The rule looks at the first of a thousand labels, which stored answers of
-this set do not have: they are sums over WordNet. So the networks on this machine look at the pictures once more.
+this set do not have: they are sums over WordNet. So the networks on this machine look at the images once more.
 Writes assets/lessons/cats_by_label.json, which the Benchmarks page shows beside the printed figures.
 """
 
@@ -19,7 +19,7 @@ from imgrec.formatting import percent
 from imgrec.inference import conversion
 from imgrec.inference.preparation import Preparations
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOGUE
+from imgrec.models.catalog import CATALOG
 from imgrec.predictions.labels import get_label_map, get_label_space
 from imgrec.settings import ASSETS, Settings
 
@@ -40,7 +40,7 @@ def main(data: Path) -> None:
     labels, place = get_label_space("imagenet_1k").labels, get_label_map("imagenet_1k", found.label_space.name).index
     target, (cat, dog) = np.array(found.targets), (found.label_space.labels.index(name) for name in ("cat", "dog"))
     rows, sources = [], {}
-    for spec in CATALOGUE.values():
+    for spec in CATALOG.values():
         digest = weights.sha256(spec, settings) if weights.locate(spec, settings) is not None else None
         if spec.label_space != "imagenet_1k" or digest is None:
             continue
@@ -58,7 +58,7 @@ def main(data: Path) -> None:
         "rows": rows,
         "note": (
             "By the first label alone, not by sums: a cat is what has “cat” in its name or is tabby or lynx, "
-            f"which takes in polecats and catamarans. What it did for dogs is not printed. {PER_CLASS} pictures each; "
+            f"which takes in polecats and catamarans. What it did for dogs is not printed. {PER_CLASS} images each; "
             "most weights were restored from 8-bit ones, as Provenance says of each."
         ),
         "provenance": {

@@ -3,7 +3,7 @@
 DATA is a folder with `catsdogs/` (training_set, test_set) and `flowers5/` (split.csv) in it. Weights that are not on
 this machine are fetched. Parts: folds (5-fold cross-validation and the grid of learning rates of PB3, on the flowers,
 since its Linnaeus 5 could not be had), heads (three of them under a stepped rate), three_ways (from scratch,
-pretrained, a head on 64 pictures: the question of Capstone #3), frozen (a head on all pictures of cats and dogs,
+pretrained, a head on 64 images: the question of Capstone #3), frozen (a head on all images of cats and dogs,
 as A Comparison of CNNs wanted it), lite (two of these with EfficientNet-Lite0 in MobileNet's place) and networks (those
 of Springboard Capstone 2 that need nobody's weights, on CIFAR-10). The full titles of these works are in
 `imgrec.evaluation.reference_tables`; each table is shown beside the printed one.
@@ -28,7 +28,7 @@ from imgrec.evaluation import artifacts
 from imgrec.evaluation.reference_tables import CATS_AND_DOGS_TITLE, TWO_NETWORKS_TITLE, WAYS_TITLE
 from imgrec.formatting import duration
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOGUE, get_spec
+from imgrec.models.catalog import CATALOG, get_spec
 from imgrec.settings import ASSETS, Settings
 from imgrec.training import training_job, transfer_job
 from imgrec.training.recipes import get_recipe
@@ -63,9 +63,9 @@ FROM_SCRATCH = ("simple_cnn", "tuned_cnn_6", "tuned_cnn_5")
 # Capstone #3: 32 dogs and 32 that are none.
 FEW_OF_EACH = 32
 
-OTHER_PICTURES = (
-    "The printed figures are of Linnaeus 5 (6,000 + 2,000 pictures of berry, bird, dog, flower, other), which could "
-    "not be had. These are of flowers (daisy, dandelion, rose, sunflower, tulip) in pictures as soft as if "
+OTHER_IMAGES = (
+    "The printed figures are of Linnaeus 5 (6,000 + 2,000 images of berry, bird, dog, flower, other), which could "
+    "not be had. These are of flowers (daisy, dandelion, rose, sunflower, tulip) in images as soft as if "
     "they had been enlarged from 32 px, and closer to each other: compare how the figures move, not how high they are."
 )
 
@@ -103,9 +103,9 @@ def folds(data: Path, settings: Settings) -> None:
         columns=["Fold", "Best epoch", "Training accuracy", "Validation accuracy", "Training loss", "Validation loss"]
         + [f"Printed {name}" for name in PRINTED_FOLDS],
         rows=fold_rows,
-        provenance=provenance(card, "flowers5, 3,457 training pictures of 5 classes", "folds"),
+        provenance=provenance(card, "flowers5, 3,457 training images of 5 classes", "folds"),
         note=f"Frozen MobileNet, one dense layer, 20 epochs, the best epoch of each fold by validation accuracy. "
-        f"{OTHER_PICTURES}",
+        f"{OTHER_IMAGES}",
     )
     rate_rows = []
     for rate, card in taught.items():
@@ -134,9 +134,9 @@ def folds(data: Path, settings: Settings) -> None:
             "Printed test loss",
         ],
         rows=rate_rows,
-        provenance=provenance(card, "flowers5, 3,457 + 860 pictures of 5 classes", "folds"),
-        note="After the folds, one training on all training pictures and one look at the 860 test pictures, for each "
-        f"rate by itself. {OTHER_PICTURES}",
+        provenance=provenance(card, "flowers5, 3,457 + 860 images of 5 classes", "folds"),
+        note="After the folds, one training on all training images and one look at the 860 test images, for each "
+        f"rate by itself. {OTHER_IMAGES}",
     )
 
 
@@ -168,21 +168,21 @@ def heads(data: Path, settings: Settings) -> None:
             *(f"Fold {number}" for number in range(1, FOLDS + 1)),
             "Validation accuracy, mean",
             "Validation loss, mean",
-            "Accuracy, 860 test pictures",
+            "Accuracy, 860 test images",
         ],
         rows=rows,
-        provenance=provenance(card, "flowers5, 3,457 + 860 pictures of 5 classes", "heads"),
+        provenance=provenance(card, "flowers5, 3,457 + 860 images of 5 classes", "heads"),
         note="Learning rate 0.001, a tenth of it after each five epochs, 20 epochs, frozen MobileNet. Printed for the "
         "chosen head on ResNet50, whose weights could not be had: validation accuracy .9758, .9742, .9717, .9633, "
-        f".9650 and loss .3281 to .3684. {OTHER_PICTURES}",
+        f".9650 and loss .3281 to .3684. {OTHER_IMAGES}",
     )
 
 
 def three_ways(data: Path, settings: Settings) -> None:
-    """What Capstone #3 compared: one question to a network from scratch, a pretrained one, a head on few pictures."""
+    """What Capstone #3 compared: one question to a network from scratch, a pretrained one, a head on few images."""
     recipe = get_recipe("cats_dogs_cnn")
     scratch = train(recipe.name, str(data / CATS_AND_DOGS.data), "cats_dogs_scratch", settings)
-    few = few_pictures(data / CATS_AND_DOGS.data, settings)
+    few = few_images(data / CATS_AND_DOGS.data, settings)
     lesson = Lesson(BACKBONE, pooling=None, learning_rates=(1e-3,), epochs=20, batch_size=16)
     taught = teach(lesson, few, "cats_dogs_64", settings, features_anew=True)
     pretrained = measure_pretrained(settings)
@@ -194,7 +194,7 @@ def three_ways(data: Path, settings: Settings) -> None:
             f"{scratch.fields['data']['trained_on']:,}",
             duration(scratch.training_seconds),
             three(measure("cats_dogs_scratch", CATS_AND_DOGS, settings, "three_ways")),
-            "CNN from scratch, 50,000 pictures of CIFAR-10, 1298 s: somewhat accurate",
+            "CNN from scratch, 50,000 images of CIFAR-10, 1298 s: somewhat accurate",
         ],
         [
             f"Pretrained ({get_spec(BACKBONE).title}, its ImageNet classes rolled up to cat and dog)",
@@ -208,19 +208,19 @@ def three_ways(data: Path, settings: Settings) -> None:
             f"{learned + held_out} ({learned} learned from, {held_out} to choose the epoch)",
             f"{features + taught.fields['trials'][0]['seconds']:.2f} s",
             three(measure("cats_dogs_64", CATS_AND_DOGS, settings, "three_ways")),
-            "VGG16's features and a small head, 64 pictures, 2.45 s: most accurate",
+            "VGG16's features and a small head, 64 images, 2.45 s: most accurate",
         ],
     ]
     write(
         "three_ways_to_cats_and_dogs",
         title="Three ways to tell cats from dogs",
         beside=WAYS_TITLE,
-        columns=["Way", "Training pictures", "Training time", "Accuracy, 2,000 test pictures", "As printed"],
+        columns=["Way", "Training images", "Training time", "Accuracy, 2,000 test images", "As printed"],
         rows=rows,
-        provenance=provenance(taught, "cats and dogs, 8,000 + 2,000 pictures", "three_ways"),
+        provenance=provenance(taught, "cats and dogs, 8,000 + 2,000 images", "three_ways"),
         note="One test set for all three, which the printed comparison did not have. The taught one's time is that of "
         "its features and its head. For the pretrained one, what is neither cat nor dog counts as wrong. "
-        "The test pictures are small (a short side of 112 px or less).",
+        "The test images are small (a short side of 112 px or less).",
     )
 
 
@@ -242,10 +242,10 @@ def frozen(data: Path, settings: Settings) -> None:
             ["Trained parameters", f"{transfer_job.HEADS['linear'].parameters(1024, 2):,}", "2,049"],
             ["Time for features, once", duration(features), "more than a day an epoch; never finished"],
             [f"Time for {len(card.fields['trials'])} trials and the final head", duration(heads), "–"],
-            ["Test accuracy, 2,000 pictures", three(row), "–"],
+            ["Test accuracy, 2,000 images", three(row), "–"],
             ["The same backbone, pretrained, rolled up", three(pretrained), "MobileNet: 75 % of cats, 90 % of dogs"],
         ],
-        provenance=provenance(card, "cats and dogs, 8,000 + 2,000 pictures", "frozen"),
+        provenance=provenance(card, "cats and dogs, 8,000 + 2,000 images", "frozen"),
         note="ResNet50's weights could not be had where this was measured, so MobileNet stands in for it; the printed "
         "network itself is built and counted by a test.",
     )
@@ -319,7 +319,7 @@ def finished(name: str, settings: Settings, start: Callable[[], jobs.Job]) -> ca
 def measure(model: str, wanted: Measurement, settings: Settings, part: str) -> dict[str, Any]:
     """The row on this set of a `model` that `part` trained."""
     command = f"python -m bench.lessons DATA {part}"
-    return committed.measure(CATALOGUE[model], wanted.open(settings), wanted.framing, settings, command)
+    return committed.measure(CATALOG[model], wanted.open(settings), wanted.framing, settings, command)
 
 
 def measure_pretrained(settings: Settings) -> dict[str, Any]:
@@ -329,23 +329,23 @@ def measure_pretrained(settings: Settings) -> dict[str, Any]:
     return committed.measure(get_spec(BACKBONE), found, CATS_AND_DOGS.framing, settings, command)
 
 
-def few_pictures(catsdogs: Path, settings: Settings) -> Path:
-    """A set of the first pictures of each class of the training part, and the whole test part."""
+def few_images(catsdogs: Path, settings: Settings) -> Path:
+    """A set of the first images of each class of the training part, and the whole test part."""
     folder = settings.home / "few_cats_and_dogs"
     shutil.rmtree(folder, ignore_errors=True)
     for label in ("cats", "dogs"):
         (folder / "training_set" / label).mkdir(parents=True)
-        for picture in sorted((catsdogs / "training_set" / label).iterdir())[:FEW_OF_EACH]:
-            shutil.copy(picture, folder / "training_set" / label)
+        for image in sorted((catsdogs / "training_set" / label).iterdir())[:FEW_OF_EACH]:
+            shutil.copy(image, folder / "training_set" / label)
         shutil.copytree(catsdogs / "test_set" / label, folder / "test_set" / label)
     return folder
 
 
-def provenance(card: cards.Card, pictures: str, part: str) -> dict[str, Any]:
+def provenance(card: cards.Card, images: str, part: str) -> dict[str, Any]:
     backbone = card.fields.get("backbone", {})
     restored = ", restored from 8 bit" if committed.note_on(backbone.get("sha256"), None) == committed.RESTORED else ""
     return {
-        "pictures": pictures,
+        "pictures": images,
         "backbone": f"{backbone.get('model')}, weights sha256 {str(backbone.get('sha256'))[:16]}…{restored}",
         "seed": card.fields["seed"],
         "machine": card.fields["machine"],

@@ -1,11 +1,11 @@
-"""How well doubt tells pictures of nothing that a network knows: `python -m bench.none_of_these DATA [FLOWERS]`.
+"""How well doubt tells images of nothing that a network knows: `python -m bench.none_of_these DATA [FLOWERS]`.
 
 DATA holds `imagenet_val_a` and `imagenet_sample_even`, photographs with ImageNet's labels; FLOWERS is a folder of
 flowers in class folders, daisies among them. What CIFAR-10's networks say about its test set is stored in
 `assets/benchmarks`; measure that first (`python -m bench.committed`) when networks have changed. 3 minutes.
 
 `imgrec.predictions.out_of_distribution` says what follows from it. A foreign photograph is one whose label rolls up to
-none of the ten classes; the limit is chosen on every second test picture, and what it keeps is counted on the others.
+none of the ten classes; the limit is chosen on every second test image, and what it keeps is counted on the others.
 """
 
 import sys
@@ -24,7 +24,7 @@ from imgrec.images import decoding
 from imgrec.images.preprocessing import frame
 from imgrec.inference.pool import EnginePool
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.models.catalog import CATALOG, ModelSpec
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import entropy_bits
 from imgrec.predictions.labels import NO_TARGET, get_label_map
@@ -40,12 +40,12 @@ APART = ("capstone_cnn",)
 FLOWERS_EACH = 100
 KNOWN_FLOWER = "daisy"
 
-# (M, N, C): what M models say about N pictures.
+# (M, N, C): what M models say about N images.
 Rows = np.ndarray
 
 
 def scores(rows: Rows) -> dict[str, np.ndarray]:
-    """Measures of doubt about each picture (N,), by name; larger for more."""
+    """Measures of doubt about each image (N,), by name; larger for more."""
     rows = rows / rows.sum(axis=-1, keepdims=True)
     mean = rows.mean(axis=0)
     found = {"entropy": entropy_bits(mean), "top_probability": 1 - mean.max(axis=-1)}
@@ -58,13 +58,13 @@ def scores(rows: Rows) -> dict[str, np.ndarray]:
 
 
 def auroc(known: np.ndarray, foreign: np.ndarray) -> float:
-    """The chance that a foreign picture has the larger score; ties count half."""
+    """The chance that a foreign image has the larger score; ties count half."""
     ranks = rankdata(np.concatenate([known, foreign]))[len(known) :]
     return float((ranks.sum() - len(foreign) * (len(foreign) + 1) / 2) / len(known) / len(foreign))
 
 
 def compare(known: Rows, foreign: Rows, photographs: Rows, right: np.ndarray, limit_bits: float) -> dict[str, Any]:
-    """What doubt says of test pictures, of foreign photographs and of photographs of the classes.
+    """What doubt says of test images, of foreign photographs and of photographs of the classes.
 
     `right` (N,): whether the models name each photograph of the classes rightly.
     """
@@ -84,7 +84,7 @@ def compare(known: Rows, foreign: Rows, photographs: Rows, right: np.ndarray, li
 
 def cifar10(data: Path, settings: Settings, pool: EnginePool) -> dict[str, Any]:
     """CIFAR-10's networks, each and together, on its test set and on photographs."""
-    specs = [spec for spec in CATALOGUE.values() if spec.label_space == "cifar_10" and spec.bundled]
+    specs = [spec for spec in CATALOG.values() if spec.label_space == "cifar_10" and spec.bundled]
     stored = {spec.name: _stored(spec, settings) for spec in specs}
     sets = [labeled_images.open_set(str(data / name), settings) for name in PHOTOGRAPHS]
     targets = get_label_map("imagenet_1k", "cifar_10").index[np.concatenate([found.targets for found in sets])]
@@ -111,10 +111,10 @@ def cifar10(data: Path, settings: Settings, pool: EnginePool) -> dict[str, Any]:
 
 
 def imagenet(data: Path, flowers: Path, settings: Settings, pool: EnginePool) -> dict[str, Any]:
-    """ImageNet's networks on its validation pictures, on flowers that it has no class for, and on one that it has."""
+    """ImageNet's networks on its validation images, on flowers that it has no class for, and on one that it has."""
     specs = [
         spec
-        for spec in CATALOGUE.values()
+        for spec in CATALOG.values()
         if spec.label_space == "imagenet_1k" and weights.locate(spec, settings) is not None
     ]
     validation = labeled_images.open_set(str(data / PHOTOGRAPHS[0]), settings)
@@ -152,20 +152,20 @@ def _stored(spec: ModelSpec, settings: Settings) -> np.ndarray:
 
 def _ask(
     specs: Iterable[ModelSpec],
-    sets: Iterable[labeled_images.LabelledSet],
+    sets: Iterable[labeled_images.LabeledSet],
     settings: Settings,
     pool: EnginePool,
     framing: str = FRAMING,
 ) -> dict[str, np.ndarray]:
-    """What each model says about all pictures of `sets`, (N, C), by its name."""
+    """What each model says about all images of `sets`, (N, C), by its name."""
     specs = list(specs)
     inputs: dict[tuple[tuple[int, int], float], list[np.ndarray]] = {
         (spec.input_size, spec.crop_fraction): [] for spec in specs
     }
     for found in sets:
         for item in found.items():
-            assert isinstance(item.picture, bytes)
-            image = decoding.decode(item.picture, max_bytes=settings.max_upload_bytes)
+            assert isinstance(item.image, bytes)
+            image = decoding.decode(item.image, max_bytes=settings.max_upload_bytes)
             for (size, crop), framed in inputs.items():
                 framed.append(frame(image, size, crop, framing))
     return {

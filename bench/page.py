@@ -67,7 +67,7 @@ def main() -> None:
             page.goto(f"{address}/?models={','.join(MODELS)}")
             page.locator(".st-key-result h3").first.wait_for()
             page.wait_for_timeout(2000)
-            # Random weights say nearly the same of every picture; their figures differ all the same.
+            # Random weights say nearly the same of every image; their figures differ all the same.
             rows = [_drop(page, sample) for _ in range(2) for sample in gallery.get_samples()][WARM_UP:]
             browser.close()
     finally:

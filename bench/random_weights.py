@@ -2,9 +2,9 @@
 
     python -m bench.random_weights MODEL FILE [MODEL FILE ...]
 
-As Keras initialises them, deep networks say the same of every picture. Here the normalisation layers hold the
-statistics of some real pictures, moved a little, and the last layer is scaled so that answers differ from picture
-to picture and class to class as those of a trained network do.
+As Keras initializes them, deep networks say the same of every image. Here the normalization layers hold the
+statistics of some real images, moved a little, and the last layer is scaled so that answers differ from image
+to image and class to class as those of a trained network do.
 """
 
 import sys
@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from imgrec.images.decoding import decode
-from imgrec.images.preprocessing import frame, normalise
+from imgrec.images.preprocessing import frame, normalize
 from imgrec.inference import keras_engine as networks
 from imgrec.models.catalog import ModelSpec, get_spec
 from imgrec.settings import ASSETS, MIB
@@ -24,14 +24,14 @@ from imgrec.settings import ASSETS, MIB
 if TYPE_CHECKING:
     import keras
 
-# Standard deviation of the logits of a class from picture to picture.
+# Standard deviation of the logits of a class from image to image.
 LOGIT_DEVIATION = 2.0
 
 LARGEST_SIDE_PX = 299
 
-PICTURES = ("cat.jpg", "espresso.jpg", "rocket.jpg")
+IMAGES = ("cat.jpg", "espresso.jpg", "rocket.jpg")
 
-# ImageNet's colours, as published files of networks that normalise inside hold them.
+# ImageNet's colors, as published files of networks that normalize inside hold them.
 MEAN, DEVIATION = (0.485, 0.456, 0.406), networks.IMAGENET_STANDARD_DEVIATION
 
 
@@ -41,12 +41,12 @@ def write(spec: ModelSpec, path: Path, seed: int = 0) -> None:
 
     keras.utils.set_random_seed(seed)
     random = np.random.default_rng(seed)
-    # Statistics are taken on smaller pictures where the weights do not depend on the size: B7 takes 10 GB at 600 px.
+    # Statistics are taken on smaller images where the weights do not depend on the size: B7 takes 10 GB at 600 px.
     spec = replace(spec, input_size=(min(LARGEST_SIDE_PX, spec.input_size[0]),) * 2)
     model = networks.build(replace(spec, arguments=(*spec.arguments, ("classifier_activation", None))))
-    images = [decode((ASSETS / "samples" / name).read_bytes(), max_bytes=20 * MIB) for name in PICTURES]
+    images = [decode((ASSETS / "samples" / name).read_bytes(), max_bytes=20 * MIB) for name in IMAGES]
     framed = np.stack([frame(image, spec.input_size, spec.crop_fraction) for image in images])
-    batch = normalise(framed, spec.preprocess)
+    batch = normalize(framed, spec.preprocess)
     for layer in model.layers:
         _set_out(layer, random)
     model(batch, training=True)
@@ -67,13 +67,13 @@ def write(spec: ModelSpec, path: Path, seed: int = 0) -> None:
 
 
 def _set_out(layer: "keras.Layer", random: np.random.Generator) -> None:
-    """What is not right as Keras initialises it."""
+    """What is not right as Keras initializes it."""
     match type(layer).__name__:
         case "BatchNormalization":
             layer.momentum = 0.0  # the next pass in training mode leaves its statistics
             if layer.gamma is not None:
                 layer.gamma.assign(random.uniform(0.8, 1.2, layer.gamma.shape))
-        case "Dropout":  # whole blocks of a picture, in EfficientNets: not the statistics that are wanted
+        case "Dropout":  # whole blocks of a image, in EfficientNets: not the statistics that are wanted
             layer.rate = 0.0
         case "LayerScale":  # starts at 1e-6, where its block would count for nothing
             layer.set_weights([random.uniform(0.1, 0.5, layer.get_weights()[0].shape)])

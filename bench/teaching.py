@@ -1,17 +1,17 @@
 """Cross-validation of a head on a frozen MobileNet: a lesson of ours against plain Keras, which computes all anew.
 
-    KERAS_HOME=… python -m bench.teaching PICTURES        # 4 minutes; PICTURES: a folder of class folders
+    KERAS_HOME=… python -m bench.teaching IMAGES        # 4 minutes; IMAGES: a folder of class folders
 
 The protocol is that of PB3 (see `imgrec.evaluation.reference_tables`):
 5 learning rates × 5 folds × 20 epochs in batches of 32, 4,800
-pictures to train on and 1,200 to validate on in each fold, then one head on all 6,000, and 2,000 to test it on. Where
-the folder has fewer, pictures come again under other names; that changes no time, and no accuracy is taken from them.
+images to train on and 1,200 to validate on in each fold, then one head on all 6,000, and 2,000 to test it on. Where
+the folder has fewer, images come again under other names; that changes no time, and no accuracy is taken from them.
 
 `imgrec`: the whole job as a user runs it, from the start of its process to the published model: decoding, features,
 all 25 trials, the final head, the test. Only the conversion of the network, once for all lessons, is timed apart.
-`keras`: frozen MobileNet and a dense layer, `fit` on float32 arrays that are decoded, framed and normalised already.
+`keras`: frozen MobileNet and a dense layer, `fit` on float32 arrays that are decoded, framed and normalized already.
 A few steps of training and of validation are timed, before and after ours, and **extrapolated** to all that the
-protocol has. Besides, both learn from the same few hundred pictures for some epochs, from the same first weights and
+protocol has. Besides, both learn from the same few hundred images for some epochs, from the same first weights and
 in the same order, and are compared on others: what Keras computes in each step, ours has computed beforehand.
 """
 
@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from bench import pairs
-from imgrec.data.dataset import Pictures
+from imgrec.data.dataset import Images
 from imgrec.models.catalog import get_spec
 from imgrec.settings import Settings
 from imgrec.training import transfer_job
@@ -46,9 +46,9 @@ SLICE_TRAIN, SLICE_TEST, SLICE_EPOCHS, SLICE_RATE = 480, 400, 2, 1e-2
 SEED = 0
 
 
-def steps(pictures: int) -> int:
+def steps(images: int) -> int:
     """Batches of an epoch, the last one smaller, as `fit` counts them."""
-    return -(-pictures // LESSON.batch_size)
+    return -(-images // LESSON.batch_size)
 
 
 def protocol_steps() -> tuple[int, int]:
@@ -59,11 +59,11 @@ def protocol_steps() -> tuple[int, int]:
     return training, epochs * steps(TRAIN // folds) + steps(TEST)
 
 
-def link(pictures: Path, folder: Path) -> None:
-    """`TRAIN` and `TEST` pictures of `pictures` under `folder`, each class in its share, some more than once."""
-    files = sorted(file for file in pictures.rglob("*") if file.suffix.lower() in {".jpg", ".jpeg", ".png"})
+def link(images: Path, folder: Path) -> None:
+    """`TRAIN` and `TEST` images of `images` under `folder`, each class in its share, some more than once."""
+    files = sorted(file for file in images.rglob("*") if file.suffix.lower() in {".jpg", ".jpeg", ".png"})
     if not files:
-        raise SystemExit(f"Expected a folder of class folders with pictures. Received: {pictures}.")
+        raise SystemExit(f"Expected a folder of class folders with images. Received: {images}.")
     order = np.random.default_rng(0).permutation(len(files))
     for number, i in enumerate(itertools.islice(itertools.cycle(order), TRAIN + TEST)):
         part = "train" if number < TRAIN else "test"
@@ -116,11 +116,11 @@ def keras_side(data: Path) -> Any:
     """What `pairs.serve` asks: milliseconds of a training and of a validation step; the first time accuracies too."""
     import keras
 
-    from imgrec.images.preprocessing import normalise
+    from imgrec.images.preprocessing import normalize
 
     model = plain()
     noise = np.random.default_rng(0).integers(0, 256, (STEPS * LESSON.batch_size, 224, 224, 3), dtype=np.uint8)
-    x, y = normalise(noise, "tf"), np.arange(len(noise)) % 5
+    x, y = normalize(noise, "tf"), np.arange(len(noise)) % 5
     few = slice(0, 2 * LESSON.batch_size)
     told = False
 
@@ -155,27 +155,27 @@ def keras_side(data: Path) -> Any:
 
 
 def compare(data: Path) -> dict[str, Any]:
-    """Accuracy on the same pictures after the same epochs on the same others, by both."""
+    """Accuracy on the same images after the same epochs on the same others, by both."""
     from imgrec.data import features
     from imgrec.images import decoding
-    from imgrec.images.preprocessing import frame, normalise
+    from imgrec.images.preprocessing import frame, normalize
     from imgrec.training import heads
 
     classes = sorted(folder.name for folder in (data / "train").iterdir())
-    # The first files are all different pictures: they repeat only after all have come.
+    # The first files are all different images: they repeat only after all have come.
     files = sorted((data / "train").rglob("*.*"), key=lambda file: file.name)[: SLICE_TRAIN + SLICE_TEST]
     decoded = (decoding.decode(file.read_bytes(), max_bytes=1 << 25) for file in files)
     pixels = np.stack([frame(image, (224, 224), features.CROP_FRACTION) for image in decoded])
     targets = np.array([classes.index(file.parent.name) for file in files])
     rows, others = np.arange(SLICE_TRAIN), np.arange(SLICE_TRAIN, len(files))
-    found = features.extract(LESSON.backbone_row(), Pictures(pixels, targets), Settings.from_env())
+    found = features.extract(LESSON.backbone_row(), Images(pixels, targets), Settings.from_env())
     trainer = heads.HeadTrainer(transfer_job.HEADS["linear"], found.rows, targets, len(classes), seed=SEED)
     model = plain()
     model.layers[-1].set_weights(trainer.layers()[0])
     schedule = heads.Schedule(SLICE_RATE, SLICE_EPOCHS, LESSON.batch_size)
     head = trainer.train(schedule, rows, None)
     mine = transfer_job.forward(head.layers, np.asarray(found.rows[others]))
-    fed = normalise(pixels, "tf")
+    fed = normalize(pixels, "tf")
     for epoch in range(SLICE_EPOCHS):
         order = heads.batches(rows, LESSON.batch_size, seed=SEED, epoch=epoch).reshape(-1)
         model.fit(fed[order], targets[order], batch_size=LESSON.batch_size, shuffle=False, verbose=0)
@@ -188,14 +188,14 @@ def compare(data: Path) -> dict[str, Any]:
     }
 
 
-def main(pictures: Path) -> None:
+def main(images: Path) -> None:
     from imgrec.inference.preparation import Preparations
 
     home = Path(tempfile.mkdtemp(prefix="imgrec-teaching-"))
     os.environ["IMGREC_HOME"] = str(home / "imgrec")
     settings = Settings.from_env()
     try:
-        link(pictures, home / "data")
+        link(images, home / "data")
         start = time.perf_counter()
         Preparations(settings).ensure(LESSON.backbone_row())
         conversion_seconds = time.perf_counter() - start
@@ -239,7 +239,7 @@ def main(pictures: Path) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        raise SystemExit("Usage: KERAS_HOME=… python -m bench.teaching PICTURES (a folder of class folders)")
+        raise SystemExit("Usage: KERAS_HOME=… python -m bench.teaching IMAGES (a folder of class folders)")
     if sys.argv[1].startswith("--keras="):
         os.environ["KERAS_BACKEND"] = "tensorflow"
         pairs.serve(keras_side(Path(sys.argv[1].removeprefix("--keras="))))

@@ -3,8 +3,8 @@
     python -m bench.training            # 4 minutes
 
 `keras`: the network compiled with Adam, `model.fit` on float32 arrays in [0, 1] with one-hot targets, batch 64, as in
-every course. `imgrec`: the trainer's loop as a run uses it, uint8 pictures fed ahead, in the recipe's precision;
-`imgrec_float32`: the same without bfloat16, to tell what comes from where. Each round is one epoch of `PICTURES`.
+every course. `imgrec`: the trainer's loop as a run uses it, uint8 images fed ahead, in the recipe's precision;
+`imgrec_float32`: the same without bfloat16, to tell what comes from where. Each round is one epoch of `IMAGES`.
 """
 
 import sys
@@ -16,17 +16,17 @@ import numpy as np
 from bench import pairs
 
 ROUNDS = 7
-PICTURES = 6400
+IMAGES = 6400
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
-    """Noise of the shape of CIFAR-10: throughput does not depend on what is on the pictures."""
+    """Noise of the shape of CIFAR-10: throughput does not depend on what is on the images."""
     rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (PICTURES, 32, 32, 3), dtype=np.uint8), rng.integers(0, 10, PICTURES)
+    return rng.integers(0, 256, (IMAGES, 32, 32, 3), dtype=np.uint8), rng.integers(0, 10, IMAGES)
 
 
 def plain() -> Callable[[], float]:
-    """One epoch of `model.fit`, in pictures a second."""
+    """One epoch of `model.fit`, in images a second."""
     import keras
 
     from imgrec.training import networks
@@ -39,29 +39,29 @@ def plain() -> Callable[[], float]:
     def epoch() -> float:
         start = time.perf_counter()
         model.fit(x, y, batch_size=64, epochs=1, verbose=0)
-        return PICTURES / (time.perf_counter() - start)
+        return IMAGES / (time.perf_counter() - start)
 
     epoch()
     return epoch
 
 
 def ours(precision: str) -> Callable[[], float]:
-    """One epoch of the trainer's loop, in pictures a second."""
-    from imgrec.data.dataset import Pictures
+    """One epoch of the trainer's loop, in images a second."""
+    from imgrec.data.dataset import Images
     from imgrec.training import trainer
     from imgrec.training.batches import batches
     from imgrec.training.recipes import get_recipe
 
     recipe = get_recipe("capstone_cnn")
-    pictures = Pictures(*data())
-    loop = trainer.Loop(recipe, pictures, 10, precision)
+    images = Images(*data())
+    loop = trainer.Loop(recipe, images, 10, precision)
 
     def epoch() -> float:
         start = time.perf_counter()
-        for pixels, targets in batches(pictures, recipe.augmentation, batch_size=recipe.batch_size, seed=0, epoch=0):
+        for pixels, targets in batches(images, recipe.augmentation, batch_size=recipe.batch_size, seed=0, epoch=0):
             loop.step(pixels, targets)
         loop.sums()  # waits for the last step
-        return PICTURES / (time.perf_counter() - start)
+        return IMAGES / (time.perf_counter() - start)
 
     epoch()
     return epoch
@@ -87,7 +87,7 @@ def main() -> None:
     pairs.save(
         "training",
         {
-            "what": "pictures a second, one epoch of capstone_cnn with batches of 64",
+            "what": "images a second, one epoch of capstone_cnn with batches of 64",
             **{name: pairs.summary(values) for name, values in measured.items()},
             "ratio": pairs.ratio(measured["imgrec"], measured["keras"]),
             "ratio_float32": pairs.ratio(measured["imgrec_float32"], measured["keras"]),

@@ -2,9 +2,9 @@
 
     ImgrecError                     `str(error)` is a sentence that may be shown to a visitor
     ├── InputError                  what the caller gave cannot be used; another input would work
-    │   ├── ImageError              bytes that are not a picture we can use
+    │   ├── ImageError              bytes that are not a image we can use
     │   │   └── ImageTooLargeError  more bytes or pixels than the limits allow
-    │   ├── UnknownNameError        no such model, rule, data set, recipe ...
+    │   ├── UnknownNameError        no such model, rule, dataset, recipe ...
     │   ├── LabelSpaceError         label spaces that do not fit together
     │   └── SettingError            an environment variable or option out of its range
     ├── WeightsError                the weights of a model cannot be had
@@ -39,19 +39,19 @@ class InputError(ImgrecError):
 
 
 class ImageError(InputError):
-    """The bytes are not a picture that imgrec can use."""
+    """The bytes are not a image that imgrec can use."""
 
     http_status = 415
 
 
 class ImageTooLargeError(ImageError):
-    """The picture has more bytes or pixels than the limits allow."""
+    """The image has more bytes or pixels than the limits allow."""
 
     http_status = 413
 
 
 class UnknownNameError(InputError):
-    """No model, rule or data set has this name."""
+    """No model, rule or dataset has this name."""
 
     http_status = 404
 

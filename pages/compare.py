@@ -5,6 +5,6 @@ from imgrec.ui.compare import result_cards
 
 left, right = layout.halves()
 with left:
-    picture = image_input.panel()
+    image = image_input.panel()
 with right:
-    result_cards.compare(picture, settings_bar.toolbar())
+    result_cards.compare(image, settings_bar.toolbar())

@@ -5,6 +5,6 @@ from imgrec.ui.ensemble import combined
 
 left, right = layout.halves()
 with left:
-    picture = image_input.panel()
+    image = image_input.panel()
 with right:
-    combined.explain(picture, settings_bar.ensemble_toolbar())
+    combined.explain(image, settings_bar.ensemble_toolbar())

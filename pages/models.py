@@ -8,4 +8,4 @@ catalog_table.memory(specs)
 if specs:
     catalog_table.actions(specs)
 user_models.panel()
-catalog_table.catalogue()
+catalog_table.catalog()

@@ -24,7 +24,7 @@ hypothesis_settings.load_profile("imgrec")
 
 @pytest.fixture
 def test_data() -> Path:
-    """The folder of IMGREC_TEST_DATA: real pictures (gallery, imagenet_sample_even, imagenet_val_a)."""
+    """The folder of IMGREC_TEST_DATA: real images (gallery, imagenet_sample_even, imagenet_val_a)."""
     folder = Path(os.environ.get("IMGREC_TEST_DATA", "/nonexistent"))
     if not folder.is_dir():
         pytest.skip("IMGREC_TEST_DATA names no folder with real images")

@@ -10,12 +10,12 @@ from imgrec.settings import MIB
 
 
 def fake_spec(name: str, **changes: object) -> ModelSpec:
-    """A row of the catalogue under another name."""
+    """A row of the catalog under another name."""
     return replace(get_spec("mobilenet"), name=name, title=name.upper(), **changes)
 
 
 class FakeEngine:
-    """Says that every picture is `winner`; fails when it is used after `close`, or by two threads at once."""
+    """Says that every image is `winner`; fails when it is used after `close`, or by two threads at once."""
 
     def __init__(self, memory_bytes: int = MIB, winner: int = 281, classes: int = 1000) -> None:
         self.memory_bytes = memory_bytes

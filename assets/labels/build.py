@@ -24,7 +24,7 @@ def read_nouns(data_noun: Path) -> dict[str, list[str]]:
     """Each noun synset of WordNet: id → [name, hypernym, …]; the format is that of wndb(5WN)."""
     nouns = {}
     for line in data_noun.read_text(encoding="utf-8").splitlines():
-        if line.startswith("  "):  # the licence at the head of the file
+        if line.startswith("  "):  # the license at the head of the file
             continue
         fields = line.split(" | ")[0].split()
         words = int(fields[3], base=16)

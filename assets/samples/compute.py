@@ -42,17 +42,17 @@ def main(names: list[str]) -> None:
     specs = get_specs(names or MODELS)
     pool = classify.open_pool(settings)
     bytes_of = [gallery.read(sample) for sample in gallery.get_samples()]
-    pictures = [decoding.decode(data, max_bytes=len(data)) for data in bytes_of]
+    images = [decoding.decode(data, max_bytes=len(data)) for data in bytes_of]
     answers: dict[str, list[np.ndarray]] = {spec.name: [] for spec in specs}
-    for picture in pictures:
-        for found in classify.classify(picture, specs, pool, FRAMING):
+    for image in images:
+        for found in classify.classify(image, specs, pool, FRAMING):
             if not isinstance(found, Prediction):
                 raise found.error
             answers[found.model].append(found.probabilities.astype(np.float16))
     np.savez_compressed(PROBABILITIES, **{name: np.stack(rows) for name, rows in answers.items()})
     facts = {
         "framing": FRAMING,
-        "samples": [picture.sha256 for picture in pictures],
+        "samples": [image.sha256 for image in images],
         "models": {spec.name: describe(spec, settings) for spec in specs},
         "versions": {name: version(name) for name in ("imgrec", "keras", "openvino", "pillow")},
         "computed_at": datetime.now(UTC).date().isoformat(),

@@ -4,14 +4,14 @@
     curl -s --data-binary @cat.jpg 'localhost:8501/api/v1/predict?models=mobilenet&k=3'
     curl -s localhost:8501/api/v1/models
 
-`POST /predict` takes one picture, as the part `image` of a form or as the body, with the options `models`, `k`,
+`POST /predict` takes one image, as the part `image` of a form or as the body, with the options `models`, `k`,
 `rule`, `weights` (`vgg16=2,mobilenet=0.5`) and `framing`, all optional, as fields or in the query. It answers with
 one object as of `imgrec predict --format json`; in it, `none_of_these` of a model or the ensemble is true where the
-picture most likely shows none of its classes, false where nothing speaks for that, and null where nobody has measured
+image most likely shows none of its classes, false where nothing speaks for that, and null where nobody has measured
 how to tell (ImageNet). `GET /models` answers with the list of `imgrec models --json`.
 
 Whatever goes wrong is `{"error": sentence, "type": name}` with the status of the error; "try again later" is 503
-with Retry-After. Nothing of a picture is written to disk.
+with Retry-After. Nothing of a image is written to disk.
 """
 
 import time
@@ -41,21 +41,21 @@ from imgrec.inference.request import (
     parse_models,
 )
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.models.catalog import CATALOG, ModelSpec
 from imgrec.reports import result
 from imgrec.settings import MIB, Settings
 
 OPTIONS = ("models", "k", "rule", "weights", "framing")
 
-# Requests that may hold a picture in memory at once; the next one is told to come back. At 20 MiB a picture
+# Requests that may hold a image in memory at once; the next one is told to come back. At 20 MiB a image
 # this is what a server's share of memory bears.
 MAX_REQUESTS = 8
 
-# Of these, how many decode and infer: one picture is decoded while another one is looked at. A limiter of our
+# Of these, how many decode and infer: one image is decoded while another one is looked at. A limiter of our
 # own, because Streamlit's threads serve its files.
 MAX_ANSWERS = 2
 
-# What a form may hold besides the picture, and how long one field may be.
+# What a form may hold besides the image, and how long one field may be.
 FORM_BYTES = 64 * 1024
 FIELD_BYTES = 4 * 1024
 
@@ -118,7 +118,7 @@ def create_health_routes(is_ready: Callable[[], bool], get_pool: Callable[[], En
 
 @dataclass(frozen=True, slots=True)
 class _Upload:
-    """What a request brought: the picture, its name, and the options by name."""
+    """What a request brought: the image, its name, and the options by name."""
 
     data: bytes
     name: str
@@ -136,11 +136,11 @@ class _Faces:
     limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(MAX_ANSWERS))
 
     async def models(self, request: Request) -> Response:
-        """The whole catalogue, each model with its state."""
+        """The whole catalog, each model with its state."""
         return _json(await anyio.to_thread.run_sync(self._describe_all))
 
     async def predict(self, request: Request) -> Response:
-        """What is in one picture."""
+        """What is in one image."""
         if self.requests >= MAX_REQUESTS:
             raise BusyError(f"{MAX_REQUESTS} images are being looked at. Try again in some seconds.")
         self.requests += 1
@@ -155,7 +155,7 @@ class _Faces:
         cards.register(settings)
         loaded = {row.name for row in self.get_pool().loaded()}
         return [
-            describe(spec, "loaded" if spec.name in loaded else state_of(spec, settings)) for spec in CATALOGUE.values()
+            describe(spec, "loaded" if spec.name in loaded else state_of(spec, settings)) for spec in CATALOG.values()
         ]
 
     def _answer(self, upload: _Upload) -> dict[str, object]:
@@ -208,7 +208,7 @@ async def _receive(request: Request, max_bytes: int) -> _Upload:
     parser = MultiPartParser(
         request.headers, stream, max_files=1, max_fields=2 * len(OPTIONS), max_part_size=FIELD_BYTES
     )
-    parser.spool_max_size = most + 1  # in memory as a whole: visitors' pictures are not put on disks
+    parser.spool_max_size = most + 1  # in memory as a whole: visitors' images are not put on disks
     try:
         form = await parser.parse()
     except MultiPartException as error:

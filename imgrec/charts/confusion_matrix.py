@@ -26,8 +26,8 @@ NAMED_MISTAKES = 3
 # Two classes are no two stripes: the axis' title has its room.
 LEAST_PX = 130
 
-# The first of the models' colours.
-MATRIX_COLOUR = "#2864c8"
+# The first of the models' colors.
+MATRIX_COLOR = "#2864c8"
 
 # Opacity of the weakest and of the strongest cell.
 OPACITIES = (0.05, 1.0)
@@ -36,7 +36,7 @@ OPACITIES = (0.05, 1.0)
 # on a dark page all are dark enough for white. `background` is the page's, as the chart knows it when it is drawn.
 WHITE_FROM = 0.89
 BLACK = "#000000"
-FIGURE_COLOUR: Spec = {
+FIGURE_COLOR: Spec = {
     "condition": {"test": f"datum.strength >= {WHITE_FROM} || luminance(background) < 0.4", "value": "white"},
     "value": BLACK,
 }
@@ -104,7 +104,7 @@ def matrix_chart(
     }
     tooltip = [{"field": name, "type": "nominal"} for name in cells[0] if name[0].isupper() or name in titles]
     squares: Spec = {
-        "mark": {"type": "rect", "color": MATRIX_COLOUR, "aria": False, "cursor": "pointer" if pick else "default"},
+        "mark": {"type": "rect", "color": MATRIX_COLOR, "aria": False, "cursor": "pointer" if pick else "default"},
         "encoding": {
             "opacity": {
                 "field": "strength",
@@ -123,7 +123,7 @@ def matrix_chart(
         layers.append(
             {
                 "mark": {"type": "text", "fontSize": FONT_PX - 2, "aria": False},
-                "encoding": {"text": _shown_from(_COUNT_PX * len(columns), "figure"), "color": FIGURE_COLOUR},
+                "encoding": {"text": _shown_from(_COUNT_PX * len(columns), "figure"), "color": FIGURE_COLOR},
             }
         )
     return framed(
@@ -179,7 +179,7 @@ def square_chart(table: Floats, titles: Sequence[str], *, domain: tuple[float, f
             },
             "layer": [
                 {
-                    "mark": {"type": "rect", "color": MATRIX_COLOUR, "aria": False},
+                    "mark": {"type": "rect", "color": MATRIX_COLOR, "aria": False},
                     "encoding": {
                         "opacity": {
                             "field": "strength",
@@ -193,7 +193,7 @@ def square_chart(table: Floats, titles: Sequence[str], *, domain: tuple[float, f
                     "mark": {"type": "text", "fontSize": FONT_PX - 2, "aria": False},
                     "encoding": {
                         "text": _square_figures(len(titles), as_percent),
-                        "color": FIGURE_COLOUR,
+                        "color": FIGURE_COLOR,
                     },
                 },
             ],

@@ -1,6 +1,6 @@
 """What the charts of measurements share: their axes, and the room around them.
 
-Words in a chart have the page's text colour or `NEUTRAL`, which reads on both themes.
+Words in a chart have the page's text color or `NEUTRAL`, which reads on both themes.
 """
 
 import json

@@ -12,7 +12,7 @@ from typing import Any
 
 from imgrec import formatting
 from imgrec.charts.theme import FONT_PX, NEUTRAL, NO_TOOLTIP, PERCENT_AXIS, Rows, Spec
-from imgrec.charts.top_k import COLOURS
+from imgrec.charts.top_k import COLORS
 from imgrec.formatting import duration
 from imgrec.reports import accuracy
 from imgrec.training.search_job import Search, Trial
@@ -22,10 +22,10 @@ PARALLEL_PX = 300
 SCATTER_PX = 300
 
 # Sky is the blue that stays blue when it is faint, on paper and on ink.
-TRIAL_COLOUR = COLOURS[4]
-BEST_COLOUR = COLOURS[1]
+TRIAL_COLOR = COLORS[4]
+BEST_COLOR = COLORS[1]
 
-# The weakest trial is still to be seen on both themes, and the best stands out by more than its colour.
+# The weakest trial is still to be seen on both themes, and the best stands out by more than its color.
 FAINTEST = 0.3
 LINE_PX = 1.75
 BEST_LINE_PX = 4
@@ -144,8 +144,8 @@ def to_csv(rows: Rows) -> str:
 def parallel_chart(search: Search, knobs: Sequence[Knob]) -> Spec:
     """One axis a setting and a last one for the accuracy; each finished trial a line across them.
 
-    The more accurate, the less faint; the best is thick, of another colour, and named. Vega-Lite has no parallel
-    axes, so each point's height is computed here, and the axes' words are texts of a neutral colour.
+    The more accurate, the less faint; the best is thick, of another color, and named. Vega-Lite has no parallel
+    axes, so each point's height is computed here, and the axes' words are texts of a neutral color.
     """
     low, high = _accuracy_domain(search)
     names = [words(knob.name) for knob in knobs] + [RESULT]
@@ -204,16 +204,16 @@ def parallel_chart(search: Search, knobs: Sequence[Knob]) -> Spec:
             "layer": [
                 _layer(
                     ordinary,
-                    {"type": "line", "color": TRIAL_COLOUR, "strokeWidth": LINE_PX},
+                    {"type": "line", "color": TRIAL_COLOR, "strokeWidth": LINE_PX},
                     shared | {"opacity": {"field": "strength", "type": "quantitative", "scale": None}},
                 ),
                 _layer(
                     winning,
                     {
                         "type": "line",
-                        "color": BEST_COLOUR,
+                        "color": BEST_COLOR,
                         "strokeWidth": BEST_LINE_PX,
-                        "point": {"size": 60, "color": BEST_COLOUR, "opacity": 1},
+                        "point": {"size": 60, "color": BEST_COLOR, "opacity": 1},
                     },
                     shared,
                 ),
@@ -233,7 +233,7 @@ def parallel_chart(search: Search, knobs: Sequence[Knob]) -> Spec:
                     winning[-1:],
                     {
                         "type": "text",
-                        "color": BEST_COLOUR,
+                        "color": BEST_COLOR,
                         "align": "right",
                         "dx": -2 * _MARK_GAP_PX,
                         "dy": -_MARK_GAP_PX,
@@ -310,7 +310,7 @@ def size_chart(search: Search) -> Spec:
                             "field": "best",
                             "type": "nominal",
                             "legend": None,
-                            "scale": {"domain": sides, "range": [BEST_COLOUR, TRIAL_COLOUR]},
+                            "scale": {"domain": sides, "range": [BEST_COLOR, TRIAL_COLOR]},
                         },
                         "shape": {
                             "field": "best",
@@ -323,7 +323,7 @@ def size_chart(search: Search) -> Spec:
                 ),
                 _layer(
                     [row for row in rows if row["best"] == "yes"],
-                    {"type": "text", "color": BEST_COLOUR, "dy": -14, "fontSize": FONT_PX, "fontWeight": "bold"},
+                    {"type": "text", "color": BEST_COLOR, "dy": -14, "fontSize": FONT_PX, "fontWeight": "bold"},
                     {"x": x, "y": y, "text": {"value": "best"}},
                 ),
             ],

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from imgrec.charts.frames import PLOT_PX, framed, layer, renamed, told_apart, unit
-from imgrec.charts.theme import NEUTRAL, Rows, Spec, labelled_bars
+from imgrec.charts.theme import NEUTRAL, Rows, Spec, labeled_bars
 from imgrec.formatting import integer, interval, percent
 from imgrec.metrics.confusion import ClassFigures
 from imgrec.metrics.curves import Bin, Curve
@@ -13,11 +13,11 @@ from imgrec.metrics.curves import Bin, Curve
 # In a narrower plot, two titles do not stand beside each other.
 _NARROW_PX = 380
 
-# There are more models than colours: those that share one differ in these.
+# There are more models than colors: those that share one differ in these.
 _DASHES = ([1, 0], [7, 3], [2, 3], [10, 3, 2, 3], [14, 4], [2, 8])
 
 
-def class_bars(figures: ClassFigures, labels: Sequence[str], which: str, colour: str, order: Sequence[int]) -> Spec:
+def class_bars(figures: ClassFigures, labels: Sequence[str], which: str, color: str, order: Sequence[int]) -> Spec:
     """One bar a class of the figure `which`, in this `order`."""
     values = getattr(figures, which)
     bars: Rows = [
@@ -33,7 +33,7 @@ def class_bars(figures: ClassFigures, labels: Sequence[str], which: str, colour:
         }
         for line, i in enumerate(order)
     ]
-    return labelled_bars(bars, [labels[i] for i in order], [_dash(values[i]) for i in order], colour=colour)
+    return labeled_bars(bars, [labels[i] for i in order], [_dash(values[i]) for i in order], color=color)
 
 
 def describe_classes(figures: ClassFigures, labels: Sequence[str], which: str, order: Sequence[int]) -> str:
@@ -50,7 +50,7 @@ def describe_classes(figures: ClassFigures, labels: Sequence[str], which: str, o
 def curve_chart(
     curves: Mapping[str, Curve],
     axes: tuple[str, str],
-    colours: Mapping[str, str],
+    colors: Mapping[str, str],
     *,
     diagonal: bool = False,
     steps: bool = False,
@@ -58,7 +58,7 @@ def curve_chart(
     """Curves by title in the unit square; with `diagonal`, what guessing gives.
 
     `steps` draws what an average precision adds up: each point's y holds from the point before it. Curves of the same
-    colour differ in their dashes.
+    color differ in their dashes.
     """
     columns = {"expr": f"width < {_NARROW_PX} ? 1 : 2"}
     legend = {"title": None, "orient": "bottom", "columns": columns, "labelLimit": 220, "symbolType": "stroke"}
@@ -85,8 +85,8 @@ def curve_chart(
             "x": x,
             "y": y,
             "order": {"field": "place"},
-            "color": shown | {"scale": {"domain": list(curves), "range": [colours[title] for title in curves]}},
-            "strokeDash": shown | {"scale": {"domain": list(curves), "range": _dashes(curves, colours)}},
+            "color": shown | {"scale": {"domain": list(curves), "range": [colors[title] for title in curves]}},
+            "strokeDash": shown | {"scale": {"domain": list(curves), "range": _dashes(curves, colors)}},
             "tooltip": [{"field": name, "type": "nominal"} for name in told],
         },
     )
@@ -103,8 +103,8 @@ def describe_curves(curves: Mapping[str, Curve], what: str) -> str:
     return f"{what}: {', '.join(f'{title} {curve.area:.4f}' for title, curve in curves.items())}."
 
 
-def reliability_chart(bins: Sequence[Bin], colour: str) -> Spec:
-    """Share that is right over stated confidence, with the number of pictures as opacity below; see `Bin`."""
+def reliability_chart(bins: Sequence[Bin], color: str) -> Spec:
+    """Share that is right over stated confidence, with the number of images as opacity below; see `Bin`."""
     full = [b for b in bins if b.count]
     most = max((b.count for b in full), default=1)
     rows = [
@@ -128,7 +128,7 @@ def reliability_chart(bins: Sequence[Bin], colour: str) -> Spec:
             "layer": [
                 layer(
                     rows,
-                    {"type": "bar", "color": colour, "binSpacing": 1},
+                    {"type": "bar", "color": color, "binSpacing": 1},
                     {
                         "x": x | {"bin": {"binned": True}},
                         "x2": {"field": "high"},
@@ -159,13 +159,13 @@ def describe_reliability(bins: Sequence[Bin], ece: float) -> str:
     )
 
 
-def _dashes(curves: Mapping[str, Curve], colours: Mapping[str, str]) -> list[list[int]]:
-    """One pattern for each curve, solid for the first of its colour."""
+def _dashes(curves: Mapping[str, Curve], colors: Mapping[str, str]) -> list[list[int]]:
+    """One pattern for each curve, solid for the first of its color."""
     before: Counter[str] = Counter()
     patterns = []
     for title in curves:
-        patterns.append(_DASHES[before[colours[title]] % len(_DASHES)])
-        before[colours[title]] += 1
+        patterns.append(_DASHES[before[colors[title]] % len(_DASHES)])
+        before[colors[title]] += 1
     return patterns
 
 

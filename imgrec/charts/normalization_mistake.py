@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgrec.charts.theme import FONT_PX, NEUTRAL, NO_TOOLTIP, PERCENT_AXIS, Rows, Spec
-from imgrec.charts.top_k import COLOURS
+from imgrec.charts.top_k import COLORS
 from imgrec.formatting import percent
 from imgrec.settings import ASSETS
 
@@ -15,11 +15,11 @@ ONE_SIDED = ASSETS / "lessons" / "one_sided_normalisation.json"
 # With the legend of three lines below.
 HEIGHT_PX = 300
 
-# What is told of each epoch: field, words, colour, dashes.
+# What is told of each epoch: field, words, color, dashes.
 SERIES = (
-    ("accuracy", "training", COLOURS[0], (1, 0)),
-    ("alike", "validation, normalized as in training", COLOURS[2], (5, 3)),
-    ("one_sided", "validation, not normalized", COLOURS[1], (2, 2)),
+    ("accuracy", "training", COLORS[0], (1, 0)),
+    ("alike", "validation, normalized as in training", COLORS[2], (5, 3)),
+    ("one_sided", "validation, not normalized", COLORS[1], (2, 2)),
 )
 
 
@@ -55,7 +55,7 @@ class Demonstration:
 
 
 def one_sided() -> Demonstration | None:
-    """The normalisation that only the training pictures got; None where it has not been measured."""
+    """The normalization that only the training images got; None where it has not been measured."""
     try:
         return Demonstration(json.loads(ONE_SIDED.read_text(encoding="utf-8")))
     except OSError:
@@ -101,7 +101,7 @@ def chart(network: dict[str, Any], chance: float, top: float = 1.0) -> Spec:
                     "color": {
                         "field": "Series",
                         "type": "nominal",
-                        "scale": {"domain": titles, "range": [colour for _, _, colour, _ in SERIES]},
+                        "scale": {"domain": titles, "range": [color for _, _, color, _ in SERIES]},
                         "legend": legend,
                     },
                     "strokeDash": {

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from imgrec.charts.hyperparameter_search import RESULT, describe_parallel, figure, readable
-from imgrec.charts.top_k import COLOURS
+from imgrec.charts.top_k import COLORS
 from imgrec.training.search_job import Search
 from imgrec.training.search_spaces import Knob, words
 
-TRIAL_COLOUR = COLOURS[0]
-BEST_COLOUR = COLOURS[1]
-FAINT_COLOUR = "#d5dbe3"
+TRIAL_COLOR = COLORS[0]
+BEST_COLOR = COLORS[1]
+FAINT_COLOR = "#d5dbe3"
 INK = "#1c2430"
 
 FONT = "system-ui, sans-serif"
@@ -67,14 +67,14 @@ def figure_of(search: Search, knobs: Sequence[Knob]) -> dict[str, Any]:
     lines = {
         "type": "parcoords",
         "dimensions": axes,
-        # Two colours, no scale between them: which one is the best.
+        # Two colors, no scale between them: which one is the best.
         "line": {
             "color": [0] * (len(trials) - 1) + [1],
             "cmin": 0,
             "cmax": 1,
-            "colorscale": [[0, TRIAL_COLOUR], [0.5, TRIAL_COLOUR], [0.5, BEST_COLOUR], [1, BEST_COLOUR]],
+            "colorscale": [[0, TRIAL_COLOR], [0.5, TRIAL_COLOR], [0.5, BEST_COLOR], [1, BEST_COLOR]],
         },
-        "unselected": {"line": {"color": FAINT_COLOUR, "opacity": 0.4}},
+        "unselected": {"line": {"color": FAINT_COLOR, "opacity": 0.4}},
         "labelfont": {"size": LARGE_FONT_PX},
         "tickfont": {"size": FONT_PX},
         "rangefont": {"size": FONT_PX, "color": "rgba(0,0,0,0)"},

@@ -74,12 +74,12 @@ def pareto_chart(points: Sequence[Point], among: Sequence[str] = ()) -> Spec:
         "axis": AXIS | PERCENT_AXIS | {"title": "top-1", "tickCount": 6},
     }
     swatches = swatches_of([*among, *(point.model for point in points)])
-    colours = {point.title: swatches[point.model].color for point in points}
-    colour = {
+    colors = {point.title: swatches[point.model].color for point in points}
+    color = {
         "field": "Model",
         "type": "nominal",
         "legend": None,
-        "scale": {"domain": list(colours), "range": list(colours.values())},
+        "scale": {"domain": list(colors), "range": list(colors.values())},
     }
     shape = {
         "field": "On the frontier",
@@ -95,8 +95,8 @@ def pareto_chart(points: Sequence[Point], among: Sequence[str] = ()) -> Spec:
     }
     tooltip = [{"field": name, "type": "nominal"} for name in rows[0] if name[0].isupper()]
     on = [row for row in rows if row["On the frontier"] == "yes"]
-    intervals = {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": colour}
-    marks = {"x": x, "y": y, "color": colour, "tooltip": tooltip, "shape": shape, "size": size}
+    intervals = {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": color}
+    marks = {"x": x, "y": y, "color": color, "tooltip": tooltip, "shape": shape, "size": size}
     is_narrow = f"width < {_NARROW_BELOW_PX}"
     name = {"condition": {"test": is_narrow, "value": {"expr": "datum.narrow_name"}}, "field": "wide_name"}
     names = [
@@ -152,28 +152,28 @@ def _named(
     As many have names as leave every other one the room for its number. A number without room is "" at "".
     """
     across, up = math.log(times[1] / times[0]), scores[1] - scores[0]
-    centres = [
+    centers = [
         (math.log(p.latency_ms / times[0]) / across * width_px, (scores[1] - p.top_1) / up * PLOT_PX) for p in points
     ]
     names = told_apart([point.title for point in points])
     order = sorted(range(len(points)), key=lambda i: not points[i].on_frontier)
     found: list[tuple[str, str]] = []
     for count in range(len(points), -1, -1):
-        found = _placed(centres, names, order[:count], width_px)
+        found = _placed(centers, names, order[:count], width_px)
         if all(side for side, _ in found):
             break
     return found
 
 
 def _placed(
-    centres: Sequence[tuple[float, float]], names: Sequence[str], named: Sequence[int], width_px: float
+    centers: Sequence[tuple[float, float]], names: Sequence[str], named: Sequence[int], width_px: float
 ) -> list[tuple[str, str]]:
     """Side and name of each point of `named`, as far as there is room, then side and number of the others."""
-    taken: list[Box] = [_box(x, y, _POINT_PX, _POINT_PX) for x, y in centres]
-    found = [("", "")] * len(centres)
+    taken: list[Box] = [_box(x, y, _POINT_PX, _POINT_PX) for x, y in centers]
+    found = [("", "")] * len(centers)
 
     def place(i: int, name: str, sides: Mapping[str, Spec]) -> bool:
-        for side, box in _boxes(*centres[i], len(name) * _LETTER_PX, sides):
+        for side, box in _boxes(*centers[i], len(name) * _LETTER_PX, sides):
             others = taken[:i] + taken[i + 1 :]
             inside = box[0] >= 0 and box[2] <= width_px and box[1] >= -_LINE_PX / 2 and box[3] <= PLOT_PX
             if inside and not any(_overlap(box, other) for other in others):
@@ -183,7 +183,7 @@ def _placed(
         return False
 
     done = {i for i in named if place(i, names[i], _SIDES)}
-    for i in range(len(centres)):
+    for i in range(len(centers)):
         if i not in done:
             place(i, str(i + 1), _SIDES | _CORNERS)
     return found
@@ -194,8 +194,8 @@ def _boxes(x: float, y: float, width_px: float, sides: Mapping[str, Spec]) -> It
     shift = {"left": -width_px / 2, "center": 0.0, "right": width_px / 2}
     opposite = {"left": "right", "center": "center", "right": "left"}
     for side, where in sides.items():
-        centre_x = x + where["dx"] + shift[opposite[where["align"]]]
-        yield side, _box(centre_x, y + where["dy"], width_px, _LINE_PX)
+        center_x = x + where["dx"] + shift[opposite[where["align"]]]
+        yield side, _box(center_x, y + where["dy"], width_px, _LINE_PX)
 
 
 def _box(x: float, y: float, width_px: float, height_px: float) -> Box:

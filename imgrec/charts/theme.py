@@ -1,6 +1,6 @@
 """Pieces of Vega-Lite 6 specifications, as plain dictionaries: bars between a column of labels and one of figures.
 
-Labels and figures stand in axes, not in text marks: the page's theme colours axes for light and dark, and their
+Labels and figures stand in axes, not in text marks: the page's theme colors axes for light and dark, and their
 fixed widths make the bars of charts side by side start and end at the same places. It knows no predictions.
 """
 
@@ -14,7 +14,7 @@ from imgrec.formatting import THIN_SPACE
 Spec = dict[str, Any]
 Rows = list[dict[str, Any]]
 
-# Reads on both themes and is nobody's colour: tracks, marks, and whatever stands for all models together.
+# Reads on both themes and is nobody's color: tracks, marks, and whatever stands for all models together.
 NEUTRAL = "#7a8088"
 
 # Wide enough for nearly all of ImageNet's labels at 13 px; longer ones end in "…" and are whole in tooltip and
@@ -63,12 +63,12 @@ class Swatch:
         return f':color[{_GLYPHS[self.turn % len(_GLYPHS)]}]{{foreground="{self.color}"}}'
 
 
-def labelled_bars(
+def labeled_bars(
     bars: Rows,
     labels: Sequence[str],
     figures: Sequence[str],
     *,
-    colour: str = NEUTRAL,
+    color: str = NEUTRAL,
     turn: int = 0,
     swatches: Mapping[str, Swatch] | None = None,
     legend: bool = False,
@@ -78,7 +78,7 @@ def labelled_bars(
     """Label, bar on a track, figure: one line for each of `labels`.
 
     Each of `bars` has `line`, `start`, `end` and `opacity`; its entries in capitals make the tooltip. With
-    `swatches`, each bar has that of its "Model", else all have `colour` and `turn`; see `Swatch`.
+    `swatches`, each bar has that of its "Model", else all have `color` and `turn`; see `Swatch`.
     """
     track = [{"line": line, "start": domain[0], "end": domain[1]} for line in range(len(labels))]
     x = x_axis(domain, None)
@@ -89,7 +89,7 @@ def labelled_bars(
         "opacity": {"field": "opacity", "type": "quantitative", "scale": None},
         "tooltip": tooltip(bars[0]),
     }
-    shown |= _painted(Swatch(colour, turn)) if swatches is None else _painted_by_model(swatches, legend=legend)
+    shown |= _painted(Swatch(color, turn)) if swatches is None else _painted_by_model(swatches, legend=legend)
     # An outline would make a line of a bar without length.
     drawn = [bar for bar in bars if bar["start"] != bar["end"]]
     front = bar_layer(drawn, {"cornerRadius": 0 if legend else 2}, shown)

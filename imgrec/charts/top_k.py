@@ -2,7 +2,7 @@
 
 A chart is a Vega-Lite 6 specification as a plain `dict`, for any renderer; in Streamlit
 `st.vega_lite_chart(chart, theme=None, alt=describe_…(…))`. Without Streamlit's theme, labels have the page's own text
-colour: 14:1 on both pages, and with it 3.6:1 on the light one. There is no Altair here, which takes 45 ms a chart to
+color: 14:1 on both pages, and with it 3.6:1 on the light one. There is no Altair here, which takes 45 ms a chart to
 check what never changes; the tests have it check each kind of chart once.
 """
 
@@ -20,13 +20,13 @@ from imgrec.charts.theme import (
     Spec,
     Swatch,
     bar_layer,
-    labelled_bars,
+    labeled_bars,
     layered,
     tooltip,
     x_axis,
 )
 from imgrec.formatting import percent, size
-from imgrec.models.catalog import CATALOGUE
+from imgrec.models.catalog import CATALOG
 from imgrec.predictions.combination_rules import RULES
 from imgrec.predictions.ensembles import ENSEMBLE, Ensemble, contributions
 from imgrec.predictions.prediction import DEFAULT_TOP_K, Classification, Prediction
@@ -34,10 +34,10 @@ from imgrec.reports.sentences import label_of, title_of
 from imgrec.settings import MIB
 
 # Four hues, each in a lighter and a darker shade: the list for which a search found the largest distance between
-# the two most similar, as seen with normal sight, protanopia and deuteranopia (Machado et al. 2009), among colours
+# the two most similar, as seen with normal sight, protanopia and deuteranopia (Machado et al. 2009), among colors
 # of moderate chroma with 3:1 or more of contrast to a white and to a dark page. (Okabe and Ito's orange, yellow and
 # sky fade on white.) Neighbours in the list differ most: they stand side by side.
-COLOURS = (
+COLORS = (
     "#2864c8",  # blue
     "#dc6e00",  # orange
     "#1e7850",  # forest
@@ -50,11 +50,11 @@ COLOURS = (
 
 IMAGENET = "imagenet_1k"
 
-# The ensemble is no model, and its grey is none of their colours.
-ENSEMBLE_COLOUR = NEUTRAL
+# The ensemble is no model, and its gray is none of their colors.
+ENSEMBLE_COLOR = NEUTRAL
 
 # What does not fit the memory budget; the words beside the bar say it too.
-OVER_BUDGET_COLOUR = "#d23237"
+OVER_BUDGET_COLOR = "#d23237"
 
 # The models that most often stand side by side: each has the color at its place, and the others come after them.
 USUAL_MODELS = (
@@ -81,9 +81,9 @@ LEAST_DRAWN = 0.001
 _GAP = 0.004
 
 
-def colour_of(model: str) -> str:
+def color_of(model: str) -> str:
     """Return the color of one model by itself; beside others, see `swatches_of`."""
-    return ENSEMBLE_COLOUR if model == ENSEMBLE else COLOURS[_preferred(model)]
+    return ENSEMBLE_COLOR if model == ENSEMBLE else COLORS[_preferred(model)]
 
 
 def swatches_of(models: Iterable[str]) -> dict[str, Swatch]:
@@ -94,41 +94,41 @@ def swatches_of(models: Iterable[str]) -> dict[str, Swatch]:
     """
     found: dict[str, Swatch] = {}
     for count, model in enumerate(sorted(dict.fromkeys(models), key=_rank)):
-        turn = count // len(COLOURS)
+        turn = count // len(COLORS)
         taken = {swatch.color for swatch in found.values() if swatch.turn == turn}
-        places = ((_preferred(model) + step) % len(COLOURS) for step in range(len(COLOURS)))
-        found[model] = Swatch(next(COLOURS[place] for place in places if COLOURS[place] not in taken), turn)
+        places = ((_preferred(model) + step) % len(COLORS) for step in range(len(COLORS)))
+        found[model] = Swatch(next(COLORS[place] for place in places if COLORS[place] not in taken), turn)
     return found
 
 
 def swatch_of(model: str, among: Iterable[str] = ()) -> Swatch:
     """Return the swatch of `model` in the selection `among` that a page shows."""
-    return Swatch(ENSEMBLE_COLOUR) if model == ENSEMBLE else swatches_of([*among, model])[model]
+    return Swatch(ENSEMBLE_COLOR) if model == ENSEMBLE else swatches_of([*among, model])[model]
 
 
 def _preferred(model: str) -> int:
-    """The place in `COLOURS`, which does not depend on the selection.
+    """The place in `COLORS`, which does not depend on the selection.
 
     Models of other classes than ImageNet's count backwards, so that the bundled ones differ from the usual models. A
     model that is not in the catalog has a place by its name.
     """
     if model in USUAL_MODELS:
-        return USUAL_MODELS.index(model) % len(COLOURS)
-    spec = CATALOGUE.get(model)
+        return USUAL_MODELS.index(model) % len(COLORS)
+    spec = CATALOG.get(model)
     if spec is None:
-        return sum(model.encode()) % len(COLOURS)
+        return sum(model.encode()) % len(COLORS)
     is_other = spec.label_space != IMAGENET
-    alike = [name for name, row in CATALOGUE.items() if (row.label_space != IMAGENET) == is_other]
+    alike = [name for name, row in CATALOG.items() if (row.label_space != IMAGENET) == is_other]
     place = [name for name in alike if name not in USUAL_MODELS].index(model)
-    return (-1 - place if is_other else place) % len(COLOURS)
+    return (-1 - place if is_other else place) % len(COLORS)
 
 
 def _rank(model: str) -> tuple[int, int]:
     """Which of two models keeps the color that both prefer: the usual ones, then those of the catalog, then others."""
     if model in USUAL_MODELS:
         return 0, USUAL_MODELS.index(model)
-    names = list(CATALOGUE)
-    return (1, names.index(model)) if model in CATALOGUE else (2, 0)
+    names = list(CATALOG)
+    return (1, names.index(model)) if model in CATALOG else (2, 0)
 
 
 def top_k_bars(
@@ -164,7 +164,7 @@ def top_k_bars(
         for line, (rank, found) in enumerate(lines)
     ]
     labels, figures = _labels_and_figures(prediction, lines, highlight)
-    return labelled_bars(bars, labels, figures, colour=swatch.color, turn=swatch.turn, pick=pick)
+    return labeled_bars(bars, labels, figures, color=swatch.color, turn=swatch.turn, pick=pick)
 
 
 def top_k_rows(prediction: Prediction, k: int = DEFAULT_TOP_K, highlight: int | None = None) -> Rows:
@@ -195,10 +195,10 @@ def ensemble_bars(
     pick: str | None = None,
     legend: bool = True,
 ) -> Spec:
-    """`top_k_bars` of the ensemble, each bar made up of what its members contribute, in their colours.
+    """`top_k_bars` of the ensemble, each bar made up of what its members contribute, in their colors.
 
     For a rule that knows no shares (the geometric mean), and for one member, the bars are whole. `legend` names
-    the colours; beside the members' own charts it can be spared.
+    the colors; beside the members' own charts it can be spared.
     """
     if RULES[ensemble.rule].evidence is None or len(ensemble.members) == 1:
         return top_k_bars(ensemble.prediction, k, highlight=highlight, pick=pick)
@@ -222,7 +222,7 @@ def ensemble_bars(
             )
             start += part
     labels, figures = _labels_and_figures(ensemble.prediction, lines, highlight)
-    return labelled_bars(bars, labels, figures, swatches=_swatches(ensemble, among), legend=legend, pick=pick)
+    return labeled_bars(bars, labels, figures, swatches=_swatches(ensemble, among), legend=legend, pick=pick)
 
 
 def ensemble_rows(ensemble: Ensemble, k: int = DEFAULT_TOP_K) -> Rows:
@@ -265,7 +265,7 @@ def contribution_bars(ensemble: Ensemble, index: int, *, among: Iterable[str] = 
         }
         for line, (member, weight, part) in enumerate(zip(ensemble.members, ensemble.weights, parts, strict=True))
     ]
-    return labelled_bars(
+    return labeled_bars(
         bars,
         [title_of(member.model) for member in ensemble.members],
         [_signed(part) for part in parts],
@@ -298,13 +298,13 @@ def describe_contributions(ensemble: Ensemble, index: int) -> str:
 def memory_bar(used_bytes: int, planned_bytes: int, budget_bytes: int) -> Spec:
     """One bar: memory of the loaded models, of those to be loaded, and the budget that should hold both."""
     needed = used_bytes + planned_bytes
-    planned_colour = OVER_BUDGET_COLOUR if needed > budget_bytes else COLOURS[4]
+    planned_color = OVER_BUDGET_COLOR if needed > budget_bytes else COLORS[4]
     bars = [
-        {"start": 0.0, "end": used_bytes / MIB, "colour": COLOURS[0], "Models": "loaded", "Memory": size(used_bytes)},
+        {"start": 0.0, "end": used_bytes / MIB, "color": COLORS[0], "Models": "loaded", "Memory": size(used_bytes)},
         {
             "start": used_bytes / MIB,
             "end": needed / MIB,
-            "colour": planned_colour,
+            "color": planned_color,
             "Models": "to be loaded",
             "Memory": size(planned_bytes),
         },
@@ -323,20 +323,20 @@ def memory_bar(used_bytes: int, planned_bytes: int, budget_bytes: int) -> Spec:
     }
     x = x_axis((0.0, max(needed, budget_bytes) / MIB), axis)
     layers = [
-        bar_layer(track, {"color": ENSEMBLE_COLOUR, "opacity": TRACK_OPACITY}, {"x": x, "x2": {"field": "end"}}),
+        bar_layer(track, {"color": ENSEMBLE_COLOR, "opacity": TRACK_OPACITY}, {"x": x, "x2": {"field": "end"}}),
         bar_layer(
             bars,
             {},
             {
                 "x": x,
                 "x2": {"field": "end"},
-                "color": {"field": "colour", "type": "nominal", "scale": None},
+                "color": {"field": "color", "type": "nominal", "scale": None},
                 "tooltip": tooltip(bars[0]),
             },
         ),
         {
             "data": {"values": track},
-            "mark": {"type": "tick", "color": ENSEMBLE_COLOUR, "thickness": 2, "size": BAR_PX + 6} | NO_TOOLTIP,
+            "mark": {"type": "tick", "color": ENSEMBLE_COLOR, "thickness": 2, "size": BAR_PX + 6} | NO_TOOLTIP,
             "encoding": {"x": x | {"field": "end"}},
         },
     ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from imgrec.charts.theme import FONT_PX, NEUTRAL, PERCENT_AXIS, Rows, Spec, percent_field
-from imgrec.charts.top_k import COLOURS
+from imgrec.charts.top_k import COLORS
 from imgrec.formatting import duration, percent
 from imgrec.models.cards import Card
 from imgrec.reports import accuracy
@@ -27,8 +27,8 @@ MAX_POINTED_EPOCHS = 40
 
 # As in the figures that people know from course books: accuracy blue, loss green.
 QUANTITIES = {
-    "accuracy": ("Accuracy", COLOURS[0], PERCENT_AXIS),
-    "loss": ("Loss", COLOURS[2], {"format": ".2f"}),
+    "accuracy": ("Accuracy", COLORS[0], PERCENT_AXIS),
+    "loss": ("Loss", COLORS[2], {"format": ".2f"}),
 }
 
 # A confusion matrix of more classes has cells that nobody can read; the table has them all.
@@ -118,7 +118,7 @@ def curve_chart(curves: Curves, quantity: str, kept: int | None = None) -> Spec:
 
     `quantity` is accuracy or loss.
     """
-    title, colour, form = QUANTITIES[quantity]
+    title, color, form = QUANTITIES[quantity]
     epochs = curves.plan["epochs"] if curves.plan else 1
     number = {"field": "value", "title": title, "format": ".3f"}
     is_validation = "datum.set === 'validation'"
@@ -166,11 +166,11 @@ def curve_chart(curves: Curves, quantity: str, kept: int | None = None) -> Spec:
             ],
         },
         "layer": [
-            {"mark": {"type": "line", "color": colour, "strokeWidth": 2}},
+            {"mark": {"type": "line", "color": color, "strokeWidth": 2}},
             *(
                 {
                     "transform": [{"filter": shown}],
-                    "mark": {"type": "point", "color": colour} | mark,
+                    "mark": {"type": "point", "color": color} | mark,
                     "encoding": {"strokeDash": {"value": [1, 0]}},  # of the line alone
                 }
                 for shown, mark in points
@@ -229,7 +229,7 @@ def confusion_chart(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> 
         },
         "layer": [
             {
-                "mark": {"type": "rect", "color": COLOURS[0]},
+                "mark": {"type": "rect", "color": COLORS[0]},
                 "encoding": {
                     "opacity": {
                         "field": "share",

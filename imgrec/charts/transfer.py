@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.charts.theme import FONT_PX, NEUTRAL, PERCENT_AXIS, Rows, Spec, labelled_bars
-from imgrec.charts.top_k import COLOURS
+from imgrec.charts.theme import FONT_PX, NEUTRAL, PERCENT_AXIS, Rows, Spec, labeled_bars
+from imgrec.charts.top_k import COLORS
 from imgrec.formatting import THIN_SPACE, duration, percent
 from imgrec.predictions.prediction import MAX_TOP_K
 from imgrec.reports import accuracy
@@ -19,11 +19,11 @@ from imgrec.training.trial_results import Summary, Trial
 
 RATES_HEIGHT_PX = 240
 
-# Seconds on two cores, of a network of MobileNet's size: the features of a picture, an epoch of a head whatever it
-# learns from and for each picture besides, and a picture in an epoch of fine-tuning. Only the progress bar needs them.
+# Seconds on two cores, of a network of MobileNet's size: the features of a image, an epoch of a head whatever it
+# learns from and for each image besides, and a image in an epoch of fine-tuning. Only the progress bar needs them.
 _FEATURE_S = 0.008
-_HEAD_EPOCH_S, _HEAD_PICTURE_S = 0.001, 0.00002
-_TUNED_PICTURE_S = 0.02
+_HEAD_EPOCH_S, _HEAD_IMAGE_S = 0.001, 0.00002
+_TUNED_IMAGE_S = 0.02
 
 NO_TEST_SET = "The dataset has no test set."
 
@@ -54,7 +54,7 @@ def stages(progress: Progress, lesson: Lesson) -> tuple[str, ...]:
 
 
 def has_test(progress: Progress) -> bool:
-    """Whether the pictures have a test set, as far as is known by now."""
+    """Whether the images have a test set, as far as is known by now."""
     counts = (progress.curves.data or {}).get("counts", {})
     return any(part.part == "test" for part in progress.features) or any(test for _, test in counts.values())
 
@@ -70,9 +70,9 @@ def share_done(progress: Progress, lesson: Lesson) -> float:
     if any(part.cached for part in progress.features):
         unknown = 0  # where one part is on the disk, the other most likely is, too
     computed = [part for part in progress.features if not part.cached]
-    pictures = (progress.curves.data or {}).get("trained_on", known)
-    head_s = lesson.epochs * (_HEAD_EPOCH_S + _HEAD_PICTURE_S * pictures)
-    tuned_s = lesson.tuning_epochs * _TUNED_PICTURE_S * pictures if lesson.unfreeze else 0.0
+    images = (progress.curves.data or {}).get("trained_on", known)
+    head_s = lesson.epochs * (_HEAD_EPOCH_S + _HEAD_IMAGE_S * images)
+    tuned_s = lesson.tuning_epochs * _TUNED_IMAGE_S * images if lesson.unfreeze else 0.0
     # (seconds, how much of it is done)
     work = [
         (_FEATURE_S * (sum(part.count for part in computed) + unknown), _features_done(progress, unknown)),
@@ -85,7 +85,7 @@ def share_done(progress: Progress, lesson: Lesson) -> float:
 
 
 def _features_done(progress: Progress, unknown: int) -> float:
-    """The share of the features that have to be computed; `unknown` pictures are still to be looked for."""
+    """The share of the features that have to be computed; `unknown` images are still to be looked for."""
     parts = [part for part in progress.features if not part.cached]
     count = sum(part.count for part in parts) + unknown
     return sum(part.done for part in parts) / count if count else 0.0
@@ -105,7 +105,7 @@ def _tuning_done(progress: Progress, lesson: Lesson) -> float:
 
 
 def describe_features(part: Extraction) -> str:
-    """What was computed of one part of the pictures, and how fast.
+    """What was computed of one part of the images, and how fast.
 
     >>> describe_features(Extraction("train", 400, 400, 8.0, False))
     'Features of 400 training images: 8.0 s, 50 images/s.'
@@ -352,7 +352,7 @@ def rates_chart(progress: Progress) -> Spec:
         "layer": [
             {
                 "data": {"values": means},
-                "mark": {"type": "rule", "color": COLOURS[0], "strokeWidth": 3, "aria": False},
+                "mark": {"type": "rule", "color": COLORS[0], "strokeWidth": 3, "aria": False},
                 "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "tooltip": told},
             },
             {
@@ -362,7 +362,7 @@ def rates_chart(progress: Progress) -> Spec:
             },
             {
                 "data": {"values": means},
-                "mark": {"type": "point", "color": COLOURS[0], "filled": True, "size": 90, "aria": False},
+                "mark": {"type": "point", "color": COLORS[0], "filled": True, "size": 90, "aria": False},
                 "encoding": {"x": x, "y": y, "tooltip": told},
             },
         ],
@@ -371,7 +371,7 @@ def rates_chart(progress: Progress) -> Spec:
 
 
 def preview_lines(probabilities: np.ndarray, classes: Sequence[str]) -> list[tuple[str, float]]:
-    """(class, probability) of one picture (C,), in the order of the classes; of many classes the likeliest.
+    """(class, probability) of one image (C,), in the order of the classes; of many classes the likeliest.
 
     The order does not follow the figures: bars that grow and shrink are easier to watch than ones that jump.
     """
@@ -387,7 +387,7 @@ def preview_chart(lines: Sequence[tuple[str, float]]) -> Spec:
         {"line": i, "start": 0.0, "end": value, "opacity": 1.0, "Class": label, "Probability": percent(value)}
         for i, (label, value) in enumerate(lines)
     ]
-    return labelled_bars(bars, [label for label, _ in lines], [percent(value) for _, value in lines], colour=COLOURS[0])
+    return labeled_bars(bars, [label for label, _ in lines], [percent(value) for _, value in lines], color=COLORS[0])
 
 
 def describe_preview(lines: Sequence[tuple[str, float]]) -> str:

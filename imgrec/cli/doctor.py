@@ -20,7 +20,7 @@ WIDTH = 100
 # Cases of a finding that the table names; `--format json` names more.
 MAX_SHOWN = 5
 
-# As wide as each other; severities are words, and no colour has to be seen.
+# As wide as each other; severities are words, and no color has to be seen.
 MARKS = {"stop": "STOP", "warn": "WARN", "note": "note"}
 
 
@@ -41,7 +41,7 @@ def doctor(
     ] = "mobilenet",
     format: Annotated[Format, typer.Option(help="A table to read, or JSON.")] = Format.table,
 ) -> None:
-    """Examine labelled pictures before they are trained on; exit code 2 when training cannot start like this."""
+    """Examine labeled images before they are trained on; exit code 2 when training cannot start like this."""
     import json
 
     from imgrec.data.quality.doctor import examine

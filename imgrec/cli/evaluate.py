@@ -9,12 +9,12 @@ from imgrec.cli.output import BAD_INPUT, complain, count_line, say
 from imgrec.errors import ImgrecError
 from imgrec.settings import Settings
 
-# Pictures that could not be read, named one by one; the summary lists all.
+# Images that could not be read, named one by one; the summary lists all.
 MAX_NAMED_FAILURES = 10
 
 
 def evaluate(
-    data: Annotated[str, typer.Option(help="cifar10, or a folder, zip, tar or .npz with labelled images.")],
+    data: Annotated[str, typer.Option(help="cifar10, or a folder, zip, tar or .npz with labeled images.")],
     models: Annotated[
         str, typer.Option(help="Names with commas between; by default all on this machine that fit.")
     ] = "",
@@ -30,7 +30,7 @@ def evaluate(
     ] = None,
     note: Annotated[str, typer.Option(help="What a reader of the numbers should know about the weights.")] = "",
 ) -> None:
-    """Measure models on labelled pictures; a stopped run goes on where it was."""
+    """Measure models on labeled images; a stopped run goes on where it was."""
     from pathlib import Path
 
     from imgrec.data.labeled_images import open_set

@@ -47,4 +47,4 @@ def export(
     if target.suffix == ".zip":
         say(f"{target}: unpack it, and see {spec.name}/README.txt")
     else:
-        say(f"{target}: python {target / scripts.file_name(wanted[0])} PICTURE")
+        say(f"{target}: python {target / scripts.file_name(wanted[0])} IMAGE")

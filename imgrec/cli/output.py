@@ -179,7 +179,7 @@ def complain(sentence: str) -> None:
 
 
 def printable(text: str) -> str:
-    """`text` without what would move a terminal's cursor, change its colours or turn the direction of reading.
+    """`text` without what would move a terminal's cursor, change its colors or turn the direction of reading.
 
     Names of files and of members of archives may hold it. Line breaks and tabs stay, and so does every letter.
 

@@ -25,11 +25,11 @@ FORMATS = ("table", "json", "csv")
 
 def models(json: Annotated[bool, typer.Option("--json", help="A list of objects, for programs.")] = False) -> None:
     """What there is: bundled, downloaded, missing."""
-    from imgrec.models.catalog import CATALOGUE
+    from imgrec.models.catalog import CATALOG
     from imgrec.models.weights import state_of
 
     settings = Settings.from_env()
-    states = {spec: state_of(spec, settings) for spec in CATALOGUE.values()}
+    states = {spec: state_of(spec, settings) for spec in CATALOG.values()}
     if json:
         from json import dumps
 
@@ -78,7 +78,7 @@ def predict(
     framing: Annotated[str, typer.Option(help="crop (as published accuracies are measured) or squash.")] = "crop",
     format: Annotated[str, typer.Option(help="table, json or csv.")] = "table",
 ) -> None:
-    """Say what is in pictures, model by model and together."""
+    """Say what is in images, model by model and together."""
     from imgrec.inference.classify import open_pool
     from imgrec.inference.preparation import Preparations
     from imgrec.inference.request import Question, check_budget, get_default_specs, parse_models
@@ -95,7 +95,7 @@ def predict(
     check_budget(specs, pool)
     failures: dict[str, str] = {}
     # Nothing is fetched or compiled for files of which none can be an image.
-    if any(may_be_picture(name) for name in images):
+    if any(may_be_image(name) for name in images):
         failures = prepare(specs, preparations)
     ready = tuple(spec for spec in specs if spec.name not in failures)
     if not ready:
@@ -147,7 +147,7 @@ def serve(
 
 
 def look(name: str, question: "Question", pool: "EnginePool", max_bytes: int) -> "Report":
-    """The report of one picture; one that cannot be used gets its sentence, here and on stderr."""
+    """The report of one image; one that cannot be used gets its sentence, here and on stderr."""
     from imgrec.inference.request import answer
     from imgrec.reports.result import Report
 
@@ -177,8 +177,8 @@ def read(name: str, max_bytes: int) -> bytes:
     return data
 
 
-def may_be_picture(name: str) -> bool:
-    """Whether a file begins like a picture; what can be read only once, such as standard input, may be one."""
+def may_be_image(name: str) -> bool:
+    """Whether a file begins like a image; what can be read only once, such as standard input, may be one."""
     from imgrec.images import formats
 
     if name == "-" or (os.path.exists(name) and not os.path.isfile(name)):
@@ -191,7 +191,7 @@ def may_be_picture(name: str) -> bool:
 
 
 def is_whole(report: "Report") -> bool:
-    """Whether the picture could be used, and no model failed at it."""
+    """Whether the image could be used, and no model failed at it."""
     from imgrec.reports.result import Failure
 
     return report.error is None and not any(isinstance(outcome, Failure) for outcome in report.outcomes)

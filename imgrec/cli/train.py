@@ -65,13 +65,13 @@ def train(
         bool, typer.Option("--resume", help="Go on with the last run of NAME, or the one in --out.")
     ] = False,
 ) -> None:
-    """Train a network of your own, or teach a published one your classes; the result joins the catalogue.
+    """Train a network of your own, or teach a published one your classes; the result joins the catalog.
 
     The run is a process by itself. It goes on when the terminal is closed; Ctrl-C stops it. What was stopped or killed
     goes on with --resume, a recipe's with another --learning-rate if that is given, too.
     """
     from imgrec.models import cards
-    from imgrec.models.catalog import CATALOGUE
+    from imgrec.models.catalog import CATALOG
     from imgrec.training.recipes import RECIPES, read_recipe
 
     settings = Settings.from_env()
@@ -101,8 +101,8 @@ def train(
         _conclude_run(job)
         return
     cards.register(settings)
-    if name not in CATALOGUE:
-        raise _unknown(name, list(RECIPES), list(CATALOGUE))
+    if name not in CATALOG:
+        raise _unknown(name, list(RECIPES), list(CATALOG))
     if learning_rate is not None and taught["learning_rates"] is None:
         taught["learning_rates"] = (learning_rate,)
     if resume:

@@ -29,7 +29,7 @@ from imgrec.settings import MIB
 # More files than any set that fits this machine has; an archive of millions of empty members is an attack.
 MAX_FILES = 200_000
 
-# Pictures are compressed already, and an archive of them is hardly smaller than they are; even raw bitmaps of
+# Images are compressed already, and an archive of them is hardly smaller than they are; even raw bitmaps of
 # drawings seldom shrink to a hundredth. Deflate can reach 1,032, xz 7,000. Below a gibibyte nobody is harmed.
 MAX_RATIO = 200
 HARMLESS_BYTES = 1024 * MIB

@@ -1,4 +1,4 @@
-"""CIFAR-10 as its publishers pack it: 50,000 + 10,000 pictures of 32 × 32 px in pickles in a tar, and no pickle run."""
+"""CIFAR-10 as its publishers pack it: 50,000 + 10,000 images of 32 × 32 px in pickles in a tar, and no pickle run."""
 
 import io
 import pickle
@@ -27,7 +27,7 @@ Arrays = tuple[np.ndarray, np.ndarray]
 
 
 def load(settings: Settings, progress: Progress) -> tuple[Arrays, Arrays]:
-    """Training and test pictures from `KERAS_HOME/datasets/`; brought there from the address that Keras uses.
+    """Training and test images from `KERAS_HOME/datasets/`; brought there from the address that Keras uses.
 
     Raises `WeightsError` and `StorageError` when they cannot be had.
     """
@@ -71,7 +71,7 @@ def _joined(batches: Iterable[dict[bytes, Any]]) -> Arrays:
     parts = list(batches)
     pixels = np.concatenate([part[b"data"] for part in parts])
     targets = np.concatenate([part[b"labels"] for part in parts])
-    # Each row is a picture, one channel plane after the other.
+    # Each row is a image, one channel plane after the other.
     planes = pixels.reshape(-1, 3, SIDE_PX, SIDE_PX)
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), targets
 

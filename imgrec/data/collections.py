@@ -1,4 +1,4 @@
-"""Albums: pictures by class that a person puts together here, kept as folders that every loader reads.
+"""Albums: images by class that a person puts together here, kept as folders that every loader reads.
 
     IMGREC_HOME/sets/<album>/
     ├── .album.json          the order of its classes, as they were added
@@ -28,7 +28,7 @@ from imgrec.settings import Settings
 
 _ORDER = ".album.json"
 
-# Enough of the sha256 to tell any two pictures apart.
+# Enough of the sha256 to tell any two images apart.
 _DIGEST_CHARACTERS = 24
 
 # The two folders of an album that came with a test set of its own.
@@ -82,19 +82,19 @@ class Album:
         order = _read_order(self.folder)
         return [label for label in order if label in there] + [label for label in there if label not in order]
 
-    def pictures(self, label: str) -> list[Path]:
+    def images(self, label: str) -> list[Path]:
         """The files of a class, oldest first."""
         with storage_errors(self.root):
             files = [path for path in (self.root / label).iterdir() if not path.name.startswith(".")]
             return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
     def counts(self) -> dict[str, int]:
-        """Class → pictures to learn from."""
-        return {label: len(self.pictures(label)) for label in self.labels}
+        """Class → images to learn from."""
+        return {label: len(self.images(label)) for label in self.labels}
 
     @property
-    def test_pictures(self) -> int:
-        """How many pictures a test set of its own has."""
+    def test_images(self) -> int:
+        """How many images a test set of its own has."""
         return sum(1 for path in (self.folder / TEST).glob("*/*") if path.is_file())
 
     def add_class(self, text: str) -> str:
@@ -108,7 +108,7 @@ class Album:
         return label
 
     def rename_class(self, old: str, text: str) -> str:
-        """Give the class `old` another name; its pictures stay. Raises `InputError` as `add_class` does."""
+        """Give the class `old` another name; its images stay. Raises `InputError` as `add_class` does."""
         new = class_name(text)
         if new == old:
             return old
@@ -122,7 +122,7 @@ class Album:
         return new
 
     def remove_class(self, label: str) -> None:
-        """Take a class away, with its pictures."""
+        """Take a class away, with its images."""
         with storage_errors(self.root):
             for root in (self.root, self.folder / TEST):
                 if label in self.labels and (root / label).is_dir():
@@ -130,7 +130,7 @@ class Album:
         self._touch()
 
     def add(self, label: str, data: bytes, *, max_bytes: int, name: str | None = None, test: bool = False) -> bool:
-        """Keep a picture in class `label`; False when it is in that class already. Raises `ImageError` on others."""
+        """Keep a image in class `label`; False when it is in that class already. Raises `ImageError` on others."""
         image = decoding.decode(data, max_bytes=max_bytes, name=name)
         folder = (self.folder / TEST if test else self.root) / label
         suffix = re.sub("[^a-z0-9]", "", image.format.lower().replace("jpeg", "jpg")) or "bin"
@@ -144,8 +144,8 @@ class Album:
         return True
 
     def remove(self, label: str, file_name: str) -> None:
-        """Take one picture away."""
-        file = next((path for path in self.pictures(label) if path.name == file_name), None)
+        """Take one image away."""
+        file = next((path for path in self.images(label) if path.name == file_name), None)
         if file is not None:
             with storage_errors(file):
                 file.unlink(missing_ok=True)
@@ -207,7 +207,7 @@ def unpack(
     settings: Settings,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> tuple[Album, list[str], list[str]]:
-    """A new album of the pictures in a folder or archive, a line for each file that could not be used, and its copies.
+    """A new album of the images in a folder or archive, a line for each file that could not be used, and its copies.
 
     The copies are the names of files that their class had already. A test set of its own stays one. Raises `InputError`
     when nothing can be used or there are too many classes, and leaves nothing behind then; `StorageError` when there

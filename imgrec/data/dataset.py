@@ -1,8 +1,8 @@
-"""Labelled pictures for training and measuring: a known set by name, a folder of class folders, an archive, `.npz`.
+"""Labelled images for training and measuring: a known set by name, a folder of class folders, an archive, `.npz`.
 
-Pictures of people's own go through the one decoder and the one framing, so that a network is trained on what it
+Images of people's own go through the one decoder and the one framing, so that a network is trained on what it
 will be shown later. What cannot be read is listed, and the rest is used. A set may be larger than the memory: its
-pictures are then kept on the disk (see `rows`). Which file is of which class is decided in `layouts`.
+images are then kept on the disk (see `rows`). Which file is of which class is decided in `layouts`.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from imgrec.settings import Settings, available_memory_bytes
 # The share of the memory that this process may use which arrays of an .npz may take; the rest is for the network.
 MEMORY_SHARE = 0.4
 
-# A class needs some pictures to learn from and at least one to be tested on.
+# A class needs some images to learn from and at least one to be tested on.
 MIN_PER_CLASS = 2
 
 # Classes that a sentence names; of more, their number suffices.
@@ -43,10 +43,10 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pictures:
+class Images:
     """`pixels` is uint8 (N, height, width, 3) RGB, `targets` int64 (N,): indices into the data set's classes.
 
-    Many pictures are an `np.memmap`, read-only: take batches of them, not all. `folder` is where those that are taken
+    Many images are an `np.memmap`, read-only: take batches of them, not all. `folder` is where those that are taken
     from these may lie when they are many.
     """
 
@@ -70,11 +70,11 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def take(self, indices: np.ndarray) -> "Pictures":
-        """The pictures at `indices` (K,), copied: in memory, or where these lie when they lie on the disk."""
+    def take(self, indices: np.ndarray) -> "Images":
+        """The images at `indices` (K,), copied: in memory, or where these lie when they lie on the disk."""
         if self.folder is not None and isinstance(self.pixels, np.memmap):
-            return Pictures(memmap.copy(self.pixels, indices, self.folder), self.targets[indices], self.folder)
-        return Pictures(self.pixels[indices], self.targets[indices])
+            return Images(memmap.copy(self.pixels, indices, self.folder), self.targets[indices], self.folder)
+        return Images(self.pixels[indices], self.targets[indices])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,14 +82,14 @@ class DataSet:
     """Pictures with their classes. `test` is None where the set does not come with one.
 
     `label_space` names a space of `labels.LABEL_SPACES` if the classes are those, else None. `notes` are for
-    people: what was left out and why; `missing` is that of them which is about classes without a picture. `files`
-    names the training pictures in their order, if they were files. `published` says how others pack the set.
+    people: what was left out and why; `missing` is that of them which is about classes without a image. `files`
+    names the training images in their order, if they were files. `published` says how others pack the set.
     """
 
     name: str
     classes: tuple[str, ...]
-    train: Pictures
-    test: Pictures | None
+    train: Images
+    test: Images | None
     source: str
     label_space: str | None = None
     notes: tuple[str, ...] = ()
@@ -99,20 +99,20 @@ class DataSet:
     _digest: list[str] = field(default_factory=list, repr=False)
 
     def counts(self) -> dict[str, tuple[int, int]]:
-        """Class → (pictures to train on, pictures to test on)."""
+        """Class → (images to train on, images to test on)."""
         train = np.bincount(self.train.targets, minlength=len(self.classes))
         test = np.bincount(self.test.targets if self.test else np.array([], int), minlength=len(self.classes))
         return {label: (int(train[i]), int(test[i])) for i, label in enumerate(self.classes)}
 
     def summary(self) -> str:
-        """Totals in a sentence: "180 pictures of 3 classes, all to train on."."""
+        """Totals in a sentence: "180 images of 3 classes, all to train on."."""
         test = len(self.test) if self.test else 0
         parts = f": {len(self.train):,} to train on, {test:,} to test on" if test else ", all to train on"
         packed = f"; published in {self.published}" if self.published else ""
         return f"{len(self.train) + test:,} images of {len(self.classes):,} classes{parts}{packed}."
 
     def sha256(self) -> str:
-        """Of the training pictures and their targets: what a resumed run must find again. Computed once."""
+        """Of the training images and their targets: what a resumed run must find again. Computed once."""
         if not self._digest:
             digest = hashlib.sha256()
             for array in (self.train.pixels, self.train.targets):
@@ -128,11 +128,11 @@ def load(
     progress: Progress | None = None,
     on_read: Callable[[int, int], None] | None = None,
 ) -> DataSet:
-    """The data set called `name_or_path`, or the one that lies at that path, at `input_size` (height, width) px.
+    """The dataset called `name_or_path`, or the one that lies at that path, at `input_size` (height, width) px.
 
-    `on_read` is told how many pictures of how many have been read. Raises `InputError` with a sentence on one class
-    only, a class with a single picture, or nothing readable; `MemoryBudgetError` when arrays do not fit into the
-    memory, `StorageError` when pictures do not fit onto the disk; `WeightsError` when they cannot be had.
+    `on_read` is told how many images of how many have been read. Raises `InputError` with a sentence on one class
+    only, a class with a single image, or nothing readable; `MemoryBudgetError` when arrays do not fit into the
+    memory, `StorageError` when images do not fit onto the disk; `WeightsError` when they cannot be had.
     """
     if name_or_path in DATASETS:
         return DATASETS[name_or_path](settings, progress or Progress())
@@ -152,9 +152,9 @@ def split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices to train on and to validate on, the same share of each class: int64 (N − M,) and (M,), shuffled.
 
-    At least one picture of each class is held out. `groups` (N,) names the group of each picture (`likeness.groups`),
+    At least one image of each class is held out. `groups` (N,) names the group of each image (`likeness.groups`),
     which stays on one side, unless its class has no other. The same `seed` gives the same split on any machine.
-    Raises `InputError` for a class with fewer than `MIN_PER_CLASS` pictures, or a fraction outside (0, 1).
+    Raises `InputError` for a class with fewer than `MIN_PER_CLASS` images, or a fraction outside (0, 1).
     """
     if not 0 < fraction < 1:
         raise InputError(f"Expected a share above 0 and below 1 to validate on. Received: {fraction}.")
@@ -172,7 +172,7 @@ def split(
 
 
 def _hold_out(mine: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
-    """bool (K,): about `count` of the shuffled pictures `mine` (K,) of one class, in whole groups, and not all."""
+    """bool (K,): about `count` of the shuffled images `mine` (K,) of one class, in whole groups, and not all."""
     found = packs(mine, groups)
     if len(found) < 2:
         return np.arange(len(mine)) < count
@@ -190,9 +190,9 @@ def read_each(
     settings: Settings,
     work: Callable[[DecodedImage, bytes], _Result],
 ) -> Iterator[tuple[PurePosixPath, _Result | ImageError]]:
-    """(name, what `work` makes of the picture and its bytes) of each file in `names`, in the order of the files.
+    """(name, what `work` makes of the image and its bytes) of each file in `names`, in the order of the files.
 
-    Pictures are decoded and worked on in threads, a few at a time. One that cannot be read comes as its error.
+    Images are decoded and worked on in threads, a few at a time. One that cannot be read comes as its error.
     """
 
     def one(name: PurePosixPath, data: bytes) -> _Result | ImageError:
@@ -221,7 +221,7 @@ def read_each(
 def _from_files(
     path: Path, settings: Settings, input_size: tuple[int, int], on_read: Callable[[int, int], None] | None
 ) -> DataSet:
-    """A folder or archive of class folders; each picture decoded and framed as a model would be shown it."""
+    """A folder or archive of class folders; each image decoded and framed as a model would be shown it."""
     listing = archives.survey(path)
     layout = lay_out(path, listing.names, listing.empty)
     refused = [*listing.left_out, *layout.left_out]
@@ -231,7 +231,7 @@ def _from_files(
     places = {name: place for name, place in layout.places.items() if place[1] not in unknown}
     _check_classes(path.name, _count(candidates, places.values()), [*no_classes(layout.empty), *refused])
 
-    # Each picture has its row before any is read: training first, class by class, in the order of the files.
+    # Each image has its row before any is read: training first, class by class, in the order of the files.
     ordered = sorted(places, key=lambda name: (places[name][0] == "test", places[name][1]))
     row_of = {name: row for row, name in enumerate(ordered)}
     folder = settings.home / "pictures"
@@ -250,7 +250,7 @@ def _from_files(
         missing = no_classes(sorted({*layout.empty, *candidates} - index.keys()))
         refused = [*layout.remarks, *missing, *refused]
         _check_classes(path.name, {label: counts[label] for label in index}, refused)
-        # Less the test pictures of a class none of whose training pictures could be read.
+        # Less the test images of a class none of whose training images could be read.
         kept = [name for name in readable if places[name][1] in index]
         pixels = store.finish(np.array([places[name][1] in index for name in ordered]))
 
@@ -261,8 +261,8 @@ def _from_files(
     return DataSet(
         name=path.stem,
         classes=tuple(index),
-        train=Pictures(pixels[:train], targets[:train], folder),
-        test=Pictures(pixels[train:], targets[train:], folder) if len(kept) > train else None,
+        train=Images(pixels[:train], targets[:train], folder),
+        test=Images(pixels[train:], targets[train:], folder) if len(kept) > train else None,
         source=str(path),
         notes=tuple(refused),
         missing=missing,
@@ -271,7 +271,7 @@ def _from_files(
 
 
 def no_classes(labels: Sequence[str], more: int = 0) -> tuple[str, ...]:
-    """The sentence on classes, `labels` and so many `more`, that have no picture to learn from; none of no classes.
+    """The sentence on classes, `labels` and so many `more`, that have no image to learn from; none of no classes.
 
     >>> no_classes(["frog"])
     ('frog: no readable picture to learn from, so it is no class',)
@@ -293,13 +293,13 @@ def _untested(labels: Sequence[str], targets: np.ndarray) -> list[str]:
 
 
 def _count(labels: list[str], places: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """Training pictures of each of `labels`."""
+    """Training images of each of `labels`."""
     counts = Counter(label for part, label in places if part == "train")
     return {label: counts[label] for label in labels}
 
 
 def _check_classes(name: str, counts: dict[str, int], refused: list[str]) -> None:
-    """Raise `InputError` unless there are two classes or more, not too many, with enough pictures each."""
+    """Raise `InputError` unless there are two classes or more, not too many, with enough images each."""
     hint = f" {len(refused):,} could not be used, the first: {refused[0]}" if refused else ""
     if len(counts) < 2:
         received = f"only {next(iter(counts))!r}" if counts else "none"
@@ -322,12 +322,12 @@ def _check_classes(name: str, counts: dict[str, int], refused: list[str]) -> Non
 def _from_npz(path: Path) -> DataSet:
     """Arrays `x_train`, `y_train`, and if there is one `x_test`, `y_test`, `class_names`.
 
-    A class without training pictures is none, and the others move up; each keeps its name.
+    A class without training images is none, and the others move up; each keeps its name.
     """
     found = npz.read(path, int(available_memory_bytes() * MEMORY_SHARE))
     try:
-        train = Pictures(found["x_train"], found["y_train"].reshape(-1))
-        test = Pictures(found["x_test"], found["y_test"].reshape(-1)) if "x_test" in found else None
+        train = Images(found["x_train"], found["y_train"].reshape(-1))
+        test = Images(found["x_test"], found["y_test"].reshape(-1)) if "x_test" in found else None
     except KeyError as error:
         raise InputError(
             f"Expected the arrays x_train and y_train in {path.name}, and y_test where there is x_test. "
@@ -361,9 +361,9 @@ def _from_npz(path: Path) -> DataSet:
         missing.append("x_test: no image to test on")
         test = None
     if test is not None:
-        test = Pictures(test.pixels, np.searchsorted(kept, test.targets))
+        test = Images(test.pixels, np.searchsorted(kept, test.targets))
         untested = _untested(labels, test.targets)
-    train = Pictures(train.pixels, np.searchsorted(kept, train.targets))
+    train = Images(train.pixels, np.searchsorted(kept, train.targets))
     return DataSet(path.stem, labels, train, test, str(path), notes=(*missing, *untested), missing=tuple(missing))
 
 
@@ -377,7 +377,7 @@ def _cifar10(settings: Settings, progress: Progress) -> DataSet:
             )
         train, test, source = found.train, found.test, str(packed)
     else:
-        train, test = (Pictures(*part) for part in cifar10.load(settings, progress))
+        train, test = (Images(*part) for part in cifar10.load(settings, progress))
         source = cifar10.URL
     return DataSet("cifar10", cifar10.CLASSES, train, test, source, label_space="cifar_10", published=cifar10.PUBLISHED)
 

@@ -5,7 +5,7 @@
     ├── mobilenet_features-<key>.json       what it was made of, and its sha256
     └── mobilenet_features-<key>.parts/     an extraction under way: what is finished of it
 
-The key depends on all that the numbers depend on: weights, preprocessing, input size, pooling, the pictures and the
+The key depends on all that the numbers depend on: weights, preprocessing, input size, pooling, the images and the
 versions of what computes. So an entry never has to be invalidated, and may be deleted by hand at any time; those that
 nobody has read for longest are deleted when there are too many. Heads of a hundred trials train on one extraction.
 """
@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from imgrec.data.dataset import Pictures
+from imgrec.data.dataset import Images
 from imgrec.errors import InputError, MemoryBudgetError, StorageError, WeightsError
 from imgrec.files import replacing, sha256_of, storage_errors
 from imgrec.images.preprocessing import RESAMPLING, frame
@@ -40,19 +40,19 @@ from imgrec.settings import MIB, Settings
 # Rows in one file of an unfinished extraction: a few seconds of work to lose.
 PART_ROWS = 500
 
-# Pictures framed together by the threads: enough that these do not wait for each other.
+# Images framed together by the threads: enough that these do not wait for each other.
 FRAMED_TOGETHER = 64
 
-# What is kept on disk of features that nobody uses at the moment: as much as those of a million pictures (MobileNet).
+# What is kept on disk of features that nobody uses at the moment: as much as those of a million images (MobileNet).
 KEPT_BYTES = 4096 * MIB
 
 # An extraction that was left alone for so long will not be gone on with: a week.
 ABANDONED_S = 7 * 24 * 3600
 
-# Networks halve the picture five times; Keras refuses most below this.
+# Networks halve the image five times; Keras refuses most below this.
 SMALLEST_SIDE_PX = 32
 
-# How pictures become inputs here, as `datasets` frames them too: the largest centred square.
+# How images become inputs here, as `datasets` frames them too: the largest centerd square.
 CROP_FRACTION = 1.0
 
 Pooling = Literal["avg"] | None
@@ -99,16 +99,16 @@ def backbone_spec(spec: ModelSpec, *, pooling: Pooling = "avg", input_size: tupl
     )
 
 
-def digest_of(pictures: Pictures) -> str:
+def digest_of(images: Images) -> str:
     """The sha256 of the pixels, 64 hexadecimal digits: what features depend on."""
-    digest = hashlib.sha256(str(pictures.pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pictures.pixels).reshape(-1).view(np.uint8).data)
+    digest = hashlib.sha256(str(images.pixels.shape).encode())
+    digest.update(np.ascontiguousarray(images.pixels).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
 def extract(
     spec: ModelSpec,
-    pictures: Pictures,
+    images: Images,
     settings: Settings,
     digest: str | None = None,
     on_progress: OnProgress | None = None,
@@ -116,9 +116,9 @@ def extract(
     *,
     most_bytes: int | None = None,
 ) -> Features:
-    """The features of `pictures` by `spec`, a row of `backbone_spec`; from the disk if they are there already.
+    """The features of `images` by `spec`, a row of `backbone_spec`; from the disk if they are there already.
 
-    Pictures of another size are framed. `digest` is that of the pictures, computed unless given. `on_progress` gets
+    Images of another size are framed. `digest` is that of the images, computed unless given. `on_progress` gets
     (done, all), `on_preparation` sees weights being fetched and converted; what either raises ends the extraction,
     and the next one goes on with the parts that are finished. A file that is not what it was is computed again.
 
@@ -128,24 +128,24 @@ def extract(
     import filelock  # 20 ms; only who extracts needs it
 
     compiled = Preparations(settings).ensure(spec, on_preparation)
-    made_of = _provenance(spec, pictures, settings, digest or digest_of(pictures))
+    made_of = _provenance(spec, images, settings, digest or digest_of(images))
     path = settings.home / "features" / f"{spec.name}-{_key(made_of)}.npy"
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     # Whoever else wants the same waits and finds it.
     with filelock.FileLock(path.with_suffix(".lock")):
-        if (rows := _read_whole(path, len(pictures))) is not None:
-            _check_size(rows[0], len(pictures), most_bytes)
+        if (rows := _read_whole(path, len(images))) is not None:
+            _check_size(rows[0], len(images), most_bytes)
             with contextlib.suppress(OSError):  # a disk that is read-only
                 os.utime(path)
             return Features(rows, 0.0, cached=True)
         start = time.perf_counter()
         parts = path.with_suffix(".parts")
-        _extract_parts(spec, pictures, compiled, parts, on_progress, most_bytes)
+        _extract_parts(spec, images, compiled, parts, on_progress, most_bytes)
         with storage_errors(path):
-            _merge(parts, path, len(pictures), made_of)
+            _merge(parts, path, len(images), made_of)
         _prune(path)
-    rows = _read_whole(path, len(pictures))
+    rows = _read_whole(path, len(images))
     if rows is None:
         raise InputError(f"Expected {path} to stay as it was written. Received: another file; start again.")
     return Features(rows, time.perf_counter() - start, cached=False)
@@ -153,16 +153,16 @@ def extract(
 
 def _extract_parts(
     spec: ModelSpec,
-    pictures: Pictures,
+    images: Images,
     compiled: Path,
     parts: Path,
     on_progress: OnProgress | None,
     most_bytes: int | None,
 ) -> None:
-    """Write the parts that are missing; pictures flow through the engine, so that memory does not grow with them."""
+    """Write the parts that are missing; images flow through the engine, so that memory does not grow with them."""
     from imgrec.inference.openvino_async import stream
 
-    count = len(pictures)
+    count = len(images)
     with storage_errors(parts):
         parts.mkdir(exist_ok=True)
     blocks = [range(start, min(start + PART_ROWS, count)) for start in range(0, count, PART_ROWS)]
@@ -171,7 +171,7 @@ def _extract_parts(
     done = count - sum(len(blocks[number]) for number in missing)
     wanted = (position for number in missing for position in blocks[number])
     waiting: dict[int, dict[int, np.ndarray]] = {number: {} for number in missing}
-    for position, row in stream(compiled, _framed(pictures.pixels, wanted, spec.input_size)):
+    for position, row in stream(compiled, _framed(images.pixels, wanted, spec.input_size)):
         _check_size(row, count, most_bytes)
         number = position // PART_ROWS
         waiting[number][position] = row
@@ -196,7 +196,7 @@ def _check_size(row: np.ndarray, count: int, most_bytes: int | None) -> None:
 def _framed(
     pixels: np.ndarray, positions: Iterable[int], input_size: tuple[int, int]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """(position, uint8 (*input_size, 3)); threads frame the pictures that are of another size."""
+    """(position, uint8 (*input_size, 3)); threads frame the images that are of another size."""
     if pixels.shape[1:3] == input_size:
         yield from ((position, pixels[position]) for position in positions)
         return
@@ -279,7 +279,7 @@ def _write(path: Path, rows: np.ndarray) -> None:
         np.save(file, rows)
 
 
-def _provenance(spec: ModelSpec, pictures: Pictures, settings: Settings, digest: str) -> dict[str, Any]:
+def _provenance(spec: ModelSpec, images: Images, settings: Settings, digest: str) -> dict[str, Any]:
     """All that the numbers depend on."""
     weights_sha256 = weights.sha256(spec, settings)
     if weights_sha256 is None:
@@ -292,7 +292,7 @@ def _provenance(spec: ModelSpec, pictures: Pictures, settings: Settings, digest:
         "crop_fraction": spec.crop_fraction,
         "resampling": RESAMPLING.name.lower(),
         "weights_sha256": weights_sha256,
-        "pictures": len(pictures),
+        "pictures": len(images),
         "pictures_sha256": digest,
         "versions": conversion.versions() | {"pillow": metadata.version("pillow")},
     }

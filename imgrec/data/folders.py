@@ -23,7 +23,7 @@ from imgrec.data import archives
 from imgrec.errors import InputError
 from imgrec.settings import MIB
 
-# Names of the folders that may stand between a data set and its classes, and of parts in a `split.csv`. A validation
+# Names of the folders that may stand between a dataset and its classes, and of parts in a `split.csv`. A validation
 # part is what is tested on where there is no other.
 TRAIN_NAMES = frozenset({"train", "training", "training_set", "train_set"})
 VALIDATION_NAMES = frozenset({"val", "valid", "validation", "validation_set"})
@@ -31,7 +31,7 @@ TEST_NAMES = frozenset({"test", "testing", "test_set"}) | VALIDATION_NAMES
 
 SPLIT_FILE = "split.csv"
 
-# A table of a million pictures.
+# A table of a million images.
 MAX_SPLIT_BYTES = 64 * MIB
 
 # ImageNet has as many; a confusion matrix of more is millions of numbers, and no chart or list can show it.
@@ -52,7 +52,7 @@ _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`places`: (train or test, class) of each picture, in the order of the files; `left_out`: why others have none.
+    """`places`: (train or test, class) of each image, in the order of the files; `left_out`: why others have none.
 
     `empty` are the classes for which there is a folder and no file; `remarks` are sentences on the parts as a whole.
     """
@@ -67,7 +67,7 @@ def lay_out(path: Path, names: Sequence[PurePosixPath], empty: Sequence[PurePosi
     """Where each of the files `names` of the set at `path` belongs; `empty` are its folders without any.
 
     A `split.csv` decides where there is one. Where there are a validation and a test part, the first is left out, as
-    a share of the training pictures is held out for that. Raises `InputError` on a table that cannot be understood.
+    a share of the training images is held out for that. Raises `InputError` on a table that cannot be understood.
     """
     table = min((name for name in names if name.name == SPLIT_FILE), key=lambda name: len(name.parts), default=None)
     if table is None:

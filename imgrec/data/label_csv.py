@@ -1,4 +1,4 @@
-"""`labels.csv`: which picture is of which class, as somebody wrote it down in a table.
+"""`labels.csv`: which image is of which class, as somebody wrote it down in a table.
 
 Its columns are `file` and one of `wnid`, `index` (ImageNet's) or `label`. A row that says nothing, or two that
 contradict each other, end the reading with a sentence: a guess would be measured as if it were the truth.
@@ -14,25 +14,25 @@ from imgrec.settings import MIB
 
 LABELS_FILE = "labels.csv"
 
-# A table of labels for a million pictures.
+# A table of labels for a million images.
 MAX_LABELS_BYTES = 64 * MIB
 
-# What a picture's class may be told by; of several columns the first counts.
+# What a image's class may be told by; of several columns the first counts.
 COLUMNS = ("wnid", "index", "label")
 
 
 @dataclass(frozen=True, slots=True)
 class LabelTable:
-    """`words` has what the `column` (of `COLUMNS`) says of each picture, by its name below the set."""
+    """`words` has what the `column` (of `COLUMNS`) says of each image, by its name below the set."""
 
     column: str
     words: dict[PurePosixPath, str]
 
 
 def read(content: bytes, table: PurePosixPath) -> LabelTable:
-    """What `content`, the file called `table`, says of the pictures beside it.
+    """What `content`, the file called `table`, says of the images beside it.
 
-    Raises `InputError` on what is no such table, an empty cell, or a picture of two classes.
+    Raises `InputError` on what is no such table, an empty cell, or a image of two classes.
     """
     if len(content) > MAX_LABELS_BYTES:
         raise InputError(f"Expected {table} to have at most {MAX_LABELS_BYTES // MIB} MiB. Received: more.")

@@ -1,4 +1,4 @@
-"""Labelled pictures to measure on: a known set by name, class folders, a folder with `labels.csv`, archives, `.npz`.
+"""Labelled images to measure on: a known set by name, class folders, a folder with `labels.csv`, archives, `.npz`.
 
 Read one by one, from where they lie, so that a set may be larger than the memory. What `labels.csv` says is in
 `label_tables`. Where a set comes in a training and a test part, the test part is measured on, and what stands in both
@@ -45,23 +45,23 @@ SYNONYMS = {"plane": "airplane", "aeroplane": "airplane", "car": "automobile", "
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Item:
-    """One picture: bytes as they came, uint8 pixels (H, W, 3), or a sentence why it cannot be read.
+    """One image: bytes as they came, uint8 pixels (H, W, 3), or a sentence why it cannot be read.
 
     `target` is its class in the set's label space.
     """
 
     id: str
     target: int
-    picture: bytes | np.ndarray | str
+    image: bytes | np.ndarray | str
 
 
 @dataclass(frozen=True, eq=False)  # without slots, which have no room for what is computed once
-class LabelledSet:
-    """A set of labelled pictures; `items()` reads it from the start, as often as it is called.
+class LabeledSet:
+    """A set of labeled images; `items()` reads it from the start, as often as it is called.
 
     `ids` and `targets` stand in the order of the items. `source` says where it is from, `flaws` what a reader of
     its numbers must know. `pick`, where there is one, reads only the items with these ids. `per_class` is how many
-    pictures of each class were taken at most, None for all.
+    images of each class were taken at most, None for all.
     """
 
     name: str
@@ -76,25 +76,25 @@ class LabelledSet:
 
     def __post_init__(self) -> None:
         if not self.ids:
-            raise InputError(f"Expected labelled images in {self.name}. Received: none.")
+            raise InputError(f"Expected labeled images in {self.name}. Received: none.")
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
     def digest(self) -> str:
-        """The sha256 of ids and targets: which pictures are asked for, and what is right."""
+        """The sha256 of ids and targets: which images are asked for, and what is right."""
         digest = hashlib.sha256(repr(self.label_space.labels).encode())
         for item in zip(self.ids, self.targets, strict=True):
             digest.update(repr(item).encode())
         return digest.hexdigest()
 
     @cached_property
-    def pictures_sha256(self) -> str:
-        """The sha256 of the pictures themselves, in their order; reads all of them when it is first asked for."""
+    def images_sha256(self) -> str:
+        """The sha256 of the images themselves, in their order; reads all of them when it is first asked for."""
         digest = hashlib.sha256()
         for item in self.items():
-            digest.update(_digest(item.picture))
+            digest.update(_digest(item.image))
         return digest.hexdigest()
 
 
@@ -105,23 +105,23 @@ def open_set(
     per_class: int | None = None,
     flaws: Sequence[str] = (),
     training: str | None = None,
-) -> LabelledSet:
+) -> LabeledSet:
     """The set called `name_or_path` (a key of `datasets.DATASETS`) or lying at that path.
 
-    `per_class` takes only the first so many pictures of each class; `flaws` are added to what is known of the set.
-    `training` names the set that models were trained on: how many pictures stand in both is said among the flaws.
+    `per_class` takes only the first so many images of each class; `flaws` are added to what is known of the set.
+    `training` names the set that models were trained on: how many images stand in both is said among the flaws.
     Raises `InputError` when there is nothing to measure on or labels cannot be understood.
     """
     if name_or_path in dataset.DATASETS:
         data = dataset.load(name_or_path, settings)
         found = _arrays(data, name_or_path, *KNOWN.get(name_or_path, (data.source, ())))
     else:
-        # Absolute: pictures are read later, and whoever asks may be in another folder by then.
+        # Absolute: images are read later, and whoever asks may be in another folder by then.
         path = Path(os.path.abspath(Path(name_or_path).expanduser()))
         if not path.exists():
             known = ", ".join(dataset.DATASETS)
             raise InputError(
-                f"Expected the name of a data set ({known}), or the path of a folder, a zip, a tar or an .npz file. "
+                f"Expected the name of a dataset ({known}), or the path of a folder, a zip, a tar or an .npz file. "
                 f"Received: {name_or_path!r}, which is not there."
             )
         if path.suffix == ".npz":
@@ -163,10 +163,10 @@ def scoring(model_space: LabelSpace, set_space: LabelSpace) -> LabelMap | None:
     )
 
 
-def recognise(names: Sequence[str]) -> LabelSpace:
+def recognize(names: Sequence[str]) -> LabelSpace:
     """The known label space that has all these classes (by WordNet id, or by name), or a new one of just these.
 
-    ImageNet is recognised by WordNet ids alone: two of its classes are called crane.
+    ImageNet is recognized by WordNet ids alone: two of its classes are called crane.
     """
     imagenet = get_label_space("imagenet_1k")
     if names and set(names) <= set(imagenet.synsets):
@@ -210,30 +210,30 @@ def _positions(space: LabelSpace) -> Mapping[str, int]:
     return {_plain(n): i for i, n in enumerate(space.labels)} | {s: i for i, s in enumerate(space.synsets) if s}
 
 
-def _arrays(data: dataset.DataSet, name: str, source: str, flaws: tuple[str, ...] = ()) -> LabelledSet:
+def _arrays(data: dataset.DataSet, name: str, source: str, flaws: tuple[str, ...] = ()) -> LabeledSet:
     """The test part of a set that lies in memory, or the whole of one that has no parts."""
-    pictures = data.train if data.test is None else data.test
-    space = get_label_space(data.label_space) if data.label_space else recognise(data.classes)
+    images = data.train if data.test is None else data.test
+    space = get_label_space(data.label_space) if data.label_space else recognize(data.classes)
     place = _positions(space)
-    targets = tuple(place[_plain(data.classes[t])] for t in pictures.targets.tolist())
+    targets = tuple(place[_plain(data.classes[t])] for t in images.targets.tolist())
     ids = tuple(f"{i:05d}" for i in range(len(targets)))
 
     def items() -> Iterator[Item]:
-        yield from (Item(ids[i], targets[i], pictures.pixels[i]) for i in range(len(ids)))
+        yield from (Item(ids[i], targets[i], images.pixels[i]) for i in range(len(ids)))
 
     def pick(wanted: Collection[str]) -> Iterator[Item]:
-        yield from (Item(ids[i], targets[i], pictures.pixels[i]) for i in sorted(int(name) for name in wanted))
+        yield from (Item(ids[i], targets[i], images.pixels[i]) for i in sorted(int(name) for name in wanted))
 
-    return LabelledSet(name, space, ids, targets, items, source, (*flaws, *data.notes), pick)
+    return LabeledSet(name, space, ids, targets, items, source, (*flaws, *data.notes), pick)
 
 
-def _files(path: Path, settings: Settings) -> LabelledSet:
+def _files(path: Path, settings: Settings) -> LabeledSet:
     names = archives.survey(path).names
     table = next((name for name in names if name.name == LABELS_FILE), None)
     flaws: list[str] = []
     if table is None:
         classes, leaks = _by_folder(path, names, settings)
-        space = recognise(sorted(set(classes.values())))
+        space = recognize(sorted(set(classes.values())))
         place = _positions(space)
         chosen = {name: place[_plain(label)] if label not in place else place[label] for name, label in classes.items()}
         if leaks:
@@ -243,7 +243,7 @@ def _files(path: Path, settings: Settings) -> LabelledSet:
         if missing := count - len(chosen):
             flaws.append(f"{missing:,} of {count:,} listed images are not there.")
     listed = [name for name in names if name in chosen]
-    return LabelledSet(
+    return LabeledSet(
         name=_name_of(path),
         label_space=space,
         ids=tuple(map(str, listed)),
@@ -271,11 +271,11 @@ def _read(
 
 
 def _pass_over(name: PurePosixPath, sentence: str) -> None:
-    """For a damaged picture where none is told of it: whoever evaluates it lists it."""
+    """For a damaged image where none is told of it: whoever evaluates it lists it."""
 
 
 def _by_folder(path: Path, names: Sequence[PurePosixPath], settings: Settings) -> tuple[dict[PurePosixPath, str], int]:
-    """Class of each picture to measure on, and how many of them are in the training part as well."""
+    """Class of each image to measure on, and how many of them are in the training part as well."""
     places = folders.lay_out(path, names).places
     test = {name: label for name, (part, label) in places.items() if part == "test"}
     train = {name: label for name, (part, label) in places.items() if part == "train"}
@@ -302,14 +302,14 @@ def _by_folder(path: Path, names: Sequence[PurePosixPath], settings: Settings) -
 def _by_table(
     path: Path, table: PurePosixPath, names: Sequence[PurePosixPath]
 ) -> tuple[dict[PurePosixPath, int], LabelSpace, int]:
-    """Class of each picture that `labels.csv` lists and that is there, their label space, and how many it lists."""
+    """Class of each image that `labels.csv` lists and that is there, their label space, and how many it lists."""
     listed = label_csv.read(_content(path, table), table)
     if listed.column == "index":
         space = get_label_space("imagenet_1k")
         indices = {str(i): i for i in range(len(space.labels))}
         targets = {name: indices.get(word.lstrip("0") or "0", -1) for name, word in listed.words.items()}
     else:
-        space = recognise(sorted(set(listed.words.values())))
+        space = recognize(sorted(set(listed.words.values())))
         place = _positions(space)
         targets = {name: place.get(word, place.get(_plain(word), -1)) for name, word in listed.words.items()}
     wrong = list(dict.fromkeys(listed.words[name] for name, target in targets.items() if target < 0))
@@ -329,8 +329,8 @@ def _content(path: Path, wanted: PurePosixPath) -> bytes:
     return next(data for name, data in archives.files(path, max_bytes=MAX_LABELS_BYTES) if name == wanted)
 
 
-def _overlap(found: LabelledSet, training: str, settings: Settings) -> str:
-    """How many pictures of `found` stand in the training part of another set too, byte for byte, in a sentence."""
+def _overlap(found: LabeledSet, training: str, settings: Settings) -> str:
+    """How many images of `found` stand in the training part of another set too, byte for byte, in a sentence."""
     if training in dataset.DATASETS or training.endswith(".npz"):
         seen = {_digest(pixels) for pixels in dataset.load(training, settings).train.pixels}
     else:
@@ -340,7 +340,7 @@ def _overlap(found: LabelledSet, training: str, settings: Settings) -> str:
         only = [name for name, (part, _) in places.items() if part == "train"] or list(names)
         read = archives.files(path, max_bytes=settings.max_upload_bytes, only=set(only), on_damaged=_pass_over)
         seen = {_digest(data) for _, data in read}
-    count = sum(_digest(item.picture) in seen for item in found.items() if not isinstance(item.picture, str))
+    count = sum(_digest(item.image) in seen for item in found.items() if not isinstance(item.image, str))
     if not seen:
         raise InputError(f"Expected images that models were trained on in {training}. Received: none.")
     name = Path(training).name
@@ -349,15 +349,15 @@ def _overlap(found: LabelledSet, training: str, settings: Settings) -> str:
     return f"{count:,} of its {len(found):,} images stand in {name} too, byte for byte: these were trained on."
 
 
-def _digest(picture: bytes | np.ndarray | str) -> bytes:
+def _digest(image: bytes | np.ndarray | str) -> bytes:
     """Of a file's bytes, of pixels and their shape, or of the sentence that stands for them."""
-    if isinstance(picture, bytes | str):
-        return hashlib.sha256(picture if isinstance(picture, bytes) else picture.encode()).digest()
-    return hashlib.sha256(repr(picture.shape).encode() + np.ascontiguousarray(picture).tobytes()).digest()
+    if isinstance(image, bytes | str):
+        return hashlib.sha256(image if isinstance(image, bytes) else image.encode()).digest()
+    return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).digest()
 
 
-def _limited(found: LabelledSet, per_class: int) -> LabelledSet:
-    """Only the first `per_class` pictures of each class."""
+def _limited(found: LabeledSet, per_class: int) -> LabeledSet:
+    """Only the first `per_class` images of each class."""
     if per_class < 1:
         raise InputError(f"Expected 1 image of each class or more. Received: {per_class}.")
     counts: Counter[int] = Counter()
@@ -371,7 +371,7 @@ def _limited(found: LabelledSet, per_class: int) -> LabelledSet:
     def items() -> Iterator[Item]:
         return (item for item in found.items() if item.id in wanted)
 
-    return LabelledSet(
+    return LabeledSet(
         f"{found.name}_first_{per_class}",
         found.label_space,
         tuple(found.ids[i] for i in kept),
@@ -384,8 +384,8 @@ def _limited(found: LabelledSet, per_class: int) -> LabelledSet:
     )
 
 
-def look_up(found: LabelledSet, ids: Collection[str]) -> dict[str, bytes | np.ndarray]:
-    """The pictures with these ids, as far as they are there; reads nothing else where the set can do so."""
+def look_up(found: LabeledSet, ids: Collection[str]) -> dict[str, bytes | np.ndarray]:
+    """The images with these ids, as far as they are there; reads nothing else where the set can do so."""
     wanted = set(ids) & set(found.ids)
     items = found.pick(wanted) if found.pick is not None else found.items()
-    return {item.id: item.picture for item in items if item.id in wanted and not isinstance(item.picture, str)}
+    return {item.id: item.image for item in items if item.id in wanted and not isinstance(item.image, str)}

@@ -15,14 +15,14 @@ from imgrec.inference.process_info import usable_cores
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import Settings
 
-# Pictures that are decoded ahead, for each core: enough for one that takes four times as long as the others.
+# Images that are decoded ahead, for each core: enough for one that takes four times as long as the others.
 AHEAD = 4
 
 
 def flow(
     spec: ModelSpec, items: Iterable[tuple[int, Item]], settings: Settings, compiled: Path, framing: str
 ) -> Iterator[tuple[int, np.ndarray | str]]:
-    """(position, float32 probabilities (C,)) of each picture as they are finished, or a sentence why there are none."""
+    """(position, float32 probabilities (C,)) of each image as they are finished, or a sentence why there are none."""
     from imgrec.inference.openvino_async import stream
 
     refused: deque[tuple[int, str]] = deque()
@@ -43,10 +43,10 @@ def flow(
 
 def decoded(item: Item, settings: Settings) -> np.ndarray | str:
     """The pixels of an item, uint8 (H, W, 3), or a sentence why there are none."""
-    if not isinstance(item.picture, bytes):
-        return item.picture
+    if not isinstance(item.image, bytes):
+        return item.image
     try:
-        return decoding.decode(item.picture, max_bytes=settings.max_upload_bytes).pixels
+        return decoding.decode(item.image, max_bytes=settings.max_upload_bytes).pixels
     except ImageError as error:
         return str(error)
 

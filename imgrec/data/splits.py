@@ -1,6 +1,6 @@
-"""Folds of cross-validation: every picture is validated on once, every fold has each class in the same share.
+"""Folds of cross-validation: every image is validated on once, every fold has each class in the same share.
 
-Pictures that are copies of each other are of one group (`likeness.groups`), and a group is never divided: what is
+Images that are copies of each other are of one group (`likeness.groups`), and a group is never divided: what is
 learned from one copy would be remembered of the other, not known. So does scikit-learn's StratifiedGroupKFold.
 """
 
@@ -14,8 +14,8 @@ def stratified_folds(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """`folds` pairs of int64 indices into `targets` (N,): to train on and to validate on, each shuffled.
 
-    `groups` (N,) names the group of each picture, all of one class; without it each is one of its own, the sizes of the
-    validation parts differ by at most one, and so do the pictures of any class in them. The parts are disjoint and
+    `groups` (N,) names the group of each image, all of one class; without it each is one of its own, the sizes of the
+    validation parts differ by at most one, and so do the images of any class in them. The parts are disjoint and
     together all N. The same `seed` gives the same folds on any machine.
 
     Raises `InputError` unless there are 2 folds or more and each class that occurs has a group for each.
@@ -38,7 +38,7 @@ def stratified_folds(
 
 
 def deal(targets: np.ndarray, folds: int, rng: np.random.Generator, groups: np.ndarray | None = None) -> np.ndarray:
-    """The fold of each picture, int64 (N,): dealt like cards, class after class, each in random order.
+    """The fold of each image, int64 (N,): dealt like cards, class after class, each in random order.
 
     The rest of one class goes on where that of the one before ended, so that no fold gets all the small classes. Then
     groups of several are brought together; all others stay where they were dealt.

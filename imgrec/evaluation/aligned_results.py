@@ -1,6 +1,6 @@
-"""Several models' stored answers to the same pictures: a board.
+"""Several models' stored answers to the same images: a board.
 
-Reads artefacts, runs no model. Pictures that only some models could be asked about are left out, so that every
+Reads artifacts, runs no model. Images that only some models could be asked about are left out, so that every
 comparison is paired. What can be seen on a board is in `comparisons`.
 """
 
@@ -36,13 +36,13 @@ READINGS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Board:
-    """One set: what is known of it, and each model's row and answers, all to the same pictures in the same order.
+    """One set: what is known of it, and each model's row and answers, all to the same images in the same order.
 
-    `paths` are the files with all probabilities. `unread` pictures are left out because not every model could read
+    `paths` are the files with all probabilities. `unread` images are left out because not every model could read
     them; the figures of `rows` are of the others, too.
 
     `labels` has the set's classes and, if a model can choose it, `REST` as the last. `problems` are sentences about
-    artefacts that cannot be used; those models are left out. `reading` is a key of `READINGS`, `has_rest` says
+    artifacts that cannot be used; those models are left out. `reading` is a key of `READINGS`, `has_rest` says
     whether the other one would differ.
     """
 
@@ -74,12 +74,12 @@ class Board:
         return len(self.ids)
 
     def top_1(self, model: str) -> float:
-        """The share of the board's pictures whose first choice is right."""
+        """The share of the board's images whose first choice is right."""
         return float(self.found[model].right.mean())
 
 
 def set_names(folders: Sequence[Path]) -> list[str]:
-    """The sets of which there are measurements in `folders`, those with the most pictures first."""
+    """The sets of which there are measurements in `folders`, those with the most images first."""
     measured = _measured(folders)
     used = {name for name, _, _ in measured.rows}
     return sorted(used, key=lambda name: (-measured.sets[name]["images"], name))
@@ -126,7 +126,7 @@ def load(folders: Sequence[Path], name: str, reading: str = "strict") -> Board:
         if model in found:
             continue
         try:
-            _check_pictures(row, about)
+            _check_images(row, about)
             more = artifacts.count_classes(path) > len(labels)
             if more and reading == "closed" and row.get("closed") is None:
                 raise InputError(f"Expected {SUMMARY} to have figures of these classes only. Received: an older one.")
@@ -147,7 +147,7 @@ def load(folders: Sequence[Path], name: str, reading: str = "strict") -> Board:
     labels = (*labels, REST) if has_rest and reading == "strict" else labels
     aligned = _aligned(found, len(labels))
     board = Board(name, about, labels, rows, paths, aligned, tuple(problems), reading, has_rest)
-    return _on_common_pictures(board, found)
+    return _on_common_images(board, found)
 
 
 def read(board: Board, model: str) -> artifacts.Answers:
@@ -166,7 +166,7 @@ def narrowed(board: Board, models: Sequence[str]) -> Board:
 
 
 def stack(board: Board, models: Sequence[str]) -> np.ndarray:
-    """Probabilities float16 (M, N, C) of `models` for the pictures of the board, in its order."""
+    """Probabilities float16 (M, N, C) of `models` for the images of the board, in its order."""
     layers = []
     for model in models:
         answers = read(board, model)
@@ -179,7 +179,7 @@ def stack(board: Board, models: Sequence[str]) -> np.ndarray:
 
 
 def figures(found: PerImage) -> dict[str, float]:
-    """What the leaderboard shows of answers to pictures, as `summaries` has it."""
+    """What the leaderboard shows of answers to images, as `summaries` has it."""
     matrix = found.matrix
     return {
         "top_1": float(found.right.mean()),
@@ -203,7 +203,7 @@ class _Measured:
 
 
 def _measured(folders: Sequence[Path]) -> _Measured:
-    """A set of the same name with other pictures is another one. Raises `InputError` if that leaves nothing."""
+    """A set of the same name with other images is another one. Raises `InputError` if that leaves nothing."""
     sets: dict[str, Mapping[str, Any]] = {}
     rows: list[tuple[str, Mapping[str, Any], Path]] = []
     problems: list[str] = []
@@ -215,7 +215,7 @@ def _measured(folders: Sequence[Path]) -> _Measured:
             continue
         names = {}
         for name, about in summary["datasets"].items():
-            is_other = name in sets and not _are_same_pictures(sets[name], about)
+            is_other = name in sets and not _are_same_images(sets[name], about)
             names[name] = f"{name}{OTHER}" if is_other else name
             sets.setdefault(names[name], about)
         for row in summary["rows"]:
@@ -235,24 +235,24 @@ def _row_as(row: Mapping[str, Any], reading: str) -> Mapping[str, Any]:
     return {**row, **row["closed"]} if reading == "closed" else row
 
 
-def _are_same_pictures(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _are_same_images(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two descriptions have the same ids and targets and, where both know it, the same contents."""
     contents = {about["pictures_sha256"] for about in (one, other) if about.get("pictures_sha256")}
     return bool(one["digest"] == other["digest"] and len(contents) < 2)
 
 
-def _check_pictures(row: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-    """Raises `InputError` where a row is of other pictures than the set has now."""
+def _check_images(row: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    """Raises `InputError` where a row is of other images than the set has now."""
     measured = {**row, "digest": row.get("dataset_digest", about["digest"])}
-    if not _are_same_pictures(measured, about):
+    if not _are_same_images(measured, about):
         raise InputError(
             f"Expected answers to the images that {SUMMARY} describes as {about['name']}. "
             "Received: answers to others of that name; measure it again."
         )
 
 
-def _on_common_pictures(board: Board, found: Mapping[str, PerImage]) -> Board:
-    """The board with every row's figures on its pictures, where not all models could read all that were `found`."""
+def _on_common_images(board: Board, found: Mapping[str, PerImage]) -> Board:
+    """The board with every row's figures on its images, where not all models could read all that were `found`."""
     every = {name for one in found.values() for name in one.ids}
     if len(every) == board.images:
         return board
@@ -261,7 +261,7 @@ def _on_common_pictures(board: Board, found: Mapping[str, PerImage]) -> Board:
 
 
 def _row_on_common(board: Board, model: str) -> Mapping[str, Any]:
-    """The row with the figures of the board's pictures; what cannot be said of them is left out."""
+    """The row with the figures of the board's images; what cannot be said of them is left out."""
     row, found = board.rows[model], board.found[model]
     stale = [key for key in row if key.endswith(("_low", "_high")) or key.startswith(("macro_", "micro_", "weighted_"))]
     now: dict[str, float | None] = dict(figures(found))
@@ -274,7 +274,7 @@ def _row_on_common(board: Board, model: str) -> Mapping[str, Any]:
 
 
 def _aligned(found: dict[str, PerImage], classes: int) -> dict[str, PerImage]:
-    """The same pictures in the same order for every model."""
+    """The same images in the same order for every model."""
     first = next(iter(found.values())).ids
     if all(one.ids == first for one in found.values()):
         return {model: replace(one, classes=classes) for model, one in found.items()}

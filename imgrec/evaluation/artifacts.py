@@ -3,7 +3,7 @@
     assets/benchmarks/
     ├── summary.json                         one row for each model and set: figures, provenance; sorted, to be diffed
     └── predictions/
-        ├── <model>.<set>.parquet            one row a picture: id, target, probabilities (float16)
+        ├── <model>.<set>.parquet            one row a image: id, target, probabilities (float16)
         └── <model>.<set>.parts/             the same while it is being made; a killed run goes on from there
 
 Everything in a row except timings follows from its parquet file, whose metadata carries the provenance. Whatever is
@@ -66,13 +66,13 @@ _ENCODING: dict[str, Any] = {
     "use_byte_stream_split": ["probabilities.list.element"],
 }
 
-# Rows read at a time: 1,000 pictures of 1,000 classes are 2 MB.
+# Rows read at a time: 1,000 images of 1,000 classes are 2 MB.
 CHUNK_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """What a model said about pictures: `probabilities` float16 (N, C), `targets` int64 (N,), `ids` N names."""
+    """What a model said about images: `probabilities` float16 (N, C), `targets` int64 (N,), `ids` N names."""
 
     ids: tuple[str, ...]
     targets: np.ndarray
@@ -166,7 +166,7 @@ def read(path: Path) -> Answers:
 
 
 def read_chunks(path: Path, rows: int = CHUNK_ROWS) -> Iterator[Answers]:
-    """A stored file in pieces of at most `rows` pictures, so that memory does not grow with it."""
+    """A stored file in pieces of at most `rows` images, so that memory does not grow with it."""
     import pyarrow.parquet
 
     read_note(path)
@@ -176,7 +176,7 @@ def read_chunks(path: Path, rows: int = CHUNK_ROWS) -> Iterator[Answers]:
 
 
 def count_classes(path: Path) -> int:
-    """How many probabilities each picture has in a stored file; raises as `read_note`."""
+    """How many probabilities each image has in a stored file; raises as `read_note`."""
     import pyarrow.parquet
 
     read_note(path)
@@ -225,10 +225,10 @@ def check_place(folder: Path, dataset: Mapping[str, Any]) -> None:
     """Raise `InputError` unless rows about `dataset` can be put into the summary of `folder`; before any work.
 
     They cannot where the summary is not one, or where another set, from elsewhere, has the same name. A set that has
-    changed where it lies takes its own place: the digests of its older rows say that they are of other pictures.
+    changed where it lies takes its own place: the digests of its older rows say that they are of other images.
     """
     known = read_summary(folder)["datasets"].get(dataset["name"])
-    if known is None or known["source"] == dataset["source"] or _are_same_pictures(known, dataset):
+    if known is None or known["source"] == dataset["source"] or _are_same_images(known, dataset):
         return
     raise InputError(
         f"Expected the images that are called {dataset['name']} in {folder / SUMMARY}: {known['images']:,} from "
@@ -264,7 +264,7 @@ def discard(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _are_same_pictures(known: Mapping[str, Any], dataset: Mapping[str, Any]) -> bool:
+def _are_same_images(known: Mapping[str, Any], dataset: Mapping[str, Any]) -> bool:
     """Whether two sets have the same ids and targets and, where that is known of both, the same contents."""
     contents = {about["pictures_sha256"] for about in (known, dataset) if about.get("pictures_sha256")}
     return bool(known["digest"] == dataset["digest"] and len(contents) < 2)

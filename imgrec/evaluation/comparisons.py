@@ -94,7 +94,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Versus:
-    """Two models on the same pictures, counted; see `PairTest` for what that proves."""
+    """Two models on the same images, counted; see `PairTest` for what that proves."""
 
     both: int
     only_a: int
@@ -156,7 +156,7 @@ class PairTest:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Reliability of the same pictures before and after dividing the logits by `temperature`."""
+    """Reliability of the same images before and after dividing the logits by `temperature`."""
 
     temperature: float
     before: tuple[Bin, ...]
@@ -312,14 +312,14 @@ def most_confused(board: Board) -> int:
 
 
 def in_cell(board: Board, model: str, truth: int, choice: int) -> list[int]:
-    """Positions of the pictures of class `truth` that `model` took for `choice`, the surest first."""
+    """Positions of the images of class `truth` that `model` took for `choice`, the surest first."""
     found = board.found[model]
     places = np.flatnonzero((found.target == truth) & (found.choice == choice))
     return [int(i) for i in places[np.argsort(-found.confidence[places], kind="stable")]]
 
 
 def mistakes(board: Board, model: str, truth: int | None = None) -> list[int]:
-    """Positions of the pictures that `model` got wrong, the surest mistake first; of one class if `truth` is given."""
+    """Positions of the images that `model` got wrong, the surest mistake first; of one class if `truth` is given."""
     found = board.found[model]
     wrong = ~found.right if truth is None else ~found.right & (found.target == truth)
     places = np.flatnonzero(wrong)
@@ -363,20 +363,20 @@ def paired_tests(board: Board) -> list[PairTest]:
 
 
 def judge(probabilities: Floats, board: Board) -> dict[str, float]:
-    """The figures of an ensemble's probabilities (N, C) for the board's pictures, as the leaderboard has them."""
+    """The figures of an ensemble's probabilities (N, C) for the board's images, as the leaderboard has them."""
     found = per_image([artifacts.Answers(board.ids, board.target, probabilities)])
     return figures(found)
 
 
 def figures_of(board: Board, model: str) -> dict[str, float]:
-    """The same for one model, on the pictures that all models of the board were asked about."""
+    """The same for one model, on the images that all models of the board were asked about."""
     return figures(board.found[model])
 
 
 def calibration(board: Board, model: str, answers: artifacts.Answers) -> Calibration | None:
-    """What temperature scaling does to the model's confidence, on the pictures that it was not fitted on.
+    """What temperature scaling does to the model's confidence, on the images that it was not fitted on.
 
-    `answers` are the model's own; None where there were too few pictures to fit on.
+    `answers` are the model's own; None where there were too few images to fit on.
     """
     scaled = board.rows[model].get("temperature")
     test = ~held_out(answers.ids)

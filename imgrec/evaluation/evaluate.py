@@ -1,6 +1,6 @@
-"""A model and a labelled set → stored answers and a row of figures.
+"""A model and a labeled set → stored answers and a row of figures.
 
-Pictures flow (see `flowing`); every thousand answers are written down, so that memory does not grow and a killed run
+Images flow (see `flowing`); every thousand answers are written down, so that memory does not grow and a killed run
 goes on where it was. What cannot be read is listed in the row, and the rest is measured.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from imgrec import __version__
-from imgrec.data.labeled_images import Item, LabelledSet, in_words, scoring, unknown_classes
+from imgrec.data.labeled_images import Item, LabeledSet, in_words, scoring, unknown_classes
 from imgrec.data.reader import decoded, flow, framed_for
 from imgrec.errors import InputError, LabelSpaceError, WeightsError
 from imgrec.evaluation import artifacts, summary
@@ -29,20 +29,20 @@ from imgrec.inference import conversion
 from imgrec.inference.preparation import Preparations
 from imgrec.inference.process_info import usable_cores
 from imgrec.models import cards, weights
-from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.models.catalog import CATALOG, ModelSpec
 from imgrec.predictions.labels import LABEL_SPACES, LabelMap, LabelSpace, get_label_map, get_label_space
 from imgrec.settings import MIB, Settings, available_memory_bytes
 
-# Answers in one file of an unfinished run: at 100 pictures a second, ten seconds of work to lose.
+# Answers in one file of an unfinished run: at 100 images a second, ten seconds of work to lose.
 PART_ROWS = 1000
 
-# Pictures timed one by one; the slowest 5 % of them are five.
+# Images timed one by one; the slowest 5 % of them are five.
 TIMED = 100
 
 # They are these in turn: a decoded photograph takes megabytes.
 KEPT = 20
 
-# Pictures that flow to measure the throughput.
+# Images that flow to measure the throughput.
 FLOWING = 300
 
 OnProgress = Callable[[int, int], None]
@@ -50,9 +50,9 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How fast a model is on `hardware`: milliseconds from decoded picture to probabilities, one at a time.
+    """How fast a model is on `hardware`: milliseconds from decoded image to probabilities, one at a time.
 
-    `cold_ms` is loading and the first answer, p50 and p95 are of warm ones, `throughput_per_s` counts pictures from
+    `cold_ms` is loading and the first answer, p50 and p95 are of warm ones, `throughput_per_s` counts images from
     encoded bytes to answers when many flow. `memory_bytes` is what the loaded network holds.
     """
 
@@ -67,7 +67,7 @@ class Timing:
 
 def evaluate(
     spec: ModelSpec,
-    labelled: LabelledSet,
+    labeled: LabeledSet,
     settings: Settings,
     folder: Path,
     *,
@@ -76,42 +76,42 @@ def evaluate(
     command: str = "",
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
-    """Measure `spec` on `labelled`, store the answers and the row under `folder`, and return the row.
+    """Measure `spec` on `labeled`, store the answers and the row under `folder`, and return the row.
 
-    Answers that are there already for the same weights, pictures (to the last byte) and preprocessing are kept.
+    Answers that are there already for the same weights, images (to the last byte) and preprocessing are kept.
     `note` is for people (weights that are not the publisher's own), `command` is what reproduces it; `on_progress`
     gets (done, all).
 
     Raises before any work: `LabelSpaceError` when the set's classes are not the model's, `InputError` on a framing
-    and where `artefacts.check_place` does. Later: `InputError` when no picture can be read, and what fetching,
+    and where `artifacts.check_place` does. Later: `InputError` when no image can be read, and what fetching,
     converting and running raise.
     """
     _check_framing(framing)
-    to_set = scoring(get_label_space(spec.label_space), labelled.label_space)
-    about = describe_set(labelled)
+    to_set = scoring(get_label_space(spec.label_space), labeled.label_space)
+    about = describe_set(labeled)
     artifacts.check_place(folder, about)
     compiled = Preparations(settings).ensure(spec)
-    provenance = _provenance(spec, labelled, settings, framing)
-    path = artifacts.predictions_path(folder, spec.name, labelled.name)
+    provenance = _provenance(spec, labeled, settings, framing)
+    path = artifacts.predictions_path(folder, spec.name, labeled.name)
     if not _has_key(path, provenance["key"]):
         parts = path.with_suffix(".parts")
         _discard_others(parts, provenance["key"])
-        failures = _answer_all(spec, labelled, settings, compiled, framing, to_set, parts, provenance, on_progress)
+        failures = _answer_all(spec, labeled, settings, compiled, framing, to_set, parts, provenance, on_progress)
         files = sorted(parts.glob("*.parquet"))
         artifacts.merge(files, path, provenance | {"failures": failures})
         artifacts.discard(parts)
-    timing = time_model(spec, labelled, settings, compiled, framing)
+    timing = time_model(spec, labeled, settings, compiled, framing)
     row = row_of(path) | asdict(timing) | {"note": note, "command": command}
     artifacts.put_row(folder, row, about)
     return row
 
 
-def get_fitting_specs(labelled: LabelledSet, settings: Settings) -> list[ModelSpec]:
+def get_fitting_specs(labeled: LabeledSet, settings: Settings) -> list[ModelSpec]:
     """The models whose weights are on this machine and whose classes are, or roll up to, those of the set."""
     found, others = [], []
-    for spec in CATALOGUE.values():
+    for spec in CATALOG.values():
         try:
-            scoring(get_label_space(spec.label_space), labelled.label_space)
+            scoring(get_label_space(spec.label_space), labeled.label_space)
         except LabelSpaceError:
             others.append(spec)
         else:
@@ -119,8 +119,8 @@ def get_fitting_specs(labelled: LabelledSet, settings: Settings) -> list[ModelSp
                 found.append(spec)
     if not found:
         raise InputError(
-            f"Expected a model on this machine for the classes of {labelled.name}. "
-            f"Received: none.{_nearest(others, labelled.label_space)}"
+            f"Expected a model on this machine for the classes of {labeled.name}. "
+            f"Received: none.{_nearest(others, labeled.label_space)}"
         )
     return found
 
@@ -154,50 +154,50 @@ def row_of(path: Path) -> dict[str, Any]:
 def figures_of(read: Callable[[], Iterable[Answers]]) -> dict[str, Any]:
     """All figures that follow from answers; `read` gives them from the start, as often as it is called."""
     scaled = summary.scale(read)
-    figures = summary.summarise(summary.per_image(read()))
+    figures = summary.summarize(summary.per_image(read()))
     figures["macro_auc"] = summary.area_under_roc(read())
     figures["temperature"] = None if scaled is None else asdict(scaled)
     return figures
 
 
-def describe_set(labelled: LabelledSet) -> dict[str, Any]:
+def describe_set(labeled: LabeledSet) -> dict[str, Any]:
     """What the summary says about a set; `unreachable` are its classes that ImageNet has no place for."""
-    space = labelled.label_space.name
+    space = labeled.label_space.name
     rolls_up = space in LABEL_SPACES and space != "imagenet_1k"
     return {
-        "name": labelled.name,
-        "label_space": labelled.label_space.name,
-        "labels": list(labelled.label_space.labels) if labelled.label_space.name != "imagenet_1k" else None,
-        "images": len(labelled),
-        "classes": len(set(labelled.targets)),
-        "source": labelled.source,
-        "flaws": list(labelled.flaws),
-        "digest": labelled.digest,
-        "pictures_sha256": labelled.pictures_sha256,
-        "per_class": labelled.per_class,
+        "name": labeled.name,
+        "label_space": labeled.label_space.name,
+        "labels": list(labeled.label_space.labels) if labeled.label_space.name != "imagenet_1k" else None,
+        "images": len(labeled),
+        "classes": len(set(labeled.targets)),
+        "source": labeled.source,
+        "flaws": list(labeled.flaws),
+        "digest": labeled.digest,
+        "pictures_sha256": labeled.images_sha256,
+        "per_class": labeled.per_class,
         "unreachable": list(get_label_map("imagenet_1k", space).unreachable) if rolls_up else [],
     }
 
 
 def time_model(
-    spec: ModelSpec, labelled: LabelledSet, settings: Settings, compiled: Path, framing: str = "crop"
+    spec: ModelSpec, labeled: LabeledSet, settings: Settings, compiled: Path, framing: str = "crop"
 ) -> Timing:
-    """Time the compiled network on the first pictures of `labelled` that can be read; see `Timing`."""
+    """Time the compiled network on the first images of `labeled` that can be read; see `Timing`."""
     from imgrec.inference.openvino_engine import OpenVINOEngine
 
-    items, pictures = _to_time(labelled, settings)
-    if not pictures:
-        raise InputError(f"Expected readable images in {labelled.name}. Received: none.")
+    items, images = _to_time(labeled, settings)
+    if not images:
+        raise InputError(f"Expected readable images in {labeled.name}. Received: none.")
     manifest = conversion.read_manifest(compiled)
     memory_bytes = None if manifest is None else manifest.memory_bytes
     start = time.perf_counter()
     engine = OpenVINOEngine(compiled, memory_bytes or 0)
-    engine.predict(framed_for(pictures[0], spec, framing)[np.newaxis])
+    engine.predict(framed_for(images[0], spec, framing)[np.newaxis])
     cold = time.perf_counter() - start
     times = []
     for i in range(TIMED):
         start = time.perf_counter()
-        engine.predict(framed_for(pictures[i % len(pictures)], spec, framing)[np.newaxis])
+        engine.predict(framed_for(images[i % len(images)], spec, framing)[np.newaxis])
         times.append(time.perf_counter() - start)
     engine.close()
     start = time.perf_counter()
@@ -216,23 +216,23 @@ def time_model(
     )
 
 
-def _to_time(labelled: LabelledSet, settings: Settings) -> tuple[list[Item], list[np.ndarray]]:
-    """The first `FLOWING` pictures that may flow, and the first `KEPT` readable ones of them, decoded.
+def _to_time(labeled: LabeledSet, settings: Settings) -> tuple[list[Item], list[np.ndarray]]:
+    """The first `FLOWING` images that may flow, and the first `KEPT` readable ones of them, decoded.
 
     What cannot be read at the start is passed over: a hundred broken files must not stand for a set.
     """
     items: list[Item] = []
-    pictures: list[np.ndarray] = []
-    for item in labelled.items():
-        if len(pictures) < KEPT:
+    images: list[np.ndarray] = []
+    for item in labeled.items():
+        if len(images) < KEPT:
             found = decoded(item, settings)
             if isinstance(found, str):
                 continue
-            pictures.append(found)
+            images.append(found)
         items.append(item)
         if len(items) >= FLOWING:
             break
-    return items, pictures
+    return items, images
 
 
 def hardware() -> str:
@@ -248,7 +248,7 @@ def hardware() -> str:
 
 def _answer_all(
     spec: ModelSpec,
-    labelled: LabelledSet,
+    labeled: LabeledSet,
     settings: Settings,
     compiled: Path,
     framing: str,
@@ -258,12 +258,12 @@ def _answer_all(
     on_progress: OnProgress | None,
 ) -> list[dict[str, str]]:
     """Write the parts that are missing, and return what could not be read, in the order of the set."""
-    count = len(labelled)
+    count = len(labeled)
     blocks = [range(start, min(start + PART_ROWS, count)) for start in range(0, count, PART_ROWS)]
     files = [parts / f"{number:05d}.parquet" for number in range(len(blocks))]
     missing = {number for number, file in enumerate(files) if not artifacts.is_whole(file)}
     done = count - sum(len(blocks[number]) for number in missing)
-    wanted = ((i, item) for i, item in enumerate(labelled.items()) if i // PART_ROWS in missing)
+    wanted = ((i, item) for i, item in enumerate(labeled.items()) if i // PART_ROWS in missing)
     waiting: dict[int, dict[int, np.ndarray | str]] = {number: {} for number in missing}
     for position, answer in flow(spec, wanted, settings, compiled, framing):
         number = position // PART_ROWS
@@ -273,18 +273,18 @@ def _answer_all(
             on_progress(done, count)
         if len(waiting[number]) == len(blocks[number]):
             block = waiting.pop(number)
-            answers, failures = _scored(labelled, block, to_set, len(get_label_space(spec.label_space).labels))
+            answers, failures = _scored(labeled, block, to_set, len(get_label_space(spec.label_space).labels))
             artifacts.write_part(files[number], answers, provenance | {"failures": failures})
     if any(waiting.values()):
-        raise InputError(f"Expected {count:,} images in {labelled.name}. Received: fewer; it changed meanwhile.")
+        raise InputError(f"Expected {count:,} images in {labeled.name}. Received: fewer; it changed meanwhile.")
     failures = [failure for file in files for failure in artifacts.read_note(file)["failures"]]
     if len(failures) == count:
-        raise InputError(f"Expected readable images in {labelled.name}. Received: none; {failures[0]['reason']}")
+        raise InputError(f"Expected readable images in {labeled.name}. Received: none; {failures[0]['reason']}")
     return failures
 
 
 def _scored(
-    labelled: LabelledSet, block: dict[int, np.ndarray | str], to_set: LabelMap | None, classes: int
+    labeled: LabeledSet, block: dict[int, np.ndarray | str], to_set: LabelMap | None, classes: int
 ) -> tuple[Answers, list[dict[str, str]]]:
     """The answers of a block in the order of the set, in the set's classes, and what could not be read."""
     positions = sorted(block)
@@ -293,11 +293,11 @@ def _scored(
     if to_set is not None:
         probabilities = to_set.apply(probabilities).astype(np.float32)
     answers = Answers(
-        tuple(labelled.ids[i] for i in rows),
-        np.array([labelled.targets[i] for i in rows], np.int64),
+        tuple(labeled.ids[i] for i in rows),
+        np.array([labeled.targets[i] for i in rows], np.int64),
         artifacts.halved(probabilities) if len(rows) else probabilities.astype(np.float16),
     )
-    failures = [{"id": labelled.ids[i], "reason": reason} for i in positions if isinstance(reason := block[i], str)]
+    failures = [{"id": labeled.ids[i], "reason": reason} for i in positions if isinstance(reason := block[i], str)]
     return answers, failures
 
 
@@ -306,16 +306,16 @@ def _check_framing(framing: str) -> None:
         raise InputError(f"Expected one of the framings {', '.join(FRAMINGS)}. Received: {framing!r}.")
 
 
-def _provenance(spec: ModelSpec, labelled: LabelledSet, settings: Settings, framing: str) -> dict[str, Any]:
+def _provenance(spec: ModelSpec, labeled: LabeledSet, settings: Settings, framing: str) -> dict[str, Any]:
     """What answers depend on, with a `key` by which a later run finds its own."""
     digest = weights.sha256(spec, settings)
     if digest is None:
         raise WeightsError(f"Expected the weights of {spec.title} on this machine. Received: none.")
     depends_on = {
         "model": spec.name,
-        "dataset": labelled.name,
-        "dataset_digest": labelled.digest,
-        "pictures_sha256": labelled.pictures_sha256,
+        "dataset": labeled.name,
+        "dataset_digest": labeled.digest,
+        "pictures_sha256": labeled.images_sha256,
         "weights_sha256": digest,
         "preprocess": spec.preprocess,
         "framing": framing,
@@ -328,7 +328,7 @@ def _provenance(spec: ModelSpec, labelled: LabelledSet, settings: Settings, fram
     key = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]
     about = {
         # Its labels are in the digest of the set; what it is called may depend on the other models here.
-        "label_space": labelled.label_space.name,
+        "label_space": labeled.label_space.name,
         "parameters": spec.parameters,
         "title": spec.title,
         "backbone": backbone_of(spec, settings),

@@ -1,7 +1,7 @@
 """Comparison tables as others printed them, to stand beside what is measured here.
 
 Printed figures are quoted, never mixed with measured ones; what is computed from them is called so. Where a report
-contradicts itself, both figures are shown. `measured_as` names the model of the catalogue (bundled or trained at
+contradicts itself, both figures are shown. `measured_as` names the model of the catalog (bundled or trained at
 home) that repeats a row, if there is one, and `measured_on` the set on which it did.
 
 Repetitions of whole protocols (folds, learning rates) come as files, one table each: see `read_measured`.
@@ -62,7 +62,7 @@ class PrintedCounts:
 
     @property
     def accuracy(self) -> float:
-        """Σ TP over all pictures: the share of first choices that are right."""
+        """Σ TP over all images: the share of first choices that are right."""
         tp, _, _, fn = np.array(self.counts).T
         return float(tp.sum() / (tp + fn).sum())
 
@@ -145,13 +145,13 @@ _LINNAEUS = ("berry", "bird", "dog", "flower", "other")
 
 WAYS_TITLE = "Three ways to a classifier"
 CATS_AND_DOGS_TITLE = "Cats and dogs, asked of networks for other classes"
-TWO_NETWORKS_TITLE = "Table 14: two networks on 2,000 test pictures"
+TWO_NETWORKS_TITLE = "Table 14: two networks on 2,000 test images"
 
 TABLES = (
     PrintedTable(
         WAYS_TITLE,
         _CAPSTONE_3,
-        ("Approach", "Training pictures", "Training time", "In its words"),
+        ("Approach", "Training images", "Training time", "In its words"),
         (
             ("CNN from scratch on CIFAR-10", "50,000", "1298 s", "somewhat accurate"),
             ("VGG16, pretrained", "n/a", "n/a", "more accurate"),
@@ -159,7 +159,7 @@ TABLES = (
         ),
         ("capstone_cnn", "vgg16", None),
         "The network from scratch printed a loss of .3013 and an accuracy of .8950 after 30 epochs, without "
-        "saying on which pictures; of eight photos of its author's it named four.",
+        "saying on which images; of eight photos of its author's it named four.",
         "cifar10",
         fits=("catsdogs",),
     ),
@@ -174,8 +174,8 @@ TABLES = (
         ),
         ("resnet50", "mobilenet", None),
         "Its MobileNet's answer was a cat if the first label contained “cat” or was tabby or lynx. Here all classes "
-        "below cat and below dog in WordNet are added up: strictly, a picture on which something else is more "
-        "probable than both is wrong; with cat or dog only, the question is which of the two it is. Which pictures "
+        "below cat and below dog in WordNet are added up: strictly, a image on which something else is more "
+        "probable than both is wrong; with cat or dog only, the question is which of the two it is. Which images "
         "were its first 100 is not known, and ours came reduced to 112 px.",
         "catsdogs_first_100",
         by_class=True,
@@ -195,7 +195,7 @@ TABLES = (
             ("InceptionV3, augmented", "21,802,784", "31,544,682", "–", "–", "overfitted"),
         ),
         ("tuned_cnn_6", "tuned_cnn_5", None, None, None, "simple_cnn", None),
-        "The last row stayed at chance level because only its training pictures were normalised. The printed time of "
+        "The last row stayed at chance level because only its training images were normalized. The printed time of "
         "ResNet50 contradicts its own log, that of VGG16 agrees with it; times from logs are computed here, epochs × "
         "seconds an epoch.",
         "cifar10",
@@ -210,7 +210,7 @@ TABLES = (
         ),
         (None, None),
         "Its conclusion is that of the Speed view: MobileNet where time counts, ResNet50 where accuracy does. "
-        "Its data set, Linnaeus 5, could not be had: nothing is measured on it here.",
+        "Its dataset, Linnaeus 5, could not be had: nothing is measured on it here.",
         fits=("flowers5",),
     ),
     PrintedTable(
@@ -238,7 +238,7 @@ TABLES = (
 
 _BOTH_NETWORKS = (
     "Each class's area under the ROC curve, one against the rest, is printed as above .99. Confusion matrices are "
-    "printed as figures, those of the training pictures too; their counts are not quoted here."
+    "printed as figures, those of the training images too; their counts are not quoted here."
 )
 
 COUNTS = (

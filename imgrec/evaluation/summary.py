@@ -1,6 +1,6 @@
 """Stored answers → the figures of a row: accuracy, calibration, averages over classes, each with its interval.
 
-Works through the answers piece by piece and keeps a few numbers a picture, so that memory hardly grows with the set.
+Works through the answers piece by piece and keeps a few numbers a image, so that memory hardly grows with the set.
 The same arithmetic as `metrics`, `confusion` and `curves`, to which a test compares it.
 """
 
@@ -32,7 +32,7 @@ from imgrec.metrics.significance import Interval, bootstrap, bootstrap_mean, wil
 # One-vs-rest AUCs need every probability at once; for a thousand classes that is the whole file.
 MAX_AUC_CLASSES = 100
 
-# One parameter is fitted: more pictures do not change its second digit.
+# One parameter is fitted: more images do not change its second digit.
 MAX_FITTED = 2000
 
 # Figures are stored with these decimals: finer than any interval, and a diff shows what changed.
@@ -41,7 +41,7 @@ DECIMALS = 6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PerImage:
-    """What is kept of the answers to N pictures, arrays (N,): all that most figures need.
+    """What is kept of the answers to N images, arrays (N,): all that most figures need.
 
     `choice` is the first choice, `confidence` its probability, `own` that of the truth, `rank` how many classes
     came before the truth, `brier` the squared distance; `classes` is C.
@@ -74,7 +74,7 @@ class PerImage:
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """What temperature scaling does: fitted on `fitted` pictures, its effect measured on `tested` others."""
+    """What temperature scaling does: fitted on `fitted` images, its effect measured on `tested` others."""
 
     temperature: float
     fitted: int
@@ -98,7 +98,7 @@ def per_image(chunks: Iterable[Answers]) -> PerImage:
 def closed(answers: Answers, classes: int) -> Answers:
     """`answers` as if only the first `classes` classes could be named: the others left out, the rest scaled up to 1.
 
-    For networks that know more classes than a set has: with the others (`boards.REST`) every picture that they
+    For networks that know more classes than a set has: with the others (`boards.REST`) every image that they
     take for something else is wrong; without them the question is which of the set's classes it looks most like.
     Where nothing is left in half precision, every class is as probable as the others.
     """
@@ -108,7 +108,7 @@ def closed(answers: Answers, classes: int) -> Answers:
     return Answers(answers.ids, answers.targets, shares)
 
 
-def summarise(found: PerImage) -> dict[str, Any]:
+def summarize(found: PerImage) -> dict[str, Any]:
     """The figures that follow from `PerImage`, with 95 % intervals: Wilson for shares, bootstrap for the rest."""
     count, right = len(found), found.right
     in_five = found.rank < 5
@@ -160,9 +160,9 @@ def area_under_roc(chunks: Iterable[Answers]) -> float | None:
 
 
 def scale(read: Callable[[], Iterable[Answers]]) -> Scaled | None:
-    """Temperature scaling: fitted on held-out pictures, its effect told for the others.
+    """Temperature scaling: fitted on held-out images, its effect told for the others.
 
-    `read` gives the answers from the start, as often as it is called. None when one side has no pictures.
+    `read` gives the answers from the start, as often as it is called. None when one side has no images.
     """
     rows, truth = _to_fit_on(read)
     if len(rows) == 0:
@@ -209,7 +209,7 @@ def _reduced(answers: Answers) -> PerImage:
 
 
 def _to_fit_on(read: Callable[[], Iterable[Answers]]) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities and targets of at most `MAX_FITTED` held-out pictures, chosen by a hash of their ids.
+    """Probabilities and targets of at most `MAX_FITTED` held-out images, chosen by a hash of their ids.
 
     Not the first ones: a set that is sorted by class would be fitted on its first classes alone.
     """

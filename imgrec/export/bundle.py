@@ -2,7 +2,7 @@
 
     cifar_vgg/                    or one zip of the same
     ├── README.txt                what this is, and the command to run
-    ├── predict_openvino.py       picture → the five likeliest classes; needs numpy, pillow and the format's runtime
+    ├── predict_openvino.py       image → the five likeliest classes; needs numpy, pillow and the format's runtime
     ├── model.xml, model.bin      the network, in each format that was chosen: see `standalone.FORMATS`
     ├── labels.txt                one class a line, in the order of the network's outputs
     └── card.json                 what is known of the model
@@ -194,7 +194,7 @@ def _texts(spec: ModelSpec, formats: Sequence[str], settings: Settings) -> Files
 
 
 def _card(spec: ModelSpec, settings: Settings) -> dict[str, Any]:
-    """The model's card without folders of this machine; of a published model, its row of the catalogue."""
+    """The model's card without folders of this machine; of a published model, its row of the catalog."""
     card = next((card for card in cards.all_cards(settings) if card.name == spec.name), None)
     return shareable(asdict(spec) if card is None else card.fields)
 

@@ -1,7 +1,7 @@
 """The texts of an export: a script that repeats a prediction without imgrec, the labels, and a README.
 
-The script is the whole way of a picture in some fifteen lines: upright, cut and resized as `preprocessing.frame` does
-it, normalised as `preprocessing.PREPROCESS` says, and through the runtime of one format. Tests run it.
+The script is the whole way of a image in some fifteen lines: upright, cut and resized as `preprocessing.frame` does
+it, normalized as `preprocessing.PREPROCESS` says, and through the runtime of one format. Tests run it.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ class Format:
 
     `files` the first of which is the network; `packages` to be installed beside numpy and pillow; `statement` imports
     the runtime, and `lines` make `probabilities` (C,) from `batch` (1, H, W, 3) and `folder`. `folded`: the network
-    normalises by itself and takes uint8.
+    normalizes by itself and takes uint8.
     """
 
     title: str
@@ -81,7 +81,7 @@ FORMATS = {
 }
 
 _SCRIPT = '''\
-"""What {name} sees in a picture: python {file} PICTURE   (pip install numpy pillow {packages})"""
+"""What {name} sees in a image: python {file} IMAGE   (pip install numpy pillow {packages})"""
 
 import sys
 from pathlib import Path
@@ -94,7 +94,7 @@ image.draft(None, ({working}, {working}))  # a large JPEG is read at a fraction 
 image = ImageOps.exif_transpose(image).convert("RGB")
 image = image.reduce(max(1, min(image.size) // {working}))
 
-# The picture is resized until it covers {covered_width} x {covered_height} px, and the middle {width} x {height} are cut out, in one go.
+# The image is resized until it covers {covered_width} x {covered_height} px, and the middle {width} x {height} are cut out, in one go.
 source, size, covered = np.array([image.size, ({width}, {height}), ({covered_width}, {covered_height})])
 resized = np.maximum(np.round(source * max(covered / source)), covered)
 corner = (resized - size) // 2
@@ -133,7 +133,7 @@ def script(spec: ModelSpec, format_name: str) -> str:
         height=height,
         covered_width=covered_width,
         covered_height=covered_height,
-        batch="pixels[np.newaxis]" if kind.folded else _normalised(spec.preprocess),
+        batch="pixels[np.newaxis]" if kind.folded else _normalized(spec.preprocess),
         lines="\n".join(kind.lines),
     )
 
@@ -154,7 +154,7 @@ def readme(spec: ModelSpec, space: LabelSpace, formats: Sequence[str]) -> str:
     height, width = spec.input_size
     order = "BGR" if PREPROCESS[spec.preprocess].reverse_channels else "RGB"
     commands = "\n".join(
-        f"    pip install numpy pillow {FORMATS[name].packages}\n    python {file_name(name)} PICTURE\n"
+        f"    pip install numpy pillow {FORMATS[name].packages}\n    python {file_name(name)} IMAGE\n"
         for name in formats
     )
     files = "\n".join(
@@ -168,7 +168,7 @@ def readme(spec: ModelSpec, space: LabelSpace, formats: Sequence[str]) -> str:
     return f"""\
 {spec.title}
 
-Says which of {len(space.labels):,} classes a picture shows:
+Says which of {len(space.labels):,} classes a image shows:
 
 {commands}
 prints the five likeliest with their probabilities.
@@ -182,15 +182,15 @@ Input: 1 x {height} x {width} x 3
 {inputs}
 Output: 1 x {len(space.labels)} probabilities
 
-The scripts give what imgrec gives for an opaque 8-bit RGB picture in sRGB; imgrec also puts transparent pictures on
-white and converts other colour profiles.
+The scripts give what imgrec gives for an opaque 8-bit RGB image in sRGB; imgrec also puts transparent images on
+white and converts other color profiles.
 
-Licence of the weights: {spec.licence}. Exported by imgrec {__version__}.
+License of the weights: {spec.licence}. Exported by imgrec {__version__}.
 """
 
 
-def _normalised(mode: str) -> str:
-    """The expression that makes a float32 batch of `pixels`, as `preprocessing.normalise` does."""
+def _normalized(mode: str) -> str:
+    """The expression that makes a float32 batch of `pixels`, as `preprocessing.normalize` does."""
     reversed_or_not = ", ..., ::-1" if PREPROCESS[mode].reverse_channels else ""
     pixels = f"pixels[np.newaxis{reversed_or_not}]"
     formula = _formula(mode, pixels)

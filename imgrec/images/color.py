@@ -1,7 +1,7 @@
 """Pillow's many pixel modes → 8-bit sRGB, with a note for people on everything that was changed.
 
-Two steps, because a large picture is reduced between them: `to_8_bit` brings samples to 8 opaque bits, which
-is what can be averaged; `to_srgb` does the rest on the smaller picture.
+Two steps, because a large image is reduced between them: `to_8_bit` brings samples to 8 opaque bits, which
+is what can be averaged; `to_srgb` does the rest on the smaller image.
 """
 
 import io
@@ -11,10 +11,10 @@ from PIL import Image
 
 from imgrec.errors import ImageError
 
-# What transparent places are put on: pages and screens are white, and so are most cut-out product pictures.
+# What transparent places are put on: pages and screens are white, and so are most cut-out product images.
 BACKGROUND = (255, 255, 255)
 
-# The largest colour profile that is used: a press' table has about 1 MiB, a screen's a few hundred bytes.
+# The largest color profile that is used: a press' table has about 1 MiB, a screen's a few hundred bytes.
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
 
 _OPAQUE = 255
@@ -42,8 +42,9 @@ def to_8_bit(image: Image.Image, bit_depth: int, notes: list[str]) -> Image.Imag
 
 
 def to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
-    """`image` (L, RGB or CMYK) in RGB; colours go through the ICC `profile` unless that is sRGB itself."""
+    """`image` (L, RGB or CMYK) in RGB; colors go through the ICC `profile` unless that is sRGB itself."""
     if image.mode == "L":
+        # British spelling: the notes are part of the JSON of `imgrec predict`, which keeps its words.
         notes.append("grey: one channel repeated as red, green and blue")
         return image.convert("RGB")
     if image.mode == "CMYK":
@@ -52,7 +53,7 @@ def to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Imag
     converted = _through_profile(image, profile)
     if converted is None:
         return image
-    notes.append("colours converted to sRGB")
+    notes.append("colors converted to sRGB")
     return converted
 
 
@@ -91,4 +92,4 @@ def _through_profile(image: Image.Image, profile: bytes | None) -> Image.Image |
         target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
         return ImageCms.profileToProfile(image, source, target, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return None  # Viewers show a picture with a broken profile as if it had none, and so do we.
+        return None  # Viewers show a image with a broken profile as if it had none, and so do we.

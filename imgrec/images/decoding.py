@@ -70,7 +70,7 @@ MAX_JPEG_SEGMENTS = 1_000
 MAX_JPEG_SCANS = 200
 
 THUMBNAIL_SIDE_PX = 1024
-# At 85 a photo's artefacts cannot be seen at this size, and 1024 px take about 150 kB.
+# At 85 a photo's artifacts cannot be seen at this size, and 1024 px take about 150 kB.
 THUMBNAIL_QUALITY = 85
 
 _OPENERS: dict[str, type[ImageFile.ImageFile]] = {
@@ -265,7 +265,7 @@ def _frame_notes(image: ImageFile.ImageFile, kind: str) -> list[str]:
 
 
 def _bit_depth(image: ImageFile.ImageFile, kind: str, data: bytes) -> int:
-    """Bits of one sample as stored in the file; Pillow keeps that only for grey images."""
+    """Bits of one sample as stored in the file; Pillow keeps that only for gray images."""
     if kind == "PNG":
         return formats.png_bit_depth(data)
     if kind == "TIFF":

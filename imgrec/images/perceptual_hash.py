@@ -1,14 +1,14 @@
 """Pictures that are nearly the same: 64 bits of each, all pairs that differ in few of them, and a second look.
 
-The bits are a difference hash (Krawetz 2013, "Kind of like that", hackerfactor.com): the picture as 9 × 8 grey fields,
-and for each field whether its neighbour to the right is brighter. They hardly change when a picture is stored smaller,
-with another quality or a little brighter, and half of them change between pictures that have nothing in common.
+The bits are a difference hash (Krawetz 2013, "Kind of like that", hackerfactor.com): the image as 9 × 8 gray fields,
+and for each field whether its neighbor to the right is brighter. They hardly change when a image is stored smaller,
+with another quality or a little brighter, and half of them change between images that have nothing in common.
 Some pairs come near by chance (a bright thing before a dark ground), so candidates are compared once more, by the
 correlation of their thumbnails.
 
 Measured on 4,317 photos of flowers (128 × 128 px) and 10,000 of cats and dogs (short side up to 112 px), 400 of each
 changed in ten ways. Bits that differ, 99th percentile: stored as JPEG of quality 30: 4; half the size: 3; 1.7 times
-the size: 2; contrast or brightness changed by a fifth: 6; in grey: 2; an edge of 2 % cut off: 10. The correlation of
+the size: 2; contrast or brightness changed by a fifth: 6; in gray: 2; an edge of 2 % cut off: 10. The correlation of
 all these stays above 0.96, with the edge cut off mostly above 0.93. Of the 50 million pairs of cats and dogs 895 differ
 in 10 bits or less; 7 of them are copies, with a correlation of 0.998 or more, and no other has more than 0.88.
 """
@@ -21,7 +21,7 @@ import numpy as np
 from imgrec.errors import InputError
 from imgrec.images.preprocessing import frame
 
-# (rows, columns) of the thumbnail that is kept of a picture: two by two fields of it are one field of the hash.
+# (rows, columns) of the thumbnail that is kept of a image: two by two fields of it are one field of the hash.
 THUMBNAIL_SHAPE = (16, 18)
 
 FIELDS = THUMBNAIL_SHAPE[0] * THUMBNAIL_SHAPE[1]
@@ -33,11 +33,11 @@ MIN_CORRELATION = 0.95
 # Brightness is Rec. 601's, as a JPEG stores it.
 LUMA = tuple(map(np.float32, (0.299, 0.587, 0.114)))
 
-# Standard deviation of brightness (0-255) below which a picture is too flat to be told from another flat one;
+# Standard deviation of brightness (0-255) below which a image is too flat to be told from another flat one;
 # a photo of galaxies on a black sky has 7.
 MIN_CONTRAST = 2.0
 
-# Pictures compared with all others at a time: 256 × 60,000 words are 120 MB.
+# Images compared with all others at a time: 256 × 60,000 words are 120 MB.
 BLOCK = 256
 
 # Candidates that are looked at again at a time, 288 numbers each.
@@ -51,7 +51,7 @@ def brightness(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def difference_hashes(thumbnails: np.ndarray) -> np.ndarray:
-    """The 64 bits of each picture, uint64 (N,), from uint8 thumbnails (N, *THUMBNAIL_SHAPE, 3) in RGB."""
+    """The 64 bits of each image, uint64 (N,), from uint8 thumbnails (N, *THUMBNAIL_SHAPE, 3) in RGB."""
     if thumbnails.shape[1:] != (*THUMBNAIL_SHAPE, 3) or thumbnails.dtype != np.uint8:
         raise InputError(
             f"Expected thumbnails of type uint8 and shape (N, {', '.join(map(str, THUMBNAIL_SHAPE))}, 3). "
@@ -64,9 +64,9 @@ def difference_hashes(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def near_pairs(thumbnails: np.ndarray, *, limit: int) -> np.ndarray:
-    """All pairs i < j of pictures that are nearly the same, int64 (K, 2), in order; the first `limit` of them.
+    """All pairs i < j of images that are nearly the same, int64 (K, 2), in order; the first `limit` of them.
 
-    Flat pictures are like no other. Time grows with N²: half a second for 10,000 pictures on one core, 20 s for 60,000.
+    Flat images are like no other. Time grows with N²: half a second for 10,000 images on one core, 20 s for 60,000.
     """
     hashes, looks = difference_hashes(thumbnails), _looks(thumbnails)
     rich = np.flatnonzero(_is_rich(looks))
@@ -79,15 +79,15 @@ def near_pairs(thumbnails: np.ndarray, *, limit: int) -> np.ndarray:
 
 
 def groups(pixels: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The group of each picture, int64 (N,): the index of its first. Most pictures are a group of their own.
+    """The group of each image, int64 (N,): the index of its first. Most images are a group of their own.
 
-    `pixels` is uint8 (N, height, width, 3) RGB, `targets` (N,) are classes. Pictures of one class that are equal or
+    `pixels` is uint8 (N, height, width, 3) RGB, `targets` (N,) are classes. Images of one class that are equal or
     nearly the same are of one group, and so are those that are like a third: whoever deals them out puts all on one
-    side. Time grows with the square of the pictures of a class.
+    side. Time grows with the square of the images of a class.
     """
     thumbnails = np.empty((len(pixels), *THUMBNAIL_SHAPE, 3), np.uint8)
-    for index, picture in enumerate(pixels):
-        thumbnails[index] = frame(picture, THUMBNAIL_SHAPE, 1.0, "squash")
+    for index, image in enumerate(pixels):
+        thumbnails[index] = frame(image, THUMBNAIL_SHAPE, 1.0, "squash")
     group = np.arange(len(pixels))
     for target in np.unique(targets):
         mine = np.flatnonzero(targets == target)
@@ -96,7 +96,7 @@ def groups(pixels: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def _groups_of_one(pixels: np.ndarray, mine: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
-    """As `groups`, of the pictures `mine` (K,) of one class: int64 (K,), positions in `mine`."""
+    """As `groups`, of the images `mine` (K,) of one class: int64 (K,), positions in `mine`."""
     hashes, looks = difference_hashes(thumbnails), _looks(thumbnails)
     is_rich = _is_rich(looks)
     rich = np.flatnonzero(is_rich)
@@ -128,7 +128,7 @@ def _joined(group: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 
 
 def _candidates(hashes: np.ndarray) -> Iterator[np.ndarray]:
-    """All pairs i < j that differ in `MAX_BITS` or less, int64 (K, 2), in order, a block of pictures at a time."""
+    """All pairs i < j that differ in `MAX_BITS` or less, int64 (K, 2), in order, a block of images at a time."""
     for start in range(0, len(hashes), BLOCK):
         block = hashes[start : start + BLOCK, np.newaxis]
         near = np.bitwise_count(block ^ hashes[np.newaxis, start:]) <= MAX_BITS
@@ -138,12 +138,12 @@ def _candidates(hashes: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _is_rich(looks: np.ndarray) -> np.ndarray:
-    """bool (N,): pictures that are not flat."""
+    """bool (N,): images that are not flat."""
     return np.asarray(np.abs(looks).sum(axis=1) > 0)
 
 
 def _looks(thumbnails: np.ndarray) -> np.ndarray:
-    """Brightness less its mean, over its deviation: float32 (N, fields); zeros for a flat picture."""
+    """Brightness less its mean, over its deviation: float32 (N, fields); zeros for a flat image."""
     values = brightness(thumbnails).reshape(len(thumbnails), FIELDS)
     values -= values.mean(axis=1, keepdims=True)
     deviation = values.std(axis=1, keepdims=True)

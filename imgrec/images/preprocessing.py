@@ -1,8 +1,8 @@
-"""A decoded picture → the batch that a network expects; one place for every engine, lesson and test.
+"""A decoded image → the batch that a network expects; one place for every engine, lesson and test.
 
 Two steps that stay apart: `frame` cuts and resizes (uint8 to uint8, what people are shown as "what the model
-sees"), `normalise` shifts and scales (uint8 to float32). Engines fold `PREPROCESS` into their compiled graph;
-`normalise` is the reference that they are tested against.
+sees"), `normalize` shifts and scales (uint8 to float32). Engines fold `PREPROCESS` into their compiled graph;
+`normalize` is the reference that they are tested against.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from PIL import Image
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.images.decoding import DecodedImage
 
-# Bicubic, antialiased as all of Pillow's. Against bilinear on 500 ImageNet pictures, in points of top-1 and top-5:
-# MobileNet 0.75 192 +0.2 and +1.4, 0.50 160 +1.4 and +1.2, 0.25 128 +1.0 and +1.2, 0.75 224 (whose pictures need no
-# resizing) 0 and 0. Few points on few pictures, but all in one direction, and the time is the same.
+# Bicubic, antialiased as all of Pillow's. Against bilinear on 500 ImageNet images, in points of top-1 and top-5:
+# MobileNet 0.75 192 +0.2 and +1.4, 0.50 160 +1.4 and +1.2, 0.25 128 +1.0 and +1.2, 0.75 224 (whose images need no
+# resizing) 0 and 0. Few points on few images, but all in one direction, and the time is the same.
 RESAMPLING = Image.Resampling.BICUBIC
 
 
 @dataclass(frozen=True, slots=True)
-class Normalisation:
+class Normalization:
     """y = (x[channels] − mean) / scale, for each pixel x of values 0-255 in RGB.
 
     `reverse_channels`: the network was trained on BGR, and `mean` and `scale` are in that order too.
@@ -39,9 +39,9 @@ def frame(
 ) -> np.ndarray:
     """The part of `image` that a network is given, resized to its input: uint8 (height, width, 3), RGB.
 
-    `image` is decoded, or its pixels as uint8 (H, W, 3); smaller pictures are enlarged. `input_size` is
+    `image` is decoded, or its pixels as uint8 (H, W, 3); smaller images are enlarged. `input_size` is
     (height, width) in px, `framing` a key of `FRAMINGS`. With "crop", the picture is resized until it covers
-    `input_size` / `crop_fraction` and its centre is cut out, as published accuracies are measured; both happen
+    `input_size` / `crop_fraction` and its center is cut out, as published accuracies are measured; both happen
     in one resize of that part of the source, and the sizes in between are rounded as they are there. "squash"
     ignores `crop_fraction`.
 
@@ -57,7 +57,7 @@ def frame(
             f"Received: {input_size} and {crop_fraction}."
         )
     if framing == "crop":
-        box = _centre_box(pixels.shape[:2], input_size, crop_fraction)
+        box = _center_box(pixels.shape[:2], input_size, crop_fraction)
     elif framing == "squash":
         box = (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
     else:
@@ -66,7 +66,7 @@ def frame(
     return np.asarray(Image.fromarray(pixels).resize((width, height), RESAMPLING, box))
 
 
-def normalise(batch: np.ndarray, mode: str) -> np.ndarray:
+def normalize(batch: np.ndarray, mode: str) -> np.ndarray:
     """`batch`, uint8 (..., 3) in RGB, as the network's float32 of the same shape; `mode` a key of `PREPROCESS`.
 
     Raises `UnknownNameError` on another mode, and `InputError` on another dtype or number of channels: what was
@@ -81,39 +81,39 @@ def normalise(batch: np.ndarray, mode: str) -> np.ndarray:
     return (channels - np.array(rule.mean, np.float32)) / np.array(rule.scale, np.float32)
 
 
-def _centre_box(
+def _center_box(
     source: tuple[int, ...], input_size: tuple[int, int], crop_fraction: float
 ) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) in the source of the part that a centre crop of the resized picture shows.
+    """(left, top, right, bottom) in the source of the part that a center crop of the resized image shows.
 
-    The resized picture and the crop's corner are whole pixels, as in resize-then-crop: a corner between two
-    pixels would blur a picture that needs no resizing at all (which cost MobileNetV2 3 points of top-1).
+    The resized image and the crop's corner are whole pixels, as in resize-then-crop: a corner between two
+    pixels would blur a image that needs no resizing at all (which cost MobileNetV2 3 points of top-1).
     """
     covered = [round(side / crop_fraction) for side in input_size]
-    # The larger factor makes the resized picture cover both sides; for a square input it is the short side's.
+    # The larger factor makes the resized image cover both sides; for a square input it is the short side's.
     factor = max(covered[0] / source[0], covered[1] / source[1])
-    top, bottom = _centre(source[0], max(round(source[0] * factor), covered[0]), input_size[0])
-    left, right = _centre(source[1], max(round(source[1] * factor), covered[1]), input_size[1])
+    top, bottom = _center(source[0], max(round(source[0] * factor), covered[0]), input_size[0])
+    left, right = _center(source[1], max(round(source[1] * factor), covered[1]), input_size[1])
     return left, top, right, bottom
 
 
-def _centre(source: int, resized: int, kept: int) -> tuple[float, float]:
+def _center(source: int, resized: int, kept: int) -> tuple[float, float]:
     """Where the middle `kept` of `resized` pixels begin and end, in pixels of the `source`."""
     start = (resized - kept) // 2
     return start * source / resized, min((start + kept) * source / resized, source)
 
 
 FRAMINGS = {
-    "crop": "The short side is resized and the centre cut out, as published accuracies are measured.",
+    "crop": "The short side is resized and the center cut out, as published accuracies are measured.",
     "squash": "The whole image is stretched to the input, whatever its shape.",
 }
 
 # Keras' three conventions and two of networks that need none: `tf` maps to [-1, 1]; `caffe` and `torch` subtract
-# ImageNet's mean colour; `identity` networks normalise inside; `unit` is for networks trained on [0, 1].
+# ImageNet's mean color; `identity` networks normalize inside; `unit` is for networks trained on [0, 1].
 PREPROCESS = {
-    "caffe": Normalisation(True, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
-    "tf": Normalisation(False, (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
-    "torch": Normalisation(False, (0.485 * 255, 0.456 * 255, 0.406 * 255), (0.229 * 255, 0.224 * 255, 0.225 * 255)),
-    "identity": Normalisation(False, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
-    "unit": Normalisation(False, (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
+    "caffe": Normalization(True, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
+    "tf": Normalization(False, (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
+    "torch": Normalization(False, (0.485 * 255, 0.456 * 255, 0.406 * 255), (0.229 * 255, 0.224 * 255, 0.225 * 255)),
+    "identity": Normalization(False, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "unit": Normalization(False, (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
 }

@@ -1,4 +1,4 @@
-"""A picture and some models → one prediction after another; and the pool of engines, wired to the machinery."""
+"""A image and some models → one prediction after another; and the pool of engines, wired to the machinery."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from imgrec.predictions.prediction import Prediction
 from imgrec.settings import MIB, Settings
 
 # What a compiled network holds besides its weights, until it has been measured: machine code, and what its layers
-# hand on to each other, which grows with the picture. Fits all but the NASNets of the catalogue within a fifth, and
+# hand on to each other, which grows with the image. Fits all but the NASNets of the catalog within a fifth, and
 # errs on the high side for small ones (bench/README.md).
 OVERHEAD_BYTES = 16 * MIB
 OVERHEAD_BYTES_PER_PIXEL = 700
@@ -28,7 +28,7 @@ OVERHEAD_BYTES_PER_PIXEL = 700
 
 @dataclass(frozen=True, slots=True)
 class FailedModel:
-    """A model that could not look at the picture, with what was raised; its sentence is `str(error)`."""
+    """A model that could not look at the image, with what was raised; its sentence is `str(error)`."""
 
     model: str
     error: ImgrecError
@@ -89,7 +89,7 @@ def estimate_bytes(spec: ModelSpec, settings: Settings) -> int:
 
 
 def _open_engine(spec: ModelSpec, settings: Settings) -> Engine:
-    from imgrec.inference.openvino_engine import OpenVINOEngine  # not for who only looks at the catalogue
+    from imgrec.inference.openvino_engine import OpenVINOEngine  # not for who only looks at the catalog
 
     path = _compiled(spec, settings)
     manifest = conversion.read_manifest(path)

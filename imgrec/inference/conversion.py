@@ -1,9 +1,9 @@
 """Weights → compiled network in the cache; a worker process (this module, run with -m) does the work.
 
 A cache entry is a folder `IMGREC_HOME/compiled/<model>-<key>/` with `model.xml` and `model.bin` (OpenVINO's format,
-normalisation folded in, float32), for small networks a blob that OpenVINO adds when it loads them first, and
+normalization folded in, float32), for small networks a blob that OpenVINO adds when it loads them first, and
 `manifest.json`, which holds their sizes and sha256. It is written beside and renamed into place; one that is not as
-its manifest says is built again. The key depends on the weights, the row of the catalogue and the versions of all
+its manifest says is built again. The key depends on the weights, the row of the catalog and the versions of all
 that takes part, so an entry never has to be invalidated; entries of old versions may be deleted by hand at any time.
 
 The worker has Keras on its OpenVINO backend and no TensorFlow. It reads its request from stdin as JSON, writes

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgrec.errors import CorruptWeightsError
-from imgrec.images.preprocessing import normalise
+from imgrec.images.preprocessing import normalize
 from imgrec.inference import efficientnet_lite
 from imgrec.inference.engine import check_batch
-from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.models.catalog import CATALOG, ModelSpec
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +28,7 @@ IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
 
 
 class KerasEngine:
-    """The reference engine: `preprocessing.normalise`, then the Keras model as it is."""
+    """The reference engine: `preprocessing.normalize`, then the Keras model as it is."""
 
     def __init__(self, spec: ModelSpec, model: "keras.Model") -> None:
         self._spec = spec
@@ -41,7 +41,7 @@ class KerasEngine:
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         check_batch(batch, self._spec.input_size)
-        return np.asarray(self._model.predict_on_batch(normalise(batch, self._spec.preprocess)), np.float32)
+        return np.asarray(self._model.predict_on_batch(normalize(batch, self._spec.preprocess)), np.float32)
 
     def close(self) -> None:
         del self._model
@@ -119,7 +119,7 @@ def transplant(whole: "keras.Model", headless: "keras.Model") -> None:
 
 def _whole(spec: ModelSpec) -> ModelSpec:
     """The network with its top, at the size that its weights are published for: dense layers depend on it."""
-    native = [row.input_size for row in CATALOGUE.values() if row.weights.filename == spec.weights.filename]
+    native = [row.input_size for row in CATALOG.values() if row.weights.filename == spec.weights.filename]
     kept = tuple(argument for argument in spec.arguments if argument[0] not in _ARGUMENTS_OF_HEADLESS)
     return replace(spec, arguments=kept, input_size=native[0] if native else spec.input_size)
 

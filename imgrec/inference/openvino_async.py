@@ -1,7 +1,7 @@
-"""OpenVINO for many pictures: several requests at once, results as they come. For measuring, not for serving.
+"""OpenVINO for many images: several requests at once, results as they come. For measuring, not for serving.
 
 The engine that serves answers one visitor as soon as possible; this one keeps all cores busy while the next
-pictures are being decoded.
+images are being decoded.
 """
 
 from collections import deque
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 Key = TypeVar("Key")
 
 
-def stream(path: Path, pictures: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tuple[Key, np.ndarray]]:
-    """float32 probabilities (C,) for each picture, uint8 (H, W, 3), with its key; in the order in which they finish.
+def stream(path: Path, images: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tuple[Key, np.ndarray]]:
+    """float32 probabilities (C,) for each image, uint8 (H, W, 3), with its key; in the order in which they finish.
 
-    No more pictures are taken than are being computed, so that memory does not grow with their number. Raises
-    `EngineError` when the network at `path` cannot be loaded or run, `InputError` on another size of picture.
+    No more images are taken than are being computed, so that memory does not grow with their number. Raises
+    `EngineError` when the network at `path` cannot be loaded or run, `InputError` on another size of image.
     """
     with foreign_call():
-        yield from _stream(path, pictures)
+        yield from _stream(path, images)
 
 
-def _stream(path: Path, pictures: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tuple[Key, np.ndarray]]:
+def _stream(path: Path, images: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tuple[Key, np.ndarray]]:
     try:
         compiled, queue = open_queue(path)
     except RuntimeError as error:
@@ -42,16 +42,16 @@ def _stream(path: Path, pictures: Iterable[tuple[Key, np.ndarray]]) -> Iterator[
     finished: deque[tuple[Key, np.ndarray]] = deque()
 
     def keep(request: "openvino.InferRequest", userdata: tuple[Key, np.ndarray]) -> None:
-        # The request reuses its tensor: copied here, before it is given the next picture.
+        # The request reuses its tensor: copied here, before it is given the next image.
         finished.append((userdata[0], np.array(request.get_output_tensor(0).data[0], np.float32)))
 
     queue.set_callback(keep)
     try:
-        for key, picture in pictures:
+        for key, image in images:
             check_going_on()
-            batch = np.ascontiguousarray(picture)[np.newaxis]
+            batch = np.ascontiguousarray(image)[np.newaxis]
             check_batch(batch, (int(height), int(width)))
-            # The picture travels with its key, so that nobody frees it while the request reads it.
+            # The image travels with its key, so that nobody frees it while the request reads it.
             queue.start_async([batch], (key, batch), share_inputs=True)
             while finished:
                 yield finished.popleft()
@@ -73,6 +73,6 @@ def open_queue(path: Path) -> tuple[Any, Any]:
         "ENABLE_CPU_PINNING": "NO",
     }
     compiled = openvino.Core().compile_model(path, "CPU", configuration)
-    # One picture waits behind each that is being computed: between two, a stream need not wait for Python.
+    # One image waits behind each that is being computed: between two, a stream need not wait for Python.
     streams = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
     return compiled, openvino.AsyncInferQueue(compiled, 2 * streams)

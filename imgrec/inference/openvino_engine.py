@@ -1,7 +1,7 @@
 """OpenVINO, which serves: one compiled network, its weights mapped from the file.
 
 Measured on two cores (bench/README.md), and why it is as it is:
-- one picture at a time: two or eight in one batch took as long as one after the other, within 5 %;
+- one image at a time: two or eight in one batch took as long as one after the other, within 5 %;
 - all cores for each inference, one inference after another: two networks side by side with a core each took as
   long altogether, and each answer came later;
 - small networks keep OpenVINO's own blob beside them, which halves their loading (0.15 s of computing become 0.07 for
@@ -29,7 +29,7 @@ from imgrec.settings import MIB
 if TYPE_CHECKING:
     import openvino
 
-    from imgrec.images.preprocessing import Normalisation
+    from imgrec.images.preprocessing import Normalization
 
 
 # One core for the process, also when two networks come at once.
@@ -73,7 +73,7 @@ class OpenVINOEngine:
             if self._request is None:
                 raise EngineError(f"Expected {self._path} to be loaded. Received: a network that was closed.")
             try:
-                rows = [self._probabilities(self._request, picture) for picture in batch]
+                rows = [self._probabilities(self._request, image) for image in batch]
             except RuntimeError as error:
                 raise EngineError(_sentence(self._path, error)) from error
             classes = int(self._request.model_outputs[0].shape[1])
@@ -84,20 +84,20 @@ class OpenVINOEngine:
             self._request = None
 
     @staticmethod
-    def _probabilities(request: "openvino.InferRequest", picture: np.ndarray) -> np.ndarray:
-        """float32 (C,) for one picture, uint8 (H, W, 3); a copy, because the request reuses its own."""
-        request.infer([np.ascontiguousarray(picture)[np.newaxis]], share_inputs=True)
+    def _probabilities(request: "openvino.InferRequest", image: np.ndarray) -> np.ndarray:
+        """float32 (C,) for one image, uint8 (H, W, 3); a copy, because the request reuses its own."""
+        request.infer([np.ascontiguousarray(image)[np.newaxis]], share_inputs=True)
         return np.array(request.get_output_tensor(0).data[0], np.float32)
 
 
-def fold(exported: Path, rule: "Normalisation", input_size: tuple[int, int], target: Path) -> None:
-    """Save the network that Keras exported so that it takes uint8 (1, H, W, 3) in RGB and normalises by itself.
+def fold(exported: Path, rule: "Normalization", input_size: tuple[int, int], target: Path) -> None:
+    """Save the network that Keras exported so that it takes uint8 (1, H, W, 3) in RGB and normalizes by itself.
 
     Weights stay float32. Writes `target` (.xml) and its .bin; raises `RuntimeError` as OpenVINO does.
     """
     openvino = runtime()
     model = _core().read_model(exported)
-    # Keras traces with one picture and leaves the batch open, which networks with a Flatten cannot keep.
+    # Keras traces with one image and leaves the batch open, which networks with a Flatten cannot keep.
     model.reshape([1, *input_size, 3])
     graph = openvino.preprocess.PrePostProcessor(model)
     graph.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))

@@ -1,4 +1,4 @@
-"""From a row of the catalogue to a compiled network on this machine: fetch, then convert, in the background.
+"""From a row of the catalog to a compiled network on this machine: fetch, then convert, in the background.
 
 Nothing here belongs to a visitor: a preparation goes on when a page is left or reloaded, everybody who asks for
 the same model watches the same one, and a failure is told to all who ask for some seconds, instead of being
@@ -118,7 +118,7 @@ class Preparations:
     def ensure(self, spec: ModelSpec, on_progress: OnProgress | None = None) -> Path:
         """The path of the compiled network of `spec`, once it is there; `on_progress` is called while waiting.
 
-        Raises what `weights.fetch` and `conversion.convert` raise, and `WeightsError` when it was cancelled.
+        Raises what `weights.fetch` and `conversion.convert` raise, and `WeightsError` when it was canceled.
         """
         preparation = self.start(spec)
         while not preparation.wait(POLL_S):
@@ -142,7 +142,7 @@ class Preparations:
             preparation.path = self._prepare(spec, preparation)
             preparation.stage = "ready"
         except CancelledError:
-            self._fail(preparation, WeightsError(f"Fetching {spec.title} was cancelled; what has arrived is kept."))
+            self._fail(preparation, WeightsError(f"Fetching {spec.title} was canceled; what has arrived is kept."))
             preparation._remembered_until = 0.0  # who asks again means it
         except ImgrecError as error:
             self._fail(preparation, error)
@@ -191,7 +191,7 @@ class Preparations:
 
 @contextmanager
 def _turn(slots: threading.BoundedSemaphore, progress: Progress) -> Iterator[None]:
-    """Hold one of `slots`, once it is free; waiting for it can be cancelled."""
+    """Hold one of `slots`, once it is free; waiting for it can be canceled."""
     while not slots.acquire(timeout=POLL_S):
         progress.check()
     try:

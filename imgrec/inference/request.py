@@ -1,4 +1,4 @@
-"""What is asked of a picture, and the answer: what the command line and the API have in common.
+"""What is asked of a image, and the answer: what the command line and the API have in common.
 
 They take the same words (models by name, a rule, weights, a framing, k), check them here with the same
 sentences, and give the same `Report`.
@@ -15,7 +15,7 @@ from imgrec.images.preprocessing import FRAMINGS
 from imgrec.inference.classify import FailedModel, classify
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import state_of
-from imgrec.models.catalog import CATALOGUE, ModelSpec, get_specs
+from imgrec.models.catalog import CATALOG, ModelSpec, get_specs
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, combine
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Prediction
 from imgrec.reports.result import Failure, Report
@@ -36,9 +36,9 @@ WEIGHTED_RULE = "weighted_mean"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which models look at a picture, how, and how their answers become one.
+    """Which models look at a image, how, and how their answers become one.
 
-    `specs` are in the order of the catalogue; `weights` is model name → weight, 1 for who is not named.
+    `specs` are in the order of the catalog; `weights` is model name → weight, 1 for who is not named.
     """
 
     specs: tuple[ModelSpec, ...]
@@ -86,19 +86,19 @@ def get_default_specs(settings: Settings) -> list[ModelSpec]:
     architecture, the smallest of these; where there is only one architecture, its best variants, since one answer
     compares with nothing. Raises `InputError` when there is no model.
     """
-    states = {spec: state_of(spec, settings) for spec in CATALOGUE.values()}
+    states = {spec: state_of(spec, settings) for spec in CATALOG.values()}
     installed = [spec for spec, state in states.items() if state == "installed"]
     if installed:
         return installed[:DEFAULT_MODELS]
     here = [spec for spec, state in states.items() if state != "missing"]
     if not here:
-        smallest = min(CATALOGUE.values(), key=lambda spec: spec.weights.size_bytes)
-        usual = CATALOGUE.get("mobilenet", smallest)
+        smallest = min(CATALOG.values(), key=lambda spec: spec.weights.size_bytes)
+        usual = CATALOG.get("mobilenet", smallest)
         raise InputError(
             "Expected a model on this machine. Received: none yet. "
             f"`imgrec fetch {usual.name}` downloads one ({usual.weights.size_bytes / MIB:.0f} MiB)."
         )
-    # The catalogue has ImageNet's thousand classes before the ten that the bundled models know.
+    # The catalog has ImageNet's thousand classes before the ten that the bundled models know.
     space = here[0].label_space
     best: dict[str, ModelSpec] = {}
     ranked = sorted((spec for spec in here if spec.label_space == space), key=_accuracy)
@@ -145,9 +145,9 @@ def describe(spec: ModelSpec, state: str) -> dict[str, object]:
 
 
 def answer(data: bytes, name: str, question: Question, pool: EnginePool, *, max_bytes: int) -> Report:
-    """What the models say about the picture in `data`, in the order of the catalogue, and their ensemble.
+    """What the models say about the image in `data`, in the order of the catalog, and their ensemble.
 
-    A model that fails is a `Failure` in the report. Raises `ImageError` when the picture cannot be used, and
+    A model that fails is a `Failure` in the report. Raises `ImageError` when the image cannot be used, and
     what the first model raised when not one of them could answer.
     """
     image = decode(data, max_bytes=max_bytes, name=name)

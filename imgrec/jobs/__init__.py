@@ -9,7 +9,7 @@
     ├── turn.json        it had its turn: memory and cores are its own while it lives
     ├── reserve          room on the disk while a worker lives, so that it can say how it ended on a full one
     ├── cancel           somebody asked it to stop
-    ├── end.json         how it ended: finished, failed, cancelled
+    ├── end.json         how it ended: finished, failed, canceled
     ├── checkpoint.npz   of a training: all that it goes on from
     ├── head.npz         of a lesson: its newest head
     └── trials/          of a search or a lesson: the trials that it goes on from
@@ -30,6 +30,6 @@ from imgrec.jobs.job import all_jobs as all_jobs
 from imgrec.jobs.job import next_to_resume as next_to_resume
 from imgrec.jobs.job import start as start
 from imgrec.jobs.job_folder import check_disk as check_disk
-from imgrec.jobs.worker import CancelledJobError as CancelledJobError
+from imgrec.jobs.worker import CanceledJobError as CanceledJobError
 from imgrec.jobs.worker import Worker as Worker
 from imgrec.jobs.worker import work as work

@@ -1,4 +1,4 @@
-"""A job as it is seen from outside its worker: started, looked at, cancelled, resumed."""
+"""A job as it is seen from outside its worker: started, looked at, canceled, resumed."""
 
 import contextlib
 import json
@@ -99,7 +99,7 @@ class Job:
 
     @property
     def state(self) -> str:
-        """queued, running, finished, failed, cancelled or interrupted."""
+        """queued, running, finished, failed, canceled or interrupted."""
         if (end := job_folder.read(self.folder / "end.json")) is not None:
             return str(end["state"])
         if self.is_alive:
@@ -153,7 +153,7 @@ class Job:
         return any((self.folder / name).exists() for name in KEPT)
 
     def resume(self, configuration: dict[str, Any] | None = None) -> None:
-        """Start another worker on the folder of one that was interrupted, cancelled or failed.
+        """Start another worker on the folder of one that was interrupted, canceled or failed.
 
         With `configuration`, that takes the place of the one it had. Raises `BusyError` while one lives, `InputError`
         when the job is finished.

@@ -30,7 +30,7 @@ RESERVE_BYTES = 64 * 1024
 ELSEWHERE = ".elsewhere"
 
 
-class CancelledJobError(Exception):
+class CanceledJobError(Exception):
     """Raised inside a worker after somebody asked it to stop."""
 
 
@@ -52,9 +52,9 @@ class Worker:
             file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
 
     def check(self) -> None:
-        """Raise `CancelledJobError` once somebody asked the job to stop."""
+        """Raise `CanceledJobError` once somebody asked the job to stop."""
         if (self.job.folder / "cancel").exists():
-            raise CancelledJobError
+            raise CanceledJobError
 
     def wait_for_turn(self) -> None:
         """Return when memory and cores suffice beside the jobs that run; older jobs go first."""
@@ -85,7 +85,7 @@ class Worker:
 def work(folder: Path, do: Callable[[Worker], None]) -> int:
     """The main of a worker process: holds the lock, waits for its turn, calls `do`, writes how it ended.
 
-    Returns the exit code: 0 finished or cancelled, 2 failed with a sentence. A bug is written down and raised.
+    Returns the exit code: 0 finished or canceled, 2 failed with a sentence. A bug is written down and raised.
     """
     import filelock
 
@@ -103,7 +103,7 @@ def work(folder: Path, do: Callable[[Worker], None]) -> int:
             worker.tell("started", pid=os.getpid())
             worker.wait_for_turn()
             do(worker)
-        except CancelledJobError:
+        except CanceledJobError:
             _end(folder, "cancelled", None)
         except ImgrecError as error:
             _end(folder, "failed", str(error))

@@ -1,4 +1,4 @@
-"""What a labelled set says about a model: one number a metric, each a pure function of (probabilities, target).
+"""What a labeled set says about a model: one number a metric, each a pure function of (probabilities, target).
 
 `probabilities` is float (N, C), rows that sum to 1; `target` is int (N,), the true class of each row, in [0, C).
 Nothing is guessed: logits, percentages and NaN are refused. Fractions stay in [0, 1] until somebody formats them.
@@ -24,7 +24,7 @@ SUM_TOLERANCE = 5e-3
 # "less than this", and a model that rules the truth out costs 16.6 nats.
 SMALLEST_PROBABILITY = float(np.finfo(np.float16).smallest_subnormal)
 
-# Fifteen bins, as Guo et al. 2017 and torchmetrics' examples have it; few enough for a thousand pictures.
+# Fifteen bins, as Guo et al. 2017 and torchmetrics' examples have it; few enough for a thousand images.
 BINS = 15
 
 
@@ -87,7 +87,7 @@ def in_top_k(probabilities: npt.ArrayLike, target: npt.ArrayLike, k: int) -> Boo
 
 
 def top_1(probabilities: npt.ArrayLike, target: npt.ArrayLike) -> float:
-    """(1/N) Σ [argmax p = t]: the share of pictures whose first choice is right (scikit-learn: accuracy_score).
+    """(1/N) Σ [argmax p = t]: the share of images whose first choice is right (scikit-learn: accuracy_score).
 
     >>> top_1([[0.9, 0.1], [0.4, 0.6]], [0, 0])
     0.5
@@ -96,7 +96,7 @@ def top_1(probabilities: npt.ArrayLike, target: npt.ArrayLike) -> float:
 
 
 def top_5(probabilities: npt.ArrayLike, target: npt.ArrayLike) -> float:
-    """(1/N) Σ [t in the 5 largest of p]: the share of pictures with the truth among five (top_k_accuracy_score).
+    """(1/N) Σ [t in the 5 largest of p]: the share of images with the truth among five (top_k_accuracy_score).
 
     >>> top_5([[0.3, 0.2, 0.2, 0.1, 0.1, 0.1], [0.3, 0.2, 0.2, 0.1, 0.1, 0.1]], [4, 5])
     0.5
@@ -149,7 +149,7 @@ def calibration_error(probabilities: npt.ArrayLike, target: npt.ArrayLike) -> fl
 
 
 def adaptive_calibration_error(probabilities: npt.ArrayLike, target: npt.ArrayLike) -> float:
-    """As `calibration_error`, over 15 bins with equally many pictures (Nguyen and O'Connor 2015).
+    """As `calibration_error`, over 15 bins with equally many images (Nguyen and O'Connor 2015).
 
     Most networks are nearly always nearly sure, which leaves most equal bins nearly empty.
 

@@ -86,7 +86,7 @@ def confusion_matrix(target: npt.ArrayLike, choice: npt.ArrayLike, classes: int)
 
 
 def row_shares(matrix: Integers) -> Floats:
-    """Each row divided by its sum: what became of the pictures of a class; rows without pictures are 0."""
+    """Each row divided by its sum: what became of the images of a class; rows without images are 0."""
     sums = matrix.sum(axis=1, keepdims=True)
     return np.asarray(matrix / np.maximum(sums, 1))
 
@@ -146,10 +146,10 @@ def figures_of_counts(tp: npt.ArrayLike, tn: npt.ArrayLike, fp: npt.ArrayLike, f
 def average(figures: ClassFigures, how: str = "macro") -> Average:
     """One line for all classes; `how` is a key of `AVERAGES`.
 
-    macro = Σ figure/classes and weighted = Σ support · figure/Σ support, both over the classes that have pictures: one
+    macro = Σ figure/classes and weighted = Σ support · figure/Σ support, both over the classes that have images: one
     that is only ever chosen, such as "something else", costs the others their recall and is no class of the set.
-    micro = the formula of `ClassFigures` on ΣTP, ΣTN, ΣFP and ΣFN of all. Where each picture has one choice, ΣFP = ΣFN:
-    precision, recall and F1 of micro are the share of pictures that are right. A precision that is 0/0 counts as 0: a
+    micro = the formula of `ClassFigures` on ΣTP, ΣTN, ΣFP and ΣFN of all. Where each image has one choice, ΣFP = ΣFN:
+    precision, recall and F1 of micro are the share of images that are right. A precision that is 0/0 counts as 0: a
     class that is never chosen does not raise the macro precision. All this is what scikit-learn computes with
     `zero_division=0`, and for macro with the set's classes as its `labels`. A specificity that is 0/0 is left out.
     Raises `InputError` on another `how`.

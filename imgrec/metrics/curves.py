@@ -1,6 +1,6 @@
 """Curves over thresholds and confidences: ROC, precision-recall, reliability; and temperature scaling.
 
-Scores are probabilities of one class, `positive` says which pictures truly are of it (one class against the rest).
+Scores are probabilities of one class, `positive` says which images truly are of it (one class against the rest).
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from imgrec.metrics.classification import (
 # Temperatures outside this mean that something else is wrong; the search ends there.
 TEMPERATURES = (0.05, 20.0)
 
-# Pictures whose loss is computed at once: of a thousand classes 2 MiB.
+# Images whose loss is computed at once: of a thousand classes 2 MiB.
 FITTED_AT_ONCE = 256
 
 
@@ -41,7 +41,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """One column of a reliability diagram: `count` pictures with first choices of a probability in (low, high]."""
+    """One column of a reliability diagram: `count` images with first choices of a probability in (low, high]."""
 
     low: float
     high: float
@@ -132,7 +132,7 @@ def with_temperature(probabilities: npt.ArrayLike, temperature: float) -> Floats
 def fit_temperature(probabilities: npt.ArrayLike, target: npt.ArrayLike) -> float:
     """The temperature with the least log-loss (Guo et al. 2017), to three digits, within `TEMPERATURES`.
 
-    Fit it on one part of the pictures (`held_out`) and look at its effect on the other. The loss has a single
+    Fit it on one part of the images (`held_out`) and look at its effect on the other. The loss has a single
     minimum over ln T, so that a golden-section search finds it.
     """
     given, targets = np.asarray(probabilities), np.asarray(target)
@@ -158,9 +158,9 @@ def fit_temperature(probabilities: npt.ArrayLike, target: npt.ArrayLike) -> floa
 
 
 def held_out(ids: Sequence[str]) -> Booleans:
-    """Which pictures, about half of them, a calibration may be fitted on: bool (N,), by a hash of each id.
+    """Which images, about half of them, a calibration may be fitted on: bool (N,), by a hash of each id.
 
-    The same pictures for every model, whatever their order or number, so that comparisons stay paired.
+    The same images for every model, whatever their order or number, so that comparisons stay paired.
     """
     return np.array([hashlib.sha256(name.encode()).digest()[0] < 128 for name in ids], dtype=bool)
 

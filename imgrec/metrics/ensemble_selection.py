@@ -1,7 +1,7 @@
-"""The rules of `rules` over many pictures at once, and the best few members for a set of pictures.
+"""The rules of `rules` over many images at once, and the best few members for a set of images.
 
-`rules` combines M members' probabilities of one picture, (M, C); here it is a stack of them, (M, N, C), without a
-Python loop over the pictures, so that an ensemble of ten models over ten thousand pictures answers a click.
+`rules` combines M members' probabilities of one image, (M, C); here it is a stack of them, (M, N, C), without a
+Python loop over the images, so that an ensemble of ten models over ten thousand images answers a click.
 """
 
 from collections.abc import Sequence
@@ -66,10 +66,10 @@ def combine_stack(stack: npt.ArrayLike, rule: str = "mean", weights: Sequence[fl
 def best_subset(
     stack: npt.ArrayLike, target: npt.ArrayLike, size: int, validation: Booleans, rule: str = "mean"
 ) -> Subset:
-    """The `size` members with the best top-1 on the `validation` pictures (the least log-loss where equal).
+    """The `size` members with the best top-1 on the `validation` images (the least log-loss where equal).
 
-    `stack` is (M, N, C), `target` (N,), `validation` bool (N,). What they reach is told for the other pictures:
-    picking the best of many on the same pictures would flatter. Raises `InputError` when there are more than
+    `stack` is (M, N, C), `target` (N,), `validation` bool (N,). What they reach is told for the other images:
+    picking the best of many on the same images would flatter. Raises `InputError` when there are more than
     `MAX_SUBSETS` to try, or nothing on either side.
     """
     members, truth = np.asarray(stack), np.asarray(target)

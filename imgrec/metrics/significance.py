@@ -1,6 +1,6 @@
-"""How much a number measured on n pictures can be trusted, and whether two models differ.
+"""How much a number measured on n images can be trusted, and whether two models differ.
 
-Pure numpy. Intervals are at 95 % unless said otherwise. The same pictures must have been shown to both models of a
+Pure numpy. Intervals are at 95 % unless said otherwise. The same images must have been shown to both models of a
 paired comparison, in the same order.
 """
 
@@ -49,7 +49,7 @@ class Paired:
         return self.p_value < SIGNIFICANCE
 
     def sentence(self, a: str, b: str) -> str:
-        """ "A is right more often than B (on 31 pictures only A, on 12 only B; p = 0.004)." or why not."""
+        """ "A is right more often than B (on 31 images only A, on 12 only B; p = 0.004)." or why not."""
         counts = f"on {self.only_a:,} images only {a} is right, on {self.only_b:,} only {b}; {p_text(self.p_value)}"
         if not self.distinguishable:
             said = f"{a} and {b} are not distinguishable on {self.images:,} images ({counts})."
@@ -72,18 +72,18 @@ def wilson(successes: int, trials: int, z: float = Z_95) -> Interval:
     if not 0 <= successes <= trials or trials < 1:
         raise InputError(f"Expected 0 ≤ successes ≤ trials, trials ≥ 1. Received: {successes} of {trials}.")
     share = successes / trials
-    centre = share + z**2 / (2 * trials)
+    center = share + z**2 / (2 * trials)
     half = z * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
     scale = 1 + z**2 / trials
     # Rounding must not push the ends beyond what is possible, nor past the share itself.
-    low, high = (centre - half) / scale, (centre + half) / scale
+    low, high = (center - half) / scale, (center + half) / scale
     return Interval(max(0.0, min(low, share)), min(1.0, max(high, share)))
 
 
 def bootstrap(
     statistic: Callable[[npt.NDArray[np.int64]], float], count: int, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval:
-    """The percentile interval of `statistic` (Efron 1979), over samples of `count` pictures with replacement.
+    """The percentile interval of `statistic` (Efron 1979), over samples of `count` images with replacement.
 
     `statistic` takes positions int64 (count,) and gives a number; samples where it is NaN are left out. The same
     `seed` gives the same interval.
@@ -102,9 +102,9 @@ def bootstrap_mean(values: npt.ArrayLike, resamples: int = RESAMPLES, seed: int 
 
 
 def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> Paired:
-    """Whether two models are right equally often, from the pictures on which they differ: McNemar's mid-p.
+    """Whether two models are right equally often, from the images on which they differ: McNemar's mid-p.
 
-    With b and c pictures where only one is right, n = b + c: p = 2 Σ_{i ≤ min(b,c)} C(n,i)/2ⁿ − C(n,min(b,c))/2ⁿ
+    With b and c images where only one is right, n = b + c: p = 2 Σ_{i ≤ min(b,c)} C(n,i)/2ⁿ − C(n,min(b,c))/2ⁿ
     (Fagerland, Lydersen and Laake 2013, who recommend it over the exact and the χ² tests). `right_…` are bool (N,).
 
     >>> round(mcnemar([True] * 9 + [False], [False] * 9 + [True]).p_value, 4)
@@ -134,7 +134,7 @@ def holm(p_values: npt.ArrayLike) -> Floats:
 
 
 def agreement(choices: Sequence[npt.ArrayLike]) -> Floats:
-    """The share of pictures with the same first choice for each pair of M models, float64 (M, M), symmetric.
+    """The share of images with the same first choice for each pair of M models, float64 (M, M), symmetric.
 
     `choices` are M arrays int (N,).
 
@@ -148,17 +148,17 @@ def agreement(choices: Sequence[npt.ArrayLike]) -> Floats:
 def error_correlation(right: Sequence[npt.ArrayLike]) -> Floats:
     """Pearson's correlation of the models' errors (the φ coefficient), float64 (M, M); NaN for a model without any.
 
-    Near 0, two models fail on different pictures and help each other in an ensemble; near 1 they do not.
+    Near 0, two models fail on different images and help each other in an ensemble; near 1 they do not.
     `right` are M arrays bool (N,).
 
     >>> error_correlation([[True, True, False, False], [True, False, True, False]]).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
     errors = ~np.stack([np.asarray(one, bool) for one in right])
-    centred = errors - errors.mean(axis=1, keepdims=True)
-    deviations = np.sqrt((centred**2).sum(axis=1))
+    centerd = errors - errors.mean(axis=1, keepdims=True)
+    deviations = np.sqrt((centerd**2).sum(axis=1))
     products = np.outer(deviations, deviations)
-    return np.where(products > 0, (centred @ centred.T) / np.where(products > 0, products, 1.0), np.nan).round(12) + 0.0
+    return np.where(products > 0, (centerd @ centerd.T) / np.where(products > 0, products, 1.0), np.nan).round(12) + 0.0
 
 
 def p_text(p_value: float) -> str:
@@ -171,7 +171,7 @@ def p_text(p_value: float) -> str:
 
 
 def _mid_p(smaller: int, discordant: int) -> float:
-    """See `mcnemar`; with logarithms, so that thousands of discordant pictures do not overflow."""
+    """See `mcnemar`; with logarithms, so that thousands of discordant images do not overflow."""
     log_all = discordant * math.log(2)
     logs = [
         math.lgamma(discordant + 1) - math.lgamma(i + 1) - math.lgamma(discordant - i + 1) - log_all

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgrec.errors import ImgrecError, InputError, UnknownNameError
 from imgrec.files import replacing, sha256_of, storage_errors
-from imgrec.models.catalog import CATALOGUE, ModelSpec, spec_of_card
+from imgrec.models.catalog import CATALOG, ModelSpec, spec_of_card
 from imgrec.settings import ASSETS, Settings
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ BUNDLED = ASSETS / "models"
 # Counted up when a card's fields change their meaning.
 VERSION = 1
 
-# What the pages show of each model, besides its row of the catalogue.
+# What the pages show of each model, besides its row of the catalog.
 _SHOWN = {"data": ("trained_on",), "metrics": ("set", "pictures", "accuracy", "confusion")}
 
 # A card takes some kB, and is read with every look at the Train page.
@@ -74,7 +74,7 @@ class Card:
         return dict(self.fields["metrics"])
 
     def spec(self, *, bundled: bool) -> ModelSpec:
-        """The card's row of the catalogue."""
+        """The card's row of the catalog."""
         file = self.weights.name if bundled else str(self.weights.resolve())
         return spec_of_card(self.fields, file, bundled=bundled)
 
@@ -155,7 +155,7 @@ class Problem:
 
 @dataclass(slots=True)
 class _Registered:
-    """What `register` has put into catalogue and label spaces, and the files that it saw then."""
+    """What `register` has put into catalog and label spaces, and the files that it saw then."""
 
     specs: dict[str, ModelSpec] = field(default_factory=dict)
     spaces: set[str] = field(default_factory=set)
@@ -169,24 +169,24 @@ _registering = threading.Lock()
 
 
 def register(settings: Settings) -> None:
-    """Make the catalogue agree with the folder of this user's own models: new ones join it, those that went leave it.
+    """Make the catalog agree with the folder of this user's own models: new ones join it, those that went leave it.
 
     Cheap where nothing has changed (a look at the names and times of the files): call it before looking. A card that
     cannot be used makes no model but a line in `problems`; nor does one that has the name of another model.
     """
     with _registering:
         files = _look(home(settings))
-        if files == _registered.files and all(name in CATALOGUE for name in _registered.specs):
+        if files == _registered.files and all(name in CATALOG for name in _registered.specs):
             return
         found = _read_own(settings)
         if found.specs or _registered.specs:
             _put_spaces(found.spaces, found.limits)
-        CATALOGUE.change(remove=_registered.specs.keys() - found.specs.keys(), add=found.specs)
+        CATALOG.change(remove=_registered.specs.keys() - found.specs.keys(), add=found.specs)
         _registered.specs, _registered.problems, _registered.files = found.specs, tuple(found.problems), files
 
 
 def own(settings: Settings) -> dict[str, ModelSpec]:
-    """The models of this user's own training that are in the catalogue, by name."""
+    """The models of this user's own training that are in the catalog, by name."""
     register(settings)
     return dict(_registered.specs)
 
@@ -207,7 +207,7 @@ def remove(name: str, settings: Settings) -> None:
         raise UnknownNameError.of("model of your own", name, list(found))
     weights = Path(found[name].weights.filename)
     with storage_errors(weights):
-        # The card first: it is what makes a model one of the catalogue's.
+        # The card first: it is what makes a model one of the catalog's.
         weights.with_suffix(".json").unlink(missing_ok=True)
         weights.unlink(missing_ok=True)
     register(settings)
@@ -243,7 +243,7 @@ def _read_own(settings: Settings) -> _Own:
             if (space := _new_space(card, spec, own.spaces)) is not None:
                 own.spaces[space.name] = space
             if (bits := _limit_of(card)) is not None:
-                # Of several models the largest: so each lets through its share of pictures, or more.
+                # Of several models the largest: so each lets through its share of images, or more.
                 own.limits[spec.label_space] = max(bits, own.limits.get(spec.label_space, bits))
             own.specs[card.name] = spec
         except ImgrecError as error:
@@ -262,7 +262,7 @@ def _limit_of(card: Card) -> float | None:
 def _check(card: Card, spec: ModelSpec, others: Mapping[str, ModelSpec]) -> None:
     if not card.weights.is_file():
         raise InputError(f"Expected the model {card.weights.name} beside its card. Received: the card alone.")
-    if spec.name in others or (spec.name in CATALOGUE and spec.name not in _registered.specs):
+    if spec.name in others or (spec.name in CATALOG and spec.name not in _registered.specs):
         raise InputError(f"Expected a name that no other model has in {card.path.name}. Received: {spec.name}.")
 
 
@@ -313,6 +313,6 @@ def _same(space: "LabelSpace") -> "LabelSpace":
 def free_name(wanted: str, settings: Settings) -> str:
     """`wanted`, or it with the first number that makes it a name that no model has yet."""
     register(settings)
-    taken = {*CATALOGUE, *(path.stem for path in home(settings).glob("*.json"))}
+    taken = {*CATALOG, *(path.stem for path in home(settings).glob("*.json"))}
     names = [wanted, *(f"{wanted}_{number}" for number in range(2, 10_000))]
     return next(name for name in names if name not in taken)

@@ -1,7 +1,7 @@
 """The models that imgrec knows: each one row of data, with everything that its weights expect.
 
 Where the facts come from: addresses, hashes, input sizes and preprocessing from the source of Keras 3.15, parameter
-counts from Keras itself (a slow test builds all of them), accuracies from the table that each row names, licences from
+counts from Keras itself (a slow test builds all of them), accuracies from the table that each row names, licenses from
 Keras' documentation and the repositories that the weights were ported from. Crop fractions are those of the
 evaluations that the accuracies come from, as timm records them for the same architectures.
 """
@@ -58,7 +58,7 @@ class WeightsSource:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Accuracy as its publisher states it, in [0, 1], on ImageNet's 50,000 validation pictures."""
+    """Accuracy as its publisher states it, in [0, 1], on ImageNet's 50,000 validation images."""
 
     top1: float
     top5: float | None
@@ -78,7 +78,7 @@ class ModelSpec:
     arguments: tuple[tuple[str, object], ...]  # keyword arguments of the constructor, beyond input_shape
     input_size: tuple[int, int]  # (height, width) in px
     preprocess: str  # caffe, tf, torch, identity or unit: see preprocessing.PREPROCESS
-    crop_fraction: float  # side of the centre crop / short side of the resized picture
+    crop_fraction: float  # side of the center crop / short side of the resized image
     label_space: str  # name in labels.LABEL_SPACES
     parameters: int
     weights: WeightsSource
@@ -106,15 +106,15 @@ def check_name(name: str) -> str:
 def get_spec(name: str) -> ModelSpec:
     """The row called `name`; raises `UnknownNameError` with the nearest names."""
     try:
-        return CATALOGUE[name]
+        return CATALOG[name]
     except KeyError:
-        raise UnknownNameError.of("model", name, list(CATALOGUE)) from None
+        raise UnknownNameError.of("model", name, list(CATALOG)) from None
 
 
 def get_specs(names: Iterable[str]) -> list[ModelSpec]:
-    """The rows of `names`, in the order of the catalogue (which fixes each model's colour), each once."""
+    """The rows of `names`, in the order of the catalog (which fixes each model's color), each once."""
     wanted = {get_spec(name).name for name in names}
-    return [spec for spec in CATALOGUE.values() if spec.name in wanted]
+    return [spec for spec in CATALOG.values() if spec.name in wanted]
 
 
 _BUCKET = "https://storage.googleapis.com/"
@@ -219,10 +219,10 @@ _efficientnet_v2 = partial(_published_by_keras, preprocess="identity", cam_layer
 _efficientnet = partial(_efficientnet_v2, folder="keras-applications/")
 _convnext = partial(_published_by_keras, preprocess="identity", cam_layer="add_35", licence=_MIT)
 
-# Two or three lines a model; the formatter would make it ten. The order is that of menus, and fixes the colours.
+# Two or three lines a model; the formatter would make it ten. The order is that of menus, and fixes the colors.
 # fmt: off
 _IMAGENET_1K = (
-    # The eight that people ask for first: each has a chart colour of its own.
+    # The eight that people ask for first: each has a chart color of its own.
     _vgg("vgg16", "VGG16", 138_357_544, (71.3, 90.1), cam_layer="block5_conv3",
         file="vgg16/vgg16" + _KERNELS, hash="64373286793e3c8b2b4e3219cbf3544b", size_bytes=553_467_096),
     _vgg("vgg19", "VGG19", 143_667_240, (71.3, 90.0), cam_layer="block5_conv4",
@@ -358,4 +358,4 @@ def _bundled() -> list[ModelSpec]:
 
 
 # A model of the user's own training is a row like any other: `cards.register` adds it.
-CATALOGUE: Registry[ModelSpec] = Registry({spec.name: spec for spec in (*_IMAGENET_1K, *_bundled())})
+CATALOG: Registry[ModelSpec] = Registry({spec.name: spec for spec in (*_IMAGENET_1K, *_bundled())})

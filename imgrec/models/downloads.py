@@ -66,20 +66,20 @@ class Progress:
     def __init__(self) -> None:
         self.done_bytes = 0
         self.total_bytes: int | None = None
-        self._cancelled = threading.Event()
+        self._canceled = threading.Event()
 
     def cancel(self) -> None:
         """End the work at its next step; what has arrived stays for the next time."""
-        self._cancelled.set()
+        self._canceled.set()
 
     def check(self) -> None:
-        """Raise `CancelledError` (which is no failure) once `cancel` was called."""
-        if self._cancelled.is_set():
+        """Raise `CanceledError` (which is no failure) once `cancel` was called."""
+        if self._canceled.is_set():
             raise CancelledError
 
     def wait(self, seconds: float) -> None:
         """Sleep, but wake up on `cancel`."""
-        self._cancelled.wait(seconds)
+        self._canceled.wait(seconds)
         self.check()
 
 
@@ -90,7 +90,7 @@ def download(url: str, destination: Path, progress: Progress, *, allow_http: boo
     unless `allow_http` or on this machine. The folder must exist, and the caller must be the only one at it.
 
     Raises `OfflineError` at once when no connection can be had, `DownloadError` when the server answers but not
-    with the file, `StorageError` when it cannot be kept, `CancelledError` after `progress.cancel()`.
+    with the file, `StorageError` when it cannot be kept, `CanceledError` after `progress.cancel()`.
     """
     _check_address(url, allow_http=allow_http)
     opener = urllib.request.build_opener(_Redirects)

@@ -2,7 +2,7 @@
 
 Weights lie in `assets/models/` (the bundled ones), in an installed Python package, none of whose code is run, or,
 shared with Keras, in `KERAS_HOME/models/`. A file is trusted once: its digests are computed, compared with the
-publisher's where the catalogue has one, and recorded under `IMGREC_HOME/weights/` together with the file's size and
+publisher's where the catalog has one, and recorded under `IMGREC_HOME/weights/` together with the file's size and
 time, so that the next look costs no reading.
 A file of the user's that is not what it should be is named, never deleted.
 """
@@ -98,7 +98,7 @@ def find(spec: ModelSpec, settings: Settings) -> Path | None:
     """The verified weights file of `spec`, or None if there is none on this machine.
 
     Reads the whole file the first time it sees it. Raises `CorruptWeightsError` when it is not what the
-    catalogue says, `StorageError` when it cannot be read.
+    catalog says, `StorageError` when it cannot be read.
     """
     path = locate(spec, settings)
     if path is not None:
@@ -125,7 +125,7 @@ def fetch(spec: ModelSpec, settings: Settings, progress: Progress | None = None)
     address is the catalogue's, or that of the mirror in `settings.weights_url`.
 
     Raises `PackageError` for weights that are in a package, `OfflineError`, `DownloadError`, `CorruptWeightsError`,
-    `StorageError`, and `CancelledError` after `progress.cancel()`.
+    `StorageError`, and `CanceledError` after `progress.cancel()`.
     """
     progress = progress or Progress()
     if (found := find(spec, settings)) is not None:
@@ -236,7 +236,7 @@ def _advice(spec: ModelSpec) -> str:
 
 
 def _verify(path: Path, spec: ModelSpec) -> str:
-    """The sha256 of `path`; raises `CorruptWeightsError` unless it is the file that the catalogue describes.
+    """The sha256 of `path`; raises `CorruptWeightsError` unless it is the file that the catalog describes.
 
     Where the publisher gives no hash, the file must be HDF5 and as long as its own header says, which finds
     every truncated file and every error page saved as a file.

@@ -64,7 +64,7 @@ def weighted_mean(probabilities: Floats, weights: Floats) -> Floats:
 
 
 def geometric_mean(probabilities: Floats, weights: Floats) -> Floats:
-    """p[c] ∝ Π p_m[c]^w_m, the logarithmic opinion pool (Genest and Zidek 1986), `scipy.stats.gmean`, re-normalised.
+    """p[c] ∝ Π p_m[c]^w_m, the logarithmic opinion pool (Genest and Zidek 1986), `scipy.stats.gmean`, re-normalized.
 
     `probabilities` (M, C), `weights` (M,) that sum to 1 → (C,). Computed with logarithms, so that nothing
     underflows; a 0 counts as `SMALLEST_PROBABILITY`.

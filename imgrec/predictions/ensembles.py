@@ -106,7 +106,7 @@ def combine(predictions: Sequence[Prediction], rule: str = "mean", weights: Sequ
         raise UnknownNameError.of("rule", rule, list(RULES))
     members = tuple(predictions)
     _check_members(members)
-    shares = _normalised_weights(weights, members, rule)
+    shares = _normalized_weights(weights, members, rule)
     probabilities = _stacked(members)
     prediction = Prediction(
         model=ENSEMBLE,
@@ -143,7 +143,7 @@ def contributions(ensemble: Ensemble, index: int) -> tuple[float, ...]:
 
 
 def leave_one_out(ensemble: Ensemble) -> list[Without]:
-    """The ensemble without each of its members in turn, weights re-normalised: who tipped it.
+    """The ensemble without each of its members in turn, weights re-normalized: who tipped it.
 
     A member is missing from the list when nothing with a weight would be left without it.
     """
@@ -197,7 +197,7 @@ def _check_members(members: tuple[Prediction, ...]) -> None:
         )
 
 
-def _normalised_weights(weights: Sequence[float] | None, members: tuple[Prediction, ...], rule: str) -> Floats:
+def _normalized_weights(weights: Sequence[float] | None, members: tuple[Prediction, ...], rule: str) -> Floats:
     """(M,) float64 that sums to 1; equal weights for None."""
     count = len(members)
     if weights is None:

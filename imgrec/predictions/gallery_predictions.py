@@ -30,7 +30,7 @@ class Stored:
 
 
 def stored(model: str, sha256: str, framing: str) -> Stored | None:
-    """What `model` said about the sample with this `sha256`; None for other pictures, models and framings."""
+    """What `model` said about the sample with this `sha256`; None for other images, models and framings."""
     facts = _facts()
     if model not in facts["models"] or sha256 not in facts["samples"] or framing != facts["framing"]:
         return None

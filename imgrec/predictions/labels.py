@@ -26,10 +26,10 @@ NO_TARGET = -1
 # Of a sha256, enough to tell any two lists of classes apart.
 _NAME_DIGITS = 12
 
-# Hypernyms above these say nothing to a reader: everything is an "organism", a "whole" or "matter" in the end.
+# Hypernyms above these say nothing to a reader: everything is an "organizm", a "whole" or "matter" in the end.
 _ABSTRACT = frozenset(
     {
-        "n00004475",  # organism
+        "n00004475",  # organizm
         "n00003553",  # whole
         "n00002684",  # object
         "n00020090",  # substance, that of a sandwich

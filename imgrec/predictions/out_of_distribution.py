@@ -1,15 +1,15 @@
-"""None of these: when the doubt about a picture says that it shows nothing that the models know.
+"""None of these: when the doubt about a image says that it shows nothing that the models know.
 
-A network must choose among its classes, whatever it is shown. What gives a foreign picture away is the entropy of the
+A network must choose among its classes, whatever it is shown. What gives a foreign image away is the entropy of the
 mean of the members' probabilities (`ensembles.Uncertainty.entropy_bits`): it grows when each of them doubts and when
 they contradict each other, so that disagreement is part of it, and one model alone has it too.
 
 It is measured, not chosen by taste (`python -m bench.none_of_these`, with the result in
-`bench/results/none_of_these.json`): on CIFAR-10's test pictures against photographs of things that are none of its ten
+`bench/results/none_of_these.json`): on CIFAR-10's test images against photographs of things that are none of its ten
 classes. The entropy tells these apart better than mutual information, disagreement or the highest probability alone
 (area under the ROC curve 0.92 against 0.86, 0.70 and 0.91 for the bundled networks together), and the limit that keeps
-95 % of the test pictures is nearly the same for each of them and for all: 2.3 of at most 3.3 bits. It stops 57 % of
-foreign photographs. It also stops two in ten photographs of the ten classes, which are not CIFAR-10's pictures (among
+95 % of the test images is nearly the same for each of them and for all: 2.3 of at most 3.3 bits. It stops 57 % of
+foreign photographs. It also stops two in ten photographs of the ten classes, which are not CIFAR-10's images (among
 photographs alone the area is 0.79); half of those would have been named wrongly, of the others one in seven.
 
 The limit depends on how a network was trained: one that learned five flowers needs another. So each label space has
@@ -17,8 +17,8 @@ its own, and a model of the user's own training gets one from the images that it
 these are enough (`MIN_IMAGES`). With two classes it is weak: a linear head on MobileNet 0.25 for daisies and roses,
 with the limit of 480 held-out images, flagged 5 of 52 photographs of other things and 27 of 600 new daisies and roses.
 A softmax is often confident where it has seen nothing alike; `describe` therefore claims nothing of unknown images.
-ImageNet has none. Flowers that it has no class for do differ from its validation pictures, but so do daisies, which it
-knows: the doubt there tells where a picture comes from, not whether its answer is among the thousand.
+ImageNet has none. Flowers that it has no class for do differ from its validation images, but so do daisies, which it
+knows: the doubt there tells where a image comes from, not whether its answer is among the thousand.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ import numpy as np
 from imgrec.predictions.ensembles import Uncertainty
 from imgrec.registry import Registry
 
-# The share of the pictures of its classes that a limit lets through.
+# The share of the images of its classes that a limit lets through.
 KEPT = 0.95
 
 
@@ -37,7 +37,7 @@ class Limit:
     """Above `entropy_bits` it is most likely none of these.
 
     `caught` is the share of foreign photographs above it, `lost` that of photographs of the classes, and `auroc` the
-    chance that a foreign photograph has more entropy than a test picture; None where only pictures of the classes were
+    chance that a foreign photograph has more entropy than a test image; None where only images of the classes were
     there to measure it.
     """
 
@@ -56,13 +56,13 @@ LIMITS: Registry[Limit] = Registry({"cifar_10": Limit(entropy_bits=2.3, caught=0
 
 
 def is_none_of_these(label_space: str, uncertainty: Uncertainty) -> bool | None:
-    """Whether the picture most likely shows none of the classes; None where nobody has measured a limit for them."""
+    """Whether the image most likely shows none of the classes; None where nobody has measured a limit for them."""
     limit = LIMITS.get(label_space)
     return None if limit is None else uncertainty.entropy_bits > limit.entropy_bits
 
 
 def keeping(entropy_bits: np.ndarray, share: float = KEPT) -> float:
-    """The limit that lets through `share` of pictures with these entropies (N,).
+    """The limit that lets through `share` of images with these entropies (N,).
 
     >>> keeping(np.array([0.5, 1.0, 1.5, 2.0, 2.5]), share=0.75)
     2.0

@@ -53,10 +53,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """Everything to be said about one picture.
+    """Everything to be said about one image.
 
     `image` is the name under which it came (a visitor's, so not to be trusted), `sha256` that of its bytes,
-    `notes` what the decoder normalised. `error` is set instead of the rest when the picture cannot be used.
+    `notes` what the decoder normalized. `error` is set instead of the rest when the image cannot be used.
     """
 
     image: str
@@ -68,13 +68,13 @@ class Report:
 
 
 def to_dict(report: Report, k: int = DEFAULT_TOP_K) -> dict[str, object]:
-    """One picture as JSON values: the documented shape of `imgrec predict --format json` and of the API.
+    """One image as JSON values: the documented shape of `imgrec predict --format json` and of the API.
 
     `{image, sha256, notes, models: [{model, label_space, milliseconds, top, none_of_these}], ensemble: {rule, weights,
     top, uncertainty, none_of_these}}` with `top` a list of `{label, synset, index, probability}`. `none_of_these` is
-    true where the doubt says that the picture most likely shows none of the classes, and null for classes for which
+    true where the doubt says that the image most likely shows none of the classes, and null for classes for which
     nobody has measured how much doubt that takes, such as ImageNet's (see `abstention`). A model that failed is
-    `{model, error}`, an ensemble that cannot be is `{error}` (None when none was asked for), and a picture that
+    `{model, error}`, an ensemble that cannot be is `{error}` (None when none was asked for), and a image that
     cannot be used has `error` beside empty lists.
     """
     values: dict[str, object] = {
@@ -90,12 +90,12 @@ def to_dict(report: Report, k: int = DEFAULT_TOP_K) -> dict[str, object]:
 
 
 def to_json(reports: Sequence[Report], k: int = DEFAULT_TOP_K) -> str:
-    """A JSON list with one object a picture; see `to_dict`."""
+    """A JSON list with one object a image; see `to_dict`."""
     return json.dumps([to_dict(report, k) for report in reports], indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def to_rows(reports: Sequence[Report], k: int = DEFAULT_TOP_K) -> list[dict[str, object]]:
-    """One flat row for each picture, model and rank, with the columns `CSV_COLUMNS`; the ensemble's come last.
+    """One flat row for each image, model and rank, with the columns `CSV_COLUMNS`; the ensemble's come last.
 
     Full precision; None where a column does not apply. What failed has one row with its `error`.
     """
@@ -255,5 +255,5 @@ def _fit(text: str, width: int) -> str:
 
 
 def _printable(text: str) -> str:
-    """`text` without characters that could move the cursor, change colours or turn the direction of reading."""
+    """`text` without characters that could move the cursor, change colors or turn the direction of reading."""
     return "".join(c if c.isprintable() or c == THIN_SPACE else "\N{REPLACEMENT CHARACTER}" for c in text)

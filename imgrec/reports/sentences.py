@@ -49,7 +49,7 @@ class Camp:
 
 
 def title_of(model: str) -> str:
-    """What people call `model`: its title in the catalogue, "Ensemble", or the name itself."""
+    """What people call `model`: its title in the catalog, "Ensemble", or the name itself."""
     if model == ENSEMBLE:
         return "Ensemble"
     try:

@@ -1,7 +1,7 @@
-"""Augmentation: what a recipe does to training pictures, and never to validation pictures.
+"""Augmentation: what a recipe does to training images, and never to validation images.
 
 Plain numpy on uint8, so that a page can show what the network will see without any runtime, and so that the same
-seed, epoch and step give the same pictures on any machine: that is what makes a resumed run repeat an
+seed, epoch and step give the same images on any machine: that is what makes a resumed run repeat an
 uninterrupted one.
 """
 
@@ -11,15 +11,15 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
-# What covers a cut-out square: the mean colour of CIFAR-10, which is close to that of any photographs.
+# What covers a cut-out square: the mean color of CIFAR-10, which is close to that of any photographs.
 COVER = np.array([125, 123, 114], dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """Random changes to each training picture.
+    """Random changes to each training image.
 
-    `mirror`: half of the pictures are mirrored, the other half in the next epoch. `shift_px`: moved by up to so
+    `mirror`: half of the images are mirrored, the other half in the next epoch. `shift_px`: moved by up to so
     many whole pixels each way, the border reflected. `cutout_px`: a square of this side is covered. `rotation` and
     `shear`: by up to so many degrees. `zoom`: magnified or reduced by up to this fraction, each axis by itself.
     `shift`: moved by up to this fraction of the side each way. What these four lay bare is filled with the nearest
@@ -34,65 +34,65 @@ class Augmentation:
     zoom: float = 0.0
     shift: float = 0.0
 
-    def apply(self, pictures: np.ndarray, indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
-        """Changed copies of uint8 (N, H, W, 3); `indices` (N,) say which pictures of the data set they are.
+    def apply(self, images: np.ndarray, indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
+        """Changed copies of uint8 (N, H, W, 3); `indices` (N,) say which images of the dataset they are.
 
         A picture's change depends on `seed`, `epoch` and the batch alone.
         """
         rng = np.random.default_rng((seed, epoch, int(indices[0])))
         if self.rotation or self.shear or self.zoom or self.shift:
-            pictures = self._warp(pictures, rng)
+            images = self._warp(images, rng)
         if self.shift_px:
-            pictures = self._shift(pictures, rng)
+            images = self._shift(images, rng)
         if self.mirror:
-            pictures = np.where(_mirrored(indices, seed, epoch)[:, None, None, None], pictures[:, :, ::-1], pictures)
+            images = np.where(_mirrored(indices, seed, epoch)[:, None, None, None], images[:, :, ::-1], images)
         if self.cutout_px:
-            pictures = self._cut_out(pictures, rng)
-        return pictures
+            images = self._cut_out(images, rng)
+        return images
 
-    def _shift(self, pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        count, height, width, _ = pictures.shape
+    def _shift(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        count, height, width, _ = images.shape
         reach = self.shift_px
-        padded = np.pad(pictures, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="reflect")
+        padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="reflect")
         windows = sliding_window_view(padded, (height, width), axis=(1, 2))
         top, left = rng.integers(0, 2 * reach + 1, (2, count))
         return np.ascontiguousarray(windows[np.arange(count), top, left].transpose(0, 2, 3, 1))
 
-    def _cut_out(self, pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        count, height, width, _ = pictures.shape
+    def _cut_out(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        count, height, width, _ = images.shape
         side = self.cutout_px
         top = rng.integers(0, height - side + 1, (count, 1))
         left = rng.integers(0, width - side + 1, (count, 1))
         rows = (np.arange(height) >= top) & (np.arange(height) < top + side)
         columns = (np.arange(width) >= left) & (np.arange(width) < left + side)
         covered = rows[:, :, None] & columns[:, None, :]
-        return np.where(covered[..., None], COVER, pictures)
+        return np.where(covered[..., None], COVER, images)
 
-    def _warp(self, pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        count, height, width, _ = pictures.shape
+    def _warp(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        count, height, width, _ = images.shape
         turns = np.deg2rad(rng.uniform(-self.rotation, self.rotation, count))
         slants = np.deg2rad(rng.uniform(-self.shear, self.shear, count))
         scales = rng.uniform(1 - self.zoom, 1 + self.zoom, (count, 2))
         moves = rng.uniform(-self.shift, self.shift, (count, 2)) * (height, width)
-        centre = np.array([(height - 1) / 2, (width - 1) / 2])
-        warped = np.empty_like(pictures)
+        center = np.array([(height - 1) / 2, (width - 1) / 2])
+        warped = np.empty_like(images)
         for i, (turn, slant, (down, across), move) in enumerate(zip(turns, slants, scales, moves, strict=True)):
-            # Output pixel → input pixel, around the centre: zoom along each axis, rows slide sideways, then a turn.
+            # Output pixel → input pixel, around the center: zoom along each axis, rows slide sideways, then a turn.
             zoomed = np.array([[down, 0.0], [-np.sin(slant) * across, np.cos(slant) * across]])
             turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
             matrix = turned @ zoomed
-            offset = centre - matrix @ centre + move
+            offset = center - matrix @ center + move
             for channel in range(3):
                 ndimage.affine_transform(
-                    pictures[i, ..., channel], matrix, offset, output=warped[i, ..., channel], order=1, mode="nearest"
+                    images[i, ..., channel], matrix, offset, output=warped[i, ..., channel], order=1, mode="nearest"
                 )
         return warped
 
 
 def _mirrored(indices: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    """Which pictures are mirrored in this epoch: bool (N,); the others are in the next.
+    """Which images are mirrored in this epoch: bool (N,); the others are in the next.
 
-    Each picture is then seen both ways in any two epochs, instead of by luck; this is worth about a tenth of the
+    Each image is then seen both ways in any two epochs, instead of by luck; this is worth about a tenth of the
     training time (Keller Jordan, *94 % on CIFAR-10 in 3.29 seconds*, 2024).
     """
     mixed = (indices.astype(np.uint64) + np.uint64(seed) * np.uint64(7919)) * np.uint64(0x9E3779B97F4A7C15)

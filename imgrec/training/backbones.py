@@ -1,4 +1,4 @@
-"""Backbones: networks of the catalogue without their classifier, to be taught something new. Runs in workers only."""
+"""Backbones: networks of the catalog without their classifier, to be taught something new. Runs in workers only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Backbone:
     """Makes the network of `spec` without its classifier, at any size, as often as it is called.
 
     `weights_path` is the file of the whole network; with None the weights are random ones. The last
-    `trainable_layers` of its layers learn, all others are frozen; None: all learn. Batch normalisation that is
+    `trainable_layers` of its layers learn, all others are frozen; None: all learn. Batch normalization that is
     frozen uses its stored statistics, as Keras has it, also while the layers behind it learn.
     """
 
@@ -52,7 +52,7 @@ class Backbone:
 
 
 def fetch(name: str, trainable_layers: int | None, settings: Settings, listener: Listener) -> Backbone:
-    """The backbone called `name` in the catalogue, with its published weights: found, or downloaded.
+    """The backbone called `name` in the catalog, with its published weights: found, or downloaded.
 
     Tells `weights` events: about once a second with `done_bytes` and `total_bytes` while they are downloaded, and
     the last one with the file's `sha256`. Raises what `weights.fetch` and `listener.check` raise.

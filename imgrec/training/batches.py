@@ -1,4 +1,4 @@
-"""Batches of training pictures: shuffled and augmented ahead of the network, the same for a resumed run."""
+"""Batches of training images: shuffled and augmented ahead of the network, the same for a resumed run."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from imgrec.data.dataset import Pictures
+from imgrec.data.dataset import Images
 from imgrec.training.augmentation import Augmentation
 
 # Batches made ahead while the network works on one. Numpy frees the interpreter while it copies.
@@ -14,28 +14,28 @@ AHEAD = 4
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Whole batches in `count` pictures; at least one, of all there are. Who is left over comes next epoch."""
+    """Whole batches in `count` images; at least one, of all there are. Who is left over comes next epoch."""
     return max(1, count // batch_size)
 
 
 def batches(
-    pictures: Pictures, augmentation: Augmentation, *, batch_size: int, seed: int, epoch: int, first: int = 0
+    images: Images, augmentation: Augmentation, *, batch_size: int, seed: int, epoch: int, first: int = 0
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(uint8 (N, H, W, 3), int64 (N,)) of one epoch from step `first` on.
 
     What a step brings depends on `seed`, `epoch` and the step alone, so a run that goes on in the middle of an
     epoch sees just what it would have seen.
     """
-    order = np.random.default_rng((seed, epoch)).permutation(len(pictures))
+    order = np.random.default_rng((seed, epoch)).permutation(len(images))
 
     def make(step: int) -> tuple[np.ndarray, np.ndarray]:
         indices = order[step * batch_size : (step + 1) * batch_size]
-        changed = augmentation.apply(pictures.pixels[indices], indices, seed=seed, epoch=epoch)
-        return changed, pictures.targets[indices]
+        changed = augmentation.apply(images.pixels[indices], indices, seed=seed, epoch=epoch)
+        return changed, images.targets[indices]
 
     waiting: deque[Future[tuple[np.ndarray, np.ndarray]]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="feeding") as pool:
-        for step in range(first, steps_per_epoch(len(pictures), batch_size)):
+        for step in range(first, steps_per_epoch(len(images), batch_size)):
             waiting.append(pool.submit(make, step))
             if len(waiting) > AHEAD:
                 yield waiting.popleft().result()

@@ -1,8 +1,8 @@
 """The protocol of a lesson: a head for each learning rate and fold, the choice among them, the final head.
 
 Why so: the learning rate with the highest mean validation accuracy is taken, since a single fold's is noise. Then one
-head learns from all training pictures, for as many epochs as the folds' best ones on average: nothing is held out any
-more that could tell when to stop. Whatever was chosen here has seen every training picture, so it is the test set, and
+head learns from all training images, for as many epochs as the folds' best ones on average: nothing is held out any
+more that could tell when to stop. Whatever was chosen here has seen every training image, so it is the test set, and
 that once, which says how good it is. With one split instead of folds the best head of the best rate is kept as it was.
 
 Finished trials lie in the lesson's folder, one file each, and are not done again.
@@ -170,7 +170,7 @@ def _run(
     return Validated(trial, trained.epochs, held_out, first_choices(said), entropy_bits(said), trained.layers)
 
 
-def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], pictures: int) -> list[dict[str, Any]]:
+def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], images: int) -> list[dict[str, Any]]:
     """The log's rows: training figures of `epochs`, validation's as the mean over `validated` at the same epoch."""
     rows = []
     for i, epoch in enumerate(epochs):
@@ -182,14 +182,14 @@ def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], picture
                 "accuracy": epoch.train_accuracy,
                 "validation_loss": float(np.mean([mine[i].validation_loss for mine in validated])),
                 "validation_accuracy": float(np.mean([mine[i].validation_accuracy for mine in validated])),
-                "images_per_second": pictures / max(epoch.seconds, 1e-9),
+                "images_per_second": images / max(epoch.seconds, 1e-9),
             }
         )
     return rows
 
 
 def _pooled(validated: list[Validated], targets: np.ndarray, classes: int) -> dict[str, Any]:
-    """Figures of all pictures that were validated on, each by the head that had not seen it; as `worker.measure`."""
+    """Figures of all images that were validated on, each by the head that had not seen it; as `worker.measure`."""
     held_out = np.concatenate([each.held_out for each in validated])
     said = np.concatenate([each.said for each in validated])
     losses = [each.trial.validation_loss * len(each.held_out) for each in validated]

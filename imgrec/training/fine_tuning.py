@@ -1,7 +1,7 @@
 """After the head, the last layers of its backbone: they learn too, gently, so that they keep what they know.
 
 The training loop is that of recipes (`trainer`), with its checkpoints; it starts from the head that is there. What
-comes of it is never worse than that head on the pictures held out: the best epoch is kept, and the head as it was is
+comes of it is never worse than that head on the images held out: the best epoch is kept, and the head as it was is
 one of them. Runs in workers only.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from imgrec.data import dataset
-from imgrec.data.dataset import Pictures
+from imgrec.data.dataset import Images
 from imgrec.errors import InputError, MemoryBudgetError
 from imgrec.files import replacing, storage_errors
 from imgrec.images.preprocessing import frame
@@ -147,8 +147,8 @@ def unfreeze(
     recipe: Recipe,
     backbone: Backbone,
     layers: Layers,
-    train: Pictures,
-    validation: Pictures,
+    train: Images,
+    validation: Images,
     *,
     seed: int,
     folder: Path,
@@ -197,11 +197,11 @@ def conclude(kept: Figures, head: Figures, rows: Sequence[Mapping[str, Any]]) ->
     )
 
 
-def fitted(pictures: Pictures, input_size: tuple[int, int]) -> Pictures:
-    """The pictures framed to `input_size`, all at once, as the trainer takes them; raises `MemoryBudgetError`."""
-    if pictures.pixels.shape[1:3] == input_size:
-        return pictures
-    needed = len(pictures) * input_size[0] * input_size[1] * 3
+def fitted(images: Images, input_size: tuple[int, int]) -> Images:
+    """The images framed to `input_size`, all at once, as the trainer takes them; raises `MemoryBudgetError`."""
+    if images.pixels.shape[1:3] == input_size:
+        return images
+    needed = len(images) * input_size[0] * input_size[1] * 3
     limit = int(available_memory_bytes() * dataset.MEMORY_SHARE / 2)
     if needed > limit:
         raise MemoryBudgetError(
@@ -209,10 +209,10 @@ def fitted(pictures: Pictures, input_size: tuple[int, int]) -> Pictures:
             f"Received: {needed / MIB:,.0f} MiB at {input_size[0]} × {input_size[1]} px; "
             "train the classifier only, or use fewer images."
         )
-    pixels = np.empty((len(pictures), *input_size, 3), np.uint8)
-    for i, picture in enumerate(pictures.pixels):
-        pixels[i] = frame(picture, input_size, 1.0)
-    return replace(pictures, pixels=pixels)
+    pixels = np.empty((len(images), *input_size, 3), np.uint8)
+    for i, image in enumerate(images.pixels):
+        pixels[i] = frame(image, input_size, 1.0)
+    return replace(images, pixels=pixels)
 
 
 def _set_head(model: Any, layers: Layers) -> None:

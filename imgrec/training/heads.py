@@ -2,7 +2,7 @@
 millisecond. TensorFlow; runs in workers only.
 
 `Model.fit` spends a millisecond a step on callbacks, batches and calls, however small the network. Here the loop
-over the steps is in the graph, pictures' features are tensors that it gathers from, and all trials of a lesson (rates,
+over the steps is in the graph, images' features are tensors that it gathers from, and all trials of a lesson (rates,
 folds) use the one graph: only its variables are set back.
 """
 

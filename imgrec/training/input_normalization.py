@@ -1,6 +1,6 @@
-"""First layers that are computed from the training pictures instead of trained.
+"""First layers that are computed from the training images instead of trained.
 
-Featurewise normalisation gives each channel the mean 0 and the deviation 1. Whitening does more: neighbouring pixels
+Featurewise normalization gives each channel the mean 0 and the deviation 1. Whitening does more: neighboring pixels
 of photographs are nearly equal, and a layer that first decorrelates them saves the rest of the network several
 epochs of finding that out (Keller Jordan, *94 % on CIFAR-10 in 3.29 seconds*, 2024, §3.2). Both are part of the
 network: whoever feeds it, in training, validation, test or serving, cannot leave them out.
@@ -26,14 +26,14 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 def channel_statistics(pixels: np.ndarray, preprocess: str) -> Statistics:
     """Mean and standard deviation of each channel of uint8 (N, H, W, 3), in the units of `preprocess`.
 
-    Exact, from a histogram: the pictures need not fit into memory as floats.
+    Exact, from a histogram: the images need not fit into memory as floats.
     """
     rule = PREPROCESS[preprocess]
     means, deviations = [], []
     values = np.arange(256, dtype=np.float64)
     order = (2, 1, 0) if rule.reverse_channels else (0, 1, 2)
     for channel, mean, scale in zip(order, rule.mean, rule.scale, strict=True):
-        counts = sum(np.bincount(picture[..., channel].reshape(-1), minlength=256) for picture in _chunks(pixels))
+        counts = sum(np.bincount(image[..., channel].reshape(-1), minlength=256) for image in _chunks(pixels))
         shares = counts / np.sum(counts)
         average = float(shares @ values)
         means.append((average - mean) / scale)
@@ -42,18 +42,18 @@ def channel_statistics(pixels: np.ndarray, preprocess: str) -> Statistics:
 
 
 def _chunks(pixels: np.ndarray) -> Iterator[np.ndarray]:
-    """A thousand pictures at a time: `bincount` makes eight bytes of each."""
+    """A thousand images at a time: `bincount` makes eight bytes of each."""
     for start in range(0, len(pixels), 1000):
         yield pixels[start : start + 1000]
 
 
-def whitening_kernel(pictures: np.ndarray, patch_px: int) -> np.ndarray:
-    """Convolution kernel float32 (patch, patch, 3, 2 * patch * patch * 3) from normalised pictures float (N, H, W, 3).
+def whitening_kernel(images: np.ndarray, patch_px: int) -> np.ndarray:
+    """Convolution kernel float32 (patch, patch, 3, 2 * patch * patch * 3) from normalized images float (N, H, W, 3).
 
     Its outputs for a patch are the patch's principal components, scaled to unit variance, and their negatives
     (the rectifier that follows would lose half of them otherwise).
     """
-    windows = sliding_window_view(pictures, (patch_px, patch_px), axis=(1, 2))
+    windows = sliding_window_view(images, (patch_px, patch_px), axis=(1, 2))
     patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, patch_px * patch_px * 3).astype(np.float64)
     covariance = patches.T @ patches / len(patches)
     variances, directions = np.linalg.eigh(covariance)

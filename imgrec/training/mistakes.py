@@ -1,11 +1,11 @@
-"""A mistake that a published system made, made again on purpose: normalisation of the training pictures only.
+"""A mistake that a published system made, made again on purpose: normalization of the training images only.
 
     python -m imgrec.training.mistakes assets/lessons/one_sided_normalisation.json
 
-Its training pictures came from a generator with `featurewise_center` and `featurewise_std_normalization`, its
-validation pictures from one without. The network learned, the validation stayed at chance, and the report called it
+Its training images came from a generator with `featurewise_center` and `featurewise_std_normalization`, its
+validation images from one without. The network learned, the validation stayed at chance, and the report called it
 overfitted. Here one training is validated both ways, after each epoch: the same network, the same weights, the same
-pictures; only what is fed to it differs. In imgrec's own trainings this cannot happen, because the normalisation is
+images; only what is fed to it differs. In imgrec's own trainings this cannot happen, because the normalization is
 a layer of the network (see `whitening`); to make the mistake, `_one_sided` has to undo that layer.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.data.dataset import Pictures, load, split
+from imgrec.data.dataset import Images, load, split
 from imgrec.metrics.classification import top_1
 from imgrec.models import weights
 from imgrec.models.catalog import get_spec
@@ -28,8 +28,8 @@ from imgrec.training.input_normalization import channel_statistics
 from imgrec.training.recipes import Optimiser, Recipe, get_recipe
 from imgrec.training.transfer_networks import MakeBackbone
 
-# Enough pictures for a network to be far from chance after a few epochs, few enough for a minute or two.
-PICTURES = 3000
+# Enough images for a network to be far from chance after a few epochs, few enough for a minute or two.
+IMAGES = 3000
 EPOCHS = 10
 BATCH_SIZE = 32
 SEED = 0
@@ -37,7 +37,7 @@ SEED = 0
 # The settings of Springboard Capstone 2; its two `featurewise` ones are the recipe's `featurewise`.
 AUGMENTATION = Augmentation(mirror=True, shift=0.2, rotation=20.0, shear=0.2, zoom=0.2)
 
-# Batch normalisation has learned how large its inputs are, and is at a loss with larger ones: so was that work's
+# Batch normalization has learned how large its inputs are, and is at a loss with larger ones: so was that work's
 # network, which was pretrained and full of it. Without it and with few biases to speak of, a network is nearly
 # indifferent to scale, and loses less.
 NETWORKS = {
@@ -49,7 +49,7 @@ NETWORKS = {
         loss="categorical_crossentropy",
         arguments=(("doublings", 2),),
     ),
-    "with batch normalisation": replace(
+    "with batch normalization": replace(
         get_recipe("tuned_cnn_6"),
         arguments=(
             ("conv_1_filter", 32),
@@ -60,7 +60,7 @@ NETWORKS = {
             ("blocks", 3),
         ),
     ),
-    "without batch normalisation": get_recipe("simple_cnn"),
+    "without batch normalization": get_recipe("simple_cnn"),
 }
 
 
@@ -68,8 +68,8 @@ NETWORKS = {
 class Epoch:
     """Accuracies in [0, 1] after so many epochs.
 
-    `accuracy` is that of the training pictures, as they were augmented, while the network learned. `alike`: validation
-    pictures normalised as the training pictures were. `one_sided`: not normalised, values 0 to 255.
+    `accuracy` is that of the training images, as they were augmented, while the network learned. `alike`: validation
+    images normalized as the training images were. `one_sided`: not normalized, values 0 to 255.
     """
 
     epoch: int
@@ -80,8 +80,8 @@ class Epoch:
 
 def one_sided_normalisation(
     recipe: Recipe,
-    train: Pictures,
-    validation: Pictures,
+    train: Images,
+    validation: Images,
     classes: int,
     *,
     epochs: int = EPOCHS,
@@ -89,7 +89,7 @@ def one_sided_normalisation(
     seed: int = SEED,
     backbone: MakeBackbone | None = None,
 ) -> list[Epoch]:
-    """Train the network of `recipe` on `train`, normalised and augmented, and validate it both ways.
+    """Train the network of `recipe` on `train`, normalized and augmented, and validate it both ways.
 
     Needs TensorFlow. The network must take `statistics`.
     """
@@ -134,7 +134,7 @@ def main(path: Path) -> None:
     settings = Settings.from_env()
     data = load("cifar10", settings)
     # The same share of each class.
-    _, some = split(data.train.targets, PICTURES / len(data.train), SEED)
+    _, some = split(data.train.targets, IMAGES / len(data.train), SEED)
     slice_ = data.train.take(some)
     kept, held_out = split(slice_.targets, 0.2, SEED)
     train, validation = slice_.take(kept), slice_.take(held_out)
@@ -156,8 +156,8 @@ def main(path: Path) -> None:
             }
         )
     found = {
-        "what": "accuracy of a training, validated with pictures fed like the training pictures, and not so",
-        "data": f"CIFAR-10, {len(train):,} training pictures to learn from and {len(validation)} to validate on, "
+        "what": "accuracy of a training, validated with images fed like the training images, and not so",
+        "data": f"CIFAR-10, {len(train):,} training images to learn from and {len(validation)} to validate on, "
         "drawn at random, the same number of each class",
         "classes": len(data.classes),
         "augmentation": asdict(AUGMENTATION),

@@ -2,13 +2,13 @@
 
 Each function takes the input size (height, width) px and the number of classes and returns a functional model
 that takes float32 (N, H, W, 3), preprocessed as the recipe says (for these networks `unit`: values in [0, 1]; any
-further normalisation is a layer of the network, so nothing outside has to know it) and gives probabilities
+further normalization is a layer of the network, so nothing outside has to know it) and gives probabilities
 (N, classes). Only layers that Keras ships: a saved model loads anywhere, also on the OpenVINO backend that
 compiles it. Networks with a backbone are in `transfers`.
 
-Some take `statistics` and begin with featurewise normalisation then, which has no parameters (see `whitening`).
+Some take `statistics` and begin with featurewise normalization then, which has no parameters (see `whitening`).
 
-Our modern networks can look `twice`: at the picture and at its mirror image, and answer with the mean. They are
+Our modern networks can look `twice`: at the image and at its mirror image, and answer with the mean. They are
 trained looking once, and used looking twice: that is worth a few tenths of a point and costs a millisecond.
 """
 
@@ -23,12 +23,12 @@ from imgrec.training.input_normalization import Statistics
 if TYPE_CHECKING:
     import keras
 
-# Mean and standard deviation of each channel over CIFAR-10's 50,000 training pictures, in [0, 1]; close enough
+# Mean and standard deviation of each channel over CIFAR-10's 50,000 training images, in [0, 1]; close enough
 # for other photographs too, and what matters is only that the network's first layer always sees the same.
 CHANNEL_MEAN = (0.4914, 0.4822, 0.4465)
 CHANNEL_STD = (0.2470, 0.2435, 0.2616)
 
-# The first layer where a recipe asks for featurewise normalisation.
+# The first layer where a recipe asks for featurewise normalization.
 FEATUREWISE = "featurewise"
 
 # The first layer of our modern networks: 2x2 patches, turned into their 12 principal directions and the
@@ -37,8 +37,8 @@ WHITENING = "whitening"
 PATCH_PX = 2
 WHITENED_CHANNELS = 24
 
-# Patches of a few thousand pictures fix a 12x12 covariance to three digits.
-WHITENING_PICTURES = 5000
+# Patches of a few thousand images fix a 12x12 covariance to three digits.
+WHITENING_IMAGES = 5000
 
 # Batch statistics follow the last few dozen steps: one-cycle runs end before slower averages settle.
 NORM_MOMENTUM = 0.9
@@ -86,10 +86,10 @@ def tuned_cnn(
     blocks: int = 4,
     statistics: Statistics | None = None,
 ) -> keras.Model:
-    """Springboard Capstone 2's tuned ones: a convolution, then `blocks` of convolution, dropout, batch normalisation.
+    """Springboard Capstone 2's tuned ones: a convolution, then `blocks` of convolution, dropout, batch normalization.
 
     Nothing is padded and nothing pooled. The arguments bear the names under which that work searched them; these
-    values are those of its "6 CNN layers", 940,458 parameters at 32x32x10. Raises `InputError` when a picture is
+    values are those of its "6 CNN layers", 940,458 parameters at 32x32x10. Raises `InputError` when a image is
     too small for so many convolutions.
     """
     from keras import layers
@@ -164,7 +164,7 @@ def cifar_dense(input_size: tuple[int, int], classes: int, *, twice: bool = Fals
 
 
 def start(input_size: tuple[int, int], statistics: Statistics | None = None) -> tuple[Any, Any]:
-    """The input, and the same normalised by `statistics` (mean and deviation of each channel) where there are some."""
+    """The input, and the same normalized by `statistics` (mean and deviation of each channel) where there are some."""
     from keras import layers
 
     inputs = layers.Input((*input_size, 3), name="picture")
@@ -194,10 +194,10 @@ def _whitened(input_size: tuple[int, int], twice: bool) -> tuple[Any, Any]:
     from keras import layers, ops
 
     inputs, _ = start(input_size)
-    pictures = ops.concatenate([inputs, ops.flip(inputs, axis=2)], axis=0) if twice else inputs
+    images = ops.concatenate([inputs, ops.flip(inputs, axis=2)], axis=0) if twice else inputs
     scale = [1 / std for std in CHANNEL_STD]
     offset = [-mean / std for mean, std in zip(CHANNEL_MEAN, CHANNEL_STD, strict=True)]
-    x = layers.Rescaling(scale, offset, name="normalise")(pictures)
+    x = layers.Rescaling(scale, offset, name="normalise")(images)
     x = layers.Conv2D(WHITENED_CHANNELS, PATCH_PX, use_bias=False, trainable=False, name=WHITENING)(x)
     return inputs, layers.Activation("silu")(x)
 
@@ -224,7 +224,7 @@ def _head(x: Any, classes: int) -> Any:
 
 
 def as_model(name: str, inputs: Any, logits: Any, *, twice: bool = False) -> keras.Model:
-    """The model from its input and its logits (N, classes); those of `twice` are of pictures, then mirror images."""
+    """The model from its input and its logits (N, classes); those of `twice` are of images, then mirror images."""
     import keras
     from keras import layers, ops
 

@@ -1,4 +1,4 @@
-"""How weights move: Keras' optimisers and their learning rates, from what a recipe says. Runs in workers only."""
+"""How weights move: Keras' optimizers and their learning rates, from what a recipe says. Runs in workers only."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ STEP_FACTOR = 0.1
 
 
 def groups(model: Any, optimiser: Optimiser, *, steps: int, epochs: int) -> list[tuple[Any, list[Any]]]:
-    """(Keras optimiser, the variables it moves); the shifts of batch normalisation apart if they have their rate.
+    """(Keras optimizer, the variables it moves); the shifts of batch normalization apart if they have their rate.
 
     `steps` are those of one epoch.
     """

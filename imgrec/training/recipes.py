@@ -29,7 +29,7 @@ class Optimiser:
 
     `learning_rate` is the peak. With `one_cycle` it rises from a fifth of that over the first fifth of all steps and
     then falls to zero; with `step_epochs` it falls to a tenth after each so many epochs; otherwise it stays.
-    `shift_rate` multiplies it for the shifts of batch normalisation, which move slowly otherwise (Keller Jordan,
+    `shift_rate` multiplies it for the shifts of batch normalization, which move slowly otherwise (Keller Jordan,
     2024, §3.4). `weight_decay` is the share of a weight that a step at learning rate 1 would take away.
     """
 
@@ -65,14 +65,14 @@ class Recipe:
     augmentation: Augmentation = NO_AUGMENTATION
     label_smoothing: float = 0.0
     precision: str = "float32"
-    looks_twice: bool = False  # once trained, at the picture and at its mirror image
+    looks_twice: bool = False  # once trained, at the image and at its mirror image
     validation_fraction: float = VALIDATION_FRACTION
     preprocess: str = "unit"  # a key of preprocessing.PREPROCESS: what the network is fed
     loss: str = "categorical_crossentropy"  # or binary_crossentropy, which one of the printed networks had with softmax
-    backbone: str | None = None  # the row of the catalogue whose weights it starts from
+    backbone: str | None = None  # the row of the catalog whose weights it starts from
     trainable_layers: int | None = None  # so many last layers of the backbone learn too; None: all
     arguments: tuple[tuple[str, Any], ...] = ()  # further keyword arguments of the network's function
-    # The network begins by giving each channel the mean 0 and the deviation 1 over the training pictures.
+    # The network begins by giving each channel the mean 0 and the deviation 1 over the training images.
     featurewise: bool = False
 
     def __post_init__(self) -> None:
@@ -180,7 +180,7 @@ def _modern(name: str, title: str, about: str, *, parameters: int, epochs: int, 
 
 
 def _transfer(name: str, title: str, about: str, *, network: str, backbone: str, **fields: Any) -> Recipe:
-    """A head on a backbone of the catalogue, which is fed as its own weights expect."""
+    """A head on a backbone of the catalog, which is fed as its own weights expect."""
     return Recipe(
         name=name,
         title=title,
@@ -214,7 +214,7 @@ def _upsampled(backbone: str, title: str, *, parameters: int) -> Recipe:
 
 
 def _flat(backbone: str, title: str, *, parameters: int) -> Recipe:
-    """The transfer of Capstone #3: 64 pictures, a frozen backbone, one dense layer over all that it sees."""
+    """The transfer of Capstone #3: 64 images, a frozen backbone, one dense layer over all that it sees."""
     return _transfer(
         f"{backbone}_flat",
         f"{title}, one dense layer",

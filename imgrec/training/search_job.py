@@ -208,7 +208,7 @@ def recipe_of(job: Job, trial: Trial, *, epochs: int | None = None) -> Recipe:
 
 
 def train_best(job: Job, trial: Trial, settings: Settings) -> Job:
-    """Start a training of what `trial` found, on the pictures of the search; raises as `runs.start` does."""
+    """Start a training of what `trial` found, on the images of the search; raises as `runs.start` does."""
     configuration = job.configuration
     return training_job.start(recipe_of(job, trial), configuration["data"], settings, seed=configuration["seed"])
 

@@ -1,6 +1,6 @@
 """Search spaces: which settings of a recipe a search varies, and between which values, as data.
 
-A setting is a field of the recipe (`batch_size`, `label_smoothing`), of its optimiser (`learning_rate`, `momentum`,
+A setting is a field of the recipe (`batch_size`, `label_smoothing`), of its optimizer (`learning_rate`, `momentum`,
 `weight_decay`), or an argument of its network (`Recipe.arguments`). A new space is one row in `SPACES`; any recipe
 has one of its own besides. No Keras here: the page shows spaces, and the worker turns them into questions.
 """
@@ -244,7 +244,7 @@ def get_space(name: str) -> Space:
 
 
 def around(recipe: Recipe) -> Space:
-    """The space of any recipe: how fast it learns, from how many pictures at once, and how it is held back."""
+    """The space of any recipe: how fast it learns, from how many images at once, and how it is held back."""
     rate, batch = recipe.optimiser.learning_rate, recipe.batch_size
     slow, fast = (float(f"{end:.{DIGITS}g}") for end in (rate / RATE_FACTOR, rate * RATE_FACTOR))
     batches = sorted({max(1, batch // 2), batch, min(MAX_BATCH_SIZE, 2 * batch)})

@@ -26,7 +26,7 @@ import keras_tuner
 import tensorflow as tf
 
 from imgrec import jobs
-from imgrec.data.dataset import Pictures
+from imgrec.data.dataset import Images
 from imgrec.errors import InputError, MemoryBudgetError
 from imgrec.files import replacing, storage_errors
 from imgrec.jobs import job_folder
@@ -95,14 +95,14 @@ class Trials(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner has no typ
         worker: jobs.Worker,
         recipe: Recipe,
         backbone: Backbone | None,
-        train: Pictures,
-        validation: Pictures,
+        train: Images,
+        validation: Images,
         classes: int,
     ) -> None:
         self._worker = worker
         self._recipe = recipe
         self._backbone = backbone
-        self._pictures = train, validation
+        self._images = train, validation
         self._classes = classes
         self._knobs = search_job.knobs_of(worker.job)
         self._told = {trial.number: trial for trial in search_job.read(worker.job).trials}
@@ -179,7 +179,7 @@ class Trials(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner has no typ
         }
 
     def _train(self, recipe: Recipe, epochs: int, folder: Path, listener: "Listener") -> None:
-        train, validation = self._pictures
+        train, validation = self._images
         recipe = listener.recipe = replace(recipe, epochs=epochs)
         seed = self._worker.job.configuration["seed"]
         trainer.train(

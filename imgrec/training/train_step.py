@@ -1,7 +1,7 @@
-"""One network, its optimisers and one compiled step; and its checkpoints. Runs in workers only.
+"""One network, its optimizers and one compiled step; and its checkpoints. Runs in workers only.
 
 There is one way into the network, `network_input`, for training, validation and test alike: no generator can
-forget a normalisation that another one does (`mistakes` shows what that costs).
+forget a normalization that another one does (`mistakes` shows what that costs).
 """
 
 import zipfile
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.data.dataset import Pictures
+from imgrec.data.dataset import Images
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.files import replacing, storage_errors
 from imgrec.images.preprocessing import PREPROCESS
@@ -25,7 +25,7 @@ from imgrec.training.transfer_networks import MakeBackbone
 # Every function that builds a network, by its name in a recipe.
 BUILDERS = networks.NETWORKS | transfer_networks.NETWORKS
 
-# Pictures answered at once: so many of 32 × 32 px, fewer of larger ones. VGG16 holds 17 MB for each of 256 × 256 px in
+# Images answered at once: so many of 32 × 32 px, fewer of larger ones. VGG16 holds 17 MB for each of 256 × 256 px in
 # a single layer.
 EVALUATION_BATCH = 250
 EVALUATION_PIXELS = EVALUATION_BATCH * 32 * 32
@@ -61,28 +61,28 @@ def predict(model: Any, pixels: np.ndarray, preprocess: str) -> np.ndarray:
 
 
 class Loop:
-    """The network of `recipe` for `classes` classes, as it is trained on `pictures`.
+    """The network of `recipe` for `classes` classes, as it is trained on `images`.
 
     Raises `InputError` on what the network's function cannot build.
     """
 
     def __init__(
-        self, recipe: Recipe, pictures: Pictures, classes: int, precision: str, backbone: MakeBackbone | None = None
+        self, recipe: Recipe, images: Images, classes: int, precision: str, backbone: MakeBackbone | None = None
     ) -> None:
         import keras
         import tensorflow as tf
 
         self._recipe = recipe
         self._precision = precision
-        self._build = _builder(recipe, pictures, classes, backbone)
+        self._build = _builder(recipe, images, classes, backbone)
         policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
         keras.config.set_dtype_policy(policy)
         try:
             self.model = self._build()
         finally:
             keras.config.set_dtype_policy("float32")
-        _whiten(self.model, pictures)
-        steps = steps_per_epoch(len(pictures), recipe.batch_size)
+        _whiten(self.model, images)
+        steps = steps_per_epoch(len(images), recipe.batch_size)
         self._groups = optimizers.groups(self.model, recipe.optimiser, steps=steps, epochs=recipe.epochs)
         self._classes = classes
         self._loss: Callable[[Any, Any], Any] = getattr(keras.losses, recipe.loss)
@@ -123,7 +123,7 @@ class Loop:
         return np.concatenate([np.asarray(self._infer(part), np.float32) for part in _parts(self.model, pixels)])
 
     def sums(self) -> tuple[float, float]:
-        """Loss of each step, and pictures that were right, added up since `reset`; waits for the last step."""
+        """Loss of each step, and images that were right, added up since `reset`; waits for the last step."""
         return float(self._loss_sum), float(self._right_sum)
 
     def reset(self, at: Position) -> None:
@@ -163,7 +163,7 @@ class Loop:
                 variables = self._variables()
                 arrays = [file[f"variable_{i}"] for i in range(len(variables))]
                 position = file["position"]
-            # One that stays the same is a variable of its optimiser; one with a schedule is reckoned from its steps.
+            # One that stays the same is a variable of its optimizer; one with a schedule is reckoned from its steps.
             rates = [optimiser.learning_rate for optimiser, _ in self._groups]
             for variable, array in zip(variables, arrays, strict=True):
                 if not any(variable is rate for rate in rates):
@@ -194,7 +194,7 @@ def _parts(model: Any, pixels: np.ndarray) -> Iterator[np.ndarray]:
         yield pixels[start : start + size]
 
 
-def _builder(recipe: Recipe, pictures: Pictures, classes: int, backbone: MakeBackbone | None) -> Callable[..., Any]:
+def _builder(recipe: Recipe, images: Images, classes: int, backbone: MakeBackbone | None) -> Callable[..., Any]:
     """The function that builds the network of `recipe`, each time anew; it may be given further arguments."""
     if recipe.network not in BUILDERS:
         raise UnknownNameError.of("network", recipe.network, list(BUILDERS))
@@ -202,7 +202,7 @@ def _builder(recipe: Recipe, pictures: Pictures, classes: int, backbone: MakeBac
     if backbone is not None:
         arguments["backbone"] = backbone
     if recipe.featurewise:
-        arguments["statistics"] = channel_statistics(pictures.pixels, recipe.preprocess)
+        arguments["statistics"] = channel_statistics(images.pixels, recipe.preprocess)
 
     def build(**further: Any) -> Any:
         return BUILDERS[recipe.network](recipe.input_size, classes, **arguments, **further)
@@ -210,12 +210,12 @@ def _builder(recipe: Recipe, pictures: Pictures, classes: int, backbone: MakeBac
     return build
 
 
-def _whiten(model: Any, pictures: Pictures) -> None:
-    """Set the first layer of networks that have one which is computed from the pictures."""
+def _whiten(model: Any, images: Images) -> None:
+    """Set the first layer of networks that have one which is computed from the images."""
     layer = next((layer for layer in model.layers if layer.name == networks.WHITENING), None)
     if layer is None:
         return
-    # The pictures may lie class by class, and a few thousand do.
-    some = pictures.pixels[:: max(1, len(pictures) // networks.WHITENING_PICTURES)]
-    normalised = (some / 255 - np.array(networks.CHANNEL_MEAN)) / np.array(networks.CHANNEL_STD)
-    layer.set_weights([whitening_kernel(normalised, networks.PATCH_PX)])
+    # The images may lie class by class, and a few thousand do.
+    some = images.pixels[:: max(1, len(images) // networks.WHITENING_IMAGES)]
+    normalized = (some / 255 - np.array(networks.CHANNEL_MEAN)) / np.array(networks.CHANNEL_STD)
+    layer.set_weights([whitening_kernel(normalized, networks.PATCH_PX)])

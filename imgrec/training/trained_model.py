@@ -1,6 +1,6 @@
 """A new model measured as `imgrec evaluate` does, so that it stands on the Benchmarks page at once.
 
-On the set's own test part, if it has one; else on the training pictures that were held back from it. What a network
+On the set's own test part, if it has one; else on the training images that were held back from it. What a network
 has learned says nothing about it.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from imgrec import jobs
 from imgrec.data import labeled_images
 from imgrec.data.dataset import DataSet
-from imgrec.data.labeled_images import Item, LabelledSet
+from imgrec.data.labeled_images import Item, LabeledSet
 from imgrec.errors import ImgrecError
 from imgrec.evaluation import artifacts, evaluate
 from imgrec.models import cards
@@ -37,7 +37,7 @@ def rank(
     seed: int,
     part: str = "validation",
 ) -> None:
-    """Measure the model of `card` on the test part of `data`, or where it has none, on its pictures `held_out`.
+    """Measure the model of `card` on the test part of `data`, or where it has none, on its images `held_out`.
 
     These are int64 (K,) indices into `data.train`, dealt with `seed`; `part` is a key of `FLAWS`. Without any, or when
     measuring fails, a sentence is told as `unmeasured`: the model is there whatever becomes of this.
@@ -52,7 +52,7 @@ def rank(
         measured = labeled_images.open_set(source, settings)
         command = shlex.join(["imgrec", "evaluate", "--data", source, "--models", card.name])
         if data.test is None:
-            # No command deals these pictures again.
+            # No command deals these images again.
             measured, command = part_of(measured, data, held_out, get_label_space(spec.label_space), part, seed), ""
         evaluate.evaluate(
             spec,
@@ -62,16 +62,16 @@ def rank(
             command=command,
             on_progress=lambda done, count: worker.check(),
         )
-    except (ImgrecError, jobs.CancelledJobError) as error:
+    except (ImgrecError, jobs.CanceledJobError) as error:
         worker.tell("unmeasured", sentence=str(error))
 
 
 def part_of(
-    whole: LabelledSet, data: DataSet, chosen: np.ndarray, space: LabelSpace, part: str, seed: int
-) -> LabelledSet:
-    """The pictures `chosen` (K,) of `data.train`, as they lie in `whole`, which is the same set, and in its order.
+    whole: LabeledSet, data: DataSet, chosen: np.ndarray, space: LabelSpace, part: str, seed: int
+) -> LabeledSet:
+    """The images `chosen` (K,) of `data.train`, as they lie in `whole`, which is the same set, and in its order.
 
-    `space` has the classes of `data`. The name has the seed and the count: pictures that were dealt otherwise are
+    `space` has the classes of `data`. The name has the seed and the count: images that were dealt otherwise are
     another set. Raises `InputError` when `whole` has none of them.
     """
     ids = data.files or tuple(f"{i:05d}" for i in range(len(data.train)))
@@ -83,7 +83,7 @@ def part_of(
         items = whole.items() if whole.pick is None else whole.pick(only)
         return (replace(item, target=targets[item.id]) for item in items if item.id in only)
 
-    return LabelledSet(
+    return LabeledSet(
         name=f"{part} part of {whole.name} (seed {seed}, {len(kept):,} images)",
         label_space=space,
         ids=kept,

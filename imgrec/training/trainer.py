@@ -1,12 +1,12 @@
-"""The training loop: a recipe, pictures, a seed → a trained network. TensorFlow; runs in workers only.
+"""The training loop: a recipe, images, a seed → a trained network. TensorFlow; runs in workers only.
 
 Own loop instead of `Model.fit`: it can stop between any two steps and go on there, in another process, with the
-same pictures in the same order; and it is faster (see bench/).
+same images in the same order; and it is faster (see bench/).
 
 How equal a resumed run is: to the last bit. On the same machine, with the same versions and as many threads, a run
 that was killed and resumed, however often, ends with the same weights, losses and confusion matrices as one that
-was left alone; only times differ. A checkpoint holds every variable (weights, the optimisers' own, the states of
-dropout's generators) and the sums of the epoch so far; order and augmentation of the pictures depend on seed, epoch
+was left alone; only times differ. A checkpoint holds every variable (weights, the optimizers' own, the states of
+dropout's generators) and the sums of the epoch so far; order and augmentation of the images depend on seed, epoch
 and step alone. A slow test kills a run and compares every weight. On another processor sums are rounded
 differently, and the runs of two machines part after some steps.
 """
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.data.dataset import Pictures
+from imgrec.data.dataset import Images
 from imgrec.errors import InputError
 from imgrec.metrics.classification import first_choices, log_loss
 from imgrec.metrics.confusion import confusion_matrix
@@ -44,8 +44,8 @@ EPSILON = 1e-7
 
 def train(
     recipe: Recipe,
-    pictures: Pictures,
-    validation: Pictures,
+    images: Images,
+    validation: Images,
     classes: int,
     *,
     seed: int,
@@ -68,10 +68,10 @@ def train(
 
     keras.utils.set_random_seed(seed)
     precision = _usable(recipe.precision)
-    loop = Loop(recipe, pictures, classes, precision, backbone)
+    loop = Loop(recipe, images, classes, precision, backbone)
     at = loop.restore(folder / CHECKPOINT)
-    steps = steps_per_epoch(len(pictures), recipe.batch_size)
-    batch = min(recipe.batch_size, len(pictures))
+    steps = steps_per_epoch(len(images), recipe.batch_size)
+    batch = min(recipe.batch_size, len(images))
     listener.tell(
         "training",
         epochs=recipe.epochs,
@@ -87,7 +87,7 @@ def train(
         began = reported = saved = time.perf_counter()
         before, reported_step = at.seconds, at.step
         feed = batches(
-            pictures,
+            images,
             recipe.augmentation,
             batch_size=recipe.batch_size,
             seed=seed,
@@ -142,13 +142,13 @@ def train(
 
 
 def binary_loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """Mean over pictures and classes of −ln p where the class is the true one and −ln(1 − p) elsewhere, in nats."""
+    """Mean over images and classes of −ln p where the class is the true one and −ln(1 − p) elsewhere, in nats."""
     likely = np.clip(probabilities.astype(np.float64), EPSILON, 1 - EPSILON)
     truth = np.arange(probabilities.shape[1]) == targets[:, None]
     return float(-np.log(np.where(truth, likely, 1 - likely)).mean())
 
 
-# What a recipe may minimise, as Keras calls it → the same of finished probabilities.
+# What a recipe may minimize, as Keras calls it → the same of finished probabilities.
 LOSSES = {"categorical_crossentropy": log_loss, "binary_crossentropy": binary_loss}
 
 
@@ -194,7 +194,7 @@ def _diverged(expected: str, loop: Loop, at: Position) -> InputError:
     )
 
 
-def validate(loop: Loop, validation: Pictures, loss: str, at: Position) -> dict[str, Any]:
+def validate(loop: Loop, validation: Images, loss: str, at: Position) -> dict[str, Any]:
     """What the network says of `validation` by now: loss, accuracy and confusion matrix, as `train` tells them."""
     probabilities = loop.predict(validation.pixels)
     if not np.isfinite(probabilities).all():  # weights that are numbers still, and too large to reckon with

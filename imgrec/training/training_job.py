@@ -22,10 +22,10 @@ Said = TypeVar("Said")
 
 WORKER = "imgrec.training.training_worker"
 
-# TensorFlow, Keras and their compiled steps take so much before the first picture; measured, rounded up.
+# TensorFlow, Keras and their compiled steps take so much before the first image; measured, rounded up.
 RUNTIME_BYTES = 900 * MIB
 
-# A step holds each activation for its gradient: about so many bytes for each byte of its pictures, of values 0 to 255.
+# A step holds each activation for its gradient: about so many bytes for each byte of its images, of values 0 to 255.
 ACTIVATIONS = 400
 
 # The same of a backbone that learns whole, and of one that is frozen or nearly so, whose gradients nobody asks for.
@@ -40,7 +40,7 @@ FOLLOW_S = 0.5
 # In a run's folder: all that it goes on from.
 CHECKPOINT = "checkpoint.npz"
 
-# Running means that an optimiser keeps for each weight, besides its momentum.
+# Running means that an optimizer keeps for each weight, besides its momentum.
 MEANS = {"adam": 2, "rmsprop": 1}
 
 # What a run's log and card take.
@@ -88,7 +88,7 @@ def start(
 ) -> Job:
     """Start a training in a worker of its own; returns at once.
 
-    `data` as in `datasets.load`; `name` is what the model will be called. Raises `InputError` on a data set or a
+    `data` as in `datasets.load`; `name` is what the model will be called. Raises `InputError` on a dataset or a
     folder that cannot be meant, `MemoryBudgetError` and `StorageError` with the figures when there is too little.
     """
     if data not in DATASETS and not Path(data).expanduser().exists():
@@ -197,7 +197,7 @@ def needs_of(recipe: Recipe) -> Needs:
 def disk_bytes(parameters: int, optimiser: Optimiser | None) -> int:
     """Room for all that a training of so many parameters writes: its model and, if any learn, two checkpoints.
 
-    A checkpoint holds the weights and what `optimiser` keeps for each; the next one is written beside it.
+    A checkpoint holds the weights and what `optimizer` keeps for each; the next one is written beside it.
     """
     copies = 1
     if optimiser is not None:
@@ -206,7 +206,7 @@ def disk_bytes(parameters: int, optimiser: Optimiser | None) -> int:
 
 
 def activations(trainable_layers: int | None) -> int:
-    """Bytes for each byte of a step's pictures, while the last `trainable_layers` of a backbone learn; None: all."""
+    """Bytes for each byte of a step's images, while the last `trainable_layers` of a backbone learn; None: all."""
     few = trainable_layers is not None and trainable_layers <= FEW_LAYERS
     return ACTIVATIONS_FROZEN if few else ACTIVATIONS_LEARNING
 

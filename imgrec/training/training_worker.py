@@ -19,7 +19,7 @@ import numpy as np
 
 from imgrec import jobs
 from imgrec.data import dataset
-from imgrec.data.dataset import DataSet, Pictures
+from imgrec.data.dataset import DataSet, Images
 from imgrec.errors import InputError
 from imgrec.files import storage_errors
 from imgrec.metrics.classification import first_choices, log_loss
@@ -73,8 +73,8 @@ def run(worker: jobs.Worker) -> None:
     (folder / trainer.CHECKPOINT).unlink(missing_ok=True)  # nothing goes on from here
 
 
-def open_data(worker: jobs.Worker, recipe: Recipe, settings: Settings) -> tuple[DataSet, Pictures, Pictures]:
-    """The job's set, and its pictures to train and to validate on; told as `data`.
+def open_data(worker: jobs.Worker, recipe: Recipe, settings: Settings) -> tuple[DataSet, Images, Images]:
+    """The job's set, and its images to train and to validate on; told as `data`.
 
     The same seed gives the same split, in whichever job. Raises `InputError` when `recipe` cannot take them, and
     what `datasets.load` raises.
@@ -89,14 +89,14 @@ def open_data(worker: jobs.Worker, recipe: Recipe, settings: Settings) -> tuple[
 
 
 def _divided(data: DataSet, recipe: Recipe, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices into the training pictures, to train and to validate on."""
+    """Indices into the training images, to train and to validate on."""
     return dataset.split(data.train.targets, recipe.validation_fraction, seed)
 
 
 def tell_data(worker: jobs.Worker, data: DataSet, *, trained_on: int, validated_on: int) -> None:
     """What the run learns from, and what was left out and why.
 
-    Raises `InputError` when a run goes on with other pictures than it began with: they would be split anew, and what
+    Raises `InputError` when a run goes on with other images than it began with: they would be split anew, and what
     it has learned from would be validated on.
     """
     before = read_curves(worker.job).data
@@ -120,7 +120,7 @@ def tell_data(worker: jobs.Worker, data: DataSet, *, trained_on: int, validated_
 
 
 def _check(data: DataSet, recipe: Recipe) -> None:
-    """Raise `InputError` when these pictures cannot go into this network."""
+    """Raise `InputError` when these images cannot go into this network."""
     if data.train.pixels.shape[1:3] != recipe.input_size:
         height, width = data.train.pixels.shape[1:3]
         raise InputError(
@@ -211,7 +211,7 @@ def save(model: Any, path: Path) -> None:
 
 
 def publish(card: cards.Card, settings: Settings) -> None:
-    """Put model and card where the catalogue looks; the card last, since it is what counts.
+    """Put model and card where the catalog looks; the card last, since it is what counts.
 
     Where the disk can, they are the same files under a second name: a network may have hundreds of MiB.
     """

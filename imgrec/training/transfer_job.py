@@ -1,6 +1,6 @@
 """Lessons: a head of one's own on a published network. What describes, starts and reads them; no TensorFlow here.
 
-A lesson is a job like a training (see `runs`), with another worker, `teaching`: pictures → features, once → trials
+A lesson is a job like a training (see `runs`), with another worker, `teaching`: images → features, once → trials
 (each learning rate × each fold) → the final head → one model, which joins the catalogue.
 """
 
@@ -37,7 +37,7 @@ WORKER = "imgrec.training.transfer_worker"
 # The newest state of the head, written while it trains: what `preview` looks at.
 CHECKPOINT = "head.npz"
 
-# Heads are cheap, and which rate suits depends on how many pictures there are.
+# Heads are cheap, and which rate suits depends on how many images there are.
 DEFAULT_LEARNING_RATES = (1e-2, 1e-3, 1e-4)
 
 # More rates or folds than anybody compares, and each multiplies the work.
@@ -50,9 +50,9 @@ LARGEST_LEARNING_RATE = 1.0
 # All layers of the backbone learn.
 ALL_LAYERS = -1
 
-# How the backbone's last layers learn, whatever rate suited the head: with larger steps a few hundred pictures make a
+# How the backbone's last layers learn, whatever rate suited the head: with larger steps a few hundred images make a
 # network forget in an epoch what it learned from a million. Of 1e-5, 3e-5 and 1e-4 this one helped most often, on 92 to
-# 600 pictures of flowers.
+# 600 images of flowers.
 TUNING = Optimiser("adam", 3e-5)
 
 
@@ -88,10 +88,10 @@ class Lesson:
     """All settings of a fine-tuning run.
 
     With `folds` of 2 or more each learning rate is tried on each fold, and the final head learns from all training
-    pictures; with 0 there is one split, of which `validation_fraction` is held out. With `step_epochs` the rate falls
+    images; with 0 there is one split, of which `validation_fraction` is held out. With `step_epochs` the rate falls
     to a tenth after each so many epochs. `unfreeze` last layers of the backbone (`ALL_LAYERS`: all) learn too, for
     `tuning_epochs` once the head is there, gently (`TUNING`); the better of both is kept. Without `pooling` the head
-    sees the whole map. Of pictures that come without a test set `test_fraction` of each class are held out as one.
+    sees the whole map. Of images that come without a test set `test_fraction` of each class are held out as one.
 
     Raises `InputError` on what cannot be meant, `UnknownNameError` on an unknown backbone or head.
     """
@@ -216,7 +216,7 @@ class Progress:
 def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = None, folder: Path | None = None) -> Job:
     """Start teaching in a worker of its own; returns at once.
 
-    `data` as in `datasets.load`; `name` is what the model will be called. Raises `InputError` on a data set, a name
+    `data` as in `datasets.load`; `name` is what the model will be called. Raises `InputError` on a dataset, a name
     or a folder that cannot be meant, `OfflineError` when the weights are not here and cannot be fetched,
     `MemoryBudgetError` and `StorageError` with the figures when there is too little.
     """
@@ -244,7 +244,7 @@ def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = N
 
 
 def check_data(lesson: Lesson, data: DataSet) -> None:
-    """Raise `InputError` on fewer pictures of a class than there are folds."""
+    """Raise `InputError` on fewer images of a class than there are folds."""
     fewest, label = min((train, label) for label, (train, _) in data.counts().items())
     if fewest < lesson.folds:
         raise InputError(
@@ -254,9 +254,9 @@ def check_data(lesson: Lesson, data: DataSet) -> None:
 
 
 def dealt(lesson: Lesson, data: DataSet) -> tuple[np.ndarray, np.ndarray]:
-    """Indices into the training pictures, sorted: of those that teach, and of those that are held out for the test.
+    """Indices into the training images, sorted: of those that teach, and of those that are held out for the test.
 
-    The same seed holds out the same pictures, the same share of each class, and copies of one stay together. There is
+    The same seed holds out the same images, the same share of each class, and copies of one stay together. There is
     nothing to hold out of a set that has a test set, or unless the lesson wants it. Raises `InputError` as
     `datasets.split`.
     """
@@ -276,7 +276,7 @@ def held_out(data: DataSet, kept: np.ndarray, test: np.ndarray) -> DataSet:
 
 
 def needs_of(lesson: Lesson) -> Needs:
-    """Memory and cores of one lesson, besides its pictures, which `datasets.load` limits by itself."""
+    """Memory and cores of one lesson, besides its images, which `datasets.load` limits by itself."""
     backbone = lesson.backbone_row()
     memory = RUNTIME_BYTES + 3 * 4 * backbone.parameters
     if lesson.unfreeze:

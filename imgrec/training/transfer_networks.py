@@ -1,4 +1,4 @@
-"""Networks that begin with a backbone of the catalogue and end in a head of their own. Runs in training workers only.
+"""Networks that begin with a backbone of the catalog and end in a head of their own. Runs in training workers only.
 
 As in `networks`, each function takes the input size and the number of classes; `backbone` is a function from an
 input size to a Keras model without classifier (see `backbones.Backbone`, which also says what of it learns).
@@ -29,7 +29,7 @@ def pooled_transfer(
     sigmoid: bool = False,
     fixed_norms: bool = False,
 ) -> keras.Model:
-    """Features averaged over the picture, `dense` layers of so many units each with `dropout`, then the classes.
+    """Features averaged over the image, `dense` layers of so many units each with `dropout`, then the classes.
 
     With `sigmoid` the end is one sigmoid for two classes. `fixed_norms` as in `_features`.
     """
@@ -52,7 +52,7 @@ def flat_transfer(
     sigmoid: bool = False,
     fixed_norms: bool = False,
 ) -> keras.Model:
-    """Features as they lie on the picture, and one dense layer over all of them: the smallest head that sees where.
+    """Features as they lie on the image, and one dense layer over all of them: the smallest head that sees where.
 
     `fixed_norms` as in `_features`.
     """
@@ -74,9 +74,9 @@ def upsampled_transfer(
     dropout: float = 0.5,
     statistics: Statistics | None = None,
 ) -> keras.Model:
-    """Springboard Capstone 2's: the picture doubled `doublings` times (32 px → 256), backbone, Flatten, dense layers.
+    """Springboard Capstone 2's: the image doubled `doublings` times (32 px → 256), backbone, Flatten, dense layers.
 
-    Each dense layer has batch normalisation before it, the first one over all features, and `dropout` after it.
+    Each dense layer has batch normalization before it, the first one over all features, and `dropout` after it.
     """
     from keras import layers
 
@@ -95,8 +95,8 @@ def upsampled_transfer(
 def _features(backbone: keras.Model, x: Any, *, fixed_norms: bool = False) -> Any:
     """What `backbone` sees in `x`: (N, h, w, C). One that is frozen whole always works as it does when it is used.
 
-    With `fixed_norms` its batch normalisation does too, while the layers between learn: the statistics of a batch of
-    32 are not those of a million pictures, and a network that is taught by them forgets what it knew. The layers are
+    With `fixed_norms` its batch normalization does too, while the layers between learn: the statistics of a batch of
+    32 are not those of a million images, and a network that is taught by them forgets what it knew. The layers are
     frozen for that: Keras passes `training=True`, with which the whole is called, on to a network inside, whatever
     that one was called with here.
     """

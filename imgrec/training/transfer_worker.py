@@ -1,6 +1,6 @@
 """The worker process of a lesson: `python -m imgrec.training.transfer_worker FOLDER`. See `jobs` for how it is kept.
 
-Pictures → features by the compiled engine → trials and the final head (`trials`) → one Keras model → its card. Events:
+Images → features by the compiled engine → trials and the final head (`trials`) → one Keras model → its card. Events:
 `data`, `preparing`, `features`, `trials`, `trial`, `chosen`, as in a training `training`, `epoch` and `model`, and of
 unfrozen layers `tuned`.
 """
@@ -25,10 +25,10 @@ import numpy as np
 
 from imgrec import jobs
 from imgrec.data import dataset, features
-from imgrec.data.dataset import DataSet, Pictures
+from imgrec.data.dataset import DataSet, Images
 from imgrec.errors import ConversionError, WeightsError
 from imgrec.images import perceptual_hash
-from imgrec.images.preprocessing import frame, normalise
+from imgrec.images.preprocessing import frame, normalize
 from imgrec.inference import keras_engine as engine
 from imgrec.inference.preparation import Preparation
 from imgrec.models import cards, weights
@@ -53,8 +53,8 @@ FEATURE_COPIES = 2
 # Features that a head looks at together: maps may be large.
 MEASURED_TOGETHER = 500
 
-# Pictures on which the saved model must say what its head says of their features, and by how much it may differ.
-CHECKED_PICTURES = 4
+# Images on which the saved model must say what its head says of their features, and by how much it may differ.
+CHECKED_IMAGES = 4
 CHECK_TOLERANCE = 1e-3
 
 
@@ -70,7 +70,7 @@ def run(job: jobs.Worker) -> None:
     kept_to_learn, tested = transfer_job.dealt(lesson, loaded)
     data = transfer_job.held_out(loaded, kept_to_learn, tested)
     transfer_job.check_data(lesson, data)
-    # Nothing is told of them that the pictures do not tell again: whoever goes on deals the same.
+    # Nothing is told of them that the images do not tell again: whoever goes on deals the same.
     groups = perceptual_hash.groups(data.train.pixels, data.train.targets)
     kept = cross_validation.final_rows(lesson, data.train.targets, groups)
     # Where the final head learns from all, each fold was validated on in its turn.
@@ -110,8 +110,8 @@ def run(job: jobs.Worker) -> None:
     shutil.rmtree(job.job.folder / TRIALS, ignore_errors=True)
 
 
-def _extract(job: jobs.Worker, part: str, row: ModelSpec, pictures: Pictures, settings: Settings) -> np.ndarray:
-    """The features of `pictures`, float32 (N, D) on disk; what takes long is told."""
+def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settings: Settings) -> np.ndarray:
+    """The features of `images`, float32 (N, D) on disk; what takes long is told."""
     start = told = time.monotonic()
     last = ""
 
@@ -136,8 +136,8 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, pictures: Pictures, se
             job.tell("features", part=part, done=done, count=count, seconds=told - start, cached=False)
 
     most_bytes = int(available_memory_bytes() * dataset.MEMORY_SHARE) // FEATURE_COPIES
-    found = features.extract(row, pictures, settings, None, extracting, preparing, most_bytes=most_bytes)
-    count = len(pictures)
+    found = features.extract(row, images, settings, None, extracting, preparing, most_bytes=most_bytes)
+    count = len(images)
     job.tell("features", part=part, done=count, count=count, seconds=found.seconds, cached=found.cached)
     return found.rows
 
@@ -191,10 +191,10 @@ def _unfreeze(
 ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     """The model after its backbone's last layers have learned too, if that helped; its figures, and of the training."""
     recipe = fine_tuning.recipe_of(lesson, job.job.configuration["name"], len(data.classes))
-    pictures = fine_tuning.fitted(data.train, recipe.input_size)
+    images = fine_tuning.fitted(data.train, recipe.input_size)
     # As in a training, a share is held out, which the head has not seen either: see `trials.final_rows`.
-    kept, held_out = dataset.split(pictures.targets, recipe.validation_fraction, lesson.seed, groups)
-    train, validation = pictures.take(kept), pictures.take(held_out)
+    kept, held_out = dataset.split(images.targets, recipe.validation_fraction, lesson.seed, groups)
+    train, validation = images.take(kept), images.take(held_out)
     model, best, head = fine_tuning.unfreeze(
         recipe,
         backbone,
@@ -223,12 +223,12 @@ def _measure_head(layers: heads.Layers, rows: np.ndarray, targets: np.ndarray, p
     )
 
 
-def _check_agreement(model: Any, row: ModelSpec, pictures: Pictures, rows: np.ndarray, layers: heads.Layers) -> None:
-    """Raise `ConversionError` unless the model, given pictures, says what the head says of their features."""
-    some = pictures.pixels[:CHECKED_PICTURES]
-    batch = np.stack([frame(picture, row.input_size, features.CROP_FRACTION) for picture in some])
-    whole = np.asarray(model(normalise(batch, row.preprocess), training=False))
-    difference = float(np.abs(whole - transfer_job.forward(layers, rows[:CHECKED_PICTURES])).max())
+def _check_agreement(model: Any, row: ModelSpec, images: Images, rows: np.ndarray, layers: heads.Layers) -> None:
+    """Raise `ConversionError` unless the model, given images, says what the head says of their features."""
+    some = images.pixels[:CHECKED_IMAGES]
+    batch = np.stack([frame(image, row.input_size, features.CROP_FRACTION) for image in some])
+    whole = np.asarray(model(normalize(batch, row.preprocess), training=False))
+    difference = float(np.abs(whole - transfer_job.forward(layers, rows[:CHECKED_IMAGES])).max())
     if not difference < CHECK_TOLERANCE:
         raise ConversionError(
             f"Expected the saved {row.architecture} to predict what its classifier predicts from features, within "

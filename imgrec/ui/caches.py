@@ -20,7 +20,7 @@ from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations
 from imgrec.inference.request import get_default_specs
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.models.catalog import CATALOG, ModelSpec
 from imgrec.settings import Settings
 from imgrec.ui.image_store import DEMO_MAX_BYTES, MAX_BYTES, ImageStore
 
@@ -38,7 +38,7 @@ MAX_THUMBNAILS = 100
 
 @st.cache_resource(show_spinner=False)
 def settings() -> Settings:
-    """What the environment says. From the first look on, models of the user's own training are in the catalogue."""
+    """What the environment says. From the first look on, models of the user's own training are in the catalog."""
     found = Settings.from_env()
     cards.register(found)
     return found
@@ -114,7 +114,7 @@ def load_milliseconds(model: str) -> float | None:
 
 @st.cache_data(max_entries=MAX_THUMBNAILS, scope="session", show_spinner=False)
 def thumbnail(sha256: str, side_px: int, _image: DecodedImage) -> bytes:
-    """An encoded thumbnail of the decoded picture: what is shown is what the models are given."""
+    """An encoded thumbnail of the decoded image: what is shown is what the models are given."""
     return decoding.thumbnail(_image, side_px)
 
 
@@ -148,7 +148,7 @@ def warm_up() -> None:
     import pandas  # noqa: F401 (0.4 to 3 s, in which little else runs; Streamlit imports it for the first table)
 
     # The networks trained here are on every machine too, but not yet compiled for it.
-    for spec in CATALOGUE.values():
+    for spec in CATALOG.values():
         if spec.bundled:
             preparations().start(spec)
 

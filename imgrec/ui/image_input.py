@@ -18,10 +18,10 @@ from imgrec.settings import MIB
 from imgrec.ui import caches, layout
 from imgrec.ui.elements import Tile, intake, remember_tab, strip
 from imgrec.ui.image_store import KEEP_S
-from imgrec.ui.image_store import Picture as Picture
+from imgrec.ui.image_store import Image as Image
 
 # A decoded image takes about 1.5 MB of the session.
-MAX_PICTURES = 24
+MAX_IMAGES = 24
 
 # More thumbnails than these are hidden behind a number.
 MAX_TILES = 12
@@ -34,13 +34,13 @@ EXAMPLE = "espresso.jpg"
 KEPT = f"Images stay on this server for {KEEP_S // 60} minutes after you leave, then they are deleted."
 
 
-def tray() -> list[Picture]:
+def tray() -> list[Image]:
     """Return the images of this session, oldest first."""
-    pictures: list[Picture] = st.session_state.setdefault("tray", [])
-    return pictures
+    images: list[Image] = st.session_state.setdefault("tray", [])
+    return images
 
 
-def current() -> Picture | None:
+def current() -> Image | None:
     """Return the selected image, or None."""
     selected = st.session_state.get("tray_selected")
     return next((picture for picture in tray() if picture.id == selected), tray()[-1] if tray() else None)
@@ -81,7 +81,7 @@ def _bring_back(tab: str) -> None:
     st.session_state["tab_id"] = tab
 
 
-def panel() -> Picture:
+def panel() -> Image:
     """Show everything for adding images, and the selected one; return it, or a sample while there is none."""
     _inputs()
     _problems()
@@ -103,10 +103,10 @@ def panel() -> Picture:
     return picture
 
 
-def example() -> Picture:
+def example() -> Image:
     """Return the sample that stands on a page without images."""
     sample = gallery.get_sample(EXAMPLE)
-    return Picture(sample.title, caches.sample_image(sample.file), sample)
+    return Image(sample.title, caches.sample_image(sample.file), sample)
 
 
 def sample_gallery(side_px: int = 72) -> None:
@@ -182,25 +182,25 @@ def _empty_uploader() -> None:
 
 def _take(arrivals: Iterable[tuple[str, bytes]], sample: Sample | None = None) -> None:
     """Decode what arrived: images go into the tray, anything else gets a sentence."""
-    pictures = tray()
+    images = tray()
     problems: list[tuple[str, str]] = []
     limit = caches.settings().max_upload_bytes
     left_out = 0
     first: str | None = None
     for name, data in arrivals:
-        if len(pictures) >= MAX_PICTURES:
+        if len(images) >= MAX_IMAGES:
             left_out += 1
             continue
         try:
-            picture = Picture(name, decoding.decode(data, max_bytes=limit, name=name), sample)
+            picture = Image(name, decoding.decode(data, max_bytes=limit, name=name), sample)
         except ImgrecError as error:
             problems.append((name, str(error)))
             continue
-        if all(picture.id != other.id for other in pictures):
-            pictures.append(picture)
+        if all(picture.id != other.id for other in images):
+            images.append(picture)
         first = first or picture.id
     if left_out:
-        problems.append((f"{left_out} more", f"The limit is {MAX_PICTURES} images. Remove some, then add these again."))
+        problems.append((f"{left_out} more", f"The limit is {MAX_IMAGES} images. Remove some, then add these again."))
     if first is not None:
         _select(first)
     st.session_state["tray_problems"] = problems
@@ -217,7 +217,7 @@ def _problems() -> None:
         st.error(sentence, title=_plain(name), icon=":material/broken_image:")
 
 
-def _preview(picture: Picture) -> None:
+def _preview(picture: Image) -> None:
     image = picture.image
     height, width = image.size_px
     with st.container(key="preview"):
@@ -238,11 +238,11 @@ def _preview(picture: Picture) -> None:
 
 def _film() -> None:
     """Show the thumbnails of several images, and a way to remove one or all."""
-    pictures = tray()
-    if len(pictures) < 2:
+    images = tray()
+    if len(images) < 2:
         return
     now = current()
-    shown = pictures if st.session_state.get("film_open") else pictures[:MAX_TILES]
+    shown = images if st.session_state.get("film_open") else images[:MAX_TILES]
     tiles = [Tile(p.id, p.name, caches.thumbnail(p.id, caches.TILE_SIDE_PX, p.image), selected=p is now) for p in shown]
     strip(
         "Your images",
@@ -251,7 +251,7 @@ def _film() -> None:
         on_pick=_look_at,
         on_remove=_remove,
         on_more=_show_all,
-        more=len(pictures) - len(shown),
+        more=len(images) - len(shown),
     )
     st.button("Clear images", key="clear", icon=":material/delete_sweep:", type="tertiary", on_click=_clear)
 
@@ -260,26 +260,26 @@ def _show_all() -> None:
     st.session_state["film_open"] = True
 
 
-def _look_at(picture_id: str) -> None:
-    st.session_state["tray_selected"] = picture_id
+def _look_at(image_id: str) -> None:
+    st.session_state["tray_selected"] = image_id
 
 
-def _select(picture_id: str | None) -> None:
+def _select(image_id: str | None) -> None:
     """Select an image after the tray has changed; what had the focus is gone then."""
-    st.session_state["tray_selected"] = picture_id
+    st.session_state["tray_selected"] = image_id
     st.session_state["tray_changes"] = st.session_state.get("tray_changes", 0) + 1
 
 
-def _remove(picture_id: str) -> None:
+def _remove(image_id: str) -> None:
     """Remove one image; if it was selected, its neighbor is next."""
-    pictures = tray()
+    images = tray()
     now = current()
-    place = next((place for place, picture in enumerate(pictures) if picture.id == picture_id), None)
+    place = next((place for place, picture in enumerate(images) if picture.id == image_id), None)
     if place is None or now is None:
         return
-    del pictures[place]
-    if now.id == picture_id:
-        now = pictures[min(place, len(pictures) - 1)] if pictures else None
+    del images[place]
+    if now.id == image_id:
+        now = images[min(place, len(images) - 1)] if images else None
     _select(now.id if now else None)
 
 

@@ -29,7 +29,7 @@ MAX_TABS = 500
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class Image:
     """A decoded image, the name of its file, and the sample that it is, if it is one."""
 
     name: str
@@ -45,7 +45,7 @@ class Picture:
 class StoredTab:
     """The images of one tab, oldest first, and the id of the selected one."""
 
-    images: tuple[Picture, ...]
+    images: tuple[Image, ...]
     selected: str | None
     size_bytes: int
     seen_s: float
@@ -73,7 +73,7 @@ class ImageStore:
         self._tabs: dict[str, StoredTab] = {}  # the one seen longest ago first
         self._timer: threading.Timer | None = None
 
-    def put(self, tab: str, images: Sequence[Picture], selected: str | None = None) -> None:
+    def put(self, tab: str, images: Sequence[Image], selected: str | None = None) -> None:
         """Keep `images` for `tab` instead of what was kept before; the oldest are left out if they do not fit."""
         kept, size_bytes = self._fitting(images)
         with self._lock:
@@ -95,8 +95,8 @@ class ImageStore:
         with self._lock:
             return self._size_bytes()
 
-    def _fitting(self, images: Sequence[Picture]) -> tuple[tuple[Picture, ...], int]:
-        kept: list[Picture] = []
+    def _fitting(self, images: Sequence[Image]) -> tuple[tuple[Image, ...], int]:
+        kept: list[Image] = []
         left = self._max_bytes // TAB_SHARE
         for image in reversed(images):
             if image.image.pixels.nbytes > left:

@@ -8,7 +8,7 @@ _ADDRESS = (
     r"(?<![A-Za-z0-9])https?://[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::\d+)?(?:/[A-Za-z0-9./_~()%+=&?,;#-]*[A-Za-z0-9/)])?"
 )
 
-# A colon begins an icon, an emoji or a colour only before such a character; in an address or a sentence it stays.
+# A colon begins an icon, an emoji or a color only before such a character; in an address or a sentence it stays.
 _SPECIAL = r"[\\`*_\[\]<>$#~|{}!]|:(?=[A-Za-z0-9_+-])"
 
 _ADDRESS_OR_SPECIAL = re.compile(f"({_ADDRESS})|{_SPECIAL}")

@@ -1,6 +1,6 @@
 """What the models answer, and what they answer together: predictions from the cache, failures as sentences.
 
-A prediction is computed once for each model, picture and framing. Everything after that, such as moving a weight,
+A prediction is computed once for each model, image and framing. Everything after that, such as moving a weight,
 only adds its numbers again.
 """
 
@@ -23,38 +23,38 @@ from imgrec.predictions.prediction import Prediction
 from imgrec.reports.result import Failure, Report
 from imgrec.settings import ASSETS
 from imgrec.ui import caches
-from imgrec.ui.image_input import Picture
+from imgrec.ui.image_input import Image
 from imgrec.ui.settings_bar import Choice
 
 # A prediction of 1,000 classes takes 4 kB.
 MAX_PREDICTIONS = 5_000
 
 
-def precomputed(spec: ModelSpec, picture: Picture, framing: str) -> Stored | None:
+def precomputed(spec: ModelSpec, image: Image, framing: str) -> Stored | None:
     """Return the stored answer of a model that is not ready; None for one that is, or where none is stored."""
-    return None if caches.is_ready(spec) else gallery_predictions.stored(spec.name, picture.id, framing)
+    return None if caches.is_ready(spec) else gallery_predictions.stored(spec.name, image.id, framing)
 
 
-def can_answer(spec: ModelSpec, picture: Picture, framing: str) -> bool:
+def can_answer(spec: ModelSpec, image: Image, framing: str) -> bool:
     """Whether `outcome` has something to say at once: the model is ready, or its answer is stored."""
-    return caches.is_ready(spec) or gallery_predictions.stored(spec.name, picture.id, framing) is not None
+    return caches.is_ready(spec) or gallery_predictions.stored(spec.name, image.id, framing) is not None
 
 
-def outcome(spec: ModelSpec, picture: Picture, framing: str) -> Prediction | Failure:
-    """Return what `spec` says about `picture`, live where it is ready, or the sentence that says why it cannot."""
-    stored = precomputed(spec, picture, framing)
+def outcome(spec: ModelSpec, image: Image, framing: str) -> Prediction | Failure:
+    """Return what `spec` says about `image`, live where it is ready, or the sentence that says why it cannot."""
+    stored = precomputed(spec, image, framing)
     if stored is not None:
         return stored.prediction
     try:
-        probabilities, milliseconds = _predict(spec.name, spec.weights.hash, picture.id, framing, picture.image)
+        probabilities, milliseconds = _predict(spec.name, spec.weights.hash, image.id, framing, image.image)
     except ImgrecError as error:
         return Failure(spec.name, str(error))
     return Prediction(spec.name, get_label_space(spec.label_space), probabilities, milliseconds)
 
 
-def outcomes(specs: Sequence[ModelSpec], picture: Picture, choice: Choice) -> list[Prediction | Failure]:
+def outcomes(specs: Sequence[ModelSpec], image: Image, choice: Choice) -> list[Prediction | Failure]:
     """`outcome` of each of `specs`, in their order."""
-    return [outcome(spec, picture, choice.framing) for spec in specs]
+    return [outcome(spec, image, choice.framing) for spec in specs]
 
 
 def measured_latency(spec: ModelSpec) -> tuple[float, str] | None:
@@ -95,14 +95,14 @@ def combine(members: Sequence[Prediction], choice: Choice) -> Ensemble | Failure
         return Failure(ENSEMBLE, str(error))
 
 
-def report(picture: Picture, specs: Sequence[ModelSpec], choice: Choice) -> Report:
-    """Everything to be said about `picture`, as it leaves in a file."""
-    found = outcomes(specs, picture, choice)
+def report(image: Image, specs: Sequence[ModelSpec], choice: Choice) -> Report:
+    """Everything to be said about `image`, as it leaves in a file."""
+    found = outcomes(specs, image, choice)
     members = predictions(found)
     return Report(
-        image=picture.name,
-        sha256=picture.id,
-        notes=picture.image.notes,
+        image=image.name,
+        sha256=image.id,
+        notes=image.image.notes,
         outcomes=tuple(found),
         ensemble=combine(members, choice) if len(members) > 1 else None,
     )

@@ -1,6 +1,6 @@
 """Uploaders as chutes: what falls through is stored at once, and the uploader is emptied for the next drop.
 
-Each has its own round: emptying one leaves the others as they are, where somebody may be dropping pictures meanwhile.
+Each has its own round: emptying one leaves the others as they are, where somebody may be dropping images meanwhile.
 """
 
 from collections.abc import Sequence

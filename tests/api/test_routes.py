@@ -20,9 +20,9 @@ from imgrec.errors import OfflineError
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparation
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOGUE, ModelSpec, get_spec
+from imgrec.models.catalog import CATALOG, ModelSpec, get_spec
 from imgrec.settings import MIB, Settings
-from tests.inference.test_request import picture, pool_of
+from tests.inference.test_request import image, pool_of
 
 HERE = ("mobilenet", "mobilenet_v2", "vgg16", "resnet50")
 
@@ -79,9 +79,7 @@ def client(server: Server) -> Iterator[TestClient]:
 
 
 def send(client: TestClient, data: bytes | None = None, **fields: str) -> Any:
-    return client.post(
-        "/api/v1/predict", data=fields, files={"image": ("cat.png", picture() if data is None else data)}
-    )
+    return client.post("/api/v1/predict", data=fields, files={"image": ("cat.png", image() if data is None else data)})
 
 
 def test_a_form_is_answered_like_the_command_line(client: TestClient) -> None:
@@ -98,11 +96,9 @@ def test_a_form_is_answered_like_the_command_line(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("kind", ["image/png", "application/octet-stream", None])
-def test_a_body_is_a_picture_with_options_in_the_query(client: TestClient, kind: str | None) -> None:
+def test_a_body_is_a_image_with_options_in_the_query(client: TestClient, kind: str | None) -> None:
     headers = {} if kind is None else {"Content-Type": kind}
-    response = client.post(
-        "/api/v1/predict?models=mobilenet&models=mobilenet_v2&k=2", content=picture(), headers=headers
-    )
+    response = client.post("/api/v1/predict?models=mobilenet&models=mobilenet_v2&k=2", content=image(), headers=headers)
     assert response.status_code == 200
     assert [len(model["top"]) for model in response.json()["models"]] == [2, 2]
 
@@ -127,7 +123,7 @@ def test_one_broken_model_does_not_take_the_others_with_it(client: TestClient) -
         pytest.param({"k": "eleven"}, None, 400, "InputError", id="k"),
         pytest.param({"model": "mobilenet"}, None, 400, "InputError", id="option misspelt"),
         pytest.param({"models": "x" * 5000}, None, 400, "InputError", id="field too long"),
-        pytest.param({"models": ",".join(list(CATALOGUE)[:13])}, None, 400, "InputError", id="too many models"),
+        pytest.param({"models": ",".join(list(CATALOG)[:13])}, None, 400, "InputError", id="too many models"),
         pytest.param({"models": "resnet50"}, None, 500, "EngineError", id="the only model is broken"),
         pytest.param({}, b"not an image", 415, "ImageError", id="not an image"),
         pytest.param({}, b"", 415, "ImageError", id="empty"),
@@ -200,7 +196,7 @@ def test_wrong_paths_and_methods_are_answered_in_json(client: TestClient, method
 def test_models(client: TestClient, server: Server) -> None:
     server.pool.load(get_spec("mobilenet"))
     rows = {row["name"]: row["state"] for row in client.get("/api/v1/models").json()}
-    assert rows.keys() == CATALOGUE.keys()
+    assert rows.keys() == CATALOG.keys()
     assert [rows[name] for name in ("mobilenet", "vgg16", "vgg19")] == ["loaded", "downloaded", "missing"]
 
 

@@ -1,4 +1,4 @@
-"""The Benchmarks page in a real browser: from a cell of the matrix to its pictures and what two models say of them."""
+"""The Benchmarks page in a real browser: from a cell of the matrix to its images and what two models say of them."""
 
 import os
 import re
@@ -48,7 +48,7 @@ def click_cell(page: Page, row: int, column: int, classes: int = 10) -> None:
     plot.click(position={"x": x, "y": top + (row + 0.5) * height})
 
 
-def test_a_cell_shows_its_pictures_and_what_two_models_say(page: Page, server: str) -> None:
+def test_a_cell_shows_its_images_and_what_two_models_say(page: Page, server: str) -> None:
     look(page, server, "Confusion")
     expect(page.locator(f"{CHART} canvas, {CHART} svg").first).to_be_visible()
     click_cell(page, row=5, column=3)
@@ -67,7 +67,7 @@ def test_a_cell_shows_its_pictures_and_what_two_models_say(page: Page, server: s
         expect(page.get_by_text("Add the images to see them here.")).to_be_visible()
 
 
-def test_pictures_come_from_a_folder_on_this_machine(page: Page, server: str, test_data: Path) -> None:
+def test_images_come_from_a_folder_on_this_machine(page: Page, server: str, test_data: Path) -> None:
     if not (test_data / "imagenet_val_a").is_dir():
         pytest.skip("IMGREC_TEST_DATA has no imagenet_val_a")
     look(page, server, "Errors", "ImageNet, 668 validation images")

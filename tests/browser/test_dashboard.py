@@ -48,7 +48,7 @@ def page(browser: Browser, server: str) -> Iterator[Page]:
     page.on("request", lambda request: elsewhere.append(request.url) if _is_elsewhere(request.url, server) else None)
     page.goto(server)
     expect(page.locator(RESULT)).to_contain_text("espresso", timeout=60_000)
-    # The page listens for pictures once its own elements stand, the gallery among them.
+    # The page listens for images once its own elements stand, the gallery among them.
     expect(page.get_by_role("button", name="Cat: ").first).to_be_visible()
     expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached()
     page.wait_for_timeout(SETTLE_MS)
@@ -145,7 +145,7 @@ def test_on_a_phone_the_navigation_closes_after_a_choice(browser: Browser, serve
     context.close()
 
 
-def test_the_picture_comes_along_to_the_ensemble(page: Page, charts: int) -> None:
+def test_the_image_comes_along_to_the_ensemble(page: Page, charts: int) -> None:
     give(page, ZONE, DROP, ("cat.jpg", cat()))
     answered(page, charts)
     page.get_by_role("link", name="Ensemble").click()

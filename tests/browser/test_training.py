@@ -1,4 +1,4 @@
-"""Train in a real browser: pictures of two colours are dropped, a network is taught or trained, and Compare has it."""
+"""Train in a real browser: images of two colors are dropped, a network is taught or trained, and Compare has it."""
 
 import io
 import os
@@ -40,11 +40,11 @@ def settle(page: Page) -> None:
     expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_attached(timeout=60_000)
 
 
-def picture(colour: tuple[int, int, int], seed: int) -> bytes:
-    """A noisy field of one colour."""
+def image(color: tuple[int, int, int], seed: int) -> bytes:
+    """A noisy field of one color."""
     noise = np.random.default_rng(seed).integers(-40, 40, (48, 48, 3))
     file = io.BytesIO()
-    Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)).save(file, "PNG")
+    Image.fromarray(np.clip(np.array(color) + noise, 0, 255).astype(np.uint8)).save(file, "PNG")
     return file.getvalue()
 
 
@@ -87,13 +87,13 @@ def test_a_run_from_scratch_is_watched_to_its_end_and_stands_on_compare(
     expect(page.get_by_test_id("stMultiSelect").get_by_text("my_simple_cnn", exact=False).first).to_be_visible()
 
 
-def test_pictures_are_dropped_kept_and_a_lesson_begins_and_stops(page: Page, server: str) -> None:
+def test_images_are_dropped_kept_and_a_lesson_begins_and_stops(page: Page, server: str) -> None:
     if not list((Path(os.environ.get("KERAS_HOME", "/nonexistent")) / "models").glob("mobilenet_2_5_128_tf.h5")):
         pytest.skip("KERAS_HOME names no folder with MobileNet 0.25 128 under models/")
     visit(page, f"{server}/train?backbone=mobilenet_a025_128")
-    for place, colour in enumerate([(200, 60, 60), (60, 60, 200)]):
+    for place, color in enumerate([(200, 60, 60), (60, 60, 200)]):
         files = [
-            FilePayload(name=f"{seed}.png", mimeType="image/png", buffer=picture(colour, seed))
+            FilePayload(name=f"{seed}.png", mimeType="image/png", buffer=image(color, seed))
             for seed in range(PER_CLASS)
         ]
         broken = FilePayload(name="broken.png", mimeType="image/png", buffer=b"no image")

@@ -124,11 +124,11 @@ def test_an_undefined_figure_is_a_dash(tmp_path: Path) -> None:
     assert metric_curves.describe_classes(figures, [], "recall", []) == "There are no classes to show."
 
 
-def luminance(colour: str, over: str, opacity: float) -> float:
-    """Relative luminance (WCAG 2.2) of a colour that lies over another."""
+def luminance(color: str, over: str, opacity: float) -> float:
+    """Relative luminance (WCAG 2.2) of a color that lies over another."""
     shares = []
     for i in (1, 3, 5):
-        mixed = (opacity * int(colour[i : i + 2], 16) + (1 - opacity) * int(over[i : i + 2], 16)) / 255
+        mixed = (opacity * int(color[i : i + 2], 16) + (1 - opacity) * int(over[i : i + 2], 16)) / 255
         shares.append(mixed / 12.92 if mixed <= 0.04045 else ((mixed + 0.055) / 1.055) ** 2.4)
     return 0.2126 * shares[0] + 0.7152 * shares[1] + 0.0722 * shares[2]
 
@@ -136,11 +136,11 @@ def luminance(colour: str, over: str, opacity: float) -> float:
 @pytest.mark.parametrize("page", ["#FBFAF7", "#0E1318"], ids=["light", "dark"])
 def test_figures_in_cells_can_be_read(page: str) -> None:
     """4.5:1 at every shade, as WCAG asks of small text."""
-    test = confusion_matrix.FIGURE_COLOUR["condition"]["test"]
+    test = confusion_matrix.FIGURE_COLOR["condition"]["test"]
     assert test == f"datum.strength >= {confusion_matrix.WHITE_FROM} || luminance(background) < 0.4"
     weakest, strongest = confusion_matrix.OPACITIES
     for strength in np.linspace(0, 1, 201):
-        cell = luminance(confusion_matrix.MATRIX_COLOUR, page, weakest + (strongest - weakest) * strength)
+        cell = luminance(confusion_matrix.MATRIX_COLOR, page, weakest + (strongest - weakest) * strength)
         white = strength >= confusion_matrix.WHITE_FROM or luminance(page, page, 1) < 0.4
         figure = luminance("#ffffff" if white else confusion_matrix.BLACK, page, 1)
         contrast = (max(cell, figure) + 0.05) / (min(cell, figure) + 0.05)
@@ -222,12 +222,12 @@ def test_precision_and_recall_are_drawn_as_the_steps_that_are_added_up() -> None
     assert area == pytest.approx(curve.area, abs=1e-4)
 
 
-def test_curves_of_one_colour_differ_in_their_dashes() -> None:
+def test_curves_of_one_color_differ_in_their_dashes() -> None:
     curve = curves.roc_curve([0.9, 0.1], [True, False])
     same = metric_curves.curve_chart(dict.fromkeys("abcdef", curve), ("x", "y"), dict.fromkeys("abcdef", "#111111"))
     patterns = same["layer"][0]["encoding"]["strokeDash"]["scale"]["range"]
     assert len({tuple(pattern) for pattern in patterns}) == 6
-    colours = {"a": "#111111", "b": "#222222", "c": "#111111"}
-    spec = metric_curves.curve_chart(dict.fromkeys("abc", curve), ("x", "y"), colours, diagonal=False)
+    colors = {"a": "#111111", "b": "#222222", "c": "#111111"}
+    spec = metric_curves.curve_chart(dict.fromkeys("abc", curve), ("x", "y"), colors, diagonal=False)
     dashes = spec["layer"][0]["encoding"]["strokeDash"]["scale"]["range"]
     assert dashes[0] == dashes[1] != dashes[2]

@@ -1,4 +1,4 @@
-"""A search in words and charts: every figure of the log is there, and the best is named, not only coloured."""
+"""A search in words and charts: every figure of the log is there, and the best is named, not only colored."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Charts: valid Vega-Lite, the same axis everywhere, colours that can be told apart, and twins that say the same."""
+"""Charts: valid Vega-Lite, the same axis everywhere, colors that can be told apart, and twins that say the same."""
 
 import itertools
 import json
@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from imgrec.charts import top_k
 from imgrec.charts.theme import FIGURE_PX, LABEL_PX, Swatch
 from imgrec.charts.top_k import (
-    COLOURS,
-    ENSEMBLE_COLOUR,
-    OVER_BUDGET_COLOUR,
+    COLORS,
+    ENSEMBLE_COLOR,
+    OVER_BUDGET_COLOR,
     USUAL_MODELS,
-    colour_of,
+    color_of,
     swatch_of,
     swatches_of,
 )
 from imgrec.formatting import THIN_SPACE, percent
-from imgrec.models.catalog import CATALOGUE
+from imgrec.models.catalog import CATALOG
 from imgrec.predictions.ensembles import RULES, combine, contributions
 from imgrec.predictions.labels import LabelSpace
 from imgrec.predictions.prediction import Prediction
@@ -95,25 +95,25 @@ TO_LAB = np.array(
     ]
 )
 # About four times what the eye just sees (0.02). The best eight within these contrasts reach 0.106, in neon;
-# Okabe and Ito's eight, grey in place of black, 0.021.
+# Okabe and Ito's eight, gray in place of black, 0.021.
 LEAST_DISTANCE = 0.08
 
 
-def linear(colour: str) -> Floats:
+def linear(color: str) -> Floats:
     """Linear sRGB (3,) of "#rrggbb"."""
-    channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    channels = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
     return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
 
 
 def distance(one: str, two: str, sight: str) -> float:
     """As seen with `sight`, in OKLab."""
-    lab = [TO_LAB @ np.cbrt(TO_LMS @ np.clip(SIGHTS[sight] @ linear(colour), 0, 1)) for colour in (one, two)]
+    lab = [TO_LAB @ np.cbrt(TO_LMS @ np.clip(SIGHTS[sight] @ linear(color), 0, 1)) for color in (one, two)]
     return float(np.linalg.norm(lab[0] - lab[1]))
 
 
 def contrast(one: str, two: str) -> float:
     """WCAG 2 contrast ratio, 1 to 21."""
-    luminances = sorted(float(linear(colour) @ [0.2126, 0.7152, 0.0722]) + 0.05 for colour in (one, two))
+    luminances = sorted(float(linear(color) @ [0.2126, 0.7152, 0.0722]) + 0.05 for color in (one, two))
     return luminances[1] / luminances[0]
 
 
@@ -133,69 +133,69 @@ def plain(text: str) -> str:
     return text.replace(THIN_SPACE, " ")
 
 
-class TestColours:
+class TestColors:
     @pytest.mark.parametrize("page", ["#ffffff", "#fbfaf7", "#0e1117", "#12171d"])
-    @pytest.mark.parametrize("colour", [*COLOURS, ENSEMBLE_COLOUR, OVER_BUDGET_COLOUR])
-    def test_stand_out_from_the_page(self, colour: str, page: str) -> None:
-        assert contrast(colour, page) >= 3
+    @pytest.mark.parametrize("color", [*COLORS, ENSEMBLE_COLOR, OVER_BUDGET_COLOR])
+    def test_stand_out_from_the_page(self, color: str, page: str) -> None:
+        assert contrast(color, page) >= 3
 
     @pytest.mark.parametrize("sight", SIGHTS)
     def test_can_be_told_apart(self, sight: str) -> None:
-        pairs = itertools.combinations([*COLOURS, ENSEMBLE_COLOUR], 2)
+        pairs = itertools.combinations([*COLORS, ENSEMBLE_COLOR], 2)
         assert min(distance(one, two, sight) for one, two in pairs) >= LEAST_DISTANCE
 
     @pytest.mark.parametrize("sight", SIGHTS)
     def test_of_memory_can_be_told_apart(self, sight: str) -> None:
-        assert distance(COLOURS[0], OVER_BUDGET_COLOUR, sight) >= LEAST_DISTANCE
-        assert distance(COLOURS[0], COLOURS[4], sight) >= LEAST_DISTANCE
+        assert distance(COLORS[0], OVER_BUDGET_COLOR, sight) >= LEAST_DISTANCE
+        assert distance(COLORS[0], COLORS[4], sight) >= LEAST_DISTANCE
 
     def test_of_the_usual_models_are_all_different(self) -> None:
-        assert [colour_of(name) for name in USUAL_MODELS] == list(COLOURS)
-        assert swatches_of(USUAL_MODELS) == {name: Swatch(colour_of(name)) for name in USUAL_MODELS}
+        assert [color_of(name) for name in USUAL_MODELS] == list(COLORS)
+        assert swatches_of(USUAL_MODELS) == {name: Swatch(color_of(name)) for name in USUAL_MODELS}
 
     def test_of_the_bundled_models_are_not_those_of_the_first_usual_ones(self) -> None:
-        bundled = {colour_of(spec.name) for spec in CATALOGUE.values() if spec.bundled}
+        bundled = {color_of(spec.name) for spec in CATALOG.values() if spec.bundled}
         assert len(bundled) == 4
-        assert not bundled & {colour_of(name) for name in USUAL_MODELS[:4]}
+        assert not bundled & {color_of(name) for name in USUAL_MODELS[:4]}
 
-    @given(st.lists(st.sampled_from([*CATALOGUE, "mine", "another"]), max_size=24, unique=True))
+    @given(st.lists(st.sampled_from([*CATALOG, "mine", "another"]), max_size=24, unique=True))
     def test_no_two_models_of_a_selection_look_the_same(self, models: list[str]) -> None:
         swatches = swatches_of(models)
         assert set(swatches) == set(models)
         assert len(set(swatches.values())) == len(models)
         assert max((swatch.turn for swatch in swatches.values()), default=0) == max(len(models) - 1, 0) // 8
 
-    @given(st.lists(st.sampled_from(sorted(CATALOGUE)), min_size=2, max_size=8, unique=True))
+    @given(st.lists(st.sampled_from(sorted(CATALOG)), min_size=2, max_size=8, unique=True))
     def test_a_usual_model_keeps_its_color(self, models: list[str]) -> None:
         swatches = swatches_of(models)
         for model in set(models) & set(USUAL_MODELS):
-            assert swatches[model] == Swatch(colour_of(model))
+            assert swatches[model] == Swatch(color_of(model))
         assert swatches == swatches_of(reversed(models))
 
     def test_the_later_of_two_takes_a_free_color(self) -> None:
-        assert colour_of("vgg19") == colour_of("mobilenet_v3_small") == COLOURS[0]
+        assert color_of("vgg19") == color_of("mobilenet_v3_small") == COLORS[0]
         assert swatches_of(["mobilenet_v3_small", "vgg19"]) == {
-            "vgg19": Swatch(COLOURS[0]),
-            "mobilenet_v3_small": Swatch(COLOURS[1]),
+            "vgg19": Swatch(COLORS[0]),
+            "mobilenet_v3_small": Swatch(COLORS[1]),
         }
 
     def test_the_ninth_model_has_a_color_again_and_another_mark(self) -> None:
         nine = [*USUAL_MODELS, "densenet121"]
-        assert swatch_of("densenet121", nine) == Swatch(colour_of("densenet121"), 1)
+        assert swatch_of("densenet121", nine) == Swatch(color_of("densenet121"), 1)
         assert swatch_of("densenet121", nine).markdown.startswith(":color[□]")
-        assert swatch_of("mobilenet", nine).markdown == f':color[■]{{foreground="{COLOURS[3]}"}}'
+        assert swatch_of("mobilenet", nine).markdown == f':color[■]{{foreground="{COLORS[3]}"}}'
 
     def test_of_unknown_models_are_fixed_too(self) -> None:
-        assert colour_of("mine") == colour_of("mine")
-        assert colour_of("mine") in COLOURS
+        assert color_of("mine") == color_of("mine")
+        assert color_of("mine") in COLORS
 
     def test_the_ensemble_has_its_own(self) -> None:
-        assert colour_of("ensemble") == ENSEMBLE_COLOUR
+        assert color_of("ensemble") == ENSEMBLE_COLOR
 
     @pytest.mark.parametrize("mode", ["light", "dark"])
     def test_are_the_themes(self, mode: str) -> None:
         theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"][mode]
-        assert [colour.lower() for colour in theme["chartCategoricalColors"]] == list(COLOURS)
+        assert [color.lower() for color in theme["chartCategoricalColors"]] == list(COLORS)
 
 
 class TestEveryChart:
@@ -248,11 +248,11 @@ class TestTopK:
     def test_has_the_models_color_in_the_selection(self) -> None:
         alone, beside = top_k.top_k_bars(VGG19), top_k.top_k_bars(VGG19, among=["efficientnet_lite0", "vgg19"])
         colors = [spec["layer"][1]["encoding"]["color"]["value"] for spec in (alone, beside)]
-        assert colors == [colour_of("vgg19"), COLOURS[1]]
+        assert colors == [color_of("vgg19"), COLORS[1]]
 
     def test_bars_of_a_second_model_with_the_color_are_outlined(self) -> None:
         encoding = top_k.top_k_bars(VGG19, among=USUAL_MODELS)["layer"][1]["encoding"]
-        assert encoding["stroke"] == encoding["color"] == {"value": colour_of("vgg19")}
+        assert encoding["stroke"] == encoding["color"] == {"value": color_of("vgg19")}
         assert encoding["fillOpacity"]["value"] < 1
         assert "stroke" not in top_k.top_k_bars(VGG16, among=USUAL_MODELS)["layer"][1]["encoding"]
 
@@ -262,7 +262,7 @@ class TestTopK:
         assert plain(bar["Probability"]) == ">99.9 %"
         assert "WordNet id" not in bars(top_k.top_k_bars(Prediction("mine", NO_IDS, np.array([0.5, 0.5]))))[0]
 
-    def test_a_highlighted_class_stands_out_by_more_than_colour(self) -> None:
+    def test_a_highlighted_class_stands_out_by_more_than_color(self) -> None:
         spec = top_k.top_k_bars(VGG16, 3, highlight=1)
         assert axis_texts(spec, 1) == ["tabby", "› lynx", "crane (n02012849)"]
         assert [bar["opacity"] == 1 for bar in bars(spec)] == [False, True, False]
@@ -306,14 +306,14 @@ class TestEnsemble:
         assert mine[-1]["end"] == pytest.approx(first.probability, abs=0.005)
         assert all(before["end"] <= after["start"] for before, after in itertools.pairwise(mine))
 
-    def test_legend_names_the_members_in_their_colours(self) -> None:
-        colour = top_k.ensemble_bars(combine(MEMBERS))["layer"][1]["encoding"]["color"]
-        assert dict(zip(colour["scale"]["domain"], colour["scale"]["range"], strict=True)) == {
-            "VGG16": colour_of("vgg16"),
-            "ResNet50": colour_of("resnet50"),
-            "mine": colour_of("mine"),
+    def test_legend_names_the_members_in_their_colors(self) -> None:
+        color = top_k.ensemble_bars(combine(MEMBERS))["layer"][1]["encoding"]["color"]
+        assert dict(zip(color["scale"]["domain"], color["scale"]["range"], strict=True)) == {
+            "VGG16": color_of("vgg16"),
+            "ResNet50": color_of("resnet50"),
+            "mine": color_of("mine"),
         }
-        assert colour["legend"]["orient"] == "bottom"
+        assert color["legend"]["orient"] == "bottom"
 
     def test_more_than_eight_members_differ_in_their_fill_too(self) -> None:
         members = [Prediction(model, SPACE, VGG16.probabilities) for model in (*USUAL_MODELS, "densenet121")]
@@ -331,10 +331,10 @@ class TestEnsemble:
         assert without["layer"][1]["encoding"]["color"]["legend"] is None
         assert without["height"] == top_k.top_k_bars(ensemble.prediction)["height"] < beside["height"]
 
-    def test_bars_are_whole_and_grey_where_there_are_no_shares(self) -> None:
+    def test_bars_are_whole_and_gray_where_there_are_no_shares(self) -> None:
         spec = top_k.ensemble_bars(combine(MEMBERS, "geometric_mean"), 2)
         assert spec == top_k.top_k_bars(combine(MEMBERS, "geometric_mean").prediction, 2)
-        assert spec["layer"][1]["encoding"]["color"] == {"value": ENSEMBLE_COLOUR}
+        assert spec["layer"][1]["encoding"]["color"] == {"value": ENSEMBLE_COLOR}
 
     def test_twins_say_the_same(self) -> None:
         ensemble = combine([VGG16, RESNET50], "weighted_mean", [3, 1])
@@ -411,6 +411,6 @@ class TestMemory:
         assert top_k.describe_memory(*sizes) == sentence
         assert (top_k.memory_rows(*sizes)[2]["Memory"], top_k.memory_rows(*sizes)[2]["Size"]) == last
 
-    @pytest.mark.parametrize(("planned", "colour"), [(400, COLOURS[4]), (900, OVER_BUDGET_COLOUR)], ids=["fits", "not"])
-    def test_colour_of_what_is_planned(self, planned: int, colour: str) -> None:
-        assert bars(top_k.memory_bar(310 * MIB, planned * MIB, 1024 * MIB))[1]["colour"] == colour
+    @pytest.mark.parametrize(("planned", "color"), [(400, COLORS[4]), (900, OVER_BUDGET_COLOR)], ids=["fits", "not"])
+    def test_color_of_what_is_planned(self, planned: int, color: str) -> None:
+        assert bars(top_k.memory_bar(310 * MIB, planned * MIB, 1024 * MIB))[1]["color"] == color

@@ -163,7 +163,7 @@ def test_the_line_of_a_run(curves: Curves, state: str, parts: list[str]) -> None
 
 def test_time_is_derived_from_the_log() -> None:
     assert HALFWAY.training_seconds == 30.0
-    # 25 of 40 steps of 8 pictures at 100 a second.
+    # 25 of 40 steps of 8 images at 100 a second.
     assert HALFWAY.remaining_seconds == pytest.approx(2.0)
     done = Curves([epoch(1), epoch(2)], [], PLAN, None, {"metrics": {"accuracy": 0.9, "pictures": 1000, "set": "test"}})
     assert done.remaining_seconds is None

@@ -19,10 +19,10 @@ from imgrec.errors import OfflineError
 from imgrec.inference import classify, preparation
 from imgrec.inference.preparation import OnProgress, Preparation
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.models.catalog import CATALOG, ModelSpec
 from imgrec.settings import MIB, ROOT
 from tests.data.quality.test_doctor import make
-from tests.inference.test_request import picture, pool_of
+from tests.inference.test_request import image, pool_of
 
 ENVIRONMENT = {"IMGREC_OFFLINE": "1", "IMGREC_MAX_UPLOAD_MIB": "1"}
 
@@ -76,7 +76,7 @@ def imgrec(
 
 @pytest.fixture
 def cat(environment: Path) -> str:
-    (environment / "cat.png").write_bytes(picture())
+    (environment / "cat.png").write_bytes(image())
     return "cat.png"
 
 
@@ -88,14 +88,14 @@ def test_version_and_help(imgrec: Callable[..., Run]) -> None:
 
 
 def test_models(imgrec: Callable[..., Run], environment: Path) -> None:
-    path = environment / "keras" / "models" / CATALOGUE["mobilenet"].weights.filename
+    path = environment / "keras" / "models" / CATALOG["mobilenet"].weights.filename
     path.parent.mkdir(parents=True)
     path.touch()
     table = imgrec("models").out.splitlines()
-    assert len(table) == 1 + len(CATALOGUE)
+    assert len(table) == 1 + len(CATALOG)
     assert max(map(len, table)) <= 80
     states = {row["name"]: row["state"] for row in json.loads(imgrec("models", "--json").out)}
-    assert states.keys() == CATALOGUE.keys()
+    assert states.keys() == CATALOG.keys()
     assert states["mobilenet"] == "downloaded"
     assert states["vgg16"] == "missing"
 
@@ -145,12 +145,12 @@ def test_predict_as_csv(imgrec: Callable[..., Run], cat: str) -> None:
 
 
 def test_predict_from_standard_input(imgrec: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(picture())))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(image())))
     done = imgrec("predict", "-", "--models=mobilenet", "--format=json")
     assert (done.code, json.loads(done.out)[0]["image"]) == (0, "standard input")
 
 
-def test_broken_pictures_do_not_stop_the_others(imgrec: Callable[..., Run], cat: str, environment: Path) -> None:
+def test_broken_images_do_not_stop_the_others(imgrec: Callable[..., Run], cat: str, environment: Path) -> None:
     (environment / "text.jpg").write_text("not an image")
     (environment / "large.png").write_bytes(bytes(MIB + 1))
     (environment / "folder").mkdir()
@@ -285,7 +285,7 @@ def test_a_reader_that_goes_away_is_no_error(environment: Path) -> None:
     [
         pytest.param(["--help"], ("numpy", "PIL", "openvino", "streamlit", "keras", "rich"), id="help"),
         pytest.param(["models"], ("PIL", "openvino", "streamlit", "keras", "rich"), id="models"),
-        # OpenVINO is imported beside the reading of the picture, on purpose.
+        # OpenVINO is imported beside the reading of the image, on purpose.
         pytest.param(["predict", "x.jpg"], ("streamlit", "keras", "pandas", "altair", "rich"), id="predict"),
     ],
 )
@@ -300,7 +300,7 @@ def test_a_command_imports_only_what_it_needs(environment: Path, words: list[str
     assert done.stderr.splitlines()[-1] == "[]"
 
 
-def test_nothing_is_prepared_for_what_is_no_picture(
+def test_nothing_is_prepared_for_what_is_no_image(
     imgrec: Callable[..., Run], environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (environment / "text.jpg").write_text("not an image")
@@ -325,7 +325,7 @@ def test_nothing_is_prepared_for_what_is_no_picture(
 def test_a_home_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path, words: list[str]) -> None:
     (tmp_path / "home").write_text("a file in place of the folder")
     make(tmp_path / "pictures", {"cat": 4, "dog": 4})
-    (tmp_path / "cat.png").write_bytes(picture())
+    (tmp_path / "cat.png").write_bytes(image())
     env = os.environ | {"IMGREC_HOME": str(tmp_path / "home"), "IMGREC_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", "imgrec", *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
@@ -342,7 +342,7 @@ def test_a_home_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path, wor
         pytest.param("damaged.jpg", marks=pytest.mark.slow),
     ],
 )
-def test_a_wrong_picture_ends_with_a_sentence_however_busy_the_machine_is(tmp_path: Path, name: str) -> None:
+def test_a_wrong_image_ends_with_a_sentence_however_busy_the_machine_is(tmp_path: Path, name: str) -> None:
     """Fifty times, four at a time: none may end in another way, whatever its threads are at."""
     (tmp_path / "text.jpg").write_text("not an image")
     (tmp_path / "damaged.jpg").write_bytes(b"\xff\xd8\xff\xe0 and nothing more")
@@ -362,7 +362,7 @@ def test_a_wrong_picture_ends_with_a_sentence_however_busy_the_machine_is(tmp_pa
 
 
 @pytest.mark.slow
-def test_a_real_network_sees_a_real_picture(keras_home: Path, test_data: Path, tmp_path: Path) -> None:
+def test_a_real_network_sees_a_real_image(keras_home: Path, test_data: Path, tmp_path: Path) -> None:
     """From an empty cache, offline: convert, then answer; the second time without converting."""
     env = os.environ | {"IMGREC_HOME": str(tmp_path), "KERAS_HOME": str(keras_home), "IMGREC_OFFLINE": "1"}
     words = ["predict", str(test_data / "gallery" / "photos" / "airplane.jpg")]

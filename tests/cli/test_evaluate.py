@@ -1,4 +1,4 @@
-"""`imgrec evaluate` as its user meets it: sets are opened for real, and every picture looks like a tabby."""
+"""`imgrec evaluate` as its user meets it: sets are opened for real, and every image looks like a tabby."""
 
 import io
 import shlex
@@ -21,9 +21,9 @@ from imgrec.settings import Settings
 Run = Callable[..., tuple[int, str, str]]
 
 
-def png(colour: int, seed: int) -> bytes:
+def png(color: int, seed: int) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 120, (20, 20, 3), dtype=np.uint8)
-    pixels[..., colour] += 100
+    pixels[..., color] += 100
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
@@ -55,7 +55,7 @@ def imgrec(
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every picture is answered at once, with equal probabilities of all classes but a little more for a tabby."""
+    """Every image is answered at once, with equal probabilities of all classes but a little more for a tabby."""
     row = np.full(1000, 0.5 / 999, np.float32)
     row[281] = 0.5
 
@@ -100,7 +100,7 @@ def test_a_set_is_measured_and_what_was_found_is_said(imgrec: Run, answers: None
     assert rows[0]["closed"]["top_1"] == pytest.approx(2 / 3, abs=1e-6)
 
 
-def test_pictures_in_both_sets_are_said(imgrec: Run, answers: None, tmp_path: Path) -> None:
+def test_images_in_both_sets_are_said(imgrec: Run, answers: None, tmp_path: Path) -> None:
     pets(tmp_path)
     (tmp_path / "seen" / "cats").mkdir(parents=True)
     (tmp_path / "seen" / "cats" / "0.png").write_bytes(png(0, 0))

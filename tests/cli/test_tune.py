@@ -74,7 +74,7 @@ def test_the_doctor_is_heard_before_a_search(
     (same / "dogs" / "again.jpg").write_bytes((same / "cats" / "1.jpg").read_bytes())
     _, _, err = imgrec(monkeypatch, capsys, *words, str(same))
     assert f"imgrec doctor --data {same}" in err
-    monkeypatch.setattr(doctor, "GLANCE_PICTURES", 10)
+    monkeypatch.setattr(doctor, "GLANCE_IMAGES", 10)
     _, _, err = imgrec(monkeypatch, capsys, *words, str(same))
     assert doctor.NOT_READ in err
 

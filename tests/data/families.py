@@ -1,4 +1,4 @@
-"""Which rows of the catalogue stand for the others in a run of minutes; the rest is marked `exhaustive`."""
+"""Which rows of the catalog stand for the others in a run of minutes; the rest is marked `exhaustive`."""
 
 from collections.abc import Iterable
 from typing import Any

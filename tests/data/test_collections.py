@@ -25,7 +25,7 @@ def settings(tmp_path: Path) -> Settings:
     return replace(Settings.from_env({}), home=tmp_path / "imgrec", max_upload_bytes=MIB)
 
 
-def picture(seed: int) -> bytes:
+def image(seed: int) -> bytes:
     file = io.BytesIO()
     pixels = np.random.default_rng(seed).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(file, "PNG")
@@ -70,15 +70,15 @@ def test_a_class_name_is_one_visible_folder_and_stays_itself(text: str) -> None:
     assert class_name(name) == name
 
 
-def test_classes_keep_their_order_and_their_pictures(settings: Settings) -> None:
+def test_classes_keep_their_order_and_their_images(settings: Settings) -> None:
     album = collections.create("mine", settings, ("zebra", "ant"))
     assert album.labels == ["zebra", "ant"]
-    assert album.add("zebra", picture(1), max_bytes=MIB)
-    assert not album.add("zebra", picture(1), max_bytes=MIB), "the same bytes again"
+    assert album.add("zebra", image(1), max_bytes=MIB)
+    assert not album.add("zebra", image(1), max_bytes=MIB), "the same bytes again"
     assert album.rename_class("zebra", "<i>horse</i>") == "＜i＞horse＜／i＞"
     assert album.labels == ["＜i＞horse＜／i＞", "ant"]
     assert album.counts() == {"＜i＞horse＜／i＞": 1, "ant": 0}
-    album.remove("＜i＞horse＜／i＞", album.pictures("＜i＞horse＜／i＞")[0].name)
+    album.remove("＜i＞horse＜／i＞", album.images("＜i＞horse＜／i＞")[0].name)
     assert album.counts() == {"＜i＞horse＜／i＞": 0, "ant": 0}
     album.remove_class("ant")
     assert Album(album.folder).counts() == {"＜i＞horse＜／i＞": 0}
@@ -86,7 +86,7 @@ def test_classes_keep_their_order_and_their_pictures(settings: Settings) -> None
         album.add_class("＜I＞HORSE＜／I＞")
 
 
-def test_a_bad_picture_leaves_nothing_behind(settings: Settings) -> None:
+def test_a_bad_image_leaves_nothing_behind(settings: Settings) -> None:
     album = collections.create("mine", settings, ("cat",))
     with pytest.raises(ImageError):
         album.add("cat", b"no image", max_bytes=MIB, name="x.jpg")
@@ -96,7 +96,7 @@ def test_a_bad_picture_leaves_nothing_behind(settings: Settings) -> None:
 def test_an_album_is_a_data_set(settings: Settings) -> None:
     album = collections.create("mine", settings, ("dog", "cat"))
     for seed in range(6):
-        album.add(("dog", "cat")[seed % 2], picture(seed), max_bytes=MIB)
+        album.add(("dog", "cat")[seed % 2], image(seed), max_bytes=MIB)
     found = dataset.load(str(album.folder), settings, (8, 8))
     assert found.classes == ("cat", "dog")
     assert len(found.train) == 6
@@ -115,7 +115,7 @@ def test_names_are_given_once_and_the_last_one_stands_first(settings: Settings) 
 def test_a_set_may_be_called_what_no_class_may(settings: Settings, text: str) -> None:
     album = collections.create(text, settings, ("cat", "dog"))
     for seed in range(4):
-        album.add(("cat", "dog")[seed % 2], picture(seed), max_bytes=MIB)
+        album.add(("cat", "dog")[seed % 2], image(seed), max_bytes=MIB)
     assert album.name == text
     assert dataset.load(str(album.folder), settings, (8, 8)).classes == ("cat", "dog")
 
@@ -126,13 +126,13 @@ def test_what_cannot_be_a_set_gets_a_sentence(settings: Settings, text: str) -> 
         collections.create(text, settings)
 
 
-def test_of_an_archive_with_a_damaged_picture_the_rest_is_used(settings: Settings, tmp_path: Path) -> None:
+def test_of_an_archive_with_a_damaged_image_the_rest_is_used(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "train.zip"
     with zipfile.ZipFile(path, "w") as file:
         for seed, name in enumerate(["cat/1.png", "cat/2.png", "cat/3.png", "dog/4.png", "dog/5.png"]):
-            file.writestr(name, picture(seed))
+            file.writestr(name, image(seed))
     data = bytearray(path.read_bytes())
-    data[data.index(picture(1)) + 100] ^= 1
+    data[data.index(image(1)) + 100] ^= 1
     path.write_bytes(data)
     album, (refused,), _ = collections.unpack(path, "train", settings)
     assert (album.name, album.counts()) == ("train", {"cat": 2, "dog": 2})
@@ -145,10 +145,10 @@ def test_an_archive_becomes_an_album_and_its_bad_files_a_list(settings: Settings
     path = tmp_path / "pictures.zip"
     with zipfile.ZipFile(path, "w") as file:
         for seed, name in enumerate(["a/cat/1.png", "a/cat/2.png", "a/dog/3.png"]):
-            file.writestr(name, picture(seed))
+            file.writestr(name, image(seed))
         file.writestr("a/dog/broken.jpg", b"no image")
-        file.writestr("alone.png", picture(9))
-        file.writestr("b/cat/again.png", picture(0))
+        file.writestr("alone.png", image(9))
+        file.writestr("b/cat/again.png", image(0))
     album, refused, copies = collections.unpack(path, "pictures", settings)
     assert album.counts() == {"cat": 2, "dog": 1}
     assert len(refused) == 2
@@ -162,11 +162,11 @@ def test_a_test_set_of_its_own_stays_one(settings: Settings, tmp_path: Path) -> 
         places = ["train/cat", "train/cat", "train/dog", "train/dog", "test/cat", "test/dog"]
         for seed, place in enumerate(places):
             member = tarfile.TarInfo(f"{place}/{seed}.png")
-            member.size = len(picture(seed))
-            file.addfile(member, io.BytesIO(picture(seed)))
+            member.size = len(image(seed))
+            file.addfile(member, io.BytesIO(image(seed)))
     album, refused, copies = collections.unpack(path, "pictures", settings)
     assert (refused, copies) == ([], [])
-    assert (album.counts(), album.test_pictures) == ({"cat": 2, "dog": 2}, 2)
+    assert (album.counts(), album.test_images) == ({"cat": 2, "dog": 2}, 2)
     found = dataset.load(str(album.folder), settings, (8, 8))
     assert found.test is not None
     assert (len(found.train), len(found.test)) == (4, 2)
@@ -178,7 +178,7 @@ def test_an_archive_of_too_many_classes_is_refused_unread(
     monkeypatch.setattr(folders, "MAX_CLASSES", 3)
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
         for label in range(4):
-            file.writestr(f"{label}/a.png", picture(label))
+            file.writestr(f"{label}/a.png", image(label))
     monkeypatch.setattr(decoding, "decode", None)
     with pytest.raises(InputError, match=r"Expected at most 3 classes in x.zip. Received: 4; the folder"):
         collections.unpack(tmp_path / "x.zip", "x", settings)
@@ -192,8 +192,8 @@ def test_the_set_that_was_changed_last_stands_first_and_no_class_is_looked_at(se
     assert [album.name for album in collections.all_albums(settings)] == ["new", "old"]
     old = Album(collections.home(settings) / "old")
     for change in (
-        lambda: old.add("cat", picture(0), max_bytes=MIB),
-        lambda: old.remove("cat", old.pictures("cat")[0].name),
+        lambda: old.add("cat", image(0), max_bytes=MIB),
+        lambda: old.remove("cat", old.images("cat")[0].name),
         lambda: old.add_class("horse"),
         lambda: old.rename_class("horse", "donkey"),
         lambda: old.remove_class("donkey"),
@@ -203,7 +203,7 @@ def test_the_set_that_was_changed_last_stands_first_and_no_class_is_looked_at(se
         assert [album.name for album in collections.all_albums(settings)] == ["old", "new"]
 
 
-def test_an_archive_without_pictures_leaves_nothing(settings: Settings, tmp_path: Path) -> None:
+def test_an_archive_without_images_leaves_nothing(settings: Settings, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
         file.writestr("cat/notes.txt", "none")
     with pytest.raises(InputError, match="class folders with images"):

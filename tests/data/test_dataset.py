@@ -1,4 +1,4 @@
-"""Data sets: every way to bring pictures, what is refused before the first epoch, and fair splits."""
+"""Data sets: every way to bring images, what is refused before the first epoch, and fair splits."""
 
 import io
 import shutil
@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from imgrec.data import dataset, memmap
-from imgrec.data.dataset import Pictures
+from imgrec.data.dataset import Images
 from imgrec.errors import InputError, MemoryBudgetError, StorageError
 from imgrec.settings import Settings
 
 
-def picture(value: int = 0) -> bytes:
+def image(value: int = 0) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (20, 10), (value, 0, 0)).save(file, "PNG")
     return file.getvalue()
@@ -28,7 +28,7 @@ def make(place: Path, counts: dict[str, int]) -> Path:
         folder = place / label
         folder.mkdir(parents=True)
         for i in range(count):
-            (folder / f"{i}.png").write_bytes(picture(i))
+            (folder / f"{i}.png").write_bytes(image(i))
     return place
 
 
@@ -94,8 +94,8 @@ def test_an_archive_is_the_folder_in_it(tmp_path: Path, settings: Settings) -> N
 
 def test_unreadable_files_are_listed_and_the_rest_is_used(tmp_path: Path, settings: Settings) -> None:
     folder = make(tmp_path / "set", {"cats": 2, "dogs": 2})
-    (folder / "cats" / "broken.jpg").write_bytes(picture()[:40])
-    (folder / "loose.png").write_bytes(picture())
+    (folder / "cats" / "broken.jpg").write_bytes(image()[:40])
+    (folder / "loose.png").write_bytes(image())
     data = dataset.load(str(folder), settings, (8, 8))
     assert len(data.train) == 4
     assert len(data.notes) == 2
@@ -125,7 +125,7 @@ def test_the_layout_of_linnaeus_5(tmp_path: Path, settings: Settings) -> None:
             folder = tmp_path / "unpacked" / "Linnaeus 5 256X256" / part / label
             folder.mkdir(parents=True)
             for i in range(1, count + 1):
-                (folder / f"{i}_256.jpg").write_bytes(picture(i))
+                (folder / f"{i}_256.jpg").write_bytes(image(i))
     for place in (tmp_path / "unpacked", tmp_path / "unpacked" / "Linnaeus 5 256X256"):
         data = dataset.load(str(place), settings, (8, 8))
         assert data.counts() == dict.fromkeys(classes, (3, 2))
@@ -164,7 +164,7 @@ def test_a_set_on_the_disk_is_the_same_set(tmp_path: Path, settings: Settings, r
     folder = make(tmp_path / "set", {"test/cats": 2, "train/birds": 2, "train/cats": 9, "train/dogs": 3})
     for name in ("train/birds/0.png", "train/cats/3.png", "train/cats/8.png"):
         (folder / name).write_bytes(b"no image")
-    (folder / "train" / "birds" / "2.png").write_bytes(picture(2))
+    (folder / "train" / "birds" / "2.png").write_bytes(image(2))
     in_memory = dataset.load(str(folder), settings, (8, 8))
     request.getfixturevalue("on_disk")
     on_disk = dataset.load(str(folder), settings, (8, 8))
@@ -181,7 +181,7 @@ def test_a_set_on_the_disk_is_the_same_set(tmp_path: Path, settings: Settings, r
     assert list((settings.home / "pictures").iterdir()) == []  # files without a name
 
 
-def test_a_class_whose_training_pictures_cannot_be_read_is_no_class(tmp_path: Path, settings: Settings) -> None:
+def test_a_class_whose_training_images_cannot_be_read_is_no_class(tmp_path: Path, settings: Settings) -> None:
     folder = make(tmp_path / "set", {f"{part}/{c}": 2 for part in ("train", "test") for c in ("cats", "dogs", "birds")})
     for i in range(2):
         (folder / "train" / "cats" / f"{i}.png").write_bytes(b"")
@@ -223,7 +223,7 @@ def test_arrays_larger_than_the_memory(tmp_path: Path, settings: Settings, monke
 # ── What people and archives bring ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_is_no_picture_among_pictures_is_listed(tmp_path: Path, settings: Settings) -> None:
+def test_what_is_no_image_among_images_is_listed(tmp_path: Path, settings: Settings) -> None:
     folder = make(tmp_path / "set", {"cats": 3, "dogs": 3})
     (folder / "cats" / "papers.pdf").write_bytes(b"%PDF-1.4")
     (folder / "cats" / "list.txt").write_text("cats")
@@ -344,7 +344,7 @@ def test_arrays_that_cannot_be_meant(
         ),
     ],
 )
-def test_classes_of_arrays_without_pictures_are_named_and_left_out(
+def test_classes_of_arrays_without_images_are_named_and_left_out(
     train: list[int],
     test: list[int] | None,
     counts: dict[str, tuple[int, int]],
@@ -405,7 +405,7 @@ def test_a_file_that_is_no_npz(content: bytes, tmp_path: Path, settings: Setting
 
 def test_a_zip_called_npz(tmp_path: Path, settings: Settings) -> None:
     with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
-        archive.writestr("cats/a.png", picture())
+        archive.writestr("cats/a.png", image())
     with pytest.raises(InputError, match="plain arrays"):
         dataset.load(str(tmp_path / "set.npz"), settings)
 
@@ -470,6 +470,6 @@ def test_a_share_that_cannot_be_held_out(fraction: float) -> None:
     [(np.zeros((2, 4, 4)), np.zeros(2, int)), (np.zeros((2, 4, 4, 3), np.uint8), np.zeros(3, int))],
     ids=["no channels", "other count"],
 )
-def test_pictures_that_are_none(pixels: np.ndarray, targets: np.ndarray) -> None:
+def test_images_that_are_none(pixels: np.ndarray, targets: np.ndarray) -> None:
     with pytest.raises(InputError, match="Expected"):
-        Pictures(pixels, targets)
+        Images(pixels, targets)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from imgrec.data import features
-from imgrec.data.dataset import Pictures
+from imgrec.data.dataset import Images
 from imgrec.errors import InputError, MemoryBudgetError, StorageError
 from imgrec.inference import openvino_async
 from imgrec.inference.preparation import Preparations
@@ -29,12 +29,12 @@ class FakeEngine:
     def __init__(self) -> None:
         self.looked_at = 0
 
-    def stream(self, _: Path, pictures: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
+    def stream(self, _: Path, images: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
         held: list[tuple[int, np.ndarray]] = []
-        for key, picture in pictures:
-            assert picture.shape == (SIDE, SIDE, 3)
+        for key, image in images:
+            assert image.shape == (SIDE, SIDE, 3)
             self.looked_at += 1
-            held.insert(0, (key, picture.mean(axis=(0, 1), dtype=np.float32)))
+            held.insert(0, (key, image.mean(axis=(0, 1), dtype=np.float32)))
             if len(held) == 2:
                 yield from held
                 held = []
@@ -51,15 +51,15 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     return fake
 
 
-def pictures(side: int = SIDE, seed: int = 0) -> Pictures:
+def images(side: int = SIDE, seed: int = 0) -> Images:
     pixels = np.random.default_rng(seed).integers(0, 256, (COUNT, side, side, 3), dtype=np.uint8)
-    return Pictures(pixels, np.zeros(COUNT, np.int64))
+    return Images(pixels, np.zeros(COUNT, np.int64))
 
 
 SPEC = features.backbone_spec(get_spec("mobilenet_a025_128"), input_size=(SIDE, SIDE))
 
 
-def expected(data: Pictures) -> np.ndarray:
+def expected(data: Images) -> np.ndarray:
     return data.pixels.mean(axis=(1, 2), dtype=np.float32)
 
 
@@ -72,8 +72,8 @@ def the_size(settings: Settings) -> int:
     return next((settings.home / "features").glob("*.npy")).stat().st_size
 
 
-def test_pictures_are_looked_at_once(engine: FakeEngine, settings: Settings) -> None:
-    data, told = pictures(), []
+def test_images_are_looked_at_once(engine: FakeEngine, settings: Settings) -> None:
+    data, told = images(), []
     first = features.extract(SPEC, data, settings, on_progress=lambda *progress: told.append(progress))
     again = features.extract(SPEC, data, settings)
     assert np.array_equal(first.rows, expected(data))
@@ -93,7 +93,7 @@ def test_an_extraction_that_was_stopped_goes_on(engine: FakeEngine, settings: Se
         if done == 9:
             raise StoppedError
 
-    data = pictures()
+    data = images()
     with pytest.raises(StoppedError):
         features.extract(SPEC, data, settings, on_progress=stop)
     [parts] = (settings.home / "features").glob("*.parts")
@@ -106,7 +106,7 @@ def test_an_extraction_that_was_stopped_goes_on(engine: FakeEngine, settings: Se
 
 @pytest.mark.parametrize("kind", ["cut short", "changed", "another file", "no note", "a note of nothing"])
 def test_a_broken_file_is_computed_again(engine: FakeEngine, settings: Settings, kind: str) -> None:
-    data = pictures()
+    data = images()
     features.extract(SPEC, data, settings)
     path = the_file(settings)
     content = path.read_bytes()
@@ -127,30 +127,30 @@ def test_a_broken_file_is_computed_again(engine: FakeEngine, settings: Settings,
 
 def test_too_many_features_are_refused_at_the_first_row(engine: FakeEngine, settings: Settings) -> None:
     with pytest.raises(MemoryBudgetError, match="at most 0 MiB"):
-        features.extract(SPEC, pictures(), settings, most_bytes=COUNT * 12 - 1)
+        features.extract(SPEC, images(), settings, most_bytes=COUNT * 12 - 1)
     assert engine.looked_at <= 2  # as many as are in flight
-    features.extract(SPEC, pictures(), settings, most_bytes=COUNT * 12)
+    features.extract(SPEC, images(), settings, most_bytes=COUNT * 12)
     with pytest.raises(MemoryBudgetError):
-        features.extract(SPEC, pictures(), settings, most_bytes=COUNT * 12 - 1)
+        features.extract(SPEC, images(), settings, most_bytes=COUNT * 12 - 1)
 
 
 def test_what_was_not_read_for_longest_goes(
     engine: FakeEngine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed in (0, 1):
-        features.extract(SPEC, pictures(seed=seed), settings)
+        features.extract(SPEC, images(seed=seed), settings)
     for file in (settings.home / "features").glob("*.npy"):
         os.utime(file, (0, 0))
-    features.extract(SPEC, pictures(seed=0), settings)  # read once more
+    features.extract(SPEC, images(seed=0), settings)  # read once more
     old, new = (settings.home / "features" / f"{name}.parts" for name in ("old", "new"))
     for parts in (old, new):
         parts.mkdir()
     os.utime(old, (0, 0))
     monkeypatch.setattr(features, "KEPT_BYTES", 2 * the_size(settings))
-    features.extract(SPEC, pictures(seed=2), settings)
+    features.extract(SPEC, images(seed=2), settings)
     assert (old.exists(), new.exists()) == (False, True)
     engine.looked_at = 0
-    assert [features.extract(SPEC, pictures(seed=seed), settings).cached for seed in (0, 2, 1)] == [True, True, False]
+    assert [features.extract(SPEC, images(seed=seed), settings).cached for seed in (0, 2, 1)] == [True, True, False]
 
 
 @pytest.mark.parametrize("what", ["pictures", "weights", "pooling", "preprocessing"])
@@ -159,8 +159,8 @@ def test_other_things_have_other_features(
 ) -> None:
     from dataclasses import replace
 
-    features.extract(SPEC, pictures(), settings)
-    spec, data = SPEC, pictures(seed=1) if what == "pictures" else pictures()
+    features.extract(SPEC, images(), settings)
+    spec, data = SPEC, images(seed=1) if what == "pictures" else images()
     if what == "weights":
         monkeypatch.setattr(weights, "sha256", lambda *_: "cd" * 32)
     elif what == "pooling":
@@ -168,12 +168,12 @@ def test_other_things_have_other_features(
     elif what == "preprocessing":
         spec = replace(SPEC, preprocess="caffe")
     assert not features.extract(spec, data, settings).cached
-    assert features.extract(SPEC, pictures(), settings) is not None
+    assert features.extract(SPEC, images(), settings) is not None
     assert len(list((settings.home / "features").glob("*.npy"))) == 2
 
 
-def test_pictures_of_another_size_are_framed(engine: FakeEngine, settings: Settings) -> None:
-    data = pictures(side=8)
+def test_images_of_another_size_are_framed(engine: FakeEngine, settings: Settings) -> None:
+    data = images(side=8)
     rows = features.extract(SPEC, data, settings).rows
     assert rows.shape == (COUNT, 3)
     assert np.abs(rows - expected(data)).max() < 4  # enlarged, so nearly the same means
@@ -186,15 +186,15 @@ def test_a_full_disk_has_a_sentence(engine: FakeEngine, settings: Settings, monk
     with monkeypatch.context() as patched:
         patched.setattr(np, "save", full)
         with pytest.raises(StorageError, match="room"):
-            features.extract(SPEC, pictures(), settings)
-    assert not features.extract(SPEC, pictures(), settings).cached
+            features.extract(SPEC, images(), settings)
+    assert not features.extract(SPEC, images(), settings).cached
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
 def test_a_disk_that_fills_while_parts_are_joined_has_a_sentence(
     engine: FakeEngine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, write = pictures(), np.lib.format.write_array_header_1_0
+    data, write = images(), np.lib.format.write_array_header_1_0
 
     def begin(file: IO[bytes], kind: dict[str, object]) -> None:
         write(file, kind)

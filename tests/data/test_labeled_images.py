@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgrec.data.labeled_images import LabelledSet, look_up, open_set, recognise, scoring
+from imgrec.data.labeled_images import LabeledSet, look_up, open_set, recognize, scoring
 from imgrec.errors import InputError, LabelSpaceError
 from imgrec.predictions.labels import CATS_AND_DOGS, CIFAR_10, LabelSpace, get_label_space
 from imgrec.settings import Settings
@@ -45,7 +45,7 @@ def laid_out(folder: Path, layout: str, files: dict[str, bytes]) -> Path:
     return folder / "pets.tar.gz"
 
 
-def check(found: LabelledSet) -> None:
+def check(found: LabeledSet) -> None:
     """Items stand in the order that ids and targets promise, and come again when asked again."""
     for _ in range(2):
         items = list(found.items())
@@ -61,7 +61,7 @@ def test_a_damaged_member_of_an_archive_is_an_item_with_a_sentence(tmp_path: Pat
     path.write_bytes(damaged)
     found = open_set(str(path), settings, training=str(path))
     check(found)
-    told = {item.id: item.picture for item in found.items() if isinstance(item.picture, str)}
+    told = {item.id: item.image for item in found.items() if isinstance(item.image, str)}
     assert list(told) == ["pets/cats/cats.0.png"]
     assert "cats.0.png" in told["pets/cats/cats.0.png"]
     assert look_up(found, set(found.ids)).keys() == set(found.ids) - told.keys()
@@ -74,7 +74,7 @@ def test_class_folders(tmp_path: Path, settings: Settings, layout: str) -> None:
     assert found.name == "pets"
     assert found.label_space is CATS_AND_DOGS
     assert sorted(found.targets) == [0, 0, 0, 1, 1, 1]
-    assert {item.picture for item in found.items()} == set(FILES.values())
+    assert {item.image for item in found.items()} == set(FILES.values())
 
 
 def test_the_test_part_is_measured_on_and_leaks_are_counted(tmp_path: Path, settings: Settings) -> None:
@@ -137,7 +137,7 @@ def test_a_table_that_cannot_be_used(tmp_path: Path, settings: Settings, table: 
         open_set(str(path), settings)
 
 
-def test_listed_pictures_that_are_not_there_are_said(tmp_path: Path, settings: Settings) -> None:
+def test_listed_images_that_are_not_there_are_said(tmp_path: Path, settings: Settings) -> None:
     lines = ["file,label", "cats/cats.0.png,cat", "dogs/dogs.1.png,dog", "dogs/dogs.1.png,dog"]
     lines += [f"gone/{i}.png,dog" for i in range(3)]
     path = laid_out(tmp_path, "folder", FILES | {"pets/labels.csv": "\n".join(lines).encode()})
@@ -173,7 +173,7 @@ def test_a_set_is_called_as_its_archive(tmp_path: Path, settings: Settings, file
 
 
 @pytest.mark.parametrize("layout", ["folder", "zip", "tar"])
-def test_the_same_pictures_have_the_same_sha256_and_others_another(
+def test_the_same_images_have_the_same_sha256_and_others_another(
     tmp_path: Path, settings: Settings, layout: str
 ) -> None:
     once, again, others = (tmp_path / name for name in ("once", "again", "others"))
@@ -182,19 +182,19 @@ def test_the_same_pictures_have_the_same_sha256_and_others_another(
     found = open_set(str(laid_out(once, layout, FILES)), settings)
     same = open_set(str(laid_out(again, layout, FILES)), settings)
     changed = open_set(str(laid_out(others, layout, FILES | {"pets/cats/cats.1.png": png(900)})), settings)
-    assert (found.digest, found.pictures_sha256) == (same.digest, same.pictures_sha256)
+    assert (found.digest, found.images_sha256) == (same.digest, same.images_sha256)
     assert changed.digest == found.digest
-    assert changed.pictures_sha256 != found.pictures_sha256
+    assert changed.images_sha256 != found.images_sha256
 
 
-def test_pictures_are_read_once_for_their_sha256(tmp_path: Path, settings: Settings) -> None:
+def test_images_are_read_once_for_their_sha256(tmp_path: Path, settings: Settings) -> None:
     path = laid_out(tmp_path, "folder", FILES)
     found = open_set(str(path), settings, per_class=2)
     assert found.per_class == 2
-    first = found.pictures_sha256
-    assert first != open_set(str(path), settings).pictures_sha256
+    first = found.images_sha256
+    assert first != open_set(str(path), settings).images_sha256
     os.remove(path / "cats" / "cats.0.png")
-    assert found.pictures_sha256 == first
+    assert found.images_sha256 == first
 
 
 def test_arrays_have_a_sha256_of_their_pixels(tmp_path: Path, settings: Settings) -> None:
@@ -204,7 +204,7 @@ def test_arrays_have_a_sha256_of_their_pixels(tmp_path: Path, settings: Settings
         np.savez(tmp_path / "toy.v1.npz", x_train=pixels, y_train=np.array([0, 1] * 2))
         found = open_set(str(tmp_path / "toy.v1.npz"), settings)
         assert (found.name, found.source) == ("toy.v1", str(tmp_path / "toy.v1.npz"))
-        digests.append(found.pictures_sha256)
+        digests.append(found.images_sha256)
     assert digests[0] == digests[1] != digests[2]
 
 
@@ -266,8 +266,8 @@ def test_refuses(tmp_path: Path, settings: Settings, layout: str, sentence: str)
         pytest.param(["rose", "tulip"], "rose_tulip", id="classes of one's own"),
     ],
 )
-def test_recognises(names: list[str], space: str) -> None:
-    assert recognise(names).name == space
+def test_recognizes(names: list[str], space: str) -> None:
+    assert recognize(names).name == space
 
 
 def test_imagenet_rolls_up_and_sums_stay() -> None:
@@ -309,7 +309,7 @@ def test_a_misspelt_class_is_named() -> None:
         pytest.param("parts", "2 of its 6 images stand in parts too, byte for byte", id="its training part"),
     ],
 )
-def test_pictures_that_a_model_was_trained_on_are_counted(
+def test_images_that_a_model_was_trained_on_are_counted(
     tmp_path: Path, settings: Settings, training: str, sentence: str
 ) -> None:
     leaked = FILES["pets/dogs/dogs.1.png"]  # which is cats.1.png as well
@@ -327,7 +327,7 @@ def test_pictures_that_a_model_was_trained_on_are_counted(
     assert found.flaws[-1].startswith(sentence)
 
 
-def test_a_training_set_without_pictures_is_named(tmp_path: Path, settings: Settings) -> None:
+def test_a_training_set_without_images_is_named(tmp_path: Path, settings: Settings) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"Expected images that models were trained on in .*empty\. Received: none"):
         open_set(str(laid_out(tmp_path, "zip", FILES)), settings, training=str(tmp_path / "empty"))
@@ -343,11 +343,11 @@ def test_arrays_that_a_model_was_trained_on_are_counted(tmp_path: Path, settings
 
 
 @pytest.mark.parametrize("layout", ["folder", "zip", "tar"])
-def test_single_pictures_are_looked_up(tmp_path: Path, settings: Settings, layout: str) -> None:
+def test_single_images_are_looked_up(tmp_path: Path, settings: Settings, layout: str) -> None:
     found = open_set(str(laid_out(tmp_path, layout, FILES)), settings)
     wanted = [found.ids[4], found.ids[1], "not there"]
-    pictures = {item.id: item.picture for item in found.items()}
-    assert look_up(found, wanted) == {name: pictures[name] for name in wanted[:2]}
+    images = {item.id: item.image for item in found.items()}
+    assert look_up(found, wanted) == {name: images[name] for name in wanted[:2]}
 
 
 def test_classes_are_the_same_in_another_number_and_order() -> None:

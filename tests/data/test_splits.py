@@ -1,4 +1,4 @@
-"""Folds: every picture is validated on once, each class in the same share."""
+"""Folds: every image is validated on once, each class in the same share."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_folds(case: tuple[np.ndarray, int], seed: 
 
 
 def grouped(draw_seed: int, targets: np.ndarray, share: float) -> np.ndarray:
-    """Groups of one to five pictures of a class, each named by one of its members."""
+    """Groups of one to five images of a class, each named by one of its members."""
     rng = np.random.default_rng(draw_seed)
     groups = np.arange(len(targets))
     for target in np.unique(targets):

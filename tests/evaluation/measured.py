@@ -1,4 +1,4 @@
-"""Made-up measurements: artefacts as `imgrec evaluate` leaves them, of models that were never run."""
+"""Made-up measurements: artifacts as `imgrec evaluate` leaves them, of models that were never run."""
 
 import functools
 import tempfile
@@ -21,7 +21,7 @@ def measure(
     rest_of: tuple[str, ...] = (),
     name: str = "cifar10",
 ) -> None:
-    """Write the answers of `models`, each better than the one before, to `count` pictures of ten classes.
+    """Write the answers of `models`, each better than the one before, to `count` images of ten classes.
 
     Those in `rest_of` know "something else" as an eleventh class.
     """

@@ -52,7 +52,7 @@ def test_a_model_without_something_else_stands_beside_one_with_it(tmp_path: Path
     assert stack(board, MODELS).shape == (3, 200, 11)
 
 
-def test_only_pictures_that_all_were_asked_about_are_compared(folder: Path) -> None:
+def test_only_images_that_all_were_asked_about_are_compared(folder: Path) -> None:
     path = artifacts.predictions_path(folder, "mobilenet", "cifar10")
     whole, note = artifacts.read(path), artifacts.read_note(path)
     keep = np.arange(len(whole))[::-1][50:]
@@ -74,8 +74,8 @@ def test_a_broken_file_leaves_its_model_out_and_is_named(folder: Path) -> None:
     assert board.problems[0].startswith("mobilenet is left out. Expected mobilenet.cifar10.parquet to be predictions")
 
 
-def test_figures_are_of_the_pictures_that_all_could_read(folder: Path) -> None:
-    """Where models failed on different pictures, the leaderboard is paired, too."""
+def test_figures_are_of_the_images_that_all_could_read(folder: Path) -> None:
+    """Where models failed on different images, the leaderboard is paired, too."""
     path = artifacts.predictions_path(folder, "mobilenet", "cifar10")
     whole, note = artifacts.read(path), artifacts.read_note(path)
     artifacts.write_part(path, artifacts.Answers(whole.ids[50:], whole.targets[50:], whole.probabilities[50:]), note)
@@ -93,8 +93,8 @@ def test_figures_are_of_the_pictures_that_all_could_read(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["dataset_digest", "pictures_sha256"])
-def test_answers_to_other_pictures_of_that_name_are_left_out(folder: Path, what: str) -> None:
-    """A set that changed under its name: what was measured before is of other pictures."""
+def test_answers_to_other_images_of_that_name_are_left_out(folder: Path, what: str) -> None:
+    """A set that changed under its name: what was measured before is of other images."""
     path = folder / artifacts.SUMMARY
     summary = json.loads(path.read_text())
     summary["datasets"]["cifar10"]["pictures_sha256"] = "d" * 64
@@ -168,7 +168,7 @@ def test_what_was_measured_here_stands_beside_what_comes_with_imgrec(tmp_path: P
     assert stack(board, MODELS).shape == (3, 200, 10)
 
 
-def test_a_set_of_the_same_name_with_other_pictures_is_another(tmp_path: Path) -> None:
+def test_a_set_of_the_same_name_with_other_images_is_another(tmp_path: Path) -> None:
     came, own = tmp_path / "came", tmp_path / "own"
     measure(came, ("mobilenet",))
     measure(own, ("mobilenet_v2",))

@@ -197,7 +197,7 @@ def test_a_row_replaces_its_predecessor_and_rows_are_sorted(tmp_path: Path) -> N
 
 def test_another_set_of_the_same_name_is_not_put_beside_the_first(tmp_path: Path) -> None:
     put_row(tmp_path, row("a"), about(pictures_sha256="1" * 64))
-    put_row(tmp_path, row("b"), about(source="elsewhere"))  # an older imgrec did not know what is in the pictures
+    put_row(tmp_path, row("b"), about(source="elsewhere"))  # an older imgrec did not know what is in the images
     put_row(tmp_path, row("b"), about(source="elsewhere", pictures_sha256="1" * 64))
     for other in (about(digest="e"), about(pictures_sha256="2" * 64)):
         with pytest.raises(InputError, match=r"7 from elsewhere. Received: 7 others of the same name, from made up"):

@@ -14,7 +14,7 @@ from imgrec.settings import ASSETS
 FOLDER = ASSETS / "benchmarks"
 ROWS = artifacts.read_summary(FOLDER)["rows"]
 
-# Bootstraps of thousands of pictures take a second a row: the default run takes the small sets, the slow one the rest.
+# Bootstraps of thousands of images take a second a row: the default run takes the small sets, the slow one the rest.
 SMALL = 700
 
 

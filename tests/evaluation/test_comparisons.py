@@ -90,7 +90,7 @@ def test_the_best_in_a_figure(folder: Path) -> None:
     assert best_at(narrowed(board, ["mobilenet"]), TOP_1) is None
 
 
-def test_a_cell_has_its_pictures_the_surest_first(folder: Path) -> None:
+def test_a_cell_has_its_images_the_surest_first(folder: Path) -> None:
     board = load([folder], "cifar10")
     matrix = matrix_of(board, "mobilenet")
     for truth, said in np.argwhere(matrix):
@@ -195,7 +195,7 @@ def test_calibration_is_that_of_the_row(tmp_path: Path, reading: str) -> None:
     assert found.ece_after == pytest.approx(row["ece_after"], abs=2e-3)
 
 
-def test_no_calibration_without_pictures_to_fit_on(folder: Path) -> None:
+def test_no_calibration_without_images_to_fit_on(folder: Path) -> None:
     alter(folder, temperature=None)
     board = load([folder], "cifar10")
     assert calibration(board, "mobilenet", read(board, "mobilenet")) is None

@@ -1,4 +1,4 @@
-"""Evaluating a network that knows colours: figures, what cannot be read, and a run that was killed."""
+"""Evaluating a network that knows colors: figures, what cannot be read, and a run that was killed."""
 
 import io
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgrec.data.labeled_images import Item, LabelledSet, open_set
+from imgrec.data.labeled_images import Item, LabeledSet, open_set
 from imgrec.errors import InputError, LabelSpaceError
 from imgrec.evaluation import aligned_results, artifacts, evaluate
 from imgrec.models import cards
@@ -17,7 +17,7 @@ from imgrec.models.catalog import ModelSpec, get_spec
 from imgrec.predictions.labels import CATS_AND_DOGS, LABEL_SPACES, LabelSpace
 from imgrec.settings import Settings
 
-COLOURS = LabelSpace("colours", ("red", "green", "blue"), (None, None, None))
+COLORS = LabelSpace("colours", ("red", "green", "blue"), (None, None, None))
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,9 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     openvino = runtime()
     ops = openvino.opset13
-    picture = ops.parameter([1, 16, 16, 3], openvino.Type.u8)
-    means = ops.reduce_mean(ops.convert(picture, "f32"), ops.constant(np.array([1, 2])), False)
-    model = openvino.Model([ops.softmax(ops.multiply(means, ops.constant(np.float32(0.05))), 1)], [picture])
+    image = ops.parameter([1, 16, 16, 3], openvino.Type.u8)
+    means = ops.reduce_mean(ops.convert(image, "f32"), ops.constant(np.array([1, 2])), False)
+    model = openvino.Model([ops.softmax(ops.multiply(means, ops.constant(np.float32(0.05))), 1)], [image])
     path = tmp_path_factory.mktemp("network") / "model.xml"
     openvino.save_model(model, path, compress_to_fp16=False)
     return path
@@ -37,7 +37,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def spec(network: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
-    monkeypatch.setitem(LABEL_SPACES, "colours", lambda: COLOURS)
+    monkeypatch.setitem(LABEL_SPACES, "colours", lambda: COLORS)
     monkeypatch.setattr(evaluate.Preparations, "ensure", lambda self, spec, on_progress=None: network)
     monkeypatch.setattr(evaluate.weights, "sha256", lambda spec, settings: "0" * 64)
     monkeypatch.setattr(evaluate, "PART_ROWS", 10)
@@ -45,10 +45,10 @@ def spec(network: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
     return replace(get_spec("mobilenet"), name="colours", input_size=(16, 16), crop_fraction=1.0, label_space="colours")
 
 
-def picture(colour: int, seed: int, encoded: bool = True) -> bytes | np.ndarray:
+def image(color: int, seed: int, encoded: bool = True) -> bytes | np.ndarray:
     generator = np.random.default_rng(seed)
     pixels = generator.integers(0, 120, (20, 20, 3), dtype=np.uint8)
-    pixels[..., colour] += 100
+    pixels[..., color] += 100
     if not encoded:
         return pixels
     buffer = io.BytesIO()
@@ -56,22 +56,22 @@ def picture(colour: int, seed: int, encoded: bool = True) -> bytes | np.ndarray:
     return buffer.getvalue()
 
 
-def colours(count: int = 34, broken: tuple[int, ...] = (), encoded: bool = True, shift: int = 0) -> LabelledSet:
-    """`count` pictures, every seventh of them mislabelled, those at `broken` no pictures; `shift` repaints all."""
+def colors(count: int = 34, broken: tuple[int, ...] = (), encoded: bool = True, shift: int = 0) -> LabeledSet:
+    """`count` images, every seventh of them mislabeled, those at `broken` no images; `shift` repaints all."""
     targets = tuple((i + (i % 7 == 0)) % 3 for i in range(count))
 
     def items() -> Iterator[Item]:
         for i in range(count):
-            yield Item(f"{i:03d}", targets[i], b"no image" if i in broken else picture((i + shift) % 3, i, encoded))
+            yield Item(f"{i:03d}", targets[i], b"no image" if i in broken else image((i + shift) % 3, i, encoded))
 
-    return LabelledSet("toy", COLOURS, tuple(f"{i:03d}" for i in range(count)), targets, items, "made here")
+    return LabeledSet("toy", COLORS, tuple(f"{i:03d}" for i in range(count)), targets, items, "made here")
 
 
 @pytest.mark.parametrize("encoded", [True, False], ids=["encoded images", "arrays"])
 def test_a_row_and_its_answers(spec: ModelSpec, settings: Settings, tmp_path: Path, encoded: bool) -> None:
     seen: list[tuple[int, int]] = []
     row = evaluate.evaluate(
-        spec, colours(encoded=encoded), settings, tmp_path, note="A note.", on_progress=lambda *p: seen.append(p)
+        spec, colors(encoded=encoded), settings, tmp_path, note="A note.", on_progress=lambda *p: seen.append(p)
     )
     assert row["images"] == 34
     assert row["top_1"] == pytest.approx(29 / 34, abs=1e-6)
@@ -80,8 +80,8 @@ def test_a_row_and_its_answers(spec: ModelSpec, settings: Settings, tmp_path: Pa
     assert (row["framing"], row["preprocess"], row["note"]) == ("crop", "tf", "A note.")
     assert seen == [(i, 34) for i in range(1, 35)]
     stored = artifacts.read(artifacts.predictions_path(tmp_path, "colours", "toy"))
-    assert stored.ids == colours().ids
-    assert tuple(stored.targets) == colours().targets
+    assert stored.ids == colors().ids
+    assert tuple(stored.targets) == colors().targets
     assert (stored.probabilities.argmax(1) == np.arange(34) % 3).all()
     summary = artifacts.read_summary(tmp_path)
     assert summary["rows"] == [row]
@@ -90,7 +90,7 @@ def test_a_row_and_its_answers(spec: ModelSpec, settings: Settings, tmp_path: Pa
 
 
 def test_the_row_is_recomputed_from_the_answers(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
-    row = evaluate.evaluate(spec, colours(), settings, tmp_path)
+    row = evaluate.evaluate(spec, colors(), settings, tmp_path)
     again = evaluate.row_of(artifacts.predictions_path(tmp_path, "colours", "toy"))
     assert again.items() <= row.items()
     assert {"top_1", "ece", "macro_auc", "temperature", "weights_sha256"} <= again.keys()
@@ -100,24 +100,24 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_measured(
     spec: ModelSpec, settings: Settings, tmp_path: Path
 ) -> None:
     # All of the second part, too.
-    row = evaluate.evaluate(spec, colours(broken=(3, *range(10, 20))), settings, tmp_path)
+    row = evaluate.evaluate(spec, colors(broken=(3, *range(10, 20))), settings, tmp_path)
     assert row["images"] == 23
     assert [failure["id"] for failure in row["failures"]] == ["003", *(f"{i:03d}" for i in range(10, 20))]
     assert "This is a text file" in row["failures"][0]["reason"]
 
 
-def test_pictures_that_cannot_be_read_at_the_start_do_not_stand_for_all(
+def test_images_that_cannot_be_read_at_the_start_do_not_stand_for_all(
     spec: ModelSpec, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluate, "FLOWING", 12)
-    row = evaluate.evaluate(spec, colours(broken=tuple(range(20))), settings, tmp_path)
+    row = evaluate.evaluate(spec, colors(broken=tuple(range(20))), settings, tmp_path)
     assert row["images"] == 14
     assert row["throughput_per_s"] > 0
 
 
-def test_no_readable_picture(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
+def test_no_readable_image(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Received: none; This is"):
-        evaluate.evaluate(spec, colours(12, broken=tuple(range(12))), settings, tmp_path)
+        evaluate.evaluate(spec, colors(12, broken=tuple(range(12))), settings, tmp_path)
 
 
 class KilledError(Exception):
@@ -130,17 +130,17 @@ def test_a_killed_run_goes_on_where_it_was(spec: ModelSpec, settings: Settings, 
             raise KilledError
 
     with pytest.raises(KilledError):
-        evaluate.evaluate(spec, colours(), settings, tmp_path, on_progress=kill)
+        evaluate.evaluate(spec, colors(), settings, tmp_path, on_progress=kill)
     parts = list(tmp_path.rglob("*.parts/*.parquet"))
     assert 1 <= len(parts) <= 2
     # The last of them was cut off as well: it is made again.
     parts[-1].write_bytes(parts[-1].read_bytes()[:100])
     seen: list[int] = []
-    row = evaluate.evaluate(spec, colours(), settings, tmp_path, on_progress=lambda done, _: seen.append(done))
+    row = evaluate.evaluate(spec, colors(), settings, tmp_path, on_progress=lambda done, _: seen.append(done))
     assert row["images"] == 34
     assert len(seen) == 34 - 10 * (len(parts) - 1)
     unbroken = artifacts.predictions_path(tmp_path / "unbroken", "colours", "toy")
-    evaluate.evaluate(spec, colours(), settings, tmp_path / "unbroken")
+    evaluate.evaluate(spec, colors(), settings, tmp_path / "unbroken")
     resumed = artifacts.read(artifacts.predictions_path(tmp_path, "colours", "toy"))
     assert resumed.ids == artifacts.read(unbroken).ids
     assert (resumed.probabilities == artifacts.read(unbroken).probabilities).all()
@@ -149,65 +149,65 @@ def test_a_killed_run_goes_on_where_it_was(spec: ModelSpec, settings: Settings, 
 def test_answers_are_kept_unless_they_are_of_something_else(
     spec: ModelSpec, settings: Settings, tmp_path: Path
 ) -> None:
-    first = evaluate.evaluate(spec, colours(), settings, tmp_path)
+    first = evaluate.evaluate(spec, colors(), settings, tmp_path)
     calls: list[int] = []
-    again = evaluate.evaluate(spec, colours(), settings, tmp_path, on_progress=lambda *_: calls.append(1))
+    again = evaluate.evaluate(spec, colors(), settings, tmp_path, on_progress=lambda *_: calls.append(1))
     assert calls == []
     assert again["measured_at"] == first["measured_at"]
     other = evaluate.evaluate(
-        spec, colours(), settings, tmp_path, framing="squash", on_progress=lambda *_: calls.append(1)
+        spec, colors(), settings, tmp_path, framing="squash", on_progress=lambda *_: calls.append(1)
     )
     assert len(calls) == 34
     assert other["framing"] == "squash"
 
 
-def test_answers_to_other_pictures_of_the_same_names_are_not_kept(
+def test_answers_to_other_images_of_the_same_names_are_not_kept(
     spec: ModelSpec, settings: Settings, tmp_path: Path
 ) -> None:
-    first = evaluate.evaluate(spec, colours(), settings, tmp_path)
-    repainted = colours(shift=1)
-    assert repainted.digest == colours().digest
+    first = evaluate.evaluate(spec, colors(), settings, tmp_path)
+    repainted = colors(shift=1)
+    assert repainted.digest == colors().digest
     calls: list[int] = []
     row = evaluate.evaluate(spec, repainted, settings, tmp_path, on_progress=lambda *_: calls.append(1))
     assert len(calls) == 34
     assert row["top_1"] < first["top_1"]
     assert row["dataset_digest"] == first["dataset_digest"]
-    assert row["pictures_sha256"] == repainted.pictures_sha256 != first["pictures_sha256"]
+    assert row["pictures_sha256"] == repainted.images_sha256 != first["pictures_sha256"]
 
 
-def test_a_killed_run_goes_on_with_the_same_pictures_only(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_with_the_same_images_only(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
     def kill(done: int, count: int) -> None:
         if done == 27:
             raise KilledError
 
     with pytest.raises(KilledError):
-        evaluate.evaluate(spec, colours(), settings, tmp_path, on_progress=kill)
+        evaluate.evaluate(spec, colors(), settings, tmp_path, on_progress=kill)
     calls: list[int] = []
-    evaluate.evaluate(spec, colours(shift=1), settings, tmp_path, on_progress=lambda *_: calls.append(1))
+    evaluate.evaluate(spec, colors(shift=1), settings, tmp_path, on_progress=lambda *_: calls.append(1))
     assert len(calls) == 34
 
 
 def test_another_set_of_the_same_name_is_refused_before_any_work(
     spec: ModelSpec, settings: Settings, tmp_path: Path
 ) -> None:
-    first = evaluate.evaluate(spec, colours(), settings, tmp_path)
-    elsewhere = replace(colours(30), source="made there")
+    first = evaluate.evaluate(spec, colors(), settings, tmp_path)
+    elsewhere = replace(colors(30), source="made there")
     calls: list[int] = []
     with pytest.raises(InputError, match=r"34 from made here\. Received: 30 others of the same name, from made there"):
         evaluate.evaluate(spec, elsewhere, settings, tmp_path, on_progress=lambda *_: calls.append(1))
     assert calls == []
     assert artifacts.read_summary(tmp_path)["rows"] == [first]
-    # The same pictures may lie anywhere, and what has changed where it lies takes its own place.
-    evaluate.evaluate(spec, replace(colours(), source="made there"), settings, tmp_path)
-    evaluate.evaluate(spec, replace(colours(30), source="made there"), settings, tmp_path)
+    # The same images may lie anywhere, and what has changed where it lies takes its own place.
+    evaluate.evaluate(spec, replace(colors(), source="made there"), settings, tmp_path)
+    evaluate.evaluate(spec, replace(colors(30), source="made there"), settings, tmp_path)
     assert artifacts.read_summary(tmp_path)["datasets"]["toy"]["images"] == 30
 
 
-def test_rows_of_earlier_pictures_do_not_stand_beside_new_ones(
+def test_rows_of_earlier_images_do_not_stand_beside_new_ones(
     spec: ModelSpec, settings: Settings, tmp_path: Path
 ) -> None:
-    evaluate.evaluate(spec, colours(), settings, tmp_path)
-    evaluate.evaluate(replace(spec, name="newer", title="Newer"), colours(shift=1), settings, tmp_path)
+    evaluate.evaluate(spec, colors(), settings, tmp_path)
+    evaluate.evaluate(replace(spec, name="newer", title="Newer"), colors(shift=1), settings, tmp_path)
     board = aligned_results.load([tmp_path], "toy")
     assert board.models == ["newer"]
     assert len(board.problems) == 1
@@ -217,15 +217,15 @@ def test_rows_of_earlier_pictures_do_not_stand_beside_new_ones(
 def test_a_summary_that_cannot_be_used_is_told_before_any_work_and_its_rows_are_made_again(
     spec: ModelSpec, settings: Settings, tmp_path: Path
 ) -> None:
-    first = evaluate.evaluate(spec, colours(), settings, tmp_path)
+    first = evaluate.evaluate(spec, colors(), settings, tmp_path)
     summary = tmp_path / "summary.json"
     summary.write_text(summary.read_text()[:400])
     calls: list[int] = []
     other = replace(spec, name="other")
     with pytest.raises(InputError, match="Move it away: the answers beside it are kept"):
-        evaluate.evaluate(other, colours(), settings, tmp_path, on_progress=lambda *_: calls.append(1))
+        evaluate.evaluate(other, colors(), settings, tmp_path, on_progress=lambda *_: calls.append(1))
     summary.rename(tmp_path / "summary.old.json")
-    again = evaluate.evaluate(spec, colours(), settings, tmp_path, on_progress=lambda *_: calls.append(1))
+    again = evaluate.evaluate(spec, colors(), settings, tmp_path, on_progress=lambda *_: calls.append(1))
     assert calls == []
     timed = {"cold_ms", "latency_p50_ms", "latency_p95_ms", "throughput_per_s", "timed_at"}
     assert {k: v for k, v in again.items() if k not in timed} == {k: v for k, v in first.items() if k not in timed}
@@ -236,27 +236,27 @@ def test_a_taught_model_says_what_it_started_from(
 ) -> None:
     backbone = {"model": "mobilenet", "sha256": "1" * 64}
     taught = cards.Card(tmp_path / "colours.json", {"model": {"name": "colours"}, "backbone": backbone})
-    assert evaluate.evaluate(spec, colours(), settings, tmp_path / "before")["backbone"] is None
+    assert evaluate.evaluate(spec, colors(), settings, tmp_path / "before")["backbone"] is None
     monkeypatch.setattr(evaluate.cards, "all_cards", lambda settings: [taught])
-    assert evaluate.evaluate(spec, colours(), settings, tmp_path)["backbone"] == backbone
+    assert evaluate.evaluate(spec, colors(), settings, tmp_path)["backbone"] == backbone
 
 
 def test_parts_of_another_run_are_not_used(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
     parts = artifacts.predictions_path(tmp_path, "colours", "toy").with_suffix(".parts")
     stale = artifacts.Answers(("x",), np.array([0]), np.full((1, 3), 1 / 3, np.float16))
     artifacts.write_part(parts / "00000.parquet", stale, {"key": "another", "failures": []})
-    assert evaluate.evaluate(spec, colours(), settings, tmp_path)["images"] == 34
+    assert evaluate.evaluate(spec, colors(), settings, tmp_path)["images"] == 34
 
 
 def test_a_half_written_file_is_measured_again(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
-    evaluate.evaluate(spec, colours(), settings, tmp_path)
+    evaluate.evaluate(spec, colors(), settings, tmp_path)
     path = artifacts.predictions_path(tmp_path, "colours", "toy")
     path.write_bytes(path.read_bytes()[:500])
-    assert evaluate.evaluate(spec, colours(), settings, tmp_path)["images"] == 34
+    assert evaluate.evaluate(spec, colors(), settings, tmp_path)["images"] == 34
 
 
 def test_label_spaces_are_compared_before_any_work(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
-    pets = replace(colours(3), label_space=CATS_AND_DOGS, targets=(0, 1, 0))
+    pets = replace(colors(3), label_space=CATS_AND_DOGS, targets=(0, 1, 0))
     with pytest.raises(LabelSpaceError, match="Not among them: cat, dog"):
         evaluate.evaluate(spec, pets, settings, tmp_path)
     assert not list(tmp_path.iterdir())
@@ -265,22 +265,22 @@ def test_label_spaces_are_compared_before_any_work(spec: ModelSpec, settings: Se
 def test_the_nearest_model_and_the_classes_that_it_does_not_know_are_named(
     spec: ModelSpec, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "CATALOGUE", {"colours": spec})
-    misspelt = replace(colours(3), label_space=LabelSpace("misspelt", ("blue", "gren", "red"), (None,) * 3))
+    monkeypatch.setattr(evaluate, "CATALOG", {"colours": spec})
+    misspelt = replace(colors(3), label_space=LabelSpace("misspelt", ("blue", "gren", "red"), (None,) * 3))
     with pytest.raises(InputError, match=r"none\. Nearest is MobileNet\. Not among its classes: gren\."):
         evaluate.get_fitting_specs(misspelt, settings)
     with pytest.raises(InputError, match=r"Received: none\.$"):
-        evaluate.get_fitting_specs(replace(colours(3), label_space=CATS_AND_DOGS), settings)
+        evaluate.get_fitting_specs(replace(colors(3), label_space=CATS_AND_DOGS), settings)
 
 
 def test_an_unknown_framing_is_named(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Expected one of the framings crop, squash"):
-        evaluate.evaluate(spec, colours(), settings, tmp_path, framing="zoom")
+        evaluate.evaluate(spec, colors(), settings, tmp_path, framing="zoom")
 
 
-def test_a_set_without_pictures_is_named() -> None:
-    with pytest.raises(InputError, match="Expected labelled images in toy"):
-        colours(0)
+def test_a_set_without_images_is_named() -> None:
+    with pytest.raises(InputError, match="Expected labeled images in toy"):
+        colors(0)
 
 
 def test_what_the_hardware_is() -> None:
@@ -289,8 +289,8 @@ def test_what_the_hardware_is() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("framing", ["squash"])
-def test_real_pictures(test_data: Path, keras_home: Path, settings: Settings, tmp_path: Path, framing: str) -> None:
-    """MobileNet 0.25 on real validation pictures, as the committed row says."""
+def test_real_images(test_data: Path, keras_home: Path, settings: Settings, tmp_path: Path, framing: str) -> None:
+    """MobileNet 0.25 on real validation images, as the committed row says."""
     settings = replace(settings, keras_home=keras_home)
     found = open_set(str(test_data / "imagenet_val_a"), settings)
     row = evaluate.evaluate(get_spec("mobilenet_a025_128"), found, settings, tmp_path, framing=framing)

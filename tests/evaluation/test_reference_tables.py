@@ -8,7 +8,7 @@ import pytest
 
 from imgrec.evaluation import reference_tables
 from imgrec.evaluation.reference_tables import COUNTS, TABLES, read_measured
-from imgrec.models.catalog import CATALOGUE, get_spec
+from imgrec.models.catalog import CATALOG, get_spec
 from imgrec.settings import ASSETS
 from imgrec.training.recipes import RECIPES
 
@@ -21,7 +21,7 @@ def test_a_table_has_a_cell_for_each_column(table: reference_tables.PrintedTable
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.title)
 def test_what_a_row_is_measured_as_is_a_network_or_a_recipe(table: reference_tables.PrintedTable) -> None:
-    assert {name for name in table.measured_as if name is not None} <= {*CATALOGUE, *RECIPES}
+    assert {name for name in table.measured_as if name is not None} <= {*CATALOG, *RECIPES}
 
 
 @pytest.mark.parametrize(("counts", "accuracy"), [(COUNTS[0], 0.9670), (COUNTS[1], 0.9735)], ids=["9", "13"])
@@ -97,7 +97,7 @@ def test_a_repetition_stands_beside_a_table_that_there_is() -> None:
     assert {table.beside for table in tables} - {None} <= titles
 
 
-def test_printed_parameters_are_those_of_the_catalogue() -> None:
+def test_printed_parameters_are_those_of_the_catalog() -> None:
     (table,) = [table for table in TABLES if table.source == "keras.io/api/applications"]
     for row, model in zip(table.rows, table.measured_as, strict=True):
         spec = get_spec(str(model))

@@ -5,7 +5,7 @@ import pytest
 
 from imgrec.errors import InputError
 from imgrec.evaluation.artifacts import Answers, halved
-from imgrec.evaluation.summary import MAX_FITTED, area_under_roc, closed, per_image, scale, summarise
+from imgrec.evaluation.summary import MAX_FITTED, area_under_roc, closed, per_image, scale, summarize
 from imgrec.metrics.classification import METRICS, log_loss
 from imgrec.metrics.confusion import average, class_figures, confusion_matrix, kappa
 from imgrec.metrics.curves import fit_temperature, held_out, macro_auc, with_temperature
@@ -27,7 +27,7 @@ def pieces(answers: Answers, rows: int = 130) -> list[Answers]:
 @pytest.mark.parametrize("classes", [2, 10, 150])
 def test_figures_are_those_of_the_metrics(classes: int) -> None:
     answers = stored(400, classes)
-    figures = summarise(per_image(pieces(answers)))
+    figures = summarize(per_image(pieces(answers)))
     assert figures["images"] == 400
     for name, metric in METRICS.items():
         assert figures[name] == pytest.approx(metric.compute(answers.probabilities, answers.targets), abs=2e-6)
@@ -38,7 +38,7 @@ def test_figures_are_those_of_the_metrics(classes: int) -> None:
 
 
 def test_intervals_hold_their_figures() -> None:
-    figures = summarise(per_image(pieces(stored())))
+    figures = summarize(per_image(pieces(stored())))
     for name in ("top_1", "top_5", "log_loss", "brier", "macro_f1", "kappa"):
         assert figures[f"{name}_low"] <= figures[name] <= figures[f"{name}_high"]
 
@@ -62,7 +62,7 @@ def test_temperature_is_fitted_on_one_part_and_judged_on_the_other() -> None:
     assert found.log_loss_after < found.log_loss_before
 
 
-def test_few_pictures_are_enough_for_a_temperature_and_all_classes_are_among_them() -> None:
+def test_few_images_are_enough_for_a_temperature_and_all_classes_are_among_them() -> None:
     answers = stored(6000)
     order = np.argsort(answers.targets, kind="stable")
     by_class = Answers(answers.ids, answers.targets[order], answers.probabilities[order])
@@ -72,13 +72,13 @@ def test_few_pictures_are_enough_for_a_temperature_and_all_classes_are_among_the
     assert found.log_loss_after < found.log_loss_before
 
 
-def test_a_single_picture_has_figures_and_no_temperature() -> None:
+def test_a_single_image_has_figures_and_no_temperature() -> None:
     one = Answers(("a",), np.array([0]), np.array([[1.0, 0.0]], np.float16))
-    assert summarise(per_image([one]))["top_1"] == 1.0
+    assert summarize(per_image([one]))["top_1"] == 1.0
     assert scale(lambda: [one]) is None
 
 
-def test_no_pictures() -> None:
+def test_no_images() -> None:
     with pytest.raises(InputError, match="Received: none"):
         per_image([])
 

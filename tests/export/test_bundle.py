@@ -353,7 +353,7 @@ def command(monkeypatch: pytest.MonkeyPatch, settings: Settings, *words: str) ->
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["cifar_vgg", "--out", "here"], f"here: python {Path('here/predict_openvino.py')} PICTURE\n"),
+        (["cifar_vgg", "--out", "here"], f"here: python {Path('here/predict_openvino.py')} IMAGE\n"),
         (["cifar_vgg", "--format", "onnx, openvino"], f"cifar_vgg: python {Path('cifar_vgg/predict_openvino.py')}"),
         (["cifar_vgg", "--format", "onnx", "--out", "a.zip"], "a.zip: unpack it, and see cifar_vgg/README.txt\n"),
     ],

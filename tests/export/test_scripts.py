@@ -13,8 +13,8 @@ from PIL import Image
 from imgrec.export.scripts import FORMATS, file_name, labels, readme, script
 from imgrec.images.decoding import decode
 from imgrec.images.gallery import get_samples
-from imgrec.images.preprocessing import PREPROCESS, frame, normalise
-from imgrec.models.catalog import CATALOGUE, ModelSpec, get_spec
+from imgrec.images.preprocessing import PREPROCESS, frame, normalize
+from imgrec.models.catalog import CATALOG, ModelSpec, get_spec
 from imgrec.predictions.labels import LabelSpace, get_label_space
 from imgrec.settings import MIB
 
@@ -22,7 +22,7 @@ SPEC = get_spec("cifar_vgg")
 
 
 def jpeg(width: int, height: int, **options: Any) -> bytes:
-    """Soft colours that go three ways: whatever is cut or resized differently shows."""
+    """Soft colors that go three ways: whatever is cut or resized differently shows."""
     ramp = Image.linear_gradient("L")
     channels = [ramp, ramp.rotate(90), ramp.rotate(45)]
     buffer = io.BytesIO()
@@ -37,7 +37,7 @@ def sideways() -> bytes:
     return jpeg(700, 500, exif=exif)
 
 
-PICTURES = {sample.file: sample.path.read_bytes for sample in get_samples()} | {
+IMAGES = {sample.file: sample.path.read_bytes for sample in get_samples()} | {
     "of a phone": lambda: jpeg(1900, 1440),
     "larger still": lambda: jpeg(2705, 2570),
     "large PNG": lambda: jpeg(1330, 1300, kind="PNG"),
@@ -59,10 +59,10 @@ def run_until(end: str, spec: ModelSpec, picture: Path, monkeypatch: pytest.Monk
     return variables
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", IMAGES)
 def test_the_script_sees_what_imgrec_sees(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = tmp_path / "picture"
-    picture.write_bytes(PICTURES[name]())
+    picture.write_bytes(IMAGES[name]())
     image = decode(picture.read_bytes(), max_bytes=20 * MIB)
     for size, crop in VIEWS:
         spec = replace(SPEC, input_size=size, crop_fraction=crop)
@@ -77,12 +77,12 @@ def test_the_script_feeds_what_imgrec_feeds(mode: str, tmp_path: Path, monkeypat
     end = FORMATS["onnx"].lines[0]
     variables = run_until(end, replace(SPEC, preprocess=mode), picture, monkeypatch)
     assert variables["batch"].dtype == np.float32
-    assert np.allclose(variables["batch"], normalise(variables["pixels"][np.newaxis], mode), atol=1e-5)
+    assert np.allclose(variables["batch"], normalize(variables["pixels"][np.newaxis], mode), atol=1e-5)
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_every_model_has_a_script_that_python_can_read(format_name: str) -> None:
-    for spec in CATALOGUE.values():
+    for spec in CATALOG.values():
         text = script(spec, format_name)
         compile(text, file_name(format_name), "exec")
         assert "imgrec" not in text
@@ -101,7 +101,7 @@ def test_labels_are_one_line_each_and_tell_twins_apart() -> None:
 def test_the_readme_says_how_to_run_it_and_what_goes_in() -> None:
     text = readme(replace(SPEC, preprocess="caffe"), get_label_space("cifar_10"), list(FORMATS))
     for name, kind in FORMATS.items():
-        assert f"pip install numpy pillow {kind.packages}\n    python {file_name(name)} PICTURE\n" in text
+        assert f"pip install numpy pillow {kind.packages}\n    python {file_name(name)} IMAGE\n" in text
     assert "float32 BGR, value - (103.939, 116.779, 123.68)" in text
     assert "model.xml                 uint8 RGB, 0 to 255" in text
     assert "float32 RGB, value / 255" in readme(SPEC, get_label_space("cifar_10"), ["onnx"])

@@ -29,7 +29,7 @@ MAX_BYTES = 20 * MIB
 
 
 def scene(width: int = 96, height: int = 64) -> Image.Image:
-    """A smooth picture that no flip or rotation maps to itself, with a red, a green and a blue side."""
+    """A smooth image that no flip or rotation maps to itself, with a red, a green and a blue side."""
     y, x = np.mgrid[0:height, 0:width]
     red, green = 255 * x / max(width - 1, 1), 255 * y / max(height - 1, 1)
     blue = 255 * np.exp(-((x - width / 4) ** 2 + (y - height / 4) ** 2) / (width * height / 24))
@@ -56,11 +56,11 @@ def with_alpha(image: Image.Image) -> Image.Image:
 
 
 def png16(channels: int) -> bytes:
-    """A PNG of 16 bits a sample, which Pillow cannot write with colours: 8 × 8, every sample 0x80FF."""
+    """A PNG of 16 bits a sample, which Pillow cannot write with colors: 8 × 8, every sample 0x80FF."""
     rows = (b"\0" + b"\x80\xff" * (8 * channels)) * 8
-    colour_type = {1: 0, 3: 2, 4: 6}[channels]
+    color_type = {1: 0, 3: 2, 4: 6}[channels]
     chunks = [
-        (b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, colour_type, 0, 0, 0)),
+        (b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, color_type, 0, 0, 0)),
         (b"IDAT", zlib.compress(rows)),
         (b"IEND", b""),
     ]
@@ -98,46 +98,46 @@ def test_each_allowed_format_gives_its_pixels(kind: str) -> None:
     assert image.sha256 == hashlib.sha256(sample(kind)).hexdigest()
 
 
-GREY = "grey: one channel repeated as red, green and blue"
+GRAY = "grey: one channel repeated as red, green and blue"
 MODES: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
-    "grey JPEG": (lambda: encoded(scene().convert("L"), "JPEG"), (GREY,)),
-    "1-bit PNG": (lambda: encoded(scene().convert("1"), "PNG"), (GREY,)),
+    "gray JPEG": (lambda: encoded(scene().convert("L"), "JPEG"), (GRAY,)),
+    "1-bit PNG": (lambda: encoded(scene().convert("1"), "PNG"), (GRAY,)),
     "palette PNG": (lambda: encoded(scene().convert("P"), "PNG"), ()),
     "palette PNG with transparency": (
         lambda: encoded(scene().convert("P"), "PNG", transparency=0),
         ("transparency put on white",),
     ),
-    "RGB PNG with a transparent colour": (
+    "RGB PNG with a transparent color": (
         lambda: encoded(Image.new("RGB", (4, 4), (9, 9, 9)), "PNG", transparency=(9, 9, 9)),
         ("transparency put on white",),
     ),
     "RGBA PNG": (lambda: encoded(with_alpha(scene()), "PNG"), ("transparency put on white",)),
     "RGBA PNG, opaque": (lambda: encoded(scene().convert("RGBA"), "PNG"), ()),
-    "grey PNG with alpha": (lambda: encoded(with_alpha(scene()).convert("LA"), "PNG"), ("transparency put on white",)),
+    "gray PNG with alpha": (lambda: encoded(with_alpha(scene()).convert("LA"), "PNG"), ("transparency put on white",)),
     "RGBA WebP": (lambda: encoded(with_alpha(scene()), "WebP"), ("transparency put on white",)),
     "RGBA AVIF": (lambda: encoded(with_alpha(scene()), "AVIF"), ("transparency put on white",)),
     "RGBA HEIC": (lambda: encoded(with_alpha(scene()), "HEIC"), ("transparency put on white",)),
     "CMYK JPEG": (lambda: encoded(scene().convert("CMYK"), "JPEG"), ("CMYK converted to RGB",)),
     "CMYK TIFF": (lambda: encoded(scene().convert("CMYK"), "TIFF"), ("CMYK converted to RGB",)),
     "YCbCr TIFF": (lambda: encoded(scene().convert("YCbCr"), "TIFF"), ()),
-    "16-bit grey PNG": (lambda: png16(1), ("16-bit reduced to 8", GREY)),
+    "16-bit gray PNG": (lambda: png16(1), ("16-bit reduced to 8", GRAY)),
     "16-bit RGB PNG": (lambda: png16(3), ("16-bit reduced to 8",)),
     "16-bit RGBA PNG": (lambda: png16(4), ("16-bit reduced to 8", "transparency put on white")),
     "16-bit big-endian TIFF": (
         lambda: encoded(Image.fromarray(np.full((8, 8), 0x80FF, ">u2")), "TIFF"),
-        ("16-bit reduced to 8", GREY),
+        ("16-bit reduced to 8", GRAY),
     ),
     "32-bit TIFF": (
         lambda: encoded(Image.fromarray(np.array([[-5, 995]], np.int32)), "TIFF"),
-        ("brightness from -5 to 995 stretched over black to white", GREY),
+        ("brightness from -5 to 995 stretched over black to white", GRAY),
     ),
     "float TIFF": (
         lambda: encoded(Image.fromarray(np.array([[0.25, 0.5]], np.float32)), "TIFF"),
-        ("brightness from 0.25 to 0.5 stretched over black to white", GREY),
+        ("brightness from 0.25 to 0.5 stretched over black to white", GRAY),
     ),
     "float TIFF of one value": (
         lambda: encoded(Image.fromarray(np.full((2, 2), 7.0, np.float32)), "TIFF"),
-        ("brightness from 7 to 7 stretched over black to white", GREY),
+        ("brightness from 7 to 7 stretched over black to white", GRAY),
     ),
     "progressive JPEG": (lambda: encoded(scene(), "JPEG", progressive=True), ()),
     "multi-image JPEG": (
@@ -169,7 +169,7 @@ MODES: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("make", "notes"), MODES.values(), ids=MODES.keys())
-def test_what_was_normalised_is_said(make: Callable[[], bytes], notes: tuple[str, ...]) -> None:
+def test_what_was_normalized_is_said(make: Callable[[], bytes], notes: tuple[str, ...]) -> None:
     image = opened(make())
 
     assert image.notes == notes
@@ -178,7 +178,7 @@ def test_what_was_normalised_is_said(make: Callable[[], bytes], notes: tuple[str
 
 VALUES: dict[str, tuple[Callable[[], bytes], tuple[int, int, int]]] = {
     "16 bits keep the upper 8": (lambda: png16(3), (0x80, 0x80, 0x80)),
-    "16-bit grey keeps the upper 8": (lambda: png16(1), (0x80, 0x80, 0x80)),
+    "16-bit gray keeps the upper 8": (lambda: png16(1), (0x80, 0x80, 0x80)),
     "the transparent is white": (
         lambda: encoded(Image.new("RGBA", (4, 4), (0, 0, 0, 0)), "PNG"),
         (255, 255, 255),
@@ -217,7 +217,7 @@ ORIENTATIONS = {
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "TIFF", "AVIF", "HEIC"])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_exif_orientation_gives_the_upright_picture(kind: str, orientation: int) -> None:
+def test_exif_orientation_gives_the_upright_image(kind: str, orientation: int) -> None:
     notes, undo = ORIENTATIONS[orientation]
     stored = scene() if undo is None else scene().transpose(undo)
     exif = Image.Exif()
@@ -252,7 +252,7 @@ def test_a_png_may_say_its_orientation_after_its_pixels() -> None:
     assert image.size_px == (64, 96)
 
 
-def test_a_broken_exif_block_does_not_take_the_picture_with_it() -> None:
+def test_a_broken_exif_block_does_not_take_the_image_with_it() -> None:
     assert opened(encoded(scene(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage")).size_px == (64, 96)
 
 
@@ -265,7 +265,7 @@ def test_a_wide_gamut_profile_is_converted_and_srgb_is_left_alone() -> None:
     untouched, converted = (opened(encoded(red, "PNG", icc_profile=profile)) for profile in (srgb, swapped))
 
     assert untouched.notes == ()
-    assert converted.notes == ("colours converted to sRGB",)
+    assert converted.notes == ("colors converted to sRGB",)
     np.testing.assert_allclose(converted.pixels[0, 0].astype(int), (0, 255, 0), atol=3)
 
 
@@ -276,7 +276,7 @@ def test_a_profile_that_cannot_be_used_is_left_out(profile: bytes) -> None:
     np.testing.assert_array_equal(image.pixels, np.asarray(scene()))
 
 
-NOT_PICTURES = {
+NOT_IMAGES = {
     "0 bytes": (b"", "an empty file"),
     "text": ("Grüße,\nno image".encode(), "a text file"),
     "text that begins like a BMP": (b"BMW and other cars, a history of engines", "a text file"),
@@ -294,8 +294,8 @@ NOT_PICTURES = {
 }
 
 
-@pytest.mark.parametrize(("data", "looks_like"), NOT_PICTURES.values(), ids=NOT_PICTURES.keys())
-def test_what_is_no_picture_is_named(data: bytes, looks_like: str) -> None:
+@pytest.mark.parametrize(("data", "looks_like"), NOT_IMAGES.values(), ids=NOT_IMAGES.keys())
+def test_what_is_no_image_is_named(data: bytes, looks_like: str) -> None:
     with pytest.raises(ImageError, match=r"\. Use JPEG, .* or HEIC\.$") as caught:
         opened(data)
     assert str(caught.value).startswith(f"This is {looks_like}")
@@ -303,7 +303,7 @@ def test_what_is_no_picture_is_named(data: bytes, looks_like: str) -> None:
 
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("kept", [0.5, 0.9])
-def test_a_picture_that_breaks_off_is_refused(kind: str, kept: float) -> None:
+def test_a_image_that_breaks_off_is_refused(kind: str, kept: float) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8))
     data = encoded(noise, kind)
 
@@ -410,7 +410,7 @@ def test_the_short_side_is_never_reduced_below_the_working_side(kind: str, width
     assert image.pixels.shape[0] / image.pixels.shape[1] == pytest.approx(height / width, rel=1 / short)
 
 
-def test_reduced_scale_shows_the_same_picture() -> None:
+def test_reduced_scale_shows_the_same_image() -> None:
     large = opened(encoded(scene(1920, 1280), "JPEG", quality=95))
     small = np.asarray(scene(960, 640)).astype(int)
 
@@ -482,7 +482,7 @@ def test_decoding_in_many_threads_gives_the_same_and_leaves_the_warnings_as_they
     assert list(warnings.filters) == filters
 
 
-def test_large_pictures_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_images_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "LARGE_IMAGE_PIXELS", 10)
     with decoding._large_image:
         thread = threading.Thread(target=opened, args=(sample("PNG"),))
@@ -496,7 +496,7 @@ def test_large_pictures_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_mutated_bytes_give_a_picture_or_an_image_error(kind: str, data: st.DataObject) -> None:
+def test_mutated_bytes_give_a_image_or_an_image_error(kind: str, data: st.DataObject) -> None:
     bytes_of_kind = bytearray(sample(kind))
     for _ in range(data.draw(st.integers(1, 6))):
         # Half of the mutations hit the header, where the lengths and sizes stand.
@@ -525,7 +525,7 @@ def test_noise_after_a_good_beginning_gives_an_image_error(noise: bytes, start: 
         opened(start + noise)
 
 
-# ── real pictures ────────────────────────────────────────────────────────────────────────────────────────────
+# ── real images ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def gallery(folder: Path) -> list[dict[str, str]]:
@@ -547,12 +547,12 @@ def test_the_whole_gallery_comes_in_as_its_manifest_says(test_data: Path) -> Non
         assert image.size_px == (stored[::-1] if turned else stored), row["file"]
         assert image.pixels.shape[:2] == image.size_px, row["file"]
         assert ("CMYK converted to RGB" in image.notes) == (row["mode"] == "CMYK"), row["file"]
-        assert (GREY in image.notes) == (row["mode"] in {"L", "1", "I;16"}), row["file"]
+        assert (GRAY in image.notes) == (row["mode"] in {"L", "1", "I;16"}), row["file"]
         assert ("transparency put on white" in image.notes) == (row["mode"] in {"RGBA", "LA"}), row["file"]
         assert ("first frame of an animation" in image.notes) == ("animated" in row["file"]), row["file"]
 
 
-def test_the_eight_exif_orientations_of_one_photo_are_one_picture(test_data: Path) -> None:
+def test_the_eight_exif_orientations_of_one_photo_are_one_image(test_data: Path) -> None:
     folder = test_data / "gallery" / "variants"
     decoded = [opened((folder / f"dog_exif{i}.jpg").read_bytes()).pixels.astype(int) for i in range(1, 9)]
 
@@ -560,7 +560,7 @@ def test_the_eight_exif_orientations_of_one_photo_are_one_picture(test_data: Pat
         assert np.abs(one - other).mean() < 1.5
 
 
-def test_a_cmyk_photo_has_the_colours_of_its_rgb_original(test_data: Path) -> None:
+def test_a_cmyk_photo_has_the_colors_of_its_rgb_original(test_data: Path) -> None:
     folder = test_data / "gallery"
     cmyk = opened((folder / "variants" / "pizza_cmyk.jpg").read_bytes()).pixels
     rgb = Image.fromarray(opened((folder / "photos" / "pizza.jpg").read_bytes()).pixels).resize((480, 320))

@@ -1,4 +1,4 @@
-"""The gallery: every picture comes in through the same door, is small, and says where it is from."""
+"""The gallery: every image comes in through the same door, is small, and says where it is from."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ each_sample = pytest.mark.parametrize("sample", get_samples(), ids=lambda sample
 
 
 @each_sample
-def test_each_sample_is_a_small_picture(sample: Sample) -> None:
+def test_each_sample_is_a_small_image(sample: Sample) -> None:
     data = gallery.read(sample)
     image = decode(data, max_bytes=MAX_SAMPLE_BYTES, name=sample.file)
 
@@ -39,7 +39,7 @@ def test_each_sample_says_what_it_shows_and_whose_it_is(sample: Sample) -> None:
     assert not sample.alt.endswith(".")
 
 
-def test_the_folder_holds_the_listed_pictures_and_no_others() -> None:
+def test_the_folder_holds_the_listed_images_and_no_others() -> None:
     listed = [sample.file for sample in get_samples()]
 
     assert sorted(listed) == sorted(path.name for path in Path(SAMPLES_FOLDER).glob("*.jpg"))

@@ -39,7 +39,7 @@ CHANGES = {
     "larger": lambda image: image.resize((int(image.width * 1.3), int(image.height * 1.3))),
     "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.8),
     "more contrast": lambda image: ImageEnhance.Contrast(image).enhance(1.15),
-    "in grey": lambda image: image.convert("L"),
+    "in gray": lambda image: image.convert("L"),
 }
 
 
@@ -50,7 +50,7 @@ def photo(file: str) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def photos() -> list[Image.Image]:
-    """The samples, less the cat's second picture and the waves, of which nothing is left at this size."""
+    """The samples, less the cat's second image and the waves, of which nothing is left at this size."""
     files = [sample.file for sample in gallery.get_samples()]
     return [photo(file) for file in files if file not in {"cat_sideways.jpg", "waves.jpg"}]
 
@@ -67,11 +67,11 @@ def test_changed_copies_are_found_and_strangers_are_not(change: str, photos: lis
     assert near_pairs(thumbnails, limit=100).tolist() == [[i, count + i] for i in range(count)]
 
 
-def test_flat_pictures_are_like_no_other() -> None:
+def test_flat_images_are_like_no_other() -> None:
     rng = np.random.default_rng(0)
-    grey = np.full((5, *THUMBNAIL_SHAPE, 3), 128, np.uint8) + rng.integers(0, 3, (5, *THUMBNAIL_SHAPE, 3), np.uint8)
-    assert near_pairs(grey.astype(np.uint8), limit=10).shape == (0, 2)
-    assert near_pairs(grey[:0], limit=10).shape == (0, 2)
+    gray = np.full((5, *THUMBNAIL_SHAPE, 3), 128, np.uint8) + rng.integers(0, 3, (5, *THUMBNAIL_SHAPE, 3), np.uint8)
+    assert near_pairs(gray.astype(np.uint8), limit=10).shape == (0, 2)
+    assert near_pairs(gray[:0], limit=10).shape == (0, 2)
 
 
 def test_no_more_pairs_than_asked_for() -> None:
@@ -92,7 +92,7 @@ def test_copies_of_one_class_are_one_group_and_strangers_none(photos: list[Image
     assert groups(pixels[:0], targets[:0]).shape == (0,)
 
 
-def test_flat_pictures_are_of_one_group_when_they_are_equal() -> None:
+def test_flat_images_are_of_one_group_when_they_are_equal() -> None:
     pixels = np.repeat(np.array([7, 7, 8, 7], np.uint8), 12 * 12 * 3).reshape(4, 12, 12, 3)
     assert groups(pixels, np.array([0, 0, 0, 1])).tolist() == [0, 0, 2, 3]
 

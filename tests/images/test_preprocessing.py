@@ -1,4 +1,4 @@
-"""What a network is fed: framing against resize-then-crop, normalisation against Keras and by hand."""
+"""What a network is fed: framing against resize-then-crop, normalization against Keras and by hand."""
 
 import hashlib
 import os
@@ -14,17 +14,17 @@ from PIL import Image
 
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.images.decoding import DecodedImage
-from imgrec.images.preprocessing import FRAMINGS, PREPROCESS, RESAMPLING, frame, normalise
+from imgrec.images.preprocessing import FRAMINGS, PREPROCESS, RESAMPLING, frame, normalize
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Noise made smooth enough that a photo's neighbours are as alike: uint8 (height, width, 3)."""
+    """Noise made smooth enough that a photo's neighbors are as alike: uint8 (height, width, 3)."""
     coarse = np.random.default_rng(seed).integers(0, 256, (height // 8 + 2, width // 8 + 2, 3), np.uint8)
     return np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def resized_then_cropped(pixels: np.ndarray, side: int, crop_fraction: float) -> np.ndarray:
-    """The textbook's two steps for a square input: the short side resized, then the centre cut out."""
+    """The textbook's two steps for a square input: the short side resized, then the center cut out."""
     short = round(side / crop_fraction)
     height, width = pixels.shape[:2]
     if width < height:
@@ -62,15 +62,15 @@ def test_crop_is_resize_then_crop_in_one_step(height: int, width: int, side: int
     assert difference.max() <= 2  # the filter's weights are rounded to 22 bits, each pass to 8
 
 
-def test_a_picture_of_the_right_size_is_only_cut() -> None:
+def test_a_image_of_the_right_size_is_only_cut() -> None:
     pixels = picture(256, 341)
 
     np.testing.assert_array_equal(frame(pixels, (224, 224), 0.875), pixels[16:240, 58:282])
 
 
-def test_squash_shows_the_whole_picture() -> None:
+def test_squash_shows_the_whole_image() -> None:
     pixels = np.zeros((100, 300, 3), np.uint8)
-    pixels[:, :30] = 255  # the left tenth, which a centre crop does not reach
+    pixels[:, :30] = 255  # the left tenth, which a center crop does not reach
 
     squashed = frame(pixels, (200, 200), 0.875, "squash")
 
@@ -99,7 +99,7 @@ def test_an_input_that_is_not_square_keeps_the_shape_of_things() -> None:
     framing=st.sampled_from(sorted(FRAMINGS)),
 )
 @settings(max_examples=80, deadline=None)
-def test_every_shape_fits_and_one_colour_stays_one_colour(
+def test_every_shape_fits_and_one_color_stays_one_color(
     height: int, width: int, input_size: tuple[int, int], crop_fraction: float, framing: str
 ) -> None:
     pixels = np.full((height, width, 3), (10, 100, 200), np.uint8)
@@ -144,7 +144,7 @@ def test_an_unknown_framing_or_mode_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="squash"):
         frame(picture(8, 8), (4, 4), 1.0, "squish")
     with pytest.raises(UnknownNameError, match="caffe"):
-        normalise(np.zeros((1, 2, 2, 3), np.uint8), "cafe")
+        normalize(np.zeros((1, 2, 2, 3), np.uint8), "cafe")
 
 
 # One pixel (R, G, B) = (255, 0, 128) by hand.
@@ -158,23 +158,23 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("mode", PREPROCESS)
-def test_normalisation_by_hand(mode: str) -> None:
+def test_normalization_by_hand(mode: str) -> None:
     batch = np.array([[[[255, 0, 128]]]], np.uint8)
 
-    normalised = normalise(batch, mode)
+    normalized = normalize(batch, mode)
 
-    assert normalised.dtype == np.float32
-    assert normalised.shape == (1, 1, 1, 3)
-    np.testing.assert_allclose(normalised[0, 0, 0], BY_HAND[mode], atol=1e-5)
+    assert normalized.dtype == np.float32
+    assert normalized.shape == (1, 1, 1, 3)
+    np.testing.assert_allclose(normalized[0, 0, 0], BY_HAND[mode], atol=1e-5)
 
 
 @pytest.mark.parametrize("mode", PREPROCESS)
-def test_normalising_does_not_write_into_its_argument(mode: str) -> None:
+def test_normalizing_does_not_write_into_its_argument(mode: str) -> None:
     batch = picture(8, 8)[None]
     batch.flags.writeable = False
     before = batch.copy()
 
-    result = normalise(batch, mode)
+    result = normalize(batch, mode)
 
     np.testing.assert_array_equal(batch, before)
     assert not np.shares_memory(result, batch)
@@ -182,7 +182,7 @@ def test_normalising_does_not_write_into_its_argument(mode: str) -> None:
 
 def test_all_modes_differ() -> None:
     batch = picture(8, 8)[None]
-    results = {normalise(batch, mode).tobytes() for mode in PREPROCESS}
+    results = {normalize(batch, mode).tobytes() for mode in PREPROCESS}
 
     assert len(results) == len(PREPROCESS)
 
@@ -194,7 +194,7 @@ def test_all_modes_differ() -> None:
 )
 def test_a_batch_of_another_kind_is_refused(batch: np.ndarray) -> None:
     with pytest.raises(InputError, match=r"^Expected a batch"):
-        normalise(batch, "tf")
+        normalize(batch, "tf")
 
 
 KERAS_REFERENCE = """
@@ -208,7 +208,7 @@ np.savez(sys.argv[2], **modes)
 
 
 @pytest.mark.slow
-def test_normalisation_is_that_of_keras(tmp_path: Path) -> None:
+def test_normalization_is_that_of_keras(tmp_path: Path) -> None:
     batch = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
     np.save(tmp_path / "batch.npy", batch)
     command = [sys.executable, "-c", KERAS_REFERENCE, tmp_path / "batch.npy", tmp_path / "modes.npz"]
@@ -217,4 +217,4 @@ def test_normalisation_is_that_of_keras(tmp_path: Path) -> None:
 
     with np.load(tmp_path / "modes.npz") as expected:
         for mode in expected.files:
-            np.testing.assert_allclose(normalise(batch, mode), expected[mode], atol=2e-5, err_msg=mode)
+            np.testing.assert_allclose(normalize(batch, mode), expected[mode], atol=2e-5, err_msg=mode)

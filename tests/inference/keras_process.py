@@ -1,7 +1,7 @@
 """A process with Keras in it, which the tests of parity talk to: one JSON line in, one out.
 
 On the backend `openvino` it converts weights, as the converter's worker does; on the backend `tensorflow` it makes
-random weights, and says what Keras itself makes of a picture, all of it Keras': constructor, loading of the published
+random weights, and says what Keras itself makes of a image, all of it Keras': constructor, loading of the published
 file, preprocessing.
 """
 
@@ -21,7 +21,7 @@ from imgrec.inference.process_info import give_back_memory
 from imgrec.models.catalog import get_spec
 
 
-def randomise(model: str, weights: str) -> None:
+def randomize(model: str, weights: str) -> None:
     """Write random weights to the file `weights`."""
     from bench import random_weights
 
@@ -35,22 +35,22 @@ def convert(model: str, weights: str, folder: str) -> int:
     return conversion._convert(get_spec(model), Path(weights), Path(folder), lambda **_: None)
 
 
-def truth(model: str, weights: str, pictures: str, probabilities: str) -> None:
-    """Save Keras' probabilities for the uint8 batch in the file `pictures`."""
+def truth(model: str, weights: str, images: str, probabilities: str) -> None:
+    """Save Keras' probabilities for the uint8 batch in the file `images`."""
     import keras
     from keras.src.utils import file_utils
 
     spec = get_spec(model)
     if not spec.weights.url:  # no constructor and no preprocessing of Keras' own
         network = networks.load(spec, Path(weights))
-        np.save(probabilities, networks.KerasEngine(spec, network).predict(np.load(pictures)))
+        np.save(probabilities, networks.KerasEngine(spec, network).predict(np.load(images)))
         return
     # The constructors do more for "imagenet" than load a file; only fetching is taken out.
     file_utils.get_file = lambda *_, **__: weights
     constructor = getattr(keras.applications, spec.architecture)
     network = constructor(weights="imagenet", input_shape=(*spec.input_size, 3), **dict(spec.arguments))
     preprocess_input = sys.modules[constructor.__module__].preprocess_input
-    batch = np.load(pictures).astype(np.float32)
+    batch = np.load(images).astype(np.float32)
     np.save(probabilities, network.predict(preprocess_input(batch), batch_size=16, verbose=0))
 
 
@@ -83,7 +83,7 @@ def try_to_load(model: str, weights: str) -> str:
 
 
 COMMANDS: dict[str, Callable[..., object]] = {
-    "randomise": randomise,
+    "randomise": randomize,
     "convert": convert,
     "truth": truth,
     "headless": headless,

@@ -15,7 +15,7 @@ from imgrec.images.decoding import decode
 from imgrec.images.preprocessing import frame
 from imgrec.inference.engine import check_batch
 from imgrec.inference.process_info import anonymous_bytes, give_back_memory, usable_cores
-from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.models.catalog import CATALOG, ModelSpec
 from imgrec.models.weights import find
 from imgrec.settings import ASSETS, MIB, ROOT, Settings
 from tests.conftest import Ask
@@ -27,20 +27,20 @@ TOLERANCE = 1e-4
 # Two probabilities nearer than this may change places.
 INDISTINGUISHABLE = 2e-6
 
-# Of 500 pictures, so many are left to compare on; their figures on all are in assets/benchmarks.
+# Of 500 images, so many are left to compare on; their figures on all are in assets/benchmarks.
 EACH = 4
 
 # Larger ones need more memory than a test machine has to spare, and were run once by hand (bench/README.md).
 LARGEST_PARAMETERS = int(os.environ.get("IMGREC_TEST_LARGEST_PARAMETERS", "100_000_000"))
 
-WITH_IMGREC = [spec for spec in CATALOGUE.values() if spec.bundled or spec.weights.package_file]
+WITH_IMGREC = [spec for spec in CATALOG.values() if spec.bundled or spec.weights.package_file]
 
 # Those whose weights are beside the project; without any, one skipped test says so.
 _MODELS = Path(os.environ.get("KERAS_HOME", "/nonexistent")) / "models"
-WITH_WEIGHTS = [spec for spec in CATALOGUE.values() if (_MODELS / spec.weights.filename).exists()]
+WITH_WEIGHTS = [spec for spec in CATALOG.values() if (_MODELS / spec.weights.filename).exists()]
 
 
-def pictures_for(spec: ModelSpec, files: list[Path]) -> np.ndarray:
+def images_for(spec: ModelSpec, files: list[Path]) -> np.ndarray:
     """uint8 (N, H, W, 3): the files as `spec` sees them."""
     images = [decode(file.read_bytes(), max_bytes=20 * MIB) for file in files]
     return np.stack([frame(image, spec.input_size, spec.crop_fraction) for image in images])
@@ -122,7 +122,7 @@ def test_what_is_no_network_is_an_engine_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    families.params(spec for spec in CATALOGUE.values() if not spec.bundled and spec.parameters <= LARGEST_PARAMETERS),
+    families.params(spec for spec in CATALOG.values() if not spec.bundled and spec.parameters <= LARGEST_PARAMETERS),
 )
 def test_random_weights_give_what_keras_gives(
     spec: ModelSpec, keras_processes: Callable[[str], Ask], tmp_path: Path
@@ -130,11 +130,11 @@ def test_random_weights_give_what_keras_gives(
     from imgrec.inference.openvino_engine import OpenVINOEngine
 
     weights, pictures, truth = tmp_path / "weights.h5", tmp_path / "pictures.npy", tmp_path / "truth.npy"
-    np.save(pictures, pictures_for(spec, [ASSETS / "samples" / "cat.jpg", ASSETS / "samples" / "rocket.jpg"]))
+    np.save(pictures, images_for(spec, [ASSETS / "samples" / "cat.jpg", ASSETS / "samples" / "rocket.jpg"]))
     try:
         keras_processes("tensorflow")("randomise", model=spec.name, weights=weights)
         memory_bytes = keras_processes("openvino")("convert", model=spec.name, weights=weights, folder=tmp_path)
-        keras_processes("tensorflow")("truth", model=spec.name, weights=weights, pictures=pictures, probabilities=truth)
+        keras_processes("tensorflow")("truth", model=spec.name, weights=weights, images=pictures, probabilities=truth)
         engine = OpenVINOEngine(tmp_path / "model.xml", int(str(memory_bytes)))
         served, expected = engine.predict(np.load(pictures)), np.load(truth)
         engine.close()
@@ -143,7 +143,7 @@ def test_random_weights_give_what_keras_gives(
         weights.unlink(missing_ok=True)
         (tmp_path / "model.bin").unlink(missing_ok=True)
     assert_parity(served, expected)
-    # The picture must make a difference, or nothing is tested; to the runtimes it must make none.
+    # The image must make a difference, or nothing is tested; to the runtimes it must make none.
     assert np.abs(served - expected).max() < np.abs(expected[0] - expected[1]).max() / 100
 
 
@@ -156,8 +156,8 @@ def test_models_that_come_with_imgrec_give_what_keras_gives(
 
     weights = find(spec, settings)
     pictures, truth = tmp_path / "pictures.npy", tmp_path / "truth.npy"
-    np.save(pictures, pictures_for(spec, sorted((ASSETS / "samples").glob("*.jpg"))))
-    keras_processes("tensorflow")("truth", model=spec.name, weights=weights, pictures=pictures, probabilities=truth)
+    np.save(pictures, images_for(spec, sorted((ASSETS / "samples").glob("*.jpg"))))
+    keras_processes("tensorflow")("truth", model=spec.name, weights=weights, images=pictures, probabilities=truth)
     memory_bytes = keras_processes("openvino")("convert", model=spec.name, weights=weights, folder=tmp_path)
     engine = OpenVINOEngine(tmp_path / "model.xml", int(str(memory_bytes)))
     assert_parity(engine.predict(np.load(pictures)), np.load(truth))
@@ -177,8 +177,8 @@ def test_published_weights_give_what_keras_gives_and_are_as_accurate(
         rows = list(csv.DictReader(file))[::EACH]
     target = np.array([int(row["index"]) for row in rows])
     pictures, truth = tmp_path / "pictures.npy", tmp_path / "truth.npy"
-    np.save(pictures, pictures_for(spec, [folder / row["file"] for row in rows]))
-    keras_processes("tensorflow")("truth", model=spec.name, weights=weights, pictures=pictures, probabilities=truth)
+    np.save(pictures, images_for(spec, [folder / row["file"] for row in rows]))
+    keras_processes("tensorflow")("truth", model=spec.name, weights=weights, images=pictures, probabilities=truth)
     memory_bytes = keras_processes("openvino")("convert", model=spec.name, weights=weights, folder=tmp_path)
     engine = OpenVINOEngine(tmp_path / "model.xml", int(str(memory_bytes)))
     served, expected = engine.predict(np.load(pictures)), np.load(truth)
@@ -199,7 +199,7 @@ def test_published_weights_give_what_keras_gives_and_are_as_accurate(
 def test_a_network_without_its_top_has_the_weights_of_the_whole(
     settings: Settings, keras_processes: Callable[[str], Ask], tmp_path: Path, model: str, side: int
 ) -> None:
-    ask, spec = keras_processes("tensorflow"), CATALOGUE[model]
+    ask, spec = keras_processes("tensorflow"), CATALOG[model]
     weights = find(spec, settings) if spec.weights.package_file else _MODELS / spec.weights.filename
     if weights is None or not weights.exists():
         weights = tmp_path / "random.h5"
@@ -212,7 +212,7 @@ def test_a_network_without_its_top_has_the_weights_of_the_whole(
 def test_threads_share_an_engine(keras_processes: Callable[[str], Ask], keras_home: Path, tmp_path: Path) -> None:
     from imgrec.inference.openvino_engine import OpenVINOEngine
 
-    spec = CATALOGUE["mobilenet_a025_128"]
+    spec = CATALOG["mobilenet_a025_128"]
     weights = keras_home / "models" / spec.weights.filename
     keras_processes("openvino")("convert", model=spec.name, weights=weights, folder=tmp_path)
     engine = OpenVINOEngine(tmp_path / "model.xml", 1)

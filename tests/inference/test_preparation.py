@@ -1,4 +1,4 @@
-"""Preparations: one for all who ask, watched by all, failing for all, cancelled by anybody."""
+"""Preparations: one for all who ask, watched by all, failing for all, canceled by anybody."""
 
 import dataclasses
 import threading
@@ -222,7 +222,7 @@ def test_cancel_while_downloading_and_start_again(
     until(lambda: started.done_bytes > 0)
     preparations.cancel("tiny")
     preparations.cancel("nobody")
-    with pytest.raises(WeightsError, match="cancelled; what has arrived is kept"):
+    with pytest.raises(WeightsError, match="canceled; what has arrived is kept"):
         preparations.ensure(spec_at(server))
     assert started.stage == "failed"
 

@@ -13,7 +13,7 @@ from imgrec.errors import EngineError, ImageError, ImgrecError, InputError, Memo
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.request import Question, answer, check_budget, describe, get_default_specs, parse_models
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOGUE, ModelSpec, get_spec, get_specs
+from imgrec.models.catalog import CATALOG, ModelSpec, get_spec, get_specs
 from imgrec.predictions.ensembles import Ensemble
 from imgrec.predictions.prediction import Prediction
 from imgrec.reports.result import Failure
@@ -23,7 +23,7 @@ from tests.fakes import FakeEngine
 SPECS = get_specs(["mobilenet", "mobilenet_v2"])
 
 
-def picture(side_px: int = 40) -> bytes:
+def image(side_px: int = 40) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.full((side_px, side_px, 3), 200, np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()
@@ -86,7 +86,7 @@ def test_words_that_cannot_be_meant(words: dict[str, str], kind: type[ImgrecErro
         Question.parse(SPECS, **words)
 
 
-def test_names_come_in_the_order_of_the_catalogue_and_once() -> None:
+def test_names_come_in_the_order_of_the_catalog_and_once() -> None:
     assert [spec.name for spec in parse_models("mobilenet_v2, vgg16,mobilenet,,vgg16")] == [
         "vgg16",
         "mobilenet",
@@ -142,7 +142,7 @@ def test_no_model_on_this_machine(
         get_default_specs(settings)
 
 
-@pytest.mark.parametrize("spec", CATALOGUE.values(), ids=CATALOGUE)
+@pytest.mark.parametrize("spec", CATALOG.values(), ids=CATALOG)
 def test_every_model_is_described_in_json_values(spec: ModelSpec) -> None:
     described = json.loads(json.dumps(describe(spec, "missing"), allow_nan=False))
     assert {"name", "architecture", "label_space", "parameters", "input_size", "state"} <= described.keys()
@@ -159,7 +159,7 @@ def test_models_that_can_never_be_loaded_are_named_before_anything_is_fetched() 
 
 
 def test_answer() -> None:
-    report = answer(picture(), "cat.png", Question.parse(SPECS, weights="mobilenet_v2=3"), pool_of(), max_bytes=MIB)
+    report = answer(image(), "cat.png", Question.parse(SPECS, weights="mobilenet_v2=3"), pool_of(), max_bytes=MIB)
     assert report.image == "cat.png"
     assert [outcome.model for outcome in report.outcomes] == ["mobilenet", "mobilenet_v2"]
     assert isinstance(report.ensemble, Ensemble)
@@ -168,7 +168,7 @@ def test_answer() -> None:
 
 
 def test_one_broken_model_does_not_take_the_others_with_it() -> None:
-    report = answer(picture(), "cat.png", Question.parse(SPECS), pool_of("mobilenet"), max_bytes=MIB)
+    report = answer(image(), "cat.png", Question.parse(SPECS), pool_of("mobilenet"), max_bytes=MIB)
     broken, whole = report.outcomes
     assert broken == Failure("mobilenet", "mobilenet is broken")
     assert isinstance(whole, Prediction)
@@ -177,17 +177,17 @@ def test_one_broken_model_does_not_take_the_others_with_it() -> None:
 
 def test_nobody_can_answer() -> None:
     with pytest.raises(EngineError, match="mobilenet is broken"):
-        answer(picture(), "cat.png", Question.parse(SPECS[:1]), pool_of("mobilenet"), max_bytes=MIB)
+        answer(image(), "cat.png", Question.parse(SPECS[:1]), pool_of("mobilenet"), max_bytes=MIB)
 
 
-@pytest.mark.parametrize("data", [b"", b"not an image", picture()[:-30]])
-def test_a_picture_that_cannot_be_used(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"", b"not an image", image()[:-30]])
+def test_a_image_that_cannot_be_used(data: bytes) -> None:
     with pytest.raises(ImageError):
         answer(data, "cat.png", Question.parse(SPECS), pool_of(), max_bytes=MIB)
 
 
 def test_the_only_model_with_a_weight_fails() -> None:
     asked = Question.parse(SPECS, weights="mobilenet=1,mobilenet_v2=0")
-    report = answer(picture(), "cat.png", asked, pool_of("mobilenet"), max_bytes=MIB)
+    report = answer(image(), "cat.png", asked, pool_of("mobilenet"), max_bytes=MIB)
     assert isinstance(report.ensemble, Failure)
     assert isinstance(report.outcomes[1], Prediction)

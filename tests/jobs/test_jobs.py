@@ -1,4 +1,4 @@
-"""Jobs: states, the log, cancelling, the queue, and workers that are killed."""
+"""Jobs: states, the log, canceling, the queue, and workers that are killed."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def test_the_log_is_read_on_from_where_one_was(settings: Settings) -> None:
     assert len(events) == 3
 
 
-def test_a_cancelled_job_stops_and_goes_on_when_resumed(settings: Settings) -> None:
+def test_a_canceled_job_stops_and_goes_on_when_resumed(settings: Settings) -> None:
     job = start(settings, to=1000, pause_s=0.01)
     until(lambda: len(counted(job)) > 2)
     job.cancel()
@@ -146,7 +146,7 @@ def test_a_worker_that_starts_is_no_dead_one(tmp_path: Path, age_s: float, state
     assert Job(tmp_path).state == state
 
 
-def test_an_interrupted_job_can_be_cancelled(settings: Settings) -> None:
+def test_an_interrupted_job_can_be_canceled(settings: Settings) -> None:
     job = start(settings, to=1000, pause_s=0.02)
     until(lambda: job.state == "running")
     kill(job)

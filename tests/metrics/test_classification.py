@@ -27,7 +27,7 @@ def some(count: int = 500, classes: int = 10, seed: int = 0, sharpness: float = 
 
 
 @st.composite
-def labelled(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+def labeled(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     """Rows that sum to 1, zeros and ties among them, with targets."""
     count, classes = draw(st.integers(1, 40)), draw(st.integers(2, 8))
     values = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1, width=32))
@@ -95,18 +95,18 @@ def test_the_perfect_model(name: str) -> None:
     assert METRICS[name].higher_is_better == (best == 1.0)
 
 
-@given(data=labelled())
+@given(data=labeled())
 def test_metrics_stay_in_their_range_and_know_no_order(data: tuple[np.ndarray, np.ndarray]) -> None:
     probabilities, target = data
     shuffled = np.random.default_rng(0).permutation(len(target))
     for name, metric in METRICS.items():
         value = metric.compute(probabilities, target)
         assert 0 <= value <= {"log_loss": 17, "brier": 2}.get(name, 1)
-        if name != "adaptive_ece":  # pictures of equal confidence are parted as they come
+        if name != "adaptive_ece":  # images of equal confidence are parted as they come
             assert value == pytest.approx(metric.compute(probabilities[shuffled], target[shuffled]))
 
 
-@given(data=labelled())
+@given(data=labeled())
 def test_top_k_grows_with_k_and_ties_end_like_a_stable_sort(data: tuple[np.ndarray, np.ndarray]) -> None:
     probabilities, target = data
     rows, _ = check(probabilities, target)

@@ -13,7 +13,7 @@ from imgrec.errors import InputError
 from imgrec.metrics import confusion
 from imgrec.metrics.confusion import average, class_figures, confusion_matrix, figures_of_counts, kappa, row_shares
 
-# Biology Inspired Computations PB3, tables 9 and 13: TP, TN, FP, FN on the 2,000 test pictures of Linnaeus 5.
+# Biology Inspired Computations PB3, tables 9 and 13: TP, TN, FP, FN on the 2,000 test images of Linnaeus 5.
 LINNAEUS_5 = ("berry", "bird", "dog", "flower", "other")
 MOBILENET = np.array(
     [(383, 1577, 23, 17), (391, 1596, 4, 9), (395, 1596, 4, 5), (384, 1586, 14, 16), (381, 1579, 21, 19)]

@@ -28,7 +28,7 @@ from tests.metrics.test_classification import some
 
 @st.composite
 def scored(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    """Scores with ties, and both kinds of pictures."""
+    """Scores with ties, and both kinds of images."""
     count = draw(st.integers(2, 40))
     scores = draw(npst.arrays(np.float64, count, elements=st.integers(0, 10).map(lambda i: i / 10)))
     positive = draw(npst.arrays(bool, count))

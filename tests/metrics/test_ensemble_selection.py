@@ -1,4 +1,4 @@
-"""Rules over many pictures at once say what the rules say of each; the best subset is the best one."""
+"""Rules over many images at once say what the rules say of each; the best subset is the best one."""
 
 from itertools import combinations
 
@@ -32,7 +32,7 @@ def voters(members: int = 5, count: int = 400, classes: int = 6) -> tuple[np.nda
 
 
 @given(stack=stacks(), rule=st.sampled_from(list(RULES)), seed=st.integers(0, 9))
-def test_each_picture_as_by_the_rule(stack: np.ndarray, rule: str, seed: int) -> None:
+def test_each_image_as_by_the_rule(stack: np.ndarray, rule: str, seed: int) -> None:
     weights = np.random.default_rng(seed).integers(1, 4, len(stack)).astype(float)
     if not RULES[rule].takes_weights:
         weights[:] = 1.0
@@ -73,7 +73,7 @@ def test_refuses_other_sizes(size: int) -> None:
         best_subset(stack, target, size, np.arange(len(target)) % 2 == 0)
 
 
-def test_refuses_to_choose_and_test_on_the_same_pictures() -> None:
+def test_refuses_to_choose_and_test_on_the_same_images() -> None:
     stack, target = voters()
     with pytest.raises(InputError, match="one kind only"):
         best_subset(stack, target, 2, np.ones(len(target), bool))

@@ -50,7 +50,7 @@ def test_mid_p_is_the_exact_p_less_half_of_the_observed_on_each_side(only_a: int
     assert mcnemar(*pairs(only_b, only_a, both=1)).p_value == pytest.approx(found.p_value)
 
 
-def test_many_discordant_pictures_do_not_overflow() -> None:
+def test_many_discordant_images_do_not_overflow() -> None:
     assert mcnemar(*pairs(6000, 5800)).p_value == pytest.approx(0.0656, abs=2e-3)
     assert mcnemar(*pairs(9000, 100)).p_value == pytest.approx(0, abs=1e-300)
 
@@ -63,7 +63,7 @@ def test_sentences_say_when_nothing_was_shown() -> None:
     assert mcnemar(*pairs(1, 30)).sentence("A", "B").startswith("B is right more often than A (on 1 images only A")
 
 
-def test_mcnemar_refuses_different_pictures() -> None:
+def test_mcnemar_refuses_different_images() -> None:
     with pytest.raises(InputError, match="the same images"):
         mcnemar([True], [True, False])
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgrec.data.dataset import Pictures, load
+from imgrec.data.dataset import Images, load
 from imgrec.inference import classify
 from imgrec.metrics.classification import top_1
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOGUE
+from imgrec.models.catalog import CATALOG
 from imgrec.settings import Settings
 from imgrec.training.recipes import RECIPES, Recipe, get_recipe
 
@@ -47,8 +47,8 @@ def test_the_card_agrees_with_itself_and_with_its_recipe(card: cards.Card) -> No
 
 
 @each
-def test_it_stands_in_the_catalogue(card: cards.Card) -> None:
-    spec = CATALOGUE[card.name]
+def test_it_stands_in_the_catalog(card: cards.Card) -> None:
+    spec = CATALOG[card.name]
     assert spec.bundled
     assert spec.label_space == "cifar_10"
     assert card.name in RECIPES
@@ -60,8 +60,8 @@ def test_all_of_them_are_small_and_good() -> None:
 
 
 @pytest.fixture(scope="module")
-def test_pictures() -> Pictures:
-    """CIFAR-10's test pictures, where they are on this machine."""
+def test_images() -> Images:
+    """CIFAR-10's test images, where they are on this machine."""
     settings = Settings.from_env()
     folder = settings.keras_home / "datasets"
     if not any((folder / name).exists() for name in ("cifar10.npz", "cifar-10-batches-py-target.tar.gz")):
@@ -72,14 +72,14 @@ def test_pictures() -> Pictures:
 
 
 @pytest.mark.slow
-def test_what_is_served_is_as_good_as_the_cards_say(test_pictures: Pictures, tmp_path: Path) -> None:
+def test_what_is_served_is_as_good_as_the_cards_say(test_images: Images, tmp_path: Path) -> None:
     settings = Settings.from_env({"IMGREC_HOME": str(tmp_path), "KERAS_HOME": str(tmp_path), "IMGREC_OFFLINE": "1"})
     pool = classify.open_pool(settings)
     answers = {}
     for card in BUNDLED:
-        spec = CATALOGUE[card.name]
-        parts = [pool.predict(spec, test_pictures.pixels[i : i + 100])[0] for i in range(0, len(test_pictures), 100)]
+        spec = CATALOG[card.name]
+        parts = [pool.predict(spec, test_images.pixels[i : i + 100])[0] for i in range(0, len(test_images), 100)]
         answers[card.name] = np.concatenate(parts)
-        assert top_1(answers[card.name], test_pictures.targets) == pytest.approx(card.metrics["accuracy"], abs=2e-4)
+        assert top_1(answers[card.name], test_images.targets) == pytest.approx(card.metrics["accuracy"], abs=2e-4)
     three = [answers[name] for name in ("cifar_vgg", "cifar_resnet", "cifar_dense")]
-    assert top_1(np.mean(three, axis=0), test_pictures.targets) == pytest.approx(0.9467, abs=5e-4)
+    assert top_1(np.mean(three, axis=0), test_images.targets) == pytest.approx(0.9467, abs=5e-4)

@@ -1,4 +1,4 @@
-"""Cards: a model with one stands in the catalogue, in its own label space."""
+"""Cards: a model with one stands in the catalog, in its own label space."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ import pytest
 
 from imgrec.errors import InputError, StorageError, UnknownNameError
 from imgrec.models import cards, weights
-from imgrec.models.catalog import CATALOGUE, get_spec, get_specs
+from imgrec.models.catalog import CATALOG, get_spec, get_specs
 from imgrec.predictions.ensembles import combine
 from imgrec.predictions.labels import LABEL_SPACES, get_label_space, space_name
 from imgrec.predictions.out_of_distribution import LIMITS
@@ -55,7 +55,7 @@ def path(settings: Settings) -> Iterator[Path]:
     cards.register(settings)
 
 
-def test_a_card_makes_a_model_one_of_the_catalogue(path: Path, settings: Settings) -> None:
+def test_a_card_makes_a_model_one_of_the_catalog(path: Path, settings: Settings) -> None:
     card = cards.write(path, FIELDS)
     cards.register(settings)
     cards.register(settings)
@@ -159,7 +159,7 @@ def test_an_unusable_card_is_named_and_left_out(path: Path, settings: Settings, 
     with pytest.raises(InputError, match="card"):
         cards.read(path)
     cards.register(settings)
-    assert "my_test_model" not in CATALOGUE
+    assert "my_test_model" not in CATALOG
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_card_that_is_gone_takes_its_model_with_it(path: Path, settings: Setti
     cards.register(settings)
     path.unlink()
     cards.register(settings)
-    assert "my_test_model" not in CATALOGUE
+    assert "my_test_model" not in CATALOG
     assert SPACE not in LABEL_SPACES
 
 
@@ -263,13 +263,13 @@ def _with_other_classes(path: Path) -> None:
 def test_what_cannot_be_used_is_said(
     path: Path, settings: Settings, spoil: Callable[[Path], None], sentence: str
 ) -> None:
-    before = dict(CATALOGUE)
+    before = dict(CATALOG)
     cards.write(path, FIELDS)
     cards.register(settings)
     spoil(path)
     [problem] = cards.problems(settings)
     assert sentence in problem.sentence
-    assert dict(CATALOGUE) == before
+    assert dict(CATALOG) == before
 
 
 def test_a_model_of_ones_own_is_removed_and_nothing_else(path: Path, settings: Settings) -> None:
@@ -277,7 +277,7 @@ def test_a_model_of_ones_own_is_removed_and_nothing_else(path: Path, settings: S
     other = path.with_name("other.keras")
     other.write_bytes(b"another")
     cards.remove("my_test_model", settings)
-    assert "my_test_model" not in CATALOGUE
+    assert "my_test_model" not in CATALOG
     assert list(path.parent.iterdir()) == [other]
 
 
@@ -288,16 +288,16 @@ def test_only_a_model_of_ones_own_can_be_removed(settings: Settings, name: str) 
 
 
 def test_models_come_and_go_while_others_look(path: Path, settings: Settings) -> None:
-    """Four threads go through catalogue and label spaces, as pages do, while two more train and remove a model."""
+    """Four threads go through catalog and label spaces, as pages do, while two more train and remove a model."""
     cards.write(path, FIELDS)
     text = path.read_text()
     done = threading.Event()
 
     def look() -> None:
         while not done.is_set():
-            assert {spec.name for spec in CATALOGUE.values()} >= {"mobilenet"}
+            assert {spec.name for spec in CATALOG.values()} >= {"mobilenet"}
             assert all(callable(space) for space in LABEL_SPACES.values())
-            assert len(list(CATALOGUE.items())) >= len(get_specs(["mobilenet", "vgg16"]))
+            assert len(list(CATALOG.items())) >= len(get_specs(["mobilenet", "vgg16"]))
 
     def come_and_go() -> None:
         for _ in range(4):
@@ -313,4 +313,4 @@ def test_models_come_and_go_while_others_look(path: Path, settings: Settings) ->
         done.set()
         for future in (*looking, *coming):
             future.result()
-    assert "my_test_model" in CATALOGUE
+    assert "my_test_model" in CATALOG

@@ -1,4 +1,4 @@
-"""The catalogue: rows that fit together, and (slow) what Keras itself says of each of them.
+"""The catalog: rows that fit together, and (slow) what Keras itself says of each of them.
 
 Run as a script with names of rows, this file prints what Keras says of them, as JSON: one process builds them all.
 """
@@ -18,7 +18,7 @@ import pytest
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.images.decoding import WORKING_SIDE_PX
 from imgrec.images.preprocessing import PREPROCESS
-from imgrec.models.catalog import CATALOGUE, ModelSpec, WeightsSource, get_spec, get_specs
+from imgrec.models.catalog import CATALOG, ModelSpec, WeightsSource, get_spec, get_specs
 from imgrec.predictions.labels import get_label_space
 from imgrec.settings import ROOT
 from tests.data import families
@@ -39,12 +39,12 @@ HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 
 
 def each_spec() -> Any:
-    return pytest.mark.parametrize("spec", CATALOGUE.values(), ids=list(CATALOGUE))
+    return pytest.mark.parametrize("spec", CATALOG.values(), ids=list(CATALOG))
 
 
 @each_spec()
 def test_a_row_fits_together(spec: ModelSpec) -> None:
-    assert CATALOGUE[spec.name] is spec
+    assert CATALOG[spec.name] is spec
     assert spec.preprocess in PREPROCESS
     assert get_label_space(spec.label_space).name == spec.label_space
     assert spec.parameters > 0
@@ -53,7 +53,7 @@ def test_a_row_fits_together(spec: ModelSpec) -> None:
 
 
 @each_spec()
-def test_one_decoded_picture_is_large_enough_for_every_model(spec: ModelSpec) -> None:
+def test_one_decoded_image_is_large_enough_for_every_model(spec: ModelSpec) -> None:
     assert round(max(spec.input_size) / spec.crop_fraction) <= WORKING_SIDE_PX
 
 
@@ -84,18 +84,18 @@ def test_published_accuracies_are_fractions_with_a_source(spec: ModelSpec) -> No
 
 def test_titles_files_and_addresses_are_told_apart() -> None:
     for values in (
-        [spec.title for spec in CATALOGUE.values()],
-        [spec.weights.filename for spec in CATALOGUE.values()],
-        [spec.weights.url for spec in CATALOGUE.values() if spec.weights.url],
+        [spec.title for spec in CATALOG.values()],
+        [spec.weights.filename for spec in CATALOG.values()],
+        [spec.weights.url for spec in CATALOG.values() if spec.weights.url],
     ):
         assert len(values) == len(set(values))
 
 
 def test_the_famous_eight_come_first() -> None:
-    assert list(CATALOGUE)[:8] == FIRST_EIGHT
+    assert list(CATALOG)[:8] == FIRST_EIGHT
 
 
-def test_get_specs_keeps_the_order_of_the_catalogue_and_each_once() -> None:
+def test_get_specs_keeps_the_order_of_the_catalog_and_each_once() -> None:
     assert [spec.name for spec in get_specs(["mobilenet", "vgg16", "mobilenet"])] == ["vgg16", "mobilenet"]
 
 
@@ -165,7 +165,7 @@ def census(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
     return answers
 
 
-@pytest.mark.parametrize("spec", families.params(spec for spec in CATALOGUE.values() if spec.weights.url))
+@pytest.mark.parametrize("spec", families.params(spec for spec in CATALOG.values() if spec.weights.url))
 def test_keras_agrees(census: dict[str, dict[str, Any]], spec: ModelSpec) -> None:
     assert census[spec.name] == {
         "parameters": spec.parameters,
@@ -180,7 +180,7 @@ def test_keras_agrees(census: dict[str, dict[str, Any]], spec: ModelSpec) -> Non
 
 @pytest.mark.slow
 def test_no_network_of_keras_is_missing(census: dict[str, dict[str, Any]]) -> None:
-    ours = {spec.architecture for spec in CATALOGUE.values() if spec.weights.url}
+    ours = {spec.architecture for spec in CATALOG.values() if spec.weights.url}
     assert set(census["keras.applications"]["constructors"]) == ours
     assert len(ours) == 40
 

@@ -15,7 +15,7 @@ import pytest
 
 from imgrec.errors import CorruptWeightsError, DownloadError, OfflineError, PackageError, StorageError
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOGUE, ModelSpec, PackageFile, WeightsSource
+from imgrec.models.catalog import CATALOG, ModelSpec, PackageFile, WeightsSource
 from imgrec.models.downloads import Progress
 from imgrec.settings import ROOT, Settings
 from tests.models.weights_server import WeightsServer, hdf5_bytes, serve, spec_of
@@ -50,7 +50,7 @@ def place(data: bytes, settings: Settings, filename: str = "tiny.h5") -> Path:
 
 
 @pytest.mark.parametrize("published", [pytest.param(h, id=str(h)[:4]) for h in (None, MD5, SHA256)])
-def test_find_accepts_what_the_catalogue_describes(settings: Settings, published: str | None) -> None:
+def test_find_accepts_what_the_catalog_describes(settings: Settings, published: str | None) -> None:
     path = place(DATA, settings)
     spec = spec_of(hash=published)
     assert weights.find(spec, settings) == path
@@ -229,7 +229,7 @@ def test_two_processes_cause_one_download(server: WeightsServer, online: Setting
     assert len(server.requests) == 1
 
 
-def test_waiting_for_somebody_else_can_be_cancelled(server: WeightsServer, online: Settings) -> None:
+def test_waiting_for_somebody_else_can_be_canceled(server: WeightsServer, online: Settings) -> None:
     server.chunk_delay_s = 0.02
     spec = spec_of(url=server.url("tiny.h5"))
     first, second = Progress(), Progress()
@@ -253,7 +253,7 @@ def test_a_folder_that_cannot_be_made(server: WeightsServer, online: Settings) -
     assert not server.requests
 
 
-@pytest.mark.parametrize("spec", CATALOGUE.values(), ids=CATALOGUE)
+@pytest.mark.parametrize("spec", CATALOG.values(), ids=CATALOG)
 def test_every_row_can_be_fetched_and_verified(spec: ModelSpec) -> None:
     source = spec.weights
     assert spec.bundled or source.package_file or source.url.startswith("https://")

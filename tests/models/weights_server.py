@@ -20,7 +20,7 @@ def hdf5_bytes(size_bytes: int = 3_000_000, seed: int = 1) -> bytes:
 
 
 def spec_of(filename: str = "tiny.h5", *, url: str = "", hash: str | None = None, size_bytes: int = 0) -> ModelSpec:
-    """A row of a catalogue whose weights are `filename`."""
+    """A row of a catalog whose weights are `filename`."""
     return ModelSpec(
         name=filename.removesuffix(".h5"),
         title="Tiny",
@@ -63,7 +63,7 @@ class WeightsServer:
 @contextmanager
 def serve(files: dict[str, bytes]) -> Iterator[WeightsServer]:
     """A running server on a free port; gone at the end of the block."""
-    behaviour = WeightsServer(files)
+    behavior = WeightsServer(files)
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -71,15 +71,15 @@ def serve(files: dict[str, bytes]) -> Iterator[WeightsServer]:
 
         def do_GET(self) -> None:
             with suppress(ConnectionError):
-                answer(self, behaviour)
+                answer(self, behavior)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    behaviour.address = f"http://127.0.0.1:{server.server_address[1]}"
+    behavior.address = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield behaviour
+        yield behavior
     finally:
         server.shutdown()
         server.server_close()

@@ -115,7 +115,7 @@ class TestAgainstOracles:
             assert ensemble.prediction.top_k(1)[0].index == expected
 
     @given(members_and_weights)
-    def test_geometric_mean_is_scipys_normalised(self, pair: tuple[np.ndarray, list[float]]) -> None:
+    def test_geometric_mean_is_scipys_normalized(self, pair: tuple[np.ndarray, list[float]]) -> None:
         rows, weights = pair
         columns = np.broadcast_to(np.array(weights)[:, None], rows.shape)
         expected = scipy.stats.gmean(np.float32(rows).astype(np.float64), axis=0, weights=columns)

@@ -58,9 +58,9 @@ def test_computing_again_gives_the_same(model: str, keras_home, tmp_path) -> Non
     pool = classify.open_pool(settings)
     for sample in gallery.get_samples():
         data = gallery.read(sample)
-        picture = decoding.decode(data, max_bytes=len(data))
-        (found,) = classify.classify(picture, [get_spec(model)], pool)
-        answer = stored(model, picture.sha256, "crop")
+        image = decoding.decode(data, max_bytes=len(data))
+        (found,) = classify.classify(image, [get_spec(model)], pool)
+        answer = stored(model, image.sha256, "crop")
         assert isinstance(found, Prediction)
         assert answer is not None
         np.testing.assert_allclose(answer.prediction.probabilities, found.probabilities, atol=1e-3)

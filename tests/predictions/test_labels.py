@@ -149,7 +149,7 @@ def test_the_committed_table_is_what_wordnet_says() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", ["imagenet_sample_even", "imagenet_val_a"])
-def test_pictures_labelled_by_others_agree(test_data: Path, folder: str) -> None:
+def test_images_labeled_by_others_agree(test_data: Path, folder: str) -> None:
     with (test_data / folder / "labels.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) >= 500

@@ -72,7 +72,7 @@ def test_the_limit_is_the_measured_one() -> None:
 
 
 @pytest.mark.parametrize("models", MEASURED["models"])
-def test_the_limit_keeps_the_test_pictures_of_the_networks_that_are_shipped(models: str) -> None:
+def test_the_limit_keeps_the_test_images_of_the_networks_that_are_shipped(models: str) -> None:
     paths = [artifacts.predictions_path(ASSETS / "benchmarks", name, "cifar10") for name in models.split(" + ")]
     mean = np.mean([artifacts.read(path).probabilities.astype(np.float64) for path in paths], axis=0)
     kept = float(np.mean(entropy_bits(mean) <= LIMITS["cifar_10"].entropy_bits))

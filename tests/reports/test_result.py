@@ -198,10 +198,10 @@ def unsure(model: str, *probabilities: float) -> Prediction:
 def test_none_of_these_stands_in_every_form() -> None:
     sure, doubting = unsure("cifar_vgg", 0.98), unsure("cifar_resnet", 0.2, 0.2, 0.2, 0.2)
     together = combine([sure, unsure("cifar_resnet", 0.0, 0.3, 0.3, 0.2, 0.1)])
-    picture = Report("x.jpg", "ab", (), (sure, doubting), combine([doubting, doubting]))
-    fields = to_dict(picture)
+    image = Report("x.jpg", "ab", (), (sure, doubting), combine([doubting, doubting]))
+    fields = to_dict(image)
     assert [model["none_of_these"] for model in fields["models"]] == [False, True]  # type: ignore[attr-defined]
     assert fields["ensemble"]["none_of_these"] is True  # type: ignore[index]
-    assert [row["none_of_these"] for row in cells(to_csv([picture], k=1))] == ["false", "true", "true"]
-    assert "Most likely none of these: both models are unsure (airplane 20.0 %" in to_table([picture])
+    assert [row["none_of_these"] for row in cells(to_csv([image], k=1))] == ["false", "true", "true"]
+    assert "Most likely none of these: both models are unsure (airplane 20.0 %" in to_table([image])
     assert to_dict(Report("x.jpg", "ab", (), (sure,), together))["ensemble"]["none_of_these"] is False  # type: ignore[index]

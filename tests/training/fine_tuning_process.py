@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from imgrec.data.dataset import Pictures
+from imgrec.data.dataset import Images
 from imgrec.models.catalog import get_spec
 from imgrec.training import fine_tuning
 from imgrec.training.backbones import Backbone
@@ -34,15 +34,15 @@ STOPPED_AT = 11
 RUINOUS, BOLD = 0.3, 1e-3
 
 
-def pictures() -> Pictures:
+def images() -> Images:
     """Noise, more or less bright by class."""
     targets = np.arange(48) % CLASSES
     noise = np.random.default_rng(0).integers(0, 60, (48, 32, 32, 3))
-    return Pictures((noise + 95 * targets[:, None, None, None]).astype(np.uint8), targets)
+    return Images((noise + 95 * targets[:, None, None, None]).astype(np.uint8), targets)
 
 
-def head_of(backbone: Backbone, learned_from: Pictures) -> Layers:
-    """The linear head that comes nearest to the classes, of what `backbone` sees in the pictures."""
+def head_of(backbone: Backbone, learned_from: Images) -> Layers:
+    """The linear head that comes nearest to the classes, of what `backbone` sees in the images."""
     keras.utils.set_random_seed(0)
     maps = backbone(learned_from.pixels.shape[1:3])(network_input(learned_from.pixels, "tf"), training=False)
     features = np.asarray(maps, np.float64).mean(axis=(1, 2))
@@ -67,7 +67,7 @@ def run(
     place: Path, rate: float, *, epochs: int = 4, stop_at: int = 0, knows: bool = False
 ) -> tuple[Any, Figures, Figures, list[float]]:
     place.mkdir(parents=True, exist_ok=True)
-    every = pictures()
+    every = images()
     train, validation = every.take(np.arange(32)), every.take(np.arange(32, 48))
     backbone = Backbone(get_spec(LESSON.backbone), None, LESSON.trainable_layers)
     layers = head_of(backbone, train)
@@ -83,7 +83,7 @@ def run(
 
 
 def accuracy(model: Any) -> float:
-    validation = pictures().take(np.arange(32, 48))
+    validation = images().take(np.arange(32, 48))
     return float((predict(model, validation.pixels, "tf").argmax(axis=1) == validation.targets).mean())
 
 
@@ -92,7 +92,7 @@ def difference(one: Any, other: Any) -> float:
 
 
 def statistics(model: Any) -> list[tuple[float, float]]:
-    """What batch normalisation takes for the mean and variance of its inputs: the values that occur, of each layer."""
+    """What batch normalization takes for the mean and variance of its inputs: the values that occur, of each layer."""
     [backbone] = [layer for layer in model.layers if isinstance(layer, keras.Model)]
     moving = [v for v in backbone.variables if "moving" in v.path]
     return sorted({(float(np.min(v)), float(np.max(v))) for v in moving})

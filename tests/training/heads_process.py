@@ -16,15 +16,15 @@ from imgrec.training import heads
 from imgrec.training.heads import HeadTrainer, Schedule
 from imgrec.training.transfer_job import HEADS, forward
 
-PICTURES, FEATURES, CLASSES = 120, 16, 3
+IMAGES, FEATURES, CLASSES = 120, 16, 3
 SCHEDULE = Schedule(0.01, 3, 16, step_epochs=1)
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
-    targets = rng.permutation(np.arange(PICTURES) % CLASSES)
-    features = rng.normal(0, 1, (PICTURES, FEATURES)).astype(np.float32)
-    features[np.arange(PICTURES), targets] += 2
+    targets = rng.permutation(np.arange(IMAGES) % CLASSES)
+    features = rng.normal(0, 1, (IMAGES, FEATURES)).astype(np.float32)
+    features[np.arange(IMAGES), targets] += 2
     return features, targets
 
 
@@ -60,7 +60,7 @@ def against_keras() -> dict[str, Any]:
 def repeated() -> dict[str, Any]:
     """A head with dropout, trained twice, and once with another seed; its best epoch."""
     features, targets = data()
-    kept, held_out = np.arange(90), np.arange(90, PICTURES)
+    kept, held_out = np.arange(90), np.arange(90, IMAGES)
     trainer = HeadTrainer(HEADS["small"], features, targets, CLASSES, seed=0)
     schedule = Schedule(0.01, 6, 16)
     first, again = (trainer.train(schedule, kept, held_out) for _ in range(2))
@@ -83,16 +83,16 @@ def composed() -> float:
     backbone = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(5, 3)(inputs)))
     rng = np.random.default_rng(0)
     layers = [(rng.normal(0, 1, shape), rng.normal(0, 1, shape[1])) for shape in ((5, 1024), (1024, 1024), (1024, 4))]
-    pictures = rng.normal(0, 1, (3, 8, 8, 3)).astype(np.float32)
+    images = rng.normal(0, 1, (3, 8, 8, 3)).astype(np.float32)
     model = heads.compose(backbone, HEADS["hidden"], layers)
-    return float(np.abs(np.asarray(model(pictures)) - forward(layers, np.asarray(backbone(pictures)))).max())
+    return float(np.abs(np.asarray(model(images)) - forward(layers, np.asarray(backbone(images)))).max())
 
 
 def diverged() -> str:
     features, targets = data()
     features[7] = np.inf
     try:
-        HeadTrainer(HEADS["linear"], features, targets, CLASSES, seed=0).train(SCHEDULE, np.arange(PICTURES), None)
+        HeadTrainer(HEADS["linear"], features, targets, CLASSES, seed=0).train(SCHEDULE, np.arange(IMAGES), None)
     except InputError as error:
         return str(error)
     return ""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.data.dataset import Pictures, load, split
+from imgrec.data.dataset import Images, load, split
 from imgrec.settings import Settings
 from imgrec.training import mistakes, trainer
 from imgrec.training.recipes import RECIPES, Recipe
@@ -44,15 +44,15 @@ class Listener:
 def resumed(folder: str) -> dict[str, float]:
     """Network → the largest difference between the weights of a run left alone and of one stopped and resumed."""
     rng = np.random.default_rng(0)
-    pictures = Pictures(rng.integers(0, 256, (96, 32, 32, 3), dtype=np.uint8), np.arange(96) % 10)
+    images = Images(rng.integers(0, 256, (96, 32, 32, 3), dtype=np.uint8), np.arange(96) % 10)
 
     def run(recipe: Recipe, place: Path, stop_at: int = 0) -> Any:
         return trainer.train(
-            recipe, pictures, pictures.take(np.arange(10)), 10, seed=1, folder=place, listener=Listener(stop_at)
+            recipe, images, images.take(np.arange(10)), 10, seed=1, folder=place, listener=Listener(stop_at)
         )
 
     found = {}
-    # Dropout, augmentation, two optimisers, a schedule, batch normalisation: all that has a state.
+    # Dropout, augmentation, two optimizers, a schedule, batch normalization: all that has a state.
     for name in ("simple_cnn", "cifar_vgg"):
         recipe = RECIPES[name].changed(epochs=3, batch_size=16)
         whole, broken = (Path(folder) / name / kind for kind in ("whole", "broken"))
@@ -70,12 +70,12 @@ def resumed(folder: str) -> dict[str, float]:
 def slowed(folder: str) -> float:
     """The largest change of a weight after a run was resumed with a learning rate that changes next to nothing."""
     rng = np.random.default_rng(0)
-    pictures = Pictures(rng.integers(0, 256, (96, 32, 32, 3), dtype=np.uint8), np.arange(96) % 10)
+    images = Images(rng.integers(0, 256, (96, 32, 32, 3), dtype=np.uint8), np.arange(96) % 10)
     recipe = RECIPES["simple_cnn"].changed(epochs=3, batch_size=16)
 
     def run(recipe: Recipe, stop_at: int = 0) -> Any:
         return trainer.train(
-            recipe, pictures, pictures.take(np.arange(10)), 10, seed=1, folder=Path(folder), listener=Listener(stop_at)
+            recipe, images, images.take(np.arange(10)), 10, seed=1, folder=Path(folder), listener=Listener(stop_at)
         )
 
     with suppress(StoppedError):
@@ -92,7 +92,7 @@ def mistaken(keras_home: str) -> dict[str, Any]:
     data = load("cifar10", Settings.from_env({"KERAS_HOME": keras_home, "IMGREC_OFFLINE": "1"}))
     train, held_out = (data.train.take(indices) for indices in split(data.train.targets, 0.01, 0))
     train = train.take(np.arange(1000))
-    recipe = mistakes.NETWORKS["with batch normalisation"]
+    recipe = mistakes.NETWORKS["with batch normalization"]
     rows = mistakes.one_sided_normalisation(recipe, train, held_out, 10, epochs=6, batch_size=16)
     return {kind: [getattr(row, kind) for row in rows[-3:]] for kind in ("alike", "one_sided")}
 

@@ -1,4 +1,4 @@
-"""Builds the network of every recipe, trains those with a backbone on a few pictures, prints what it found as JSON.
+"""Builds the network of every recipe, trains those with a backbone on a few images, prints what it found as JSON.
 
     python -m tests.training.networks_process FOLDER [KERAS_HOME]
 
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from imgrec.data.dataset import Pictures
+from imgrec.data.dataset import Images
 from imgrec.models import weights
 from imgrec.models.catalog import get_spec
 from imgrec.settings import Settings
@@ -25,7 +25,7 @@ from imgrec.training.backbones import Backbone
 from imgrec.training.recipes import RECIPES, Recipe
 from imgrec.training.train_step import BUILDERS
 
-PICTURES = 8
+IMAGES = 8
 VALIDATED = 2
 BATCH_SIZE = 4
 
@@ -39,11 +39,11 @@ class Events(list[dict[str, Any]]):
     def check(self) -> None: ...
 
 
-def pictures(recipe: Recipe, count: int) -> Pictures:
+def images(recipe: Recipe, count: int) -> Images:
     """Noise, the classes in turn."""
     rng = np.random.default_rng(count)
     pixels = rng.integers(0, 256, (count, *recipe.input_size, 3), dtype=np.uint8)
-    return Pictures(pixels, np.arange(count) % recipe.classes)
+    return Images(pixels, np.arange(count) % recipe.classes)
 
 
 def count(model: Any) -> dict[str, Any]:
@@ -67,8 +67,8 @@ def train(recipe: Recipe, settings: Settings | None, folder: Path) -> dict[str, 
     folder.mkdir()
     model = trainer.train(
         recipe.changed(epochs=1, batch_size=BATCH_SIZE),
-        pictures(recipe, PICTURES),
-        pictures(recipe, VALIDATED),
+        images(recipe, IMAGES),
+        images(recipe, VALIDATED),
         recipe.classes,
         seed=0,
         folder=folder,

@@ -96,10 +96,10 @@ def _write(folder: Path, configuration: dict[str, Any]) -> jobs.Job:
 
 
 def main(folder: Path) -> None:
-    class Pictures:
+    class Images:
         classes = ("a", "b")
 
-    search_worker.open_data = lambda *_: (Pictures, None, None)  # type: ignore[assignment]
+    search_worker.open_data = lambda *_: (Images, None, None)  # type: ignore[assignment]
     found = {
         method: [
             search(method, folder / f"{method}-{name}", until_killed=until_killed)

@@ -1,25 +1,23 @@
-"""Feeding: every picture once an epoch, and the same again from the middle on; first layers computed from it."""
+"""Feeding: every image once an epoch, and the same again from the middle on; first layers computed from it."""
 
 import numpy as np
 import pytest
 
-from imgrec.data.dataset import Pictures
-from imgrec.images.preprocessing import PREPROCESS, normalise
+from imgrec.data.dataset import Images
+from imgrec.images.preprocessing import PREPROCESS, normalize
 from imgrec.training.augmentation import Augmentation
 from imgrec.training.batches import batches, steps_per_epoch
 from imgrec.training.input_normalization import channel_statistics, whitening_kernel
 
-PICTURES = Pictures(
-    np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3), dtype=np.uint8), np.arange(50, dtype=np.int64)
-)
+IMAGES = Images(np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3), dtype=np.uint8), np.arange(50, dtype=np.int64))
 AUGMENTATION = Augmentation(mirror=True, shift_px=1, cutout_px=2)
 
 
 def fed(epoch: int, first: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
-    return list(batches(PICTURES, AUGMENTATION, batch_size=8, seed=5, epoch=epoch, first=first))
+    return list(batches(IMAGES, AUGMENTATION, batch_size=8, seed=5, epoch=epoch, first=first))
 
 
-def test_an_epoch_brings_every_picture_at_most_once() -> None:
+def test_an_epoch_brings_every_image_at_most_once() -> None:
     seen = np.concatenate([targets for _, targets in fed(0)])
     assert len(seen) == 48
     assert len(set(seen.tolist())) == 48
@@ -32,9 +30,9 @@ def test_an_epoch_goes_on_in_the_middle_as_if_it_had_not_stopped() -> None:
         np.testing.assert_array_equal(whole_targets, rest_targets)
 
 
-def test_fewer_pictures_than_a_batch_are_one_batch() -> None:
+def test_fewer_images_than_a_batch_are_one_batch() -> None:
     assert steps_per_epoch(5, 8) == 1
-    few = PICTURES.take(np.arange(5))
+    few = IMAGES.take(np.arange(5))
     [(pixels, _)] = batches(few, Augmentation(), batch_size=8, seed=0, epoch=0)
     assert len(pixels) == 5
 
@@ -53,14 +51,14 @@ def test_whitened_patches_have_unit_variance_and_no_covariance() -> None:
 
 @pytest.mark.parametrize("preprocess", PREPROCESS)
 def test_statistics_are_those_of_what_the_network_is_fed(preprocess: str) -> None:
-    fed_pixels = normalise(PICTURES.pixels, preprocess).reshape(-1, 3)
-    mean, deviation = channel_statistics(PICTURES.pixels, preprocess)
+    fed_pixels = normalize(IMAGES.pixels, preprocess).reshape(-1, 3)
+    mean, deviation = channel_statistics(IMAGES.pixels, preprocess)
     np.testing.assert_allclose(mean, fed_pixels.mean(axis=0), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(deviation, fed_pixels.std(axis=0), rtol=1e-4)
 
 
 def test_a_channel_that_never_changes_is_not_divided_by_zero() -> None:
-    grey = np.full((3, 4, 4, 3), 128, np.uint8)
-    mean, deviation = channel_statistics(grey, "identity")
+    gray = np.full((3, 4, 4, 3), 128, np.uint8)
+    mean, deviation = channel_statistics(gray, "identity")
     assert mean == (128.0, 128.0, 128.0)
     assert min(deviation) > 0

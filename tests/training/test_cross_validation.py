@@ -59,7 +59,7 @@ def teach(
     return taught, pretender, chosen
 
 
-def test_folds_choose_and_then_all_pictures_teach(tmp_path: Path) -> None:
+def test_folds_choose_and_then_all_images_teach(tmp_path: Path) -> None:
     lesson = Lesson("mobilenet", learning_rates=(0.1, 0.01), folds=5, epochs=6)
     taught, pretender, chosen = teach(lesson, tmp_path / "trials")
     assert pretender.asked[-1] == (0.01, 3, 30, None)

@@ -158,6 +158,6 @@ def test_a_resumed_tuning_keeps_the_same_epoch_to_the_last_bit(tuned: dict[str, 
 
 
 @pytest.mark.slow
-def test_batch_normalisation_keeps_what_a_million_pictures_told_it(tuned: dict[str, Any]) -> None:
+def test_batch_normalization_keeps_what_a_million_images_told_it(tuned: dict[str, Any]) -> None:
     # A network of random weights begins with means of 0 and variances of 1.
     assert tuned["statistics"] == [[0, 0], [1, 1]]

@@ -141,7 +141,7 @@ def test_the_best_is_a_recipe_like_any_other(tmp_path: Path) -> None:
     assert search_job.recipe_of(job, best, epochs=2) == replace(recipe, epochs=2)
 
 
-def test_the_best_is_trained_on_the_pictures_of_the_search(
+def test_the_best_is_trained_on_the_images_of_the_search(
     tmp_path: Path, settings: Settings, started: list[dict[str, Any]]
 ) -> None:
     job = leave(tmp_path / "search", EVENTS, {"state": "finished", "error": None})

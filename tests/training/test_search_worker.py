@@ -24,7 +24,7 @@ TINY = ["conv_1_filter=4", "conv_1_kernel=3", "conv_2_filter=4", "conv_2_kernel=
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Two classes of stripes on 32 × 32 pictures."""
+    """Two classes of stripes on 32 × 32 images."""
     rng = np.random.default_rng(0)
     targets = np.repeat(np.arange(2), 200)
     pixels = rng.integers(0, 120, (400, 32, 32, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""The part of a set that was held back from a model: the same pictures, as they lie, under a name of its own."""
+"""The part of a set that was held back from a model: the same images, as they lie, under a name of its own."""
 
 import io
 from collections.abc import Callable
@@ -18,7 +18,7 @@ SPACE = LabelSpace("own", ("cats", "dogs"), (None, None))
 
 
 def folder(place: Path) -> Path:
-    """Two classes of three pictures, and one more, none of whose pictures can be read."""
+    """Two classes of three images, and one more, none of whose images can be read."""
     for label, value in (("cats", 0), ("dogs", 100), ("frogs", 200)):
         (place / "pets" / label).mkdir(parents=True)
         for i in range(3):
@@ -39,7 +39,7 @@ def arrays(place: Path) -> Path:
     [(folder, ("cats/1.png", "dogs/0.png", "dogs/2.png")), (arrays, ("00001", "00003", "00005"))],
     ids=["folder", "arrays"],
 )
-def test_a_part_has_the_pictures_as_they_lie(
+def test_a_part_has_the_images_as_they_lie(
     make: Callable[[Path], Path], ids: tuple[str, ...], tmp_path: Path, settings: Settings
 ) -> None:
     path = str(make(tmp_path))
@@ -51,16 +51,16 @@ def test_a_part_has_the_pictures_as_they_lie(
     assert (part.ids, part.targets) == (ids, (0, 1, 1))
     items = list(part.items())
     assert [(item.id, item.target) for item in items] == list(zip(part.ids, part.targets, strict=True))
-    there = {item.id: item.picture for item in whole.items()}
-    assert all(np.array_equal(item.picture, there[item.id]) for item in items)
+    there = {item.id: item.image for item in whole.items()}
+    assert all(np.array_equal(item.image, there[item.id]) for item in items)
     assert set(labeled_images.look_up(part, ["cats/0.png", "00000", *ids[:1]])) == set(ids[:1])
 
 
-def test_pictures_that_are_gone_are_no_part(tmp_path: Path, settings: Settings) -> None:
+def test_images_that_are_gone_are_no_part(tmp_path: Path, settings: Settings) -> None:
     path = folder(tmp_path)
     data = dataset.load(str(path), settings, (8, 8))
     for file in path.glob("cats/*"):
         file.rename(file.with_suffix(".moved"))
     whole = labeled_images.open_set(str(path), settings)
-    with pytest.raises(InputError, match=r"Expected labelled images in validation part of pets \(seed 0, 0 images\)"):
+    with pytest.raises(InputError, match=r"Expected labeled images in validation part of pets \(seed 0, 0 images\)"):
         part_of(whole, data, np.array([0, 1]), SPACE, "validation", 0)

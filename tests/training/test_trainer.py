@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgrec.data.dataset import Pictures
+from imgrec.data.dataset import Images
 from imgrec.errors import InputError
 from imgrec.training import trainer
 from imgrec.training.train_step import Position
 
-PICTURES = Pictures(np.zeros((4, 2, 2, 3), np.uint8), np.array([0, 1, 0, 1]))
+IMAGES = Images(np.zeros((4, 2, 2, 3), np.uint8), np.array([0, 1, 0, 1]))
 
 
 def answering(probabilities: Any) -> Any:
@@ -23,12 +23,12 @@ def test_answers_that_are_no_numbers_are_a_divergence(answer: float) -> None:
     with pytest.raises(
         InputError, match=r"probabilities that are numbers.* in epoch 6, step 9\..* after epoch 5 is kept"
     ) as e:
-        trainer.validate(answering(answer), PICTURES, "categorical_crossentropy", Position(epoch=5, step=9))
+        trainer.validate(answering(answer), IMAGES, "categorical_crossentropy", Position(epoch=5, step=9))
     assert "a smaller learning rate than 300" in str(e.value)
 
 
 def test_the_figures_of_a_validation() -> None:
-    figures = trainer.validate(answering(0.5), PICTURES, "categorical_crossentropy", Position())
+    figures = trainer.validate(answering(0.5), IMAGES, "categorical_crossentropy", Position())
     assert figures["validation_accuracy"] == 0.5
     assert figures["validation_loss"] == pytest.approx(np.log(2))
     assert figures["confusion"] == [[2, 0], [2, 0]]

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Three classes of 8 × 8 stripes on 32 × 32 pictures, easily told apart."""
+    """Three classes of 8 × 8 stripes on 32 × 32 images, easily told apart."""
     rng = np.random.default_rng(0)
     targets = np.repeat(np.arange(3), 120)
     pixels = rng.integers(0, 120, (360, 32, 32, 3), dtype=np.uint8)
@@ -45,7 +45,7 @@ def finish(job: Job, timeout_s: float = 240) -> Job:
     return job
 
 
-def test_a_run_learns_and_its_model_joins_the_catalogue(data: Path, settings: Settings) -> None:
+def test_a_run_learns_and_its_model_joins_the_catalog(data: Path, settings: Settings) -> None:
     job = finish(training_job.start(get_recipe("simple_cnn").changed(epochs=8, batch_size=16), str(data), settings))
     curves = training_job.read_curves(job)
     assert [row["epoch"] for row in curves.epochs] == list(range(1, 9))
@@ -87,7 +87,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(
     for once, twice in zip(
         training_job.read_curves(whole).epochs, training_job.read_curves(broken).epochs, strict=True
     ):
-        # To the last bit: the same pictures in the same order, changed in the same way, with the same dropout.
+        # To the last bit: the same images in the same order, changed in the same way, with the same dropout.
         for field in ("loss", "accuracy", "validation_loss", "confusion"):
             assert twice[field] == once[field]
     for once_array, twice_array in zip(*(saved_weights(job) for job in (whole, broken)), strict=True):
@@ -112,7 +112,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_a_sentence(data: Path, sett
     assert job.wait(120) == "failed"
     assert "a smaller learning rate than 1e+30" in str(job.error)
     assert not (job.folder / "checkpoint.npz").exists()  # nothing of it is worth going on from
-    # Nor with other pictures: they would be split anew, and validated on what was learned from.
+    # Nor with other images: they would be split anew, and validated on what was learned from.
     with np.load(data) as file:
         np.savez(data, **dict(file) | {"x_train": 255 - file["x_train"]})
     job.resume()
@@ -139,7 +139,7 @@ def test_what_was_tested_stands_on_the_benchmarks_page(data: Path, settings: Set
     assert board.top_1("my_simple_cnn") == pytest.approx(metrics["accuracy"])
 
 
-def test_wrong_pictures_are_refused_before_the_first_epoch(data: Path, settings: Settings) -> None:
+def test_wrong_images_are_refused_before_the_first_epoch(data: Path, settings: Settings) -> None:
     job = training_job.start(get_recipe("cats_dogs_cnn"), str(data), settings)
     assert job.wait(120) == "failed"
     assert "64 × 64" in str(job.error)
@@ -148,10 +148,10 @@ def test_wrong_pictures_are_refused_before_the_first_epoch(data: Path, settings:
 
 
 def test_training_validation_and_serving_see_the_same_values(data: Path, settings: Settings) -> None:
-    """The slip of normalising one generator and not the other (chance-level validation) cannot be made."""
+    """The slip of normalizing one generator and not the other (chance-level validation) cannot be made."""
     recipe = replace(get_recipe("simple_cnn").changed(epochs=2, batch_size=32), validation_fraction=0.3)
     job = finish(training_job.start(recipe, str(data), settings, seed=2))
-    # What a server would say of the validation pictures, through preprocessing.normalise and the saved file.
+    # What a server would say of the validation images, through preprocessing.normalize and the saved file.
     code = (
         "import json, sys, numpy as np\n"
         "from pathlib import Path\n"
@@ -193,7 +193,7 @@ def run_process(*arguments: str) -> Any:
 
 
 def test_a_run_stopped_in_the_middle_of_an_epoch_ends_with_the_same_weights(tmp_path: Path) -> None:
-    """To the last bit, whatever has a state: dropout, batch normalisation, two optimisers and their schedules."""
+    """To the last bit, whatever has a state: dropout, batch normalization, two optimizers and their schedules."""
     assert run_process("resumed", str(tmp_path)) == {"simple_cnn": 0.0, "cifar_vgg": 0.0}
 
 
@@ -201,7 +201,7 @@ def test_a_run_resumed_with_another_learning_rate_learns_at_that(tmp_path: Path)
     assert run_process("slowed", str(tmp_path)) < 1e-20
 
 
-def test_validation_is_near_chance_where_only_training_pictures_are_normalised() -> None:
+def test_validation_is_near_chance_where_only_training_images_are_normalized() -> None:
     keras_home = Path(os.environ.get("KERAS_HOME", "/nonexistent"))
     if not (keras_home / "datasets" / "cifar10.npz").is_file():
         pytest.skip("CIFAR-10 is not under KERAS_HOME/datasets")

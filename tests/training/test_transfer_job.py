@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgrec.data.dataset import DataSet, Pictures
+from imgrec.data.dataset import DataSet, Images
 from imgrec.errors import ImgrecError, InputError, OfflineError, UnknownNameError
 from imgrec.jobs import Job
 from imgrec.models.catalog import get_spec
@@ -150,10 +150,10 @@ def test_progress_is_read_from_the_log(tmp_path: Path) -> None:
     assert progress.tuned == TUNED
 
 
-def pictures_of(counts: list[int]) -> DataSet:
+def images_of(counts: list[int]) -> DataSet:
     targets = np.repeat(np.arange(len(counts)), counts)
-    pictures = Pictures(np.zeros((len(targets), 1, 1, 3), np.uint8), targets)
-    return DataSet("drawn", tuple(f"<b>{i}</b>" for i in range(len(counts))), pictures, None, "here")
+    images = Images(np.zeros((len(targets), 1, 1, 3), np.uint8), targets)
+    return DataSet("drawn", tuple(f"<b>{i}</b>" for i in range(len(counts))), images, None, "here")
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ def pictures_of(counts: list[int]) -> DataSet:
     ],
     ids=["more folds than images", "two images of each class", "as many folds"],
 )
-def test_pictures_that_do_not_fit_are_refused(counts: list[int], folds: int, sentence: str | None) -> None:
-    lesson, data = Lesson("mobilenet", folds=folds), pictures_of(counts)
+def test_images_that_do_not_fit_are_refused(counts: list[int], folds: int, sentence: str | None) -> None:
+    lesson, data = Lesson("mobilenet", folds=folds), images_of(counts)
     if sentence is None:
         transfer_job.check_data(lesson, data)
     else:
@@ -178,10 +178,10 @@ def hold_out(lesson: Lesson, data: DataSet) -> DataSet:
     return transfer_job.held_out(data, *transfer_job.dealt(lesson, data))
 
 
-def test_a_test_set_is_held_out_of_pictures_without_one() -> None:
+def test_a_test_set_is_held_out_of_images_without_one() -> None:
     rng = np.random.default_rng(0)
-    pictures = Pictures(rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8), np.arange(40) % 2)
-    data = DataSet("drawn", ("a", "b"), pictures, None, "here", files=tuple(f"{i}.png" for i in range(40)))
+    images = Images(rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8), np.arange(40) % 2)
+    data = DataSet("drawn", ("a", "b"), images, None, "here", files=tuple(f"{i}.png" for i in range(40)))
     before = data.sha256()
     lesson = Lesson("mobilenet", test_fraction=0.2)
     held_out = hold_out(lesson, data)
@@ -221,6 +221,6 @@ def test_what_a_lesson_needs_grows_with_what_learns() -> None:
     few, all_layers = replace(frozen, unfreeze=4), replace(frozen, unfreeze=transfer_job.ALL_LAYERS)
     needed = [transfer_job.needs_of(lesson).memory_bytes for lesson in (frozen, few, all_layers)]
     assert needed == sorted(set(needed))
-    # As much for the pictures of a step as a recipe that trains the same backbone.
-    pictures = 32 * 224 * 224 * 3
-    assert needed[2] - needed[1] == (training_job.ACTIVATIONS_LEARNING - training_job.ACTIVATIONS_FROZEN) * pictures
+    # As much for the images of a step as a recipe that trains the same backbone.
+    images = 32 * 224 * 224 * 3
+    assert needed[2] - needed[1] == (training_job.ACTIVATIONS_LEARNING - training_job.ACTIVATIONS_FROZEN) * images

@@ -79,7 +79,7 @@ def test_every_network_with_a_backbone_trains_and_moves_only_what_may_move(built
         assert math.isfinite(result["loss"]), name
         assert math.isfinite(result["validation_loss"]), name
         assert result["moved_frozen"] == [], name
-        # Moving averages of batch normalisation move where its layer may learn, and only there.
+        # Moving averages of batch normalization move where its layer may learn, and only there.
         if recipe.trainable_layers == 0:
             assert (result["moved"], result["learnable"]) == (0, 0), name
         else:
@@ -87,9 +87,7 @@ def test_every_network_with_a_backbone_trains_and_moves_only_what_may_move(built
 
 
 @pytest.mark.slow
-def test_a_taught_mobilenet_joins_the_catalogue_and_is_served_as_it_was_tested(
-    keras_home: Path, tmp_path: Path
-) -> None:
+def test_a_taught_mobilenet_joins_the_catalog_and_is_served_as_it_was_tested(keras_home: Path, tmp_path: Path) -> None:
     settings = Settings.from_env(
         {"IMGREC_HOME": str(tmp_path / "home"), "KERAS_HOME": str(keras_home), "IMGREC_OFFLINE": "1"}
     )

@@ -1,4 +1,4 @@
-"""Real lessons on a real backbone: pictures to a model that serves; kills; unfreezing."""
+"""Real lessons on a real backbone: images to a model that serves; kills; unfreezing."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from imgrec.images.preprocessing import frame
 from imgrec.inference.preparation import Preparations
 from imgrec.jobs import Job
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOGUE, get_spec
+from imgrec.models.catalog import CATALOG, get_spec
 from imgrec.predictions.labels import get_label_space
 from imgrec.settings import ROOT, Settings
 from imgrec.training import transfer_job
@@ -45,7 +45,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         home = folder / "keras"
         (home / "models").mkdir(parents=True)
         path = str(home / "models" / file)
-        code = f"from tests.inference.keras_process import randomise; randomise({BACKBONE!r}, {path!r})"
+        code = f"from tests.inference.keras_process import randomize; randomise({BACKBONE!r}, {path!r})"
         environment = os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
     return Settings.from_env({"IMGREC_HOME": str(folder / "imgrec"), "KERAS_HOME": str(home), "IMGREC_OFFLINE": "1"})
@@ -53,7 +53,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Three classes of stripes on 48 × 48 pictures, which the backbone is shown enlarged; 16 and 4 of each."""
+    """Three classes of stripes on 48 × 48 images, which the backbone is shown enlarged; 16 and 4 of each."""
     rng = np.random.default_rng(0)
     targets = np.tile(np.arange(3), 20)
     pixels = rng.integers(0, 120, (60, 48, 48, 3), dtype=np.uint8)
@@ -66,11 +66,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def catalogue() -> Iterator[None]:
-    before = dict(CATALOGUE)
+def catalog() -> Iterator[None]:
+    before = dict(CATALOG)
     yield
-    CATALOGUE.clear()
-    CATALOGUE.update(before)
+    CATALOG.clear()
+    CATALOG.update(before)
 
 
 def wait_for(job: Job, event: str, timeout_s: float = 240) -> None:
@@ -87,7 +87,7 @@ def finish(job: Job, timeout_s: float = 240) -> Job:
     return job
 
 
-def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str, catalogue: None) -> None:
+def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str, catalog: None) -> None:
     # So many epochs that the kill comes between two trials.
     lesson = Lesson(BACKBONE, learning_rates=(1e-2, 1e-3), folds=2, epochs=400, batch_size=8)
     job = transfer_job.start(lesson, data, here, name="stripes")
@@ -129,13 +129,13 @@ def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str,
     from imgrec.inference.openvino_engine import OpenVINOEngine
 
     served = OpenVINOEngine(Preparations(here).ensure(spec), 1)
-    batch = np.stack([frame(picture, spec.input_size, spec.crop_fraction) for picture in test.pixels])
+    batch = np.stack([frame(image, spec.input_size, spec.crop_fraction) for image in test.pixels])
     assert np.abs(served.predict(batch) - expected).max() < TOLERANCE
     served.close()
     assert card.metrics["accuracy"] == pytest.approx((expected.argmax(axis=1) == test.targets).mean())
 
 
-def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str, catalogue: None) -> None:
+def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str, catalog: None) -> None:
     lesson = Lesson(BACKBONE, learning_rates=(1e-2,), epochs=3, batch_size=8, unfreeze=2, tuning_epochs=1)
     job = finish(transfer_job.start(lesson, data, here, name="tuned_stripes"))
     progress = transfer_job.read_progress(job)
@@ -157,13 +157,13 @@ def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str, catalog
     served = OpenVINOEngine(Preparations(here).ensure(spec), 1)
     test = dataset.load(data, here).test
     assert test is not None
-    batch = np.stack([frame(picture, spec.input_size, spec.crop_fraction) for picture in test.pixels])
+    batch = np.stack([frame(image, spec.input_size, spec.crop_fraction) for image in test.pixels])
     said = served.predict(batch)
     served.close()
     assert (said.argmax(axis=1) == test.targets).mean() == pytest.approx(card.metrics["accuracy"], abs=1 / 12 + 1e-9)
 
 
-def test_few_pictures_without_a_test_set_give_no_limit_of_doubt(here: Settings, data: str, tmp_path: Path) -> None:
+def test_few_images_without_a_test_set_give_no_limit_of_doubt(here: Settings, data: str, tmp_path: Path) -> None:
     """Frozen and unfrozen: nine held-out images do not tell above which entropy it is none of the classes."""
     with np.load(data) as arrays:
         path = tmp_path / "no_test.npz"
@@ -187,9 +187,9 @@ def test_few_pictures_without_a_test_set_give_no_limit_of_doubt(here: Settings, 
 
 
 def test_copies_are_not_validated_on_where_their_like_is_learned_from(
-    here: Settings, tmp_path: Path, catalogue: None
+    here: Settings, tmp_path: Path, catalog: None
 ) -> None:
-    """Three pictures of each class, each four times: a fifth of twelve would be two, and one picture is four."""
+    """Three images of each class, each four times: a fifth of twelve would be two, and one image is four."""
     rng = np.random.default_rng(0)
     originals = rng.integers(0, 240, (6, 48, 48, 3), dtype=np.uint8)
     pixels = np.concatenate([originals + np.uint8(copy) for copy in range(4)])

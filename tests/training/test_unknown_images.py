@@ -11,7 +11,7 @@ from imgrec.images import decoding
 from imgrec.images.preprocessing import frame
 from imgrec.inference.preparation import Preparations
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOGUE, get_spec
+from imgrec.models.catalog import CATALOG, get_spec
 from imgrec.predictions.ensembles import combine, entropy_bits
 from imgrec.predictions.labels import get_label_space
 from imgrec.predictions.out_of_distribution import KEPT, LIMITS
@@ -36,10 +36,10 @@ def here(tmp_path: Path) -> Iterator[Settings]:
     home = Path(os.environ.get("KERAS_HOME", "/nonexistent"))
     if not (home / "models" / get_spec(BACKBONE).weights.filename).exists():
         pytest.skip(f"KERAS_HOME holds no {BACKBONE}")
-    before = dict(CATALOGUE)
+    before = dict(CATALOG)
     yield Settings.from_env({"IMGREC_HOME": str(tmp_path / "imgrec"), "KERAS_HOME": str(home), "IMGREC_OFFLINE": "1"})
-    CATALOGUE.clear()
-    CATALOGUE.update(before)
+    CATALOG.clear()
+    CATALOG.update(before)
 
 
 def test_a_limit_is_set_at_the_end_of_a_training_and_keeps_what_it_promises(

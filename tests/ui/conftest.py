@@ -15,7 +15,7 @@ from imgrec.errors import EngineError
 from imgrec.inference import classify, conversion
 from imgrec.inference.pool import EnginePool
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.models.catalog import CATALOG, ModelSpec
 from imgrec.predictions.labels import get_label_space
 from imgrec.settings import MIB, ROOT, Settings
 
@@ -25,7 +25,7 @@ SHELL = ROOT / "imgrec" / "ui" / "main.py"
 HERE = ("mobilenet", "mobilenet_v2", "mobilenet_v3_small")
 
 TABBY, TIGER_CAT = 281, 282
-TEN_CLASS_MODELS = [spec for spec in CATALOGUE.values() if spec.label_space == "cifar_10" and spec.bundled][:2]
+TEN_CLASS_MODELS = [spec for spec in CATALOG.values() if spec.label_space == "cifar_10" and spec.bundled][:2]
 TEN_CLASSES = TEN_CLASS_MODELS[0]
 
 
@@ -131,10 +131,10 @@ def page() -> Callable[[str], AppTest]:
     return open_page
 
 
-def photo(colour: str = "orange", size: tuple[int, int] = (320, 240), **save: object) -> bytes:
-    """A JPEG of one colour."""
+def photo(color: str = "orange", size: tuple[int, int] = (320, 240), **save: object) -> bytes:
+    """A JPEG of one color."""
     file = io.BytesIO()
-    Image.new("RGB", size, colour).save(file, "JPEG", **save)
+    Image.new("RGB", size, color).save(file, "JPEG", **save)
     return file.getvalue()
 
 

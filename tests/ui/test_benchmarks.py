@@ -395,7 +395,7 @@ def test_a_repeated_protocol_stands_beside_the_printed_one(
     assert "Expected half.json to be a table" in app.warning[0].value
 
 
-def test_a_mistake_shows_its_pictures_with_both_models(page: Open, folder: Path) -> None:
+def test_a_mistake_shows_its_images_with_both_models(page: Open, folder: Path) -> None:
     measure(folder)
     app = look(page, "Confusion")
     chooser = app.selectbox(key="bench_cell_cifar10")
@@ -481,7 +481,7 @@ def test_provenance_says_what_the_weights_are(page: Open, folder: Path) -> None:
     app = look(page, "Provenance")
     assert app.info[0].value == "Restored."
     assert "`` imgrec evaluate --data cifar10 --models mobilenet ``" in words(app)
-    assert not app.code, "a browser that has shown none would fetch how to colour it first"
+    assert not app.code, "a browser that has shown none would fetch how to color it first"
 
 
 def test_a_network_trained_here_says_how_long_that_took_beside_the_printed_time(page: Open) -> None:

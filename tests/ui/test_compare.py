@@ -1,4 +1,4 @@
-"""The Compare page as a visitor sees it: empty, with pictures, with models that are missing, broken or too large."""
+"""The Compare page as a visitor sees it: empty, with images, with models that are missing, broken or too large."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from imgrec.images.decoding import decode
 from imgrec.inference.request import MAX_MODELS
-from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.models.catalog import CATALOG, ModelSpec
 from imgrec.ui import caches, image_input
 from tests.ui.conftest import (
     TEN_CLASS_MODELS,
@@ -133,7 +133,7 @@ def test_a_link_to_another_page_keeps_its_models(page: Page) -> None:
 
 
 def test_a_link_with_more_models_than_one_may_ask_for_takes_the_first(page: Page) -> None:
-    app = page(models=[spec.name for spec in CATALOGUE.values() if spec.weights.url])
+    app = page(models=[spec.name for spec in CATALOG.values() if spec.weights.url])
     assert not app.exception
     assert len(app.multiselect(key="models").value) == MAX_MODELS
     assert f"Expected at most {MAX_MODELS} models." in app.warning[0].value
@@ -141,15 +141,15 @@ def test_a_link_with_more_models_than_one_may_ask_for_takes_the_first(page: Page
 
 def test_a_model_that_was_removed_meanwhile_leaves_with_a_sentence(page: Page, here: set[str]) -> None:
     own = replace(TEN_CLASSES, name="my_own", title="My own")
-    CATALOGUE["my_own"] = own
+    CATALOG["my_own"] = own
     try:
         here.add("my_own")
         app = page(models=["mobilenet", "my_own"])
         assert app.multiselect(key="models").value == ["mobilenet", "my_own"]
-        del CATALOGUE["my_own"]
+        del CATALOG["my_own"]
         app.run()
     finally:
-        CATALOGUE.pop("my_own", None)
+        CATALOG.pop("my_own", None)
     assert not app.exception
     assert app.multiselect(key="models").value == ["mobilenet"]
     assert "Received: 'my_own'" in app.warning[0].value
@@ -166,7 +166,7 @@ def test_a_model_that_was_removed_meanwhile_leaves_with_a_sentence(page: Page, h
         ),
     ],
 )
-def test_a_bad_picture_gets_a_sentence_and_the_others_are_unharmed(
+def test_a_bad_image_gets_a_sentence_and_the_others_are_unharmed(
     page: Page, name: str, data: bytes, sentence: str
 ) -> None:
     app = upload(page(), (name, data), ("cat.jpg", photo()))
@@ -175,13 +175,13 @@ def test_a_bad_picture_gets_a_sentence_and_the_others_are_unharmed(
     assert app.subheader[0].value.startswith("Ensemble: tabby")
 
 
-def test_a_picture_with_a_wrong_extension_is_a_picture(page: Page) -> None:
+def test_a_image_with_a_wrong_extension_is_a_image(page: Page) -> None:
     app = upload(page(), ("cat.dat", photo()))
     assert not app.error
     assert app.subheader[0].value.startswith("Ensemble: tabby")
 
 
-def test_the_last_bad_picture_is_forgotten_with_the_next_arrival(page: Page) -> None:
+def test_the_last_bad_image_is_forgotten_with_the_next_arrival(page: Page) -> None:
     app = upload(page(), ("notes.txt", b"no"))
     assert len(app.error) == 1
     assert not upload(app, ("cat.jpg", photo())).error
@@ -248,7 +248,7 @@ def test_without_any_model_the_smallest_is_offered(page: Page, here: set[str]) -
     assert sum(button.label.startswith("Download") for button in app.button) == 1
 
 
-def test_pictures_survive_a_visit_to_another_page(page: Page) -> None:
+def test_images_survive_a_visit_to_another_page(page: Page) -> None:
     app = upload(page(), ("cat.jpg", photo()))
     app.switch_page("../../pages/about.py").run()
     app.switch_page("../../pages/compare.py").run()
@@ -270,7 +270,7 @@ def test_the_uploader_is_emptied_so_that_raw_bytes_do_not_stay(page: Page) -> No
     assert not app.file_uploader[0].value
 
 
-def test_the_same_picture_twice_is_one(page: Page) -> None:
+def test_the_same_image_twice_is_one(page: Page) -> None:
     app = upload(page(), ("cat.jpg", photo()), ("copy.jpg", photo()))
     assert len(app.session_state["tray"]) == 1
 
@@ -292,7 +292,7 @@ def test_one_image_can_be_removed_and_its_neighbor_is_selected(page: Page) -> No
 
 
 def test_removing_another_image_leaves_the_selected_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    images = [image_input.Picture(name, decode(photo(name), max_bytes=100_000)) for name in ("red", "blue")]
+    images = [image_input.Image(name, decode(photo(name), max_bytes=100_000)) for name in ("red", "blue")]
     state = {"tray": list(images), "tray_selected": images[1].id}
     monkeypatch.setattr(st, "session_state", state)
     image_input._remove(images[0].id)
@@ -318,7 +318,7 @@ def test_a_reload_gets_the_images_of_its_tab_back_and_nobody_else_does(page: Pag
 
 
 def test_an_id_that_is_not_in_the_store_is_not_taken_over(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = image_input.Picture("red", decode(photo("red"), max_bytes=100_000))
+    image = image_input.Image("red", decode(photo("red"), max_bytes=100_000))
     state: dict[str, object] = {"tab_id": "mine"}
     monkeypatch.setattr(st, "session_state", state)
     image_input._bring_back("theirs")
@@ -330,20 +330,20 @@ def test_an_id_that_is_not_in_the_store_is_not_taken_over(page: Page, monkeypatc
     assert state["tray_selected"] == image.id
 
 
-def test_several_pictures_can_be_cleared(page: Page) -> None:
+def test_several_images_can_be_cleared(page: Page) -> None:
     app = upload(page(), ("a.jpg", photo("red")), ("b.jpg", photo("blue")))
     assert len(app.session_state["tray"]) == 2
     app.button(key="clear").click().run()
     assert "**Espresso**" in words(app)
 
 
-def test_more_pictures_than_fit_are_left_out_with_a_sentence(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_input, "MAX_PICTURES", 1)
+def test_more_images_than_fit_are_left_out_with_a_sentence(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_input, "MAX_IMAGES", 1)
     app = upload(page(), ("a.jpg", photo("red")), ("b.jpg", photo("blue")))
     assert app.error[0].value.startswith("The limit is 1 images")
 
 
-def test_what_the_models_see_has_one_picture_for_each_input(page: Page, here: set[str]) -> None:
+def test_what_the_models_see_has_one_image_for_each_input(page: Page, here: set[str]) -> None:
     here.add("mobilenet_a025_128")
     app = page(models=["MobileNet", "MobileNetV2", "MobileNet 0.25 128"])
     app.session_state["sees"] = True

@@ -77,7 +77,7 @@ def test_a_broken_member_is_named_and_the_others_go_on(page: Page, engines: dict
     assert app.subheader
 
 
-def test_a_bad_picture_gets_a_sentence(page: Page) -> None:
+def test_a_bad_image_gets_a_sentence(page: Page) -> None:
     app = upload(page("ensemble.py"), ("notes.txt", b"no"))
     assert not app.exception
     assert len(app.error) == 1

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from imgrec.images.decoding import DecodedImage
-from imgrec.ui.image_store import ImageStore, Picture
+from imgrec.ui.image_store import Image, ImageStore
 
 IMAGE_BYTES = 10 * 10 * 3
 
 
-def image(name: str) -> Picture:
-    return Picture(name, DecodedImage(np.zeros((10, 10, 3), np.uint8), "PNG", name * 64, (), (10, 10)))
+def image(name: str) -> Image:
+    return Image(name, DecodedImage(np.zeros((10, 10, 3), np.uint8), "PNG", name * 64, (), (10, 10)))
 
 
 class Clock:

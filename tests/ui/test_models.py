@@ -1,4 +1,4 @@
-"""The Models page: the catalogue, memory before and after, load and unload."""
+"""The Models page: the catalog, memory before and after, load and unload."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from imgrec.errors import StorageError
 from imgrec.inference.preparation import Preparations
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOGUE, ModelSpec, get_spec
+from imgrec.models.catalog import CATALOG, ModelSpec, get_spec
 from imgrec.settings import Settings
 from imgrec.ui import caches
 from tests.models.test_cards import FIELDS
@@ -27,11 +27,11 @@ def states_of(app: AppTest) -> dict[str, str]:
     }
 
 
-def test_the_catalogue_has_every_model_with_its_state(page: Page) -> None:
+def test_the_catalog_has_every_model_with_its_state(page: Page) -> None:
     app = page("models.py")
     assert not app.exception
     names = [name for table in app.dataframe for name in table.value["Name"]]
-    assert sorted(names) == sorted(CATALOGUE)
+    assert sorted(names) == sorted(CATALOG)
     states = states_of(app)
     assert states["mobilenet"] == "Loaded"
     assert states["vgg16"] == "Not downloaded"
@@ -76,7 +76,7 @@ def test_memory_is_told_before_and_after_loading(page: Page) -> None:
     assert "Loaded models use 0 MiB" in words(app)
 
 
-def test_without_a_selection_there_is_still_the_catalogue(page: Page) -> None:
+def test_without_a_selection_there_is_still_the_catalog(page: Page) -> None:
     app = page("models.py")
     app.multiselect(key="models").set_value([]).run()
     assert not app.exception

@@ -29,7 +29,7 @@ def test_every_page_opens(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["compare.py", "ensemble.py"])
-def test_a_picture_is_answered(page: Page, name: str) -> None:
+def test_a_image_is_answered(page: Page, name: str) -> None:
     app = upload(page(name), ("cat.jpg", photo()))
     assert not app.exception
     assert "tabby" in app.subheader[0].value

@@ -12,19 +12,19 @@ from imgrec.data.dataset import MIN_PER_CLASS
 from imgrec.data.folders import MAX_CLASSES
 from imgrec.data.quality.duplicates import HARMLESS_SHARE, MAX_COMPARED, copies, near_copies, variety
 from imgrec.data.quality.report import Case, Finding
-from imgrec.data.quality.scan import Examined, files, has, is_or_are, listed, percent, pictures
+from imgrec.data.quality.scan import Examined, files, has, images, is_or_are, listed, percent
 from imgrec.images.perceptual_hash import brightness
 
-# With a fifth held out for validation, fewer leave less than four pictures to choose an epoch by.
+# With a fifth held out for validation, fewer leave less than four images to choose an epoch by.
 FEW_PER_CLASS = 20
 
 # From here on the largest class is worth naming, from there on it pays to say nothing else.
 IMBALANCE_NOTE, IMBALANCE_WARN = 1.5, 3.0
 
-# Enlarged this many times, a picture's own pixels can be seen.
+# Enlarged this many times, a image's own pixels can be seen.
 MUCH_ENLARGED = 2.0
 
-# Of a picture, in its square centre.
+# Of a image, in its square center.
 LEAST_SEEN = 0.5
 
 # Difference of two means in standard deviations that Cohen (1988) calls medium: visible to the naked eye.
@@ -37,20 +37,20 @@ CLEAR_OCTAVES = 0.32
 # Difference of two shares.
 CLEAR_SHARE = 0.2
 
-# Of all pictures, more that a guess by what they do not show gets right than who always names the largest class.
+# Of all images, more that a guess by what they do not show gets right than who always names the largest class.
 CLEAR_GAIN = 0.15
 
-# Fewer pictures say nothing about how a part is made.
+# Fewer images say nothing about how a part is made.
 MIN_COMPARED = 20
 
-# A class nearly all of whose pictures, and hardly any other, have a mark.
+# A class nearly all of whose images, and hardly any other, have a mark.
 MARKED, UNMARKED = 0.9, 0.1
 
 
 def check(seen: Examined, *, unread: bool = False) -> tuple[list[Finding], list[str]]:
     """The findings of all checks, and the sentences of those that found nothing.
 
-    With `unread`, of those alone that need no more of a picture than its name, part and class.
+    With `unread`, of those alone that need no more of a image than its name, part and class.
     """
     found, passed = [], []
     for fine, one, is_possible in CHECKS:
@@ -159,7 +159,7 @@ def sizes(seen: Examined) -> list[Finding]:
     extreme = np.flatnonzero(seen_share < LEAST_SEEN)
     if len(extreme):
         sentence = (
-            f"{len(extreme):,} {pictures(len(extreme))} {is_or_are(len(extreme))} so elongated that center "
+            f"{len(extreme):,} {images(len(extreme))} {is_or_are(len(extreme))} so elongated that center "
             "cropping removes more than half of it."
         )
         cases = [
@@ -173,21 +173,21 @@ def sizes(seen: Examined) -> list[Finding]:
     return found
 
 
-def colours(seen: Examined) -> list[Finding]:
-    grey = seen.grey()
-    count = int(grey.sum())
-    if not 0 < count < len(grey):
+def colors(seen: Examined) -> list[Finding]:
+    gray = seen.gray()
+    count = int(gray.sum())
+    if not 0 < count < len(gray):
         return []
     minority, words = (
-        (grey, "grayscale among color images") if count * 2 <= len(grey) else (~grey, "color among grayscale images")
+        (gray, "grayscale among color images") if count * 2 <= len(gray) else (~gray, "color among grayscale images")
     )
     number = int(minority.sum())
-    sentence = f"{number:,} of {len(grey):,} images {is_or_are(number)} {words}."
+    sentence = f"{number:,} of {len(gray):,} images {is_or_are(number)} {words}."
     return [Finding.of("grey", "note", sentence, [seen.case(i) for i in np.flatnonzero(minority).tolist()])]
 
 
 def differences(seen: Examined) -> list[Finding]:
-    """What tells training from test in the pictures themselves: preprocessing is the same for both."""
+    """What tells training from test in the images themselves: preprocessing is the same for both."""
     test, train = seen.is_test, ~seen.is_test
     light = brightness(seen.thumbnails).mean(axis=(1, 2))
     side = seen.sizes_px.min(axis=1)
@@ -200,7 +200,7 @@ def differences(seen: Examined) -> list[Finding]:
         told.append(
             f"short side {np.median(side[train]):.0f} px in training and {np.median(side[test]):.0f} px in test"
         )
-    marks = {"grayscale": seen.grey()} | {str(kind): seen.formats == kind for kind in np.unique(seen.formats)}
+    marks = {"grayscale": seen.gray()} | {str(kind): seen.formats == kind for kind in np.unique(seen.formats)}
     for name, mark in marks.items():
         if abs(mark[train].mean() - mark[test].mean()) >= CLEAR_SHARE:
             told.append(f"{percent(mark[train].mean())} {name} in training and {percent(mark[test].mean())} in test")
@@ -211,11 +211,11 @@ def differences(seen: Examined) -> list[Finding]:
 
 
 def shortcuts(seen: Examined) -> list[Finding]:
-    """Marks by which a class, or many pictures, can be told without looking at what they show."""
-    grey = np.where(seen.grey(), "grayscale images", "color images")
+    """Marks by which a class, or many images, can be told without looking at what they show."""
+    gray = np.where(seen.gray(), "grayscale images", "color images")
     formats = np.char.add(seen.formats, " files")
     found = []
-    for name, values in (("color or grayscale", grey), ("file format", formats)):
+    for name, values in (("color or grayscale", gray), ("file format", formats)):
         marked = _marked(seen, values)
         # Where a class has a mark of its own that says it all.
         found += marked or _guessable(seen, name, values)
@@ -223,7 +223,7 @@ def shortcuts(seen: Examined) -> list[Finding]:
 
 
 def _marked(seen: Examined, values: np.ndarray) -> list[Finding]:
-    """Classes nearly all of whose pictures, and hardly any other, have one of `values` (N,)."""
+    """Classes nearly all of whose images, and hardly any other, have one of `values` (N,)."""
     found = []
     for target, label in enumerate(seen.labels):
         mine = seen.targets == target
@@ -241,7 +241,7 @@ def _marked(seen: Examined, values: np.ndarray) -> list[Finding]:
 
 
 def _guessable(seen: Examined, name: str, values: np.ndarray) -> list[Finding]:
-    """Whether who knows of each picture but its one of `values` (N,) guesses the class much better than without."""
+    """Whether who knows of each image but its one of `values` (N,) guesses the class much better than without."""
     kinds, kind = np.unique(values, return_inverse=True)
     counts = np.zeros((len(kinds), len(seen.labels)), np.int64)
     np.add.at(counts, (kind, seen.targets), 1)
@@ -269,7 +269,7 @@ def _always(seen: Examined) -> bool:
     return True
 
 
-def _has_pictures(seen: Examined) -> bool:
+def _has_images(seen: Examined) -> bool:
     return bool(len(seen.files))
 
 
@@ -296,7 +296,7 @@ def _can_be_compared(seen: Examined) -> bool:
     return 0 < len(seen.files) <= MAX_COMPARED
 
 
-# What can be said of a set whose pictures were not read.
+# What can be said of a set whose images were not read.
 UNREAD = (classes, balance, parts)
 
 # (what is said when nothing was found, the check, whether there is something to look at)
@@ -305,11 +305,11 @@ CHECKS: tuple[tuple[str, Callable[[Examined], list[Finding]], Callable[[Examined
     ("Classes are balanced.", balance, _has_classes),
     ("Every class occurs in training and test set.", parts, _has_parts),
     ("All files are readable.", readable, _always),
-    ("No duplicate files.", copies, _has_pictures),
-    ("No near-duplicate images.", near_copies, _has_pictures),
+    ("No duplicate files.", copies, _has_images),
+    ("No near-duplicate images.", near_copies, _has_images),
     ("Every class has more than near-duplicates.", variety, _can_be_compared),
-    ("Images are large enough for the network input, and not too elongated.", sizes, _has_pictures),
-    ("All images are in color, or all are grayscale.", colours, _has_pictures),
+    ("Images are large enough for the network input, and not too elongated.", sizes, _has_images),
+    ("All images are in color, or all are grayscale.", colors, _has_images),
     ("Training and test images have similar brightness, size, color and format.", differences, _has_large_parts),
     ("Color and file format do not reveal the class.", shortcuts, _has_many),
 )

@@ -1,7 +1,7 @@
-"""The data-set doctor: what is wrong with a set of labelled pictures, said before the first epoch.
+"""The dataset doctor: what is wrong with a set of labeled images, said before the first epoch.
 
-Every picture is read once, decoded by the one decoder, and leaves 0.9 kB behind: digest, size, format and a thumbnail,
-on which all checks work. So the memory does not grow with the pictures, and a set that cannot be trained on at all
+Every image is read once, decoded by the one decoder, and leaves 0.9 kB behind: digest, size, format and a thumbnail,
+on which all checks work. So the memory does not grow with the images, and a set that cannot be trained on at all
 can still be examined. Label noise needs features of a network that is on this machine, and is looked for last.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from imgrec.data import archives, dataset
-from imgrec.data.dataset import DataSet, Pictures
+from imgrec.data.dataset import DataSet, Images
 from imgrec.data.folders import lay_out
 from imgrec.data.quality.checks import check
 from imgrec.data.quality.label_errors import suspects
@@ -33,7 +33,7 @@ from imgrec.settings import MIB, Settings
 # What most backbones are given.
 DEFAULT_INPUT_PX = (224, 224)
 
-# The smallest network with published weights that knows a thousand things: seconds for a thousand pictures.
+# The smallest network with published weights that knows a thousand things: seconds for a thousand images.
 DEFAULT_BACKBONE = "mobilenet"
 
 # (stage, done, all); stages: "reading", "features".
@@ -49,7 +49,7 @@ FEW_SUSPECTS = 0.01
 ONE_FEEDING = "Training, validation and test images share one decoder, one resizing and one preprocessing."
 
 # What is read in two or three seconds at a glance: 10,000 small photos take 7 s of one core, and large ones longer.
-GLANCE_PICTURES = 4_000
+GLANCE_IMAGES = 4_000
 GLANCE_BYTES = 32 * MIB
 
 NOT_READ = "Too many images for a quick check; `imgrec doctor` reads them all."
@@ -60,7 +60,7 @@ _CHUNK = 256
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What is kept of one picture."""
+    """What is kept of one image."""
 
     digest: bytes
     size_px: tuple[int, int]
@@ -112,7 +112,7 @@ def examine(
 def glance(name_or_path: str, settings: Settings, *, input_size: tuple[int, int] = DEFAULT_INPUT_PX) -> Diagnosis:
     """As `examine` without a look at the labels, within seconds; for whoever is about to start something else.
 
-    Of a set of more than `GLANCE_PICTURES` or `GLANCE_BYTES` only the names are looked at, and `not_made` says so; of
+    Of a set of more than `GLANCE_IMAGES` or `GLANCE_BYTES` only the names are looked at, and `not_made` says so; of
     arrays so large nothing. Raises as `examine`.
     """
     path = Path(name_or_path).expanduser()
@@ -123,7 +123,7 @@ def glance(name_or_path: str, settings: Settings, *, input_size: tuple[int, int]
     listing = archives.survey(path)
     layout = lay_out(path, listing.names, listing.empty)
     packed = [path] if path.is_file() else [path / name for name in layout.places]
-    if len(layout.places) <= GLANCE_PICTURES and sum(file.stat().st_size for file in packed) <= GLANCE_BYTES:
+    if len(layout.places) <= GLANCE_IMAGES and sum(file.stat().st_size for file in packed) <= GLANCE_BYTES:
         return examine(name_or_path, settings, input_size=input_size, backbone=None)
     labels = tuple(sorted({label for _, label in layout.places.values()}))
     index = {label: i for i, label in enumerate(labels)}
@@ -144,7 +144,7 @@ def glance(name_or_path: str, settings: Settings, *, input_size: tuple[int, int]
 
 
 def look_up(name_or_path: str, files: Collection[str], settings: Settings) -> dict[str, DecodedImage]:
-    """The pictures that a finding names, as far as they can be read; `name_or_path` as for `examine`."""
+    """The images that a finding names, as far as they can be read; `name_or_path` as for `examine`."""
     path = Path(name_or_path).expanduser()
     if name_or_path in dataset.DATASETS or path.suffix == ".npz":
         data = dataset.load(name_or_path, settings)
@@ -196,10 +196,10 @@ def _examine_files(path: Path, settings: Settings, input_size: tuple[int, int], 
 
 def _columns(seen: list[_Seen]) -> dict[str, Any]:
     return {
-        "digests": [picture.digest for picture in seen],
-        "sizes_px": np.array([picture.size_px for picture in seen], np.int64).reshape(-1, 2),
-        "formats": np.array([picture.format for picture in seen], np.str_),
-        "thumbnails": np.array([picture.thumbnail for picture in seen], np.uint8).reshape(-1, *THUMBNAIL_SHAPE, 3),
+        "digests": [image.digest for image in seen],
+        "sizes_px": np.array([image.size_px for image in seen], np.int64).reshape(-1, 2),
+        "formats": np.array([image.format for image in seen], np.str_),
+        "thumbnails": np.array([image.thumbnail for image in seen], np.uint8).reshape(-1, *THUMBNAIL_SHAPE, 3),
     }
 
 
@@ -216,7 +216,7 @@ def _examine_arrays(data: DataSet, input_size: tuple[int, int], tell: OnProgress
     is_test = np.concatenate([np.full(len(part), test) for part, test in parts if part is not None])
     return Examined(
         labels=data.classes,
-        # As `labelled` numbers them.
+        # As `labeled` numbers them.
         files=[f"{'test' if test else 'train'}/{i:05d}" for part, test in parts if part for i in range(len(part))],
         targets=targets,
         is_test=is_test,
@@ -228,7 +228,7 @@ def _examine_arrays(data: DataSet, input_size: tuple[int, int], tell: OnProgress
     )
 
 
-def _chunks(part: Pictures | None) -> Iterator[np.ndarray]:
+def _chunks(part: Images | None) -> Iterator[np.ndarray]:
     for start in range(0, len(part) if part else 0, _CHUNK):
         yield part.pixels[start : start + _CHUNK] if part else np.empty(0)
 
@@ -237,12 +237,12 @@ def _look_at_arrays(pixels: np.ndarray) -> list[_Seen]:
     height, width = pixels.shape[1:3]
     return [
         _Seen(
-            hashlib.sha256(np.ascontiguousarray(picture).data).digest(),
+            hashlib.sha256(np.ascontiguousarray(image).data).digest(),
             (height, width),
             "array",
-            frame(picture, THUMBNAIL_SHAPE, 1.0, "squash"),
+            frame(image, THUMBNAIL_SHAPE, 1.0, "squash"),
         )
-        for picture in pixels
+        for image in pixels
     ]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from imgrec.data.dataset import MIN_PER_CLASS
 from imgrec.data.quality.report import Case, Finding
-from imgrec.data.quality.scan import Examined, listed, percent, pictures
+from imgrec.data.quality.scan import Examined, images, listed, percent
 from imgrec.images.perceptual_hash import groups, near_pairs
 
 # A share of copies inside a class that changes no figure.
@@ -44,7 +44,7 @@ def near_copies(seen: Examined) -> list[Finding]:
 
 
 def _pairs(seen: Examined, pairs: Iterable[tuple[int, int]], kind: str, words: str) -> list[Finding]:
-    """Findings on pairs of like pictures: across training and test, across classes, and the rest."""
+    """Findings on pairs of like images: across training and test, across classes, and the rest."""
     leaks: dict[int, Case] = {}
     contradictions: dict[int, Case] = {}
     others: dict[int, Case] = {}
@@ -66,12 +66,12 @@ def _pairs(seen: Examined, pairs: Iterable[tuple[int, int]], kind: str, words: s
         found.append(Finding.of(f"{kind}_across_parts", "warn", sentence, list(leaks.values())))
     if contradictions:
         count = len(contradictions)
-        sentence = f"{count:,} {pictures(count)} {_are(count, words)} of an image in another class: one label is wrong."
+        sentence = f"{count:,} {images(count)} {_are(count, words)} of an image in another class: one label is wrong."
         found.append(Finding.of(f"{kind}_across_classes", "warn", sentence, list(contradictions.values())))
     if others:
         count = len(others)
         sentence = (
-            f"{count:,} {pictures(count)} {_are(count, words)} within the same class. Fine-tuning keeps them "
+            f"{count:,} {images(count)} {_are(count, words)} within the same class. Fine-tuning keeps them "
             "on one side of the validation split; training from scratch may not."
         )
         harmless = count < HARMLESS_SHARE * len(seen.files)

@@ -1,9 +1,9 @@
-"""Label noise: pictures whose features say another class than their label, by confident learning.
+"""Label noise: images whose features say another class than their label, by confident learning.
 
 Northcutt, Jiang and Chuang (2021), "Confident Learning: Estimating Uncertainty in Dataset Labels", Journal of
 Artificial Intelligence Research 70, https://doi.org/10.1613/jair.1.12125. A judge that has not seen a picture's own
-label (out of fold) gives p(class | picture). The threshold t_j of a class is the mean p(j) over the pictures that are
-labelled j: how sure the judge usually is of that class. A picture labelled i is a suspect when among the classes
+label (out of fold) gives p(class | image). The threshold t_j of a class is the mean p(j) over the images that are
+labeled j: how sure the judge usually is of that class. A image labeled i is a suspect when among the classes
 with p(j) ≥ t_j the most probable one is not i. Classes that the judge finds hard get a low threshold, and easy ones
 a high one (but see `MAX_THRESHOLD`), so that a class is not suspected as a whole.
 """
@@ -23,8 +23,8 @@ FOLDS = 5
 # MobileNet's features of 3,457 flowers, 0.0001 finds 68 % of the labels again, 0.1 finds 75 %, and 10 finds 66 %.
 RIDGES = (0.001, 0.01, 0.1, 1.0, 10.0)
 
-# The highest threshold: where classes are easy, the mean is so near to 1 that half of the pictures lie below it, a
-# wrongly labelled one among them. On 100 easy sets with planted labels 29 of 196 were missed without it, and with it
+# The highest threshold: where classes are easy, the mean is so near to 1 that half of the images lie below it, a
+# wrongly labeled one among them. On 100 easy sets with planted labels 29 of 196 were missed without it, and with it
 # none; nothing more was suspected, and sets whose classes overlap keep their own, lower thresholds.
 MAX_THRESHOLD = 0.8
 
@@ -36,7 +36,7 @@ SLOPES = tuple(float(slope) for slope in np.geomspace(0.5, 64, 29))
 class Suspects:
     """`indices` int64 (K,): suspects, most suspicious first; `says` int64 (K,): what each rather is.
 
-    `margins` float64 (K,): p(says) − p(label), in [−1, 1]. `agreement`: the share of all pictures whose label the judge
+    `margins` float64 (K,): p(says) − p(label), in [−1, 1]. `agreement`: the share of all images whose label the judge
     finds most probable; where it is hardly better than chance its suspects mean nothing.
     """
 
@@ -47,11 +47,11 @@ class Suspects:
 
 
 def suspects(features: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Suspects:
-    """The pictures that are probably labelled wrong.
+    """The images that are probably labeled wrong.
 
     `features` is float (N, D), `targets` integers (N,) from 0. The judge is ridge regression onto the classes, solved
     in closed form once a fold: W = (XᵀX + λI)⁻¹ XᵀY. Raises `InputError` on other shapes, on a number that is not
-    finite, and on fewer than two classes; a class of a single picture is never suspected.
+    finite, and on fewer than two classes; a class of a single image is never suspected.
     """
     probabilities = out_of_fold(features, targets, seed=seed)
     count, classes = probabilities.shape
@@ -110,7 +110,7 @@ def _primal(x: np.ndarray, wanted: np.ndarray, folds: np.ndarray) -> Iterator[_S
 
 
 def _dual(x: np.ndarray, wanted: np.ndarray, folds: np.ndarray) -> Iterator[_System]:
-    """The same with as many equations as pictures, which are often fewer: xXᵀ (XXᵀ + λI)⁻¹ Y."""
+    """The same with as many equations as images, which are often fewer: xXᵀ (XXᵀ + λI)⁻¹ Y."""
     kernel = (x @ x.T).astype(np.float64)
     for fold in range(int(folds.max()) + 1):
         mine, others = folds == fold, folds != fold

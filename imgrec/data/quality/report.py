@@ -19,7 +19,7 @@ MAX_CASES = 50
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One picture, or several that belong together, such as two copies; `remark` is what is special about them."""
+    """One image, or several that belong together, such as two copies; `remark` is what is special about them."""
 
     files: tuple[str, ...]
     remark: str = ""
@@ -54,7 +54,7 @@ class Finding:
 class Diagnosis:
     """`findings` stand worst first. `passed` says what was looked at and is fine, `not_made` what was not looked at.
 
-    `counts`: class → (pictures to train on, pictures to test on), readable ones of classes that can be learned alone.
+    `counts`: class → (images to train on, images to test on), readable ones of classes that can be learned alone.
     """
 
     name: str
@@ -63,13 +63,13 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     passed: tuple[str, ...] = ()
     not_made: tuple[str, ...] = ()
-    pictures: int = field(init=False)
+    images: int = field(init=False)
 
     def __post_init__(self) -> None:
         order = list(SEVERITIES)
         ordered = sorted(self.findings, key=lambda finding: order.index(finding.severity))
         object.__setattr__(self, "findings", tuple(ordered))
-        object.__setattr__(self, "pictures", sum(map(sum, self.counts.values())))
+        object.__setattr__(self, "images", sum(map(sum, self.counts.values())))
 
     @property
     def may_train(self) -> bool:
@@ -81,7 +81,7 @@ class Diagnosis:
     @property
     def verdict(self) -> str:
         """The result in a few words."""
-        about = f"{self.pictures:,} images of {len(self.counts):,} {'class' if len(self.counts) == 1 else 'classes'}"
+        about = f"{self.images:,} images of {len(self.counts):,} {'class' if len(self.counts) == 1 else 'classes'}"
         if not self.may_train:
             return f"{about}: not ready to train"
         if warnings := self.count("warn"):
@@ -95,7 +95,7 @@ class Diagnosis:
             "source": self.source,
             "verdict": self.verdict,
             "may_train": self.may_train,
-            "pictures": self.pictures,
+            "pictures": self.images,
             "classes": {label: {"train": train, "test": test} for label, (train, test) in self.counts.items()},
             "findings": [
                 {

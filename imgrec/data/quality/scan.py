@@ -1,4 +1,4 @@
-"""What was seen of a set of labelled pictures, on which all checks work, and the words that their sentences share."""
+"""What was seen of a set of labeled images, on which all checks work, and the words that their sentences share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ import numpy as np
 from imgrec import formatting
 from imgrec.data.quality.report import Case
 
-# The values of red, green and blue differ by less than this in each field of a grey picture's thumbnail; JPEG's
+# The values of red, green and blue differ by less than this in each field of a gray image's thumbnail; JPEG's
 # rounding gives 1 or 2.
-GREY_SPREAD = 4
+GRAY_SPREAD = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examined:
-    """What was seen of a set: for each of N readable pictures its file, part, class, digest, size, format, thumbnail.
+    """What was seen of a set: for each of N readable images its file, part, class, digest, size, format, thumbnail.
 
     `targets` int64 (N,) are indices into `labels`; `is_test` bool (N,); `sizes_px` int64 (N, 2) height and width of the
-    whole picture; `thumbnails` uint8 (N, *likeness.THUMBNAIL_SHAPE, 3); `digests` are the sha256 of the bytes.
+    whole image; `thumbnails` uint8 (N, *likeness.THUMBNAIL_SHAPE, 3); `digests` are the sha256 of the bytes.
     `unreadable` are (file, reason), `left_out` sentences on files that belong to no class. `missing` are sentences on
-    classes without a picture, which are not among `labels`, `remarks` sentences on the parts. `input_size` is (height,
+    classes without a image, which are not among `labels`, `remarks` sentences on the parts. `input_size` is (height,
     width) of the network.
     """
 
@@ -49,10 +49,10 @@ class Examined:
     def label(self, index: int) -> str:
         return self.labels[int(self.targets[index])]
 
-    def grey(self) -> np.ndarray:
-        """bool (N,): pictures without colour."""
+    def gray(self) -> np.ndarray:
+        """bool (N,): images without color."""
         spread = self.thumbnails.max(axis=3).astype(np.int16) - self.thumbnails.min(axis=3)
-        return np.asarray(spread.reshape(len(spread), -1).max(axis=1, initial=0) < GREY_SPREAD)
+        return np.asarray(spread.reshape(len(spread), -1).max(axis=1, initial=0) < GRAY_SPREAD)
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -72,7 +72,7 @@ def is_or_are(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
-def pictures(count: int) -> str:
+def images(count: int) -> str:
     return "image" if count == 1 else "images"
 
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from imgrec.images import gallery
-from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.models.catalog import CATALOG, ModelSpec
 from imgrec.ui.markdown import plain
 
 
@@ -30,7 +30,7 @@ def sources() -> None:
     )
     with st.expander("Licenses of the weights", icon=":material/license:"):
         groups: dict[str, list[str]] = {}
-        for spec in CATALOGUE.values():
+        for spec in CATALOG.values():
             groups.setdefault(f"**{plain(spec.licence)}**, {_source(spec)}", []).append(plain(spec.title))
         st.markdown("\n".join(f"- {group}: {', '.join(titles)}" for group, titles in groups.items()))
     with st.expander("Licenses of the sample images", icon=":material/license:"):

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from imgrec.charts import metric_curves
-from imgrec.charts.top_k import COLOURS, swatch_of, swatches_of
+from imgrec.charts.top_k import COLORS, swatch_of, swatches_of
 from imgrec.evaluation import comparisons
 from imgrec.evaluation.aligned_results import Board
 from imgrec.formatting import PERCENT_COLUMN, interval, percent
@@ -26,8 +26,8 @@ MIN_IMAGES = 5
 # Points of a curve: as many as a plot of 400 px can show, twenty curves of them without a wait.
 CURVE_POINTS = 120
 
-# Curves in one chart: as many as there are colours.
-MAX_CURVES = len(COLOURS)
+# Curves in one chart: as many as there are colors.
+MAX_CURVES = len(COLORS)
 
 CLASS_FIGURES = ("f1", "precision", "recall", "specificity", "accuracy")
 
@@ -100,13 +100,13 @@ def over_thresholds(board: Board, table: bool) -> None:
     scores = {model: _scores(board, model, label) for model in models}
     titles = {model: title(board, model) for model in models}
     swatches = swatches_of(board.models)
-    colours = {titles[model]: swatches[model].color for model in models}
+    colors = {titles[model]: swatches[model].color for model in models}
     left, right = st.columns(2, gap="large")
     with left:
         found = {titles[m]: curves.thinned(curves.roc_curve(scores[m], positive), CURVE_POINTS) for m in models}
         words = metric_curves.describe_curves(found, f"Area under the ROC of {board.labels[label]}")
         st.markdown("**ROC**", help=words)
-        spec = metric_curves.curve_chart(found, ("false positive rate", "true positive rate"), colours, diagonal=True)
+        spec = metric_curves.curve_chart(found, ("false positive rate", "true positive rate"), colors, diagonal=True)
         chart_or_table(spec, words, _areas(found, "AUC"), table, key="bench_roc")
     with right:
         found = {
@@ -114,7 +114,7 @@ def over_thresholds(board: Board, table: bool) -> None:
         }
         words = metric_curves.describe_curves(found, f"Average precision of {board.labels[label]}")
         st.markdown("**Precision–recall**", help=words)
-        spec = metric_curves.curve_chart(found, ("recall", "precision"), colours, steps=True)
+        spec = metric_curves.curve_chart(found, ("recall", "precision"), colors, steps=True)
         chart_or_table(spec, words, _areas(found, "Average precision"), table, key="bench_pr")
     if len(board.models) > MAX_CURVES:
         st.caption(f"The first {MAX_CURVES} of {len(board.models)} models. Choose others above.")

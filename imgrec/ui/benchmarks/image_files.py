@@ -25,7 +25,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from imgrec.data import archives, dataset, labeled_images
-from imgrec.data.labeled_images import LabelledSet
+from imgrec.data.labeled_images import LabeledSet
 from imgrec.errors import ImgrecError, InputError
 from imgrec.evaluation.aligned_results import Board
 from imgrec.files import replacing, storage_errors
@@ -68,7 +68,7 @@ class Source:
 
     place: str
     files: Mapping[str, PurePosixPath]
-    arrays: LabelledSet | None = None
+    arrays: LabeledSet | None = None
     changed_at: int = 0
 
     def __len__(self) -> int:

@@ -15,7 +15,7 @@ from imgrec.evaluation import aligned_results, artifacts, comparisons
 from imgrec.evaluation.aligned_results import Board
 from imgrec.evaluation.artifacts import Answers
 from imgrec.evaluation.comparisons import Calibration, PairTest
-from imgrec.models.catalog import CATALOGUE
+from imgrec.models.catalog import CATALOG
 from imgrec.reports import sentences
 from imgrec.settings import ASSETS
 from imgrec.ui import caches, query_params
@@ -45,7 +45,7 @@ def compared_models() -> tuple[str, ...]:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _suited(folders: tuple[str, ...], models: tuple[str, ...], changed_at: tuple[int, ...]) -> str | None:
-    spaces = {name: CATALOGUE[name].label_space if name in CATALOGUE else None for name in models}
+    spaces = {name: CATALOG[name].label_space if name in CATALOG else None for name in models}
     return aligned_results.best_set([Path(folder) for folder in folders], spaces)
 
 
@@ -85,7 +85,7 @@ def stack(board: Board) -> np.ndarray:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _stack(name: str, keys: tuple[tuple[str, str], ...], pictures: int, reading: str, _board: Board) -> np.ndarray:
+def _stack(name: str, keys: tuple[tuple[str, str], ...], images: int, reading: str, _board: Board) -> np.ndarray:
     return aligned_results.stack(_board, _board.models)
 
 
@@ -101,13 +101,13 @@ def pair_test(board: Board, a: str, b: str) -> PairTest:
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _pair_tests(
-    name: str, keys: tuple[tuple[str, str], ...], pictures: int, reading: str, _board: Board
+    name: str, keys: tuple[tuple[str, str], ...], images: int, reading: str, _board: Board
 ) -> list[PairTest]:
     return comparisons.paired_tests(_board)
 
 
 def calibration(board: Board, model: str) -> Calibration | None:
-    """What temperature scaling does to a model; None where there were too few pictures."""
+    """What temperature scaling does to a model; None where there were too few images."""
     return _calibration(*_key(board, model), board.reading, board)
 
 
@@ -122,7 +122,7 @@ def _key(board: Board, model: str) -> tuple[str, str]:
 
 
 def _asked(board: Board) -> tuple[str, tuple[tuple[str, str], ...], int, str]:
-    """What all models' answers together are told apart by: their pictures are those that every model could read."""
+    """What all models' answers together are told apart by: their images are those that every model could read."""
     return board.name, tuple(_key(board, model) for model in board.models), hash(board.ids), board.reading
 
 

@@ -26,8 +26,8 @@ TITLES = {
 
 # What links of old call them; links by name are understood too.
 FORMER_TITLES = {
-    "ImageNet, 668 validation pictures": "imagenet_val_a",
-    "ImageNet, 500 training pictures": "imagenet_sample_even",
+    "ImageNet, 668 validation images": "imagenet_val_a",
+    "ImageNet, 500 training images": "imagenet_sample_even",
 }
 
 READING_TITLES = {"strict": "Wrong", "closed": "Ignored"}

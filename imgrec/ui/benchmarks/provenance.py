@@ -8,7 +8,7 @@ from imgrec.evaluation.aligned_results import Board
 from imgrec.evaluation.reference_tables import MeasuredTable, PrintedTable
 from imgrec.formatting import duration, milliseconds, percent
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOGUE
+from imgrec.models.catalog import CATALOG
 from imgrec.settings import ASSETS
 from imgrec.ui import caches
 from imgrec.ui.benchmarks import curves, measurements
@@ -57,7 +57,7 @@ def _published_accuracy(board: Board) -> bool:
         return False
     rows, sources = [], dict[str, None]()
     for model in board.models:
-        spec = CATALOGUE.get(model)
+        spec = CATALOG.get(model)
         if spec is None or spec.published is None:
             continue
         sources[spec.published.source] = None
@@ -171,7 +171,7 @@ def provenance(board: Board) -> None:
                 st.info(row["note"], icon=":material/info:")
             st.table(_facts(row), border="horizontal", alt=f"Provenance of {title(board, model)}")
             if row.get("command"):
-                # Not `st.code`: a browser would fetch 1.5 MiB of colours for code first.
+                # Not `st.code`: a browser would fetch 1.5 MiB of colors for code first.
                 st.markdown(f"`` {row['command']} ``")
             if row["failures"]:
                 st.markdown(f"**{len(row['failures'])} images could not be read**")

@@ -22,7 +22,7 @@ from imgrec.predictions.prediction import Prediction
 from imgrec.reports import result, sentences
 from imgrec.reports.result import Failure
 from imgrec.ui import caches, predictions
-from imgrec.ui.image_input import Picture, tray
+from imgrec.ui.image_input import Image, tray
 from imgrec.ui.models import download
 from imgrec.ui.settings_bar import Choice
 
@@ -42,32 +42,32 @@ SMALLEST_VIEW_PX = 128
 HEADER_PX = 40
 
 
-def compare(picture: Picture, choice: Choice) -> None:
+def compare(image: Image, choice: Choice) -> None:
     """The verdict, then one card for the ensemble and one for each model, then files and the models' own view."""
     if not choice.specs:
         download.nothing_here()
         return
-    answering = tuple(spec for spec in choice.specs if predictions.can_answer(spec, picture, choice.framing))
+    answering = tuple(spec for spec in choice.specs if predictions.can_answer(spec, image, choice.framing))
     groups = _groups(answering)
     if answering:
-        _verdict(picture, answering, choice)
+        _verdict(image, answering, choice)
     with st.grid(min_column_width=MIN_CARD_PX):
         for members in groups:
             if len(members) > 1:
-                _ensemble_card(picture, members, choice, len(groups) > 1)
+                _ensemble_card(image, members, choice, len(groups) > 1)
         for spec in choice.specs:
-            stored = predictions.precomputed(spec, picture, choice.framing)
+            stored = predictions.precomputed(spec, image, choice.framing)
             if stored is not None:
                 _precomputed_card(spec, stored, choice)
             elif spec in answering:
-                _card(picture, spec, choice)
+                _card(image, spec, choice)
             else:
                 download.card(spec, choice.names)
     ready = tuple(spec for spec in answering if caches.is_ready(spec))
     if ready:
         _memory(ready)
-        downloads(picture, ready, choice)
-    _what_models_see(picture, choice)
+        downloads(image, ready, choice)
+    _what_models_see(image, choice)
 
 
 def _memory(specs: Sequence[ModelSpec]) -> None:
@@ -105,16 +105,16 @@ def _groups(specs: Sequence[ModelSpec]) -> list[tuple[ModelSpec, ...]]:
 
 
 @st.fragment(parallel=True)
-def _verdict(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choice) -> None:
-    with waiting(("verdict", choice.names, picture.id, choice.framing), 68):
-        members = predictions.predictions(predictions.outcomes(specs, picture, choice))
+def _verdict(image: Image, specs: tuple[ModelSpec, ...], choice: Choice) -> None:
+    with waiting(("verdict", choice.names, image.id, choice.framing), 68):
+        members = predictions.predictions(predictions.outcomes(specs, image, choice))
         by_space = ensembles.groups(members)
         together = {space: predictions.combine(group, choice) for space, group in by_space.items()}
     for space, group in by_space.items():
         ensemble = together[space]
         show_verdict(group, ensemble if isinstance(ensemble, Ensemble) else None)
         chips = [_chip(camp) for camp in sentences.agreement(group)] if len(group) > 1 else []
-        if any(predictions.precomputed(get_spec(one.model), picture, choice.framing) for one in group):
+        if any(predictions.precomputed(get_spec(one.model), image, choice.framing) for one in group):
             chips.append(f":violet-badge[{PRECOMPUTED}]")
         if chips:
             st.markdown(" ".join(chips))
@@ -130,17 +130,17 @@ def show_verdict(members: Sequence[Prediction], ensemble: Ensemble | None) -> No
 
 
 def _chip(camp: sentences.Camp) -> str:
-    colour = "blue" if len(camp.models) > 1 else "gray"
+    color = "blue" if len(camp.models) > 1 else "gray"
     who = "" if len(camp.models) > 3 else f": {', '.join(sentences.title_of(name) for name in camp.models)}"
-    return f":{colour}-badge[{camp.sentence}{who}]"
+    return f":{color}-badge[{camp.sentence}{who}]"
 
 
 @st.fragment(parallel=True)
-def _ensemble_card(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choice, is_one_of_several: bool) -> None:
+def _ensemble_card(image: Image, specs: tuple[ModelSpec, ...], choice: Choice, is_one_of_several: bool) -> None:
     space = specs[0].label_space
     with st.container(border=True, height="stretch", gap="xsmall"):
-        with waiting((space, choice.names, picture.id, choice.framing), HEADER_PX + choice.top_k * ROW_PX):
-            members = predictions.predictions(predictions.outcomes(specs, picture, choice))
+        with waiting((space, choice.names, image.id, choice.framing), HEADER_PX + choice.top_k * ROW_PX):
+            members = predictions.predictions(predictions.outcomes(specs, image, choice))
             ensemble = predictions.combine(members, choice)
         if not isinstance(ensemble, Ensemble):
             _header(ENSEMBLE, "", choice)
@@ -152,14 +152,14 @@ def _ensemble_card(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choic
 
 
 @st.fragment(parallel=True)
-def _card(picture: Picture, spec: ModelSpec, choice: Choice) -> None:
+def _card(image: Image, spec: ModelSpec, choice: Choice) -> None:
     with st.container(border=True, height="stretch", gap="xsmall"):
         header = st.empty()
-        question = (spec.name, picture.id, choice.framing)
+        question = (spec.name, image.id, choice.framing)
         with header:
             _header(spec.name, "computing …" if is_new(question) else "", choice)
         with waiting(question, choice.top_k * ROW_PX):
-            outcome = predictions.outcome(spec, picture, choice.framing)
+            outcome = predictions.outcome(spec, image, choice.framing)
         if isinstance(outcome, Failure):
             with header:
                 _header(spec.name, "", choice)
@@ -232,15 +232,15 @@ def table(rows: Rows, words: str) -> None:
     st.table(rows, border="horizontal", hide_index=True, alt=words)
 
 
-def downloads(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choice) -> None:
-    """Results of all images of the session, or of the sample `picture`, as files; computed at the click."""
+def downloads(image: Image, specs: tuple[ModelSpec, ...], choice: Choice) -> None:
+    """Results of all images of the session, or of the sample `image`, as files; computed at the click."""
     # Bound here: the file is made outside the session, which has no tray.
-    pictures = tuple(tray()) or (picture,)
-    count = len(pictures)
+    images = tuple(tray()) or (image,)
+    count = len(images)
     what = "results" if count == 1 else f"results of {count} images"
 
     def found() -> list[result.Report]:
-        return [predictions.report(picture, specs, choice) for picture in pictures]
+        return [predictions.report(image, specs, choice) for image in images]
 
     with st.container(horizontal=True):
         st.download_button(
@@ -263,8 +263,8 @@ def downloads(picture: Picture, specs: tuple[ModelSpec, ...], choice: Choice) ->
         )
 
 
-def _what_models_see(picture: Picture, choice: Choice) -> None:
-    """The exact input of each model, at its size; models that are given the same share one picture."""
+def _what_models_see(image: Image, choice: Choice) -> None:
+    """The exact input of each model, at its size; models that are given the same share one image."""
     panel = st.expander("What the models see", icon=":material/visibility:", key="sees", on_change="rerun")
     if not panel.open:
         return
@@ -274,7 +274,7 @@ def _what_models_see(picture: Picture, choice: Choice) -> None:
     with panel, st.grid(4, min_column_width=180):
         for (size, crop), titles in views.items():
             with st.container(gap="xxsmall"):
-                pixels = caches.framed(picture.id, size, crop, choice.framing, picture.image)
+                pixels = caches.framed(image.id, size, crop, choice.framing, image.image)
                 # Each pixel of a tiny input as a square of several: it is shown, not smoothed.
                 times = max(1, SMALLEST_VIEW_PX // size[1])
                 st.image(

@@ -10,22 +10,22 @@ from imgrec.reports import sentences
 from imgrec.reports.result import Failure
 from imgrec.ui import caches, predictions
 from imgrec.ui.compare import result_cards
-from imgrec.ui.image_input import Picture
+from imgrec.ui.image_input import Image
 from imgrec.ui.models import download
 from imgrec.ui.settings_bar import Choice
 
 
-def explain(picture: Picture, choice: Choice) -> None:
+def explain(image: Image, choice: Choice) -> None:
     """The models as one: their answer, what each member adds to it, who tipped it, how sure they are."""
     if not choice.specs:
         download.nothing_here()
         return
-    answering = [spec for spec in choice.specs if predictions.can_answer(spec, picture, choice.framing)]
+    answering = [spec for spec in choice.specs if predictions.can_answer(spec, image, choice.framing)]
     download.cards((spec for spec in choice.specs if spec not in answering), choice.names)
     if not answering:
         return
-    with result_cards.waiting(("ensemble", choice.names, picture.id, choice.framing), 360):
-        found = predictions.outcomes(answering, picture, choice)
+    with result_cards.waiting(("ensemble", choice.names, image.id, choice.framing), 360):
+        found = predictions.outcomes(answering, image, choice)
     for failure in (one for one in found if isinstance(one, Failure)):
         st.error(failure.error, title=sentences.title_of(failure.model), icon=":material/error:")
     by_space = ensembles.groups(predictions.predictions(found))
@@ -45,7 +45,7 @@ def explain(picture: Picture, choice: Choice) -> None:
         st.caption(f"{result_cards.PRECOMPUTED}: {', '.join(spec.title for spec in stored)}.")
         download.watch(stored)
     if ready:
-        result_cards.downloads(picture, ready, choice)
+        result_cards.downloads(image, ready, choice)
 
 
 def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:

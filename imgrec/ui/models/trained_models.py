@@ -55,7 +55,7 @@ def trained(*, table: bool, shown: str | None = None) -> None:
     model_export.export_panel(card)
     box = st.expander("Model card (JSON)", icon=":material/description:", key="whole_card", on_change="rerun")
     if box.open:  # else its hundreds of figures would be sent with every click
-        # Visitors of a public demo need not know where its pictures lie.
+        # Visitors of a public demo need not know where its images lie.
         box.json(shareable(card.fields) if caches.settings().demo else card.fields, expanded=1)
 
 

@@ -35,7 +35,7 @@ def panel() -> None:
 
 
 def _card(spec: ModelSpec, *, removable: bool) -> None:
-    color = top_k.colour_of(spec.name)
+    color = top_k.color_of(spec.name)
     st.markdown(f':color[■]{{foreground="{color}"}} **{plain(spec.title)}** :small[:gray[{spec.name}]]')
     st.caption(f"Classes: {plain(sentences.space_title(spec.label_space))}")
     st.caption(f"{spec.parameters:,} parameters · input {spec.input_size[1]} × {spec.input_size[0]} px")

@@ -41,7 +41,7 @@ FIRST_NAME = "My images"
 
 NEW = "New dataset"
 
-ALREADY = "is a duplicate."  # said of a picture that its class had
+ALREADY = "is a duplicate."  # said of a image that its class had
 
 # The choice of `teaching` under which albums are filled.
 OWN = "My classes"
@@ -80,8 +80,8 @@ def gathering() -> Album | None:
         st.caption(f"{len(labels) - MAX_ROWS:,} more classes in {plain(str(album.root))}.")
     elif st.button("Add a class", icon=":material/add:", key="add_class", type="tertiary"):
         _add_class(album)
-    if album is not None and album.test_pictures:
-        st.caption(f"Includes a test set of {album.test_pictures:,} images, used once at the end.")
+    if album is not None and album.test_images:
+        st.caption(f"Includes a test set of {album.test_images:,} images, used once at the end.")
     return album
 
 
@@ -131,9 +131,9 @@ def problems(key: str) -> None:
 
 
 def _row(album: Album | None, label: str) -> None:
-    """One class: its name, its pictures, and where more can be dropped."""
+    """One class: its name, its images, and where more can be dropped."""
     id_ = _id(album, label)
-    files = album.pictures(label) if album else []
+    files = album.images(label) if album else []
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.text_input(
@@ -237,7 +237,7 @@ def _thumbnails(album: Album, label: str, files: list[Path], id_: str) -> None:
 
 @st.cache_data(max_entries=2000, show_spinner=False)
 def tile(path: str) -> bytes:
-    """A small thumbnail of a picture of an album, whose name is its content; empty where it cannot be read."""
+    """A small thumbnail of a image of an album, whose name is its content; empty where it cannot be read."""
     try:
         data = Path(path).read_bytes()
         return decoding.thumbnail(decoding.decode(data, max_bytes=len(data)), caches.TILE_SIDE_PX)

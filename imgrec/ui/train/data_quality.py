@@ -1,6 +1,6 @@
 """The dataset check before a training: in the background, once for all visitors.
 
-Reading thousands of pictures takes a minute. A page that did it while it is drawn would stand still, and begin anew
+Reading thousands of images takes a minute. A page that did it while it is drawn would stand still, and begin anew
 with every click; a thread of the server does neither.
 """
 
@@ -29,7 +29,7 @@ class _StoppedError(Exception):
     """Nobody waits for this examination any more."""
 
 
-# Each takes a core and the memory of its pictures: one after another.
+# Each takes a core and the memory of its images: one after another.
 _turn = threading.Lock()
 
 
@@ -58,7 +58,7 @@ class Examination:
         return self._stopping.is_set() and self.diagnosis is None and self.sentence is None
 
     def stop(self) -> None:
-        """Let it end with its next picture; one that is over stays as it is."""
+        """Let it end with its next image; one that is over stays as it is."""
         self._stopping.set()
 
     def wait(self, timeout_s: float) -> bool:
@@ -101,7 +101,7 @@ def examined(data: str, size: tuple[int, int], judge: ModelSpec | None = None) -
         judge = None
     asked = judge is not None and st.session_state.get("judge_labels") == data
     found = _begin(data, size, judge.name if judge is not None and asked else None)
-    # Most sets of a few dozen pictures are done before anybody could read that they are being looked at.
+    # Most sets of a few dozen images are done before anybody could read that they are being looked at.
     if not found.wait(POLL_S):
         st.fragment(_watch, run_every=POLL_S)(found)
         return False
@@ -125,7 +125,7 @@ def examined(data: str, size: tuple[int, int], judge: ModelSpec | None = None) -
 
 
 def counted() -> Mapping[str, tuple[int, int]]:
-    """Class → (pictures to train on, pictures to test on) as this visitor's last examination found; empty before."""
+    """Class → (images to train on, images to test on) as this visitor's last examination found; empty before."""
     found: Examination | None = st.session_state.get("examination")
     return found.diagnosis.counts if found is not None and found.diagnosis is not None else {}
 

@@ -12,16 +12,16 @@ from imgrec.ui import caches
 from imgrec.ui.markdown import plain
 from imgrec.ui.train.findings import state_of
 
-# Pictures of each class in the sample grid, and in how many changed forms one is shown.
+# Images of each class in the sample grid, and in how many changed forms one is shown.
 SAMPLES_PER_CLASS = 8
 MAX_CLASSES_SHOWN = 12
 PREVIEWS = 8
 
-# The picture that is taken apart into numbers is enlarged to this; its values are shown for this corner.
+# The image that is taken apart into numbers is enlarged to this; its values are shown for this corner.
 PIXEL_SIDE_PX = 256
 CORNER = 6
 
-# Pictures of a row are enlarged by whole pixels to about this.
+# Images of a row are enlarged by whole pixels to about this.
 ROW_SIDE_PX = 64
 
 
@@ -41,8 +41,8 @@ def explorer(recipe: Recipe, data: str) -> None:
         st.markdown(totals)
         _counts(counts, notes)
     with tabs[1]:
-        for label, pictures in list(samples.items())[:MAX_CLASSES_SHOWN]:
-            st.image(_row(pictures), caption=plain(label), width="stretch", alt=f"Samples of {label}")
+        for label, images in list(samples.items())[:MAX_CLASSES_SHOWN]:
+            st.image(_row(images), caption=plain(label), width="stretch", alt=f"Samples of {label}")
     with tabs[2]:
         _augmented(recipe, samples)
     with tabs[3]:
@@ -53,7 +53,7 @@ def explorer(recipe: Recipe, data: str) -> None:
 def _explored(
     data: str, state: tuple[object, ...], input_size: tuple[int, int]
 ) -> tuple[str, dict[str, tuple[int, int]], dict[str, np.ndarray], tuple[str, ...]]:
-    """Totals in words, counts, some pictures of each class, and notes; the set itself is not kept.
+    """Totals in words, counts, some images of each class, and notes; the set itself is not kept.
 
     `state` is that of its files.
     """
@@ -85,37 +85,37 @@ def _counts(counts: dict[str, tuple[int, int]], notes: Sequence[str]) -> None:
 
 
 def _augmented(recipe: Recipe, samples: dict[str, np.ndarray]) -> None:
-    """The same pictures as the network will get them in the first epochs."""
+    """The same images as the network will get them in the first epochs."""
     st.caption("First the original image, then how augmentation changes it in the first epochs.")
-    for label, pictures in list(samples.items())[:4]:
-        # Of a batch, as in training: what happens to a picture depends on its place in it.
+    for label, images in list(samples.items())[:4]:
+        # Of a batch, as in training: what happens to a image depends on its place in it.
         changed = [
-            recipe.augmentation.apply(pictures, np.arange(len(pictures)), seed=0, epoch=epoch)[0]
+            recipe.augmentation.apply(images, np.arange(len(images)), seed=0, epoch=epoch)[0]
             for epoch in range(PREVIEWS - 1)
         ]
-        st.image(_row(np.stack([pictures[0], *changed])), width="stretch", alt=f"{label}, augmented")
+        st.image(_row(np.stack([images[0], *changed])), width="stretch", alt=f"{label}, augmented")
 
 
-def _pixel(picture: np.ndarray) -> None:
+def _pixel(image: np.ndarray) -> None:
     left, right = st.columns([1, 2])
-    factor = max(1, PIXEL_SIDE_PX // max(picture.shape[:2]))
-    left.image(picture.repeat(factor, 0).repeat(factor, 1), alt="One image, enlarged until its pixels show")
-    height, width = picture.shape[:2]
+    factor = max(1, PIXEL_SIDE_PX // max(image.shape[:2]))
+    left.image(image.repeat(factor, 0).repeat(factor, 1), alt="One image, enlarged until its pixels show")
+    height, width = image.shape[:2]
     right.markdown(
         f"This image has **{height} rows of {width} pixels**; each pixel is three numbers from 0 to 255 (red, green, "
-        f"blue). The network input has {height} × {width} × 3 = {picture.size:,} values. Below, the upper left corner."
+        f"blue). The network input has {height} × {width} × 3 = {image.size:,} values. Below, the upper left corner."
     )
     corner = [
-        {f"column {x}": ", ".join(map(str, picture[y, x].tolist())) for x in range(min(CORNER, width))}
+        {f"column {x}": ", ".join(map(str, image[y, x].tolist())) for x in range(min(CORNER, width))}
         for y in range(min(CORNER, height))
     ]
     right.dataframe(corner, hide_index=True, alt="Red, green and blue of the pixels in the upper left corner")
 
 
-def _row(pictures: np.ndarray) -> np.ndarray:
+def _row(images: np.ndarray) -> np.ndarray:
     """Pictures side by side with a gap, each enlarged by whole pixels: uint8 (H, W, 3)."""
-    factor = max(1, ROW_SIDE_PX // pictures.shape[1])
-    large = pictures.repeat(factor, 1).repeat(factor, 2)
+    factor = max(1, ROW_SIDE_PX // images.shape[1])
+    large = images.repeat(factor, 1).repeat(factor, 2)
     gap = np.full((large.shape[1], 4, 3), 128, np.uint8)
-    parts = [part for picture in large for part in (picture, gap)][:-1]
+    parts = [part for image in large for part in (image, gap)][:-1]
     return np.concatenate(parts, axis=1)

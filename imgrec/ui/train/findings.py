@@ -15,14 +15,14 @@ from imgrec.images import decoding
 from imgrec.ui import caches
 from imgrec.ui.markdown import plain
 
-# An icon and a word each: colour alone says nothing to many people.
+# An icon and a word each: color alone says nothing to many people.
 WORDS: dict[Severity, tuple[str, str]] = {
     "stop": (":material/block:", "Error"),
     "warn": (":material/warning:", "Warning"),
     "note": (":material/info:", "Note"),
 }
 
-# Cases whose pictures are shown; the table below them names more.
+# Cases whose images are shown; the table below them names more.
 MAX_SHOWN = 12
 THUMBNAIL_PX = 112
 
@@ -55,7 +55,7 @@ def _finding(found: Diagnosis, finding: Finding, key: str) -> None:
     if not finding.cases:
         return
     more = f", the first {len(finding.cases)}" if finding.count > len(finding.cases) else ""
-    # Its content is made when somebody opens it: pictures have to be read for it.
+    # Its content is made when somebody opens it: images have to be read for it.
     box = st.expander(f"Show {finding.count:,}{more}", icon=":material/photo_library:", key=key, on_change="rerun")
     if box.open:
         with box:
@@ -65,22 +65,22 @@ def _finding(found: Diagnosis, finding: Finding, key: str) -> None:
 def _cases(found: Diagnosis, finding: Finding) -> None:
     shown = [case for case in finding.cases if case.files][:MAX_SHOWN]
     files = tuple(dict.fromkeys(file for case in shown for file in case.files))
-    # What cannot be read has no picture.
-    pictures = _thumbnails(found.source, state_of(found.source), files) if finding.kind != "unreadable" else {}
-    if pictures:
+    # What cannot be read has no image.
+    images = _thumbnails(found.source, state_of(found.source), files) if finding.kind != "unreadable" else {}
+    if images:
         with st.container(horizontal=True):
             for case in shown:
-                _case(case, pictures)
+                _case(case, images)
     rows = [{"File": " = ".join(case.files), "Remark": case.remark} for case in finding.cases]
     st.dataframe(rows, hide_index=True, alt=finding.sentence)
 
 
-def _case(case: Case, pictures: dict[str, bytes]) -> None:
+def _case(case: Case, images: dict[str, bytes]) -> None:
     with st.container(border=True, width="content"):
         with st.container(horizontal=True):
             for file in case.files:
-                if file in pictures:
-                    st.image(pictures[file], width=THUMBNAIL_PX, alt=file)
+                if file in images:
+                    st.image(images[file], width=THUMBNAIL_PX, alt=file)
         if case.remark:
             st.caption(plain(case.remark))
 

@@ -41,7 +41,7 @@ def method() -> str:
 
 
 def scratch_panel() -> None:
-    """Everything that is chosen before a network learns from nothing, and what its pictures look like."""
+    """Everything that is chosen before a network learns from nothing, and what its images look like."""
     recipe = recipe_chooser()
     data = data_chooser(recipe)
     starter(recipe, data, is_sound(recipe, data))

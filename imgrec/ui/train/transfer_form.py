@@ -8,7 +8,7 @@ from imgrec.charts import transfer
 from imgrec.data.dataset import DATASETS
 from imgrec.errors import ImgrecError, InputError
 from imgrec.formatting import percent, size
-from imgrec.models.catalog import CATALOGUE, ModelSpec
+from imgrec.models.catalog import CATALOG, ModelSpec
 from imgrec.training import transfer_job
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
 from imgrec.training.transfer_job import ALL_LAYERS, HEADS, Lesson
@@ -25,12 +25,12 @@ SOURCES = (collect_images.OWN, FOLDER, KNOWN)
 # From so bold that it may fail to so careful that it takes long; others can be typed in.
 RATES = ("0.03", "0.01", "0.003", "0.001", "0.0003", "0.0001", "3e-05", "1e-05")
 
-# A network up to this size describes a few hundred pictures in some seconds on two cores.
+# A network up to this size describes a few hundred images in some seconds on two cores.
 QUICK_PARAMETERS = 6_000_000
 
 FOLDS = {"Single split": 0, "3 folds": 3, "5 folds": 5, "10 folds": 10}
 
-# What is held out for the test of pictures that come without a test set, and from how many pictures of each class on
+# What is held out for the test of images that come without a test set, and from how many images of each class on
 # that is offered: of fewer it would say little, and they are needed to learn from.
 TEST_FRACTION = 0.2
 ENOUGH_TO_TEST = 40
@@ -59,7 +59,7 @@ def teach_panel() -> None:
             "Training is disabled in this public demo. Run imgrec on your own machine to train.", icon=":material/lock:"
         )
         return
-    data = _pictures()
+    data = _images()
     # The dataset check stands below the images, and needs the network that is chosen further down.
     place = st.container()
     backbone = _backbone()
@@ -106,8 +106,8 @@ def _former(option: str) -> str:
     return FORMER.get(option, option)
 
 
-def _pictures() -> str:
-    """Where the pictures lie: a path or the name of a known set; empty while there are none."""
+def _images() -> str:
+    """Where the images lie: a path or the name of a known set; empty while there are none."""
     if wanted := st.session_state.pop("source_wanted", None):
         st.session_state["source"] = wanted
     key = query_params.named("source", "source of images", SOURCES, SOURCES[0], title=_former, name=query_params.slug)
@@ -133,7 +133,7 @@ def _backbone() -> ModelSpec | None:
     """The network whose features are used: those on this machine first, by size."""
     specs = [
         spec
-        for spec in CATALOGUE.values()
+        for spec in CATALOG.values()
         if spec.label_space == download.IMAGENET and spec.weights.is_published and caches.is_offered(spec)
     ]
     specs.sort(key=lambda spec: (not caches.is_here(spec), spec.parameters))
@@ -175,19 +175,19 @@ def _worth(spec: ModelSpec) -> tuple[bool, bool, float]:
 
 
 def _is_tested(counts: Mapping[str, tuple[int, int]]) -> bool:
-    """Whether the pictures come with a test set."""
+    """Whether the images come with a test set."""
     return any(test for _, test in counts.values())
 
 
 def _test_fraction(counts: Mapping[str, tuple[int, int]]) -> float:
-    """What is held out for a test; nothing of pictures that come with one."""
+    """What is held out for a test; nothing of images that come with one."""
     if _is_tested(counts):
         return 0.0
     enough = min((train for train, _ in counts.values()), default=0) >= ENOUGH_TO_TEST
     wanted = st.toggle(
         f"Hold out {percent(TEST_FRACTION, 0)} as a test set",
         enough,
-        # One that nobody has touched follows the pictures.
+        # One that nobody has touched follows the images.
         key=f"teach_test_{enough}",
         help="A random, stratified split made before training. Accuracy on it estimates accuracy on new images. "
         "Without it only validation accuracy is known, which also selects the classifier and is slightly optimistic.",

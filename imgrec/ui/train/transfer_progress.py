@@ -14,7 +14,7 @@ from imgrec.images.decoding import DecodedImage
 from imgrec.images.preprocessing import frame
 from imgrec.jobs import Job
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOGUE
+from imgrec.models.catalog import CATALOG
 from imgrec.reports import accuracy
 from imgrec.settings import MIB, ROOT
 from imgrec.training import transfer_job
@@ -38,7 +38,7 @@ _DONE, _NOW, _LATER = ":material/check_circle:", ":material/pending:", ":materia
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """The picture that a head is asked about."""
+    """The image that a head is asked about."""
 
     name: str
     image: DecodedImage
@@ -84,7 +84,7 @@ def finished(name: str, outcome: str, metrics: Mapping[str, Any]) -> None:
     card = next((card for card in cards.all_cards(caches.settings()) if card.name == name), None)
     if card is not None:
         limit(card)
-    if name in CATALOGUE:
+    if name in CATALOG:
         st.page_link(
             COMPARE,
             label="Try it on Compare",
@@ -172,7 +172,7 @@ def _measured(lesson: Lesson, progress: Progress, table: bool) -> None:
 
 
 def _preview(job: Job, lesson: Lesson, progress: Progress, state: str) -> None:
-    """Any picture, and what the newest head says of it; while it trains the bars move."""
+    """Any image, and what the newest head says of it; while it trains the bars move."""
     # Before the first features the network may still have to be fetched, and a page does not wait for that.
     if not progress.features or progress.curves.data is None or state not in {"running", "finished"}:
         return
@@ -183,7 +183,7 @@ def _preview(job: Job, lesson: Lesson, progress: Progress, state: str) -> None:
         st.markdown("**Try it while it trains**" if state == "running" else "**Try it**")
         left, right = st.columns([1, 2])
         with left:
-            shown = _picture()
+            shown = _image()
         if shown is None:
             right.caption("Drop an image, or choose a sample.")
             return
@@ -216,8 +216,8 @@ def _answer(job: Job, lesson: Lesson, progress: Progress, shown: Shown) -> None:
         st.caption("Prediction of the classifier before fine-tuning of further layers.")
 
 
-def _picture() -> Shown | None:
-    """The picture to ask about: dropped here, a sample, or the one that is looked at on Compare."""
+def _image() -> Shown | None:
+    """The image to ask about: dropped here, a sample, or the one that is looked at on Compare."""
     file = st.file_uploader(
         "Image to try",
         key=uploads.key_of("preview"),
@@ -247,7 +247,7 @@ def _picture() -> Shown | None:
 
 
 def _take(file: UploadedFile) -> str | None:
-    """Make the dropped picture the one that is asked about, once; the sentence if it cannot be used."""
+    """Make the dropped image the one that is asked about, once; the sentence if it cannot be used."""
     # The page looks each second while a head learns, and the file stays in the uploader.
     taken: tuple[str, str | None] | None = st.session_state.get("preview_taken")
     if taken is None or taken[0] != file.file_id:

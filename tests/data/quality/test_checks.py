@@ -15,7 +15,7 @@ from imgrec.images.perceptual_hash import THUMBNAIL_SHAPE
 
 
 def seen(train: dict[str, int], test: dict[str, int] | None = None) -> Examined:
-    """A set without a flaw: every picture is noise of its own, 300 × 300 px, a JPEG."""
+    """A set without a flaw: every image is noise of its own, 300 × 300 px, a JPEG."""
     test = test or {}
     labels = tuple(sorted({*train, *test}))
     rows = [
@@ -245,7 +245,7 @@ def test_every_copy_in_the_test_is_counted_whatever_the_order() -> None:
     assert all(case.files[0] == GOOD.files[45] for case in leak.cases)
 
 
-def test_more_pictures_than_can_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_images_than_can_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (duplicates, checks):
         monkeypatch.setattr(module, "MAX_COMPARED", 100)
     found, passed = check(GOOD)
@@ -258,7 +258,7 @@ def test_one_class_is_not_compared_with_others() -> None:
     assert not any("balanced" in sentence or "reveal the class" in sentence for sentence in passed)
 
 
-def test_copies_are_counted_as_pictures_not_as_pairs() -> None:
+def test_copies_are_counted_as_images_not_as_pairs() -> None:
     found = findings(alike(GOOD, *((i, i + 1) for i in range(0, 9))))["near_duplicates"]
     assert found.count == 9
     assert found.sentence.startswith("9 images are near-duplicates")

@@ -1,4 +1,4 @@
-"""The doctor on sets of files and arrays: each picture once, nothing lost, and the truth that is known of real sets."""
+"""The doctor on sets of files and arrays: each image once, nothing lost, and the truth that is known of real sets."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from PIL import Image
 
 from imgrec.cli import main
 from imgrec.data import dataset, features
-from imgrec.data.dataset import Pictures
+from imgrec.data.dataset import Images
 from imgrec.data.features import Features
 from imgrec.data.quality import doctor
 from imgrec.data.quality.checks import CHECKS
@@ -62,7 +62,7 @@ def test_a_good_set(tmp_path: Path, settings: Settings) -> None:
     assert diagnosis.may_train
     assert diagnosis.counts == {"cats": (20, 3), "dogs": (20, 3)}
     assert doctor.ONE_FEEDING in diagnosis.passed
-    # Three test pictures of a class are too few to say that they are like the others.
+    # Three test images of a class are too few to say that they are like the others.
     assert len(diagnosis.passed) == len(CHECKS)
     assert not any("have similar brightness" in sentence for sentence in diagnosis.passed)
     assert diagnosis.not_made == ("Label errors were not checked.",)
@@ -135,9 +135,9 @@ def test_a_class_folder_that_yields_nothing_is_no_class(spoil: str, tmp_path: Pa
     assert finding.sentence == "frogs: no readable image to learn from, so it is no class."
 
 
-def test_pictures_that_are_tested_and_not_learned_do_not_count(tmp_path: Path, settings: Settings) -> None:
+def test_images_that_are_tested_and_not_learned_do_not_count(tmp_path: Path, settings: Settings) -> None:
     found = examined(make(tmp_path / "set", GOOD | {"test/frogs": 2}), settings)
-    assert found.pictures == 46
+    assert found.images == 46
     assert "missing_in_training" in kinds(found)
 
 
@@ -164,7 +164,7 @@ def test_arrays(tmp_path: Path, settings: Settings) -> None:
     assert leak.files == ("train/00007", "test/00003")
 
 
-def test_classes_of_arrays_without_pictures_are_findings(tmp_path: Path, settings: Settings) -> None:
+def test_classes_of_arrays_without_images_are_findings(tmp_path: Path, settings: Settings) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (50, 32, 32, 3), dtype=np.uint8)
     targets = np.arange(50) % 2 * 2
     np.savez(tmp_path / "set.npz", x_train=pixels, y_train=targets, x_test=pixels[:2] // 2, y_test=np.array([0, 1]))
@@ -183,21 +183,21 @@ def test_classes_of_arrays_without_pictures_are_findings(tmp_path: Path, setting
 
 @pytest.fixture
 def network_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network that sees nothing but the colour in the middle: cats are red, and dogs are green."""
+    """A network that sees nothing but the color in the middle: cats are red, and dogs are green."""
 
-    def extract(spec: ModelSpec, pictures: Pictures, settings: Settings, **_: object) -> Features:
-        middle = pictures.pixels[:, 112, 112].astype(np.float32)
+    def extract(spec: ModelSpec, images: Images, settings: Settings, **_: object) -> Features:
+        middle = images.pixels[:, 112, 112].astype(np.float32)
         return Features(middle, 0.0, cached=False)
 
     monkeypatch.setattr(preparation, "state_of", lambda spec, settings: "downloaded")
     monkeypatch.setattr(features, "extract", extract)
 
 
-def colours(folder: Path, wrong: int) -> Path:
-    for label, colour in (("cats", (200, 30, 30)), ("dogs", (30, 200, 30))):
+def colors(folder: Path, wrong: int) -> Path:
+    for label, color in (("cats", (200, 30, 30)), ("dogs", (30, 200, 30))):
         (folder / label).mkdir(parents=True)
         for i in range(30):
-            shade = tuple(value + i for value in (colour if label == "cats" or i >= wrong else (200, 30, 30)))
+            shade = tuple(value + i for value in (color if label == "cats" or i >= wrong else (200, 30, 30)))
             buffer = io.BytesIO()
             Image.new("RGB", (40, 40), shade).save(buffer, "PNG")
             (folder / label / f"{i:02d}.png").write_bytes(buffer.getvalue())
@@ -206,7 +206,7 @@ def colours(folder: Path, wrong: int) -> Path:
 
 @pytest.mark.usefixtures("network_is_here")
 def test_wrong_labels_are_named(tmp_path: Path, settings: Settings) -> None:
-    found = examine(str(colours(tmp_path / "set", 2)), settings)
+    found = examine(str(colors(tmp_path / "set", 2)), settings)
     finding = next(finding for finding in found.findings if finding.kind == "label_noise")
     assert set(finding.files) == {"dogs/00.png", "dogs/01.png"}
     assert {case.remark for case in finding.cases} == {"labeled dogs, looks like cats"}
@@ -215,14 +215,14 @@ def test_wrong_labels_are_named(tmp_path: Path, settings: Settings) -> None:
 
 @pytest.mark.usefixtures("network_is_here")
 def test_right_labels_pass(tmp_path: Path, settings: Settings) -> None:
-    found = examine(str(colours(tmp_path / "set", 0)), settings)
+    found = examine(str(colors(tmp_path / "set", 0)), settings)
     assert "label_noise" not in kinds(found)
     assert any("No likely label errors" in sentence for sentence in found.passed)
 
 
 @pytest.mark.usefixtures("network_is_here")
 def test_features_that_know_nothing_accuse_nobody(tmp_path: Path, settings: Settings) -> None:
-    found = examine(str(colours(tmp_path / "set", 30)), settings)
+    found = examine(str(colors(tmp_path / "set", 30)), settings)
     assert "label_noise" not in kinds(found)
     assert "cannot be detected" in found.not_made[0]
 
@@ -242,7 +242,7 @@ def test_a_full_disk_costs_one_check_only(tmp_path: Path, settings: Settings, mo
     assert found.not_made == ("Label errors were not checked: Expected room. Received: none.",)
 
 
-@pytest.mark.parametrize("limit", ["GLANCE_PICTURES", "GLANCE_BYTES"])
+@pytest.mark.parametrize("limit", ["GLANCE_IMAGES", "GLANCE_BYTES"])
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
 def test_at_a_glance_a_large_set_is_not_read(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, limit: str, packed: bool
@@ -264,7 +264,7 @@ def test_at_a_glance_one_class_stops(tmp_path: Path, settings: Settings, monkeyp
     path = make(tmp_path / "set", {"cats": 20})
     for _ in range(2):
         assert not doctor.glance(str(path), settings).may_train
-        monkeypatch.setattr(doctor, "GLANCE_PICTURES", 10)
+        monkeypatch.setattr(doctor, "GLANCE_IMAGES", 10)
 
 
 # ── The command ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -304,7 +304,7 @@ def test_the_command_ends_with_2_when_training_cannot_start(
     assert "STOP    At least two classes" in capsys.readouterr().out
 
 
-# ── Real pictures ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Real images ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.slow

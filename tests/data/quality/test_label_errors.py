@@ -14,8 +14,8 @@ from imgrec.errors import InputError
 def clusters(classes: int, each: int, dimensions: int, spread: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     targets = np.repeat(np.arange(classes), each)
-    centres = rng.normal(size=(classes, dimensions))
-    return centres[targets] + spread * rng.normal(size=(len(targets), dimensions)), targets
+    centers = rng.normal(size=(classes, dimensions))
+    return centers[targets] + spread * rng.normal(size=(len(targets), dimensions)), targets
 
 
 @given(classes=st.integers(2, 6), each=st.integers(40, 60), wrong=st.integers(0, 2), seed=st.integers(0, 2**20))
@@ -50,7 +50,7 @@ def test_features_that_know_nothing_agree_with_chance() -> None:
 
 
 def test_the_judge_has_not_seen_the_label_it_judges() -> None:
-    """As many dimensions as pictures: whoever had seen the labels would know them all by heart."""
+    """As many dimensions as images: whoever had seen the labels would know them all by heart."""
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 2, 100)
     probabilities = out_of_fold(rng.normal(size=(100, 200)), targets)

@@ -1,4 +1,4 @@
-"""Places to drop pictures: what they promise is what the server lets arrive."""
+"""Places to drop images: what they promise is what the server lets arrive."""
 
 import tomllib
 

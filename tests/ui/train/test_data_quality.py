@@ -1,4 +1,4 @@
-"""The doctor's words on a page: worst first, with icons and words, pictures on demand, and nothing read as markup."""
+"""The doctor's words on a page: worst first, with icons and words, images on demand, and nothing read as markup."""
 
 import io
 import threading
@@ -75,7 +75,7 @@ def test_findings_stand_worst_first_in_words(tmp_path: Path) -> None:
     assert ":material/warning: **Warning:** 1 file in class folders cannot be read" in found[2]
 
 
-def test_pictures_and_table_on_demand(tmp_path: Path) -> None:
+def test_images_and_table_on_demand(tmp_path: Path) -> None:
     path = make(tmp_path / "set", {"cats": 20, "dogs": 20})
     (path / "dogs" / "0.png").write_bytes((path / "cats" / "3.png").read_bytes())
     app = show(path)

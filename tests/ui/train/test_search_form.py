@@ -86,7 +86,7 @@ def test_empty_offers_every_space_and_says_what_a_search_is(app: AppTest) -> Non
         (EVENTS[:2], {"state": "failed", "error": "Expected images."}, ["Expected images."], set()),
         (EVENTS[:2], {"state": "cancelled", "error": None}, ["Canceled"], {"resume_search"}),
     ],
-    ids=["finished", "handed on", "cancelled", "killed", "failed before its first trial", "cancelled before it"],
+    ids=["finished", "handed on", "cancelled", "killed", "failed before its first trial", "canceled before it"],
 )
 def test_a_search_that_has_ended_shows_how(
     app: AppTest,

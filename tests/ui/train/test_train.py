@@ -1,4 +1,4 @@
-"""Train: empty, with runs in every state, and with pictures that cannot be read. No runtime is started."""
+"""Train: empty, with runs in every state, and with images that cannot be read. No runtime is started."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -168,7 +168,7 @@ def test_a_run_that_diverged_goes_on_with_a_smaller_learning_rate(
     assert not (folder / "end.json").exists()
 
 
-def test_pictures_that_are_not_there_get_a_sentence(page: Callable[..., AppTest]) -> None:
+def test_images_that_are_not_there_get_a_sentence(page: Callable[..., AppTest]) -> None:
     app = page("train.py", learn="Train from scratch")
     app.selectbox(key="data_cifar_vgg").select("My folder or file").run()
     app.text_input(key="data_path").set_value("/no/such/folder").run()
@@ -176,7 +176,7 @@ def test_pictures_that_are_not_there_get_a_sentence(page: Callable[..., AppTest]
     assert app.button(key="start_training").disabled
 
 
-def test_the_pictures_are_shown_with_counts_changes_and_numbers(page: Callable[..., AppTest], tmp_path: Path) -> None:
+def test_the_images_are_shown_with_counts_changes_and_numbers(page: Callable[..., AppTest], tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
     np.savez(tmp_path / "set.npz", x_train=pixels, y_train=np.arange(20) % 2, class_names=np.array(["sun", "rain"]))

@@ -73,7 +73,7 @@ def leave(tmp_path: Path) -> Callable[..., Path]:
     return leave
 
 
-def picture(seed: int) -> bytes:
+def image(seed: int) -> bytes:
     file = io.BytesIO()
     pixels = np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(file, "PNG")
@@ -122,7 +122,7 @@ def test_an_address_that_was_shared_before_still_chooses(page: Callable[..., App
 
 def test_what_is_dropped_is_kept_and_what_is_broken_is_listed(page: Callable[..., AppTest]) -> None:
     app = page("train.py")
-    drop(app, 0, ("1.png", picture(1)), ("broken.jpg", b"no image"), ("2.png", picture(2)), ("same.png", picture(1)))
+    drop(app, 0, ("1.png", image(1)), ("broken.jpg", b"no image"), ("2.png", image(2)), ("same.png", image(1)))
     assert not app.exception
     found = album("My images")
     assert found.counts() == {"Class 1": 2, "Class 2": 0}
@@ -134,7 +134,7 @@ def test_what_is_dropped_is_kept_and_what_is_broken_is_listed(page: Callable[...
 
 def test_a_set_survives_the_visit_and_its_names_are_harmless(page: Callable[..., AppTest]) -> None:
     app = page("train.py")
-    drop(app, 0, ("1.png", picture(1)))
+    drop(app, 0, ("1.png", image(1)))
     app.text_input(key="name_My images/Class 1").set_value("<b>cats</b>/../x").run()
     assert not app.exception
     found = album("My images")
@@ -161,9 +161,9 @@ def test_a_zip_becomes_a_set_and_what_it_cannot_give_is_listed(page: Callable[..
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for seed in range(6):
-            archive.writestr(f"pets/{('cat', 'dog')[seed % 2]}/{seed}.png", picture(seed))
+            archive.writestr(f"pets/{('cat', 'dog')[seed % 2]}/{seed}.png", image(seed))
         archive.writestr("pets/cat/notes.txt", "none")
-        archive.writestr("../../climb/cat/1.png", picture(9))
+        archive.writestr("../../climb/cat/1.png", image(9))
     app = page("train.py")
     app.segmented_control(key="source").set_value("Folder or archive").run()
     next(drop for drop in app.file_uploader if "zip" in drop.label).upload("my pets.zip", file.getvalue())
@@ -174,7 +174,7 @@ def test_a_zip_becomes_a_set_and_what_it_cannot_give_is_listed(page: Callable[..
     assert "2 files skipped" in {expander.label for expander in app.expander}
 
 
-def test_an_archive_without_pictures_gets_a_sentence(page: Callable[..., AppTest], tmp_path: Path) -> None:
+def test_an_archive_without_images_gets_a_sentence(page: Callable[..., AppTest], tmp_path: Path) -> None:
     app = page("train.py")
     app.segmented_control(key="source").set_value("Folder or archive").run()
     next(drop for drop in app.file_uploader if "zip" in drop.label).upload("x.zip", b"no archive")
@@ -187,7 +187,7 @@ def test_an_archive_without_pictures_gets_a_sentence(page: Callable[..., AppTest
 
 def test_one_class_is_stopped_before_it_starts(page: Callable[..., AppTest]) -> None:
     app = page("train.py")
-    drop(app, 0, *((f"{seed}.png", picture(seed)) for seed in range(4)))
+    drop(app, 0, *((f"{seed}.png", image(seed)) for seed in range(4)))
     until(app, lambda: "**Error:**" in words(app))
     assert not app.exception
     assert "At least two classes are needed" in words(app)
@@ -224,7 +224,7 @@ def test_start_passes_on_what_was_chosen(
     monkeypatch.setattr(transfer_job, "start", start)
     album = collections.create("pets", Settings.from_env(), ("cat", "dog"))
     for seed in range(8):
-        album.add(("cat", "dog")[seed % 2], picture(seed), max_bytes=10**6)
+        album.add(("cat", "dog")[seed % 2], image(seed), max_bytes=10**6)
     app = page("train.py", backbone="MobileNet", folds="5 folds")
     until(app, lambda: not app.button(key="start_teaching").disabled)
     app.text_input(key="teach_name").set_value("my_pets").run()
@@ -235,7 +235,7 @@ def test_start_passes_on_what_was_chosen(
     assert "Canceled" in words(app)
 
 
-def test_many_pictures_without_a_test_set_are_tested_on_a_fifth(
+def test_many_images_without_a_test_set_are_tested_on_a_fifth(
     page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, leave: Callable[..., Path]
 ) -> None:
     monkeypatch.setattr(transfer_form, "ENOUGH_TO_TEST", 4)
@@ -248,7 +248,7 @@ def test_many_pictures_without_a_test_set_are_tested_on_a_fifth(
     monkeypatch.setattr(transfer_job, "start", start)
     album = collections.create("pets", Settings.from_env(), ("cat", "dog"))
     for seed in range(8):
-        album.add(("cat", "dog")[seed % 2], picture(seed), max_bytes=10**6)
+        album.add(("cat", "dog")[seed % 2], image(seed), max_bytes=10**6)
     app = page("train.py", backbone="MobileNet")
     until(app, lambda: not app.button(key="start_teaching").disabled)
     assert "The test set is used once, at the end." in words(app)
@@ -257,8 +257,8 @@ def test_many_pictures_without_a_test_set_are_tested_on_a_fifth(
     app.toggle(key="teach_test_True").set_value(True).run()
     app.button(key="start_teaching").click().run()
     assert asked == [Lesson("mobilenet", test_fraction=0.2)]
-    album.add("cat", picture(99), max_bytes=10**6, test=True)
-    album.add("dog", picture(98), max_bytes=10**6, test=True)
+    album.add("cat", image(99), max_bytes=10**6, test=True)
+    album.add("dog", image(98), max_bytes=10**6, test=True)
     app = page("train.py", backbone="MobileNet")
     until(app, lambda: not app.button(key="start_teaching").disabled)
     assert not [toggle for toggle in app.toggle if toggle.key == "teach_test_True"], "it has a test set"
