@@ -13,7 +13,7 @@ run: .venv/run
 	$(BIN)/streamlit run app.py
 
 test: .venv/dev
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest -n auto --dist worksteal $(TESTS)
 
 install: .venv/dev
 

@@ -22,6 +22,16 @@ hypothesis_settings.register_profile("imgrec", deadline=None, max_examples=50)
 hypothesis_settings.load_profile("imgrec")
 
 
+# A slow test may start TensorFlow, train a network or drive a browser.
+SLOW_TIMEOUT_S = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("slow", "browser", "exhaustive")):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT_S))
+
+
 @pytest.fixture
 def test_data() -> Path:
     """The folder of IMGREC_TEST_DATA: real images (gallery, imagenet_sample_even, imagenet_val_a)."""
