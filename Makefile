@@ -1,5 +1,6 @@
 # make run     the dashboard        make test    the tests
-# make check   ruff and mypy        make fix     what ruff can mend
+# make check   ruff, mypy, known vulnerabilities of what is installed
+# make fix     what ruff can correct
 # make bench   timings against peers
 
 PYTHON ?= python3
@@ -21,6 +22,7 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/pip-audit --local --skip-editable --progress-spinner off
 
 fix: .venv/dev
 	$(BIN)/ruff format .
