@@ -82,7 +82,7 @@ def here() -> set[str]:
 
 @pytest.fixture(autouse=True)
 def no_scan_for_components(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep Streamlit from reading the metadata of every installed package for each `AppTest`: 0.1 s that find nothing."""
+    """Keep Streamlit from reading the metadata of all packages for each `AppTest`, which finds nothing."""
     monkeypatch.setattr(manifest_scanner, "scan_component_manifests", list)
 
 
