@@ -66,6 +66,3 @@ def imgrec(version: Annotated[bool, typer.Option("--version", help="Print the ve
     if version:
         say(__version__)
         raise typer.Exit
-    from imgrec.models import cards
-
-    cards.register(Settings.from_env())

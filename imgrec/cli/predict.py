@@ -25,11 +25,11 @@ FORMATS = ("table", "json", "csv")
 
 def models(json: Annotated[bool, typer.Option("--json", help="A list of objects, for programs.")] = False) -> None:
     """What there is: bundled, downloaded, missing."""
-    from imgrec.models.catalog import CATALOG
+    from imgrec.models.cards import load_catalog
     from imgrec.models.weights import state_of
 
     settings = Settings.from_env()
-    states = {spec: state_of(spec, settings) for spec in CATALOG.values()}
+    states = {spec: state_of(spec, settings) for spec in load_catalog(settings).values()}
     if json:
         from json import dumps
 
@@ -51,10 +51,10 @@ def fetch(
     """Download, verify and compile models."""
     from imgrec.inference.preparation import Preparations
     from imgrec.models import weights
-    from imgrec.models.catalog import get_specs
+    from imgrec.models.cards import load_catalog
 
-    specs = get_specs(names)
     settings = Settings.from_env()
+    specs = load_catalog(settings).get_specs(names)
     failures = prepare(specs, Preparations(settings))
     for spec in specs:
         if spec.name not in failures:

@@ -36,7 +36,6 @@ from imgrec.inference.preparation import Preparation, Preparations
 from imgrec.jobs import check_disk
 from imgrec.models import cards, weights
 from imgrec.models.catalog import ModelSpec
-from imgrec.predictions.labels import get_label_space
 from imgrec.settings import MIB, Settings, available_memory_bytes
 
 # What Python is asked to run.
@@ -161,7 +160,7 @@ def _run_worker(spec: ModelSpec, formats: Sequence[str], weights_path: Path, fol
             f"Received: {usable / MIB:,.0f} MiB; OpenVINO and Keras need less."
         )
     request = {
-        "spec": asdict(spec),
+        "spec": spec.to_json(),
         "weights_path": str(weights_path.resolve()),
         "folder": str(folder.resolve()),
         "formats": list(formats),
@@ -183,7 +182,7 @@ def _run_worker(spec: ModelSpec, formats: Sequence[str], weights_path: Path, fol
 
 
 def _texts(spec: ModelSpec, formats: Sequence[str], settings: Settings) -> Files:
-    space = get_label_space(spec.label_space)
+    space = spec.get_label_space()
     texts = {
         "README.txt": scripts.readme(spec, space, formats),
         "labels.txt": scripts.labels(space),
@@ -196,7 +195,7 @@ def _texts(spec: ModelSpec, formats: Sequence[str], settings: Settings) -> Files
 def _card(spec: ModelSpec, settings: Settings) -> dict[str, Any]:
     """The model's card without folders of this machine; of a published model, its row of the catalog."""
     card = next((card for card in cards.all_cards(settings) if card.name == spec.name), None)
-    return shareable(asdict(spec) if card is None else card.fields)
+    return shareable(spec.to_json() if card is None else card.fields)
 
 
 def shareable(fields: Mapping[str, Any]) -> dict[str, Any]:

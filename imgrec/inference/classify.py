@@ -15,7 +15,6 @@ from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
-from imgrec.predictions.labels import get_label_space
 from imgrec.predictions.prediction import Prediction
 from imgrec.settings import MIB, Settings
 
@@ -50,7 +49,7 @@ def classify(
             inputs[seen_as] = frame(image, *seen_as, framing)[np.newaxis]
         try:
             probabilities, milliseconds = pool.predict(spec, inputs[seen_as])
-            yield Prediction(spec.name, get_label_space(spec.label_space), probabilities[0], milliseconds)
+            yield Prediction(spec.name, spec.get_label_space(), probabilities[0], milliseconds)
         except ImgrecError as error:
             yield FailedModel(spec.name, error)
 

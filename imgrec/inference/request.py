@@ -15,7 +15,7 @@ from imgrec.images.preprocessing import FRAMINGS
 from imgrec.inference.classify import FailedModel, classify
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import state_of
-from imgrec.models.catalog import CATALOG, ModelSpec, get_specs
+from imgrec.models.catalog import Catalog, ModelSpec
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, combine
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Prediction
 from imgrec.reports.result import Failure, Report
@@ -74,26 +74,26 @@ class Question:
         return cls(specs, _parse_k(k), rule, framing, named)
 
 
-def parse_models(names: str) -> list[ModelSpec]:
+def parse_models(names: str, catalog: Catalog) -> list[ModelSpec]:
     """The rows for names with commas between them; raises `UnknownNameError`."""
-    return get_specs(name.strip() for name in names.split(",") if name.strip())
+    return catalog.get_specs(name.strip() for name in names.split(",") if name.strip())
 
 
-def get_default_specs(settings: Settings) -> list[ModelSpec]:
+def get_default_specs(catalog: Catalog, settings: Settings) -> list[ModelSpec]:
     """Return the models to ask when none is named: at most `DEFAULT_MODELS` on this machine that go together.
 
     Those installed with imgrec, so that every machine begins with the same. Without them the best variant of each
     architecture, the smallest of these; where there is only one architecture, its best variants, since one answer
     compares with nothing. Raises `InputError` when there is no model.
     """
-    states = {spec: state_of(spec, settings) for spec in CATALOG.values()}
+    states = {spec: state_of(spec, settings) for spec in catalog.values()}
     installed = [spec for spec, state in states.items() if state == "installed"]
     if installed:
         return installed[:DEFAULT_MODELS]
     here = [spec for spec, state in states.items() if state != "missing"]
     if not here:
-        smallest = min(CATALOG.values(), key=lambda spec: spec.weights.size_bytes)
-        usual = CATALOG.get("mobilenet", smallest)
+        smallest = min(catalog.values(), key=lambda spec: spec.weights.size_bytes)
+        usual = catalog.get("mobilenet", smallest)
         raise InputError(
             "Expected a model on this machine. Received: none yet. "
             f"`imgrec fetch {usual.name}` downloads one ({usual.weights.size_bytes / MIB:.0f} MiB)."
@@ -105,7 +105,7 @@ def get_default_specs(settings: Settings) -> list[ModelSpec]:
     for spec in ranked:
         best[spec.architecture] = spec
     chosen = sorted(best.values(), key=lambda spec: spec.parameters) if len(best) > 1 else ranked[::-1]
-    return get_specs(spec.name for spec in chosen[:DEFAULT_MODELS])
+    return catalog.get_specs(spec.name for spec in chosen[:DEFAULT_MODELS])
 
 
 def check_budget(specs: Iterable[ModelSpec], pool: EnginePool) -> None:

@@ -21,43 +21,22 @@ ImageNet has none. Flowers that it has no class for do differ from its validatio
 knows: the doubt there tells where a image comes from, not whether its answer is among the thousand.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from imgrec.predictions.ensembles import Uncertainty
-from imgrec.registry import Registry
+from imgrec.predictions.labels import LabelSpace
 
 # The share of the images of its classes that a limit lets through.
 KEPT = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """Above `entropy_bits` it is most likely none of these.
-
-    `caught` is the share of foreign photographs above it, `lost` that of photographs of the classes, and `auroc` the
-    chance that a foreign photograph has more entropy than a test image; None where only images of the classes were
-    there to measure it.
-    """
-
-    entropy_bits: float
-    caught: float | None = None
-    lost: float | None = None
-    auroc: float | None = None
 
 
 # A quantile at 95 % of fewer images is the largest value or two of them: chance.
 MIN_IMAGES = 20
 
 
-# By the name of the label space. A test holds them against the measurement.
-LIMITS: Registry[Limit] = Registry({"cifar_10": Limit(entropy_bits=2.3, caught=0.57, lost=0.2, auroc=0.92)})
-
-
-def is_none_of_these(label_space: str, uncertainty: Uncertainty) -> bool | None:
-    """Whether the image most likely shows none of the classes; None where nobody has measured a limit for them."""
-    limit = LIMITS.get(label_space)
+def is_none_of_these(label_space: LabelSpace, uncertainty: Uncertainty) -> bool | None:
+    """Return whether the image most likely shows none of the classes; None without a limit for them."""
+    limit = label_space.entropy_limit
     return None if limit is None else uncertainty.entropy_bits > limit.entropy_bits
 
 

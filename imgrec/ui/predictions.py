@@ -18,7 +18,6 @@ from imgrec.models.catalog import ModelSpec, get_spec
 from imgrec.predictions import ensembles, gallery_predictions
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.predictions.gallery_predictions import Stored
-from imgrec.predictions.labels import get_label_space
 from imgrec.predictions.prediction import Prediction
 from imgrec.reports.result import Failure, Report
 from imgrec.settings import ASSETS
@@ -49,7 +48,7 @@ def outcome(spec: ModelSpec, image: Image, framing: str) -> Prediction | Failure
         probabilities, milliseconds = _predict(spec.name, spec.weights.hash, image.id, framing, image.image)
     except ImgrecError as error:
         return Failure(spec.name, str(error))
-    return Prediction(spec.name, get_label_space(spec.label_space), probabilities, milliseconds)
+    return Prediction(spec.name, spec.get_label_space(), probabilities, milliseconds)
 
 
 def outcomes(specs: Sequence[ModelSpec], image: Image, choice: Choice) -> list[Prediction | Failure]:

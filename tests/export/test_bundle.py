@@ -75,7 +75,7 @@ def run_script(folder: Path, format_name: str, picture: Path, **environment: str
 def assert_same(
     rows: list[tuple[float, str]], probabilities: np.ndarray, spec: ModelSpec, tolerance: float = TOLERANCE
 ) -> None:
-    names = scripts.labels(get_label_space(spec.label_space)).splitlines()
+    names = scripts.labels(spec.get_label_space()).splitlines()
     order = np.argsort(-probabilities)[:5]
     assert rows[0][1] == names[order[0]]
     said = {label: probability for probability, label in rows}

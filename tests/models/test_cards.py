@@ -60,7 +60,7 @@ def test_a_card_makes_a_model_one_of_the_catalog(path: Path, settings: Settings)
     cards.register(settings)
     cards.register(settings)
     spec = get_spec("my_test_model")
-    assert get_label_space(spec.label_space).labels == ("sun", "rain")
+    assert spec.get_label_space().labels == ("sun", "rain")
     assert spec.weights.hash == hashlib.sha256(b"weights").hexdigest()
     assert weights.find(spec, settings) == path.with_suffix(".keras")
     assert card.training_seconds == 3.5
@@ -106,7 +106,7 @@ def test_models_with_the_same_classes_can_be_combined(path: Path, settings: Sett
     cards.register(settings)
     specs = get_specs(["my_test_model", "my_second_model"])
     predictions = [
-        Prediction(spec.name, get_label_space(spec.label_space), np.array([share, 1 - share]), 1.0)
+        Prediction(spec.name, spec.get_label_space(), np.array([share, 1 - share]), 1.0)
         for spec, share in zip(specs, (0.9, 0.5), strict=True)
     ]
     assert combine(predictions).prediction.probabilities.tolist() == pytest.approx([0.7, 0.3])

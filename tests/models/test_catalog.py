@@ -46,7 +46,7 @@ def each_spec() -> Any:
 def test_a_row_fits_together(spec: ModelSpec) -> None:
     assert CATALOG[spec.name] is spec
     assert spec.preprocess in PREPROCESS
-    assert get_label_space(spec.label_space).name == spec.label_space
+    assert spec.get_label_space().name == spec.label_space
     assert spec.parameters > 0
     assert spec.licence
     assert spec.title

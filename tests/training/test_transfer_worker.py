@@ -120,7 +120,7 @@ def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str,
     # What a visitor is told is what the head says of the features.
     cards.register(here)
     spec = get_spec("stripes")
-    assert get_label_space(spec.label_space).labels == CLASSES
+    assert spec.get_label_space().labels == CLASSES
     test = dataset.load(data, here).test
     assert test is not None
     rows = features.extract(lesson.backbone_row(), test, here).rows

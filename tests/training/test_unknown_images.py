@@ -86,7 +86,7 @@ def test_a_limit_is_set_at_the_end_of_a_training_and_keeps_what_it_promises(
     lost = float((entropy_bits(known) > limit).mean())
     assert lost <= 1 - KEPT + 0.05, lost
     # Compare says of each foreign image what the limit says of it.
-    space = get_label_space(spec.label_space)
+    space = spec.get_label_space()
     says = [sentences.is_none_of_these(Prediction("two", space, one.astype(np.float64), 1.0)) for one in unknown]
     assert says == (entropy_bits(unknown) > limit).tolist()
     flagged = foreign[says.index(True)]

@@ -40,7 +40,7 @@ class CatEngine:
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         assert batch.shape == (1, *self.spec.input_size, 3)
-        space = get_label_space(self.spec.label_space)
+        space = self.spec.get_label_space()
         classes = len(space.labels)
         first, second = (TABBY, TIGER_CAT) if classes > TIGER_CAT else (0, 1)
         if self.spec.name == "mobilenet_v2":
@@ -57,7 +57,7 @@ class DoubtingEngine(CatEngine):
     """Finds every class nearly as likely as the next."""
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
-        row = np.linspace(2, 1, len(get_label_space(self.spec.label_space).labels), dtype=np.float32)
+        row = np.linspace(2, 1, len(self.spec.get_label_space().labels), dtype=np.float32)
         return (row / row.sum())[np.newaxis]
 
 

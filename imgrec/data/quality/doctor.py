@@ -26,7 +26,7 @@ from imgrec.images.decoding import DecodedImage
 from imgrec.images.perceptual_hash import THUMBNAIL_SHAPE
 from imgrec.images.preprocessing import frame
 from imgrec.inference import preparation
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.models.downloads import Progress
 from imgrec.settings import MIB, Settings
 
@@ -254,7 +254,7 @@ def _label_noise(
         return [], [], ["Label errors were not checked."]
     if any(finding.severity == "stop" for finding in findings):
         return [], [], ["Label errors were not checked: the dataset is not ready to train."]
-    spec = get_spec(backbone)
+    spec = BUILT_IN.get_spec(backbone)
     if preparation.state_of(spec, settings) == "missing":
         return (
             [],
