@@ -6,7 +6,7 @@ since its Linnaeus 5 could not be had), heads (three of them under a stepped rat
 pretrained, a head on 64 images: the question of Capstone #3), frozen (a head on all images of cats and dogs,
 as A Comparison of CNNs wanted it), lite (two of these with EfficientNet-Lite0 in MobileNet's place) and networks (those
 of Springboard Capstone 2 that need nobody's weights, on CIFAR-10). The full titles of these works are in
-`imgrec.evaluation.reference_tables`; each table is shown beside the printed one.
+assets/reference_tables.json; each table is shown beside the printed one.
 
 Every model is measured as `imgrec evaluate` does as well; its row is in assets/benchmarks/. Models that are in
 IMGREC_HOME from an earlier call are not trained again.
@@ -25,7 +25,6 @@ from bench import committed
 from bench.committed import FLOWERS, MEASUREMENTS, Measurement
 from imgrec import jobs
 from imgrec.evaluation import artifacts
-from imgrec.evaluation.reference_tables import CATS_AND_DOGS_TITLE, TWO_NETWORKS_TITLE, WAYS_TITLE
 from imgrec.formatting import duration
 from imgrec.models import cards
 from imgrec.models.catalog import CATALOG, get_spec
@@ -35,6 +34,11 @@ from imgrec.training.recipes import get_recipe
 from imgrec.training.transfer_job import Lesson
 
 TABLES = ASSETS / "lessons"
+
+# Titles of the printed tables in assets/reference_tables.json.
+WAYS_TITLE = "Three ways to a classifier"
+CATS_AND_DOGS_TITLE = "Cats and dogs, asked of networks for other classes"
+TWO_NETWORKS_TITLE = "Table 14: two networks on 2,000 test images"
 
 BACKBONE = "mobilenet"
 LITE = "efficientnet_lite0"
