@@ -85,18 +85,18 @@ def test_a_file_that_is_no_table_is_named_and_the_rest_is_read(tmp_path: Path, c
 
 def test_nothing_was_repeated_yet(tmp_path: Path) -> None:
     assert read_repeated(tmp_path / "none") == ([], [])
-    (tmp_path / "curves.json").write_text('{"what": "another kind of lesson"}')
+    (tmp_path / "curves.json").write_text('{"what": "another kind of file"}')
     assert read_repeated(tmp_path) == ([], [])
 
 
-def test_committed_lessons_are_whole() -> None:
-    _, problems = read_repeated(ASSETS / "lessons")
+def test_committed_protocols_are_whole() -> None:
+    _, problems = read_repeated(ASSETS / "protocols")
     assert problems == []
 
 
 def test_a_repetition_stands_beside_a_table_that_there_is() -> None:
     titles = {table.title for table in TABLES} | {counts.title for counts in COUNTS}
-    tables, _ = read_repeated(ASSETS / "lessons")
+    tables, _ = read_repeated(ASSETS / "protocols")
     assert {table.beside for table in tables} - {None} <= titles
 
 

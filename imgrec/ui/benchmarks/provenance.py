@@ -5,7 +5,7 @@ import streamlit as st
 from imgrec.errors import ImgrecError
 from imgrec.evaluation import comparisons, reference_tables
 from imgrec.evaluation.aligned_results import Board
-from imgrec.evaluation.reference_tables import RepeatedTable, PublishedTable
+from imgrec.evaluation.reference_tables import PublishedTable, RepeatedTable
 from imgrec.formatting import duration, milliseconds, percent
 from imgrec.metrics.confusion import average
 from imgrec.models import cards
@@ -16,7 +16,7 @@ from imgrec.ui.benchmarks import curves, measurements
 from imgrec.ui.benchmarks.measurements import Row, title
 
 # Printed protocols that were carried out here, a file each.
-LESSONS = ASSETS / "lessons"
+LESSONS = ASSETS / "protocols"
 
 
 def printed(board: Board) -> None:
