@@ -4,8 +4,8 @@ A network must choose among its classes, whatever it is shown. What gives a fore
 mean of the members' probabilities (`ensembles.Uncertainty.entropy_bits`): it grows when each of them doubts and when
 they contradict each other, so that disagreement is part of it, and one model alone has it too.
 
-It is measured, not chosen by taste (`python -m bench.none_of_these`, with the result in
-`bench/results/none_of_these.json`): on CIFAR-10's test images against photographs of things that are none of its ten
+It is measured, not chosen by taste (`python -m bench.out_of_distribution`, with the result in
+`bench/results/out_of_distribution.json`): on CIFAR-10's test images against photographs of things that are none of its ten
 classes. The entropy tells these apart better than mutual information, disagreement or the highest probability alone
 (area under the ROC curve 0.92 against 0.86, 0.70 and 0.91 for the bundled networks together), and the limit that keeps
 95 % of the test images is nearly the same for each of them and for all: 2.3 of at most 3.3 bits. It stops 57 % of

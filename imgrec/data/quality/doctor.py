@@ -1,4 +1,4 @@
-"""The check of a dataset before a training: all findings about its images and, with a network's features, its labels."""
+"""The check of a dataset before a training: findings about its images and, by a network, about its labels."""
 
 import os
 from collections.abc import Callable, Collection
