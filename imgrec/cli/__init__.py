@@ -22,7 +22,6 @@ from imgrec import __version__
 from imgrec.cli import doctor, evaluate, export, predict, train, tune
 from imgrec.cli.output import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
-from imgrec.settings import Settings
 
 app = typer.Typer(
     help="Compare Keras pretrained image classifiers side by side, and average them.",

@@ -82,12 +82,14 @@ def predict(
     from imgrec.inference.classify import open_pool
     from imgrec.inference.preparation import Preparations
     from imgrec.inference.request import Question, check_budget, get_default_specs, parse_models
+    from imgrec.models.cards import load_catalog
     from imgrec.reports import result
 
     if format not in FORMATS:
         raise InputError(f"Expected the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Received: {format!r}.")
     settings = Settings.from_env()
-    specs = parse_models(models) if models.strip(" ,") else get_default_specs(settings)
+    catalog = load_catalog(settings)
+    specs = parse_models(models, catalog) if models.strip(" ,") else get_default_specs(catalog, settings)
     question = Question.parse(specs, k=top, rule=rule, framing=framing, weights=weights)
 
     preparations = Preparations(settings)

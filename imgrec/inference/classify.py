@@ -49,7 +49,7 @@ def classify(
             inputs[seen_as] = frame(image, *seen_as, framing)[np.newaxis]
         try:
             probabilities, milliseconds = pool.predict(spec, inputs[seen_as])
-            yield Prediction(spec.name, spec.get_label_space(), probabilities[0], milliseconds)
+            yield Prediction(spec.name, spec.get_label_space(), probabilities[0], milliseconds, title=spec.title)
         except ImgrecError as error:
             yield FailedModel(spec.name, error)
 

@@ -157,6 +157,10 @@ class Catalog(Mapping[str, ModelSpec]):
             raise UnknownNameError.of("model", name, list(self.rows))
         return self.rows[name]
 
+    def title_of(self, name: str) -> str:
+        """Return the title of the model called `name`, or the name where there is none."""
+        return self.rows[name].title if name in self.rows else name
+
     def get_specs(self, names: Iterable[str]) -> list[ModelSpec]:
         """Return the rows of `names` in the order of the catalog, each once; raises `UnknownNameError`."""
         wanted = {self.get_spec(name).name for name in names}

@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from imgrec.errors import UnknownNameError
 from imgrec.formatting import percent
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble, Without, combine
-from imgrec.predictions.labels import LabelSpace, get_label_space
-from imgrec.predictions.out_of_distribution import LIMITS
+from imgrec.predictions.labels import LabelSpace
 from imgrec.predictions.prediction import Classification, Prediction
 
 # More names than this and the sentence is a list.
@@ -48,14 +46,14 @@ class Camp:
         return f"{len(self.models)} of {self.of} {'says' if len(self.models) == 1 else 'say'} {self.label}"
 
 
-def title_of(model: str) -> str:
-    """What people call `model`: its title in the catalog, "Ensemble", or the name itself."""
-    if model == ENSEMBLE:
+def title_of(answer: Prediction | str) -> str:
+    """Return the title of a model: that of the prediction, or by its name as a built-in one, else the name itself."""
+    name = answer if isinstance(answer, str) else answer.model
+    if isinstance(answer, Prediction) and answer.title:
+        return answer.title
+    if name == ENSEMBLE:
         return "Ensemble"
-    try:
-        return get_spec(model).title
-    except UnknownNameError:
-        return model
+    return BUILT_IN[name].title if name in BUILT_IN else name
 
 
 def label_of(space: LabelSpace, index: int) -> str:
@@ -86,14 +84,14 @@ def verdict(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> str
     each model.
     """
     if ensemble is None:
-        return " · ".join(f"{title_of(p.model)}: {_first_choice(p)}{_hint(p)}" for p in predictions)
+        return " · ".join(f"{title_of(p)}: {_first_choice(p)}{_hint(p)}" for p in predictions)
     if is_none_of_these(ensemble):
         return f"Most likely none of these: {_doubt(ensemble)}"
     space = ensemble.prediction.label_space
     asked = [prediction for prediction in predictions if prediction.label_space.name == space.name]
     if len(asked) <= 1:
         head = asked[0] if asked else ensemble.prediction
-        parts = [f"{title_of(head.model)}: {_first_choice(head)}"]
+        parts = [f"{title_of(head)}: {_first_choice(head)}"]
     else:
         index = _first(ensemble.prediction).index
         dissenters = [prediction for prediction in asked if _first(prediction).index != index]
@@ -117,12 +115,12 @@ def is_none_of_these(answer: Ensemble | Prediction) -> bool | None:
         if not answer.label_space.exclusive:
             return None
         answer = combine([answer])
-    return out_of_distribution.is_none_of_these(answer.prediction.label_space.name, answer.uncertainty)
+    return out_of_distribution.is_none_of_these(answer.prediction.label_space, answer.uncertainty)
 
 
-def describe_limit(label_space: str) -> str:
+def describe_limit(label_space: LabelSpace) -> str:
     """Return how many images the check for "none of these" flags; empty where there is no such check."""
-    limit = LIMITS.get(label_space)
+    limit = label_space.entropy_limit
     if limit is None:
         return ""
     flagged = percent(1 - out_of_distribution.KEPT, 0)
@@ -137,11 +135,11 @@ def describe_limit(label_space: str) -> str:
     )
 
 
-def space_title(label_space: str) -> str:
+def space_title(label_space: LabelSpace) -> str:
     """Return the title of a label space: its known name, or some of its classes."""
-    if label_space in SPACE_TITLES:
-        return SPACE_TITLES[label_space]
-    labels = get_label_space(label_space).labels
+    if label_space.name in SPACE_TITLES:
+        return SPACE_TITLES[label_space.name]
+    labels = label_space.labels
     more = len(labels) - NAMED_CLASSES
     if more <= 1:
         return ", ".join(labels)
@@ -159,9 +157,9 @@ def describe_knowledge(specs: Sequence[ModelSpec]) -> str:
     if set(groups) <= {"imagenet_1k"}:
         return ""
     sentences = []
-    for name, members in groups.items():
+    for members in groups.values():
         head = ", ".join(spec.title for spec in members) if len(groups) > 1 else "Classes"
-        sentences.append(f"{head}: {_classes(name)}.")
+        sentences.append(f"{head}: {_classes(members[0].get_label_space())}.")
     sides = {max(spec.input_size) for spec in specs if spec.label_space != "imagenet_1k"}
     if max(sides) <= SMALL_SIDE_PX and len(groups) == 1:
         sentences.append(f"Input: {max(sides)} × {max(sides)} px.")
@@ -199,10 +197,14 @@ def _doubt(ensemble: Ensemble) -> str:
     """The members' first choice, how far they agree on it, and the entropy beside its limit."""
     first, found, members = _first(ensemble.prediction), ensemble.uncertainty, ensemble.members
     label, figure = label_of(ensemble.prediction.label_space, first.index), percent(first.probability)
-    limit = LIMITS[ensemble.prediction.label_space.name].entropy_bits
+    limit = (
+        ensemble.prediction.label_space.entropy_limit.entropy_bits
+        if ensemble.prediction.label_space.entropy_limit
+        else 0.0
+    )
     entropy = f"entropy {found.entropy_bits:.2f} bits, the limit is {limit:.2f}"
     if len(members) == 1:
-        return f"{title_of(members[0].model)} is unsure ({label} {figure}; {entropy})"
+        return f"{title_of(members[0])} is unsure ({label} {figure}; {entropy})"
     if tie := _tie(ensemble):
         return f"the models disagree ({tie}; {entropy})"
     agreeing = sum(_first(member).index == first.index for member in members)
@@ -213,13 +215,13 @@ def _doubt(ensemble: Ensemble) -> str:
     return f"the models disagree ({agreeing} of {len(members)} {says} {label}, together {figure}; {entropy})"
 
 
-def _classes(label_space: str) -> str:
+def _classes(label_space: LabelSpace) -> str:
     """The classes of a label space: all of them where they are few."""
-    labels = get_label_space(label_space).labels
+    labels = label_space.labels
     if len(labels) <= LISTED_CLASSES:
         return f"{', '.join(labels)} only"
-    if label_space in SPACE_TITLES:
-        return f"the {len(labels):,} classes of {SPACE_TITLES[label_space]}"
+    if label_space.name in SPACE_TITLES:
+        return f"the {len(labels):,} classes of {SPACE_TITLES[label_space.name]}"
     return f"{len(labels):,}, from {labels[0]} to {labels[-1]}"
 
 
@@ -250,7 +252,7 @@ def _agreeing(asked: Sequence[Prediction], dissenting: int) -> str:
 
 
 def _dissent(dissenters: list[Prediction]) -> str:
-    named = [(title_of(p.model), label_of(p.label_space, _first(p).index)) for p in dissenters[:NAMED_DISSENTERS]]
+    named = [(title_of(p), label_of(p.label_space, _first(p).index)) for p in dissenters[:NAMED_DISSENTERS]]
     if len(named) == 2 and named[0][1] == named[1][1]:
         sentence = f"{named[0][0]} and {named[1][0]} say {named[0][1]}"
     else:

@@ -14,7 +14,7 @@ from imgrec.evaluation import artifacts
 from imgrec.images.decoding import DecodedImage
 from imgrec.inference import classify
 from imgrec.models import weights
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import ModelSpec
 from imgrec.predictions import ensembles, gallery_predictions
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.predictions.gallery_predictions import Stored
@@ -48,7 +48,7 @@ def outcome(spec: ModelSpec, image: Image, framing: str) -> Prediction | Failure
         probabilities, milliseconds = _predict(spec.name, spec.weights.hash, image.id, framing, image.image)
     except ImgrecError as error:
         return Failure(spec.name, str(error))
-    return Prediction(spec.name, spec.get_label_space(), probabilities, milliseconds)
+    return Prediction(spec.name, spec.get_label_space(), probabilities, milliseconds, title=spec.title)
 
 
 def outcomes(specs: Sequence[ModelSpec], image: Image, choice: Choice) -> list[Prediction | Failure]:
@@ -112,7 +112,7 @@ def _predict(
     model: str, weights_hash: str | None, sha256: str, framing: str, _image: DecodedImage
 ) -> tuple[np.ndarray, float]:
     # A model of the user's own may be trained again under its name: its hash is part of the key.
-    (found,) = classify.classify(_image, [get_spec(model)], caches.pool(), framing)
+    (found,) = classify.classify(_image, [caches.catalog().get_spec(model)], caches.pool(), framing)
     if isinstance(found, classify.FailedModel):
         # Raised, so that a failure is not kept in the cache.
         raise found.error

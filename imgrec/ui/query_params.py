@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from imgrec.errors import UnknownNameError
-from imgrec.models.catalog import CATALOG
+from imgrec.ui import caches
 from imgrec.ui.markdown import plain
 
 PARAMETER = "models"
@@ -76,7 +76,7 @@ def parse(link: Sequence[str]) -> tuple[list[str], list[str]]:
     >>> parse(["mobilenet,vgg16", "DenseNet121", "no_such_net"])
     (['mobilenet', 'vgg16', 'densenet121'], ['no_such_net'])
     """
-    by_title = {spec.title: name for name, spec in CATALOG.items()}
+    by_title = {spec.title: name for name, spec in caches.catalog().items()}
     names: dict[str, None] = {}
     unknown = []
     for value in link:
@@ -84,7 +84,7 @@ def parse(link: Sequence[str]) -> tuple[list[str], list[str]]:
         for word in [value] if value in by_title else value.split(","):
             word = word.strip()
             name = by_title.get(word, word)
-            if name in CATALOG:
+            if name in caches.catalog():
                 names[name] = None
             elif word:
                 unknown.append(word)
@@ -106,9 +106,9 @@ def complaints() -> list[str]:
     """A sentence for each model that a link names, or that was chosen, and that is not there; and for too many."""
     too_many = st.session_state.get(_TOO_MANY)
     return ([too_many] if too_many else []) + [
-        str(UnknownNameError.of("model", name, list(CATALOG)))
+        str(UnknownNameError.of("model", name, list(caches.catalog())))
         for name in st.session_state.get(_UNKNOWN, [])
-        if name not in CATALOG
+        if name not in caches.catalog()
     ]
 
 

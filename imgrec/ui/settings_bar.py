@@ -12,7 +12,7 @@ import streamlit as st
 
 from imgrec.images.preprocessing import FRAMINGS
 from imgrec.inference.request import DEMO_MAX_MODELS, MAX_MODELS
-from imgrec.models.catalog import CATALOG, ModelSpec, get_specs
+from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import RULES
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K
 from imgrec.reports import sentences
@@ -103,21 +103,21 @@ def models() -> tuple[ModelSpec, ...]:
     asked = st.session_state["models"]
     if len(asked) > most or not set(asked) <= set(names):
         # A link asks for too many, for what was removed meanwhile, or for what cannot be had here.
-        query_params.forget([name for name in asked if name not in CATALOG])
+        query_params.forget([name for name in asked if name not in caches.catalog()])
         query_params.leave_out(len(asked), most)
         st.session_state["models"] = [name for name in asked if name in names][:most]
     chosen = st.multiselect(
         "Models",
         names,
         key="models",
-        format_func=lambda name: CATALOG[name].title if name in CATALOG else str(name),
+        format_func=lambda name: caches.catalog()[name].title if name in caches.catalog() else str(name),
         max_selections=most,
         select_all=False,
         wrap=True,
         placeholder="Choose the models to compare",
         help="Models on this machine come first. Any other is downloaded once, from the address that Keras uses.",
     )
-    specs = tuple(get_specs(name for name in chosen if name in CATALOG))
+    specs = tuple(caches.catalog().get_specs(name for name in chosen if name in caches.catalog()))
     _keep("models", [spec.name for spec in specs])
     query_params.write()
     for sentence in query_params.complaints():
@@ -127,7 +127,7 @@ def models() -> tuple[ModelSpec, ...]:
 
 def offered() -> list[str]:
     """The names that can be chosen: what is on this machine first, then the rest, each by size."""
-    specs = [spec for spec in CATALOG.values() if caches.is_offered(spec)]
+    specs = [spec for spec in caches.catalog().values() if caches.is_offered(spec)]
     return [spec.name for spec in sorted(specs, key=lambda spec: (not caches.is_here(spec), spec.parameters))]
 
 

@@ -15,8 +15,6 @@ from imgrec.evaluation import aligned_results, artifacts, comparisons
 from imgrec.evaluation.aligned_results import Board
 from imgrec.evaluation.artifacts import Answers
 from imgrec.evaluation.comparisons import Calibration, PairTest
-from imgrec.models.catalog import CATALOG
-from imgrec.reports import sentences
 from imgrec.settings import ASSETS
 from imgrec.ui import caches, query_params
 
@@ -45,7 +43,7 @@ def compared_models() -> tuple[str, ...]:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _suited(folders: tuple[str, ...], models: tuple[str, ...], changed_at: tuple[int, ...]) -> str | None:
-    spaces = {name: CATALOG[name].label_space if name in CATALOG else None for name in models}
+    spaces = {name: caches.catalog()[name].label_space if name in caches.catalog() else None for name in models}
     return aligned_results.best_set([Path(folder) for folder in folders], spaces)
 
 
@@ -128,7 +126,7 @@ def _asked(board: Board) -> tuple[str, tuple[tuple[str, str], ...], int, str]:
 
 def title(board: Board, model: str) -> str:
     """Return the title of `model` in the catalog, or the one that it had when it was measured."""
-    known = sentences.title_of(model)
+    known = caches.catalog().title_of(model)
     return str(board.rows[model].get("title", model)) if known == model and model in board.rows else known
 
 

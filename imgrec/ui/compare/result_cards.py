@@ -14,7 +14,7 @@ from imgrec.charts import top_k
 from imgrec.charts.theme import ROW_PX, Rows, Spec
 from imgrec.formatting import milliseconds, size
 from imgrec.images import preprocessing
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import ModelSpec
 from imgrec.predictions import ensembles
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.predictions.gallery_predictions import Stored
@@ -114,7 +114,7 @@ def _verdict(image: Image, specs: tuple[ModelSpec, ...], choice: Choice) -> None
         ensemble = together[space]
         show_verdict(group, ensemble if isinstance(ensemble, Ensemble) else None)
         chips = [_chip(camp) for camp in sentences.agreement(group)] if len(group) > 1 else []
-        if any(predictions.precomputed(get_spec(one.model), image, choice.framing) for one in group):
+        if any(predictions.precomputed(caches.catalog().get_spec(one.model), image, choice.framing) for one in group):
             chips.append(f":violet-badge[{PRECOMPUTED}]")
         if chips:
             st.markdown(" ".join(chips))
@@ -126,12 +126,12 @@ def show_verdict(members: Sequence[Prediction], ensemble: Ensemble | None) -> No
     """The one sentence; where it is "none of these", also how far that can be trusted."""
     st.subheader(sentences.verdict(members, ensemble), anchor=False)
     if ensemble is not None and sentences.is_none_of_these(ensemble):
-        st.caption(f":material/help: {sentences.describe_limit(ensemble.prediction.label_space.name)}")
+        st.caption(f":material/help: {sentences.describe_limit(ensemble.prediction.label_space)}")
 
 
 def _chip(camp: sentences.Camp) -> str:
     color = "blue" if len(camp.models) > 1 else "gray"
-    who = "" if len(camp.models) > 3 else f": {', '.join(sentences.title_of(name) for name in camp.models)}"
+    who = "" if len(camp.models) > 3 else f": {', '.join(caches.catalog().title_of(name) for name in camp.models)}"
     return f":{color}-badge[{camp.sentence}{who}]"
 
 
@@ -146,7 +146,7 @@ def _ensemble_card(image: Image, specs: tuple[ModelSpec, ...], choice: Choice, i
             _header(ENSEMBLE, "", choice)
             st.info(ensemble.error if ensemble else NOBODY, icon=":material/join_inner:")
         else:
-            whose = f" · {sentences.space_title(space)}" if is_one_of_several else ""
+            whose = f" · {sentences.space_title(specs[0].get_label_space())}" if is_one_of_several else ""
             _header(ENSEMBLE, f"{RULES[choice.rule].title.lower()} of {len(members)}{whose}", choice)
             show_ensemble(ensemble, choice, key=f"chart_ensemble_{space}", legend=False)
 
@@ -200,7 +200,10 @@ def _latency(spec: ModelSpec, took_ms: float) -> tuple[str, str | None]:
 
 def _header(model: str, remark: str, choice: Choice, about: str | None = None) -> None:
     swatch = top_k.swatch_of(model, choice.names).markdown
-    st.markdown(f"{swatch} **{sentences.title_of(model)}** :small[:gray[{remark}]]", help=about)
+    st.markdown(
+        f"{swatch} **{(sentences.title_of(model) if model == ENSEMBLE else caches.catalog().title_of(model))}** :small[:gray[{remark}]]",
+        help=about,
+    )
 
 
 def show(prediction: Prediction, choice: Choice) -> None:

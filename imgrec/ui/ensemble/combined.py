@@ -27,13 +27,13 @@ def explain(image: Image, choice: Choice) -> None:
     with result_cards.waiting(("ensemble", choice.names, image.id, choice.framing), 360):
         found = predictions.outcomes(answering, image, choice)
     for failure in (one for one in found if isinstance(one, Failure)):
-        st.error(failure.error, title=sentences.title_of(failure.model), icon=":material/error:")
+        st.error(failure.error, title=caches.catalog().title_of(failure.model), icon=":material/error:")
     by_space = ensembles.groups(predictions.predictions(found))
     if len(by_space) > 1:
         st.caption(f":material/call_split: {result_cards.APART}")
     for space, members in by_space.items():
         if len(by_space) > 1:
-            st.markdown(f"### {sentences.space_title(space)}", anchors=False)
+            st.markdown(f"### {sentences.space_title(members[0].label_space)}", anchors=False)
         together = predictions.combine(members, choice)
         if isinstance(together, Failure):
             st.error(together.error, icon=":material/join_inner:")
@@ -73,7 +73,7 @@ def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
 def _show_alone(ensemble: Ensemble, choice: Choice) -> None:
     """The only chosen model with its classes: there is nothing to combine."""
     with st.container(border=True, gap="xsmall"):
-        st.markdown(f"**{sentences.title_of(ensemble.members[0].model)}** :small[:gray[one model: nothing to combine]]")
+        st.markdown(f"**{sentences.title_of(ensemble.members[0])}** :small[:gray[one model: nothing to combine]]")
         result_cards.show(ensemble.members[0], choice)
     found = ensemble.uncertainty
     st.caption(f"Entropy {found.entropy_bits:.2f} bits ({found.level}).", help=ensembles.ENTROPY_SENTENCE)
