@@ -390,9 +390,9 @@ def test_models_that_do_not_fit_together_say_that_they_take_turns(page: Page, mo
 
 def test_files_that_are_taken_already_are_not_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a rerun brings them that was on its way when the uploader was emptied."""
-    state = {"upload_0": [DeletedFile("id-of-a-file")], "camera_0": DeletedFile("id-of-a-photo"), "upload_round": 0}
+    state = {"upload_0_images": [DeletedFile("id-of-a-file")], "upload_0_photo": DeletedFile("id-of-a-photo")}
     monkeypatch.setattr(st, "session_state", state)
-    image_input._take_uploads("upload_0")
-    image_input._take_photo("camera_0")
+    image_input._take_uploads("upload_0_images")
+    image_input._take_photo("upload_0_photo")
     assert "tray" not in state
-    assert state["upload_round"] == 0
+    assert "upload_rounds" not in state

@@ -293,13 +293,13 @@ def _fields(board: Board) -> None:
     settings = caches.settings()
     limit = max(1, settings.max_upload_bytes // MIB) if settings.demo else MAX_ARCHIVE_MIB
     digest = str(board.about["digest"])[:12]
-    chute = f"bench_images_{digest}"
+    uploader = f"bench_images_{digest}"
     upload, folder = (st.container(), None) if settings.demo else st.columns(2, gap="medium")
     with upload:
         file = st.file_uploader(
             f"Drop a zip or tar of the images (at most {limit} MiB)",
             ["zip", "tar", "gz", "tgz", "bz2", "xz"],
-            key=uploads.key_of(chute),
+            key=uploads.key_of(uploader),
             max_upload_size=limit,
             help="It is kept for this visit only." if settings.demo else "It is kept in IMGREC_HOME, for later visits.",
         )
@@ -318,7 +318,7 @@ def _fields(board: Board) -> None:
         st.warning(plain(problem), icon=":material/folder_off:")
     if file is not None:
         _keep(board, file)
-        uploads.empty(chute, [file])
+        uploads.empty(uploader, [file])
         st.rerun()
 
 

@@ -119,14 +119,14 @@ def _images() -> str:
             help="A folder with one subfolder per class, a zip or tar of one, or an .npz file.",
             key="teach_path",
         ).strip()
-        collect_images.archive_drop()
+        collect_images.archive_uploader()
         return path
     if source == KNOWN:
         key = query_params.named("teach_set", "dataset", list(DATASETS), next(iter(DATASETS)))
         return str(st.selectbox("Dataset", list(DATASETS), key=key))
-    album = collect_images.gathering()
+    found = collect_images.collection_panel()
     collect_images.problems("archive")
-    return str(album.folder) if album and any(album.counts().values()) else ""
+    return str(found.folder) if found and any(found.counts().values()) else ""
 
 
 def _backbone() -> ModelSpec | None:
