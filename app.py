@@ -43,7 +43,7 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
     """Warm up in a thread while the first pages are already served."""
     settings = caches().settings()
     if settings.demo:
-        # Nobody teaches in a demo: what arrives is one image, no archive.
+        # A demo has no training: an upload is one image, never an archive.
         config.set_option("server.maxUploadSize", max(1, settings.max_upload_bytes // MIB))
 
     async def warm_up() -> None:

@@ -121,7 +121,7 @@ def main() -> None:
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """The address of a server that shows the measurements in `folder`."""
+    """Return the address of a server that shows the measurements in `folder`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

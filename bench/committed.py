@@ -21,7 +21,7 @@ from imgrec.settings import ASSETS, Settings
 
 FOLDER = ASSETS / "benchmarks"
 
-# What the files are that were measured, or that a measured model was taught on, by their sha256; other files of the
+# What the files are that were measured, or that a measured model was trained on, by their sha256; other files of the
 # same models have no such note.
 RESTORED = (
     "Weights restored from Google's 8-bit quantised model: close to the float32 file that Keras publishes, not equal "
@@ -55,7 +55,7 @@ class Measurement:
     per_class: int | None = None
 
     def open(self, settings: Settings) -> labeled_images.LabeledSet:
-        """The set as it lies below the current folder, with what a reader must know of it."""
+        """Return the set as it lies below the current folder, with what a reader must know of it."""
         found = labeled_images.open_set(self.data, settings, per_class=self.per_class, flaws=self.flaws)
         return replace(found, source=self.source or found.source)
 
@@ -97,7 +97,7 @@ MEASUREMENTS = {
     ),
 }
 
-# Its classes are none of ImageNet's: it is for the models that `bench.lessons` teaches. `labeled` counts the copies.
+# Its classes are none of ImageNet's: it is for the models that `bench.protocols` trains. `labeled` counts the copies.
 FLOWERS = Measurement(
     "flowers5",
     "crop",
@@ -126,12 +126,12 @@ def main(data: Path, names: list[str], models: list[str]) -> None:
 
 
 def command_of(name: str, model: str) -> str:
-    """What repeats the measurement of `model` on the set called `name`."""
+    """Return what repeats the measurement of `model` on the set called `name`."""
     return f"python -m bench.committed DATA {name} {model}"
 
 
 def note_on(sha256: str | None, backbone: Mapping[str, Any] | None) -> str:
-    """What a reader must know of weights with this sha256, or of those that the model was taught on."""
+    """Return what a reader must know of weights with this sha256, or of those that the model was trained on."""
     if sha256 in NOTES:
         return NOTES[sha256]
     known = NOTES.get((backbone or {}).get("sha256", ""))
@@ -141,7 +141,7 @@ def note_on(sha256: str | None, backbone: Mapping[str, Any] | None) -> str:
 def measure(
     spec: ModelSpec, found: labeled_images.LabeledSet, framing: str, settings: Settings, command: str
 ) -> dict[str, Any]:
-    """The row of `spec` on `found`, put into assets/benchmarks with what must be said of its weights."""
+    """Return the row of `spec` on `found`, put into assets/benchmarks with what must be said of its weights."""
     start = time.perf_counter()
     note = note_on(weights.sha256(spec, settings), evaluate.backbone_of(spec, settings))
     row = evaluate.evaluate(spec, found, settings, FOLDER, framing=framing, note=note, command=command)

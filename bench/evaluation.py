@@ -66,7 +66,7 @@ def main(data: str) -> None:
 
 
 def bare_loop(tensors: list[np.ndarray], path: Path) -> float:
-    """Pictures a second of nothing but inference."""
+    """Measure images a second of nothing but inference."""
     start = time.perf_counter()
     _, queue = open_queue(path)
     queue.set_callback(lambda request, _: request.get_output_tensor(0).data[0].argmax())
@@ -77,7 +77,7 @@ def bare_loop(tensors: list[np.ndarray], path: Path) -> float:
 
 
 def evaluation_loop(spec: ModelSpec, found: LabeledSet, settings: Settings, path: Path) -> float:
-    """Pictures a second from bytes to answers."""
+    """Measure images a second from bytes to answers."""
     start = time.perf_counter()
     images = enumerate(repeated(found, IMAGES))
     answers = [answer for _, answer in evaluate.flow(spec, images, settings, path, FRAMING)]
@@ -106,7 +106,7 @@ def peak(data: str, count: int) -> None:
 
 
 def _tensor(item: Item, spec: ModelSpec) -> np.ndarray:
-    """What the network is given, uint8 (1, H, W, 3)."""
+    """Return what the network is given, uint8 (1, H, W, 3)."""
     pixels = decode(item.image, max_bytes=20 * MIB).pixels if isinstance(item.image, bytes) else item.image
     return frame(pixels, spec.input_size, spec.crop_fraction, FRAMING)[np.newaxis]
 

@@ -2,7 +2,7 @@
 
 DATA is a folder with `catsdogs` below it. The rule looks at the first of a thousand labels, which stored answers of
 this set do not have: they are sums over WordNet. So the networks on this machine look at the images once more.
-Writes assets/lessons/cats_by_label.json, which the Benchmarks page shows beside the printed figures.
+Writes assets/protocols/cats_by_label.json, which the Benchmarks page shows beside the printed figures.
 """
 
 import json
@@ -23,12 +23,12 @@ from imgrec.models.catalog import CATALOG
 from imgrec.predictions.labels import get_label_map, get_label_space
 from imgrec.settings import ASSETS, Settings
 
-TARGET = ASSETS / "lessons" / "cats_by_label.json"
+TARGET = ASSETS / "protocols" / "cats_by_label.json"
 PER_CLASS = 100
 
 
 def is_cat(label: str) -> bool:
-    """The rule as it was printed: "cat" in the label, or tabby, or lynx."""
+    """Return the rule as it was printed: "cat" in the label, or tabby, or lynx."""
     name = label.lower()
     return "cat" in name or name in {"tabby", "lynx"}
 

@@ -54,7 +54,7 @@ def weights_path(spec: ModelSpec) -> Path:
 
 
 def photo() -> Path:
-    """A 12-megapixel JPEG of 2-4 MB with the noise of a real one, made from a sample."""
+    """Return a 12-megapixel JPEG of 2-4 MB with the noise of a real one, made from a sample."""
     path = HOME / "photo.jpg"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ class Side:
         )
 
     def measure(self) -> Any:
-        """What the process answers to one request."""
+        """Return what the process answers to one request."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write("\n")
@@ -110,7 +110,7 @@ class Side:
 
 
 def serve(measure: Callable[[], Any]) -> None:
-    """The other end of `Side`: answer each line with what `measure` returns."""
+    """Return the other end of `Side`: answer each line with what `measure` returns."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # Keras prints
     for _ in sys.stdin:
@@ -128,7 +128,7 @@ def summary(values: Sequence[float]) -> dict[str, float]:
 
 
 def ratio(values: Sequence[float], others: Sequence[float]) -> float:
-    """The median of the ratios of values that were measured one after the other."""
+    """Return the median of the ratios of values that were measured one after the other."""
     return round(statistics.median(value / other for value, other in zip(values, others, strict=True)), 3)
 
 
@@ -151,7 +151,7 @@ def save(name: str, results: dict[str, Any]) -> None:
 
 
 def _processor() -> str:
-    """The model, and the widest vectors that it computes with."""
+    """Return the model, and the widest vectors that it computes with."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -67,7 +67,7 @@ def write(spec: ModelSpec, path: Path, seed: int = 0) -> None:
 
 
 def _set_out(layer: "keras.Layer", random: np.random.Generator) -> None:
-    """What is not right as Keras initializes it."""
+    """Return what is not right as Keras initializes it."""
     match type(layer).__name__:
         case "BatchNormalization":
             layer.momentum = 0.0  # the next pass in training mode leaves its statistics

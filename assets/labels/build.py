@@ -37,7 +37,7 @@ def read_nouns(data_noun: Path) -> dict[str, list[str]]:
 
 
 def with_ancestors(classes: list[str], nouns: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The entries of `classes` and of everything above them, sorted by id."""
+    """Return the entries of `classes` and of everything above them, sorted by id."""
     found: dict[str, list[str]] = {}
     waiting = list(classes)
     while waiting:
@@ -49,7 +49,7 @@ def with_ancestors(classes: list[str], nouns: dict[str, list[str]]) -> dict[str,
 
 
 def render(classes: list[str], synsets: dict[str, list[str]]) -> str:
-    """The file's text: one synset a line, so that a change shows as one."""
+    """Return the file's text: one synset a line, so that a change shows as one."""
     compact = {"separators": (",", ":"), "ensure_ascii": False}
     head = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in HEAD.items()]
     rows = [f"{json.dumps(key)}:{json.dumps(value, **compact)}" for key, value in synsets.items()]

@@ -1,4 +1,4 @@
-"""Mistakes made again on purpose and measured: read from `assets/lessons/`, as charts, tables and words."""
+"""Mistakes made again on purpose and measured: read from `assets/protocols/`, as charts, tables and words."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from imgrec.charts.top_k import COLORS
 from imgrec.formatting import percent
 from imgrec.settings import ASSETS
 
-ONE_SIDED = ASSETS / "lessons" / "one_sided_normalisation.json"
+ONE_SIDED = ASSETS / "protocols" / "one_sided_normalisation.json"
 
 # With the legend of three lines below.
 HEIGHT_PX = 300

@@ -4,7 +4,8 @@ A network must choose among its classes for any image. Images of other things ar
 of the members' probabilities (`ensembles.Uncertainty.entropy_bits`): it grows when each member is unsure and when the
 members disagree, and it exists for a single model too.
 
-The limit is measured (`python -m bench.none_of_these`, results in `bench/results/none_of_these.json`): CIFAR-10's test
+The limit is measured (`python -m bench.out_of_distribution`, results in
+`bench/results/out_of_distribution.json`): CIFAR-10's test
 images against photographs of things outside its ten classes. Entropy separates them better than mutual information,
 disagreement or the highest probability (area under the ROC curve 0.92 against 0.86, 0.70 and 0.91 for the bundled
 networks together). The limit that keeps 95 % of the test images is nearly the same for each network and for all: 2.3 of

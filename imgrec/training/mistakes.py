@@ -1,6 +1,6 @@
 """A mistake that a published system made, made again on purpose: normalization of the training images only.
 
-    python -m imgrec.training.mistakes assets/lessons/one_sided_normalisation.json
+    python -m imgrec.training.mistakes assets/protocols/one_sided_normalisation.json
 
 Its training images came from a generator with `featurewise_center` and `featurewise_std_normalization`, its
 validation images from one without. The network learned, the validation stayed at chance, and the report called it

@@ -62,6 +62,7 @@ def answers(host: str, port: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address of this machine")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "environment", "is_open"),
     [

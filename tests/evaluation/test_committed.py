@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as oracle
 
-from bench import lessons
+from bench import protocols
 from bench.committed import FLOWERS, MEASUREMENTS, NOTES, command_of, note_on
 from imgrec.evaluation import aligned_results, artifacts, evaluate
 from imgrec.settings import ASSETS
@@ -91,7 +91,7 @@ def test_what_must_be_said_of_weights_is_said() -> None:
 def test_each_row_says_what_repeats_it() -> None:
     for row in ROWS:
         name, model = row["dataset"], row["model"]
-        parts = {f"python -m bench.lessons DATA {part}" for part in lessons.PARTS}
+        parts = {f"python -m bench.protocols DATA {part}" for part in protocols.PARTS}
         assert row["command"] in {command_of(name, model), *parts}
         if row["command"] not in parts:
             assert MEASUREMENTS[name].framing == row["framing"]

@@ -87,13 +87,13 @@ def test_nothing_was_repeated_yet(tmp_path: Path) -> None:
 
 
 def test_committed_lessons_are_whole() -> None:
-    _, problems = read_measured(ASSETS / "lessons")
+    _, problems = read_measured(ASSETS / "protocols")
     assert problems == []
 
 
 def test_a_repetition_stands_beside_a_table_that_there_is() -> None:
     titles = {table.title for table in TABLES} | {counts.title for counts in COUNTS}
-    tables, _ = read_measured(ASSETS / "lessons")
+    tables, _ = read_measured(ASSETS / "protocols")
     assert {table.beside for table in tables} - {None} <= titles
 
 

@@ -20,7 +20,7 @@ from imgrec.predictions.out_of_distribution import (
 )
 from imgrec.settings import ASSETS, ROOT
 
-MEASURED = json.loads((ROOT / "bench" / "results" / "none_of_these.json").read_text())["cifar_10"]
+MEASURED = json.loads((ROOT / "bench" / "results" / "out_of_distribution.json").read_text())["cifar_10"]
 TOGETHER = max(MEASURED["models"], key=len)
 
 
@@ -63,7 +63,7 @@ def test_examples_in_docstrings() -> None:
 
 
 def test_the_limit_is_the_measured_one() -> None:
-    """After new networks: `python -m bench.none_of_these`, and these figures into `abstention.LIMITS`."""
+    """After new networks: `python -m bench.out_of_distribution`, and these figures into `abstention.LIMITS`."""
     limit, measured = LIMITS["cifar_10"], MEASURED["models"][TOGETHER]
     assert limit.entropy_bits == MEASURED["limit_bits"]
     assert limit.caught == round(measured["foreign_caught"], 2)

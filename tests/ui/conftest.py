@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import streamlit as st
 from PIL import Image
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from imgrec.errors import EngineError
@@ -77,6 +78,12 @@ def engines() -> dict[str, Callable[[ModelSpec], CatEngine]]:
 def here() -> set[str]:
     """The models on this machine; tests may change it before they run a page."""
     return set(HERE)
+
+
+@pytest.fixture(autouse=True)
+def no_scan_for_components(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep Streamlit from reading the metadata of all packages for each `AppTest`, which finds nothing."""
+    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", list)
 
 
 @pytest.fixture(autouse=True)

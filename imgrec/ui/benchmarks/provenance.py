@@ -15,7 +15,7 @@ from imgrec.ui.benchmarks import curves, measurements
 from imgrec.ui.benchmarks.measurements import Row, title
 
 # Printed protocols that were carried out here, a file each.
-LESSONS = ASSETS / "lessons"
+LESSONS = ASSETS / "protocols"
 
 
 def printed(board: Board) -> None:

@@ -1,6 +1,6 @@
 """What a first visit transfers: the Compare page in a real browser with an empty cache, with and without compression.
 
-    python -m bench.transfer          # 1 minute; needs Chromium
+    python -m bench.transferred_bytes          # 1 minute; needs Chromium
 
 Bytes are those on the wire (`encodedDataLength` of the browser's network log), messages over the web socket included.
 """
@@ -55,12 +55,12 @@ def main() -> None:
     results["levels"] = {level: compress(loaded, level) for level in LEVELS}
     everything = [path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.suffix in {".js", ".css"}]
     results["everything"] = compress(everything, 6)
-    pairs.save("transfer", results)
+    pairs.save("transferred_bytes", results)
 
 
 @contextmanager
 def server(script: Path) -> Iterator[tuple[str, int]]:
-    """The address of a warm server, and its process."""
+    """Return the address of a warm server, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,11 +1,11 @@
-"""Carries out printed protocols of teaching: `python -m bench.lessons DATA [PART …]`, into assets/lessons/.
+"""Repeat printed protocols of transfer learning: `python -m bench.protocols DATA [PART …]`, into assets/protocols/.
 
 DATA is a folder with `catsdogs/` (training_set, test_set) and `flowers5/` (split.csv) in it. Weights that are not on
 this machine are fetched. Parts: folds (5-fold cross-validation and the grid of learning rates of PB3, on the flowers,
 since its Linnaeus 5 could not be had), heads (three of them under a stepped rate), three_ways (from scratch,
 pretrained, a head on 64 images: the question of Capstone #3), frozen (a head on all images of cats and dogs,
 as A Comparison of CNNs wanted it), lite (two of these with EfficientNet-Lite0 in MobileNet's place) and networks (those
-of Springboard Capstone 2 that need nobody's weights, on CIFAR-10). The full titles of these works are in
+of Springboard Capstone 2 that need no pretrained weights, on CIFAR-10). The full titles of these works are in
 `imgrec.evaluation.reference_tables`; each table is shown beside the printed one.
 
 Every model is measured as `imgrec evaluate` does as well; its row is in assets/benchmarks/. Models that are in
@@ -34,7 +34,7 @@ from imgrec.training import training_job, transfer_job
 from imgrec.training.recipes import get_recipe
 from imgrec.training.transfer_job import Lesson
 
-TABLES = ASSETS / "lessons"
+TABLES = ASSETS / "protocols"
 
 BACKBONE = "mobilenet"
 LITE = "efficientnet_lite0"
@@ -72,14 +72,14 @@ OTHER_IMAGES = (
 
 def folds(data: Path, settings: Settings) -> None:
     """Tables 7 and 8 of PB3: each rate by itself, so that each model looks at the test set once."""
-    taught = {}
+    trained = {}
     for rate in RATES:
-        lesson = Lesson(BACKBONE, learning_rates=(rate,), folds=FOLDS, epochs=20, batch_size=32)
+        transfer = Lesson(BACKBONE, learning_rates=(rate,), folds=FOLDS, epochs=20, batch_size=32)
         name = f"flowers_{BACKBONE}_{rate:.0e}".replace("-", "m")
-        taught[rate] = teach(lesson, data / FLOWERS.data, name, settings)
+        trained[rate] = fine_tune(transfer, data / FLOWERS.data, name, settings)
         measure(name, FLOWERS, settings, "folds")
     fold_rows: list[list[str]] = []
-    card = taught[TABLE_7_RATE]
+    card = trained[TABLE_7_RATE]
     for number, trial in enumerate(card.fields["trials"]):
         fold_rows.append(
             [str(trial["fold"]), str(trial["best_epoch"])]
@@ -108,7 +108,7 @@ def folds(data: Path, settings: Settings) -> None:
         f"{OTHER_IMAGES}",
     )
     rate_rows = []
-    for rate, card in taught.items():
+    for rate, card in trained.items():
         [mean] = card.fields["learning_rates"]
         rate_rows.append(
             [
@@ -144,8 +144,8 @@ def heads(data: Path, settings: Settings) -> None:
     """PB3's other comparison: variants of the head under a stepped learning rate, by five folds."""
     rows = []
     for name in ("linear", "wide", "hidden"):
-        lesson = Lesson(BACKBONE, name, learning_rates=(1e-3,), step_epochs=5, folds=FOLDS, epochs=20, batch_size=32)
-        card = teach(lesson, data / FLOWERS.data, f"flowers_head_{name}", settings)
+        transfer = Lesson(BACKBONE, name, learning_rates=(1e-3,), step_epochs=5, folds=FOLDS, epochs=20, batch_size=32)
+        card = fine_tune(transfer, data / FLOWERS.data, f"flowers_head_{name}", settings)
         row = measure(f"flowers_head_{name}", FLOWERS, settings, "heads")
         [mean] = card.fields["learning_rates"]
         rows.append(
@@ -179,15 +179,15 @@ def heads(data: Path, settings: Settings) -> None:
 
 
 def three_ways(data: Path, settings: Settings) -> None:
-    """What Capstone #3 compared: one question to a network from scratch, a pretrained one, a head on few images."""
+    """Repeat what Capstone #3 compared: a network from scratch, a pretrained one, a head on few images."""
     recipe = get_recipe("cats_dogs_cnn")
     scratch = train(recipe.name, str(data / CATS_AND_DOGS.data), "cats_dogs_scratch", settings)
     few = few_images(data / CATS_AND_DOGS.data, settings)
-    lesson = Lesson(BACKBONE, pooling=None, learning_rates=(1e-3,), epochs=20, batch_size=16)
-    taught = teach(lesson, few, "cats_dogs_64", settings, features_anew=True)
+    transfer = Lesson(BACKBONE, pooling=None, learning_rates=(1e-3,), epochs=20, batch_size=16)
+    trained = fine_tune(transfer, few, "cats_dogs_64", settings, features_anew=True)
     pretrained = measure_pretrained(settings)
-    learned, held_out = (taught.fields["data"][key] for key in ("trained_on", "validated_on"))
-    features = sum(part["seconds"] for part in taught.fields["features"] if part["part"] == "train")
+    learned, held_out = (trained.fields["data"][key] for key in ("trained_on", "validated_on"))
+    features = sum(part["seconds"] for part in trained.fields["features"] if part["part"] == "train")
     rows = [
         [
             f"From scratch ({recipe.title}, {scratch.fields['model']['parameters']:,} parameters)",
@@ -204,9 +204,9 @@ def three_ways(data: Path, settings: Settings) -> None:
             "VGG16: more accurate",
         ],
         [
-            f"Taught ({get_spec(BACKBONE).title}'s features, one dense layer)",
+            f"Fine-tuned ({get_spec(BACKBONE).title}'s features, one dense layer)",
             f"{learned + held_out} ({learned} learned from, {held_out} to choose the epoch)",
-            f"{features + taught.fields['trials'][0]['seconds']:.2f} s",
+            f"{features + trained.fields['trials'][0]['seconds']:.2f} s",
             three(measure("cats_dogs_64", CATS_AND_DOGS, settings, "three_ways")),
             "VGG16's features and a small head, 64 images, 2.45 s: most accurate",
         ],
@@ -217,24 +217,24 @@ def three_ways(data: Path, settings: Settings) -> None:
         beside=WAYS_TITLE,
         columns=["Way", "Training images", "Training time", "Accuracy, 2,000 test images", "As printed"],
         rows=rows,
-        provenance=provenance(taught, "cats and dogs, 8,000 + 2,000 images", "three_ways"),
-        note="One test set for all three, which the printed comparison did not have. The taught one's time is that of "
+        provenance=provenance(trained, "cats and dogs, 8,000 + 2,000 images", "three_ways"),
+        note="One test set for all three, which the printed comparison did not have. The trained one's time is that of "
         "its features and its head. For the pretrained one, what is neither cat nor dog counts as wrong. "
         "The test images are small (a short side of 112 px or less).",
     )
 
 
 def frozen(data: Path, settings: Settings) -> None:
-    """What A Comparison of CNNs could not finish: a frozen backbone and one dense layer, on all cats and dogs."""
-    lesson = Lesson(BACKBONE, learning_rates=(1e-2, 1e-3, 1e-4), folds=FOLDS, epochs=20, batch_size=32)
-    card = teach(lesson, data / CATS_AND_DOGS.data, "cats_dogs_frozen", settings, features_anew=True)
+    """Train what A Comparison of CNNs could not finish: one dense layer on a frozen backbone, all cats and dogs."""
+    transfer = Lesson(BACKBONE, learning_rates=(1e-2, 1e-3, 1e-4), folds=FOLDS, epochs=20, batch_size=32)
+    card = fine_tune(transfer, data / CATS_AND_DOGS.data, "cats_dogs_frozen", settings, features_anew=True)
     row = measure("cats_dogs_frozen", CATS_AND_DOGS, settings, "frozen")
     pretrained = measure_pretrained(settings)
     features = sum(part["seconds"] for part in card.fields["features"])
     heads = sum(trial["seconds"] for trial in card.fields["trials"]) + card.training_seconds
     write(
         "frozen_backbone_cats_and_dogs",
-        title="A frozen backbone taught cats and dogs",
+        title="A frozen backbone trained cats and dogs",
         beside=CATS_AND_DOGS_TITLE,
         columns=["What", "Here", "As printed"],
         rows=[
@@ -252,15 +252,15 @@ def frozen(data: Path, settings: Settings) -> None:
 
 
 def lite(data: Path, settings: Settings) -> None:
-    """Two of the lessons above with EfficientNet-Lite0, beside the committed rows of MobileNet."""
+    """Two of the runs above with EfficientNet-Lite0, beside the committed rows of MobileNet."""
     flowers = Lesson(LITE, learning_rates=(1e-3,), step_epochs=5, folds=FOLDS, epochs=20, batch_size=32)
     cats_dogs = Lesson(LITE, learning_rates=(1e-2, 1e-3, 1e-4), folds=FOLDS, epochs=20, batch_size=32)
     rows = []
-    for lesson, wanted, name, beside in (
+    for transfer, wanted, name, beside in (
         (flowers, FLOWERS, "flowers_lite0", "flowers_head_linear"),
         (cats_dogs, CATS_AND_DOGS, "cats_dogs_lite0", "cats_dogs_frozen"),
     ):
-        card = teach(lesson, data / wanted.data, name, settings, features_anew=True)
+        card = fine_tune(transfer, data / wanted.data, name, settings, features_anew=True)
         row = measure(name, wanted, settings, "lite")
         rows_read = artifacts.read_summary(committed.FOLDER)["rows"]
         [committed_row] = [one for one in rows_read if (one["model"], one["dataset"]) == (beside, wanted.data)]
@@ -286,13 +286,15 @@ def networks(data: Path, settings: Settings) -> None:
         measure(name, MEASUREMENTS["cifar10"], settings, "networks")
 
 
-def teach(lesson: Lesson, data: Path, name: str, settings: Settings, *, features_anew: bool = False) -> cards.Card:
-    """`features_anew` where their time is shown: what an earlier lesson has left would take none."""
+def fine_tune(
+    transfer: Lesson, data: Path, name: str, settings: Settings, *, features_anew: bool = False
+) -> cards.Card:
+    """`features_anew` where their time is shown: what an earlier transfer has left would take none."""
 
     def start() -> jobs.Job:
         if features_anew:
             shutil.rmtree(settings.home / "features", ignore_errors=True)
-        return transfer_job.start(lesson, str(data), settings, name=name)
+        return transfer_job.start(transfer, str(data), settings, name=name)
 
     return finished(name, settings, start)
 
@@ -302,7 +304,7 @@ def train(recipe: str, data: str, name: str, settings: Settings) -> cards.Card:
 
 
 def finished(name: str, settings: Settings, start: Callable[[], jobs.Job]) -> cards.Card:
-    """The card of the model `name`, trained now unless it is there from an earlier call."""
+    """Return the card of the model `name`, trained now unless it is there from an earlier call."""
     path = cards.home(settings) / f"{name}.json"
     if not path.exists():
         job = start()
@@ -317,20 +319,20 @@ def finished(name: str, settings: Settings, start: Callable[[], jobs.Job]) -> ca
 
 
 def measure(model: str, wanted: Measurement, settings: Settings, part: str) -> dict[str, Any]:
-    """The row on this set of a `model` that `part` trained."""
-    command = f"python -m bench.lessons DATA {part}"
+    """Return the row on this set of a `model` that `part` trained."""
+    command = f"python -m bench.protocols DATA {part}"
     return committed.measure(CATALOG[model], wanted.open(settings), wanted.framing, settings, command)
 
 
 def measure_pretrained(settings: Settings) -> dict[str, Any]:
-    """The row of the backbone on cats and dogs, as `bench.committed` writes it."""
+    """Return the row of the backbone on cats and dogs, as `bench.committed` writes it."""
     found = CATS_AND_DOGS.open(settings)
     command = committed.command_of(found.name, BACKBONE)
     return committed.measure(get_spec(BACKBONE), found, CATS_AND_DOGS.framing, settings, command)
 
 
 def few_images(catsdogs: Path, settings: Settings) -> Path:
-    """A set of the first images of each class of the training part, and the whole test part."""
+    """Return a set of the first images of each class of the training part, and the whole test part."""
     folder = settings.home / "few_cats_and_dogs"
     shutil.rmtree(folder, ignore_errors=True)
     for label in ("cats", "dogs"):
@@ -351,7 +353,7 @@ def provenance(card: cards.Card, images: str, part: str) -> dict[str, Any]:
         "machine": card.fields["machine"],
         "versions": card.fields["versions"],
         "date": datetime.now(UTC).date().isoformat(),
-        "command": f"python -m bench.lessons DATA {part}",
+        "command": f"python -m bench.protocols DATA {part}",
     }
 
 

@@ -1,6 +1,6 @@
-"""Cross-validation of a head on a frozen MobileNet: a lesson of ours against plain Keras, which computes all anew.
+"""Cross-validation of a head on a frozen MobileNet: imgrec against plain Keras, which computes all anew.
 
-    KERAS_HOME=… python -m bench.teaching IMAGES        # 4 minutes; IMAGES: a folder of class folders
+    KERAS_HOME=… python -m bench.cross_validation IMAGES        # 4 minutes; IMAGES: a folder of class folders
 
 The protocol is that of PB3 (see `imgrec.evaluation.reference_tables`):
 5 learning rates × 5 folds × 20 epochs in batches of 32, 4,800
@@ -8,7 +8,7 @@ images to train on and 1,200 to validate on in each fold, then one head on all 6
 the folder has fewer, images come again under other names; that changes no time, and no accuracy is taken from them.
 
 `imgrec`: the whole job as a user runs it, from the start of its process to the published model: decoding, features,
-all 25 trials, the final head, the test. Only the conversion of the network, once for all lessons, is timed apart.
+all 25 trials, the final head, the test. Only the conversion of the network, once for all runs, is timed apart.
 `keras`: frozen MobileNet and a dense layer, `fit` on float32 arrays that are decoded, framed and normalized already.
 A few steps of training and of validation are timed, before and after ours, and **extrapolated** to all that the
 protocol has. Besides, both learn from the same few hundred images for some epochs, from the same first weights and
@@ -73,7 +73,7 @@ def link(images: Path, folder: Path) -> None:
 
 
 def ours(data: Path, settings: Settings) -> dict[str, Any]:
-    """The seconds of a whole lesson, and what they went into."""
+    """Return the seconds of a whole run, and what they went into."""
     start = time.perf_counter()
     job = transfer_job.start(LESSON, str(data), settings)
     while job.state in {"queued", "running"}:
@@ -113,7 +113,7 @@ def plain() -> Any:
 
 
 def keras_side(data: Path) -> Any:
-    """What `pairs.serve` asks: milliseconds of a training and of a validation step; the first time accuracies too."""
+    """Answer `pairs.serve` with milliseconds of a training and of a validation step; the first time accuracies too."""
     import keras
 
     from imgrec.images.preprocessing import normalize
@@ -191,7 +191,7 @@ def compare(data: Path) -> dict[str, Any]:
 def main(images: Path) -> None:
     from imgrec.inference.preparation import Preparations
 
-    home = Path(tempfile.mkdtemp(prefix="imgrec-teaching-"))
+    home = Path(tempfile.mkdtemp(prefix="imgrec-cross-validation-"))
     os.environ["IMGREC_HOME"] = str(home / "imgrec")
     settings = Settings.from_env()
     try:
@@ -199,7 +199,7 @@ def main(images: Path) -> None:
         start = time.perf_counter()
         Preparations(settings).ensure(LESSON.backbone_row())
         conversion_seconds = time.perf_counter() - start
-        side = pairs.Side("bench.teaching", f"--keras={home / 'data'}", keras_home=settings.keras_home)
+        side = pairs.Side("bench.cross_validation", f"--keras={home / 'data'}", keras_home=settings.keras_home)
         turns = [side.measure()]
         whole = ours(home / "data", settings)
         turns += [side.measure() for _ in range(TURNS - 1)]
@@ -210,7 +210,7 @@ def main(images: Path) -> None:
     seconds = [(turn["step_ms"] * training + turn["validation_step_ms"] * inference) / 1e3 for turn in turns]
     keras_seconds = statistics.median(seconds)
     pairs.save(
-        "teaching",
+        "cross_validation",
         {
             "what": "PB3's protocol: 5 learning rates × 5 folds × 20 epochs of a head on a frozen MobileNet",
             "imgrec": {name: round(value, 1) for name, value in whole.items()},
@@ -239,7 +239,7 @@ def main(images: Path) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        raise SystemExit("Usage: KERAS_HOME=… python -m bench.teaching IMAGES (a folder of class folders)")
+        raise SystemExit("Usage: KERAS_HOME=… python -m bench.cross_validation IMAGES (a folder of class folders)")
     if sys.argv[1].startswith("--keras="):
         os.environ["KERAS_BACKEND"] = "tensorflow"
         pairs.serve(keras_side(Path(sys.argv[1].removeprefix("--keras="))))

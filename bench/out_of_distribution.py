@@ -1,4 +1,4 @@
-"""How well doubt tells images of nothing that a network knows: `python -m bench.none_of_these DATA [FLOWERS]`.
+"""How well doubt tells images of nothing that a network knows: `python -m bench.out_of_distribution DATA [FLOWERS]`.
 
 DATA holds `imagenet_val_a` and `imagenet_sample_even`, photographs with ImageNet's labels; FLOWERS is a folder of
 flowers in class folders, daisies among them. What CIFAR-10's networks say about its test set is stored in
@@ -58,13 +58,13 @@ def scores(rows: Rows) -> dict[str, np.ndarray]:
 
 
 def auroc(known: np.ndarray, foreign: np.ndarray) -> float:
-    """The chance that a foreign image has the larger score; ties count half."""
+    """Return the chance that a foreign image has the larger score; ties count half."""
     ranks = rankdata(np.concatenate([known, foreign]))[len(known) :]
     return float((ranks.sum() - len(foreign) * (len(foreign) + 1) / 2) / len(known) / len(foreign))
 
 
 def compare(known: Rows, foreign: Rows, photographs: Rows, right: np.ndarray, limit_bits: float) -> dict[str, Any]:
-    """What doubt says of test images, of foreign photographs and of photographs of the classes.
+    """Return what doubt says of test images, of foreign photographs and of photographs of the classes.
 
     `right` (N,): whether the models name each photograph of the classes rightly.
     """
@@ -143,7 +143,7 @@ def imagenet(data: Path, flowers: Path, settings: Settings, pool: EnginePool) ->
 
 
 def _stored(spec: ModelSpec, settings: Settings) -> np.ndarray:
-    """What `spec` said about CIFAR-10's test set, (N, C), stored by these very weights."""
+    """Return what `spec` said about CIFAR-10's test set, (N, C), stored by these very weights."""
     path = artifacts.predictions_path(ASSETS / "benchmarks", spec.name, "cifar10")
     if artifacts.read_note(path)["weights_sha256"] != weights.sha256(spec, settings):
         sys.exit(f"{path} is of other weights: run `python -m bench.committed DATA cifar10 {spec.name}` first.")
@@ -157,7 +157,7 @@ def _ask(
     pool: EnginePool,
     framing: str = FRAMING,
 ) -> dict[str, np.ndarray]:
-    """What each model says about all images of `sets`, (N, C), by its name."""
+    """Return what each model says about all images of `sets`, (N, C), by its name."""
     specs = list(specs)
     inputs: dict[tuple[tuple[int, int], float], list[np.ndarray]] = {
         (spec.input_size, spec.crop_fraction): [] for spec in specs
@@ -192,7 +192,7 @@ def main(data: Path, flowers: Path | None) -> None:
     results: dict[str, Any] = {"cifar_10": cifar10(data, settings, pool)}
     if flowers is not None:
         results["imagenet_1k"] = imagenet(data, flowers, settings, pool)
-    pairs.save("none_of_these", results)
+    pairs.save("out_of_distribution", results)
 
 
 if __name__ == "__main__":
