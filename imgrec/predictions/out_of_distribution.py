@@ -4,13 +4,12 @@ A network must choose among its classes for any image. Images of other things ar
 of the members' probabilities (`ensembles.Uncertainty.entropy_bits`): it grows when each member is unsure and when the
 members disagree, and it exists for a single model too.
 
-The limit is measured (`python -m bench.out_of_distribution`, results in
-`bench/results/out_of_distribution.json`): CIFAR-10's test
-images against photographs of things outside its ten classes. Entropy separates them better than mutual information,
-disagreement or the highest probability (area under the ROC curve 0.92 against 0.86, 0.70 and 0.91 for the bundled
-networks together). The limit that keeps 95 % of the test images is nearly the same for each network and for all: 2.3 of
-at most 3.3 bits. It flags 57 % of unrelated photographs, and two in ten photographs of the ten classes that are not
-CIFAR-10's images (among photographs alone the area is 0.79); half of those would have been classified wrongly.
+The limit is measured (`python -m bench.out_of_distribution`, results in `bench/results/out_of_distribution.json`):
+CIFAR-10's test images against photographs of things outside its ten classes. Entropy separates them better than mutual
+information, disagreement or the highest probability (area under the ROC curve 0.92 against 0.86, 0.70 and 0.91 for the
+bundled networks together). The limit that keeps 95 % of the test images is nearly the same for each network and for
+all: 2.3 of at most 3.3 bits. It flags 57 % of unrelated photographs, and two in ten photographs of the ten classes that
+are not CIFAR-10's images (among photographs alone the area is 0.79); half of those would have been classified wrongly.
 
 The limit depends on the training of a network, so that each label space has its own. A user's own model gets one from
 the images that its card was measured on (`cards`), if these are enough (`MIN_IMAGES`). With two classes it is weak: a

@@ -6,7 +6,6 @@ so that they are written into the URL too: a link shows the same models elsewher
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import streamlit as st
 
@@ -17,8 +16,6 @@ from imgrec.predictions.ensembles import RULES
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Prediction
 from imgrec.reports import sentences
 from imgrec.ui import caches, query_params
-
-Value = TypeVar("Value")
 
 VIEWS = ("Chart", "Table")
 
@@ -92,8 +89,7 @@ def models() -> tuple[ModelSpec, ...]:
     names = [spec.name for spec in sorted(offered, key=lambda spec: (not caches.is_here(spec), spec.parameters))]
     state = st.session_state
     if "models" not in state:
-        usual = [spec.name for spec in caches.default_specs()]
-        state["models"] = state.get(query_params.CHOICES, {}).get("models", usual)
+        state["models"] = query_params.choices().get("models", [spec.name for spec in caches.default_specs()])
     most = DEMO_MAX_MODELS if caches.settings().demo else MAX_MODELS
     wanted = state["models"]
     if len(wanted) > most or not set(wanted) <= set(names):
@@ -113,7 +109,7 @@ def models() -> tuple[ModelSpec, ...]:
         help="Models on this machine come first. Any other is downloaded once, from the address that Keras uses.",
     )
     specs = tuple(get_specs(name for name in chosen if name in CATALOG))
-    _keep("models", [spec.name for spec in specs])
+    query_params.choices()["models"] = [spec.name for spec in specs]
     query_params.write()
     for sentence in query_params.complaints():
         st.warning(sentence, icon=":material/link_off:")
@@ -121,11 +117,13 @@ def models() -> tuple[ModelSpec, ...]:
 
 
 def _top_k() -> int:
-    kept = st.session_state.get(query_params.CHOICES, {})
-    if "k" in kept and "k" not in st.session_state and "k" not in st.query_params:
-        st.session_state["k"] = kept["k"]
+    choices = query_params.choices()
+    if "k" in choices and "k" not in st.session_state and "k" not in st.query_params:
+        st.session_state["k"] = choices["k"]
     query_params.number("k", "k", 1, MAX_TOP_K, DEFAULT_TOP_K)
-    return _keep("k", st.slider("Top", 1, MAX_TOP_K, DEFAULT_TOP_K, key="k", bind="query-params", width=180))
+    k = st.slider("Top", 1, MAX_TOP_K, DEFAULT_TOP_K, key="k", bind="query-params", width=180)
+    choices["k"] = k
+    return k
 
 
 def _framing() -> str:
@@ -138,7 +136,7 @@ def _framing() -> str:
         format_func=str.capitalize,
         help="\n\n".join(f"**{name.capitalize()}**: {meaning}" for name, meaning in FRAMINGS.items()),
     )
-    return _keep("framing", chosen) or DEFAULT_FRAMING
+    return chosen or DEFAULT_FRAMING
 
 
 def view() -> bool:
@@ -151,7 +149,7 @@ def view() -> bool:
         key=query_params.named("view", "view", VIEWS, "Chart", name=query_params.slug),
         label_visibility="collapsed",
     )
-    return _keep("view", chosen) == "Table"
+    return chosen == "Table"
 
 
 def _rule() -> str:
@@ -163,7 +161,7 @@ def _rule() -> str:
         format_func=lambda name: RULES[name].title if name in RULES else str(name),
         width=190,
     )
-    return chosen if _keep("rule", chosen) in RULES else DEFAULT_RULE
+    return chosen if chosen in RULES else DEFAULT_RULE
 
 
 def _weights(specs: Sequence[ModelSpec]) -> dict[str, float]:
@@ -181,9 +179,3 @@ def _weights(specs: Sequence[ModelSpec]) -> dict[str, float]:
             )
             for spec in specs
         }
-
-
-def _keep(key: str, value: Value) -> Value:
-    """Keep a choice for the pages without its widget, where Streamlit forgets it."""
-    st.session_state.setdefault(query_params.CHOICES, {})[key] = value
-    return value
