@@ -219,7 +219,7 @@ def _thumbnails(album: Album, label: str, files: list[Path], id_: str) -> None:
         [each for each in tiles if each.thumbnail],
         key=f"strip_{id_}",
         on_pick=lambda name: _select(str(album.root / label / name)),
-        on_more=lambda: opened.add(id_),
+        on_more=lambda _: opened.add(id_),
         more=len(files) - len(shown),
         side_px=TILE_PX,
     )
