@@ -27,7 +27,7 @@ app = typer.Typer(
     help="Compare Keras pretrained image classifiers side by side, and average them.",
     no_args_is_help=True,
     add_completion=False,
-    # Rich is slow to import, and a traceback is for those who mend it.
+    # Rich is slow to import.
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -51,7 +51,7 @@ def main() -> None:
     """The entry point of the command `imgrec`."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # A terminal or a file name that is not UTF-8 must not end a command.
+            # A terminal or a file name that is not UTF-8 must not end a command with an error.
             stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="imgrec")

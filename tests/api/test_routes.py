@@ -278,7 +278,7 @@ def test_a_client_that_goes_away(server: Server) -> None:
 
 
 def test_a_bug_is_answered_in_json_and_raised(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes, "answer", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(routes, "get_result", lambda *_, **__: 1 / 0)
     with TestClient(server.app(), raise_server_exceptions=False) as client:
         response = send(client, models="mobilenet")
     assert (response.status_code, response.json()["type"]) == (500, "InternalError")

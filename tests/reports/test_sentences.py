@@ -15,10 +15,10 @@ from imgrec.reports.sentences import (
     describe_knowledge,
     describe_limit,
     describe_without,
+    headline,
     label_of,
     space_title,
     title_of,
-    verdict,
 )
 
 PETS = LabelSpace("pets", ("tabby", "lynx", "fox", "beagle"), (None, None, None, None))
@@ -64,16 +64,16 @@ def test_labels_that_repeat_are_told_apart() -> None:
         pytest.param([0, 1, 0, 2, 0, 3, 0, 1], "VGG19 says lynx, ResNet101 says fox, and 2 more", id="four dissent"),
     ],
 )
-def test_verdict(choices: list[int], sentence: str) -> None:
+def test_headline(choices: list[int], sentence: str) -> None:
     names = ["vgg16", "vgg19", "resnet50", "resnet101", "a", "b", "c", "d"]
     predictions = [says(name, choice) for name, choice in zip(names, choices, strict=False)]
-    assert sentence in plain(verdict(predictions, combine(predictions)))
+    assert sentence in plain(headline(predictions, combine(predictions)))
 
 
-def test_verdict_when_nobody_says_what_the_ensemble_says() -> None:
+def test_headline_when_nobody_says_what_the_ensemble_says() -> None:
     rows = [[0.6, 0.4, 0, 0], [0, 0.4, 0.6, 0]]
     predictions = [Prediction(name, PETS, np.array(row)) for name, row in zip(["vgg16", "vgg19"], rows, strict=True)]
-    assert plain(verdict(predictions, combine(predictions))) == (
+    assert plain(headline(predictions, combine(predictions))) == (
         "Ensemble: lynx 40.0 % · both differ · VGG16 says tabby, VGG19 says fox · high uncertainty"
     )
 
@@ -92,7 +92,7 @@ def test_models_that_differ(choices: list[int], words: str) -> None:
         Prediction(name, FIVE, np.eye(5)[choice] * 0.9 + 0.02 if choice == 0 else np.eye(5)[choice] * 0.3 + 0.14)
         for name, choice in zip(names, choices, strict=False)
     ]
-    assert words in plain(verdict(predictions, combine(predictions)))
+    assert words in plain(headline(predictions, combine(predictions)))
 
 
 @pytest.mark.parametrize("rule", ["majority_vote", "rank_vote"])
@@ -108,7 +108,7 @@ def test_ties_of_votes(rule: str, choices: list[int], words: str) -> None:
         Prediction(name, FIVE, np.where(np.arange(5) == choice, 0.6, 0.1))
         for name, choice in zip("abcde", choices, strict=False)
     ]
-    said = plain(verdict(predictions, combine(predictions, rule)))
+    said = plain(headline(predictions, combine(predictions, rule)))
     assert words in said
     assert "agree" not in said
 
@@ -123,28 +123,28 @@ def test_a_tie_among_the_others() -> None:
 def test_a_tie_in_doubt() -> None:
     members = [doubts("cifar_vgg", 0.3, 0.1), doubts("cifar_dense", 0.1, 0.3)]
     assert "(tie of 2: airplane, automobile (50.0 % each); entropy" in plain(
-        verdict(members, combine(members, "majority_vote"))
+        headline(members, combine(members, "majority_vote"))
     )
 
 
 def test_an_average_has_no_ties() -> None:
     predictions = [says("vgg16", 0), says("vgg19", 2)]
-    assert "tie" not in verdict(predictions, combine(predictions))
+    assert "tie" not in headline(predictions, combine(predictions))
 
 
-def test_verdict_counts_only_the_ensembles_label_space() -> None:
+def test_headline_counts_only_the_ensembles_label_space() -> None:
     cats, crane = [says("vgg16", 0), says("vgg19", 0)], says("mine", 0, space=CRANES)
-    assert "both agree" in verdict([*cats, crane], combine(cats))
+    assert "both agree" in headline([*cats, crane], combine(cats))
 
 
-def test_verdict_without_an_ensemble_says_what_each_says() -> None:
+def test_headline_without_an_ensemble_says_what_each_says() -> None:
     predictions = [says("vgg16", 0), says("mine", 0, space=CRANES)]
-    assert plain(verdict(predictions, None)) == "VGG16: tabby 84.1 % · mine: crane (n02012849) 84.1 %"
+    assert plain(headline(predictions, None)) == "VGG16: tabby 84.1 % · mine: crane (n02012849) 84.1 %"
 
 
-def test_agreement_counts_camps_within_their_label_space() -> None:
+def test_agreement_counts_models_of_their_label_space() -> None:
     predictions = [says("a", 1), says("b", 0), says("c", 0), says("d", 0, space=CRANES)]
-    assert [(camp.sentence, camp.models) for camp in agreement(predictions)] == [
+    assert [(group.sentence, group.models) for group in agreement(predictions)] == [
         ("2 of 3 say tabby", ("b", "c")),
         ("1 of 3 says lynx", ("a",)),
         ("1 of 1 says crane (n02012849)", ("d",)),
@@ -197,12 +197,12 @@ def doubts(model: str, *probabilities: float, space: LabelSpace = CIFAR_10) -> P
     ],
 )
 def test_most_likely_none_of_these(members: list[Prediction], sentence: str) -> None:
-    assert plain(verdict(members, combine(members))) == sentence
+    assert plain(headline(members, combine(members))) == sentence
 
 
 def test_without_an_ensemble_each_model_has_its_hint() -> None:
     found = [doubts("cifar_vgg", 0.2, 0.1), says("mine", 0)]
-    assert plain(verdict(found, None)).endswith("airplane 20.0 % (most likely none of these) · mine: tabby 84.1 %")
+    assert plain(headline(found, None)).endswith("airplane 20.0 % (most likely none of these) · mine: tabby 84.1 %")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from imgrec.inference.preparation import Preparations
 from imgrec.jobs import Job
 from imgrec.models import cards
 from imgrec.models.catalog import BUILT_IN
-from imgrec.predictions.labels import get_label_space
 from imgrec.settings import ROOT, Settings
 from imgrec.training import transfer_job
 from imgrec.training.transfer_job import Lesson
@@ -110,7 +109,7 @@ def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str)
 
     # What a visitor is told is what the head says of the features.
     spec = cards.load_catalog(here).get_spec("stripes")
-    assert get_label_space(spec.label_space).labels == CLASSES
+    assert spec.get_label_space().labels == CLASSES
     test = arrays.load(data, here).test
     assert test is not None
     rows = features.extract(lesson.backbone_row(), test, here).rows

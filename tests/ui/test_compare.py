@@ -321,10 +321,10 @@ def test_an_id_that_is_not_in_the_store_is_not_taken_over(page: Page, monkeypatc
     image = image_input.Image("red", decode(photo("red"), max_bytes=100_000))
     state: dict[str, object] = {"tab_id": "mine"}
     monkeypatch.setattr(st, "session_state", state)
-    image_input._bring_back("theirs")
+    image_input._restore("theirs")
     assert state == {"tab_id": "mine", "tab_asked": True}
     caches.image_store().put("before", [image], image.id)
-    image_input._bring_back("before")
+    image_input._restore("before")
     assert state["tab_id"] == "before"
     assert state["tray"] == [image]
     assert state["tray_selected"] == image.id

@@ -37,7 +37,7 @@ def suited() -> str | None:
 
 def compared_models() -> tuple[str, ...]:
     """Return the models chosen on the Compare page, or those that it begins with."""
-    chosen = st.session_state.get(query_params.CHOICES, {}).get(query_params.PARAMETER)
+    chosen = query_params.choices().get(query_params.MODELS)
     return tuple([spec.name for spec in caches.default_specs()] if chosen is None else chosen)
 
 
