@@ -18,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.data.dataset import Images, load, split
+from imgrec.data.arrays import load
+from imgrec.data.dataset import Images
+from imgrec.data.splits import split
 from imgrec.metrics.classification import top_1
 from imgrec.models import weights
 from imgrec.models.catalog import get_spec

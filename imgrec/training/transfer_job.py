@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from imgrec import jobs
-from imgrec.data.dataset import DATASETS, DataSet, split
+from imgrec.data.dataset import ArrayDataset
 from imgrec.data.features import Pooling, backbone_spec
+from imgrec.data.sources import DATASETS
+from imgrec.data.splits import split
 from imgrec.errors import InputError, MemoryBudgetError, UnknownNameError
 from imgrec.images import perceptual_hash
 from imgrec.jobs import Job, Needs
@@ -243,7 +245,7 @@ def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = N
     return jobs.start(WORKER, configuration, settings, title=f"{backbone.title}: {name}", needs=needs, folder=folder)
 
 
-def check_data(lesson: Lesson, data: DataSet) -> None:
+def check_data(lesson: Lesson, data: ArrayDataset) -> None:
     """Raise `InputError` on fewer images of a class than there are folds."""
     fewest, label = min((train, label) for label, (train, _) in data.counts().items())
     if fewest < lesson.folds:
@@ -253,7 +255,7 @@ def check_data(lesson: Lesson, data: DataSet) -> None:
         )
 
 
-def dealt(lesson: Lesson, data: DataSet) -> tuple[np.ndarray, np.ndarray]:
+def dealt(lesson: Lesson, data: ArrayDataset) -> tuple[np.ndarray, np.ndarray]:
     """Indices into the training images, sorted: of those that teach, and of those that are held out for the test.
 
     The same seed holds out the same images, the same share of each class, and copies of one stay together. There is
@@ -267,12 +269,12 @@ def dealt(lesson: Lesson, data: DataSet) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(kept), np.sort(test)
 
 
-def held_out(data: DataSet, kept: np.ndarray, test: np.ndarray) -> DataSet:
+def held_out(data: ArrayDataset, kept: np.ndarray, test: np.ndarray) -> ArrayDataset:
     """`data` with what was `dealt` for the test as its test set; as it is where nothing was."""
     if not len(test):
         return data
     files = tuple(data.files[i] for i in kept) if data.files else ()
-    return replace(data, train=data.train.take(kept), test=data.train.take(test), files=files, _digest=[])
+    return replace(data, train=data.train.take(kept), test=data.train.take(test), files=files)
 
 
 def needs_of(lesson: Lesson) -> Needs:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgrec.data import collections, dataset, folders
+from imgrec.data import arrays, collections, folders
 from imgrec.data.collections import Album, class_name
 from imgrec.errors import ImageError, InputError
 from imgrec.images import decoding
@@ -97,7 +97,7 @@ def test_an_album_is_a_data_set(settings: Settings) -> None:
     album = collections.create("mine", settings, ("dog", "cat"))
     for seed in range(6):
         album.add(("dog", "cat")[seed % 2], image(seed), max_bytes=MIB)
-    found = dataset.load(str(album.folder), settings, (8, 8))
+    found = arrays.load(str(album.folder), settings, (8, 8))
     assert found.classes == ("cat", "dog")
     assert len(found.train) == 6
     assert found.notes == ()
@@ -117,7 +117,7 @@ def test_a_set_may_be_called_what_no_class_may(settings: Settings, text: str) ->
     for seed in range(4):
         album.add(("cat", "dog")[seed % 2], image(seed), max_bytes=MIB)
     assert album.name == text
-    assert dataset.load(str(album.folder), settings, (8, 8)).classes == ("cat", "dog")
+    assert arrays.load(str(album.folder), settings, (8, 8)).classes == ("cat", "dog")
 
 
 @pytest.mark.parametrize("text", ["", " . ", "\u202e"])
@@ -137,7 +137,7 @@ def test_of_an_archive_with_a_damaged_image_the_rest_is_used(settings: Settings,
     album, (refused,), _ = collections.unpack(path, "train", settings)
     assert (album.name, album.counts()) == ("train", {"cat": 2, "dog": 2})
     assert refused.startswith("cat/2.png: Expected train.zip to be a whole archive")
-    found = dataset.load(str(path), settings, (8, 8))
+    found = arrays.load(str(path), settings, (8, 8))
     assert (len(found.train), found.notes) == (4, (refused,))
 
 
@@ -167,7 +167,7 @@ def test_a_test_set_of_its_own_stays_one(settings: Settings, tmp_path: Path) -> 
     album, refused, copies = collections.unpack(path, "pictures", settings)
     assert (refused, copies) == ([], [])
     assert (album.counts(), album.test_images) == ({"cat": 2, "dog": 2}, 2)
-    found = dataset.load(str(album.folder), settings, (8, 8))
+    found = arrays.load(str(album.folder), settings, (8, 8))
     assert found.test is not None
     assert (len(found.train), len(found.test)) == (4, 2)
 

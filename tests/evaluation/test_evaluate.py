@@ -1,7 +1,7 @@
 """Evaluating a network that knows colors: figures, what cannot be read, and a run that was killed."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgrec.data.labeled_images import Item, LabeledSet, open_set
+from imgrec.data.dataset import Dataset
+from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.errors import InputError, LabelSpaceError
 from imgrec.evaluation import aligned_results, artifacts, evaluate
 from imgrec.models import cards
@@ -56,15 +57,16 @@ def image(color: int, seed: int, encoded: bool = True) -> bytes | np.ndarray:
     return buffer.getvalue()
 
 
-def colors(count: int = 34, broken: tuple[int, ...] = (), encoded: bool = True, shift: int = 0) -> LabeledSet:
+def colors(count: int = 34, broken: tuple[int, ...] = (), encoded: bool = True, shift: int = 0) -> Dataset:
     """`count` images, every seventh of them mislabeled, those at `broken` no images; `shift` repaints all."""
     targets = tuple((i + (i % 7 == 0)) % 3 for i in range(count))
 
-    def items() -> Iterator[Item]:
-        for i in range(count):
-            yield Item(f"{i:03d}", targets[i], b"no image" if i in broken else image((i + shift) % 3, i, encoded))
+    def read(ids: Collection[str]) -> Iterator[tuple[str, bytes | np.ndarray]]:
+        for i in sorted(map(int, ids)):
+            yield f"{i:03d}", b"no image" if i in broken else image((i + shift) % 3, i, encoded)
 
-    return LabeledSet("toy", COLORS, tuple(f"{i:03d}" for i in range(count)), targets, items, "made here")
+    ids = tuple(f"{i:03d}" for i in range(count))
+    return Dataset("toy", COLORS, ids, targets, (True,) * count, read, "made here")
 
 
 @pytest.mark.parametrize("encoded", [True, False], ids=["encoded images", "arrays"])
@@ -280,7 +282,7 @@ def test_an_unknown_framing_is_named(spec: ModelSpec, settings: Settings, tmp_pa
 
 def test_a_set_without_images_is_named() -> None:
     with pytest.raises(InputError, match="Expected labeled images in toy"):
-        colors(0)
+        colors().take([])
 
 
 def test_what_the_hardware_is() -> None:
@@ -292,7 +294,7 @@ def test_what_the_hardware_is() -> None:
 def test_real_images(test_data: Path, keras_home: Path, settings: Settings, tmp_path: Path, framing: str) -> None:
     """MobileNet 0.25 on real validation images, as the committed row says."""
     settings = replace(settings, keras_home=keras_home)
-    found = open_set(str(test_data / "imagenet_val_a"), settings)
+    found = open_evaluation_split(str(test_data / "imagenet_val_a"), settings)
     row = evaluate.evaluate(get_spec("mobilenet_a025_128"), found, settings, tmp_path, framing=framing)
     assert row["images"] == 668
     assert 0.45 < row["top_1"] < 0.57

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imgrec.data.dataset import DATASETS
+from imgrec.data.sources import DATASETS
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.models.catalog import get_spec
 from imgrec.settings import MIB

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgrec.data import dataset
+from imgrec.data.splits import split
 from imgrec.inference import classify
 from imgrec.metrics.classification import log_loss
 from imgrec.models import cards, weights
@@ -111,6 +111,6 @@ def test_a_taught_mobilenet_joins_the_catalog_and_is_served_as_it_was_tested(ker
     assert card.fields["model"]["preprocess"] == "tf"
     assert card.fields["model"]["parameters"] == 2 * (1024 + 1) + 3_228_864
 
-    _, held_out = dataset.split(targets, recipe.validation_fraction, 0)
+    _, held_out = split(targets, recipe.validation_fraction, 0)
     answers, _ = classify.open_pool(settings).predict(card.spec(bundled=False), pixels[held_out])
     assert log_loss(answers, targets[held_out]) == pytest.approx(card.metrics["loss"], rel=1e-3)

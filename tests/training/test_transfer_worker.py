@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgrec.data import dataset, features
+from imgrec.data import arrays, features
 from imgrec.evaluation import aligned_results, artifacts
 from imgrec.images.preprocessing import frame
 from imgrec.inference.preparation import Preparations
@@ -121,7 +121,7 @@ def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str,
     cards.register(here)
     spec = get_spec("stripes")
     assert get_label_space(spec.label_space).labels == CLASSES
-    test = dataset.load(data, here).test
+    test = arrays.load(data, here).test
     assert test is not None
     rows = features.extract(lesson.backbone_row(), test, here).rows
     expected = transfer_job.preview(job, rows)
@@ -155,7 +155,7 @@ def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str, catalog
 
     spec = get_spec("tuned_stripes")
     served = OpenVINOEngine(Preparations(here).ensure(spec), 1)
-    test = dataset.load(data, here).test
+    test = arrays.load(data, here).test
     assert test is not None
     batch = np.stack([frame(image, spec.input_size, spec.crop_fraction) for image in test.pixels])
     said = served.predict(batch)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from imgrec.data import labeled_images
+from imgrec.data import evaluation_split
 from imgrec.errors import InputError
 from imgrec.evaluation import aligned_results, artifacts, comparisons
 from imgrec.evaluation.comparisons import FIGURES
@@ -178,7 +178,7 @@ def test_images_of_a_part_of_a_dataset_are_looked_for_in_that_part(
         asked.append((data, per_class))
         raise InputError("Expected images. Received: none.")
 
-    monkeypatch.setattr(labeled_images, "open_set", open_set)
+    monkeypatch.setattr(evaluation_split, "open_evaluation_split", open_set)
     app = look(page, "Errors")
     app.text_input[0].set_value(str(tmp_path / "some.npz")).run()
     assert asked == [(str(tmp_path / "some.npz"), 20)]

@@ -24,8 +24,8 @@ import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from imgrec.data import archives, dataset, labeled_images
-from imgrec.data.labeled_images import LabeledSet
+from imgrec.data import archives, evaluation_split, sources
+from imgrec.data.dataset import Dataset
 from imgrec.errors import ImgrecError, InputError
 from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.files import replacing, storage_errors
@@ -68,7 +68,7 @@ class Source:
 
     place: str
     files: Mapping[str, PurePosixPath]
-    arrays: LabeledSet | None = None
+    arrays: Dataset | None = None
     changed_at: int = 0
 
     def __len__(self) -> int:
@@ -162,13 +162,13 @@ def _candidates(board: AlignedResults) -> list[tuple[str, bool]]:
         places.append((given[digest], False))
     home = settings.home / "datasets"
     places += [(str(home / end), False) for end in (name, *(f"{name}.{suffix}" for suffix in ARCHIVES))]
-    if name in dataset.DATASETS and any((settings.keras_home / "datasets").glob("cifar*10*")):
+    if name in sources.DATASETS and any((settings.keras_home / "datasets").glob("cifar*10*")):
         places.append((name, True))
     for other in dict.fromkeys(given.values()):
         places += [(other, True), (str(Path(other).parent / name), True)]
     if Path(str(board.about["source"])).is_absolute():
         places.append((str(board.about["source"]), True))
-    return [(place, has_all) for place, has_all in places if place in dataset.DATASETS or Path(place).exists()]
+    return [(place, has_all) for place, has_all in places if place in sources.DATASETS or Path(place).exists()]
 
 
 def _remembered() -> dict[str, str]:
@@ -196,8 +196,8 @@ def _look(board: AlignedResults, place: str) -> Source | str:
 def _open(place: str, digest: str, per_class: int | None, count: int, changed_at: int, _board: AlignedResults) -> Source | str:
     """What of the dataset is at `place`, or a sentence where nothing is."""
     try:
-        if place in dataset.DATASETS or place.endswith(".npz"):
-            found = labeled_images.open_set(place, caches.settings(), per_class=per_class)
+        if place in sources.DATASETS or place.endswith(".npz"):
+            found = evaluation_split.open_evaluation_split(place, caches.settings(), per_class=per_class)
             if found.digest != digest:
                 return f"{place} has other images than this dataset."
             return Source(place, {}, found)
@@ -216,7 +216,7 @@ def _read(source: Source, ids: tuple[str, ...]) -> dict[str, Shown]:
     """The images with these ids, as far as they are there and can be decoded."""
     try:
         if source.arrays is not None:
-            found = labeled_images.look_up(source.arrays, ids)
+            found = source.arrays.images(ids)
             return {name: _enlarged(pixels) for name, pixels in found.items() if isinstance(pixels, np.ndarray)}
         return _thumbnails(
             source.place, source.changed_at, tuple((i, source.files[i]) for i in ids if i in source.files)

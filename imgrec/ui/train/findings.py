@@ -7,9 +7,9 @@ from pathlib import Path
 import streamlit as st
 
 from imgrec.data import archives
-from imgrec.data.dataset import DATASETS
 from imgrec.data.quality import doctor
 from imgrec.data.quality.report import SEVERITIES, Case, Diagnosis, Finding, Severity
+from imgrec.data.sources import DATASETS
 from imgrec.errors import ImgrecError
 from imgrec.images import decoding
 from imgrec.ui import caches
