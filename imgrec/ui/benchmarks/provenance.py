@@ -4,7 +4,7 @@ import streamlit as st
 
 from imgrec.errors import ImgrecError
 from imgrec.evaluation import comparisons, reference_tables
-from imgrec.evaluation.aligned_results import Board
+from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.evaluation.reference_tables import PublishedTable, RepeatedTable
 from imgrec.formatting import duration, milliseconds, percent
 from imgrec.metrics.confusion import average
@@ -18,7 +18,7 @@ from imgrec.ui.benchmarks.measurements import Row, title
 LESSONS = ASSETS / "protocols"
 
 
-def printed(board: Board) -> None:
+def printed(board: AlignedResults) -> None:
     """The published comparisons of the chosen dataset, with what was measured here beside; the others folded."""
     published, counts_of_classes = reference_tables.read_published()
     tables, problems = reference_tables.read_repeated(LESSONS)
@@ -50,7 +50,7 @@ def printed(board: Board) -> None:
                 _measured_table(table)
 
 
-def _published_accuracy(board: Board) -> bool:
+def _published_accuracy(board: AlignedResults) -> bool:
     """What is published for ImageNet models on all validation images, beside what was measured on this dataset."""
     if board.about["label_space"] != "imagenet_1k":
         return False
@@ -147,7 +147,7 @@ def _by_class(name: str, model: str | None, reading: str) -> str:
     return ", ".join(f"{board.labels[i]} {percent(float(recall[i]))}" for i in present)
 
 
-def _board_with(name: str, model: str | None, reading: str) -> Board | None:
+def _board_with(name: str, model: str | None, reading: str) -> AlignedResults | None:
     """The board of the set if `model` stands on it."""
     try:
         board = measurements.board(name, reading) if name in measurements.set_names() else None
@@ -157,7 +157,7 @@ def _board_with(name: str, model: str | None, reading: str) -> Board | None:
     return board if board is not None and model in board.found else None
 
 
-def provenance(board: Board) -> None:
+def provenance(board: AlignedResults) -> None:
     """The weights, versions and machine behind every number."""
     st.markdown(
         f"**Images**: {board.about['source']}. {board.about['images']:,} in {board.about['classes']} classes; "
