@@ -142,7 +142,7 @@ def serve(do: Callable[[dict[str, object], Tell], None]) -> None:
 
 
 def _end_with_parent() -> None:
-    """Return the parent holds stdin open while it waits; a server that was killed leaves no worker behind."""
+    """Exit when the parent closes stdin, also by being killed."""
     # Not `sys.stdin`, whose lock a daemon thread would hold while the interpreter ends.
     while os.read(0, 1024):
         pass
