@@ -1,4 +1,4 @@
-"""Pictures that are there more than once, as the same file or nearly the same: what that does to a measurement."""
+"""Images that are in a dataset more than once, as the same file or nearly the same."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -14,24 +14,24 @@ from imgrec.images.perceptual_hash import groups, near_pairs
 # A share of copies inside a class that changes no figure.
 HARMLESS_SHARE = 0.01
 
-# Comparing all pairs of more would take minutes; pairs of one set beyond this many are a set of films.
+# Comparing all pairs of more would take minutes; pairs of one dataset beyond this many are frames of films.
 MAX_COMPARED = 60_000
 MAX_PAIRS = 20_000
 
 
 def copies(seen: Examined) -> list[Finding]:
-    """Of one file, byte for byte."""
+    """Find copies of one file, byte for byte."""
     same = defaultdict(list)
     for index, digest in enumerate(seen.digests):
         same[digest].append(index)
-    # Each with the first, and that from training if any is: so every copy in the test is seen to be one.
+    # Each with the first, and that from training if any is, so that each copy in the test is found.
     ordered = (sorted(group, key=lambda index: bool(seen.is_test[index])) for group in same.values())
     pairs = [(group[0], other) for group in ordered for other in group[1:]]
     return _pairs(seen, pairs, "duplicates", "duplicate")
 
 
 def near_copies(seen: Examined) -> list[Finding]:
-    """Of different files."""
+    """Find different files whose images are nearly the same."""
     first = {digest: index for index, digest in reversed(list(enumerate(seen.digests)))}
     single = np.array(sorted(first.values()), np.int64)
     if len(single) > MAX_COMPARED:
@@ -39,13 +39,27 @@ def near_copies(seen: Examined) -> list[Finding]:
             f"Near-duplicates were not searched: there are {len(single):,} images, over the {MAX_COMPARED:,} limit."
         )
         return [Finding.of("not_compared", "note", sentence)]
-    found = single[near_pairs(seen.thumbnails[single], limit=MAX_PAIRS)]
-    words = "near-duplicate"
-    return _pairs(seen, [(int(i), int(j)) for i, j in found], "near_duplicates", words)
+    pairs = single[near_pairs(seen.thumbnails[single], limit=MAX_PAIRS)].tolist()
+    return _pairs(seen, pairs, "near_duplicates", "near-duplicate")
 
 
-def _pairs(seen: Examined, pairs: Iterable[tuple[int, int]], kind: str, words: str) -> list[Finding]:
-    """Findings on pairs of like images: across training and test, across classes, and the rest."""
+def variety(seen: Examined) -> list[Finding]:
+    """Find classes that cannot be split without copies on both sides."""
+    train = np.flatnonzero(~seen.is_test)
+    targets, classes = seen.targets[train], len(seen.labels)
+    different = np.bincount(targets[np.unique(groups(seen.thumbnails[train], targets))], minlength=classes)
+    alike = np.flatnonzero((different == 1) & (np.bincount(targets, minlength=classes) >= MIN_PER_CLASS))
+    if not len(alike):
+        return []
+    sentence = (
+        f"All images of {listed([seen.labels[target] for target in alike])} are near-duplicates: validation accuracy "
+        "is overestimated."
+    )
+    return [Finding.of("all_alike", "warn", sentence)]
+
+
+def _pairs(seen: Examined, pairs: Iterable[tuple[int, int]], kind: str, noun: str) -> list[Finding]:
+    """Sort pairs of like images: across training and test, across classes, and the rest."""
     leaks: dict[int, Case] = {}
     contradictions: dict[int, Case] = {}
     others: dict[int, Case] = {}
@@ -54,47 +68,31 @@ def _pairs(seen: Examined, pairs: Iterable[tuple[int, int]], kind: str, words: s
             train, test = (j, i) if seen.is_test[i] else (i, j)
             leaks.setdefault(test, seen.case(train, test))
         if seen.targets[i] != seen.targets[j]:
-            contradictions.setdefault(j, seen.case(i, j, remark=f"{seen.label(i)} and {seen.label(j)}"))
+            labels = (seen.labels[seen.targets[k]] for k in (i, j))
+            contradictions.setdefault(j, seen.case(i, j, remark=" and ".join(labels)))
         elif seen.is_test[i] == seen.is_test[j]:
             others.setdefault(j, seen.case(i, j))
+
+    def are(cases: dict[int, Case]) -> str:
+        return f"is a {noun}" if len(cases) == 1 else f"are {noun}s"
+
     found = []
     if leaks:
         tested = int(seen.is_test.sum())
         sentence = (
-            f"{len(leaks):,} of {tested:,} test images ({percent(len(leaks) / tested, 1)}) {_are(len(leaks), words)} "
+            f"{len(leaks):,} of {tested:,} test images ({percent(len(leaks) / tested, 1)}) {are(leaks)} "
             "of training images: test accuracy is overestimated."
         )
         found.append(Finding.of(f"{kind}_across_parts", "warn", sentence, list(leaks.values())))
     if contradictions:
-        count = len(contradictions)
-        sentence = f"{counted(count, 'image')} {_are(count, words)} of an image in another class: one label is wrong."
+        images = counted(len(contradictions), "image")
+        sentence = f"{images} {are(contradictions)} of an image in another class: one label is wrong."
         found.append(Finding.of(f"{kind}_across_classes", "warn", sentence, list(contradictions.values())))
     if others:
-        count = len(others)
         sentence = (
-            f"{counted(count, 'image')} {_are(count, words)} within the same class. Fine-tuning keeps them "
+            f"{counted(len(others), 'image')} {are(others)} within the same class. Fine-tuning keeps them "
             "on one side of the validation split; training from scratch may not."
         )
-        harmless = count < HARMLESS_SHARE * len(seen.files)
-        found.append(Finding.of(kind, "note" if harmless else "warn", sentence, list(others.values())))
+        is_harmless = len(others) < HARMLESS_SHARE * len(seen.files)
+        found.append(Finding.of(kind, "note" if is_harmless else "warn", sentence, list(others.values())))
     return found
-
-
-def _are(count: int, noun: str) -> str:
-    """ "is a duplicate" or "are duplicates"."""
-    return f"is a {noun}" if count == 1 else f"are {noun}s"
-
-
-def variety(seen: Examined) -> list[Finding]:
-    """Classes that cannot be split without leaving copies on both sides."""
-    train = np.flatnonzero(~seen.is_test)
-    targets = seen.targets[train]
-    different = np.bincount(targets[np.unique(groups(seen.thumbnails[train], targets))], minlength=len(seen.labels))
-    alike = np.flatnonzero((different == 1) & (np.bincount(targets, minlength=len(seen.labels)) >= MIN_PER_CLASS))
-    if not len(alike):
-        return []
-    sentence = (
-        f"All images of {listed([seen.labels[target] for target in alike])} are near-duplicates: validation accuracy "
-        "is overestimated."
-    )
-    return [Finding.of("all_alike", "warn", sentence)]
