@@ -165,7 +165,7 @@ def _members(path: Path) -> Iterator[_Member]:
                 f"Expected {path.name} to hold at most {limit_bytes / MIB:,.0f} MiB when unpacked. Received: more; "
                 "images do not shrink so much, and a set so large can be given as a folder."
             )
-        if any(part in _CLUTTER or part[0] == "." and part != ".." for part in member.name.parts):
+        if any(part in _CLUTTER or (part[0] == "." and part != "..") for part in member.name.parts):
             continue
         if member.refusal is None and member.name in seen:
             yield replace(member, refusal="a second file of this name; the first is used")
