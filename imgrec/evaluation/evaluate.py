@@ -30,7 +30,7 @@ from imgrec.inference import conversion
 from imgrec.inference.preparation import Preparations
 from imgrec.inference.process_info import usable_cores
 from imgrec.models import cards, weights
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import Catalog, ModelSpec
 from imgrec.predictions.labels import LABEL_SPACES, LabelMap, LabelSpace, get_label_map, get_label_space
 from imgrec.settings import MIB, Settings, available_memory_bytes
 
@@ -88,7 +88,7 @@ def evaluate(
     converting and running raise.
     """
     _check_framing(framing)
-    to_set = scoring(get_label_space(spec.label_space), labeled.label_space)
+    to_set = scoring(spec.get_label_space(), labeled.label_space)
     about = describe_set(labeled)
     artifacts.check_place(folder, about)
     compiled = Preparations(settings).ensure(spec)
@@ -107,12 +107,12 @@ def evaluate(
     return row
 
 
-def get_fitting_specs(labeled: Dataset, settings: Settings) -> list[ModelSpec]:
+def get_fitting_specs(labeled: Dataset, catalog: Catalog, settings: Settings) -> list[ModelSpec]:
     """The models whose weights are on this machine and whose classes are, or roll up to, those of the set."""
     found, others = [], []
-    for spec in CATALOG.values():
+    for spec in catalog.values():
         try:
-            scoring(get_label_space(spec.label_space), labeled.label_space)
+            scoring(spec.get_label_space(), labeled.label_space)
         except LabelSpaceError:
             others.append(spec)
         else:
@@ -128,7 +128,7 @@ def get_fitting_specs(labeled: Dataset, settings: Settings) -> list[ModelSpec]:
 
 def _nearest(specs: Iterable[ModelSpec], space: LabelSpace) -> str:
     """Which of `specs` knows most classes of a set, and which it does not know; nothing where none knows any."""
-    unknown = {spec.title: unknown_classes(get_label_space(spec.label_space), space) for spec in specs}
+    unknown = {spec.title: unknown_classes(spec.get_label_space(), space) for spec in specs}
     title = min(unknown, key=lambda title: len(unknown[title]), default="")
     if not title or not 0 < len(unknown[title]) < len(space.labels):
         return ""
@@ -272,7 +272,7 @@ def _answer_all(
             on_progress(done, count)
         if len(waiting[number]) == len(blocks[number]):
             block = waiting.pop(number)
-            answers, failures = _scored(labeled, block, to_set, len(get_label_space(spec.label_space).labels))
+            answers, failures = _scored(labeled, block, to_set, len(spec.get_label_space().labels))
             artifacts.write_part(files[number], answers, provenance | {"failures": failures})
     if any(waiting.values()):
         raise InputError(f"Expected {count:,} images in {labeled.name}. Received: fewer; it changed meanwhile.")

@@ -23,6 +23,7 @@ from imgrec.data.dataset import ArrayDataset, Images
 from imgrec.data.splits import split
 from imgrec.errors import InputError
 from imgrec.files import storage_errors
+from imgrec.inference import process_info
 from imgrec.metrics.classification import first_choices, log_loss
 from imgrec.metrics.confusion import confusion_matrix
 from imgrec.models import cards
@@ -188,13 +189,7 @@ def _card(
 
 def machine() -> dict[str, Any]:
     """What it ran on."""
-    processor = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return {"processor": processor, "cores": os.cpu_count(), "system": platform.system()}
+    return {"processor": process_info.processor(), "cores": os.cpu_count(), "system": platform.system()}
 
 
 def versions() -> dict[str, str]:

@@ -93,7 +93,7 @@ def test_a_broken_file_is_named_and_the_rest_is_shown(page: Open, folder: Path) 
     ("text", "sentence"),
     [
         pytest.param('{"version": 0, "datasets": {}, "rows": []}', "Received: version 0", id="an older version"),
-        pytest.param('{"version": 1,', "to be a summary of measurements, whole", id="half written"),
+        pytest.param('{"version": 1,', "to be a summary of measurements in version 1 of the format, whole", id="half written"),
     ],
 )
 def test_a_summary_that_cannot_be_read(page: Open, folder: Path, text: str, sentence: str) -> None:
@@ -150,7 +150,7 @@ def test_a_class_that_is_never_chosen_stands_first(page: Open, folder: Path, mon
     measure(folder)
     matrix_of = comparisons.matrix_of
 
-    def without_the_cat(board: aligned_results.Board, model: str) -> Integers:
+    def without_the_cat(board: aligned_results.AlignedResults, model: str) -> Integers:
         matrix = matrix_of(board, model)
         matrix[:, 4] += matrix[:, 3]
         matrix[:, 3] = 0

@@ -27,7 +27,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from imgrec.data import archives, evaluation_split, sources
 from imgrec.data.dataset import Dataset
 from imgrec.errors import ImgrecError, InputError
-from imgrec.evaluation.aligned_results import Board
+from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.files import replacing, storage_errors
 from imgrec.formatting import percent
 from imgrec.images import decoding
@@ -75,7 +75,7 @@ class Source:
         return len(self.files) or len(self.arrays or ())
 
 
-def show(board: Board, places: Sequence[int], models: Sequence[str], key: str) -> None:
+def show(board: AlignedResults, places: Sequence[int], models: Sequence[str], key: str) -> None:
     """Show the images at these positions as cards, with the first choices of each of `models`.
 
     Where the images are not known, there is a place to give them above the cards.
@@ -100,7 +100,7 @@ def show(board: Board, places: Sequence[int], models: Sequence[str], key: str) -
                 _card(board, i, models, found.get(board.ids[i]))
 
 
-def find(board: Board) -> Source | None:
+def find(board: AlignedResults) -> Source | None:
     """Return where the images of the board are; None where that is not known."""
     for place, has_all in _candidates(board):
         found = _look(board, place)
@@ -133,7 +133,7 @@ def match(ids: Sequence[str], names: Sequence[PurePosixPath]) -> dict[str, PureP
     return {}
 
 
-def remember(board: Board, place: str) -> None:
+def remember(board: AlignedResults, place: str) -> None:
     """Take the images of the board from the folder or archive at `place` from now on; raises where it has none."""
     found = _look(board, place)
     if isinstance(found, str):
@@ -149,7 +149,7 @@ def _end(name: str | PurePosixPath, parts: int) -> str:
     return "/".join(PurePosixPath(name).parts[-parts:])
 
 
-def _candidates(board: Board) -> list[tuple[str, bool]]:
+def _candidates(board: AlignedResults) -> list[tuple[str, bool]]:
     """Places to look at, and whether all images must be there: a place given for another dataset proves nothing."""
     digest, settings = str(board.about["digest"]), caches.settings()
     uploaded = st.session_state.get(_UPLOADS, {}).get(digest)
@@ -187,13 +187,13 @@ def _changed_at(place: str) -> int:
         return 0
 
 
-def _look(board: Board, place: str) -> Source | str:
+def _look(board: AlignedResults, place: str) -> Source | str:
     about = board.about
     return _open(place, str(about["digest"]), about.get("per_class"), board.images, _changed_at(place), board)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Looking for the images")
-def _open(place: str, digest: str, per_class: int | None, count: int, changed_at: int, _board: Board) -> Source | str:
+def _open(place: str, digest: str, per_class: int | None, count: int, changed_at: int, _board: AlignedResults) -> Source | str:
     """What of the dataset is at `place`, or a sentence where nothing is."""
     try:
         if place in sources.DATASETS or place.endswith(".npz"):
@@ -248,7 +248,7 @@ def _enlarged(pixels: np.ndarray) -> Shown:
     return pixels.repeat(times, axis=0).repeat(times, axis=1), times * pixels.shape[1]
 
 
-def _card(board: Board, position: int, models: Sequence[str], image: Shown | None) -> None:
+def _card(board: AlignedResults, position: int, models: Sequence[str], image: Shown | None) -> None:
     truth = board.labels[board.target[position]]
     if image is not None:
         st.image(image[0], width=image[1], alt=f"An image of the class {truth}")
@@ -257,7 +257,7 @@ def _card(board: Board, position: int, models: Sequence[str], image: Shown | Non
         st.markdown(f":small[**{plain(title(board, model))}**]  \n" + _first_choices(board, model, position))
 
 
-def _first_choices(board: Board, model: str, position: int) -> str:
+def _first_choices(board: AlignedResults, model: str, position: int) -> str:
     found = stored(board, model)
     name = board.ids[position]
     row = position if found.ids[position : position + 1] == (name,) else found.ids.index(name)
@@ -271,7 +271,7 @@ def _first_choices(board: Board, model: str, position: int) -> str:
     return "  \n".join(lines)
 
 
-def _change(board: Board, source: Source) -> None:
+def _change(board: AlignedResults, source: Source) -> None:
     """How many images were found and where, and a way to give others."""
     with st.popover(f"{len(source):,} of {board.images:,} images", icon=":material/photo_library:", type="tertiary"):
         if not caches.settings().demo:
@@ -279,7 +279,7 @@ def _change(board: Board, source: Source) -> None:
         _fields(board)
 
 
-def _ask(board: Board) -> None:
+def _ask(board: AlignedResults) -> None:
     """What to do to see the images."""
     with st.container(border=True, key="bench_images_wanted"):
         st.markdown(
@@ -289,7 +289,7 @@ def _ask(board: Board) -> None:
         _fields(board)
 
 
-def _fields(board: Board) -> None:
+def _fields(board: AlignedResults) -> None:
     settings = caches.settings()
     limit = max(1, settings.max_upload_bytes // MIB) if settings.demo else MAX_ARCHIVE_MIB
     digest = str(board.about["digest"])[:12]
@@ -322,7 +322,7 @@ def _fields(board: Board) -> None:
         st.rerun()
 
 
-def _given(board: Board, key: str) -> None:
+def _given(board: AlignedResults, key: str) -> None:
     place = str(st.session_state[key]).strip()
     if not place:
         return
@@ -332,7 +332,7 @@ def _given(board: Board, key: str) -> None:
         st.session_state[_PROBLEM] = str(error)
 
 
-def _keep(board: Board, file: UploadedFile) -> None:
+def _keep(board: AlignedResults, file: UploadedFile) -> None:
     """Store an uploaded archive that has images of the board: for the session in a demo, else in IMGREC_HOME."""
     settings, digest = caches.settings(), str(board.about["digest"])
     suffix = next((suffix for suffix in ARCHIVES if file.name.lower().endswith(f".{suffix}")), "zip")

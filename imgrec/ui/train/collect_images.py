@@ -213,7 +213,7 @@ def _thumbnails(chosen: Collection, label: str, files: list[Path], id_: str) -> 
         [each for each in tiles if each.thumbnail],
         key=f"strip_{id_}",
         on_pick=lambda name: _select(str(chosen.root / label / name)),
-        on_more=lambda: opened.add(id_),
+        on_more=lambda _: opened.add(id_),
         more=len(files) - len(shown),
         side_px=TILE_PX,
     )

@@ -8,7 +8,7 @@ from imgrec.charts import transfer
 from imgrec.data.sources import DATASETS
 from imgrec.errors import ImgrecError, InputError
 from imgrec.formatting import percent, size
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import ModelSpec
 from imgrec.training import transfer_job
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
 from imgrec.training.transfer_job import ALL_LAYERS, HEADS, Lesson
@@ -133,7 +133,7 @@ def _backbone() -> ModelSpec | None:
     """The network whose features are used: those on this machine first, by size."""
     specs = [
         spec
-        for spec in CATALOG.values()
+        for spec in caches.catalog().values()
         if spec.label_space == download.IMAGENET and spec.weights.is_published and caches.is_offered(spec)
     ]
     specs.sort(key=lambda spec: (not caches.is_here(spec), spec.parameters))
