@@ -52,7 +52,6 @@ _DAMAGED = (
     struct.error,
     UnicodeDecodeError,
     RuntimeError,
-    NotImplementedError,
 )
 
 # What every Python unpacks; newer archivers have more.

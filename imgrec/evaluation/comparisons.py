@@ -238,7 +238,10 @@ def confused(results: AlignedResults, model: str) -> pd.DataFrame:
 
 def most_confused(results: AlignedResults) -> int:
     """Return the number of images of the most frequent mistake of any model."""
-    return max((int(confused(results, model)["count"].max()) for model in results.models if results.top_1(model) < 1), default=0)
+    return max(
+        (int(confused(results, model)["count"].max()) for model in results.models if results.top_1(model) < 1),
+        default=0,
+    )
 
 
 def most_certain(chosen: Booleans, *confidences: Floats) -> list[int]:

@@ -202,7 +202,9 @@ def gallery(board: AlignedResults) -> None:
     image_files.show(board, found, (model, other) if other else (model,), key="bench_errors")
 
 
-def _duel_matrix(board: AlignedResults, a: str, b: str, title_a: str, title_b: str, table: bool) -> tuple[int, int] | None:
+def _duel_matrix(
+    board: AlignedResults, a: str, b: str, title_a: str, title_b: str, table: bool
+) -> tuple[int, int] | None:
     """The predictions of A against those of B; the clicked cell."""
     matrix = confusion_matrix(board.found[a].choice, board.found[b].choice, len(board.labels))
     places = _classes_of(board, matrix)

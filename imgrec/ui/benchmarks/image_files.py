@@ -193,7 +193,9 @@ def _look(board: AlignedResults, place: str) -> Source | str:
 
 
 @st.cache_resource(max_entries=16, show_spinner="Looking for the images")
-def _open(place: str, digest: str, per_class: int | None, count: int, changed_at: int, _board: AlignedResults) -> Source | str:
+def _open(
+    place: str, digest: str, per_class: int | None, count: int, changed_at: int, _board: AlignedResults
+) -> Source | str:
     """What of the dataset is at `place`, or a sentence where nothing is."""
     try:
         if place in sources.DATASETS or place.endswith(".npz"):

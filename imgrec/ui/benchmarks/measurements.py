@@ -83,7 +83,9 @@ def stack(board: AlignedResults) -> np.ndarray:
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _stack(name: str, keys: tuple[tuple[str, str], ...], images: int, reading: str, _board: AlignedResults) -> np.ndarray:
+def _stack(
+    name: str, keys: tuple[tuple[str, str], ...], images: int, reading: str, _board: AlignedResults
+) -> np.ndarray:
     return aligned_results.stack(_board, _board.models)
 
 
