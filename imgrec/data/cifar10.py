@@ -5,7 +5,7 @@ import pickle
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,7 @@ from imgrec.settings import Settings
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-SIDE_PX = 32
 
-# How they come, in words.
 PUBLISHED = "five training batches of 10,000 and one test batch"
 
 # Pixels uint8 (N, 32, 32, 3) and targets int64 (N,).
@@ -27,23 +25,27 @@ Arrays = tuple[np.ndarray, np.ndarray]
 
 
 def load(settings: Settings, progress: Progress) -> tuple[Arrays, Arrays]:
-    """Training and test images from `KERAS_HOME/datasets/`; brought there from the address that Keras uses.
+    """Return training and test images from `KERAS_HOME/datasets/`, downloaded from the address that Keras uses.
 
     Raises `WeightsError` and `StorageError` when they cannot be had.
     """
-    folder = settings.keras_home / "datasets"
     # The name under which Keras keeps the archive itself.
-    archive = folder / "cifar-10-batches-py-target.tar.gz"
+    archive = settings.keras_home / "datasets" / "cifar-10-batches-py-target.tar.gz"
     if not archive.is_file():
         if settings.offline:
             raise offline_error(URL, archive, "IMGREC_OFFLINE=1")
         with storage_errors(archive):
-            folder.mkdir(parents=True, exist_ok=True)
+            archive.parent.mkdir(parents=True, exist_ok=True)
         download(URL, archive, progress)
         _check_sha256(archive.with_name(archive.name + ".part"))
         publish(archive)
     _check_sha256(archive)
-    batches = _batches(archive)
+    batches = {}
+    with storage_errors(archive), tarfile.open(archive) as tar:
+        for member in tar:
+            file, name = tar.extractfile(member) if member.isreg() else None, PurePosixPath(member.name).name
+            if file is not None and "_batch" in name:
+                batches[name] = _ArraysOnly(io.BytesIO(file.read()), encoding="bytes").load()
     return _joined(batches[f"data_batch_{i}"] for i in range(1, 6)), _joined([batches["test_batch"]])
 
 
@@ -56,34 +58,19 @@ def _check_sha256(path: Path) -> None:
         )
 
 
-def _batches(archive: Path) -> dict[str, dict[bytes, Any]]:
-    batches = {}
-    with storage_errors(archive), tarfile.open(archive) as tar:
-        for member in tar:
-            file = tar.extractfile(member) if member.isreg() else None
-            name = PurePosixPath(member.name).name
-            if file is not None and "_batch" in name:
-                batches[name] = _ArraysOnly(io.BytesIO(file.read()), encoding="bytes").load()
-    return batches
-
-
 def _joined(batches: Iterable[dict[bytes, Any]]) -> Arrays:
     parts = list(batches)
-    pixels = np.concatenate([part[b"data"] for part in parts])
+    # Each row is an image, one channel plane after the other.
+    planes = np.concatenate([part[b"data"] for part in parts]).reshape(-1, 3, 32, 32)
     targets = np.concatenate([part[b"labels"] for part in parts])
-    # Each row is a image, one channel plane after the other.
-    planes = pixels.reshape(-1, 3, SIDE_PX, SIDE_PX)
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), targets
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Unpickles what CIFAR-10's publishers pickled, dictionaries of arrays, and refuses to run anything else.
+    """Unpickles dictionaries of arrays, and refuses to run anything else.
 
-    The archive's sha256 is checked before; this holds if that were ever forgotten.
+    The archive's sha256 is checked before; this is a second guard.
     """
-
-    def __init__(self, file: IO[bytes], **options: Any) -> None:
-        super().__init__(file, **options)
 
     def find_class(self, module: str, name: str) -> Any:
         if (module.split(".")[0], name) in {("numpy", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")}:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgrec.data import folders, sources
-from imgrec.data.folders import TEST_NAMES, TRAIN_NAMES
 from imgrec.errors import ImageError, InputError
 from imgrec.files import replacing, storage_errors
 from imgrec.images import decoding
@@ -41,7 +40,7 @@ def class_name(text: str) -> str:
     '＜b＞cats＜／b＞'
     """
     name = _folder_name(text)
-    if name is None or name.lower() in TRAIN_NAMES | TEST_NAMES:
+    if name is None or name.lower() in folders.PARTS:
         raise InputError(
             f"Expected the name of a class, other than train, test or validation. "
             f"Received: {text[: folders.MAX_NAME_CHARACTERS]!r}."

@@ -57,7 +57,7 @@ class Images:
     def take(self, indices: np.ndarray) -> "Images":
         """Return a copy of the images at `indices` (K,), on disk if these are on disk and the copy is large."""
         if self.folder is not None and isinstance(self.pixels, np.memmap):
-            return Images(array_files.copy(self.pixels, indices, self.folder), self.targets[indices], self.folder)
+            return Images(array_files.take(self.pixels, indices, self.folder), self.targets[indices], self.folder)
         return Images(self.pixels[indices], self.targets[indices])
 
 

@@ -82,7 +82,7 @@ def in_words(labels: Sequence[str]) -> str:
 
 
 def _plain(name: str) -> str:
-    """A class name as it is compared: "Cats" and "cat" are one."""
+    """Return a class name as it is compared: "Cats" and "cat" are one."""
     word = name.strip().lower().replace("_", " ")
     word = word[:-1] if word.endswith("s") and not word.endswith("ss") else word
     return SYNONYMS.get(word, word)
@@ -90,5 +90,5 @@ def _plain(name: str) -> str:
 
 @lru_cache(maxsize=8)
 def _positions(space: LabelSpace) -> dict[str, int]:
-    """Class by WordNet id and by plain name."""
+    """Return class by WordNet id and by plain name."""
     return {_plain(n): i for i, n in enumerate(space.labels)} | {s: i for i, s in enumerate(space.synsets) if s}

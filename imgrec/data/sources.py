@@ -4,7 +4,7 @@ Which class a file belongs to is decided in `folders`. What cannot be used is li
 """
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -18,7 +18,7 @@ from imgrec.data.label_matching import own_space
 from imgrec.data.splits import MIN_PER_CLASS
 from imgrec.errors import InputError
 from imgrec.models.downloads import Progress
-from imgrec.predictions.labels import LabelSpace, get_label_space
+from imgrec.predictions.labels import LabelSpace
 from imgrec.settings import Settings, available_memory_bytes
 
 # The share of the memory that this process may use which arrays of an .npz may take; the rest is for the network.
@@ -54,17 +54,16 @@ def path_of(name_or_path: str) -> Path:
     return path
 
 
-def of_arrays(data: ArrayDataset) -> Dataset:
-    """Return `data` as images that are read one by one, with ids such as train/00042."""
-    parts = {"train/": data.train} | ({"test/": data.test} if data.test is not None else {})
-    images = {f"{key}{i:05d}": pixels for key, part in parts.items() for i, pixels in enumerate(part.pixels)}
-    space = get_label_space(data.label_space) if data.label_space else None
+def of_arrays(data: ArrayDataset, parts: Mapping[str, Images | None] | None = None) -> Dataset:
+    """Return `parts` of `data` as images that are read one by one; ids are the key of the part and a number."""
+    chosen = {key: part for key, part in (parts or {"train/": data.train, "test/": data.test}).items() if part}
+    images = {f"{key}{i:05d}": pixels for key, part in chosen.items() for i, pixels in enumerate(part.pixels)}
     return Dataset(
         name=data.name,
-        label_space=space or LabelSpace(data.name, data.classes, (None,) * len(data.classes)),
+        label_space=LabelSpace(data.name, data.classes, (None,) * len(data.classes)),
         ids=tuple(images),
-        targets=tuple(target for part in parts.values() for target in part.targets.tolist()),
-        is_test=tuple(key == "test/" for key, part in parts.items() for _ in range(len(part))),
+        targets=tuple(target for part in chosen.values() for target in part.targets.tolist()),
+        is_test=tuple(part is data.test for part in chosen.values() for _ in range(len(part))),
         read=lambda ids: ((id_, pixels) for id_, pixels in images.items() if id_ in ids),
         source=data.source,
         arrays=data,
@@ -75,14 +74,15 @@ def from_files(path: Path, settings: Settings) -> Dataset:
     """Return the images in class folders of a folder or archive; they may be none."""
     listing = archives.survey(path)
     layout = folders.lay_out(path, listing.names, listing.empty)
-    space = own_space(label for _, label in layout.places.values())
+    parts, labels = zip(*layout.places.values(), strict=True) if layout.places else ((), ())
+    space = own_space(labels)
     index = {label: i for i, label in enumerate(space.labels)}
     return Dataset(
         name=name_of(path),
         label_space=space,
         ids=tuple(map(str, layout.places)),
-        targets=tuple(index[label] for _, label in layout.places.values()),
-        is_test=tuple(part == "test" for part, _ in layout.places.values()),
+        targets=tuple(index[label] for label in labels),
+        is_test=tuple(part == "test" for part in parts),
         read=partial(read_files, path, settings.max_upload_bytes),
         source=str(path),
         left_out=(*listing.left_out, *layout.left_out),
@@ -92,7 +92,7 @@ def from_files(path: Path, settings: Settings) -> Dataset:
 
 
 def read_files(path: Path, max_bytes: int, ids: Collection[str]) -> Iterator[tuple[str, Raw]]:
-    """(name, content) of the files called `ids` in a folder or archive; of a damaged one, a sentence."""
+    """Yield (name, content) of the files called `ids` in a folder or archive; of a damaged one, a sentence."""
     damaged: list[tuple[str, Raw]] = []
     found = archives.files(
         path,

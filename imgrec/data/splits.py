@@ -119,7 +119,7 @@ def _bring_together(fold_of: np.ndarray, found: list[list[int]], folds: int) -> 
 
 
 def _hold_out(mine: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
-    """bool (K,): about `count` of the shuffled images `mine` (K,) of one class, in whole groups, and not all."""
+    """Return which of the shuffled images `mine` (K,) of one class to hold out, about `count`, in whole groups."""
     found = _grouped(mine, groups)
     if len(found) < 2:
         return np.arange(len(mine)) < count
@@ -132,7 +132,7 @@ def _hold_out(mine: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
 
 
 def _grouped(shuffled: np.ndarray, groups: np.ndarray) -> list[list[int]]:
-    """The indices `shuffled` (K,) by their group, each where its first stands."""
+    """Return the indices `shuffled` (K,) by their group, in the order of the first of each."""
     found: dict[int, list[int]] = {}
     for index, group in zip(shuffled.tolist(), groups[shuffled].tolist(), strict=True):
         found.setdefault(group, []).append(index)

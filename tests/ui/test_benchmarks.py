@@ -93,7 +93,9 @@ def test_a_broken_file_is_named_and_the_rest_is_shown(page: Open, folder: Path) 
     ("text", "sentence"),
     [
         pytest.param('{"version": 0, "datasets": {}, "rows": []}', "Received: version 0", id="an older version"),
-        pytest.param('{"version": 1,', "to be a summary of measurements in version 1 of the format, whole", id="half written"),
+        pytest.param(
+            '{"version": 1,', "to be a summary of measurements in version 1 of the format, whole", id="half written"
+        ),
     ],
 )
 def test_a_summary_that_cannot_be_read(page: Open, folder: Path, text: str, sentence: str) -> None:

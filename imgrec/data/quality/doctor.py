@@ -137,7 +137,7 @@ def _examine(
 def _label_errors(
     name_or_path: str, settings: Settings, spec: ModelSpec, on_progress: OnProgress
 ) -> tuple[list[Finding], list[str], list[str]]:
-    """Findings, a sentence where there are none, and a sentence where the features are of no use."""
+    """Return findings, a sentence where there are none, and a sentence where the features are of no use."""
     row = features.backbone_spec(spec)
     data = arrays.load(name_or_path, settings, row.input_size)
     found = features.extract(

@@ -50,18 +50,17 @@ class Examined:
     remarks: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, tuple[int, int]]:
-        train = np.bincount(self.targets[~self.is_test], minlength=len(self.labels))
-        test = np.bincount(self.targets[self.is_test], minlength=len(self.labels))
-        return {label: (int(train[i]), int(test[i])) for i, label in enumerate(self.labels)}
+        """Return class → (images to train on, images to test on)."""
+        parts = (self.targets[~self.is_test], self.targets[self.is_test])
+        train, test = (np.bincount(targets, minlength=len(self.labels)).tolist() for targets in parts)
+        return dict(zip(self.labels, zip(train, test, strict=True), strict=True))
 
     def case(self, *indices: int, remark: str = "") -> Case:
+        """Return the images at `indices` as a case."""
         return Case(tuple(self.files[i] for i in indices), remark)
 
-    def label(self, index: int) -> str:
-        return self.labels[int(self.targets[index])]
-
     def gray(self) -> np.ndarray:
-        """bool (N,): images without color."""
+        """Return which images are without color: bool (N,)."""
         spread = self.thumbnails.max(axis=3).astype(np.int16) - self.thumbnails.min(axis=3)
         return np.asarray(spread.reshape(len(spread), -1).max(axis=1, initial=0) < GRAY_SPREAD)
 
