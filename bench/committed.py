@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imgrec.data import labeled_images
+from imgrec.data.dataset import Dataset
+from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.evaluation import evaluate
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import ASSETS, Settings
 
 FOLDER = ASSETS / "benchmarks"
@@ -54,9 +55,9 @@ class Measurement:
     flaws: tuple[str, ...] = ()
     per_class: int | None = None
 
-    def open(self, settings: Settings) -> labeled_images.LabeledSet:
+    def open(self, settings: Settings) -> Dataset:
         """Return the set as it lies below the current folder, with what a reader must know of it."""
-        found = labeled_images.open_set(self.data, settings, per_class=self.per_class, flaws=self.flaws)
+        found = open_evaluation_split(self.data, settings, per_class=self.per_class, flaws=self.flaws)
         return replace(found, source=self.source or found.source)
 
 
@@ -119,7 +120,7 @@ def main(data: Path, names: list[str], models: list[str]) -> None:
             print(f"{name}: not here")
             continue
         found = wanted.open(settings)
-        for spec in CATALOG.values():
+        for spec in BUILT_IN.values():
             fits = spec.label_space == "imagenet_1k" or spec.label_space == found.label_space.name
             if fits and weights.locate(spec, settings) is not None and (not models or spec.name in models):
                 measure(spec, found, wanted.framing, settings, command_of(name, spec.name))
@@ -138,9 +139,7 @@ def note_on(sha256: str | None, backbone: Mapping[str, Any] | None) -> str:
     return f"Its backbone: {known}" if known else ""
 
 
-def measure(
-    spec: ModelSpec, found: labeled_images.LabeledSet, framing: str, settings: Settings, command: str
-) -> dict[str, Any]:
+def measure(spec: ModelSpec, found: Dataset, framing: str, settings: Settings, command: str) -> dict[str, Any]:
     """Return the row of `spec` on `found`, put into assets/benchmarks with what must be said of its weights."""
     start = time.perf_counter()
     note = note_on(weights.sha256(spec, settings), evaluate.backbone_of(spec, settings))

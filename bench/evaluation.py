@@ -22,14 +22,14 @@ from pathlib import Path
 import numpy as np
 
 from bench import pairs
-from imgrec.data import labeled_images
-from imgrec.data.labeled_images import Item, LabeledSet
+from imgrec.data.dataset import Dataset, Item
+from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.evaluation import evaluate
 from imgrec.images.decoding import decode
 from imgrec.images.preprocessing import frame
 from imgrec.inference.openvino_async import open_queue
 from imgrec.inference.preparation import Preparations
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import MIB, ROOT, Settings
 
 IMAGES, ROUNDS = 1_000, 5
@@ -42,8 +42,8 @@ TENSORS = 100
 
 
 def main(data: str) -> None:
-    settings, spec = Settings.from_env(), get_spec(THROUGHPUT_MODEL)
-    found = labeled_images.open_set(data, settings)
+    settings, spec = Settings.from_env(), BUILT_IN.get_spec(THROUGHPUT_MODEL)
+    found = open_evaluation_split(data, settings)
     path = Preparations(settings).ensure(spec)
     tensors = [_tensor(item, spec) for item in itertools.islice(found.items(), TENSORS)]
     bare, whole = [], []
@@ -76,16 +76,16 @@ def bare_loop(tensors: list[np.ndarray], path: Path) -> float:
     return IMAGES / (time.perf_counter() - start)
 
 
-def evaluation_loop(spec: ModelSpec, found: LabeledSet, settings: Settings, path: Path) -> float:
+def evaluation_loop(spec: ModelSpec, found: Dataset, settings: Settings, path: Path) -> float:
     """Measure images a second from bytes to answers."""
     start = time.perf_counter()
     images = enumerate(repeated(found, IMAGES))
-    answers = [answer for _, answer in evaluate.flow(spec, images, settings, path, FRAMING)]
+    answers = [answer for _, answer in evaluate.stream_predictions(spec, images, settings, path, FRAMING)]
     assert not any(isinstance(answer, str) for answer in answers)
     return len(answers) / (time.perf_counter() - start)
 
 
-def repeated(found: LabeledSet, count: int) -> Iterator[Item]:
+def repeated(found: Dataset, count: int) -> Iterator[Item]:
     """`count` images, the set over and over."""
     return itertools.islice(itertools.chain.from_iterable(found.items() for _ in itertools.count()), count)
 
@@ -93,15 +93,16 @@ def repeated(found: LabeledSet, count: int) -> Iterator[Item]:
 def peak(data: str, count: int) -> None:
     """Print the peak memory in MiB of this process after it evaluated `count` images."""
     settings = Settings.from_env()
-    found = labeled_images.open_set(data, settings)
+    found = open_evaluation_split(data, settings)
     many = replace(
         found,
         ids=tuple(f"{i:06d}" for i in range(count)),
         targets=tuple(found.targets[i % len(found)] for i in range(count)),
-        items=lambda: repeated(found, count),
+        is_test=(True,) * count,
+        read=lambda _: ((f"{i:06d}", item.image) for i, item in enumerate(repeated(found, count))),
     )
     with tempfile.TemporaryDirectory() as folder:
-        evaluate.evaluate(get_spec(MEMORY_MODEL), many, settings, Path(folder), framing=FRAMING)
+        evaluate.evaluate(BUILT_IN.get_spec(MEMORY_MODEL), many, settings, Path(folder), framing=FRAMING)
     print(json.dumps(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MIB, 1)))
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from imgrec.data import labeled_images, reader
-from imgrec.evaluation.reference_tables import CATS_AND_DOGS_TITLE
+from imgrec.data import reader
+from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.formatting import percent
 from imgrec.inference import conversion
 from imgrec.inference.preparation import Preparations
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOG
+from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions.labels import get_label_map, get_label_space
 from imgrec.settings import ASSETS, Settings
 
@@ -36,16 +36,16 @@ def is_cat(label: str) -> bool:
 def main(data: Path) -> None:
     settings = Settings.from_env()
     os.chdir(data)
-    found = labeled_images.open_set("catsdogs", settings, per_class=PER_CLASS)
+    found = open_evaluation_split("catsdogs", settings, per_class=PER_CLASS)
     labels, place = get_label_space("imagenet_1k").labels, get_label_map("imagenet_1k", found.label_space.name).index
     target, (cat, dog) = np.array(found.targets), (found.label_space.labels.index(name) for name in ("cat", "dog"))
     rows, sources = [], {}
-    for spec in CATALOG.values():
+    for spec in BUILT_IN.values():
         digest = weights.sha256(spec, settings) if weights.locate(spec, settings) is not None else None
         if spec.label_space != "imagenet_1k" or digest is None:
             continue
         compiled = Preparations(settings).ensure(spec)
-        answers = dict(reader.flow(spec, enumerate(found.items()), settings, compiled, "crop"))
+        answers = dict(reader.stream_predictions(spec, enumerate(found.items()), settings, compiled, "crop"))
         first = np.array([int(np.argmax(answers[i])) for i in range(len(found))])
         by_rule = np.array([is_cat(labels[i]) for i in first])
         cells = (by_rule[target == cat], place[first[target == cat]] == cat, place[first[target == dog]] == dog)
@@ -53,7 +53,7 @@ def main(data: Path) -> None:
         sources[spec.title] = f"sha256 {digest[:12]}"
     table = {
         "title": "Its rule for cats, on our answers",
-        "beside": CATS_AND_DOGS_TITLE,
+        "beside": "Cats and dogs, asked of networks for other classes",
         "columns": ["Model", "Cats by its rule", "Cats by WordNet", "Dogs by WordNet", "Dogs its rule takes for cats"],
         "rows": rows,
         "note": (

@@ -18,13 +18,14 @@ import numpy as np
 from scipy.stats import rankdata
 
 from bench import pairs
-from imgrec.data import labeled_images
+from imgrec.data.dataset import Dataset
+from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.evaluation import artifacts
 from imgrec.images import decoding
 from imgrec.images.preprocessing import frame
 from imgrec.inference.pool import EnginePool
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import entropy_bits
 from imgrec.predictions.labels import NO_TARGET, get_label_map
@@ -84,9 +85,9 @@ def compare(known: Rows, foreign: Rows, photographs: Rows, right: np.ndarray, li
 
 def cifar10(data: Path, settings: Settings, pool: EnginePool) -> dict[str, Any]:
     """CIFAR-10's networks, each and together, on its test set and on photographs."""
-    specs = [spec for spec in CATALOG.values() if spec.label_space == "cifar_10" and spec.bundled]
+    specs = [spec for spec in BUILT_IN.values() if spec.label_space == "cifar_10" and spec.bundled]
     stored = {spec.name: _stored(spec, settings) for spec in specs}
-    sets = [labeled_images.open_set(str(data / name), settings) for name in PHOTOGRAPHS]
+    sets = [open_evaluation_split(str(data / name), settings) for name in PHOTOGRAPHS]
     targets = get_label_map("imagenet_1k", "cifar_10").index[np.concatenate([found.targets for found in sets])]
     said = _ask(specs, sets, settings, pool)
     together = [spec.name for spec in specs if spec.name not in APART]
@@ -114,11 +115,11 @@ def imagenet(data: Path, flowers: Path, settings: Settings, pool: EnginePool) ->
     """ImageNet's networks on its validation images, on flowers that it has no class for, and on one that it has."""
     specs = [
         spec
-        for spec in CATALOG.values()
+        for spec in BUILT_IN.values()
         if spec.label_space == "imagenet_1k" and weights.locate(spec, settings) is not None
     ]
-    validation = labeled_images.open_set(str(data / PHOTOGRAPHS[0]), settings)
-    garden = labeled_images.open_set(str(flowers), settings, per_class=FLOWERS_EACH)
+    validation = open_evaluation_split(str(data / PHOTOGRAPHS[0]), settings)
+    garden = open_evaluation_split(str(flowers), settings, per_class=FLOWERS_EACH)
     is_known = np.array(garden.targets) == garden.label_space.labels.index(KNOWN_FLOWER)
     # These came squashed to a square already.
     inside, outside = _ask(specs, [validation], settings, pool, "squash"), _ask(specs, [garden], settings, pool)
@@ -152,7 +153,7 @@ def _stored(spec: ModelSpec, settings: Settings) -> np.ndarray:
 
 def _ask(
     specs: Iterable[ModelSpec],
-    sets: Iterable[labeled_images.LabeledSet],
+    sets: Iterable[Dataset],
     settings: Settings,
     pool: EnginePool,
     framing: str = FRAMING,

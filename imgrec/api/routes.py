@@ -40,7 +40,7 @@ from imgrec.inference.request import (
     parse_models,
 )
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import ModelSpec
 from imgrec.reports import result
 from imgrec.settings import MIB, Settings
 
@@ -144,17 +144,17 @@ class _Endpoints:
 
     def _describe_all(self) -> list[dict[str, object]]:
         settings = self.get_settings()
-        cards.register(settings)
+        catalog = cards.load_catalog(settings)
         loaded = {row.name for row in self.get_pool().loaded()}
         return [
-            describe(spec, "loaded" if spec.name in loaded else state_of(spec, settings)) for spec in CATALOG.values()
+            describe(spec, "loaded" if spec.name in loaded else state_of(spec, settings)) for spec in catalog.values()
         ]
 
     def _answer(self, upload: _Upload) -> dict[str, object]:
         settings, pool = self.get_settings(), self.get_pool()
-        cards.register(settings)
+        catalog = cards.load_catalog(settings)
         models = upload.options.get("models", "")
-        specs = parse_models(models) if models.strip(" ,") else get_default_specs(settings)
+        specs = parse_models(models, catalog) if models.strip(" ,") else get_default_specs(catalog, settings)
         _check_models(specs, settings)
         options = Options.parse(specs, **{name: text for name, text in upload.options.items() if name != "models"})
         check_budget(specs, pool)

@@ -22,7 +22,6 @@ from imgrec import __version__
 from imgrec.cli import doctor, evaluate, export, predict, train, tune
 from imgrec.cli.output import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
-from imgrec.settings import Settings
 
 app = typer.Typer(
     help="Compare Keras pretrained image classifiers side by side, and average them.",
@@ -66,6 +65,3 @@ def imgrec(version: Annotated[bool, typer.Option("--version", help="Print the ve
     if version:
         say(__version__)
         raise typer.Exit
-    from imgrec.models import cards
-
-    cards.register(Settings.from_env())

@@ -76,8 +76,8 @@ def warn_about(data: str, settings: Settings, input_size: tuple[int, int]) -> No
     `input_size` (height, width) in px is the network's. The known sets were looked at by many before. Ends the command
     with `BAD_INPUT` when training cannot start like this; raises `InputError` on what is no set at all.
     """
-    from imgrec.data.dataset import DATASETS
     from imgrec.data.quality.doctor import NOT_READ, glance
+    from imgrec.data.sources import DATASETS
 
     if data in DATASETS:
         return

@@ -33,19 +33,21 @@ def evaluate(
     """Measure models on labeled images; a stopped run goes on where it was."""
     from pathlib import Path
 
-    from imgrec.data.labeled_images import open_set
+    from imgrec.data.evaluation_split import open_evaluation_split
     from imgrec.evaluation import artifacts
     from imgrec.evaluation.evaluate import describe_set, get_fitting_specs
     from imgrec.evaluation.evaluate import evaluate as measure
     from imgrec.inference.request import parse_models
+    from imgrec.models.cards import load_catalog
 
     settings = Settings.from_env()
     folder = Path(out).expanduser() if out else artifacts.own_folder(settings)
-    found = open_set(data, settings, per_class=per_class, training=training)
+    found = open_evaluation_split(data, settings, per_class=per_class, training=training)
     artifacts.check_place(folder, describe_set(found))
     for flaw in found.flaws:
         say(flaw)
-    specs = parse_models(models) if models.strip(" ,") else get_fitting_specs(found, settings)
+    catalog = load_catalog(settings)
+    specs = parse_models(models, catalog) if models.strip(" ,") else get_fitting_specs(found, catalog, settings)
     failed = False
     for spec in specs:
         options = {

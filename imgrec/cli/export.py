@@ -19,10 +19,10 @@ def export(
     from pathlib import Path
 
     from imgrec.export import bundle, scripts
-    from imgrec.models.catalog import get_spec
+    from imgrec.models.cards import load_catalog
 
     settings = Settings.from_env()
-    spec = get_spec(model)
+    spec = load_catalog(settings).get_spec(model)
     wanted = bundle.check_formats([name.strip() for name in formats.split(",") if name.strip()])
     target = Path(out or spec.name).expanduser()
     with status_line() as draw:

@@ -27,11 +27,11 @@ FORMATS = ("table", "json", "csv")
 
 def models(json: Annotated[bool, typer.Option("--json", help="A list of objects, for programs.")] = False) -> None:
     """List the models: bundled, downloaded, missing."""
-    from imgrec.models.catalog import CATALOG
+    from imgrec.models.cards import load_catalog
     from imgrec.models.weights import state_of
 
     settings = Settings.from_env()
-    states = {spec: state_of(spec, settings) for spec in CATALOG.values()}
+    states = {spec: state_of(spec, settings) for spec in load_catalog(settings).values()}
     if json:
         from json import dumps
 
@@ -53,10 +53,10 @@ def fetch(
     """Download, verify and compile models."""
     from imgrec.inference.preparation import Preparations
     from imgrec.models import weights
-    from imgrec.models.catalog import get_specs
+    from imgrec.models.cards import load_catalog
 
-    specs = get_specs(names)
     settings = Settings.from_env()
+    specs = load_catalog(settings).get_specs(names)
     failed = {failure.model for failure in prepare(specs, Preparations(settings))}
     for spec in specs:
         if spec.name not in failed:
@@ -83,13 +83,15 @@ def predict(
     from imgrec.inference.classify import open_pool
     from imgrec.inference.preparation import Preparations
     from imgrec.inference.request import Options, check_budget, get_default_specs, parse_models
+    from imgrec.models.cards import load_catalog
     from imgrec.predictions.prediction import Failure
     from imgrec.reports import result
 
     if format not in FORMATS:
         raise InputError(f"Expected the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Received: {format!r}.")
     settings = Settings.from_env()
-    specs = parse_models(models) if models.strip(" ,") else get_default_specs(settings)
+    catalog = load_catalog(settings)
+    specs = parse_models(models, catalog) if models.strip(" ,") else get_default_specs(catalog, settings)
     options = Options.parse(specs, k=top, rule=rule, framing=framing, weights=weights)
 
     preparations = Preparations(settings)

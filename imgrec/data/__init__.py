@@ -2,16 +2,17 @@
 
 Knows no metrics of models and no training; the checks of a dataset are in `quality`.
 
-`dataset`: labeled images in arrays, for training.
-`labeled_images`: labeled images read one by one, for evaluation.
-`reader`: decode ahead of a consumer.
+`dataset`: `Dataset`, read one by one, and `ArrayDataset`.
+`sources`: every place that images come from.
 `archives`: folders, zip and tar as one stream of files.
-`folders`: class and split from folder names.
-`label_csv`: `labels.csv`.
-`npz`: arrays of an .npz within a memory limit.
-`memmap`: rows in memory or on disk.
+`folders`: class and part from folder names, `split.csv` or `labels.csv`.
 `cifar10`: CIFAR-10 as published.
-`splits`: stratified, grouped folds.
+`array_files`: `.npz` within a memory limit, large arrays on disk.
+`reader`: read and decode ahead of a consumer.
+`arrays`: a dataset in arrays, for training.
+`evaluation_split`: what models are measured on.
+`label_matching`: classes of a dataset and of a model.
+`splits`: stratified, grouped splits and folds.
 `collections`: datasets made by dropping images.
 `features`: cached outputs of a backbone.
 """

@@ -16,8 +16,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -26,22 +25,19 @@ from typing import Any, Literal
 import numpy as np
 
 from imgrec.data.dataset import Images
+from imgrec.data.reader import read_ahead
 from imgrec.errors import InputError, MemoryBudgetError, StorageError, WeightsError
 from imgrec.files import replacing, sha256_of, storage_errors
 from imgrec.images.preprocessing import RESAMPLING, frame
 from imgrec.inference import conversion
 from imgrec.inference.preparation import OnProgress as OnPreparation
 from imgrec.inference.preparation import Preparations
-from imgrec.inference.process_info import usable_cores
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB, Settings
 
 # Rows in one file of an unfinished extraction: a few seconds of work to lose.
 PART_ROWS = 500
-
-# Images framed together by the threads: enough that these do not wait for each other.
-FRAMED_TOGETHER = 64
 
 # What is kept on disk of features that nobody uses at the moment: as much as those of a million images (MobileNet).
 KEPT_BYTES = 4096 * MIB
@@ -170,8 +166,9 @@ def _extract_parts(
     missing = [number for number, file in enumerate(files) if _read_array(file, len(blocks[number])) is None]
     done = count - sum(len(blocks[number]) for number in missing)
     wanted = (position for number in missing for position in blocks[number])
+    framed = read_ahead(wanted, lambda i: (i, _framed(images.pixels[i], spec.input_size)))
     waiting: dict[int, dict[int, np.ndarray]] = {number: {} for number in missing}
-    for position, row in stream(compiled, _framed(images.pixels, wanted, spec.input_size)):
+    for position, row in stream(compiled, framed):
         _check_size(row, count, most_bytes)
         number = position // PART_ROWS
         waiting[number][position] = row
@@ -193,28 +190,8 @@ def _check_size(row: np.ndarray, count: int, most_bytes: int | None) -> None:
         )
 
 
-def _framed(
-    pixels: np.ndarray, positions: Iterable[int], input_size: tuple[int, int]
-) -> Iterator[tuple[int, np.ndarray]]:
-    """(position, uint8 (*input_size, 3)); threads frame the images that are of another size."""
-    if pixels.shape[1:3] == input_size:
-        yield from ((position, pixels[position]) for position in positions)
-        return
-    with ThreadPoolExecutor(usable_cores(), thread_name_prefix="frame") as workers:
-        for block in _blocks(positions, FRAMED_TOGETHER):
-            framed = workers.map(lambda i: frame(pixels[i], input_size, CROP_FRACTION), block)
-            yield from zip(block, framed, strict=True)
-
-
-def _blocks(positions: Iterable[int], size: int) -> Iterator[list[int]]:
-    block: list[int] = []
-    for position in positions:
-        block.append(position)
-        if len(block) == size:
-            yield block
-            block = []
-    if block:
-        yield block
+def _framed(pixels: np.ndarray, input_size: tuple[int, int]) -> np.ndarray:
+    return pixels if pixels.shape[:2] == input_size else frame(pixels, input_size, CROP_FRACTION)
 
 
 def _merge(parts: Path, path: Path, count: int, made_of: dict[str, Any]) -> None:

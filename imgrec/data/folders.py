@@ -1,11 +1,13 @@
-"""Which part and which class of a set a file belongs to: by its folders, or by a `split.csv` beside them.
+"""Which part and which class of a dataset a file belongs to: by its folders, or by a table beside them.
 
     data/                      data/                                  data/
     ├── cats/  cat.1.jpg …     ├── train/  cats/ …  dogs/ …           ├── split.csv   file,split[,label]
     └── dogs/  dog.1.jpg …     └── test/   cats/ …  dogs/ …           └── cats/ …  dogs/ …
 
-What a class is called comes from strangers and is shown on pages, in charts, in tables and in terminals;
-`class_name` is the one place where such a name is made fit for all of them.
+A `labels.csv` has the columns `file` and one of `wnid`, `index` (ImageNet's) or `label`; models are measured on it.
+
+The names of classes are untrusted and shown on pages, in charts, in tables and in terminals; `class_name` is the one
+place where such a name is made fit for all of them.
 """
 
 import csv
@@ -29,10 +31,13 @@ TRAIN_NAMES = frozenset({"train", "training", "training_set", "train_set"})
 VALIDATION_NAMES = frozenset({"val", "valid", "validation", "validation_set"})
 TEST_NAMES = frozenset({"test", "testing", "test_set"}) | VALIDATION_NAMES
 
-SPLIT_FILE = "split.csv"
+# The tables that may be in a dataset, and the columns of the second that may say what class an image is of; of
+# several columns the first counts.
+SPLIT_FILE, LABELS_FILE = "split.csv", "labels.csv"
+LABEL_COLUMNS = ("wnid", "index", "label")
 
 # A table of a million images.
-MAX_SPLIT_BYTES = 64 * MIB
+MAX_TABLE_BYTES = 64 * MIB
 
 # ImageNet has as many; a confusion matrix of more is millions of numbers, and no chart or list can show it.
 MAX_CLASSES = 1_000
@@ -78,7 +83,7 @@ def lay_out(path: Path, names: Sequence[PurePosixPath], empty: Sequence[PurePosi
             tuple(f"{name}: {_loose(name)}" for name in names if name not in places),
             tuple(sorted(meant - {label for _, label in places.values()})),
         )
-    listed = _read(path, table)
+    listed = _read_split(path, table)
     places = {name: listed[name] for name in names if name in listed}
     left_out = [f"{name}: not in {table}" for name in names if name not in listed and name != table]
     left_out += [f"{name}: in {table}, but not there" for name in listed if name not in places]
@@ -154,30 +159,62 @@ def _loose(name: PurePosixPath) -> str:
     return "not in a class folder"
 
 
-def _read(path: Path, table: PurePosixPath) -> dict[PurePosixPath, tuple[str, str]]:
+def read_labels(path: Path, table: PurePosixPath) -> tuple[str, dict[PurePosixPath, str]]:
+    """Return the column of `LABEL_COLUMNS` that `table`, a labels.csv, has, and what it says of each image.
+
+    Raises `InputError` on another table, an empty cell, or an image of two classes: a guess would be measured as if
+    it were the truth.
+    """
+    rows, columns = _read_table(path, table)
+    column = next((name for name in LABEL_COLUMNS if name in columns), None)
+    if "file" not in columns or column is None:
+        raise InputError(
+            f"Expected the columns file and wnid, index or label in {table}. "
+            f"Received: {', '.join(sorted(map(str, columns))) or 'none'}."
+        )
+    words: dict[PurePosixPath, str] = {}
+    for number, row in enumerate(rows, 1):
+        file, word = ((row.get(name) or "").strip() for name in ("file", column))
+        if not file or not word:
+            raise InputError(
+                f"Expected a file and its {column} in each row of {table}. "
+                f"Received: row {number} without its {'file' if not file else column}."
+            )
+        if words.setdefault(table.parent / file, word) != word:
+            raise InputError(
+                f"Expected one class for each file in {table}. "
+                f"Received: {words[table.parent / file]} and {word} for {file}."
+            )
+    return column, words
+
+
+def _read_split(path: Path, table: PurePosixPath) -> dict[PurePosixPath, tuple[str, str]]:
     """(part, class) of each file that a `split.csv` lists; the class is its folder's where none is given."""
-    content = next(data for _, data in archives.files(path, max_bytes=MAX_SPLIT_BYTES, only={table}))
-    if len(content) > MAX_SPLIT_BYTES:
-        raise InputError(f"Expected {table} to have at most {MAX_SPLIT_BYTES // MIB} MiB. Received: more.")
+    rows, columns = _read_table(path, table)
+    if not {"file", "split"} <= columns:
+        received = ", ".join(sorted(map(str, columns))) or "none"
+        raise InputError(f"Expected the columns file and split in {table}. Received: {received}.")
+    found = {}
+    for row in rows:
+        file, part, label = str(row["file"]), str(row["split"]).strip(), row.get("label")
+        if part.lower() not in TRAIN_NAMES | TEST_NAMES:
+            raise InputError(
+                f"Expected train, validation or test in the column split of {table}. Received: {part!r} for {file}."
+            )
+        label = PurePosixPath(file).parent.name if label is None else label
+        if not label.strip():
+            raise InputError(f"Expected a class for each file in {table}. Received: none for {file}.")
+        found[table.parent / file] = _part(part), class_name(label)
+    return found
+
+
+def _read_table(path: Path, table: PurePosixPath) -> tuple[list[dict[str, Any]], set[str]]:
+    """The rows of a table in the folder or archive at `path`, and the names of its columns."""
+    content = next(data for _, data in archives.files(path, max_bytes=MAX_TABLE_BYTES, only={table}))
+    if len(content) > MAX_TABLE_BYTES:
+        raise InputError(f"Expected {table} to have at most {MAX_TABLE_BYTES // MIB} MiB. Received: more.")
     try:
         rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig")), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"Expected {table} to be a table in CSV and UTF-8. Received: {error}.") from error
-    columns = set(rows[0]) if rows else set()
-    if not {"file", "split"} <= columns:
-        received = ", ".join(sorted(map(str, columns))) or "none"
-        raise InputError(f"Expected the columns file and split in {table}. Received: {received}.")
-    return {table.parent / str(row["file"]): _row(row, table) for row in rows}
-
-
-def _row(row: dict[str, Any], table: PurePosixPath) -> tuple[str, str]:
-    part, label = str(row["split"]).strip(), row.get("label")
-    if part.lower() not in TRAIN_NAMES | TEST_NAMES:
-        raise InputError(
-            f"Expected train, validation or test in the column split of {table}. Received: {part!r} for {row['file']}."
-        )
-    if label is None:
-        label = PurePosixPath(str(row["file"])).parent.name
-    if not str(label).strip():
-        raise InputError(f"Expected a class for each file in {table}. Received: none for {row['file']}.")
-    return _part(part), class_name(str(label))
+    return rows, set(rows[0]) if rows else set()

@@ -1,10 +1,9 @@
-"""Several models' stored answers to the same images: a board.
+"""Stored answers of several models to the same images of one dataset.
 
-Reads artifacts, runs no model. Images that only some models could be asked about are left out, so that every
-comparison is paired. What can be seen on a board is in `comparisons`.
+Runs no model. Images that only some models could read are left out, so that every comparison is paired.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,22 @@ import numpy as np
 
 from imgrec.errors import ImgrecError, InputError, UnknownNameError
 from imgrec.evaluation import artifacts
-from imgrec.evaluation.artifacts import SUMMARY
-from imgrec.evaluation.summary import PerImage, closed, per_image
-from imgrec.metrics.classification import Integers, adaptive_calibration_gap, calibration_gap
-from imgrec.metrics.confusion import average, class_figures, kappa
+from imgrec.evaluation.artifacts import SUMMARY, Answers, are_same_images
+from imgrec.evaluation.summary import PerImage, closed, figures, per_image
+from imgrec.metrics.classification import Integers
 from imgrec.metrics.curves import macro_auc
 from imgrec.metrics.significance import wilson
 from imgrec.predictions.labels import get_label_space
 
-# What a roll-up calls the classes that have no place in the set.
+Row = Mapping[str, Any]
+
+# The class of all that has no place in the dataset, where classes are rolled up.
 REST = "something else"
 
-# Added to the name of a set of one's own that is called like another.
+# Added to the name of a user's own dataset that is called like another one.
 OTHER = " (measured here)"
 
-# How answers count where a model knows more classes than the set has.
+# How answers count where a model knows more classes than the dataset has.
 READINGS = {
     "strict": "Wrong: a prediction that is none of these classes counts as wrong.",
     "closed": "Ignored: only the probabilities of these classes are compared, scaled up to 100 % together.",
@@ -35,23 +35,21 @@ READINGS = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Board:
-    """One set: what is known of it, and each model's row and answers, all to the same images in the same order.
+class AlignedResults:
+    """The row and the answers of each model, the best model first, to the same images in the same order.
 
-    `paths` are the files with all probabilities. `unread` images are left out because not every model could read
-    them; the figures of `rows` are of the others, too.
-
-    `labels` has the set's classes and, if a model can choose it, `REST` as the last. `problems` are sentences about
-    artifacts that cannot be used; those models are left out. `reading` is a key of `READINGS`, `has_rest` says
-    whether the other one would differ.
+    `about` describes the dataset. `labels` are its classes and, if a model can choose it, `REST` as the last. `paths`
+    are the files with all probabilities. `problems` are sentences about files that cannot be used. `reading` is a key
+    of `READINGS`; `has_rest` tells whether the other one would differ. `unread` images are left out because not every
+    model could read them; the figures of `rows` are of the others, too.
     """
 
     name: str
     about: Mapping[str, Any]
     labels: tuple[str, ...]
-    rows: Mapping[str, Mapping[str, Any]]
+    rows: Mapping[str, Row]
     paths: Mapping[str, Path]
-    found: Mapping[str, PerImage]
+    per_image: Mapping[str, PerImage]
     problems: tuple[str, ...]
     reading: str = "strict"
     has_rest: bool = False
@@ -59,153 +57,138 @@ class Board:
 
     @property
     def models(self) -> list[str]:
-        return list(self.found)
+        """The names of the models, the best first."""
+        return list(self.per_image)
 
     @property
     def ids(self) -> tuple[str, ...]:
-        return next(iter(self.found.values())).ids
+        """The names of the images."""
+        return next(iter(self.per_image.values())).ids
 
     @property
     def target(self) -> Integers:
-        return next(iter(self.found.values())).target
+        """The true classes, int64 (N,)."""
+        return next(iter(self.per_image.values())).target
 
     @property
     def images(self) -> int:
+        """The number of images."""
         return len(self.ids)
 
     def top_1(self, model: str) -> float:
-        """The share of the board's images whose first choice is right."""
-        return float(self.found[model].right.mean())
+        """Return the share of the images whose first choice is right."""
+        return float(self.per_image[model].right.mean())
 
 
-def set_names(folders: Sequence[Path]) -> list[str]:
-    """The sets of which there are measurements in `folders`, those with the most images first."""
-    measured = _measured(folders)
-    used = {name for name, _, _ in measured.rows}
-    return sorted(used, key=lambda name: (-measured.sets[name]["images"], name))
+def dataset_names(folders: Sequence[Path]) -> list[str]:
+    """Return the datasets of which there are measurements in `folders`, those with the most images first."""
+    datasets, rows, _ = _measured(folders)
+    return sorted({name for name, _, _ in rows}, key=lambda name: (-datasets[name]["images"], name))
 
 
-def best_set(folders: Sequence[Path], spaces: Mapping[str, str | None]) -> str | None:
-    """Return the set that fits the models in `spaces`, model → label space; None where there are no measurements.
+def best_dataset(folders: Sequence[Path], spaces: Mapping[str, str | None]) -> str | None:
+    """Return the dataset that fits the models in `spaces`, model → label space; None if there are no measurements.
 
-    Of the sets on which most of the models are measured, one with the classes of most of them, then the largest.
+    Of the datasets on which most of the models are measured, one with the classes of most of them, then the largest.
     """
-    measured = _measured(folders)
-    models: dict[str, set[str]] = {}
-    for name, row, _ in measured.rows:
-        models.setdefault(name, set()).add(row["model"])
+    datasets, rows, _ = _measured(folders)
 
     def fit(name: str) -> tuple[int, int, int]:
-        own = sum(space == measured.sets[name]["label_space"] for space in spaces.values())
-        return len(models[name] & spaces.keys()), own, measured.sets[name]["images"]
+        about = datasets[name]
+        measured = {row["model"] for dataset, row, _ in rows if dataset == name}
+        own = sum(space == about["label_space"] for space in spaces.values())
+        return len(measured & spaces.keys()), own, about["images"]
 
-    return max(sorted(models), key=fit, default=None)
+    return max(sorted({name for name, _, _ in rows}), key=fit, default=None)
 
 
-def load(folders: Sequence[Path], name: str, reading: str = "strict") -> Board:
-    """The board of the set called `name`, its models best first, counted as `reading` (a key of `READINGS`) says.
+def load(folders: Sequence[Path], name: str, reading: str = "strict") -> AlignedResults:
+    """Return the results on the dataset `name`, counted as `reading` (a key of `READINGS`) says.
 
-    Of a model that was measured in two of the `folders`, the later counts. Raises `UnknownNameError` where there is
-    no such set or reading, `InputError` when nothing of it can be used.
+    Of a model that was measured in two of the `folders`, the later counts.
+
+    Raises:
+        UnknownNameError: Where there is no such dataset or reading.
+        InputError: Where no measurement of the dataset can be used.
     """
     if reading not in READINGS:
         raise UnknownNameError.of("reading", reading, list(READINGS))
-    measured = _measured(folders)
-    candidates = [(row, path) for dataset, row, path in measured.rows if dataset == name]
+    datasets, measured, unreadable = _measured(folders)
+    candidates = [(row, path) for dataset, row, path in reversed(measured) if dataset == name]
     if not candidates:
-        raise UnknownNameError.of("measured set", name, sorted(measured.sets))
-    about = measured.sets[name]
+        raise UnknownNameError.of("measured dataset", name, sorted(datasets))
+    about = datasets[name]
     labels = tuple(about["labels"] or get_label_space(about["label_space"]).labels)
-    rows: dict[str, Mapping[str, Any]] = {}
+    rows: dict[str, Row] = {}
     paths: dict[str, Path] = {}
     found: dict[str, PerImage] = {}
     failed: list[tuple[str, str, ImgrecError]] = []
     has_rest = False
-    for row, path in reversed(candidates):
+    for row, path in candidates:
         model = row["model"]
         if model in found:
             continue
         try:
-            _check_images(row, about)
+            if not are_same_images({**row, "digest": row.get("dataset_digest", about["digest"])}, about):
+                raise InputError(
+                    f"Expected answers to the images that {SUMMARY} describes as {about['name']}. "
+                    "Received: answers to others of that name; measure it again."
+                )
             more = artifacts.count_classes(path) > len(labels)
-            if more and reading == "closed" and row.get("closed") is None:
+            is_closed = more and reading == "closed"
+            if is_closed and row.get("closed") is None:
                 raise InputError(f"Expected {SUMMARY} to have figures of these classes only. Received: an older one.")
             chunks = artifacts.read_chunks(path)
-            found[model] = per_image(_read_as(chunks, reading, len(labels)) if more else chunks)
+            found[model] = per_image((closed(chunk, len(labels)) for chunk in chunks) if is_closed else chunks)
+            rows[model], paths[model] = ({**row, **row["closed"]} if is_closed else row), path
+            has_rest |= more
         except ImgrecError as error:
             failed.append((model, row.get("title", model), error))
-        else:
-            rows[model], paths[model] = (_row_as(row, reading) if more else row), path
-            has_rest |= more
-    problems = list(measured.problems)
-    for model, title, why in failed:
+    problems = list(unreadable)
+    for model, title, error in failed:
         which = f"A later measurement of {title}" if model in found else title
-        problems.append(f"{which} is left out. {why}")
+        problems.append(f"{which} is left out. {error}")
     if not found:
         raise InputError(" ".join(problems))
-    found = dict(sorted(found.items(), key=lambda item: -float(item[1].right.mean())))
-    labels = (*labels, REST) if has_rest and reading == "strict" else labels
-    aligned = _aligned(found, len(labels))
-    board = Board(name, about, labels, rows, paths, aligned, tuple(problems), reading, has_rest)
-    return _on_common_images(board, found)
+    if has_rest and reading == "strict":
+        labels = (*labels, REST)
+    best_first = dict(sorted(found.items(), key=lambda item: -float(item[1].right.mean())))
+    aligned = _aligned(best_first, len(labels))
+    results = AlignedResults(name, about, labels, rows, paths, aligned, tuple(problems), reading, has_rest)
+    unread = len({name for one in found.values() for name in one.ids}) - results.images
+    if not unread:
+        return results
+    return replace(results, rows={model: _common_row(results, model) for model in found}, unread=unread)
 
 
-def read(board: Board, model: str) -> artifacts.Answers:
-    """All stored probabilities of a model, as the board counts them, in the order of their file."""
-    answers = artifacts.read(board.paths[model])
-    if answers.probabilities.shape[1] <= len(board.labels):
-        return answers
-    shares = closed(answers, len(board.labels)).probabilities
-    return replace(answers, probabilities=artifacts.halved(shares))
+def read(results: AlignedResults, model: str) -> Answers:
+    """Return all stored answers of a model for the images of `results`, counted as in `results`."""
+    answers = artifacts.read(results.paths[model])
+    if answers.probabilities.shape[1] > len(results.labels):
+        answers = closed(answers, len(results.labels))
+        answers = replace(answers, probabilities=artifacts.halved(answers.probabilities))
+    return answers if answers.ids == results.ids else answers.take(_places(answers.ids, results.ids))
 
 
-def narrowed(board: Board, models: Sequence[str]) -> Board:
-    """The same board with only these models, where there are any of them."""
-    kept = {model: found for model, found in board.found.items() if model in models}
-    return replace(board, found=kept or board.found)
+def narrowed(results: AlignedResults, models: Sequence[str]) -> AlignedResults:
+    """Return the same with only these models, if there are any of them."""
+    kept = {model: found for model, found in results.per_image.items() if model in models}
+    return replace(results, per_image=kept or results.per_image)
 
 
-def stack(board: Board, models: Sequence[str]) -> np.ndarray:
-    """Probabilities float16 (M, N, C) of `models` for the images of the board, in its order."""
-    layers = []
-    for model in models:
-        answers = read(board, model)
-        rows = answers.probabilities
-        if answers.ids != board.ids:
-            place = {name: i for i, name in enumerate(answers.ids)}
-            rows = rows[[place[name] for name in board.ids]]
-        layers.append(_padded(rows, len(board.labels)))
-    return np.stack(layers)
+def stack(results: AlignedResults, models: Sequence[str]) -> np.ndarray:
+    """Return probabilities float16 (M, N, C) of `models`; a model that cannot choose `REST` has 0 there."""
+    layers = (read(results, model).probabilities for model in models)
+    return np.stack([np.pad(rows, ((0, 0), (0, len(results.labels) - rows.shape[1]))) for rows in layers])
 
 
-def figures(found: PerImage) -> dict[str, float]:
-    """What the leaderboard shows of answers to images, as `summaries` has it."""
-    matrix = found.matrix
-    return {
-        "top_1": float(found.right.mean()),
-        "top_5": float((found.rank < 5).mean()),
-        "macro_f1": average(class_figures(matrix)).f1,
-        "kappa": kappa(matrix),
-        "log_loss": float(found.log_losses.mean()),
-        "brier": float(found.brier.mean()),
-        "ece": calibration_gap(found.confidence, found.right),
-        "adaptive_ece": adaptive_calibration_gap(found.confidence, found.right),
-    }
+def _measured(folders: Iterable[Path]) -> tuple[dict[str, Row], list[tuple[str, Row, Path]], list[str]]:
+    """Return the datasets by name, rows as (dataset, row, file of the answers), and what cannot be read.
 
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """What lies in several folders: sets by name, rows as (set, row, file of the answers), and what cannot be read."""
-
-    sets: Mapping[str, Mapping[str, Any]]
-    rows: Sequence[tuple[str, Mapping[str, Any], Path]]
-    problems: Sequence[str]
-
-
-def _measured(folders: Sequence[Path]) -> _Measured:
-    """A set of the same name with other images is another one. Raises `InputError` if that leaves nothing."""
-    sets: dict[str, Mapping[str, Any]] = {}
-    rows: list[tuple[str, Mapping[str, Any], Path]] = []
+    A dataset of the same name with other images is another one. Raises `InputError` if nothing is left.
+    """
+    datasets: dict[str, Row] = {}
+    rows: list[tuple[str, Row, Path]] = []
     problems: list[str] = []
     for folder in folders:
         try:
@@ -215,84 +198,40 @@ def _measured(folders: Sequence[Path]) -> _Measured:
             continue
         names = {}
         for name, about in summary["datasets"].items():
-            is_other = name in sets and not _are_same_images(sets[name], about)
-            names[name] = f"{name}{OTHER}" if is_other else name
-            sets.setdefault(names[name], about)
+            names[name] = name if name not in datasets or are_same_images(datasets[name], about) else f"{name}{OTHER}"
+            datasets.setdefault(names[name], about)
         for row in summary["rows"]:
             path = artifacts.predictions_path(folder, row["model"], row["dataset"])
             rows.append((names[row["dataset"]], row, path))
     if problems and not rows:
         raise InputError(" ".join(problems))
-    return _Measured(sets, rows, problems)
+    return datasets, rows, problems
 
 
-def _read_as(chunks: Iterable[artifacts.Answers], reading: str, classes: int) -> Iterator[artifacts.Answers]:
-    return (closed(chunk, classes) if reading == "closed" else chunk for chunk in chunks)
-
-
-def _row_as(row: Mapping[str, Any], reading: str) -> Mapping[str, Any]:
-    """The row with the figures of the reading; timings and provenance are the same."""
-    return {**row, **row["closed"]} if reading == "closed" else row
-
-
-def _are_same_images(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two descriptions have the same ids and targets and, where both know it, the same contents."""
-    contents = {about["pictures_sha256"] for about in (one, other) if about.get("pictures_sha256")}
-    return bool(one["digest"] == other["digest"] and len(contents) < 2)
-
-
-def _check_images(row: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-    """Raises `InputError` where a row is of other images than the set has now."""
-    measured = {**row, "digest": row.get("dataset_digest", about["digest"])}
-    if not _are_same_images(measured, about):
-        raise InputError(
-            f"Expected answers to the images that {SUMMARY} describes as {about['name']}. "
-            "Received: answers to others of that name; measure it again."
-        )
-
-
-def _on_common_images(board: Board, found: Mapping[str, PerImage]) -> Board:
-    """The board with every row's figures on its images, where not all models could read all that were `found`."""
-    every = {name for one in found.values() for name in one.ids}
-    if len(every) == board.images:
-        return board
-    rows = {model: _row_on_common(board, model) for model in board.models}
-    return replace(board, rows=rows, unread=len(every) - board.images)
-
-
-def _row_on_common(board: Board, model: str) -> Mapping[str, Any]:
-    """The row with the figures of the board's images; what cannot be said of them is left out."""
-    row, found = board.rows[model], board.found[model]
+def _common_row(results: AlignedResults, model: str) -> Row:
+    """Return the row with the figures of the common images, without those that are only known of all images."""
+    row, found = results.rows[model], results.per_image[model]
     stale = [key for key in row if key.endswith(("_low", "_high")) or key.startswith(("macro_", "micro_", "weighted_"))]
     now: dict[str, float | None] = dict(figures(found))
     if row.get("macro_auc") is not None:
-        now["macro_auc"] = macro_auc(stack(board, [model])[0], found.target)
+        now["macro_auc"] = macro_auc(read(results, model).probabilities, found.target)
     interval = wilson(int(found.right.sum()), len(found))
     now |= {"images": len(found), "top_1_low": interval.low, "top_1_high": interval.high}
     now = {key: None if value is None or np.isnan(value) else value for key, value in now.items()}
     return {key: value for key, value in row.items() if key not in stale} | now
 
 
-def _aligned(found: dict[str, PerImage], classes: int) -> dict[str, PerImage]:
-    """The same images in the same order for every model."""
+def _aligned(found: Mapping[str, PerImage], classes: int) -> dict[str, PerImage]:
+    """Return the same images in the same order for every model."""
     first = next(iter(found.values())).ids
-    if all(one.ids == first for one in found.values()):
-        return {model: replace(one, classes=classes) for model, one in found.items()}
     common = set(first).intersection(*(one.ids for one in found.values()))
+    if not common:
+        raise InputError("Expected models that were given the same images. Received: none in common.")
     order = [name for name in first if name in common]
-    if not order:
-        raise InputError("Expected models that were asked about the same images. Received: none in common.")
-    return {model: _picked(one, order, classes) for model, one in found.items()}
+    return {model: one.take(_places(one.ids, order), classes) for model, one in found.items()}
 
 
-def _picked(one: PerImage, order: Iterable[str], classes: int) -> PerImage:
-    place = {name: i for i, name in enumerate(one.ids)}
-    rows = np.array([place[name] for name in order])
-    arrays = {name: getattr(one, name)[rows] for name in ("target", "choice", "confidence", "own", "rank", "brier")}
-    return PerImage(ids=tuple(one.ids[i] for i in rows), classes=classes, **arrays)
-
-
-def _padded(rows: np.ndarray, classes: int) -> np.ndarray:
-    """`rows` (N, C) with columns of zeros up to `classes`: a model that knows no "something else"."""
-    missing = classes - rows.shape[1]
-    return np.pad(rows, ((0, 0), (0, missing))) if missing else rows
+def _places(ids: Sequence[str], wanted: Iterable[str]) -> Integers:
+    """Return the positions of `wanted` among `ids`."""
+    place = {name: i for i, name in enumerate(ids)}
+    return np.array([place[name] for name in wanted], np.int64)

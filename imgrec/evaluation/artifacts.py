@@ -1,18 +1,17 @@
-"""What a measurement leaves behind, and how it is read again without any model.
+"""The files of an evaluation, which are read again without any model.
 
     assets/benchmarks/
-    ├── summary.json                         one row for each model and set: figures, provenance; sorted, to be diffed
+    ├── summary.json                             one row for each model and dataset: figures, provenance; sorted
     └── predictions/
-        ├── <model>.<set>.parquet            one row a image: id, target, probabilities (float16)
-        └── <model>.<set>.parts/             the same while it is being made; a killed run goes on from there
+        ├── <model>.<dataset>.parquet            one row for each image: id, target, probabilities (float16)
+        └── <model>.<dataset>.parts/             the same of an unfinished run, which goes on from there
 
-Everything in a row except timings follows from its parquet file, whose metadata carries the provenance. Whatever is
-written is written beside and renamed into place. pyarrow is imported when the first table is opened.
+Everything in a row except timings follows from its parquet file, whose metadata has the provenance. Files are written
+beside and renamed into place. pyarrow is imported when the first table is opened.
 """
 
 import json
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imgrec.errors import InputError
+from imgrec.errors import ImgrecError, InputError
 from imgrec.files import replacing, storage_errors
 from imgrec.settings import Settings
 
 if TYPE_CHECKING:
-    import pyarrow
+    import pyarrow.parquet
 
-# Counted up when the meaning of a column changes; `read` names versions that it does not know.
+# Counted up when the meaning of a column changes.
 VERSION = 1
 
 SUMMARY = "summary.json"
@@ -39,19 +38,18 @@ WAY_OUT = (
     "are taken anew."
 )
 
-# What every row of a summary has, and every set, by type. What came later may be missing in those of older versions.
+# What each row of a summary has, and each dataset, by type. What was added later may be missing in older files.
 _TEXTS = ("weights_sha256", "predictions_sha256", "preprocess", "framing", "resampling", "runtime", "measured_at")
 _FIGURES = ("top_1", "top_1_low", "top_1_high", "top_5", "log_loss", "brier", "ece")
 _TIMES = ("cold_ms", "latency_p50_ms", "latency_p95_ms", "throughput_per_s")
-_Types = dict[str, type | tuple[type, ...]]
-_ROW: _Types = {
+_ROW: dict[str, Any] = {
     **dict.fromkeys(("model", "dataset", *_TEXTS), str),
     **dict.fromkeys(("images", "parameters"), int),
     **dict.fromkeys((*_FIGURES, *_TIMES), (int, float)),
     **dict.fromkeys(("input_size", "failures"), list),
     "versions": dict,
 }
-_SET: _Types = {
+_DATASET: dict[str, Any] = {
     **dict.fromkeys(("name", "label_space", "source", "digest"), str),
     **dict.fromkeys(("images", "classes"), int),
     **dict.fromkeys(("flaws", "unreachable"), list),
@@ -72,7 +70,7 @@ CHUNK_ROWS = 1000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """What a model said about images: `probabilities` float16 (N, C), `targets` int64 (N,), `ids` N names."""
+    """A model's predictions of N images: `probabilities` float16 (N, C), `targets` int64 (N,), `ids` N names."""
 
     ids: tuple[str, ...]
     targets: np.ndarray
@@ -81,12 +79,28 @@ class Answers:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def take(self, rows: np.ndarray) -> "Answers":
+        """Return the answers at these positions, or where this mask is true."""
+        places = np.arange(len(self))[rows]
+        return Answers(tuple(self.ids[i] for i in places), self.targets[places], self.probabilities[places])
+
+
+def joined(chunks: Iterable[Answers]) -> Answers:
+    """Return one `Answers` of several; raises `InputError` if there are none."""
+    parts = list(chunks)
+    if not parts:
+        raise InputError("Expected answers to at least one image. Received: none.")
+    return Answers(
+        tuple(name for part in parts for name in part.ids),
+        np.concatenate([part.targets for part in parts]),
+        np.concatenate([part.probabilities for part in parts]),
+    )
+
 
 def halved(probabilities: np.ndarray) -> np.ndarray:
-    """`probabilities` (N, C) as float16, three digits, with every row's first choice still its first choice.
+    """Return `probabilities` (N, C) as float16, three digits, with the first choice of each row unchanged.
 
-    Two values that half precision makes equal would let the lower index win; the true winner is then raised by one
-    step.
+    Of two values that half precision makes equal, the lower index would win: the true winner is raised by one step.
 
     >>> halved(np.array([[0.49990, 0.49991, 0.00019]])).argmax()
     np.int64(1)
@@ -100,135 +114,96 @@ def halved(probabilities: np.ndarray) -> np.ndarray:
 
 
 def own_folder(settings: Settings) -> Path:
-    """Where this user's measurements lie; the Benchmarks page shows them beside those that come with imgrec."""
+    """Return the folder of this user's measurements, which the Benchmarks page shows beside those of imgrec."""
     return settings.home / "benchmarks"
 
 
 def predictions_path(folder: Path, model: str, dataset: str) -> Path:
+    """Return the file of a model's answers to a dataset."""
     return folder / "predictions" / f"{model}.{dataset}.parquet"
 
 
 def write_part(path: Path, answers: Answers, note: Mapping[str, Any]) -> None:
-    """Write `answers` as a parquet file with `note` in its metadata, beside and then renamed."""
-    import pyarrow.parquet
-
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as beside:
-        pyarrow.parquet.write_table(_table(answers, note), beside, **_ENCODING)
+    """Write `answers` as a parquet file with `note` in its metadata."""
+    _write(path, [_table(answers, note)])
 
 
 def merge(parts: Sequence[Path], path: Path, note: Mapping[str, Any]) -> None:
-    """One file of all `parts`, in their order, read and written one after the other."""
+    """Write one file of all `parts`, in their order, reading one after the other."""
     import pyarrow.parquet
 
-    with replacing(path) as beside:
-        writer = None
-        try:
-            for part in parts:
-                table = _table(_answers(pyarrow.parquet.read_table(part)), note)
-                writer = writer or pyarrow.parquet.ParquetWriter(beside, table.schema, **_ENCODING)
-                writer.write_table(table)
-        finally:
-            if writer is not None:
-                writer.close()
+    _write(path, (_table(_answers(pyarrow.parquet.read_table(part)), note) for part in parts))
 
 
 def read_note(path: Path) -> dict[str, Any]:
-    """The provenance in the metadata of `path`; raises `InputError` on other, older, newer or half-written files."""
-    import pyarrow.parquet
+    """Return the provenance in the metadata of `path`.
 
-    try:
-        metadata = pyarrow.parquet.read_schema(path).metadata or {}
-        note: dict[str, Any] = json.loads(metadata[_METADATA])
-    except FileNotFoundError as error:
-        raise InputError(f"Expected stored predictions at {path}. Received: nothing.") from error
-    except (pyarrow.ArrowException, OSError, KeyError, ValueError) as error:
-        raise _no_predictions(path, error) from error
-    if not isinstance(note, dict) or note.get("version") != VERSION:
-        raise InputError(
-            f"Expected {path.name} in version {VERSION} of the format. "
-            f"Received: version {note.get('version') if isinstance(note, dict) else None}; measure again."
-        )
-    return note
+    Raises:
+        InputError: On files that are missing, broken, of another kind or of another version.
+    """
+    with _opened(path) as (_, note):
+        return note
 
 
 def read(path: Path) -> Answers:
-    """All of a stored file; raises as `read_note`."""
-    chunks = list(read_chunks(path, CHUNK_ROWS * 1000))
-    if not chunks:
-        raise InputError(f"Expected {path.name} to hold predictions. Received: none.")
-    return Answers(
-        tuple(name for chunk in chunks for name in chunk.ids),
-        np.concatenate([chunk.targets for chunk in chunks]),
-        np.concatenate([chunk.probabilities for chunk in chunks]),
-    )
+    """Return all answers of a stored file; raises as `read_note`."""
+    return joined(read_chunks(path))
 
 
 def read_chunks(path: Path, rows: int = CHUNK_ROWS) -> Iterator[Answers]:
-    """A stored file in pieces of at most `rows` images, so that memory does not grow with it."""
-    import pyarrow.parquet
+    """Yield the answers of a stored file, at most `rows` images at a time; raises as `read_note`."""
+    import pyarrow
 
-    read_note(path)
-    with storage_errors(path), _other_tables(path), pyarrow.parquet.ParquetFile(path) as file:
+    with _opened(path) as (file, _):
         for batch in file.iter_batches(batch_size=rows):
             yield _answers(pyarrow.Table.from_batches([batch]))
 
 
 def count_classes(path: Path) -> int:
-    """How many probabilities each image has in a stored file; raises as `read_note`."""
-    import pyarrow.parquet
-
-    read_note(path)
-    with storage_errors(path), _other_tables(path):
-        return int(pyarrow.parquet.read_schema(path).field("probabilities").type.list_size)
+    """Return how many probabilities each image has in a stored file; raises as `read_note`."""
+    with _opened(path) as (file, _):
+        return int(file.schema_arrow.field("probabilities").type.list_size)
 
 
 def is_whole(path: Path) -> bool:
-    """Whether `path` is a stored file that can be read to its end."""
+    """Return whether `path` is a stored file that can be read to its end."""
     try:
         return sum(len(chunk) for chunk in read_chunks(path)) >= 0
-    except Exception:  # whatever pyarrow says about half a file
+    except ImgrecError:
         return False
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """`summary.json` as {version, datasets, rows}; empty where there is none.
+    """Return `summary.json` as {version, datasets, rows}; empty where there is none.
 
-    Raises `InputError` on any other file, also on one whose rows or sets lack what all of them have.
+    Raises:
+        InputError: On any other file, also if a row or a dataset lacks what each of them has.
     """
     path = folder / SUMMARY
     try:
-        text = path.read_text(encoding="utf-8")
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        wrong = _what_is_wrong(summary)
     except (FileNotFoundError, NotADirectoryError):
         return {"version": VERSION, "datasets": {}, "rows": []}
-    except UnicodeDecodeError as error:
-        raise _no_summary(path, "other bytes than text") from error
-    except OSError as error:
-        raise _no_summary(path, error.strerror or type(error).__name__) from error
-    try:
-        summary = json.loads(text)
-    except ValueError as error:
-        raise _no_summary(path, _first_line(error)) from error
-    if not isinstance(summary, dict) or "version" not in summary:
-        raise _no_summary(path, "no version in it")
-    if summary["version"] != VERSION:
-        raise InputError(f"Expected {path} in version {VERSION}. Received: version {summary['version']}. {WAY_OUT}")
-    wrong = _what_is_wrong(summary)
+    except (OSError, ValueError) as error:
+        wrong = _first_line(error)
     if wrong is not None:
-        raise _no_summary(path, wrong)
+        expected = f"Expected {path} to be a summary of measurements in version {VERSION} of the format, whole."
+        raise InputError(f"{expected} Received: {wrong}. {WAY_OUT}")
     found: dict[str, Any] = summary
     return found
 
 
 def check_place(folder: Path, dataset: Mapping[str, Any]) -> None:
-    """Raise `InputError` unless rows about `dataset` can be put into the summary of `folder`; before any work.
+    """Check, before any work, that rows about `dataset` can be put into the summary of `folder`.
 
-    They cannot where the summary is not one, or where another set, from elsewhere, has the same name. A set that has
-    changed where it lies takes its own place: the digests of its older rows say that they are of other images.
+    A dataset that has changed where it lies takes its own place: its older rows have another digest.
+
+    Raises:
+        InputError: Where the summary is not one, or has another dataset of the same name from elsewhere.
     """
     known = read_summary(folder)["datasets"].get(dataset["name"])
-    if known is None or known["source"] == dataset["source"] or _are_same_images(known, dataset):
+    if known is None or known["source"] == dataset["source"] or are_same_images(known, dataset):
         return
     raise InputError(
         f"Expected the images that are called {dataset['name']} in {folder / SUMMARY}: {known['images']:,} from "
@@ -238,9 +213,9 @@ def check_place(folder: Path, dataset: Mapping[str, Any]) -> None:
 
 
 def put_row(folder: Path, row: Mapping[str, Any], dataset: Mapping[str, Any]) -> None:
-    """Put a row into the summary, instead of an earlier one of its model and set. Safe with several processes.
+    """Put a row into the summary, instead of an earlier one of its model and dataset; raises as `check_place`.
 
-    Raises as `check_place`.
+    Several processes may do so at once.
     """
     import filelock
 
@@ -249,73 +224,81 @@ def put_row(folder: Path, row: Mapping[str, Any], dataset: Mapping[str, Any]) ->
     with filelock.FileLock(folder / f".{SUMMARY}.lock"):
         check_place(folder, dataset)
         summary = read_summary(folder)
-        same = (row["model"], row["dataset"])
-        rows = [other for other in summary["rows"] if (other["model"], other["dataset"]) != same]
-        summary["rows"] = sorted([*rows, dict(row)], key=lambda r: (r["dataset"], r["model"]))
-        summary["datasets"] = dict(sorted({**summary["datasets"], str(dataset["name"]): dict(dataset)}.items()))
+        rows = {(other["dataset"], other["model"]): other for other in summary["rows"]}
+        rows[row["dataset"], row["model"]] = dict(row)
+        summary["rows"] = [rows[key] for key in sorted(rows)]
+        summary["datasets"][dataset["name"]] = dict(dataset)
         with replacing(folder / SUMMARY) as beside:
             text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False, sort_keys=True)
             beside.write_text(text + "\n", encoding="utf-8")
 
 
-def discard(folder: Path) -> None:
-    """Delete the parts of a run."""
-    with storage_errors(folder):
-        shutil.rmtree(folder, ignore_errors=True)
+def are_same_images(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two datasets have the same ids and targets and, if that is known of both, the same contents."""
+    contents = {about["pictures_sha256"] for about in (one, other) if about.get("pictures_sha256")}
+    return bool(one["digest"] == other["digest"] and len(contents) < 2)
 
 
-def _are_same_images(known: Mapping[str, Any], dataset: Mapping[str, Any]) -> bool:
-    """Whether two sets have the same ids and targets and, where that is known of both, the same contents."""
-    contents = {about["pictures_sha256"] for about in (known, dataset) if about.get("pictures_sha256")}
-    return bool(known["digest"] == dataset["digest"] and len(contents) < 2)
-
-
-def _what_is_wrong(summary: Mapping[str, Any]) -> str | None:
-    """What a summary lacks, or None."""
-    sets, rows = summary.get("datasets"), summary.get("rows")
-    if not isinstance(sets, dict) or not isinstance(rows, list):
+def _what_is_wrong(summary: Any) -> str | None:
+    """Return what a summary lacks; None where nothing is wrong."""
+    if not isinstance(summary, dict) or "version" not in summary:
+        return "no version in it"
+    if summary["version"] != VERSION:
+        return f"version {summary['version']}"
+    datasets, rows = summary.get("datasets"), summary.get("rows")
+    if not isinstance(datasets, dict) or not isinstance(rows, list):
         return "no datasets or no rows in it"
-    for name, about in sets.items():
-        if lacks := _lacks(about, _SET):
-            return f"{', '.join(lacks)} missing or of another type in the set {name}"
+    entries = [(f"the dataset {name}", about, _DATASET) for name, about in datasets.items()]
     for number, row in enumerate(rows, 1):
-        called = f"row {number}"
-        if isinstance(row, dict) and "model" in row:
-            called += f" ({row['model']} on {row.get('dataset')})"
-        if lacks := _lacks(row, _ROW):
-            return f"{', '.join(lacks)} missing or of another type in {called}"
-        if row["dataset"] not in sets:
-            return f"{called} of a set that is not described"
+        of = f" ({row['model']} on {row.get('dataset')})" if isinstance(row, dict) and "model" in row else ""
+        entries.append((f"row {number}{of}", row, _ROW))
+    for name, entry, types in entries:
+        known = entry if isinstance(entry, dict) else {}
+        if lacks := [key for key, kind in types.items() if not isinstance(known.get(key, ...), kind)]:
+            return f"{', '.join(lacks)} missing or of another type in {name}"
+        if types is _ROW and entry["dataset"] not in datasets:
+            return f"{name} of a dataset that is not described"
     return None
 
 
-def _lacks(found: object, expected: _Types) -> list[str]:
-    """The keys that `found` should have, of these types, and has not."""
-    if not isinstance(found, dict):
-        return ["everything"]
-    return [key for key, kind in expected.items() if not isinstance(found.get(key, ...), kind)]
-
-
 @contextmanager
-def _other_tables(path: Path) -> Iterator[None]:
-    """What reading a table of other columns raises, as an `InputError`."""
-    import pyarrow
+def _opened(path: Path) -> Iterator[tuple["pyarrow.parquet.ParquetFile", dict[str, Any]]]:
+    """Open a stored file, with its note; what reading it raises becomes an `InputError`."""
+    import pyarrow.parquet
 
     try:
-        yield
-    except (pyarrow.ArrowException, KeyError, AttributeError, ValueError, TypeError) as error:
-        raise _no_predictions(path, error) from error
+        with pyarrow.parquet.ParquetFile(path) as file:
+            note = json.loads((file.schema_arrow.metadata or {})[_METADATA])
+            version = note.get("version") if isinstance(note, dict) else None
+            if version != VERSION:
+                raise InputError(
+                    f"Expected {path.name} in version {VERSION} of the format. "
+                    f"Received: version {version}; measure again."
+                )
+            yield file, note
+    except FileNotFoundError as error:
+        raise InputError(f"Expected stored predictions at {path}. Received: nothing.") from error
+    except (pyarrow.ArrowException, OSError, KeyError, AttributeError, ValueError, TypeError) as error:
+        raise InputError(
+            f"Expected {path.name} to be predictions that imgrec stored, whole. Received: {_first_line(error)}. "
+            "Delete it and measure again."
+        ) from error
 
 
-def _no_predictions(path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"Expected {path.name} to be predictions that imgrec stored, whole. Received: {_first_line(error)}. "
-        "Delete it and measure again."
-    )
+def _write(path: Path, tables: Iterable["pyarrow.Table"]) -> None:
+    import pyarrow.parquet
 
-
-def _no_summary(path: Path, received: str) -> InputError:
-    return InputError(f"Expected {path} to be a summary of measurements, whole. Received: {received}. {WAY_OUT}")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as beside:
+        writer = None
+        try:
+            for table in tables:
+                writer = writer or pyarrow.parquet.ParquetWriter(beside, table.schema, **_ENCODING)
+                writer.write_table(table)
+        finally:
+            if writer is not None:
+                writer.close()
 
 
 def _table(answers: Answers, note: Mapping[str, Any]) -> "pyarrow.Table":
@@ -335,11 +318,10 @@ def _table(answers: Answers, note: Mapping[str, Any]) -> "pyarrow.Table":
 
 def _answers(table: "pyarrow.Table") -> Answers:
     column = table.column("probabilities").combine_chunks()
-    classes = table.schema.field("probabilities").type.list_size
     return Answers(
         tuple(table.column("id").to_pylist()),
         table.column("target").to_numpy().astype(np.int64),
-        column.flatten().to_numpy().reshape(-1, classes),
+        column.flatten().to_numpy().reshape(-1, table.schema.field("probabilities").type.list_size),
     )
 
 

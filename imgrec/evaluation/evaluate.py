@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from imgrec import __version__
-from imgrec.data.labeled_images import Item, LabeledSet, in_words, scoring, unknown_classes
-from imgrec.data.reader import decoded, flow, framed_for
-from imgrec.errors import InputError, LabelSpaceError, WeightsError
+from imgrec.data.dataset import Dataset, Item
+from imgrec.data.label_matching import in_words, scoring, unknown_classes
+from imgrec.data.reader import decode, framed_for, stream_predictions
+from imgrec.errors import ImageError, InputError, LabelSpaceError, WeightsError
 from imgrec.evaluation import artifacts, summary
 from imgrec.evaluation.artifacts import Answers
 from imgrec.files import sha256_of
@@ -29,7 +30,7 @@ from imgrec.inference import conversion
 from imgrec.inference.preparation import Preparations
 from imgrec.inference.process_info import usable_cores
 from imgrec.models import cards, weights
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import Catalog, ModelSpec
 from imgrec.predictions.labels import LABEL_SPACES, LabelMap, LabelSpace, get_label_map, get_label_space
 from imgrec.settings import MIB, Settings, available_memory_bytes
 
@@ -67,7 +68,7 @@ class Timing:
 
 def evaluate(
     spec: ModelSpec,
-    labeled: LabeledSet,
+    labeled: Dataset,
     settings: Settings,
     folder: Path,
     *,
@@ -87,7 +88,7 @@ def evaluate(
     converting and running raise.
     """
     _check_framing(framing)
-    to_set = scoring(get_label_space(spec.label_space), labeled.label_space)
+    to_set = scoring(spec.get_label_space(), labeled.label_space)
     about = describe_set(labeled)
     artifacts.check_place(folder, about)
     compiled = Preparations(settings).ensure(spec)
@@ -106,12 +107,12 @@ def evaluate(
     return row
 
 
-def get_fitting_specs(labeled: LabeledSet, settings: Settings) -> list[ModelSpec]:
+def get_fitting_specs(labeled: Dataset, catalog: Catalog, settings: Settings) -> list[ModelSpec]:
     """The models whose weights are on this machine and whose classes are, or roll up to, those of the set."""
     found, others = [], []
-    for spec in CATALOG.values():
+    for spec in catalog.values():
         try:
-            scoring(get_label_space(spec.label_space), labeled.label_space)
+            scoring(spec.get_label_space(), labeled.label_space)
         except LabelSpaceError:
             others.append(spec)
         else:
@@ -127,7 +128,7 @@ def get_fitting_specs(labeled: LabeledSet, settings: Settings) -> list[ModelSpec
 
 def _nearest(specs: Iterable[ModelSpec], space: LabelSpace) -> str:
     """Which of `specs` knows most classes of a set, and which it does not know; nothing where none knows any."""
-    unknown = {spec.title: unknown_classes(get_label_space(spec.label_space), space) for spec in specs}
+    unknown = {spec.title: unknown_classes(spec.get_label_space(), space) for spec in specs}
     title = min(unknown, key=lambda title: len(unknown[title]), default="")
     if not title or not 0 < len(unknown[title]) < len(space.labels):
         return ""
@@ -160,7 +161,7 @@ def figures_of(read: Callable[[], Iterable[Answers]]) -> dict[str, Any]:
     return figures
 
 
-def describe_set(labeled: LabeledSet) -> dict[str, Any]:
+def describe_set(labeled: Dataset) -> dict[str, Any]:
     """What the summary says about a set; `unreachable` are its classes that ImageNet has no place for."""
     space = labeled.label_space.name
     rolls_up = space in LABEL_SPACES and space != "imagenet_1k"
@@ -179,9 +180,7 @@ def describe_set(labeled: LabeledSet) -> dict[str, Any]:
     }
 
 
-def time_model(
-    spec: ModelSpec, labeled: LabeledSet, settings: Settings, compiled: Path, framing: str = "crop"
-) -> Timing:
+def time_model(spec: ModelSpec, labeled: Dataset, settings: Settings, compiled: Path, framing: str = "crop") -> Timing:
     """Time the compiled network on the first images of `labeled` that can be read; see `Timing`."""
     from imgrec.inference.openvino_engine import OpenVINOEngine
 
@@ -201,7 +200,7 @@ def time_model(
         times.append(time.perf_counter() - start)
     engine.close()
     start = time.perf_counter()
-    answers = flow(spec, enumerate(items), settings, compiled, framing)
+    answers = stream_predictions(spec, enumerate(items), settings, compiled, framing)
     answered = sum(1 for _, answer in answers if not isinstance(answer, str))
     flowing = time.perf_counter() - start
     p50, p95 = np.percentile(times, [50, 95])
@@ -216,7 +215,7 @@ def time_model(
     )
 
 
-def _to_time(labeled: LabeledSet, settings: Settings) -> tuple[list[Item], list[np.ndarray]]:
+def _to_time(labeled: Dataset, settings: Settings) -> tuple[list[Item], list[np.ndarray]]:
     """The first `FLOWING` images that may flow, and the first `KEPT` readable ones of them, decoded.
 
     What cannot be read at the start is passed over: a hundred broken files must not stand for a set.
@@ -225,10 +224,10 @@ def _to_time(labeled: LabeledSet, settings: Settings) -> tuple[list[Item], list[
     images: list[np.ndarray] = []
     for item in labeled.items():
         if len(images) < KEPT:
-            found = decoded(item, settings)
-            if isinstance(found, str):
+            try:
+                images.append(decode(item, settings).pixels)
+            except ImageError:
                 continue
-            images.append(found)
         items.append(item)
         if len(items) >= FLOWING:
             break
@@ -248,7 +247,7 @@ def hardware() -> str:
 
 def _answer_all(
     spec: ModelSpec,
-    labeled: LabeledSet,
+    labeled: Dataset,
     settings: Settings,
     compiled: Path,
     framing: str,
@@ -265,7 +264,7 @@ def _answer_all(
     done = count - sum(len(blocks[number]) for number in missing)
     wanted = ((i, item) for i, item in enumerate(labeled.items()) if i // PART_ROWS in missing)
     waiting: dict[int, dict[int, np.ndarray | str]] = {number: {} for number in missing}
-    for position, answer in flow(spec, wanted, settings, compiled, framing):
+    for position, answer in stream_predictions(spec, wanted, settings, compiled, framing):
         number = position // PART_ROWS
         waiting[number][position] = answer
         done += 1
@@ -273,7 +272,7 @@ def _answer_all(
             on_progress(done, count)
         if len(waiting[number]) == len(blocks[number]):
             block = waiting.pop(number)
-            answers, failures = _scored(labeled, block, to_set, len(get_label_space(spec.label_space).labels))
+            answers, failures = _scored(labeled, block, to_set, len(spec.get_label_space().labels))
             artifacts.write_part(files[number], answers, provenance | {"failures": failures})
     if any(waiting.values()):
         raise InputError(f"Expected {count:,} images in {labeled.name}. Received: fewer; it changed meanwhile.")
@@ -284,7 +283,7 @@ def _answer_all(
 
 
 def _scored(
-    labeled: LabeledSet, block: dict[int, np.ndarray | str], to_set: LabelMap | None, classes: int
+    labeled: Dataset, block: dict[int, np.ndarray | str], to_set: LabelMap | None, classes: int
 ) -> tuple[Answers, list[dict[str, str]]]:
     """The answers of a block in the order of the set, in the set's classes, and what could not be read."""
     positions = sorted(block)
@@ -306,7 +305,7 @@ def _check_framing(framing: str) -> None:
         raise InputError(f"Expected one of the framings {', '.join(FRAMINGS)}. Received: {framing!r}.")
 
 
-def _provenance(spec: ModelSpec, labeled: LabeledSet, settings: Settings, framing: str) -> dict[str, Any]:
+def _provenance(spec: ModelSpec, labeled: Dataset, settings: Settings, framing: str) -> dict[str, Any]:
     """What answers depend on, with a `key` by which a later run finds its own."""
     digest = weights.sha256(spec, settings)
     if digest is None:

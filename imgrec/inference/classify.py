@@ -14,7 +14,6 @@ from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
-from imgrec.predictions.labels import get_label_space
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.settings import MIB, Settings
 
@@ -46,7 +45,7 @@ def classify(
             inputs[shape] = frame(image, *shape, framing)[np.newaxis]
         try:
             probabilities, milliseconds = pool.predict(spec, inputs[shape])
-            yield Prediction(spec.name, get_label_space(spec.label_space), probabilities[0], milliseconds)
+            yield Prediction(spec.name, spec.get_label_space(), probabilities[0], milliseconds, title=spec.title)
         except ImgrecError as error:
             yield Failure(spec.name, error)
 

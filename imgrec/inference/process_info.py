@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+import platform
+import re
 import sys
 from pathlib import Path
 
@@ -20,6 +22,17 @@ def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
         return cores
 
 
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the name of the processor, or of its architecture where the system does not tell more."""
+    names = re.search(r"^model name\s*:\s*(.+)$", _text(cpuinfo), re.MULTILINE)
+    return names.group(1).strip() if names else platform.processor() or platform.machine()
+
+
+def has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Return whether the processor computes with bfloat16, which others emulate slowly."""
+    return re.search("avx512_bf16|amx_bf16", _text(cpuinfo)) is not None
+
+
 def anonymous_bytes() -> int | None:
     """Resident memory of this process that no file backs, which the kernel cannot drop; None off Linux."""
     try:
@@ -35,3 +48,10 @@ def give_back_memory() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none, and keeps little
         if trim is not None:
             trim(0)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # another system than Linux
+        return ""

@@ -14,7 +14,7 @@ from imgrec.images.preprocessing import FRAMINGS
 from imgrec.inference.classify import classify
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import state_of
-from imgrec.models.catalog import CATALOG, ModelSpec, get_specs
+from imgrec.models.catalog import Catalog, ModelSpec
 from imgrec.predictions import ensembles
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Failure, Prediction
@@ -104,25 +104,25 @@ def get_result(data: bytes, name: str, options: Options, pool: EnginePool, *, ma
     return result
 
 
-def parse_models(names: str) -> list[ModelSpec]:
+def parse_models(names: str, catalog: Catalog) -> list[ModelSpec]:
     """Return the models named with commas between them, in the order of the catalog, or raise `UnknownNameError`."""
-    return get_specs(name.strip() for name in names.split(",") if name.strip())
+    return catalog.get_specs(name.strip() for name in names.split(",") if name.strip())
 
 
-def get_default_specs(settings: Settings) -> list[ModelSpec]:
+def get_default_specs(catalog: Catalog, settings: Settings) -> list[ModelSpec]:
     """Return the default models: at most `DEFAULT_MODELS` of one label space on this machine.
 
     Those installed with imgrec, the same on every machine. Without them the best variant of each architecture, the
     smallest of these; of a single architecture its best variants. Raises `InputError` where there is no model.
     """
-    states = {spec: state_of(spec, settings) for spec in CATALOG.values()}
+    states = {spec: state_of(spec, settings) for spec in catalog.values()}
     installed = [spec for spec, state in states.items() if state == "installed"]
     if installed:
         return installed[:DEFAULT_MODELS]
     here = [spec for spec, state in states.items() if state != "missing"]
     if not here:
-        smallest = min(CATALOG.values(), key=lambda spec: spec.weights.size_bytes)
-        usual = CATALOG.get("mobilenet", smallest)
+        smallest = min(catalog.values(), key=lambda spec: spec.weights.size_bytes)
+        usual = catalog.get("mobilenet", smallest)
         raise InputError(
             "Expected a model on this machine. Received: none yet. "
             f"`imgrec fetch {usual.name}` downloads one ({usual.weights.size_bytes / MIB:.0f} MiB)."
@@ -132,7 +132,7 @@ def get_default_specs(settings: Settings) -> list[ModelSpec]:
     ranked = sorted(same_space, key=lambda spec: spec.published.top1 if spec.published else 0.0)
     best = {spec.architecture: spec for spec in ranked}.values()
     chosen = sorted(best, key=lambda spec: spec.parameters) if len(best) > 1 else ranked[::-1]
-    return get_specs(spec.name for spec in chosen[:DEFAULT_MODELS])
+    return catalog.get_specs(spec.name for spec in chosen[:DEFAULT_MODELS])
 
 
 def check_budget(specs: Iterable[ModelSpec], pool: EnginePool) -> None:

@@ -1,7 +1,7 @@
-"""What follows from first choices: the confusion matrix, and per class the figures that tables print.
+"""The confusion matrix, and precision, recall, specificity and F1 of each class and over all classes.
 
-A matrix is int64 (C, C), rows the truth, columns the first choice. Where a figure of a class would be 0/0 (the
-precision of a class that nobody ever chose) it is NaN and shown as a dash. Averages count it as 0.
+A matrix is int64 (C, C), rows the true class, columns the first choice. Where a figure of a class would be 0/0 (the
+precision of a class that is never chosen) it is NaN and shown as a dash. Averages count it as 0.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,6 @@ AVERAGES = {
     "weighted": "The mean over the classes, each as often as it occurs.",
     "micro": "From the sums of TP, FP and FN over all classes: each image counts the same.",
 }
-
 
 # Fewer images of one kind of mistake are chance, and no kind is the most frequent.
 FREQUENT_FROM = 3
@@ -53,6 +52,7 @@ class ClassFigures:
 
     @property
     def support(self) -> Integers:
+        """The number of images of each class."""
         return self.tp + self.fn
 
 
@@ -67,9 +67,10 @@ class Average:
 
 
 def confusion_matrix(target: npt.ArrayLike, choice: npt.ArrayLike, classes: int) -> Integers:
-    """How often each true class (row) was taken for each class (column), int64 (C, C).
+    """Count how often each true class (row) was taken for each class (column), int64 (C, C).
 
-    `target` and `choice` are int (N,) in [0, classes). Raises `InputError` on others.
+    Raises:
+        InputError: Unless `target` and `choice` are int (N,) in [0, classes).
 
     >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
     [[1, 1], [0, 1]]
@@ -86,13 +87,13 @@ def confusion_matrix(target: npt.ArrayLike, choice: npt.ArrayLike, classes: int)
 
 
 def row_shares(matrix: Integers) -> Floats:
-    """Each row divided by its sum: what became of the images of a class; rows without images are 0."""
+    """Return each row divided by its sum; rows without images are 0."""
     sums = matrix.sum(axis=1, keepdims=True)
     return np.asarray(matrix / np.maximum(sums, 1))
 
 
 def mistakes(matrix: Integers, limit: int | None = None) -> list[Mistake]:
-    """Return the first `limit` kinds of mistakes, all where None, the most frequent first.
+    """Return the first `limit` kinds of mistakes, all if None, the most frequent first.
 
     >>> mistakes(np.array([[8, 2], [3, 7]]))
     [Mistake(truth=1, choice=0, count=3), Mistake(truth=0, choice=1, count=2)]
@@ -103,7 +104,7 @@ def mistakes(matrix: Integers, limit: int | None = None) -> list[Mistake]:
 
 
 def mistakes_title(found: Sequence[Mistake]) -> str:
-    """Return the heading of `mistakes`: whether the first are frequent, or all of them rare.
+    """Return the heading of `mistakes`, by whether any is frequent.
 
     >>> mistakes_title([Mistake(0, 1, 5), Mistake(1, 0, 1)]), mistakes_title([Mistake(0, 1, 1)])
     ('Most frequent mistakes', 'Mistakes, each once')
@@ -115,7 +116,7 @@ def mistakes_title(found: Sequence[Mistake]) -> str:
 
 
 def class_figures(matrix: Integers) -> ClassFigures:
-    """The one-vs-rest figures of each class of a confusion matrix.
+    """Return the one-vs-rest figures of each class of a confusion matrix.
 
     >>> figures = class_figures(np.array([[383, 17], [23, 1577]]))
     >>> [round(float(x[0]), 4) for x in (figures.precision, figures.recall, figures.specificity, figures.f1)]
@@ -128,7 +129,7 @@ def class_figures(matrix: Integers) -> ClassFigures:
 
 
 def figures_of_counts(tp: npt.ArrayLike, tn: npt.ArrayLike, fp: npt.ArrayLike, fn: npt.ArrayLike) -> ClassFigures:
-    """The same from counts (C,), as papers print them."""
+    """Return the same from counts (C,)."""
     a, b, c, d = (np.asarray(counts, np.int64) for counts in (tp, tn, fp, fn))
     return ClassFigures(
         tp=a,
@@ -144,15 +145,15 @@ def figures_of_counts(tp: npt.ArrayLike, tn: npt.ArrayLike, fp: npt.ArrayLike, f
 
 
 def average(figures: ClassFigures, how: str = "macro") -> Average:
-    """One line for all classes; `how` is a key of `AVERAGES`.
+    """Return one line for all classes, as scikit-learn with `zero_division=0`; `how` is a key of `AVERAGES`.
 
     macro = Σ figure/classes and weighted = Σ support · figure/Σ support, both over the classes that have images: one
-    that is only ever chosen, such as "something else", costs the others their recall and is no class of the set.
-    micro = the formula of `ClassFigures` on ΣTP, ΣTN, ΣFP and ΣFN of all. Where each image has one choice, ΣFP = ΣFN:
-    precision, recall and F1 of micro are the share of images that are right. A precision that is 0/0 counts as 0: a
-    class that is never chosen does not raise the macro precision. All this is what scikit-learn computes with
-    `zero_division=0`, and for macro with the set's classes as its `labels`. A specificity that is 0/0 is left out.
-    Raises `InputError` on another `how`.
+    that is only ever chosen, such as "something else", costs the others their recall and is no class of the dataset.
+    micro = the formulas of `ClassFigures` on ΣTP, ΣTN, ΣFP and ΣFN: with one choice for each image, its precision,
+    recall and F1 are all the share of images that are right. A specificity that is 0/0 is left out.
+
+    Raises:
+        InputError: On another `how`.
 
     >>> average(class_figures(np.array([[8, 2], [0, 10]])), "macro").recall
     0.9
@@ -162,19 +163,22 @@ def average(figures: ClassFigures, how: str = "macro") -> Average:
     if how not in AVERAGES:
         raise InputError(f"Expected one of {', '.join(AVERAGES)}. Received: {how!r}.")
     if how == "micro":
-        counts = (figures.tp, figures.tn, figures.fp, figures.fn)
-        whole = figures_of_counts(*(np.array([one.sum()]) for one in counts))
-        return Average(*(float(x[0]) for x in (whole.precision, whole.recall, whole.specificity, whole.f1)))
+        whole = figures_of_counts(*([one.sum()] for one in (figures.tp, figures.tn, figures.fp, figures.fn)))
+        return Average(*(float(one[0]) for one in (whole.precision, whole.recall, whole.specificity, whole.f1)))
     present = figures.support > 0
     weights = figures.support[present] if how == "weighted" else np.ones(int(present.sum()))
     precision, recall, f1 = (
-        _mean(np.nan_to_num(one[present]), weights) for one in (figures.precision, figures.recall, figures.f1)
+        float(np.average(np.nan_to_num(one[present]), weights=weights))
+        for one in (figures.precision, figures.recall, figures.f1)
     )
-    return Average(precision, recall, _mean(figures.specificity[present], weights), f1)
+    specificity = figures.specificity[present]
+    defined = ~np.isnan(specificity)
+    mean = float(np.average(specificity[defined], weights=weights[defined])) if defined.any() else float("nan")
+    return Average(precision, recall, mean, f1)
 
 
 def kappa(matrix: Integers) -> float:
-    """κ = (p_o − p_e)/(1 − p_e), agreement beyond chance (Cohen 1960); NaN when chance alone agrees always.
+    """Return κ = (p_o − p_e)/(1 − p_e), agreement beyond chance (Cohen 1960); NaN when chance alone agrees always.
 
     >>> round(kappa(np.array([[20, 5], [10, 15]])), 4)
     0.4
@@ -186,11 +190,5 @@ def kappa(matrix: Integers) -> float:
 
 
 def _ratio(part: Integers, whole: Integers) -> Floats:
-    """part / whole, NaN where the whole is 0."""
+    """Return part / whole, NaN where the whole is 0."""
     return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
-
-
-def _mean(values: Floats, weights: npt.NDArray[np.generic]) -> float:
-    defined = ~np.isnan(values)
-    total = np.asarray(weights, np.float64)[defined].sum()
-    return float((values[defined] * np.asarray(weights)[defined]).sum() / total) if total else float("nan")

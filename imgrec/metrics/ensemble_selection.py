@@ -1,7 +1,7 @@
-"""The rules of `rules` over many images at once, and the best few members for a set of images.
+"""The combination rules over many images at once, and the best few members for a dataset.
 
-`rules` combines M members' probabilities of one image, (M, C); here it is a stack of them, (M, N, C), without a
-Python loop over the images, so that an ensemble of ten models over ten thousand images answers a click.
+`predictions.combination_rules` combines M members' probabilities of one image, (M, C); here it is a stack of them,
+(M, N, C), without a Python loop over the images, so that ten models on ten thousand images are combined at once.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from imgrec.metrics.classification import Booleans, Floats, first_choices, log_l
 from imgrec.predictions.combination_rules import RULES, SMALLEST_PROBABILITY, TIE_DECIMALS
 from imgrec.predictions.prediction import MAX_TOP_K
 
-# More subsets than this would make a visitor wait: all subsets of 12 models, and of 20 up to size 3.
+# More take too long for a click. Enough for all subsets of 12 models, and of 20 up to size 3.
 MAX_SUBSETS = 1200
 
 # An array has no tie breaker beside it as a `Prediction` has: here a share is made smaller by this part of itself for
@@ -30,7 +30,7 @@ TRACE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """The members that were best on the validation half, and what they reach on the other half."""
+    """The best members on the validation images, of `tried` subsets; their top-1 there and on the other images."""
 
     members: tuple[int, ...]
     tried: int
@@ -39,11 +39,18 @@ class Subset:
 
 
 def combine_stack(stack: npt.ArrayLike, rule: str = "mean", weights: Sequence[float] | None = None) -> Floats:
-    """The ensemble's probabilities (N, C) for a stack (M, N, C); as `rules.RULES[rule]` for each image.
+    """Return the ensemble's probabilities (N, C) for a stack (M, N, C), by the rule `RULES[rule]`.
 
     Where classes have equal shares of the votes, they differ by a millionth, in the order of their mean probability.
 
-    `weights` (M,) ≥ 0, equal where None. Raises `UnknownNameError` on another rule, `InputError` on other weights.
+    Args:
+        stack: Probabilities of M members for N images of C classes.
+        rule: A key of `RULES`.
+        weights: (M,) of 0 or more; equal if None.
+
+    Raises:
+        UnknownNameError: On another rule.
+        InputError: On other weights.
     """
     if rule not in RULES:
         raise UnknownNameError.of("rule", rule, list(RULES))
@@ -66,11 +73,13 @@ def combine_stack(stack: npt.ArrayLike, rule: str = "mean", weights: Sequence[fl
 def best_subset(
     stack: npt.ArrayLike, target: npt.ArrayLike, size: int, validation: Booleans, rule: str = "mean"
 ) -> Subset:
-    """The `size` members with the best top-1 on the `validation` images (the least log-loss where equal).
+    """Return the `size` members with the best top-1 on the `validation` images (the least log loss where equal).
 
-    `stack` is (M, N, C), `target` (N,), `validation` bool (N,). What they reach is told for the other images:
-    picking the best of many on the same images would flatter. Raises `InputError` when there are more than
-    `MAX_SUBSETS` to try, or nothing on either side.
+    `stack` is (M, N, C), `target` int (N,), `validation` bool (N,). Their accuracy on the other images counts: on those
+    that they were chosen on, it is too high.
+
+    Raises:
+        InputError: Where more than `MAX_SUBSETS` would have to be tried, or all images are of one kind.
     """
     members, truth = np.asarray(stack), np.asarray(target)
     if not 1 <= size <= len(members) or comb(len(members), size) > MAX_SUBSETS:
@@ -84,12 +93,12 @@ def best_subset(
     evidence = _evidence(seen, rule)
     best, best_score = tuple[int, ...](), (-1.0, -np.inf)
     for chosen in combinations(range(len(members)), size):
-        # Sums have the first choices of means; only their few ties ask for the whole rule.
+        # Sums have the first choices of means; only where they tie is the whole rule computed.
         total = evidence[list(chosen)].sum(axis=0)
         right = float((total.argmax(axis=1) == own).mean())
         if right < best_score[0]:
             continue
-        score = (right, -_loss(seen[list(chosen)], own, rule))
+        score = (right, -log_loss(combine_stack(seen[list(chosen)], rule), own))
         if score > best_score:
             best, best_score = chosen, score
     picked = list(best)
@@ -102,7 +111,7 @@ def best_subset(
 
 
 def _evidence(stack: npt.NDArray[np.float32], rule: str) -> npt.NDArray[np.float32]:
-    """What each member adds, (M, N, C): the rule's first choice is the largest sum (but for ties of votes)."""
+    """Return what each member adds, (M, N, C): the rule's first choice is the largest sum (but for ties of votes)."""
     if rule == "geometric_mean":
         return np.asarray(np.log(np.maximum(stack, np.float32(SMALLEST_PROBABILITY))), np.float32)
     if rule == "majority_vote":
@@ -112,12 +121,8 @@ def _evidence(stack: npt.NDArray[np.float32], rule: str) -> npt.NDArray[np.float
     return stack
 
 
-def _loss(stack: npt.NDArray[np.float32], target: npt.NDArray[np.generic], rule: str) -> float:
-    return log_loss(combine_stack(stack, rule), target.astype(np.int64))
-
-
 def _weighted(stack: np.ndarray, shares: Floats) -> Floats:
-    """Σ w_m stack_m, one member after the other: (M, N, C) in float64 would be four times the memory."""
+    """Return Σ w_m stack_m, one member after the other: (M, N, C) in float64 would be four times the memory."""
     total = np.zeros(stack.shape[1:], np.float64)
     for share, member in zip(shares, stack, strict=True):
         total += share * member
@@ -125,7 +130,7 @@ def _weighted(stack: np.ndarray, shares: Floats) -> Floats:
 
 
 def _votes(stack: np.ndarray) -> np.ndarray:
-    """(M, N, C) with a 1 at each member's first choice."""
+    """Return (M, N, C) with a 1 at each member's first choice."""
     votes = np.zeros(stack.shape, np.float32)
     for member, rows in zip(votes, stack, strict=True):
         member[np.arange(len(rows)), first_choices(rows)] = 1.0
@@ -133,7 +138,7 @@ def _votes(stack: np.ndarray) -> np.ndarray:
 
 
 def _borda_points(stack: np.ndarray) -> Floats:
-    """(M, N, C) of points, each row summing to 1; classes of equal probability share theirs. See `rules.rank_vote`."""
+    """Return (M, N, C) of points, each row summing to 1; classes of equal probability share theirs."""
     classes = stack.shape[2]
     best = max(min(MAX_TOP_K, classes - 1), 1)
     by_rank = np.maximum(best - np.arange(classes), 0.0)
@@ -152,7 +157,7 @@ def _borda_points(stack: np.ndarray) -> Floats:
 
 
 def _ordered(shares: Floats, means: Floats) -> Floats:
-    """Ties of `shares` (N, C) decided by `means` (N, C), then by index; as `Prediction.top_k` does it for one image."""
+    """Return `shares` (N, C) with ties decided by `means` (N, C), then by index, as `Prediction.top_k` does."""
     places = np.arange(shares.shape[1])
     by_mean = np.argsort(-np.round(means, TIE_DECIMALS), axis=1, kind="stable")
     by_share = np.take_along_axis(-np.round(shares, TIE_DECIMALS), by_mean, axis=1).argsort(axis=1, kind="stable")

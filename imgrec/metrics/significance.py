@@ -1,7 +1,6 @@
-"""How much a number measured on n images can be trusted, and whether two models differ.
+"""Confidence intervals of what was measured on n images, and tests of whether two models differ.
 
-Pure numpy. Intervals are at 95 % unless said otherwise. The same images must have been shown to both models of a
-paired comparison, in the same order.
+Intervals are at 95 %. Both models of a paired comparison were given the same images, in the same order.
 """
 
 import math
@@ -17,7 +16,7 @@ from imgrec.metrics.classification import Floats
 # The two-sided normal quantile of 95 %.
 Z_95 = 1.959963984540054
 
-# Below this a difference counts as one. A convention, and said as such beside every result.
+# Below this a difference counts as one, by convention.
 SIGNIFICANCE = 0.05
 
 # Enough for two digits of a 95 % interval (Efron and Tibshirani 1993, section 19.3).
@@ -34,36 +33,21 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """Two models on the same `images`: how often only one of them was right, and what that proves.
-
-    `p_value` is McNemar's mid-p; see `mcnemar`.
-    """
+    """Two models on the same `images`: on how many only one of them is right; `p_value` is McNemar's mid-p."""
 
     images: int
     only_a: int
     only_b: int
     p_value: float
 
-    @property
-    def distinguishable(self) -> bool:
-        return self.p_value < SIGNIFICANCE
-
-    def sentence(self, a: str, b: str) -> str:
-        """ "A is right more often than B (on 31 images only A, on 12 only B; p = 0.004)." or why not."""
-        counts = f"on {self.only_a:,} images only {a} is right, on {self.only_b:,} only {b}; {p_text(self.p_value)}"
-        if not self.distinguishable:
-            said = f"{a} and {b} are not distinguishable on {self.images:,} images ({counts})."
-        else:
-            better, worse = (a, b) if self.only_a > self.only_b else (b, a)
-            said = f"{better} is right more often than {worse} ({counts})."
-        return said[0].upper() + said[1:]
-
 
 def wilson(successes: int, trials: int, z: float = Z_95) -> Interval:
-    """The score interval of a share (Wilson 1927): (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n).
+    """Return the score interval of a share (Wilson 1927): (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n).
 
-    Unlike p ± 1.96 σ it stays in [0, 1] and is honest at 0 and 1. Raises `InputError` unless 0 ≤ successes ≤ trials,
-    trials ≥ 1.
+    Unlike p ± 1.96 σ it stays in [0, 1] and has a width at 0 and 1, too.
+
+    Raises:
+        InputError: Unless 0 ≤ successes ≤ trials and trials ≥ 1.
 
     >>> interval = wilson(9, 10)
     >>> round(interval.low, 4), round(interval.high, 4)
@@ -83,26 +67,23 @@ def wilson(successes: int, trials: int, z: float = Z_95) -> Interval:
 def bootstrap(
     statistic: Callable[[npt.NDArray[np.int64]], float], count: int, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval:
-    """The percentile interval of `statistic` (Efron 1979), over samples of `count` images with replacement.
+    """Return the percentile interval of `statistic` (Efron 1979), over samples of `count` images with replacement.
 
-    `statistic` takes positions int64 (count,) and gives a number; samples where it is NaN are left out. The same
-    `seed` gives the same interval.
+    Args:
+        statistic: A number for positions int64 (count,). Samples where it is NaN are left out.
+        count: The number of images.
+        resamples: The number of samples.
+        seed: Of the samples; the same seed gives the same interval.
     """
     generator = np.random.default_rng(seed)
     values = np.array([statistic(generator.integers(0, count, count)) for _ in range(resamples)], np.float64)
-    return _percentiles(values)
-
-
-def bootstrap_mean(values: npt.ArrayLike, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
-    """`bootstrap` of the mean of `values` (N,)."""
-    per_image = np.asarray(values, np.float64)
-    generator = np.random.default_rng(seed)
-    means = [per_image[generator.integers(0, len(per_image), len(per_image))].mean() for _ in range(resamples)]
-    return _percentiles(np.array(means))
+    defined = values[~np.isnan(values)]
+    low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) else (np.nan, np.nan)
+    return Interval(float(low), float(high))
 
 
 def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> Paired:
-    """Whether two models are right equally often, from the images on which they differ: McNemar's mid-p.
+    """Test whether two models are right equally often, from the images on which they differ: McNemar's mid-p.
 
     With b and c images where only one is right, n = b + c: p = 2 Σ_{i ≤ min(b,c)} C(n,i)/2ⁿ − C(n,min(b,c))/2ⁿ
     (Fagerland, Lydersen and Laake 2013, who recommend it over the exact and the χ² tests). `right_…` are bool (N,).
@@ -118,7 +99,7 @@ def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> Paired:
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:
-    """`p_values` (T,) of T tests asked at once, each raised so that one false alarm among all stays at its level.
+    """Return `p_values` (T,) of T tests made at once, corrected so that the chance of any false alarm keeps its level.
 
     Holm 1979: the i-th smallest is multiplied by T − i + 1, and none is smaller than one before it.
 
@@ -127,14 +108,14 @@ def holm(p_values: npt.ArrayLike) -> Floats:
     """
     given = np.asarray(p_values, np.float64)
     order = np.argsort(given, kind="stable")
-    raised = np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1))
+    corrected = np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1))
     adjusted = np.empty_like(given)
-    adjusted[order] = np.minimum(raised, 1.0)
+    adjusted[order] = np.minimum(corrected, 1.0)
     return adjusted
 
 
 def agreement(choices: Sequence[npt.ArrayLike]) -> Floats:
-    """The share of images with the same first choice for each pair of M models, float64 (M, M), symmetric.
+    """Return the share of images with the same first choice for each pair of M models, float64 (M, M), symmetric.
 
     `choices` are M arrays int (N,).
 
@@ -142,11 +123,11 @@ def agreement(choices: Sequence[npt.ArrayLike]) -> Floats:
     [[1.0, 0.5], [0.5, 1.0]]
     """
     table = np.stack([np.asarray(one) for one in choices])
-    return np.array([[float((a == b).mean()) for b in table] for a in table])
+    return np.array([(one == table).mean(axis=1) for one in table], np.float64)
 
 
 def error_correlation(right: Sequence[npt.ArrayLike]) -> Floats:
-    """Pearson's correlation of the models' errors (the φ coefficient), float64 (M, M); NaN for a model without any.
+    """Return Pearson's correlation of the models' errors, float64 (M, M); NaN for a model that is always right.
 
     Near 0, two models fail on different images and help each other in an ensemble; near 1 they do not.
     `right` are M arrays bool (N,).
@@ -154,15 +135,12 @@ def error_correlation(right: Sequence[npt.ArrayLike]) -> Floats:
     >>> error_correlation([[True, True, False, False], [True, False, True, False]]).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    errors = ~np.stack([np.asarray(one, bool) for one in right])
-    centerd = errors - errors.mean(axis=1, keepdims=True)
-    deviations = np.sqrt((centerd**2).sum(axis=1))
-    products = np.outer(deviations, deviations)
-    return np.where(products > 0, (centerd @ centerd.T) / np.where(products > 0, products, 1.0), np.nan).round(12) + 0.0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.atleast_2d(np.corrcoef(np.stack([np.asarray(one, np.float64) for one in right]))).round(12) + 0.0
 
 
 def p_text(p_value: float) -> str:
-    """ "p = 0.03", "p < 0.001".
+    """Return a p-value in words.
 
     >>> p_text(0.0312), p_text(1e-9)
     ('p = 0.031', 'p < 0.001')
@@ -171,7 +149,7 @@ def p_text(p_value: float) -> str:
 
 
 def _mid_p(smaller: int, discordant: int) -> float:
-    """See `mcnemar`; with logarithms, so that thousands of discordant images do not overflow."""
+    """Compute the p of `mcnemar`; with logarithms, so that thousands of discordant images do not overflow."""
     log_all = discordant * math.log(2)
     logs = [
         math.lgamma(discordant + 1) - math.lgamma(i + 1) - math.lgamma(discordant - i + 1) - log_all
@@ -179,11 +157,3 @@ def _mid_p(smaller: int, discordant: int) -> float:
     ]
     terms = [math.exp(value) for value in logs]
     return min(1.0, 2 * math.fsum(terms) - terms[-1])
-
-
-def _percentiles(values: Floats) -> Interval:
-    defined = values[~np.isnan(values)]
-    if len(defined) == 0:
-        return Interval(float("nan"), float("nan"))
-    low, high = np.percentile(defined, [2.5, 97.5])
-    return Interval(float(low), float(high))

@@ -18,12 +18,10 @@ of other things and 27 of 600 new daisies and roses. `describe` therefore promis
 ImageNet has no limit: there the entropy shows the source of an image, not whether it shows one of the classes.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from imgrec.predictions.ensembles import Uncertainty
-from imgrec.registry import Registry
+from imgrec.predictions.labels import LabelSpace
 
 # The share of the images of its classes that a limit keeps.
 KEPT = 0.95
@@ -32,27 +30,9 @@ KEPT = 0.95
 MIN_IMAGES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A limit of entropy: above `entropy_bits` an image most likely shows none of the classes.
-
-    `caught` is the share of unrelated photographs above it, `lost` that of photographs of the classes, `auroc` the
-    probability that an unrelated photograph has more entropy than a test image; None where they were not measured.
-    """
-
-    entropy_bits: float
-    caught: float | None = None
-    lost: float | None = None
-    auroc: float | None = None
-
-
-# By the name of the label space. A test holds them against the measurement.
-LIMITS: Registry[Limit] = Registry({"cifar_10": Limit(entropy_bits=2.3, caught=0.57, lost=0.2, auroc=0.92)})
-
-
-def is_none_of_these(label_space: str, uncertainty: Uncertainty) -> bool | None:
+def is_none_of_these(label_space: LabelSpace, uncertainty: Uncertainty) -> bool | None:
     """Whether the image most likely shows none of the classes; None where no limit is measured."""
-    limit = LIMITS.get(label_space)
+    limit = label_space.entropy_limit
     return None if limit is None else uncertainty.entropy_bits > limit.entropy_bits
 
 

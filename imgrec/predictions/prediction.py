@@ -43,6 +43,7 @@ class Prediction:
     probabilities: np.ndarray
     milliseconds: float = 0.0
     tie_breaker: np.ndarray | None = None
+    title: str = ""  # for people, of a model that is not built in
 
     def __post_init__(self) -> None:
         probabilities = np.array(self.probabilities, dtype=np.float32)

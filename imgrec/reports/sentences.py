@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from imgrec.errors import UnknownNameError
 from imgrec.formatting import percent
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble, Without, combine
-from imgrec.predictions.labels import LabelSpace, get_label_space
-from imgrec.predictions.out_of_distribution import LIMITS
+from imgrec.predictions.labels import LabelSpace
 from imgrec.predictions.prediction import Prediction
 
 # More names would make the sentence a list.
@@ -46,14 +44,14 @@ class Group:
         return f"{len(self.models)} of {self.of} {'says' if len(self.models) == 1 else 'say'} {self.label}"
 
 
-def title_of(model: str) -> str:
-    """Return the title of `model` in the catalog, "Ensemble", or the name itself."""
-    if model == ENSEMBLE:
+def title_of(answer: Prediction | str) -> str:
+    """Return the title of a model: that of the prediction, or by its name as a built-in one, else the name itself."""
+    name = answer if isinstance(answer, str) else answer.model
+    if isinstance(answer, Prediction) and answer.title:
+        return answer.title
+    if name == ENSEMBLE:
         return "Ensemble"
-    try:
-        return get_spec(model).title
-    except UnknownNameError:
-        return model
+    return BUILT_IN[name].title if name in BUILT_IN else name
 
 
 def label_of(space: LabelSpace, index: int) -> str:
@@ -85,7 +83,7 @@ def headline(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> st
     """
     if ensemble is None:
         hints = [" (most likely none of these)" if is_none_of_these(p) else "" for p in predictions]
-        firsts = [f"{title_of(p.model)}: {_first_choice(p)}" for p in predictions]
+        firsts = [f"{title_of(p)}: {_first_choice(p)}" for p in predictions]
         return " · ".join(map("".join, zip(firsts, hints, strict=True)))
     if is_none_of_these(ensemble):
         return f"Most likely none of these: {_doubt(ensemble)}"
@@ -93,7 +91,7 @@ def headline(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> st
     members = [prediction for prediction in predictions if prediction.label_space.name == space]
     if len(members) <= 1:
         head = members[0] if members else ensemble.prediction
-        parts = [f"{title_of(head.model)}: {_first_choice(head)}"]
+        parts = [f"{title_of(head)}: {_first_choice(head)}"]
     elif tie := _tie(ensemble):
         parts = [f"Ensemble: {tie}"]
     else:
@@ -115,12 +113,12 @@ def is_none_of_these(answer: Ensemble | Prediction) -> bool | None:
         if not answer.label_space.exclusive:
             return None
         answer = combine([answer])
-    return out_of_distribution.is_none_of_these(answer.prediction.label_space.name, answer.uncertainty)
+    return out_of_distribution.is_none_of_these(answer.prediction.label_space, answer.uncertainty)
 
 
-def describe_limit(label_space: str) -> str:
+def describe_limit(label_space: LabelSpace) -> str:
     """Return how many images the check for "none of these" flags; empty where there is no such check."""
-    limit = LIMITS.get(label_space)
+    limit = label_space.entropy_limit
     if limit is None:
         return ""
     flagged = percent(1 - out_of_distribution.KEPT, 0)
@@ -135,11 +133,11 @@ def describe_limit(label_space: str) -> str:
     )
 
 
-def space_title(label_space: str) -> str:
+def space_title(label_space: LabelSpace) -> str:
     """Return the title of a label space: its known name, or some of its classes."""
-    labels = get_label_space(label_space).labels
-    if label_space in SPACE_TITLES:
-        return SPACE_TITLES[label_space]
+    labels = label_space.labels
+    if label_space.name in SPACE_TITLES:
+        return SPACE_TITLES[label_space.name]
     if len(labels) <= NAMED_CLASSES + 1:
         return ", ".join(labels)
     return f"{', '.join(labels[:NAMED_CLASSES])} and {len(labels) - NAMED_CLASSES} more"
@@ -150,13 +148,13 @@ def describe_knowledge(specs: Sequence[ModelSpec]) -> str:
 
     Empty where all have ImageNet's thousand classes, which cover most photos.
     """
-    spaces = dict.fromkeys(spec.label_space for spec in specs)
+    spaces = {spec.label_space: spec.get_label_space() for spec in specs}
     if set(spaces) <= {"imagenet_1k"}:
         return ""
     if len(spaces) > 1:
         titles = {space: ", ".join(spec.title for spec in specs if spec.label_space == space) for space in spaces}
-        return " ".join(f"{titles[space]}: {_classes(space)}." for space in spaces)
-    (space,), side = spaces, max(max(spec.input_size) for spec in specs)
+        return " ".join(f"{titles[name]}: {_classes(space)}." for name, space in spaces.items())
+    (space,), side = spaces.values(), max(max(spec.input_size) for spec in specs)
     seen = f" Input: {side} × {side} px." if side <= SMALL_SIDE_PX else ""
     return f"Classes: {_classes(space)}.{seen}"
 
@@ -187,10 +185,10 @@ def _doubt(ensemble: Ensemble) -> str:
     """Return the first choice of the ensemble, how many members share it, and the entropy with its limit."""
     prediction, members, count = ensemble.prediction, ensemble.members, len(ensemble.members)
     label, figure = _first_label(prediction), percent(prediction.first.probability)
-    limit = LIMITS[prediction.label_space.name].entropy_bits
+    limit = prediction.label_space.entropy_limit.entropy_bits if prediction.label_space.entropy_limit else 0.0
     entropy = f"entropy {ensemble.uncertainty.entropy_bits:.2f} bits, the limit is {limit:.2f}"
     if count == 1:
-        return f"{title_of(members[0].model)} is unsure ({label} {figure}; {entropy})"
+        return f"{title_of(members[0])} is unsure ({label} {figure}; {entropy})"
     if tie := _tie(ensemble):
         return f"the models disagree ({tie}; {entropy})"
     agreeing = [member.model for member in members if member.first.index == prediction.first.index]
@@ -200,13 +198,13 @@ def _doubt(ensemble: Ensemble) -> str:
     return f"the models disagree ({group.sentence}, together {figure}; {entropy})"
 
 
-def _classes(label_space: str) -> str:
+def _classes(label_space: LabelSpace) -> str:
     """Return the classes of a label space: all of them where they are few."""
-    labels = get_label_space(label_space).labels
+    labels = label_space.labels
     if len(labels) <= LISTED_CLASSES:
         return f"{', '.join(labels)} only"
-    if label_space in SPACE_TITLES:
-        return f"the {len(labels):,} classes of {SPACE_TITLES[label_space]}"
+    if label_space.name in SPACE_TITLES:
+        return f"the {len(labels):,} classes of {SPACE_TITLES[label_space.name]}"
     return f"{len(labels):,}, from {labels[0]} to {labels[-1]}"
 
 
@@ -237,7 +235,7 @@ def _agreeing(members: Sequence[Prediction], dissenting: int) -> str:
 
 
 def _dissent(dissenters: list[Prediction]) -> str:
-    named = [(title_of(p.model), _first_label(p)) for p in dissenters[:NAMED_DISSENTERS]]
+    named = [(title_of(p), _first_label(p)) for p in dissenters[:NAMED_DISSENTERS]]
     if len(named) == 2 and named[0][1] == named[1][1]:
         sentence = f"{named[0][0]} and {named[1][0]} say {named[0][1]}"
     else:

@@ -1,16 +1,12 @@
 """Batches of training images: shuffled and augmented ahead of the network, the same for a resumed run."""
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
 from imgrec.data.dataset import Images
+from imgrec.data.reader import read_ahead
 from imgrec.training.augmentation import Augmentation
-
-# Batches made ahead while the network works on one. Numpy frees the interpreter while it copies.
-AHEAD = 4
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
@@ -33,11 +29,5 @@ def batches(
         changed = augmentation.apply(images.pixels[indices], indices, seed=seed, epoch=epoch)
         return changed, images.targets[indices]
 
-    waiting: deque[Future[tuple[np.ndarray, np.ndarray]]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="feeding") as pool:
-        for step in range(first, steps_per_epoch(len(images), batch_size)):
-            waiting.append(pool.submit(make, step))
-            if len(waiting) > AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    # NumPy frees the interpreter while it copies, so that one thread suffices.
+    return read_ahead(range(first, steps_per_epoch(len(images), batch_size)), make, threads=1)

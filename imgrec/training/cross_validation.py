@@ -19,8 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.data.dataset import split
-from imgrec.data.splits import stratified_folds
+from imgrec.data.splits import split, stratified_folds
 from imgrec.files import replacing, storage_errors
 from imgrec.metrics.classification import first_choices
 from imgrec.metrics.confusion import confusion_matrix

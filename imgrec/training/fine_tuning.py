@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.data import dataset
 from imgrec.data.dataset import Images
+from imgrec.data.sources import MEMORY_SHARE
 from imgrec.errors import InputError, MemoryBudgetError
 from imgrec.files import replacing, storage_errors
 from imgrec.images.preprocessing import frame
@@ -202,7 +202,7 @@ def fitted(images: Images, input_size: tuple[int, int]) -> Images:
     if images.pixels.shape[1:3] == input_size:
         return images
     needed = len(images) * input_size[0] * input_size[1] * 3
-    limit = int(available_memory_bytes() * dataset.MEMORY_SHARE / 2)
+    limit = int(available_memory_bytes() * MEMORY_SHARE / 2)
     if needed > limit:
         raise MemoryBudgetError(
             f"Expected images of at most {limit / MIB:,.0f} MiB to unfreeze layers. "

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from imgrec import jobs
-from imgrec.data.dataset import DATASETS
+from imgrec.data.sources import DATASETS
 from imgrec.errors import InputError, MemoryBudgetError, UnknownNameError
 from imgrec.jobs import Job
 from imgrec.settings import MIB, Settings, available_memory_bytes

@@ -5,19 +5,16 @@ has learned says nothing about it.
 """
 
 import shlex
-from collections.abc import Collection, Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from imgrec import jobs
-from imgrec.data import labeled_images
-from imgrec.data.dataset import DataSet
-from imgrec.data.labeled_images import Item, LabeledSet
+from imgrec.data.dataset import ArrayDataset, Dataset
+from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.errors import ImgrecError
 from imgrec.evaluation import artifacts, evaluate
 from imgrec.models import cards
-from imgrec.predictions.labels import LabelSpace, get_label_space
+from imgrec.predictions.labels import LabelSpace
 from imgrec.settings import Settings
 
 # What a reader of numbers on such a part must know.
@@ -29,7 +26,7 @@ FLAWS = {
 
 def rank(
     card: cards.Card,
-    data: DataSet,
+    data: ArrayDataset,
     worker: jobs.Worker,
     settings: Settings,
     *,
@@ -45,15 +42,14 @@ def rank(
     if data.test is None and not len(held_out):
         worker.tell("unmeasured", sentence="It learned from every image, so none is left to measure it on.")
         return
-    cards.register(settings)
-    spec = card.spec(bundled=False)
+    spec = cards.load_catalog(settings).get_spec(card.name)
     source = worker.job.configuration["data"]
     try:
-        measured = labeled_images.open_set(source, settings)
+        measured = open_evaluation_split(source, settings)
         command = shlex.join(["imgrec", "evaluate", "--data", source, "--models", card.name])
         if data.test is None:
             # No command deals these images again.
-            measured, command = part_of(measured, data, held_out, get_label_space(spec.label_space), part, seed), ""
+            measured, command = part_of(measured, data, held_out, spec.get_label_space(), part, seed), ""
         evaluate.evaluate(
             spec,
             measured,
@@ -66,9 +62,7 @@ def rank(
         worker.tell("unmeasured", sentence=str(error))
 
 
-def part_of(
-    whole: LabeledSet, data: DataSet, chosen: np.ndarray, space: LabelSpace, part: str, seed: int
-) -> LabeledSet:
+def part_of(whole: Dataset, data: ArrayDataset, chosen: np.ndarray, space: LabelSpace, part: str, seed: int) -> Dataset:
     """The images `chosen` (K,) of `data.train`, as they lie in `whole`, which is the same set, and in its order.
 
     `space` has the classes of `data`. The name has the seed and the count: images that were dealt otherwise are
@@ -76,20 +70,11 @@ def part_of(
     """
     ids = data.files or tuple(f"{i:05d}" for i in range(len(data.train)))
     targets = {ids[i]: int(data.train.targets[i]) for i in chosen.tolist()}
-    kept = tuple(name for name in whole.ids if name in targets)
-
-    def pick(wanted: Collection[str]) -> Iterator[Item]:
-        only = targets.keys() & set(wanted)
-        items = whole.items() if whole.pick is None else whole.pick(only)
-        return (replace(item, target=targets[item.id]) for item in items if item.id in only)
-
-    return LabeledSet(
+    kept = [i for i, name in enumerate(whole.ids) if name in targets]
+    return whole.take(
+        kept,
         name=f"{part} part of {whole.name} (seed {seed}, {len(kept):,} images)",
         label_space=space,
-        ids=kept,
-        targets=tuple(targets[name] for name in kept),
-        items=lambda: pick(kept),
-        source=whole.source,
+        targets=tuple(targets[whole.ids[i]] for i in kept),
         flaws=(FLAWS[part], *whole.flaws),
-        pick=pick,
     )

@@ -22,6 +22,7 @@ import numpy as np
 
 from imgrec.data.dataset import Images
 from imgrec.errors import InputError
+from imgrec.inference import process_info
 from imgrec.metrics.classification import first_choices, log_loss
 from imgrec.metrics.confusion import confusion_matrix
 from imgrec.training.backbones import Listener
@@ -154,13 +155,7 @@ LOSSES = {"categorical_crossentropy": log_loss, "binary_crossentropy": binary_lo
 
 def _usable(precision: str) -> str:
     """bfloat16 only where the processor has it: elsewhere it is emulated, and many times slower than float32."""
-    if precision != "bfloat16":
-        return "float32"
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return "float32"
-    return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+    return "bfloat16" if precision == "bfloat16" and process_info.has_bfloat16() else "float32"
 
 
 def _summed(loop: Loop, at: Position) -> Position:

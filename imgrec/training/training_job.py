@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from imgrec import jobs
-from imgrec.data.dataset import DATASETS
+from imgrec.data.sources import DATASETS
 from imgrec.errors import ImgrecError, InputError, MemoryBudgetError
 from imgrec.jobs import Job, Needs
 from imgrec.models import cards

@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 
 from imgrec import jobs
-from imgrec.data import dataset
-from imgrec.data.dataset import DataSet, Images
+from imgrec.data import arrays
+from imgrec.data.dataset import ArrayDataset, Images
+from imgrec.data.splits import split
 from imgrec.errors import InputError
 from imgrec.files import storage_errors
+from imgrec.inference import process_info
 from imgrec.metrics.classification import first_choices, log_loss
 from imgrec.metrics.confusion import confusion_matrix
 from imgrec.models import cards
@@ -73,14 +75,14 @@ def run(worker: jobs.Worker) -> None:
     (folder / trainer.CHECKPOINT).unlink(missing_ok=True)  # nothing goes on from here
 
 
-def open_data(worker: jobs.Worker, recipe: Recipe, settings: Settings) -> tuple[DataSet, Images, Images]:
+def open_data(worker: jobs.Worker, recipe: Recipe, settings: Settings) -> tuple[ArrayDataset, Images, Images]:
     """The job's set, and its images to train and to validate on; told as `data`.
 
     The same seed gives the same split, in whichever job. Raises `InputError` when `recipe` cannot take them, and
     what `datasets.load` raises.
     """
     configuration = worker.job.configuration
-    data = dataset.load(configuration["data"], settings, recipe.input_size)
+    data = arrays.load(configuration["data"], settings, recipe.input_size)
     _check(data, recipe)
     kept, held_out = _divided(data, recipe, int(configuration["seed"]))
     train, validation = data.train.take(kept), data.train.take(held_out)
@@ -88,19 +90,19 @@ def open_data(worker: jobs.Worker, recipe: Recipe, settings: Settings) -> tuple[
     return data, train, validation
 
 
-def _divided(data: DataSet, recipe: Recipe, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _divided(data: ArrayDataset, recipe: Recipe, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices into the training images, to train and to validate on."""
-    return dataset.split(data.train.targets, recipe.validation_fraction, seed)
+    return split(data.train.targets, recipe.validation_fraction, seed)
 
 
-def tell_data(worker: jobs.Worker, data: DataSet, *, trained_on: int, validated_on: int) -> None:
+def tell_data(worker: jobs.Worker, data: ArrayDataset, *, trained_on: int, validated_on: int) -> None:
     """What the run learns from, and what was left out and why.
 
     Raises `InputError` when a run goes on with other images than it began with: they would be split anew, and what
     it has learned from would be validated on.
     """
     before = read_curves(worker.job).data
-    if before is not None and before["sha256"] != data.sha256():
+    if before is not None and before["sha256"] != data.sha256:
         raise InputError(
             f"Expected the images that this run began with. Received: others in {data.name}; "
             "put back what was there, or start a new run."
@@ -113,13 +115,13 @@ def tell_data(worker: jobs.Worker, data: DataSet, *, trained_on: int, validated_
         counts=data.counts(),
         trained_on=trained_on,
         validated_on=validated_on,
-        sha256=data.sha256(),
+        sha256=data.sha256,
         notes=list(data.notes[:MAX_NOTES]),
         left_out=len(data.notes),
     )
 
 
-def _check(data: DataSet, recipe: Recipe) -> None:
+def _check(data: ArrayDataset, recipe: Recipe) -> None:
     """Raise `InputError` when these images cannot go into this network."""
     if data.train.pixels.shape[1:3] != recipe.input_size:
         height, width = data.train.pixels.shape[1:3]
@@ -150,7 +152,7 @@ def describe_limit(metrics: dict[str, Any], classes: int) -> str:
 
 
 def _card(
-    job: jobs.Job, name: str, recipe: Recipe, data: DataSet, seed: int, parameters: int, metrics: dict[str, Any]
+    job: jobs.Job, name: str, recipe: Recipe, data: ArrayDataset, seed: int, parameters: int, metrics: dict[str, Any]
 ) -> dict[str, Any]:
     told = read_curves(job)
     plan = told.plan or {}
@@ -187,13 +189,7 @@ def _card(
 
 def machine() -> dict[str, Any]:
     """What it ran on."""
-    processor = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return {"processor": processor, "cores": os.cpu_count(), "system": platform.system()}
+    return {"processor": process_info.processor(), "cores": os.cpu_count(), "system": platform.system()}
 
 
 def versions() -> dict[str, str]:

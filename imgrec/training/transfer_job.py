@@ -16,14 +16,16 @@ from typing import Any
 import numpy as np
 
 from imgrec import jobs
-from imgrec.data.dataset import DATASETS, DataSet, split
+from imgrec.data.dataset import ArrayDataset
 from imgrec.data.features import Pooling, backbone_spec
+from imgrec.data.sources import DATASETS
+from imgrec.data.splits import split
 from imgrec.errors import InputError, MemoryBudgetError, UnknownNameError
 from imgrec.images import perceptual_hash
 from imgrec.jobs import Job, Needs
 from imgrec.metrics.classification import softmax
 from imgrec.models import weights
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.models.downloads import offline_error
 from imgrec.reports import accuracy
 from imgrec.settings import MIB, Settings, available_memory_bytes
@@ -114,7 +116,7 @@ class Lesson:
     def __post_init__(self) -> None:
         if self.head not in HEADS:
             raise UnknownNameError.of("head", self.head, list(HEADS))
-        backbone_spec(get_spec(self.backbone), pooling=self.pooling, input_size=self.input_size)
+        backbone_spec(BUILT_IN.get_spec(self.backbone), pooling=self.pooling, input_size=self.input_size)
         if not 1 <= self.epochs <= MAX_EPOCHS or not 1 <= self.batch_size <= MAX_BATCH_SIZE:
             raise InputError(
                 f"Expected 1 to {MAX_EPOCHS} epochs of batches of 1 to {MAX_BATCH_SIZE}. "
@@ -137,7 +139,7 @@ class Lesson:
                 f"Expected the head linear without pooling, whose map has too many features for a hidden layer. "
                 f"Received: {self.head}."
             )
-        if self.unfreeze and get_spec(self.backbone).architecture.startswith("ConvNeXt"):
+        if self.unfreeze and BUILT_IN.get_spec(self.backbone).architecture.startswith("ConvNeXt"):
             raise InputError(
                 f"Expected a backbone whose features are the average of its map, to unfreeze it. "
                 f"Received: {self.backbone}, which normalizes them once more; train the classifier only."
@@ -156,7 +158,7 @@ class Lesson:
 
     def backbone_row(self) -> ModelSpec:
         """The backbone without its top, as the pool and `features.extract` take it."""
-        return backbone_spec(get_spec(self.backbone), pooling=self.pooling, input_size=self.input_size)
+        return backbone_spec(BUILT_IN.get_spec(self.backbone), pooling=self.pooling, input_size=self.input_size)
 
     @property
     def trainable_layers(self) -> int | None:
@@ -222,7 +224,7 @@ def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = N
     """
     if data not in DATASETS and not Path(data).expanduser().exists():
         raise InputError(f"Expected the name of a dataset ({', '.join(DATASETS)}) or a path. Received: {data!r}.")
-    backbone = get_spec(lesson.backbone)
+    backbone = BUILT_IN.get_spec(lesson.backbone)
     if settings.offline and weights.locate(backbone, settings) is None:
         raise offline_error(backbone.weights.url, weights.target_path(backbone, settings), "IMGREC_OFFLINE=1")
     needs = needs_of(lesson)
@@ -243,7 +245,7 @@ def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = N
     return jobs.start(WORKER, configuration, settings, title=f"{backbone.title}: {name}", needs=needs, folder=folder)
 
 
-def check_data(lesson: Lesson, data: DataSet) -> None:
+def check_data(lesson: Lesson, data: ArrayDataset) -> None:
     """Raise `InputError` on fewer images of a class than there are folds."""
     fewest, label = min((train, label) for label, (train, _) in data.counts().items())
     if fewest < lesson.folds:
@@ -253,7 +255,7 @@ def check_data(lesson: Lesson, data: DataSet) -> None:
         )
 
 
-def dealt(lesson: Lesson, data: DataSet) -> tuple[np.ndarray, np.ndarray]:
+def dealt(lesson: Lesson, data: ArrayDataset) -> tuple[np.ndarray, np.ndarray]:
     """Indices into the training images, sorted: of those that teach, and of those that are held out for the test.
 
     The same seed holds out the same images, the same share of each class, and copies of one stay together. There is
@@ -267,12 +269,12 @@ def dealt(lesson: Lesson, data: DataSet) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(kept), np.sort(test)
 
 
-def held_out(data: DataSet, kept: np.ndarray, test: np.ndarray) -> DataSet:
+def held_out(data: ArrayDataset, kept: np.ndarray, test: np.ndarray) -> ArrayDataset:
     """`data` with what was `dealt` for the test as its test set; as it is where nothing was."""
     if not len(test):
         return data
     files = tuple(data.files[i] for i in kept) if data.files else ()
-    return replace(data, train=data.train.take(kept), test=data.train.take(test), files=files, _digest=[])
+    return replace(data, train=data.train.take(kept), test=data.train.take(test), files=files)
 
 
 def needs_of(lesson: Lesson) -> Needs:
@@ -288,7 +290,7 @@ def needs_of(lesson: Lesson) -> Needs:
 
 def disk_bytes(lesson: Lesson) -> int:
     """Room for the backbone's weights, as Keras holds them, the model, and the checkpoints while layers of it learn."""
-    parameters = get_spec(lesson.backbone).parameters
+    parameters = BUILT_IN.get_spec(lesson.backbone).parameters
     copies = 1 + bool(lesson.unfreeze)  # the best epoch so far lies beside the checkpoint
     return copies * 4 * parameters + training_job.disk_bytes(parameters, TUNING if lesson.unfreeze else None)
 

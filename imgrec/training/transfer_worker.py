@@ -24,15 +24,17 @@ from typing import Any
 import numpy as np
 
 from imgrec import jobs
-from imgrec.data import dataset, features
-from imgrec.data.dataset import DataSet, Images
+from imgrec.data import arrays, features
+from imgrec.data.dataset import ArrayDataset, Images
+from imgrec.data.sources import MEMORY_SHARE
+from imgrec.data.splits import split
 from imgrec.errors import ConversionError, WeightsError
 from imgrec.images import perceptual_hash
 from imgrec.images.preprocessing import frame, normalize
 from imgrec.inference import keras_engine as engine
 from imgrec.inference.preparation import Preparation
 from imgrec.models import cards, weights
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions.labels import space_name
 from imgrec.settings import MIB, Settings, available_memory_bytes
 from imgrec.training import cross_validation, fine_tuning, heads, trained_model, trainer, training_worker, transfer_job
@@ -66,7 +68,7 @@ def run(job: jobs.Worker) -> None:
         Settings.from_env(), home=Path(configuration["home"]), keras_home=Path(configuration["keras_home"])
     )
     row = lesson.backbone_row()
-    loaded = dataset.load(configuration["data"], settings, row.input_size)
+    loaded = arrays.load(configuration["data"], settings, row.input_size)
     kept_to_learn, tested = transfer_job.dealt(lesson, loaded)
     data = transfer_job.held_out(loaded, kept_to_learn, tested)
     transfer_job.check_data(lesson, data)
@@ -79,11 +81,11 @@ def run(job: jobs.Worker) -> None:
     train_features = _extract(job, "train", row, data.train, settings)
     test_features = None if data.test is None else _extract(job, "test", row, data.test, settings)
     taught = _teach(job, lesson, data, groups, train_features)
-    weights_path = weights.find(get_spec(lesson.backbone), settings)
+    weights_path = weights.find(BUILT_IN.get_spec(lesson.backbone), settings)
     if weights_path is None:
         raise WeightsError(f"Expected the weights of {row.title} on this machine. Received: none any more.")
     if lesson.unfreeze:
-        backbone = Backbone(get_spec(lesson.backbone), weights_path, lesson.trainable_layers)
+        backbone = Backbone(BUILT_IN.get_spec(lesson.backbone), weights_path, lesson.trainable_layers)
         model, metrics, training = _unfreeze(job, lesson, data, groups, taught, backbone)
     else:
         model = heads.compose(engine.load(row, weights_path), HEADS[lesson.head], taught.layers)
@@ -135,7 +137,7 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settin
             told = time.monotonic()
             job.tell("features", part=part, done=done, count=count, seconds=told - start, cached=False)
 
-    most_bytes = int(available_memory_bytes() * dataset.MEMORY_SHARE) // FEATURE_COPIES
+    most_bytes = int(available_memory_bytes() * MEMORY_SHARE) // FEATURE_COPIES
     found = features.extract(row, images, settings, None, extracting, preparing, most_bytes=most_bytes)
     count = len(images)
     job.tell("features", part=part, done=count, count=count, seconds=found.seconds, cached=found.cached)
@@ -143,7 +145,7 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settin
 
 
 def _teach(
-    job: jobs.Worker, lesson: Lesson, data: DataSet, groups: np.ndarray, rows: np.ndarray
+    job: jobs.Worker, lesson: Lesson, data: ArrayDataset, groups: np.ndarray, rows: np.ndarray
 ) -> cross_validation.Taught:
     """All trials, and the final head."""
     targets, classes, folder = data.train.targets, len(data.classes), job.job.folder
@@ -184,7 +186,7 @@ def _teach(
 def _unfreeze(
     job: jobs.Worker,
     lesson: Lesson,
-    data: DataSet,
+    data: ArrayDataset,
     groups: np.ndarray,
     taught: cross_validation.Taught,
     backbone: Backbone,
@@ -193,7 +195,7 @@ def _unfreeze(
     recipe = fine_tuning.recipe_of(lesson, job.job.configuration["name"], len(data.classes))
     images = fine_tuning.fitted(data.train, recipe.input_size)
     # As in a training, a share is held out, which the head has not seen either: see `trials.final_rows`.
-    kept, held_out = dataset.split(images.targets, recipe.validation_fraction, lesson.seed, groups)
+    kept, held_out = split(images.targets, recipe.validation_fraction, lesson.seed, groups)
     train, validation = images.take(kept), images.take(held_out)
     model, best, head = fine_tuning.unfreeze(
         recipe,
@@ -236,12 +238,12 @@ def _check_agreement(model: Any, row: ModelSpec, images: Images, rows: np.ndarra
         )
 
 
-def _key(lesson: Lesson, data: DataSet, groups: np.ndarray) -> str:
+def _key(lesson: Lesson, data: ArrayDataset, groups: np.ndarray) -> str:
     """What a trial depends on; how many rates there are besides is none of its business."""
     fields = lesson.to_dict() | {"learning_rates": None, "unfreeze": None, "tuning_epochs": None}
     if (copies := np.flatnonzero(groups != np.arange(len(groups)))).size:
         fields["kept_together"] = [copies.tolist(), groups[copies].tolist()]
-    return hashlib.sha256(json.dumps([fields, data.sha256()], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([fields, data.sha256], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _trained_parameters(model: Any, told: transfer_job.Progress) -> int | None:
@@ -256,14 +258,14 @@ def _card(
     job: jobs.Job,
     name: str,
     lesson: Lesson,
-    data: DataSet,
+    data: ArrayDataset,
     model: Any,
     metrics: dict[str, Any],
     training: dict[str, Any],
     settings: Settings,
 ) -> dict[str, Any]:
     told = transfer_job.read_progress(job)
-    backbone, row = get_spec(lesson.backbone), lesson.backbone_row()
+    backbone, row = BUILT_IN.get_spec(lesson.backbone), lesson.backbone_row()
     layers = {layer.name for layer in model.layers}
     seen = [layer for layer in ("features", backbone.cam_layer) if layer in layers]
     return {

@@ -22,12 +22,15 @@ from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations
 from imgrec.inference.request import get_default_specs
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import Catalog, ModelSpec
 from imgrec.predictions.prediction import Prediction
 from imgrec.settings import ASSETS, Settings
 from imgrec.ui.image_store import DEMO_MAX_BYTES, MAX_BYTES, ImageStore
 
 log = logging.getLogger(__name__)
+
+# The key of the session's snapshot.
+_CATALOG = "catalog_of_rerun"
 
 # A conversion holds the weights about three times: MobileNets take 60 MiB, which a host of 1 GiB has to spare.
 DEMO_MAX_PARAMETERS = 6_000_000
@@ -46,10 +49,20 @@ _REMEMBERING = threading.Lock()
 
 @st.cache_resource(show_spinner=False)
 def settings() -> Settings:
-    """Return the settings of the environment, after adding the user's own models to the catalog."""
-    found = Settings.from_env()
-    cards.register(found)
+    """Return the settings of the environment."""
+    return Settings.from_env()
+
+
+def renew_catalog() -> Catalog:
+    """Take a new snapshot of the models for this rerun, with those that were trained or removed since the last."""
+    st.session_state[_CATALOG] = found = cards.load_catalog(settings())
     return found
+
+
+def catalog() -> Catalog:
+    """Return the snapshot of this rerun: every component sees the same models."""
+    found: Catalog | None = st.session_state.get(_CATALOG)
+    return renew_catalog() if found is None else found
 
 
 @st.cache_resource(show_spinner=False)
@@ -174,7 +187,7 @@ def warm_up() -> None:
     import pandas  # noqa: F401 (0.4 to 3 s, in which little else runs; Streamlit imports it for the first table)
 
     # The networks trained here are on every machine too, but not yet compiled for it.
-    for spec in CATALOG.values():
+    for spec in cards.load_catalog(settings()).values():
         if spec.bundled:
             preparations().start(spec)
 
@@ -182,7 +195,7 @@ def warm_up() -> None:
 def default_specs() -> list[ModelSpec]:
     """Return the models to ask when none is named; none where no model is on this machine."""
     try:
-        return get_default_specs(settings())
+        return get_default_specs(cards.load_catalog(settings()), settings())
     except InputError:
         return []
 

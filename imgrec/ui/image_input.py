@@ -9,14 +9,13 @@ from collections.abc import Iterable
 from functools import partial
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from imgrec.errors import ImgrecError
 from imgrec.images import decoding, gallery
 from imgrec.images.gallery import Sample
 from imgrec.settings import MIB
-from imgrec.ui import caches, layout
+from imgrec.ui import caches, layout, uploads
 from imgrec.ui.elements import Tile, intake, remember_tab, strip
 from imgrec.ui.image_store import KEEP_S
 from imgrec.ui.image_store import Image as Image
@@ -130,7 +129,7 @@ def take_sample(file: str) -> None:
 
 def _inputs() -> None:
     limit = caches.settings().max_upload_bytes
-    key = f"upload_{st.session_state.setdefault('upload_round', 0)}"
+    key = uploads.key_of("images")
     # One row where it fits (see assets/style.css).
     with st.container(horizontal=True, gap="small", key="inputs"):
         with st.container(key="drop_zone"):
@@ -161,22 +160,14 @@ def _take_uploads(key: str) -> None:
     files = [file for file in st.session_state.get(key) or [] if isinstance(file, UploadedFile)]
     if files:
         _take((file.name, file.getvalue()) for file in files)
-        _empty_uploader()
+        uploads.empty("images", files)
 
 
 def _take_photo(key: str) -> None:
     photo = st.session_state.get(key)
     if isinstance(photo, UploadedFile):
         _take([("Photo", photo.getvalue())])
-        _empty_uploader()
-
-
-def _empty_uploader() -> None:
-    """Show a new, empty uploader with the next run. The raw bytes would stay until the visit ends: free them now."""
-    st.session_state["upload_round"] += 1
-    context = get_script_run_ctx()
-    if context is not None:
-        context.uploaded_file_mgr.remove_session_files(context.session_id)
+        uploads.empty("photo", [photo])
 
 
 def _take(arrivals: Iterable[tuple[str, bytes]], sample: Sample | None = None) -> None:

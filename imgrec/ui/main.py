@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from imgrec.models import cards
 from imgrec.settings import ASSETS, ROOT
 from imgrec.ui import caches, image_input, query_params
 from imgrec.ui.elements import close_drawer
@@ -27,7 +26,7 @@ page = st.navigation(
     position="top",
 )
 # Models of runs that have finished, in this process or in another, are on every page from now on.
-cards.register(caches.settings())
+caches.renew_catalog()
 query_params.follow(page.url_path)
 query_params.write()
 image_input.survive_reload()

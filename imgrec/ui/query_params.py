@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 
 from imgrec.errors import UnknownNameError
-from imgrec.models.catalog import CATALOG
+from imgrec.ui import caches
 from imgrec.ui.markdown import plain
 
 MODELS = "models"
@@ -62,7 +62,7 @@ def follow(page: str) -> None:
     if not link or (MODELS, link) in links.seen:
         return
     links.seen.add((MODELS, link))
-    names, links.unknown_models = _match(link, list(CATALOG), lambda name: CATALOG[name].title, str)
+    names, links.unknown_models = _match(link, list(caches.catalog()), lambda name: caches.catalog()[name].title, str)
     links.too_many_models = None
     if names or not links.unknown_models:
         st.session_state[MODELS] = choices()[MODELS] = names
@@ -95,8 +95,8 @@ def leave_out(count: int, most: int) -> None:
 def complaints() -> list[str]:
     """Return a sentence for each model of a link, or of an earlier choice, that does not exist; and for too many."""
     links = _links()
-    missing = [name for name in links.unknown_models if name not in CATALOG]
-    sentences = [str(UnknownNameError.of("model", name, list(CATALOG))) for name in missing]
+    missing = [name for name in links.unknown_models if name not in caches.catalog()]
+    sentences = [str(UnknownNameError.of("model", name, list(caches.catalog()))) for name in missing]
     return [links.too_many_models, *sentences] if links.too_many_models else sentences
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from imgrec.images.preprocessing import FRAMINGS
 from imgrec.inference.request import DEFAULT_FRAMING, DEFAULT_RULE, DEMO_MAX_MODELS, MAX_MODELS, Options
-from imgrec.models.catalog import CATALOG, ModelSpec, get_specs
+from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import RULES
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Prediction
 from imgrec.reports import sentences
@@ -85,7 +85,7 @@ def _knowledge(specs: Sequence[ModelSpec]) -> None:
 
 def models() -> tuple[ModelSpec, ...]:
     """Choose models; those on this machine come first in the list, then the others, each by size."""
-    offered = [spec for spec in CATALOG.values() if caches.is_offered(spec)]
+    offered = [spec for spec in caches.catalog().values() if caches.is_offered(spec)]
     names = [spec.name for spec in sorted(offered, key=lambda spec: (not caches.is_here(spec), spec.parameters))]
     state = st.session_state
     if "models" not in state:
@@ -94,21 +94,21 @@ def models() -> tuple[ModelSpec, ...]:
     wanted = state["models"]
     if len(wanted) > most or not set(wanted) <= set(names):
         # A link names too many, models that were removed meanwhile, or ones that are not offered here.
-        query_params.forget([name for name in wanted if name not in CATALOG])
+        query_params.forget([name for name in wanted if name not in caches.catalog()])
         query_params.leave_out(len(wanted), most)
         state["models"] = [name for name in wanted if name in names][:most]
     chosen = st.multiselect(
         "Models",
         names,
         key="models",
-        format_func=lambda name: CATALOG[name].title if name in CATALOG else str(name),
+        format_func=lambda name: caches.catalog()[name].title if name in caches.catalog() else str(name),
         max_selections=most,
         select_all=False,
         wrap=True,
         placeholder="Choose the models to compare",
         help="Models on this machine come first. Any other is downloaded once, from the address that Keras uses.",
     )
-    specs = tuple(get_specs(name for name in chosen if name in CATALOG))
+    specs = tuple(caches.catalog().get_specs(name for name in chosen if name in caches.catalog()))
     query_params.choices()["models"] = [spec.name for spec in specs]
     query_params.write()
     for sentence in query_params.complaints():

@@ -16,7 +16,7 @@ from tests.evaluation.measured import measure
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory) -> aligned_results.Board:
+def board(tmp_path_factory: pytest.TempPathFactory) -> aligned_results.AlignedResults:
     folder = tmp_path_factory.mktemp("measured")
     measure(folder)
     return aligned_results.load([folder], "cifar10")
@@ -26,7 +26,7 @@ def test_the_examples_in_the_docstrings() -> None:
     assert doctest.testmod(frames).failed == 0
 
 
-def every_chart(board: aligned_results.Board) -> dict[str, dict[str, object]]:
+def every_chart(board: aligned_results.AlignedResults) -> dict[str, dict[str, object]]:
     model = board.models[0]
     found = board.found[model]
     matrix = comparisons.matrix_of(board, model)
@@ -54,7 +54,7 @@ NAMES = ("pareto", "matrix", "large matrix", "classes", "curves", "reliability",
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_valid_vega_lite(board: aligned_results.Board, name: str) -> None:
+def test_valid_vega_lite(board: aligned_results.AlignedResults, name: str) -> None:
     import altair
 
     spec = every_chart(board)[name]
@@ -64,7 +64,7 @@ def test_valid_vega_lite(board: aligned_results.Board, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_plain_json_without_nan(board: aligned_results.Board, name: str) -> None:
+def test_plain_json_without_nan(board: aligned_results.AlignedResults, name: str) -> None:
     json.dumps(every_chart(board)[name], allow_nan=False)
 
 
@@ -87,7 +87,7 @@ def test_labels_are_strings_and_never_run() -> None:
     assert '\\"]+alert(1)//' in spec["encoding"]["x"]["axis"]["labelExpr"]
 
 
-def test_sentences(board: aligned_results.Board) -> None:
+def test_sentences(board: aligned_results.AlignedResults) -> None:
     points, _ = comparisons.frontier(board)
     assert pareto.describe_pareto(points).startswith("On the frontier, the fastest first: ")
     matrix = np.array([[8, 2], [1, 9]])

@@ -12,7 +12,7 @@ from PIL import Image
 
 from imgrec.cli import main
 from imgrec.data import reader
-from imgrec.errors import OfflineError
+from imgrec.errors import ImageError, OfflineError
 from imgrec.evaluation import artifacts, evaluate
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
@@ -61,8 +61,11 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def flow(spec: object, items: object, *_: object) -> object:
         for position, item in items:  # type: ignore[attr-defined]
-            found = reader.decoded(item, SETTINGS)
-            yield position, found if isinstance(found, str) else row
+            try:
+                reader.decode(item, SETTINGS)
+                yield position, row
+            except ImageError as error:
+                yield position, str(error)
 
     def ensure(_: object, spec: ModelSpec) -> Path:
         if spec.name == "vgg16":
@@ -72,7 +75,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_time(*_: object, **__: object) -> evaluate.Timing:
         return evaluate.Timing(1.0, 2.0, 3.0, 4.0, None, "a machine", "now")
 
-    monkeypatch.setattr(evaluate, "flow", flow)
+    monkeypatch.setattr(evaluate, "stream_predictions", flow)
     monkeypatch.setattr(evaluate, "time_model", no_time)
     monkeypatch.setattr(evaluate.Preparations, "ensure", ensure)
     monkeypatch.setattr(evaluate.weights, "sha256", lambda *_: "0" * 64)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgrec.data import cifar10, dataset
+from imgrec.data import arrays, cifar10
 from imgrec.errors import CorruptWeightsError, OfflineError
 from imgrec.settings import Settings
 
@@ -32,7 +32,7 @@ def archive(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_cifar10_from_its_own_archive(archive: Path, settings: Settings) -> None:
-    data = dataset.load("cifar10", settings)
+    data = arrays.load("cifar10", settings)
     assert data.label_space == "cifar_10"
     assert data.train.pixels.shape == (50, 32, 32, 3)
     assert data.test is not None
@@ -43,7 +43,7 @@ def test_cifar10_from_its_own_archive(archive: Path, settings: Settings) -> None
 def test_a_changed_archive_is_not_opened(archive: Path, settings: Settings) -> None:
     archive.write_bytes(archive.read_bytes() + b"x")
     with pytest.raises(CorruptWeightsError, match="sha256"):
-        dataset.load("cifar10", settings)
+        arrays.load("cifar10", settings)
 
 
 def test_a_pickle_that_would_run_something_is_refused(
@@ -60,9 +60,9 @@ def test_a_pickle_that_would_run_something_is_refused(
         tar.addfile(member, io.BytesIO(data))
     monkeypatch.setattr(cifar10, "SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
     with pytest.raises(pickle.UnpicklingError, match="print"):
-        dataset.load("cifar10", settings)
+        arrays.load("cifar10", settings)
 
 
 def test_cifar10_without_a_network_names_the_place(settings: Settings) -> None:
     with pytest.raises(OfflineError, match="datasets"):
-        dataset.load("cifar10", settings)
+        arrays.load("cifar10", settings)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from imgrec.data.splits import stratified_folds
+from imgrec.data.splits import assign_folds, split, stratified_folds
 from imgrec.errors import InputError
 
 
@@ -118,3 +118,59 @@ def test_another_seed_gives_other_folds() -> None:
 def test_folds_that_cannot_be_are_refused(counts: list[int], folds: int, received: str) -> None:
     with pytest.raises(InputError, match=f"Received: {received}"):
         stratified_folds(np.repeat(np.arange(len(counts)), counts), folds, 0)
+
+
+def test_a_split_holds_out_the_same_share_of_each_class() -> None:
+    targets = np.repeat([0, 1, 2], [100, 50, 2])
+    kept, held_out = split(targets, 0.1, seed=3)
+    assert sorted([*kept.tolist(), *held_out.tolist()]) == list(range(152))
+    assert np.bincount(targets[held_out]).tolist() == [10, 5, 1]
+    again = split(targets, 0.1, seed=3)
+    np.testing.assert_array_equal(held_out, again[1])
+    assert not np.array_equal(held_out, split(targets, 0.1, seed=4)[1])
+
+
+def test_a_split_without_copies_is_that_of_old() -> None:
+    """Results that are published were measured on it."""
+    targets = np.random.default_rng(1).integers(0, 3, 50)
+    rng = np.random.default_rng(5)
+    parts = [rng.permutation(np.flatnonzero(targets == target)) for target in range(3)]
+    counts = [round(len(part) * 0.2) for part in parts]
+    kept = rng.permutation(np.concatenate([part[count:] for part, count in zip(parts, counts, strict=True)]))
+    held_out = rng.permutation(np.concatenate([part[:count] for part, count in zip(parts, counts, strict=True)]))
+    for groups in (None, np.arange(50)):
+        found = split(targets, 0.2, 5, groups)
+        assert [part.tolist() for part in found] == [kept.tolist(), held_out.tolist()]
+
+
+@pytest.mark.parametrize("size", [2, 4, 5, 10])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_split_leaves_copies_on_one_side(size: int, seed: int) -> None:
+    targets, groups = np.repeat([0, 1], [40, 60]), np.arange(100) // size * size
+    kept, held_out = split(targets, 0.2, seed, groups)
+    assert sorted([*kept.tolist(), *held_out.tolist()]) == list(range(100))
+    assert not set(groups[kept]) & set(groups[held_out])
+    counts = np.bincount(targets[held_out])
+    assert (abs(counts - [8, 12]) <= size / 2).all()
+
+
+@pytest.mark.parametrize(
+    ("groups", "held"),
+    [([0, 0, 0, 0], 1), ([0, 0, 0, 3], 1), ([0, 0, 2, 2], 2)],
+    ids=["all of one class are copies: it is divided", "a single one", "two halves"],
+)
+def test_something_of_each_class_is_held_out_and_something_kept(groups: list[int], held: int) -> None:
+    kept, held_out = split(np.zeros(4, int), 0.1, 0, np.array(groups))
+    assert (len(kept), len(held_out)) == (4 - held, held)
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.5])
+def test_a_share_that_cannot_be_held_out(fraction: float) -> None:
+    with pytest.raises(InputError, match="share"):
+        split(np.array([0, 0, 1, 1]), fraction, seed=0)
+
+
+def test_fewer_groups_than_folds_end_too() -> None:
+    """Folds are checked before; a mistake there must not become an endless loop."""
+    fold_of = assign_folds(np.zeros(6, int), 4, np.random.default_rng(0), np.array([0, 0, 0, 3, 3, 3]))
+    assert len(set(fold_of[:3])) == len(set(fold_of[3:])) == 1

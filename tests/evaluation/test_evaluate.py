@@ -1,7 +1,7 @@
 """Evaluating a network that knows colors: figures, what cannot be read, and a run that was killed."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgrec.data.labeled_images import Item, LabeledSet, open_set
+from imgrec.data.dataset import Dataset
+from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.errors import InputError, LabelSpaceError
 from imgrec.evaluation import aligned_results, artifacts, evaluate
 from imgrec.models import cards
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, Catalog, ModelSpec
 from imgrec.predictions.labels import CATS_AND_DOGS, LABEL_SPACES, LabelSpace
 from imgrec.settings import Settings
 
@@ -42,7 +43,9 @@ def spec(network: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
     monkeypatch.setattr(evaluate.weights, "sha256", lambda spec, settings: "0" * 64)
     monkeypatch.setattr(evaluate, "PART_ROWS", 10)
     monkeypatch.setattr(evaluate, "TIMED", 5)
-    return replace(get_spec("mobilenet"), name="colours", input_size=(16, 16), crop_fraction=1.0, label_space="colours")
+    return replace(
+        BUILT_IN.get_spec("mobilenet"), name="colours", input_size=(16, 16), crop_fraction=1.0, label_space="colours"
+    )
 
 
 def image(color: int, seed: int, encoded: bool = True) -> bytes | np.ndarray:
@@ -56,15 +59,16 @@ def image(color: int, seed: int, encoded: bool = True) -> bytes | np.ndarray:
     return buffer.getvalue()
 
 
-def colors(count: int = 34, broken: tuple[int, ...] = (), encoded: bool = True, shift: int = 0) -> LabeledSet:
+def colors(count: int = 34, broken: tuple[int, ...] = (), encoded: bool = True, shift: int = 0) -> Dataset:
     """`count` images, every seventh of them mislabeled, those at `broken` no images; `shift` repaints all."""
     targets = tuple((i + (i % 7 == 0)) % 3 for i in range(count))
 
-    def items() -> Iterator[Item]:
-        for i in range(count):
-            yield Item(f"{i:03d}", targets[i], b"no image" if i in broken else image((i + shift) % 3, i, encoded))
+    def read(ids: Collection[str]) -> Iterator[tuple[str, bytes | np.ndarray]]:
+        for i in sorted(map(int, ids)):
+            yield f"{i:03d}", b"no image" if i in broken else image((i + shift) % 3, i, encoded)
 
-    return LabeledSet("toy", COLORS, tuple(f"{i:03d}" for i in range(count)), targets, items, "made here")
+    ids = tuple(f"{i:03d}" for i in range(count))
+    return Dataset("toy", COLORS, ids, targets, (True,) * count, read, "made here")
 
 
 @pytest.mark.parametrize("encoded", [True, False], ids=["encoded images", "arrays"])
@@ -265,12 +269,12 @@ def test_label_spaces_are_compared_before_any_work(spec: ModelSpec, settings: Se
 def test_the_nearest_model_and_the_classes_that_it_does_not_know_are_named(
     spec: ModelSpec, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "CATALOG", {"colours": spec})
+    catalog = Catalog({"colours": spec})
     misspelt = replace(colors(3), label_space=LabelSpace("misspelt", ("blue", "gren", "red"), (None,) * 3))
     with pytest.raises(InputError, match=r"none\. Nearest is MobileNet\. Not among its classes: gren\."):
-        evaluate.get_fitting_specs(misspelt, settings)
+        evaluate.get_fitting_specs(misspelt, catalog, settings)
     with pytest.raises(InputError, match=r"Received: none\.$"):
-        evaluate.get_fitting_specs(replace(colors(3), label_space=CATS_AND_DOGS), settings)
+        evaluate.get_fitting_specs(replace(colors(3), label_space=CATS_AND_DOGS), catalog, settings)
 
 
 def test_an_unknown_framing_is_named(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
@@ -280,7 +284,7 @@ def test_an_unknown_framing_is_named(spec: ModelSpec, settings: Settings, tmp_pa
 
 def test_a_set_without_images_is_named() -> None:
     with pytest.raises(InputError, match="Expected labeled images in toy"):
-        colors(0)
+        colors().take([])
 
 
 def test_what_the_hardware_is() -> None:
@@ -292,7 +296,7 @@ def test_what_the_hardware_is() -> None:
 def test_real_images(test_data: Path, keras_home: Path, settings: Settings, tmp_path: Path, framing: str) -> None:
     """MobileNet 0.25 on real validation images, as the committed row says."""
     settings = replace(settings, keras_home=keras_home)
-    found = open_set(str(test_data / "imagenet_val_a"), settings)
-    row = evaluate.evaluate(get_spec("mobilenet_a025_128"), found, settings, tmp_path, framing=framing)
+    found = open_evaluation_split(str(test_data / "imagenet_val_a"), settings)
+    row = evaluate.evaluate(BUILT_IN.get_spec("mobilenet_a025_128"), found, settings, tmp_path, framing=framing)
     assert row["images"] == 668
     assert 0.45 < row["top_1"] < 0.57

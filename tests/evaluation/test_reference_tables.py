@@ -7,26 +7,29 @@ from pathlib import Path
 import pytest
 
 from imgrec.evaluation import reference_tables
-from imgrec.evaluation.reference_tables import COUNTS, TABLES, read_measured
-from imgrec.models.catalog import CATALOG, get_spec
+from imgrec.evaluation.reference_tables import read_published, read_repeated
+from imgrec.metrics.confusion import average
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ASSETS
 from imgrec.training.recipes import RECIPES
 
+TABLES, COUNTS = read_published()
+
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.title)
-def test_a_table_has_a_cell_for_each_column(table: reference_tables.PrintedTable) -> None:
+def test_a_table_has_a_cell_for_each_column(table: reference_tables.PublishedTable) -> None:
     assert {len(row) for row in table.rows} == {len(table.columns)}
     assert len(table.measured_as) == len(table.rows)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.title)
-def test_what_a_row_is_measured_as_is_a_network_or_a_recipe(table: reference_tables.PrintedTable) -> None:
-    assert {name for name in table.measured_as if name is not None} <= {*CATALOG, *RECIPES}
+def test_what_a_row_is_measured_as_is_a_network_or_a_recipe(table: reference_tables.PublishedTable) -> None:
+    assert {name for name in table.measured_as if name is not None} <= {*BUILT_IN, *RECIPES}
 
 
 @pytest.mark.parametrize(("counts", "accuracy"), [(COUNTS[0], 0.9670), (COUNTS[1], 0.9735)], ids=["9", "13"])
-def test_counts_add_up(counts: reference_tables.PrintedCounts, accuracy: float) -> None:
-    assert counts.accuracy == pytest.approx(accuracy)
+def test_counts_add_up(counts: reference_tables.PublishedCounts, accuracy: float) -> None:
+    assert average(counts.figures, "micro").recall == pytest.approx(accuracy)
     assert {sum(row) for row in counts.counts} == {2000}
     assert counts.figures.support.tolist() == [400] * 5
     assert "above .99" in counts.remark
@@ -55,9 +58,9 @@ LESSON = {
 
 def test_a_measured_table_is_read(tmp_path: Path) -> None:
     (tmp_path / "folds.json").write_text(json.dumps(LESSON | {"beside": "Table 14"}))
-    (table,), problems = read_measured(tmp_path)
+    (table,), problems = read_repeated(tmp_path)
     assert problems == []
-    assert table.rows == (("1", "0.5"), ("2", "–"))
+    assert table.rows == [["1", "0.5"], ["2", "–"]]
     assert table.provenance["versions"] == "keras 3"
     assert (table.title, table.note, table.beside) == ("Five folds", "Not its data.", "Table 14")
 
@@ -75,32 +78,32 @@ def test_a_measured_table_is_read(tmp_path: Path) -> None:
 def test_a_file_that_is_no_table_is_named_and_the_rest_is_read(tmp_path: Path, content: str, received: str) -> None:
     (tmp_path / "a.json").write_text(content)
     (tmp_path / "b.json").write_text(json.dumps(LESSON))
-    tables, (problem,) = read_measured(tmp_path)
+    tables, (problem,) = read_repeated(tmp_path)
     assert [table.title for table in tables] == ["Five folds"]
     assert re.search(f"Expected a.json to .*Received: .*{received}", problem)
 
 
 def test_nothing_was_repeated_yet(tmp_path: Path) -> None:
-    assert read_measured(tmp_path / "none") == ([], [])
-    (tmp_path / "curves.json").write_text('{"what": "another kind of lesson"}')
-    assert read_measured(tmp_path) == ([], [])
+    assert read_repeated(tmp_path / "none") == ([], [])
+    (tmp_path / "curves.json").write_text('{"what": "another kind of file"}')
+    assert read_repeated(tmp_path) == ([], [])
 
 
-def test_committed_lessons_are_whole() -> None:
-    _, problems = read_measured(ASSETS / "protocols")
+def test_committed_protocols_are_whole() -> None:
+    _, problems = read_repeated(ASSETS / "protocols")
     assert problems == []
 
 
 def test_a_repetition_stands_beside_a_table_that_there_is() -> None:
     titles = {table.title for table in TABLES} | {counts.title for counts in COUNTS}
-    tables, _ = read_measured(ASSETS / "protocols")
+    tables, _ = read_repeated(ASSETS / "protocols")
     assert {table.beside for table in tables} - {None} <= titles
 
 
 def test_printed_parameters_are_those_of_the_catalog() -> None:
     (table,) = [table for table in TABLES if table.source == "keras.io/api/applications"]
     for row, model in zip(table.rows, table.measured_as, strict=True):
-        spec = get_spec(str(model))
+        spec = BUILT_IN.get_spec(str(model))
         assert row[3] == f"{spec.parameters:,}"
         assert spec.published is not None
         assert row[1] == f"{spec.published.top1 * 100:.1f} %"

@@ -13,13 +13,13 @@ from imgrec.errors import EngineError, ImageError, ImgrecError, InputError, Memo
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.request import Options, check_budget, describe, get_default_specs, get_result, parse_models
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOG, ModelSpec, get_spec, get_specs
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions.ensembles import Ensemble
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.settings import MIB, Settings
 from tests.fakes import FakeEngine
 
-SPECS = get_specs(["mobilenet", "mobilenet_v2"])
+SPECS = BUILT_IN.get_specs(["mobilenet", "mobilenet_v2"])
 
 
 def image(side_px: int = 40) -> bytes:
@@ -86,13 +86,13 @@ def test_words_that_cannot_be_meant(words: dict[str, str], kind: type[ImgrecErro
 
 
 def test_names_come_in_the_order_of_the_catalog_and_once() -> None:
-    assert [spec.name for spec in parse_models("mobilenet_v2, vgg16,mobilenet,,vgg16")] == [
+    assert [spec.name for spec in parse_models("mobilenet_v2, vgg16,mobilenet,,vgg16", BUILT_IN)] == [
         "vgg16",
         "mobilenet",
         "mobilenet_v2",
     ]
     with pytest.raises(UnknownNameError, match="such as mobilenet"):
-        parse_models("mobilnet")
+        parse_models("mobilnet", BUILT_IN)
 
 
 @pytest.mark.parametrize(
@@ -116,17 +116,17 @@ def test_default_models_without_installed_ones(
     settings: Settings, no_packages: None, here: Sequence[str], expected: Sequence[str]
 ) -> None:
     for name in here:
-        path = weights.target_path(get_spec(name), settings)
+        path = weights.target_path(BUILT_IN.get_spec(name), settings)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    assert [spec.name for spec in get_default_specs(settings)] == expected
+    assert [spec.name for spec in get_default_specs(BUILT_IN, settings)] == expected
 
 
 def test_the_installed_models_are_the_default_whatever_else_is_here(settings: Settings) -> None:
-    path = weights.target_path(get_spec("vgg16"), settings)
+    path = weights.target_path(BUILT_IN.get_spec("vgg16"), settings)
     path.parent.mkdir(parents=True)
     path.touch()
-    assert [spec.name for spec in get_default_specs(settings)] == [
+    assert [spec.name for spec in get_default_specs(BUILT_IN, settings)] == [
         "efficientnet_lite0",
         "efficientnet_lite1",
         "efficientnet_lite2",
@@ -138,10 +138,10 @@ def test_no_model_on_this_machine(
 ) -> None:
     monkeypatch.setattr(weights, "BUNDLED", tmp_path)
     with pytest.raises(InputError, match="`imgrec fetch mobilenet` downloads one \\(16 MiB\\)"):
-        get_default_specs(settings)
+        get_default_specs(BUILT_IN, settings)
 
 
-@pytest.mark.parametrize("spec", CATALOG.values(), ids=CATALOG)
+@pytest.mark.parametrize("spec", BUILT_IN.values(), ids=BUILT_IN)
 def test_every_model_is_described_in_json_values(spec: ModelSpec) -> None:
     described = json.loads(json.dumps(describe(spec, "missing"), allow_nan=False))
     assert {"name", "architecture", "label_space", "parameters", "input_size", "state"} <= described.keys()
@@ -154,7 +154,7 @@ def test_models_that_can_never_be_loaded_are_named_before_anything_is_fetched() 
     )
     check_budget(SPECS, small)
     with pytest.raises(MemoryBudgetError, match=r"budget of 1 MiB\. Received: vgg16\."):
-        check_budget([get_spec("vgg16"), *SPECS], small)
+        check_budget([BUILT_IN.get_spec("vgg16"), *SPECS], small)
 
 
 def test_the_result_of_an_image() -> None:

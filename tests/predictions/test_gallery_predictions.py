@@ -6,7 +6,7 @@ import pytest
 from imgrec.images import decoding, gallery
 from imgrec.inference import classify
 from imgrec.models import weights
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions.gallery_predictions import FACTS, stored
 from imgrec.predictions.prediction import Prediction
 from imgrec.settings import Settings
@@ -53,13 +53,13 @@ def test_nothing_else_is_answered(model: str, sha256: str, framing: str) -> None
 @pytest.mark.parametrize("model", MODELS)
 def test_computing_again_gives_the_same(model: str, keras_home, tmp_path) -> None:
     settings = Settings.from_env({"KERAS_HOME": str(keras_home), "IMGREC_HOME": str(tmp_path), "IMGREC_OFFLINE": "1"})
-    if weights.sha256(get_spec(model), settings) != FACTS_READ["models"][model]["weights_sha256"]:
+    if weights.sha256(BUILT_IN.get_spec(model), settings) != FACTS_READ["models"][model]["weights_sha256"]:
         pytest.skip(f"KERAS_HOME has other weights of {model} than those that were used")
     pool = classify.open_pool(settings)
     for sample in gallery.get_samples():
         data = gallery.read(sample)
         image = decoding.decode(data, max_bytes=len(data))
-        (found,) = classify.classify(image, [get_spec(model)], pool)
+        (found,) = classify.classify(image, [BUILT_IN.get_spec(model)], pool)
         answer = stored(model, image.sha256, "crop")
         assert isinstance(found, Prediction)
         assert answer is not None

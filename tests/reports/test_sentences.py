@@ -1,13 +1,14 @@
 """Words for people: titles, agreement, and the sentence above the charts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from imgrec.formatting import THIN_SPACE
-from imgrec.models.catalog import get_specs
+from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions.ensembles import combine, leave_one_out
-from imgrec.predictions.labels import CIFAR_10, LABEL_SPACES, LabelSpace, get_label_space
-from imgrec.predictions.out_of_distribution import LIMITS, Limit
+from imgrec.predictions.labels import CIFAR_10, EntropyLimit, LabelSpace, get_label_space
 from imgrec.predictions.prediction import Prediction
 from imgrec.reports.sentences import (
     agreement,
@@ -217,11 +218,11 @@ def test_without_an_ensemble_each_model_has_its_hint() -> None:
     ],
 )
 def test_what_models_can_know(names: list[str], sentence: str) -> None:
-    assert describe_knowledge(get_specs(names)) == sentence
+    assert describe_knowledge(BUILT_IN.get_specs(names)) == sentence
 
 
 def test_what_models_of_two_label_spaces_can_know() -> None:
-    sentence = describe_knowledge(get_specs(["mobilenet", "vgg16", "capstone_cnn"]))
+    sentence = describe_knowledge(BUILT_IN.get_specs(["mobilenet", "vgg16", "capstone_cnn"]))
     assert sentence.startswith("VGG16, MobileNet: the 1,000 classes of ImageNet. Capstone CNN (CIFAR-10): airplane, ")
     assert sentence.endswith("truck only.")
 
@@ -230,25 +231,22 @@ def test_what_models_of_two_label_spaces_can_know() -> None:
     ("limit", "words"),
     [
         (
-            Limit(2.3, caught=0.59, lost=0.22, auroc=0.92),
+            EntropyLimit(2.3, caught=0.59, lost=0.22, auroc=0.92),
             "flags 59 % of unrelated photos, 22 % of photos of its own classes and 5 % of CIFAR-10's test images.",
         ),
-        (Limit(1.2), "flags 5 % of the images that the model was measured on."),
+        (EntropyLimit(1.2), "flags 5 % of the images that the model was measured on."),
     ],
     ids=["measured on foreign images", "of a model of one's own"],
 )
-def test_what_the_limit_does(monkeypatch: pytest.MonkeyPatch, limit: Limit, words: str) -> None:
-    monkeypatch.setitem(LIMITS, "cifar_10", limit)
-    assert words in plain(describe_limit("cifar_10"))
-    assert describe_limit("imagenet_1k") == ""
+def test_what_the_limit_does(limit: EntropyLimit, words: str) -> None:
+    assert words in plain(describe_limit(replace(CIFAR_10, entropy_limit=limit)))
+    assert describe_limit(get_label_space("imagenet_1k")) == ""
 
 
 @pytest.mark.parametrize(
-    ("space", "title"),
-    [("imagenet_1k", "ImageNet"), ("five", "a, b, c, d, e"), ("six", "a, b, c, d and 2 more")],
+    ("labels", "title"),
+    [("abcde", "a, b, c, d, e"), ("abcdef", "a, b, c, d and 2 more")],
 )
-def test_label_spaces_have_titles(monkeypatch: pytest.MonkeyPatch, space: str, title: str) -> None:
-    for name, labels in (("five", "abcde"), ("six", "abcdef")):
-        found = LabelSpace(name, tuple(labels), (None,) * len(labels))
-        monkeypatch.setitem(LABEL_SPACES, name, lambda found=found: found)
-    assert space_title(space) == title
+def test_label_spaces_have_titles(labels: str, title: str) -> None:
+    assert space_title(LabelSpace("own", tuple(labels), (None,) * len(labels))) == title
+    assert space_title(get_label_space("imagenet_1k")) == "ImageNet"

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.data.dataset import Images, load, split
+from imgrec.data.arrays import load
+from imgrec.data.dataset import Images
+from imgrec.data.splits import split
 from imgrec.settings import Settings
 from imgrec.training import mistakes, trainer
 from imgrec.training.recipes import RECIPES, Recipe

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgrec.data.dataset import split
+from imgrec.data.splits import split
 from imgrec.errors import InputError
 from imgrec.predictions import out_of_distribution
 from imgrec.training import cross_validation, trial_results

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgrec.data import dataset, labeled_images
+from imgrec.data.arrays import load
+from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.errors import InputError
 from imgrec.predictions.labels import LabelSpace
 from imgrec.settings import Settings
@@ -43,8 +44,8 @@ def test_a_part_has_the_images_as_they_lie(
     make: Callable[[Path], Path], ids: tuple[str, ...], tmp_path: Path, settings: Settings
 ) -> None:
     path = str(make(tmp_path))
-    data = dataset.load(path, settings, (8, 8))
-    whole = labeled_images.open_set(path, settings)
+    data = load(path, settings, (8, 8))
+    whole = open_evaluation_split(path, settings)
     part = part_of(whole, data, np.array([5, 1, 3]), SPACE, "validation", 7)
     assert part.name == "validation part of pets (seed 7, 3 images)"
     assert part.flaws[0] == FLAWS["validation"]
@@ -53,14 +54,14 @@ def test_a_part_has_the_images_as_they_lie(
     assert [(item.id, item.target) for item in items] == list(zip(part.ids, part.targets, strict=True))
     there = {item.id: item.image for item in whole.items()}
     assert all(np.array_equal(item.image, there[item.id]) for item in items)
-    assert set(labeled_images.look_up(part, ["cats/0.png", "00000", *ids[:1]])) == set(ids[:1])
+    assert set(part.images(["cats/0.png", "00000", *ids[:1]])) == set(ids[:1])
 
 
 def test_images_that_are_gone_are_no_part(tmp_path: Path, settings: Settings) -> None:
     path = folder(tmp_path)
-    data = dataset.load(str(path), settings, (8, 8))
+    data = load(str(path), settings, (8, 8))
     for file in path.glob("cats/*"):
         file.rename(file.with_suffix(".moved"))
-    whole = labeled_images.open_set(str(path), settings)
+    whole = open_evaluation_split(str(path), settings)
     with pytest.raises(InputError, match=r"Expected labeled images in validation part of pets \(seed 0, 0 images\)"):
         part_of(whole, data, np.array([0, 1]), SPACE, "validation", 0)

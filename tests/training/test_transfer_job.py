@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgrec.data.dataset import DataSet, Images
+from imgrec.data.dataset import ArrayDataset, Images
 from imgrec.errors import ImgrecError, InputError, OfflineError, UnknownNameError
 from imgrec.jobs import Job
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
 from imgrec.training import training_job, transfer_job
 from imgrec.training.transfer_job import HEADS, Lesson
@@ -150,10 +150,10 @@ def test_progress_is_read_from_the_log(tmp_path: Path) -> None:
     assert progress.tuned == TUNED
 
 
-def images_of(counts: list[int]) -> DataSet:
+def images_of(counts: list[int]) -> ArrayDataset:
     targets = np.repeat(np.arange(len(counts)), counts)
     images = Images(np.zeros((len(targets), 1, 1, 3), np.uint8), targets)
-    return DataSet("drawn", tuple(f"<b>{i}</b>" for i in range(len(counts))), images, None, "here")
+    return ArrayDataset("drawn", tuple(f"<b>{i}</b>" for i in range(len(counts))), images, None, "here")
 
 
 @pytest.mark.parametrize(
@@ -174,15 +174,15 @@ def test_images_that_do_not_fit_are_refused(counts: list[int], folds: int, sente
             transfer_job.check_data(lesson, data)
 
 
-def hold_out(lesson: Lesson, data: DataSet) -> DataSet:
+def hold_out(lesson: Lesson, data: ArrayDataset) -> ArrayDataset:
     return transfer_job.held_out(data, *transfer_job.dealt(lesson, data))
 
 
 def test_a_test_set_is_held_out_of_images_without_one() -> None:
     rng = np.random.default_rng(0)
     images = Images(rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8), np.arange(40) % 2)
-    data = DataSet("drawn", ("a", "b"), images, None, "here", files=tuple(f"{i}.png" for i in range(40)))
-    before = data.sha256()
+    data = ArrayDataset("drawn", ("a", "b"), images, None, "here", files=tuple(f"{i}.png" for i in range(40)))
+    before = data.sha256
     lesson = Lesson("mobilenet", test_fraction=0.2)
     held_out = hold_out(lesson, data)
     assert held_out.counts() == {"a": (16, 4), "b": (16, 4)}
@@ -190,8 +190,8 @@ def test_a_test_set_is_held_out_of_images_without_one() -> None:
     both = np.concatenate([held_out.train.pixels, held_out.test.pixels]).reshape(40, -1)
     assert len(np.unique(both, axis=0)) == 40
     assert [int(name.removesuffix(".png")) for name in held_out.files] == transfer_job.dealt(lesson, data)[0].tolist()
-    assert held_out.sha256() != before, "a lesson that goes on must find what it learned from"
-    assert hold_out(lesson, data).sha256() == held_out.sha256()
+    assert held_out.sha256 != before, "a lesson that goes on must find what it learned from"
+    assert hold_out(lesson, data).sha256 == held_out.sha256
     # What has a test set keeps it, and nobody has to.
     assert hold_out(lesson, held_out) is held_out
     assert hold_out(Lesson("mobilenet"), data) is data
@@ -203,7 +203,7 @@ def test_a_lesson_does_not_start_without_what_it_needs(tmp_path: Path, settings:
         transfer_job.start(lesson, "nowhere", settings)
     with pytest.raises(OfflineError, match=r"mobilenet_1_0_224_tf\.h5"):
         transfer_job.start(lesson, str(tmp_path), settings)
-    spec = get_spec("mobilenet")
+    spec = BUILT_IN.get_spec("mobilenet")
     path = settings.keras_home / "models" / spec.weights.filename
     path.parent.mkdir(parents=True)
     path.touch()

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from imgrec.data import labeled_images
+from imgrec.data import evaluation_split
 from imgrec.errors import InputError
 from imgrec.evaluation import aligned_results, artifacts, comparisons
 from imgrec.evaluation.comparisons import FIGURES
@@ -93,7 +93,7 @@ def test_a_broken_file_is_named_and_the_rest_is_shown(page: Open, folder: Path) 
     ("text", "sentence"),
     [
         pytest.param('{"version": 0, "datasets": {}, "rows": []}', "Received: version 0", id="an older version"),
-        pytest.param('{"version": 1,', "to be a summary of measurements, whole", id="half written"),
+        pytest.param('{"version": 1,', "to be a summary of measurements in version 1 of the format, whole", id="half written"),
     ],
 )
 def test_a_summary_that_cannot_be_read(page: Open, folder: Path, text: str, sentence: str) -> None:
@@ -150,7 +150,7 @@ def test_a_class_that_is_never_chosen_stands_first(page: Open, folder: Path, mon
     measure(folder)
     matrix_of = comparisons.matrix_of
 
-    def without_the_cat(board: aligned_results.Board, model: str) -> Integers:
+    def without_the_cat(board: aligned_results.AlignedResults, model: str) -> Integers:
         matrix = matrix_of(board, model)
         matrix[:, 4] += matrix[:, 3]
         matrix[:, 3] = 0
@@ -178,7 +178,7 @@ def test_images_of_a_part_of_a_dataset_are_looked_for_in_that_part(
         asked.append((data, per_class))
         raise InputError("Expected images. Received: none.")
 
-    monkeypatch.setattr(labeled_images, "open_set", open_set)
+    monkeypatch.setattr(evaluation_split, "open_evaluation_split", open_set)
     app = look(page, "Errors")
     app.text_input[0].set_value(str(tmp_path / "some.npz")).run()
     assert asked == [(str(tmp_path / "some.npz"), 20)]

@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from imgrec.data.dataset import MIN_PER_CLASS
 from imgrec.data.folders import MAX_CLASSES
 from imgrec.data.quality.duplicates import HARMLESS_SHARE, MAX_COMPARED, copies, near_copies, variety
 from imgrec.data.quality.report import Case, Finding
-from imgrec.data.quality.scan import Examined, files, has, images, is_or_are, listed, percent
+from imgrec.data.quality.scan import Examined, counted, has, is_or_are, listed
+from imgrec.data.splits import MIN_PER_CLASS
+from imgrec.formatting import percent
 from imgrec.images.perceptual_hash import brightness
 
 # With a fifth held out for validation, fewer leave less than four images to choose an epoch by.
@@ -126,12 +127,12 @@ def readable(seen: Examined) -> list[Finding]:
     found = []
     if seen.unreadable:
         count = len(seen.unreadable)
-        sentence = f"{count:,} {files(count)} in class folders cannot be read and {is_or_are(count)} skipped."
+        sentence = f"{counted(count, 'file')} in class folders cannot be read and {is_or_are(count)} skipped."
         cases = [Case((file,), reason) for file, reason in seen.unreadable]
         found.append(Finding.of("unreadable", "warn", sentence, cases))
     if seen.left_out:
         count = len(seen.left_out)
-        sentence = f"{count:,} {files(count)} outside class folders {is_or_are(count)} ignored."
+        sentence = f"{counted(count, 'file')} outside class folders {is_or_are(count)} ignored."
         cases = [Case((), sentence) for sentence in seen.left_out]
         found.append(Finding.of("left_out", "note", sentence, cases))
     return found
@@ -159,13 +160,13 @@ def sizes(seen: Examined) -> list[Finding]:
     extreme = np.flatnonzero(seen_share < LEAST_SEEN)
     if len(extreme):
         sentence = (
-            f"{len(extreme):,} {images(len(extreme))} {is_or_are(len(extreme))} so elongated that center "
+            f"{counted(len(extreme), 'image')} {is_or_are(len(extreme))} so elongated that center "
             "cropping removes more than half of it."
         )
         cases = [
             seen.case(
                 i,
-                remark=f"{seen.sizes_px[i, 1]} × {seen.sizes_px[i, 0]} px, {percent(seen_share[i])} kept",
+                remark=f"{seen.sizes_px[i, 1]} × {seen.sizes_px[i, 0]} px, {percent(seen_share[i], 0)} kept",
             )
             for i in extreme[np.argsort(seen_share[extreme], kind="stable")].tolist()
         ]
@@ -203,7 +204,9 @@ def differences(seen: Examined) -> list[Finding]:
     marks = {"grayscale": seen.gray()} | {str(kind): seen.formats == kind for kind in np.unique(seen.formats)}
     for name, mark in marks.items():
         if abs(mark[train].mean() - mark[test].mean()) >= CLEAR_SHARE:
-            told.append(f"{percent(mark[train].mean())} {name} in training and {percent(mark[test].mean())} in test")
+            told.append(
+                f"{percent(mark[train].mean(), 0)} {name} in training and {percent(mark[test].mean(), 0)} in test"
+            )
     if not told:
         return []
     sentence = f"Training and test images differ: {'; '.join(told)}. Test accuracy may be lower for this reason."
@@ -233,7 +236,7 @@ def _marked(seen: Examined, values: np.ndarray) -> list[Finding]:
             inside, outside = (values[mine] == name).mean(), (values[~mine] == name).mean()
             if inside >= MARKED and outside <= UNMARKED:
                 sentence = (
-                    f"{percent(inside)} of {label!r} are {name}, and {percent(outside)} of the others: "
+                    f"{percent(inside, 0)} of {label!r} are {name}, and {percent(outside, 0)} of the others: "
                     "a network may learn this shortcut instead of the content."
                 )
                 found.append(Finding.of("shortcut", "warn", sentence))
@@ -253,8 +256,8 @@ def _guessable(seen: Examined, name: str, values: np.ndarray) -> list[Finding]:
         for i, row in sorted(enumerate(counts), key=lambda pair: -pair[1].max())
     ]
     sentence = (
-        f"The {name} alone predicts the class of {percent(guessed)} of the images, the largest class "
-        f"{percent(most)} ({', '.join(telling[:4])}): a network may learn this shortcut instead of the content."
+        f"The {name} alone predicts the class of {percent(guessed, 0)} of the images, the largest class "
+        f"{percent(most, 0)} ({', '.join(telling[:4])}): a network may learn this shortcut instead of the content."
     )
     return [Finding.of("shortcut", "warn", sentence)]
 

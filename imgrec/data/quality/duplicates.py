@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from imgrec.data.dataset import MIN_PER_CLASS
 from imgrec.data.quality.report import Case, Finding
-from imgrec.data.quality.scan import Examined, images, listed, percent
+from imgrec.data.quality.scan import Examined, counted, listed
+from imgrec.data.splits import MIN_PER_CLASS
+from imgrec.formatting import percent
 from imgrec.images.perceptual_hash import groups, near_pairs
 
 # A share of copies inside a class that changes no figure.
@@ -66,12 +67,12 @@ def _pairs(seen: Examined, pairs: Iterable[tuple[int, int]], kind: str, words: s
         found.append(Finding.of(f"{kind}_across_parts", "warn", sentence, list(leaks.values())))
     if contradictions:
         count = len(contradictions)
-        sentence = f"{count:,} {images(count)} {_are(count, words)} of an image in another class: one label is wrong."
+        sentence = f"{counted(count, 'image')} {_are(count, words)} of an image in another class: one label is wrong."
         found.append(Finding.of(f"{kind}_across_classes", "warn", sentence, list(contradictions.values())))
     if others:
         count = len(others)
         sentence = (
-            f"{count:,} {images(count)} {_are(count, words)} within the same class. Fine-tuning keeps them "
+            f"{counted(count, 'image')} {_are(count, words)} within the same class. Fine-tuning keeps them "
             "on one side of the validation split; training from scratch may not."
         )
         harmless = count < HARMLESS_SHARE * len(seen.files)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgrec.data.splits import deal
+from imgrec.data.splits import assign_folds
 from imgrec.errors import InputError
 from imgrec.metrics.classification import log_loss, softmax
 
@@ -79,7 +79,7 @@ def out_of_fold(features: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> 
     least log loss on the rows that were held out.
     """
     x, classes = _checked(features, targets)
-    folds = deal(targets, min(FOLDS, len(targets)), np.random.default_rng(seed))
+    folds = assign_folds(targets, min(FOLDS, len(targets)), np.random.default_rng(seed))
     wanted = np.eye(classes, dtype=np.float32)[targets]
     candidates = (softmax(slope * scores) for scores in _scores(x, wanted, folds) for slope in SLOPES)
     return min(candidates, key=lambda probabilities: log_loss(probabilities, targets))

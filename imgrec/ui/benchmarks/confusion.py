@@ -6,7 +6,7 @@ import streamlit as st
 from imgrec.charts import confusion_matrix as confusion_chart
 from imgrec.charts.confusion_matrix import SHADES
 from imgrec.evaluation import comparisons
-from imgrec.evaluation.aligned_results import Board
+from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.formatting import percent
 from imgrec.metrics.confusion import confusion_matrix, mistakes, mistakes_title
 from imgrec.ui.benchmarks import image_files
@@ -27,12 +27,12 @@ WHO = {"any": "All", "a": "Only {a} correct", "b": "Only {b} correct", "neither"
 TRUE, PREDICTED = "True", "Predicted"
 
 
-def has_matrix(board: Board) -> bool:
+def has_matrix(board: AlignedResults) -> bool:
     """Return whether confusion matrices of the board can be read: few classes, or mistakes that are frequent."""
     return len(board.labels) <= MAX_CLASSES or comparisons.most_confused(board) >= MATRIX_FROM
 
 
-def confusion(board: Board, table: bool) -> None:
+def confusion(board: AlignedResults, table: bool) -> None:
     """A model's confusion matrix, or a list where that would be nearly empty; a click shows the images."""
     if not has_matrix(board):
         model = model_chooser(board, "Model", "bench_confusion_model")
@@ -80,7 +80,7 @@ def confusion(board: Board, table: bool) -> None:
     _cell_images(board, model, cell)
 
 
-def _pair_list(board: Board, model: str) -> tuple[int, int] | None:
+def _pair_list(board: AlignedResults, model: str) -> tuple[int, int] | None:
     """The confused classes, the most frequent first; the chosen one."""
     found = comparisons.confused(board, model)
     wrong = sum(pair.count for pair in found)
@@ -115,7 +115,7 @@ def _pair_list(board: Board, model: str) -> tuple[int, int] | None:
     return (found[rows[0]].truth, found[rows[0]].choice) if rows else None
 
 
-def _cell_images(board: Board, model: str, cell: tuple[int, int] | None) -> None:
+def _cell_images(board: AlignedResults, model: str, cell: tuple[int, int] | None) -> None:
     if cell is None:
         return
     truth, choice = cell
@@ -130,7 +130,7 @@ def _images(count: int) -> str:
     return f"{count:,} {'image' if count == 1 else 'images'}"
 
 
-def duel(board: Board, table: bool) -> None:
+def duel(board: AlignedResults, table: bool) -> None:
     """Two models on the same images: where each is correct, and where their predictions differ."""
     if len(board.models) < 2:
         st.info("Choose two or more models to compare.", icon=":material/compare_arrows:")
@@ -182,7 +182,7 @@ def duel(board: Board, table: bool) -> None:
     image_files.show(board, places, (a, b), key="bench_duel")
 
 
-def gallery(board: Board) -> None:
+def gallery(board: AlignedResults) -> None:
     """The images that a model got wrong, the most confident mistakes first."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = model_chooser(board, "Model", "bench_errors_model")
@@ -202,7 +202,7 @@ def gallery(board: Board) -> None:
     image_files.show(board, found, (model, other) if other else (model,), key="bench_errors")
 
 
-def _duel_matrix(board: Board, a: str, b: str, title_a: str, title_b: str, table: bool) -> tuple[int, int] | None:
+def _duel_matrix(board: AlignedResults, a: str, b: str, title_a: str, title_b: str, table: bool) -> tuple[int, int] | None:
     """The predictions of A against those of B; the clicked cell."""
     matrix = confusion_matrix(board.found[a].choice, board.found[b].choice, len(board.labels))
     places = _classes_of(board, matrix)
@@ -228,7 +228,7 @@ def _duel_matrix(board: Board, a: str, b: str, title_a: str, title_b: str, table
     return _picked(event)
 
 
-def _classes_of(board: Board, matrix: np.ndarray) -> np.ndarray:
+def _classes_of(board: AlignedResults, matrix: np.ndarray) -> np.ndarray:
     """All classes of a small set; of a large one those of the most frequent mistakes, the first if there are none."""
     if len(board.labels) <= MAX_CLASSES:
         return np.arange(len(board.labels))
@@ -243,7 +243,7 @@ def _picked(event: object) -> tuple[int, int] | None:
     return (int(cells[0]["row"]), int(cells[0]["column"])) if cells else None
 
 
-def _cell_chooser(board: Board, matrix: np.ndarray) -> tuple[int, int] | None:
+def _cell_chooser(board: AlignedResults, matrix: np.ndarray) -> tuple[int, int] | None:
     """The mistakes in a list, the most frequent first, for the keyboard."""
     found = mistakes(matrix, MAX_LISTED)
     counts = {(mistake.truth, mistake.choice): mistake.count for mistake in found}

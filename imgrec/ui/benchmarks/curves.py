@@ -9,7 +9,7 @@ import streamlit as st
 from imgrec.charts import metric_curves
 from imgrec.charts.top_k import COLORS, swatch_of, swatches_of
 from imgrec.evaluation import comparisons
-from imgrec.evaluation.aligned_results import Board
+from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.formatting import PERCENT_COLUMN, interval, percent
 from imgrec.metrics import curves
 from imgrec.metrics.classification import calibration_gap
@@ -32,12 +32,12 @@ MAX_CURVES = len(COLORS)
 CLASS_FIGURES = ("f1", "precision", "recall", "specificity", "accuracy")
 
 
-def has_bars(board: Board) -> bool:
+def has_bars(board: AlignedResults) -> bool:
     """Return whether classes have so many images that the lowest of them differ."""
     return board.images >= MIN_IMAGES * int(board.about["classes"])
 
 
-def classes(board: Board, table: bool) -> None:
+def classes(board: AlignedResults, table: bool) -> None:
     """Figures of each class, worst first."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = model_chooser(board, "Model", "bench_classes_model")
@@ -77,7 +77,7 @@ def classes(board: Board, table: bool) -> None:
     st.table(rows, border="horizontal", alt="Averages over the classes")
 
 
-def over_thresholds(board: Board, table: bool) -> None:
+def over_thresholds(board: AlignedResults, table: bool) -> None:
     """ROC, precision-recall and reliability: of one class for all models."""
     counts = np.bincount(board.target, minlength=len(board.labels))
     names = [int(i) for i in np.flatnonzero(counts)]
@@ -137,7 +137,7 @@ def class_rows(figures: ClassFigures, labels: Sequence[str]) -> list[dict[str, s
     ]
 
 
-def _reliability(board: Board, table: bool) -> None:
+def _reliability(board: AlignedResults, table: bool) -> None:
     """Confidence against accuracy, before and after temperature scaling."""
     model = model_chooser(board, "Reliability diagram of", "bench_reliability_model")
     found, scaled = board.found[model], calibration(board, model)
@@ -179,7 +179,7 @@ def _bins(heading: str, bins: Sequence[Bin], ece: float, color: str, table: bool
     st.caption(words)
 
 
-def _scores(board: Board, model: str, label: int) -> np.ndarray:
+def _scores(board: AlignedResults, model: str, label: int) -> np.ndarray:
     """The stored probability of one class for the images of the board."""
     found = stored(board, model)
     column = found.probabilities[:, label] if label < found.probabilities.shape[1] else np.zeros(len(found))

@@ -8,7 +8,7 @@ import streamlit as st
 from imgrec import formatting
 from imgrec.errors import ImgrecError
 from imgrec.evaluation import comparisons
-from imgrec.evaluation.aligned_results import Board
+from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.evaluation.comparisons import FIGURES, PairTest
 from imgrec.formatting import PERCENT_COLUMN, percent
 from imgrec.metrics.classification import first_choices
@@ -25,7 +25,7 @@ FIRST_MEMBERS = 3
 QUALITY = ("top_1", "top_5", "macro_f1", "log_loss", "brier", "ece")
 
 
-def builder(board: Board) -> None:
+def builder(board: AlignedResults) -> None:
     """Members, rule and weights; the ensemble's metrics beside theirs, and whether the difference is significant."""
     if len(board.models) < 2:
         st.info("Choose two or more models to combine.", icon=":material/join_inner:")
@@ -88,7 +88,7 @@ def _first_members(best_first: list[str]) -> list[str]:
     return members if len(members) > 1 else best_first[:FIRST_MEMBERS]
 
 
-def _verdict(board: Board, members: list[str], choice: np.ndarray) -> None:
+def _verdict(board: AlignedResults, members: list[str], choice: np.ndarray) -> None:
     """The ensemble against its best member, in a sentence."""
     right = choice == board.target
     best = max(members, key=board.top_1)
@@ -101,7 +101,7 @@ def _verdict(board: Board, members: list[str], choice: np.ndarray) -> None:
     )
 
 
-def _weights(board: Board, members: list[str]) -> list[float]:
+def _weights(board: AlignedResults, members: list[str]) -> list[float]:
     with st.grid(4, min_column_width=160):
         values = [
             st.slider(title(board, model), 0.0, 1.0, 1.0, 0.05, key=f"bench_weight_{board.name}_{model}")
@@ -110,7 +110,7 @@ def _weights(board: Board, members: list[str]) -> list[float]:
     return values if sum(values) else [1.0] * len(members)
 
 
-def _subset(board: Board, whole: np.ndarray, rule: str) -> None:
+def _subset(board: AlignedResults, whole: np.ndarray, rule: str) -> None:
     """The best members by validation on one half, judged on the other."""
     st.markdown(
         "**Search for the best members**",

@@ -24,10 +24,10 @@ import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from imgrec.data import archives, dataset, labeled_images
-from imgrec.data.labeled_images import LabeledSet
+from imgrec.data import archives, evaluation_split, sources
+from imgrec.data.dataset import Dataset
 from imgrec.errors import ImgrecError, InputError
-from imgrec.evaluation.aligned_results import Board
+from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.files import replacing, storage_errors
 from imgrec.formatting import percent
 from imgrec.images import decoding
@@ -68,14 +68,14 @@ class Source:
 
     place: str
     files: Mapping[str, PurePosixPath]
-    arrays: LabeledSet | None = None
+    arrays: Dataset | None = None
     changed_at: int = 0
 
     def __len__(self) -> int:
         return len(self.files) or len(self.arrays or ())
 
 
-def show(board: Board, places: Sequence[int], models: Sequence[str], key: str) -> None:
+def show(board: AlignedResults, places: Sequence[int], models: Sequence[str], key: str) -> None:
     """Show the images at these positions as cards, with the first choices of each of `models`.
 
     Where the images are not known, there is a place to give them above the cards.
@@ -100,7 +100,7 @@ def show(board: Board, places: Sequence[int], models: Sequence[str], key: str) -
                 _card(board, i, models, found.get(board.ids[i]))
 
 
-def find(board: Board) -> Source | None:
+def find(board: AlignedResults) -> Source | None:
     """Return where the images of the board are; None where that is not known."""
     for place, has_all in _candidates(board):
         found = _look(board, place)
@@ -133,7 +133,7 @@ def match(ids: Sequence[str], names: Sequence[PurePosixPath]) -> dict[str, PureP
     return {}
 
 
-def remember(board: Board, place: str) -> None:
+def remember(board: AlignedResults, place: str) -> None:
     """Take the images of the board from the folder or archive at `place` from now on; raises where it has none."""
     found = _look(board, place)
     if isinstance(found, str):
@@ -149,7 +149,7 @@ def _end(name: str | PurePosixPath, parts: int) -> str:
     return "/".join(PurePosixPath(name).parts[-parts:])
 
 
-def _candidates(board: Board) -> list[tuple[str, bool]]:
+def _candidates(board: AlignedResults) -> list[tuple[str, bool]]:
     """Places to look at, and whether all images must be there: a place given for another dataset proves nothing."""
     digest, settings = str(board.about["digest"]), caches.settings()
     uploaded = st.session_state.get(_UPLOADS, {}).get(digest)
@@ -162,13 +162,13 @@ def _candidates(board: Board) -> list[tuple[str, bool]]:
         places.append((given[digest], False))
     home = settings.home / "datasets"
     places += [(str(home / end), False) for end in (name, *(f"{name}.{suffix}" for suffix in ARCHIVES))]
-    if name in dataset.DATASETS and any((settings.keras_home / "datasets").glob("cifar*10*")):
+    if name in sources.DATASETS and any((settings.keras_home / "datasets").glob("cifar*10*")):
         places.append((name, True))
     for other in dict.fromkeys(given.values()):
         places += [(other, True), (str(Path(other).parent / name), True)]
     if Path(str(board.about["source"])).is_absolute():
         places.append((str(board.about["source"]), True))
-    return [(place, has_all) for place, has_all in places if place in dataset.DATASETS or Path(place).exists()]
+    return [(place, has_all) for place, has_all in places if place in sources.DATASETS or Path(place).exists()]
 
 
 def _remembered() -> dict[str, str]:
@@ -187,17 +187,17 @@ def _changed_at(place: str) -> int:
         return 0
 
 
-def _look(board: Board, place: str) -> Source | str:
+def _look(board: AlignedResults, place: str) -> Source | str:
     about = board.about
     return _open(place, str(about["digest"]), about.get("per_class"), board.images, _changed_at(place), board)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Looking for the images")
-def _open(place: str, digest: str, per_class: int | None, count: int, changed_at: int, _board: Board) -> Source | str:
+def _open(place: str, digest: str, per_class: int | None, count: int, changed_at: int, _board: AlignedResults) -> Source | str:
     """What of the dataset is at `place`, or a sentence where nothing is."""
     try:
-        if place in dataset.DATASETS or place.endswith(".npz"):
-            found = labeled_images.open_set(place, caches.settings(), per_class=per_class)
+        if place in sources.DATASETS or place.endswith(".npz"):
+            found = evaluation_split.open_evaluation_split(place, caches.settings(), per_class=per_class)
             if found.digest != digest:
                 return f"{place} has other images than this dataset."
             return Source(place, {}, found)
@@ -216,7 +216,7 @@ def _read(source: Source, ids: tuple[str, ...]) -> dict[str, Shown]:
     """The images with these ids, as far as they are there and can be decoded."""
     try:
         if source.arrays is not None:
-            found = labeled_images.look_up(source.arrays, ids)
+            found = source.arrays.images(ids)
             return {name: _enlarged(pixels) for name, pixels in found.items() if isinstance(pixels, np.ndarray)}
         return _thumbnails(
             source.place, source.changed_at, tuple((i, source.files[i]) for i in ids if i in source.files)
@@ -248,7 +248,7 @@ def _enlarged(pixels: np.ndarray) -> Shown:
     return pixels.repeat(times, axis=0).repeat(times, axis=1), times * pixels.shape[1]
 
 
-def _card(board: Board, position: int, models: Sequence[str], image: Shown | None) -> None:
+def _card(board: AlignedResults, position: int, models: Sequence[str], image: Shown | None) -> None:
     truth = board.labels[board.target[position]]
     if image is not None:
         st.image(image[0], width=image[1], alt=f"An image of the class {truth}")
@@ -257,7 +257,7 @@ def _card(board: Board, position: int, models: Sequence[str], image: Shown | Non
         st.markdown(f":small[**{plain(title(board, model))}**]  \n" + _first_choices(board, model, position))
 
 
-def _first_choices(board: Board, model: str, position: int) -> str:
+def _first_choices(board: AlignedResults, model: str, position: int) -> str:
     found = stored(board, model)
     name = board.ids[position]
     row = position if found.ids[position : position + 1] == (name,) else found.ids.index(name)
@@ -271,7 +271,7 @@ def _first_choices(board: Board, model: str, position: int) -> str:
     return "  \n".join(lines)
 
 
-def _change(board: Board, source: Source) -> None:
+def _change(board: AlignedResults, source: Source) -> None:
     """How many images were found and where, and a way to give others."""
     with st.popover(f"{len(source):,} of {board.images:,} images", icon=":material/photo_library:", type="tertiary"):
         if not caches.settings().demo:
@@ -279,7 +279,7 @@ def _change(board: Board, source: Source) -> None:
         _fields(board)
 
 
-def _ask(board: Board) -> None:
+def _ask(board: AlignedResults) -> None:
     """What to do to see the images."""
     with st.container(border=True, key="bench_images_wanted"):
         st.markdown(
@@ -289,17 +289,17 @@ def _ask(board: Board) -> None:
         _fields(board)
 
 
-def _fields(board: Board) -> None:
+def _fields(board: AlignedResults) -> None:
     settings = caches.settings()
     limit = max(1, settings.max_upload_bytes // MIB) if settings.demo else MAX_ARCHIVE_MIB
     digest = str(board.about["digest"])[:12]
-    chute = f"bench_images_{digest}"
+    uploader = f"bench_images_{digest}"
     upload, folder = (st.container(), None) if settings.demo else st.columns(2, gap="medium")
     with upload:
         file = st.file_uploader(
             f"Drop a zip or tar of the images (at most {limit} MiB)",
             ["zip", "tar", "gz", "tgz", "bz2", "xz"],
-            key=uploads.key_of(chute),
+            key=uploads.key_of(uploader),
             max_upload_size=limit,
             help="It is kept for this visit only." if settings.demo else "It is kept in IMGREC_HOME, for later visits.",
         )
@@ -318,11 +318,11 @@ def _fields(board: Board) -> None:
         st.warning(plain(problem), icon=":material/folder_off:")
     if file is not None:
         _keep(board, file)
-        uploads.empty(chute, [file])
+        uploads.empty(uploader, [file])
         st.rerun()
 
 
-def _given(board: Board, key: str) -> None:
+def _given(board: AlignedResults, key: str) -> None:
     place = str(st.session_state[key]).strip()
     if not place:
         return
@@ -332,7 +332,7 @@ def _given(board: Board, key: str) -> None:
         st.session_state[_PROBLEM] = str(error)
 
 
-def _keep(board: Board, file: UploadedFile) -> None:
+def _keep(board: AlignedResults, file: UploadedFile) -> None:
     """Store an uploaded archive that has images of the board: for the session in a demo, else in IMGREC_HOME."""
     settings, digest = caches.settings(), str(board.about["digest"])
     suffix = next((suffix for suffix in ARCHIVES if file.name.lower().endswith(f".{suffix}")), "zip")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from imgrec.evaluation import comparisons
-from imgrec.evaluation.aligned_results import Board
+from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.evaluation.comparisons import FIGURES, Figure
 from imgrec.formatting import THIN_SPACE, interval
 from imgrec.metrics.significance import SIGNIFICANCE, p_text
@@ -32,7 +32,7 @@ MAX_ROWS = 25
 _ROW_PX = 35
 
 
-def leaderboard(board: Board) -> None:
+def leaderboard(board: AlignedResults) -> None:
     """The chosen metrics of all models, and the difference to one of them."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         reference = st.selectbox(
@@ -67,7 +67,7 @@ def leaderboard(board: Board) -> None:
         st.markdown("\n".join(f"- **{figure.title}**: {figure.sentence}" for figure in FIGURES))
 
 
-def _table(board: Board, reference: str, figures: list[Figure]) -> None:
+def _table(board: AlignedResults, reference: str, figures: list[Figure]) -> None:
     import pandas
 
     rows = [_line(board, model, reference, figures) for model in board.models]
@@ -109,7 +109,7 @@ def _table(board: Board, reference: str, figures: list[Figure]) -> None:
     )
 
 
-def _line(board: Board, model: str, reference: str, figures: list[Figure]) -> dict[str, Any]:
+def _line(board: AlignedResults, model: str, reference: str, figures: list[Figure]) -> dict[str, Any]:
     row, other = board.rows[model], board.rows[reference]
     line: dict[str, Any] = {"Model": title(board, model)}
     for figure in figures:
@@ -132,7 +132,7 @@ def _difference(figure: Figure) -> str:
     return f"{figure.title} diff."
 
 
-def _p(board: Board, model: str, reference: str) -> str:
+def _p(board: AlignedResults, model: str, reference: str) -> str:
     return p_text(pair_test(board, model, reference).raised).removeprefix("p ").removeprefix("= ")
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from imgrec.errors import ImgrecError
 from imgrec.evaluation import aligned_results
-from imgrec.evaluation.aligned_results import READINGS, Board
+from imgrec.evaluation.aligned_results import READINGS, AlignedResults
 from imgrec.ui import query_params, settings_bar
 from imgrec.ui.benchmarks import confusion, curves, ensembles, leaderboard, measurements, pairs, provenance
 from imgrec.ui.benchmarks.measurements import title
@@ -40,15 +40,15 @@ _SUITED = "bench_suited"
 class Charts:
     """A view that shows the same as charts or as tables; `has_chart` says whether a chart of a board is of use."""
 
-    draw: Callable[[Board, bool], None]
-    has_chart: Callable[[Board], bool] = lambda board: True
+    draw: Callable[[AlignedResults, bool], None]
+    has_chart: Callable[[AlignedResults], bool] = lambda board: True
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
     """A view that has one form."""
 
-    draw: Callable[[Board], None]
+    draw: Callable[[AlignedResults], None]
 
 
 VIEWS: dict[str, Charts | Plain] = {
@@ -66,7 +66,7 @@ VIEWS: dict[str, Charts | Plain] = {
 }
 
 
-def chooser() -> Board | None:
+def chooser() -> AlignedResults | None:
     """Return the dataset and the models to look at; None, with a sentence, where there are no measurements."""
     try:
         names = measurements.set_names()
@@ -112,7 +112,7 @@ def chooser() -> Board | None:
     return aligned_results.narrowed(board, chosen) if chosen else board
 
 
-def show(board: Board) -> None:
+def show(board: AlignedResults) -> None:
     """The chosen view of `board`."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         name = st.pills(
@@ -166,7 +166,7 @@ def _reading() -> str:
     return chosen if chosen in READINGS else "strict"
 
 
-def _board(name: str, reading: str) -> Board | None:
+def _board(name: str, reading: str) -> AlignedResults | None:
     try:
         return measurements.board(name, reading)
     except ImgrecError as error:
@@ -174,7 +174,7 @@ def _board(name: str, reading: str) -> Board | None:
         return None
 
 
-def _notes(board: Board) -> None:
+def _notes(board: AlignedResults) -> None:
     """What a reader of the metrics must know: the flaws of the dataset, and how its predictions are counted."""
     remarks = [f"**{board.images:,} images**, {board.about['classes']} classes. {board.about['source']}."]
     remarks += board.about["flaws"]
@@ -190,7 +190,7 @@ def _notes(board: Board) -> None:
         st.markdown("\n".join(f"- {remark}" for remark in remarks))
 
 
-def _about(board: Board) -> None:
+def _about(board: AlignedResults) -> None:
     """The size of the dataset and the first of its flaws; the rest is in `_notes`."""
     words = [f"**{board.images:,} images**, {board.about['classes']} classes.", *board.about["flaws"][:1]]
     if board.unread:

@@ -6,14 +6,14 @@ import streamlit as st
 
 from imgrec.charts import confusion_matrix, pareto
 from imgrec.evaluation import comparisons
-from imgrec.evaluation.aligned_results import Board
+from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.formatting import percent
 from imgrec.metrics.classification import Floats
 from imgrec.metrics.significance import agreement, error_correlation, p_text
 from imgrec.ui.benchmarks.measurements import chart_or_table, compared_models, pair_tests, title
 
 
-def speed(board: Board, table: bool) -> None:
+def speed(board: AlignedResults, table: bool) -> None:
     """Accuracy against latency, with the frontier."""
     points, left_out = comparisons.frontier(board, _machine(board))
     if points:
@@ -40,7 +40,7 @@ def speed(board: Board, table: bool) -> None:
             st.markdown("\n".join(f"- {sentence}" for sentence in left_out))
 
 
-def _machine(board: Board) -> str | None:
+def _machine(board: AlignedResults) -> str | None:
     """Return the machine whose latencies are shown: at first that of most models of the Compare page."""
     found = comparisons.machines(board)
     if len(found) < 2:
@@ -63,7 +63,7 @@ def _models(count: int) -> str:
     return f"{count} {'model' if count == 1 else 'models'}"
 
 
-def pairs(board: Board, table: bool) -> None:
+def pairs(board: AlignedResults, table: bool) -> None:
     """Who differs from whom, how often they agree, and whether they fail together."""
     if len(board.models) < 2:
         st.info("Choose two or more models to compare.", icon=":material/compare_arrows:")

@@ -4,11 +4,11 @@ import streamlit as st
 
 from imgrec.errors import ImgrecError
 from imgrec.evaluation import comparisons, reference_tables
-from imgrec.evaluation.aligned_results import Board
-from imgrec.evaluation.reference_tables import MeasuredTable, PrintedTable
+from imgrec.evaluation.aligned_results import AlignedResults
+from imgrec.evaluation.reference_tables import PublishedTable, RepeatedTable
 from imgrec.formatting import duration, milliseconds, percent
+from imgrec.metrics.confusion import average
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOG
 from imgrec.settings import ASSETS
 from imgrec.ui import caches
 from imgrec.ui.benchmarks import curves, measurements
@@ -18,13 +18,14 @@ from imgrec.ui.benchmarks.measurements import Row, title
 LESSONS = ASSETS / "protocols"
 
 
-def printed(board: Board) -> None:
+def printed(board: AlignedResults) -> None:
     """The published comparisons of the chosen dataset, with what was measured here beside; the others folded."""
-    tables, problems = reference_tables.read_measured(LESSONS)
+    published, counts_of_classes = reference_tables.read_published()
+    tables, problems = reference_tables.read_repeated(LESSONS)
     for problem in problems:
         st.warning(problem, icon=":material/broken_image:")
     name = str(board.about["name"])
-    fitting = [one for one in reference_tables.TABLES if one.belongs_to(name)]
+    fitting = [one for one in published if one.belongs_to(name)]
     shown = _published_accuracy(board)
     for one in fitting:
         st.markdown(f"**{one.title}** · {one.source}", help=one.remark)
@@ -32,32 +33,30 @@ def printed(board: Board) -> None:
     if not shown and not fitting:
         st.info("No published comparison uses this dataset.", icon=":material/menu_book:")
     st.markdown("**Other published comparisons**")
-    for one in reference_tables.TABLES:
+    for one in published:
         if one not in fitting:
             with st.expander(f"{one.title} · {one.source}"):
                 st.caption(one.remark)
                 _printed_table(one, tables)
-    for counts in reference_tables.COUNTS:
+    for counts in counts_of_classes:
         with st.expander(f"{counts.title} · {counts.source}"):
             st.table(curves.class_rows(counts.figures, counts.classes), border="horizontal", alt=counts.title)
-            computed = (
-                f"TP, TN, FP and FN as printed, the rest computed from them: accuracy {percent(counts.accuracy, 2)}."
-            )
+            computed = f"TP, TN, FP and FN as printed, the rest computed from them: accuracy {percent(average(counts.figures, 'micro').recall, 2)}."
             st.caption(f"{computed} {counts.remark}")
-    titles = {one.title for one in reference_tables.TABLES}
+    titles = {one.title for one in published}
     for table in tables:
         if table.beside not in titles:
             with st.expander(f"{table.title} · measured here"):
                 _measured_table(table)
 
 
-def _published_accuracy(board: Board) -> bool:
+def _published_accuracy(board: AlignedResults) -> bool:
     """What is published for ImageNet models on all validation images, beside what was measured on this dataset."""
     if board.about["label_space"] != "imagenet_1k":
         return False
     rows, sources = [], dict[str, None]()
     for model in board.models:
-        spec = CATALOG.get(model)
+        spec = caches.catalog().get(model)
         if spec is None or spec.published is None:
             continue
         sources[spec.published.source] = None
@@ -79,7 +78,7 @@ def _published_accuracy(board: Board) -> bool:
     return True
 
 
-def _printed_table(one: PrintedTable, tables: list[MeasuredTable]) -> None:
+def _printed_table(one: PublishedTable, tables: list[RepeatedTable]) -> None:
     st.table(_beside(one), border="horizontal", alt=one.title)
     if said := _unrepeated(one):
         st.caption(" ".join(said))
@@ -88,7 +87,7 @@ def _printed_table(one: PrintedTable, tables: list[MeasuredTable]) -> None:
             _measured_table(table)
 
 
-def _measured_table(table: MeasuredTable) -> None:
+def _measured_table(table: RepeatedTable) -> None:
     with st.container(border=True):
         st.markdown(f":material/science: **{table.title}** · measured here")
         st.table(
@@ -97,7 +96,7 @@ def _measured_table(table: MeasuredTable) -> None:
         st.caption(table.note, help="; ".join(f"{key}: {value}" for key, value in table.provenance.items()) + ".")
 
 
-def _beside(one: PrintedTable) -> list[dict[str, str]]:
+def _beside(one: PublishedTable) -> list[dict[str, str]]:
     """The printed rows with their measured columns."""
     rows = []
     for row, model in zip(one.rows, one.measured_as, strict=True):
@@ -113,7 +112,7 @@ def _beside(one: PrintedTable) -> list[dict[str, str]]:
     return rows
 
 
-def _unrepeated(one: PrintedTable) -> list[str]:
+def _unrepeated(one: PublishedTable) -> list[str]:
     """Why rows have a dash in their measured column, in sentences."""
     if one.measured_on is None:
         return []
@@ -148,7 +147,7 @@ def _by_class(name: str, model: str | None, reading: str) -> str:
     return ", ".join(f"{board.labels[i]} {percent(float(recall[i]))}" for i in present)
 
 
-def _board_with(name: str, model: str | None, reading: str) -> Board | None:
+def _board_with(name: str, model: str | None, reading: str) -> AlignedResults | None:
     """The board of the set if `model` stands on it."""
     try:
         board = measurements.board(name, reading) if name in measurements.set_names() else None
@@ -158,7 +157,7 @@ def _board_with(name: str, model: str | None, reading: str) -> Board | None:
     return board if board is not None and model in board.found else None
 
 
-def provenance(board: Board) -> None:
+def provenance(board: AlignedResults) -> None:
     """The weights, versions and machine behind every number."""
     st.markdown(
         f"**Images**: {board.about['source']}. {board.about['images']:,} in {board.about['classes']} classes; "

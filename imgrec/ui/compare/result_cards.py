@@ -17,7 +17,7 @@ from imgrec.charts import top_k
 from imgrec.charts.theme import ROW_PX, Rows, Spec
 from imgrec.formatting import milliseconds, size
 from imgrec.images import preprocessing
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.predictions.gallery_predictions import PrecomputedPrediction
 from imgrec.predictions.prediction import Failure, Prediction
@@ -129,12 +129,12 @@ def show_headline(members: Sequence[Prediction], ensemble: Ensemble | None) -> N
     """Show the headline; where it is "none of these", also how reliable that is."""
     st.subheader(sentences.headline(members, ensemble), anchor=False)
     if ensemble is not None and sentences.is_none_of_these(ensemble):
-        st.caption(f":material/help: {sentences.describe_limit(ensemble.prediction.label_space.name)}")
+        st.caption(f":material/help: {sentences.describe_limit(ensemble.prediction.label_space)}")
 
 
 def _chip(group: sentences.Group) -> str:
     color = "blue" if len(group.models) > 1 else "gray"
-    titles = "" if len(group.models) > 3 else f": {', '.join(map(sentences.title_of, group.models))}"
+    titles = "" if len(group.models) > 3 else f": {', '.join(map(caches.catalog().title_of, group.models))}"
     return f":{color}-badge[{group.sentence}{titles}]"
 
 
@@ -142,7 +142,7 @@ def _ensemble_card(
     ensemble: Ensemble | Failure | None, count: int, space: str, choice: Choice, is_one_of_several: bool
 ) -> None:
     if isinstance(ensemble, Ensemble):
-        title = f" · {sentences.space_title(space)}" if is_one_of_several else ""
+        title = f" · {sentences.space_title(ensemble.prediction.label_space)}" if is_one_of_several else ""
         _header(ENSEMBLE, f"{RULES[choice.rule].title.lower()} of {count}{title}", choice=choice)
         show_ensemble(ensemble, choice, key=f"chart_ensemble_{space}", legend=False)
     else:
@@ -151,7 +151,7 @@ def _ensemble_card(
 
 
 def _card(outcome: Prediction | Failure, choice: Choice) -> None:
-    spec = get_spec(outcome.model)
+    spec = caches.catalog().get_spec(outcome.model)
     if isinstance(outcome, Failure):
         _header(spec.name, "", choice=choice)
         st.error(str(outcome.error), icon=":material/error:")
@@ -183,7 +183,11 @@ def _latency(spec: ModelSpec, took_ms: float) -> tuple[str, str | None]:
 
 def _header(model: str, remark: str, about: str | None = None, *, choice: Choice) -> None:
     swatch = top_k.swatch_of(model, choice.names).markdown
-    st.markdown(f"{swatch} **{sentences.title_of(model)}** :small[:gray[{remark}]]", help=about)
+    title = sentences.title_of(model) if model == ENSEMBLE else caches.catalog().title_of(model)
+    st.markdown(
+        f"{swatch} **{title}** :small[:gray[{remark}]]",
+        help=about,
+    )
 
 
 def show(prediction: Prediction, choice: Choice) -> None:

@@ -45,9 +45,9 @@ def _show_result(result: Result, choice: Choice) -> None:
     groups = results.by_label_space(result, choice)
     if len(groups) > 1:
         st.caption(f":material/call_split: {result_cards.APART}")
-    for space, (_, ensemble) in groups.items():
+    for space, (members, ensemble) in groups.items():
         if len(groups) > 1:
-            st.markdown(f"### {sentences.space_title(space)}", anchors=False)
+            st.markdown(f"### {sentences.space_title(members[0].label_space)}", anchors=False)
         if isinstance(ensemble, Failure):
             st.error(str(ensemble.error), icon=":material/join_inner:")
         elif ensemble is not None:
@@ -83,7 +83,7 @@ def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
 def _show_alone(ensemble: Ensemble, choice: Choice) -> None:
     """Show the only chosen model with its classes: there is nothing to combine."""
     with st.container(border=True, gap="xsmall"):
-        st.markdown(f"**{sentences.title_of(ensemble.members[0].model)}** :small[:gray[one model: nothing to combine]]")
+        st.markdown(f"**{sentences.title_of(ensemble.members[0])}** :small[:gray[one model: nothing to combine]]")
         result_cards.show(ensemble.members[0], choice)
     found = ensemble.uncertainty
     st.caption(f"Entropy {found.entropy_bits:.2f} bits ({found.level}).", help=ensembles.ENTROPY_SENTENCE)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from imgrec.data.dataset import DATASETS
+from imgrec.data.sources import DATASETS
 from imgrec.errors import ImgrecError
 from imgrec.training import training_job
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS, RECIPES, Recipe

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from imgrec.cli import main
-from imgrec.data import dataset, features
+from imgrec.data import arrays, features, reader
 from imgrec.data.dataset import Images
 from imgrec.data.features import Features
 from imgrec.data.quality import doctor
@@ -237,7 +237,7 @@ def test_a_full_disk_costs_one_check_only(tmp_path: Path, settings: Settings, mo
     def full(*_: object, **__: object) -> None:
         raise StorageError("Expected room. Received: none.")
 
-    monkeypatch.setattr(dataset, "load", full)
+    monkeypatch.setattr(arrays, "load", full)
     found = examine(str(make(tmp_path / "set", GOOD)), settings)
     assert found.not_made == ("Label errors were not checked: Expected room. Received: none.",)
 
@@ -254,7 +254,7 @@ def test_at_a_glance_a_large_set_is_not_read(
     whole = doctor.glance(str(path), settings, input_size=(32, 32))
     assert {"imbalance", "few_pictures", "duplicates_across_classes"} <= kinds(whole)
     monkeypatch.setattr(doctor, limit, 10)
-    monkeypatch.setattr(dataset, "read_each", None)
+    monkeypatch.setattr(reader, "decode", None)
     listed = doctor.glance(str(path), settings, input_size=(32, 32))
     assert kinds(listed) == {"imbalance", "few_pictures"}
     assert (listed.counts, listed.not_made) == (whole.counts, (doctor.NOT_READ,))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from imgrec.data.quality import label_errors as suspects_module
 from imgrec.data.quality.label_errors import FOLDS, RIDGES, out_of_fold, suspects
-from imgrec.data.splits import deal
+from imgrec.data.splits import assign_folds
 from imgrec.errors import InputError
 
 
@@ -63,7 +63,7 @@ def test_the_closed_form_is_least_squares_with_a_ridge(dimensions: int) -> None:
     """The same as ordinary least squares on data with a row of √λ for each dimension below them."""
     features, targets = clusters(3, 20, dimensions, 0.8, seed=1)
     x, _ = suspects_module._checked(features, targets)
-    folds, wanted = deal(targets, FOLDS, np.random.default_rng(0)), np.eye(3)[targets]
+    folds, wanted = assign_folds(targets, FOLDS, np.random.default_rng(0)), np.eye(3)[targets]
     mine = folds == 2
     for ridge, scores in zip(RIDGES, suspects_module._scores(x, wanted, folds), strict=True):
         below = np.sqrt(ridge * len(x) / x.shape[1]) * np.eye(x.shape[1])

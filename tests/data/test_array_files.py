@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from imgrec.data import memmap
+from imgrec.data import array_files
 
 
 @pytest.mark.parametrize("limit", [0, 10**9], ids=["on the disk", "in memory"])
@@ -21,9 +21,9 @@ def test_the_written_rows_come_back_in_order(
     values = np.random.default_rng(0).integers(0, 256, (count, 2, 3), dtype=np.uint8)
     kept = np.array([bool(wanted >> i & 1) for i in range(count)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memmap, "IN_MEMORY_BYTES", limit)
-        patch.setattr(memmap, "CHUNK_BYTES", chunk * 6)
-        with memmap.Rows(count, (2, 3), tmp_path) as store:
+        patch.setattr(array_files, "IN_MEMORY_BYTES", limit)
+        patch.setattr(array_files, "CHUNK_BYTES", chunk * 6)
+        with array_files.Rows(count, (2, 3), tmp_path) as store:
             for row in reversed(range(count)):  # any order will do
                 if written[row]:
                     store.write(row, values[row])
@@ -36,9 +36,9 @@ def test_the_written_rows_come_back_in_order(
 def test_a_copy_is_what_indexing_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     array = np.arange(60, dtype=np.uint8).reshape(10, 6)
     indices = np.array([3, 3, 9, 0])
-    in_memory = memmap.copy(array, indices, tmp_path)
-    monkeypatch.setattr(memmap, "IN_MEMORY_BYTES", 0)
-    on_disk = memmap.copy(array, indices, tmp_path)
+    in_memory = array_files.copy(array, indices, tmp_path)
+    monkeypatch.setattr(array_files, "IN_MEMORY_BYTES", 0)
+    on_disk = array_files.copy(array, indices, tmp_path)
     assert isinstance(on_disk, np.memmap)
     assert not on_disk.flags.writeable
     np.testing.assert_array_equal(on_disk, in_memory)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgrec.data.labeled_images import LabeledSet, look_up, open_set, recognize, scoring
-from imgrec.errors import InputError, LabelSpaceError
-from imgrec.predictions.labels import CATS_AND_DOGS, CIFAR_10, LabelSpace, get_label_space
+from imgrec.data.dataset import Dataset
+from imgrec.data.evaluation_split import open_evaluation_split
+from imgrec.errors import InputError
+from imgrec.predictions.labels import CATS_AND_DOGS
 from imgrec.settings import Settings
 
 
@@ -45,7 +46,7 @@ def laid_out(folder: Path, layout: str, files: dict[str, bytes]) -> Path:
     return folder / "pets.tar.gz"
 
 
-def check(found: LabeledSet) -> None:
+def check(found: Dataset) -> None:
     """Items stand in the order that ids and targets promise, and come again when asked again."""
     for _ in range(2):
         items = list(found.items())
@@ -59,17 +60,17 @@ def test_a_damaged_member_of_an_archive_is_an_item_with_a_sentence(tmp_path: Pat
     place = damaged.index(FILES["pets/cats/cats.0.png"])
     damaged[place + 60] ^= 1
     path.write_bytes(damaged)
-    found = open_set(str(path), settings, training=str(path))
+    found = open_evaluation_split(str(path), settings, training=str(path))
     check(found)
     told = {item.id: item.image for item in found.items() if isinstance(item.image, str)}
     assert list(told) == ["pets/cats/cats.0.png"]
     assert "cats.0.png" in told["pets/cats/cats.0.png"]
-    assert look_up(found, set(found.ids)).keys() == set(found.ids) - told.keys()
+    assert found.images(set(found.ids)).keys() == set(found.ids) - told.keys()
 
 
 @pytest.mark.parametrize("layout", ["folder", "zip", "tar"])
 def test_class_folders(tmp_path: Path, settings: Settings, layout: str) -> None:
-    found = open_set(str(laid_out(tmp_path, layout, FILES)), settings)
+    found = open_evaluation_split(str(laid_out(tmp_path, layout, FILES)), settings)
     check(found)
     assert found.name == "pets"
     assert found.label_space is CATS_AND_DOGS
@@ -81,7 +82,7 @@ def test_the_test_part_is_measured_on_and_leaks_are_counted(tmp_path: Path, sett
     files = {name.replace("pets/", "pets/training_set/"): data for name, data in FILES.items()}
     files["pets/test_set/cats/a.png"] = png(900)
     files["pets/test_set/dogs/b.png"] = FILES["pets/dogs/dogs.0.png"]
-    found = open_set(str(laid_out(tmp_path, "folder", files)), settings)
+    found = open_evaluation_split(str(laid_out(tmp_path, "folder", files)), settings)
     check(found)
     assert found.ids == ("test_set/cats/a.png", "test_set/dogs/b.png")
     assert found.flaws == ("1 of its images stand in its training part too.",)
@@ -93,7 +94,7 @@ def test_a_split_csv_tells_what_is_measured_on(tmp_path: Path, settings: Setting
         *(f"{kind}/{kind}.{i}.png,{'test' if i else 'train'}" for kind in ("cats", "dogs") for i in range(3)),
     ]
     path = laid_out(tmp_path, "folder", FILES | {"pets/split.csv": "\n".join(lines).encode()})
-    found = open_set(str(path), settings)
+    found = open_evaluation_split(str(path), settings)
     check(found)
     assert found.ids == ("cats/cats.1.png", "cats/cats.2.png", "dogs/dogs.1.png", "dogs/dogs.2.png")
 
@@ -109,7 +110,7 @@ def test_a_split_csv_tells_what_is_measured_on(tmp_path: Path, settings: Setting
 )
 def test_a_table_of_labels(tmp_path: Path, settings: Settings, table: str, targets: tuple[int, ...]) -> None:
     path = laid_out(tmp_path, "folder", FILES | {"pets/labels.csv": table.encode()})
-    found = open_set(str(path), settings)
+    found = open_evaluation_split(str(path), settings)
     check(found)
     assert found.targets == targets
 
@@ -134,14 +135,14 @@ def test_a_table_of_labels(tmp_path: Path, settings: Settings, table: str, targe
 def test_a_table_that_cannot_be_used(tmp_path: Path, settings: Settings, table: str, sentence: str) -> None:
     path = laid_out(tmp_path, "folder", FILES | {"pets/labels.csv": table.encode()})
     with pytest.raises(InputError, match=sentence):
-        open_set(str(path), settings)
+        open_evaluation_split(str(path), settings)
 
 
 def test_listed_images_that_are_not_there_are_said(tmp_path: Path, settings: Settings) -> None:
     lines = ["file,label", "cats/cats.0.png,cat", "dogs/dogs.1.png,dog", "dogs/dogs.1.png,dog"]
     lines += [f"gone/{i}.png,dog" for i in range(3)]
     path = laid_out(tmp_path, "folder", FILES | {"pets/labels.csv": "\n".join(lines).encode()})
-    found = open_set(str(path), settings)
+    found = open_evaluation_split(str(path), settings)
     assert found.flaws == ("3 of 5 listed images are not there.",)
     assert len(found) == 2
 
@@ -153,7 +154,7 @@ def test_a_set_is_called_as_its_folder_however_one_gets_there(
     pets = pets.rename(tmp_path / "pets.v1")
     for here, name_or_path in ((pets, "."), (pets / "cats", ".."), (tmp_path, "pets.v1"), (tmp_path, "./pets.v1/")):
         monkeypatch.chdir(here)
-        found = open_set(name_or_path, settings)
+        found = open_evaluation_split(name_or_path, settings)
         assert (found.name, found.source) == ("pets.v1", str(pets))
         monkeypatch.chdir("/")
         assert len(list(found.items())) == 6
@@ -169,7 +170,7 @@ def test_a_set_is_called_as_its_folder_however_one_gets_there(
 )
 def test_a_set_is_called_as_its_archive(tmp_path: Path, settings: Settings, file: str, name: str) -> None:
     path = laid_out(tmp_path, "zip", FILES).rename(tmp_path / file)
-    assert open_set(str(path), settings).name == name
+    assert open_evaluation_split(str(path), settings).name == name
 
 
 @pytest.mark.parametrize("layout", ["folder", "zip", "tar"])
@@ -179,9 +180,9 @@ def test_the_same_images_have_the_same_sha256_and_others_another(
     once, again, others = (tmp_path / name for name in ("once", "again", "others"))
     for folder in (once, again, others):
         folder.mkdir()
-    found = open_set(str(laid_out(once, layout, FILES)), settings)
-    same = open_set(str(laid_out(again, layout, FILES)), settings)
-    changed = open_set(str(laid_out(others, layout, FILES | {"pets/cats/cats.1.png": png(900)})), settings)
+    found = open_evaluation_split(str(laid_out(once, layout, FILES)), settings)
+    same = open_evaluation_split(str(laid_out(again, layout, FILES)), settings)
+    changed = open_evaluation_split(str(laid_out(others, layout, FILES | {"pets/cats/cats.1.png": png(900)})), settings)
     assert (found.digest, found.images_sha256) == (same.digest, same.images_sha256)
     assert changed.digest == found.digest
     assert changed.images_sha256 != found.images_sha256
@@ -189,10 +190,10 @@ def test_the_same_images_have_the_same_sha256_and_others_another(
 
 def test_images_are_read_once_for_their_sha256(tmp_path: Path, settings: Settings) -> None:
     path = laid_out(tmp_path, "folder", FILES)
-    found = open_set(str(path), settings, per_class=2)
+    found = open_evaluation_split(str(path), settings, per_class=2)
     assert found.per_class == 2
     first = found.images_sha256
-    assert first != open_set(str(path), settings).images_sha256
+    assert first != open_evaluation_split(str(path), settings).images_sha256
     os.remove(path / "cats" / "cats.0.png")
     assert found.images_sha256 == first
 
@@ -202,7 +203,7 @@ def test_arrays_have_a_sha256_of_their_pixels(tmp_path: Path, settings: Settings
     for value in (0, 0, 1):
         pixels = np.full((4, 4, 4, 3), value, np.uint8)
         np.savez(tmp_path / "toy.v1.npz", x_train=pixels, y_train=np.array([0, 1] * 2))
-        found = open_set(str(tmp_path / "toy.v1.npz"), settings)
+        found = open_evaluation_split(str(tmp_path / "toy.v1.npz"), settings)
         assert (found.name, found.source) == ("toy.v1", str(tmp_path / "toy.v1.npz"))
         digests.append(found.images_sha256)
     assert digests[0] == digests[1] != digests[2]
@@ -218,7 +219,7 @@ def test_arrays(tmp_path: Path, settings: Settings) -> None:
         y_test=np.array([1, 0]),
         class_names=np.array(["dog", "cat"]),
     )
-    found = open_set(str(tmp_path / "toy.npz"), settings)
+    found = open_evaluation_split(str(tmp_path / "toy.npz"), settings)
     check(found)
     assert found.label_space is CATS_AND_DOGS
     assert found.targets == (0, 1)
@@ -226,14 +227,14 @@ def test_arrays(tmp_path: Path, settings: Settings) -> None:
 
 def test_only_the_first_of_each_class(tmp_path: Path, settings: Settings) -> None:
     path = str(laid_out(tmp_path, "zip", FILES))
-    found = open_set(path, settings, per_class=2, flaws=("Small.",))
+    found = open_evaluation_split(path, settings, per_class=2, flaws=("Small.",))
     check(found)
     assert found.ids == ("pets/cats/cats.0.png", "pets/cats/cats.1.png", "pets/dogs/dogs.0.png", "pets/dogs/dogs.1.png")
     assert found.name == "pets_first_2"
     assert found.flaws == ("Only the first 2 images of each class.", "Small.")
-    assert found.digest != open_set(path, settings).digest
+    assert found.digest != open_evaluation_split(path, settings).digest
     with pytest.raises(InputError, match="Received: 0"):
-        open_set(path, settings, per_class=0)
+        open_evaluation_split(path, settings, per_class=0)
 
 
 @pytest.mark.parametrize(
@@ -254,51 +255,7 @@ def test_refuses(tmp_path: Path, settings: Settings, layout: str, sentence: str)
     if layout == "loose files":
         (path / "a.png").write_bytes(png(0))
     with pytest.raises(InputError, match=sentence):
-        open_set(str(path), settings)
-
-
-@pytest.mark.parametrize(
-    ("names", "space"),
-    [
-        pytest.param(["Cats", "dog"], "cats_and_dogs", id="plural and case"),
-        pytest.param(["plane", "car", "ship"], "cifar_10", id="other words for some of ten"),
-        pytest.param(["n02123045", "n02088364"], "imagenet_1k", id="WordNet ids"),
-        pytest.param(["rose", "tulip"], "rose_tulip", id="classes of one's own"),
-    ],
-)
-def test_recognizes(names: list[str], space: str) -> None:
-    assert recognize(names).name == space
-
-
-def test_imagenet_rolls_up_and_sums_stay() -> None:
-    found = scoring(get_label_space("imagenet_1k"), CIFAR_10)
-    assert found is not None
-    assert found.target.labels[:10] == CIFAR_10.labels
-    assert len(found.target.labels) == 11
-    assert found.unreachable == ("deer",)
-    assert found.apply(np.full((1, 1000), 1e-3)).sum() == pytest.approx(1)
-
-
-def test_the_same_classes_in_another_order_are_matched_by_name() -> None:
-    mine = LabelSpace("mine", ("dog", "cat"), (None, None))
-    found = scoring(mine, CATS_AND_DOGS)
-    assert found is not None
-    assert found.apply(np.array([0.9, 0.1])).tolist() == [0.1, 0.9]
-    assert scoring(CIFAR_10, CIFAR_10) is None
-
-
-def test_classes_that_do_not_fit_are_named() -> None:
-    flowers = LabelSpace("flowers", ("rose", "tulip"), (None, None))
-    with pytest.raises(LabelSpaceError, match=r"Received: 2 classes\. Not among them: rose, tulip\."):
-        scoring(get_label_space("imagenet_1k"), flowers)
-    with pytest.raises(LabelSpaceError, match=r"airplane, automobile, bird, cat and 6 more"):
-        scoring(CIFAR_10, flowers)
-
-
-def test_a_misspelt_class_is_named() -> None:
-    labels = tuple(sorted({*CIFAR_10.labels[:9], "frgo"} - {"frog"}))
-    with pytest.raises(LabelSpaceError, match=r"Received: 9 classes\. Not among them: frgo\."):
-        scoring(CIFAR_10, LabelSpace("misspelt", labels, (None,) * len(labels)))
+        open_evaluation_split(str(path), settings)
 
 
 @pytest.mark.parametrize(
@@ -323,14 +280,14 @@ def test_images_that_a_model_was_trained_on_are_counted(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data)
     path = laid_out(tmp_path, "zip", FILES)
-    found = open_set(str(path), settings, training=str(tmp_path / training))
+    found = open_evaluation_split(str(path), settings, training=str(tmp_path / training))
     assert found.flaws[-1].startswith(sentence)
 
 
 def test_a_training_set_without_images_is_named(tmp_path: Path, settings: Settings) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"Expected images that models were trained on in .*empty\. Received: none"):
-        open_set(str(laid_out(tmp_path, "zip", FILES)), settings, training=str(tmp_path / "empty"))
+        open_evaluation_split(str(laid_out(tmp_path, "zip", FILES)), settings, training=str(tmp_path / "empty"))
 
 
 def test_arrays_that_a_model_was_trained_on_are_counted(tmp_path: Path, settings: Settings) -> None:
@@ -338,21 +295,13 @@ def test_arrays_that_a_model_was_trained_on_are_counted(tmp_path: Path, settings
     labels = {"class_names": np.array(["dog", "cat"]), "y_train": np.array([0, 1] * 2), "y_test": np.array([1, 0])}
     np.savez(tmp_path / "a.npz", x_train=pixels[:4], x_test=pixels[4:6], **labels)
     np.savez(tmp_path / "b.npz", x_train=pixels[5:9], x_test=pixels[4:6], **labels)
-    found = open_set(str(tmp_path / "a.npz"), settings, training=str(tmp_path / "b.npz"))
+    found = open_evaluation_split(str(tmp_path / "a.npz"), settings, training=str(tmp_path / "b.npz"))
     assert found.flaws[-1].startswith("1 of its 2 images stand in b.npz too")
 
 
 @pytest.mark.parametrize("layout", ["folder", "zip", "tar"])
 def test_single_images_are_looked_up(tmp_path: Path, settings: Settings, layout: str) -> None:
-    found = open_set(str(laid_out(tmp_path, layout, FILES)), settings)
+    found = open_evaluation_split(str(laid_out(tmp_path, layout, FILES)), settings)
     wanted = [found.ids[4], found.ids[1], "not there"]
     images = {item.id: item.image for item in found.items()}
-    assert look_up(found, wanted) == {name: images[name] for name in wanted[:2]}
-
-
-def test_classes_are_the_same_in_another_number_and_order() -> None:
-    mine = LabelSpace("mine", ("dogs", "Cats"), (None, None))
-    theirs = LabelSpace("theirs", ("cat", "dog"), (None, None))
-    found = scoring(mine, theirs)
-    assert found is not None
-    assert found.apply(np.array([[0.9, 0.1]], np.float32)).tolist() == [[pytest.approx(0.1), pytest.approx(0.9)]]
+    assert found.images(wanted) == {name: images[name] for name in wanted[:2]}

@@ -1,0 +1,94 @@
+"""The classes of a dataset and those of a model, matched by name or WordNet id."""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from imgrec.errors import LabelSpaceError
+from imgrec.predictions.labels import LABEL_SPACES, LabelMap, LabelSpace, get_label_map, get_label_space
+
+# Of many classes a sentence names so many.
+MAX_NAMED = 4
+
+# Words by which people call the classes of known spaces, besides the spaces' own.
+SYNONYMS = {"plane": "airplane", "aeroplane": "airplane", "car": "automobile", "boat": "ship"}
+
+
+def recognize(names: Sequence[str]) -> LabelSpace:
+    """Return the known label space that has all these classes (by WordNet id, or by name), or one of just these.
+
+    ImageNet is recognized by WordNet ids alone: two of its classes are called crane.
+    """
+    imagenet = get_label_space("imagenet_1k")
+    if names and set(names) <= set(imagenet.synsets):
+        return imagenet
+    # The smallest that has them all: cats and dogs are classes of CIFAR-10 too.
+    for space in sorted(map(get_label_space, LABEL_SPACES), key=lambda space: len(space.labels)):
+        if space is not imagenet and set(map(_plain, names)) <= set(map(_plain, space.labels)) and len(names) > 1:
+            return space
+    return own_space(names)
+
+
+def own_space(labels: Iterable[str]) -> LabelSpace:
+    """Return a label space of just these classes, sorted."""
+    ordered = tuple(sorted(set(labels)))
+    return LabelSpace("_".join(ordered)[:60], ordered, (None,) * len(ordered))
+
+
+def scoring(model_space: LabelSpace, data_space: LabelSpace) -> LabelMap | None:
+    """Return how a model's classes count as those of a dataset: None when they are the same.
+
+    The sums of the map stay 1. Its target has the dataset's classes first and, if some of the model's have no place
+    there, one more for "something else". ImageNet's classes roll up through WordNet; spaces with the same labels, in
+    another order or number ("cats", "cat"), are matched by name. Raises `LabelSpaceError` when nothing fits.
+    """
+    if model_space.name == data_space.name or model_space.labels == data_space.labels:
+        return None
+    mine, theirs = list(map(_plain, model_space.labels)), list(map(_plain, data_space.labels))
+    if sorted(mine) == sorted(theirs) and len(set(theirs)) == len(theirs):
+        return LabelMap(model_space, data_space, np.array([theirs.index(name) for name in mine]))
+    if model_space.name in LABEL_SPACES and data_space.name in LABEL_SPACES:
+        found = get_label_map(model_space.name, data_space.name)
+        if len(found.unreachable) < len(data_space.labels):
+            return found.with_rest()
+    unknown = unknown_classes(model_space, data_space)
+    received = (
+        f"{len(data_space.labels):,} classes. Not among them: {in_words(unknown)}"
+        if unknown
+        else in_words(data_space.labels)
+    )
+    raise LabelSpaceError(
+        f"Expected a set with the classes of the model ({in_words(model_space.labels)}), or ones that these roll up "
+        f"to. Received: {received}."
+    )
+
+
+def unknown_classes(model_space: LabelSpace, data_space: LabelSpace) -> list[str]:
+    """Return the classes of a dataset that a model does not have by any of their names."""
+    return [name for name in data_space.labels if place_of_label(model_space, name) < 0]
+
+
+def place_of_label(space: LabelSpace, name: str) -> int:
+    """Return the index of the class called `name` (a WordNet id, or a name in any form), -1 if there is none."""
+    positions = _positions(space)
+    return positions.get(name, positions.get(_plain(name), -1))
+
+
+def in_words(labels: Sequence[str]) -> str:
+    """Return the first of `labels`, and how many more there are."""
+    more = len(labels) - MAX_NAMED
+    return ", ".join(labels[:MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _plain(name: str) -> str:
+    """A class name as it is compared: "Cats" and "cat" are one."""
+    word = name.strip().lower().replace("_", " ")
+    word = word[:-1] if word.endswith("s") and not word.endswith("ss") else word
+    return SYNONYMS.get(word, word)
+
+
+@lru_cache(maxsize=8)
+def _positions(space: LabelSpace) -> dict[str, int]:
+    """Class by WordNet id and by plain name."""
+    return {_plain(n): i for i, n in enumerate(space.labels)} | {s: i for i, s in enumerate(space.synsets) if s}
