@@ -133,8 +133,8 @@ def show_headline(members: Sequence[Prediction], ensemble: Ensemble | None) -> N
 
 
 def _chip(group: sentences.Group) -> str:
-    color = "blue" if len(group.models) > 1 else "gray"
-    titles = "" if len(group.models) > 3 else f": {', '.join(map(caches.catalog().title_of, group.models))}"
+    color = "blue" if len(group.members) > 1 else "gray"
+    titles = "" if len(group.members) > 3 else f": {', '.join(map(sentences.title_of, group.members))}"
     return f":{color}-badge[{group.sentence}{titles}]"
 
 
