@@ -11,7 +11,9 @@ from contextlib import contextmanager
 import streamlit as st
 
 from imgrec.charts import top_k
-from imgrec.charts.theme import ROW_PX, Rows, Spec
+from imgrec.charts.bars import ROW_PX
+from imgrec.charts.colors import swatch_of
+from imgrec.charts.theme import Rows, Spec
 from imgrec.formatting import milliseconds, size
 from imgrec.images import preprocessing
 from imgrec.models.catalog import ModelSpec, get_spec
@@ -199,7 +201,7 @@ def _latency(spec: ModelSpec, took_ms: float) -> tuple[str, str | None]:
 
 
 def _header(model: str, remark: str, choice: Choice, about: str | None = None) -> None:
-    swatch = top_k.swatch_of(model, choice.names).markdown
+    swatch = swatch_of(model, choice.names).markdown
     st.markdown(f"{swatch} **{sentences.title_of(model)}** :small[:gray[{remark}]]", help=about)
 
 
