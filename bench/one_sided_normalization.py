@@ -3,10 +3,10 @@
     python -m bench.one_sided_normalization assets/lessons/one_sided_normalisation.json
 
 Its training images came from a generator with `featurewise_center` and `featurewise_std_normalization`, its
-validation images from one without. The training accuracy rose, the validation accuracy stayed at chance, and
-the report called it overfitting. Here one training is validated both ways, after each epoch: the same network, the
-same weights, the same images; only what is fed to it differs. In imgrec's own trainings this cannot happen, because the normalization is
-a layer of the network (see `input_normalization`); `_one_sided` has to undo that layer.
+validation images from one without. The training accuracy rose, the validation accuracy stayed at chance, and the
+report called it overfitting. Here one training is validated both ways, after each epoch: the same network, the same
+weights, the same images; only what is fed to it differs. In imgrec's own trainings this cannot happen, because the
+normalization is a layer of the network (see `input_normalization`); `_one_sided` has to undo that layer.
 """
 
 import json

@@ -38,6 +38,7 @@ _CHANNELS = {
     "strokeWidth": alt.StrokeWidth,
     "strokeDash": alt.StrokeDash,
 }
+_TYPES: Spec = {"fillOpacity": "quantitative", "strokeWidth": "quantitative"}
 
 
 def labeled_bars(
@@ -62,21 +63,27 @@ def labeled_bars(
     track = [
         {"line": placed(line, figure), "start": domain[0], "end": domain[1]} for line, figure in enumerate(figures)
     ]
-    drawn = []
-    for bar in bars:
-        swatch = swatches if isinstance(swatches, Swatch) else swatches[bar["Model"]]
-        # An outline would make a line of a bar without length.
-        opacity = float(bar["start"] != bar["end"])
-        line = placed(bar["line"], labels[bar["line"]])
-        drawn.append(bar | swatch.channels | {"line": line, "opacity": opacity})
-    named = tuple(swatches.items()) if legend and not isinstance(swatches, Swatch) else ()
+    lines = [placed(line, label) for line, label in enumerate(labels)]
+    by_model = {} if isinstance(swatches, Swatch) else swatches
+    used = [swatches] if isinstance(swatches, Swatch) else list(swatches.values())
+    # Color alone, as long as no two models share one.
+    channels = tuple(_CHANNELS) if any(swatch.turn for swatch in used) else ("color",)
+    looks = {swatch: {name: swatch.channels[name] for name in channels} for swatch in used}
+    # An outline would make a line of a bar without length: it is not to be seen.
+    drawn = [
+        bar
+        | looks[by_model.get(bar.get("Model", ""), used[0])]
+        | {"line": lines[bar["line"]], "opacity": float(bar["start"] != bar["end"])}
+        for bar in bars
+    ]
+    named = tuple(by_model.items()) if legend else ()
     below = _LEGEND_GAP_PX + _LEGEND_ROW_PX * -(-len(named) // _LEGEND_COLUMNS) if named else 0
-    template = _template(tuple(name for name in bars[0] if name[0].isupper()), named)
+    template = _template(tuple(name for name in bars[0] if name[0].isupper()), named, channels)
     return fill(template, card_height(ROW_PX * len(labels) + below), track=track, bars=drawn)
 
 
 @lru_cache(maxsize=128)
-def _template(told: tuple[str, ...], named: tuple[tuple[str, Swatch], ...]) -> Spec:
+def _template(told: tuple[str, ...], named: tuple[tuple[str, Swatch], ...], channels: tuple[str, ...]) -> Spec:
     """Return the chart of bars that tell the fields `told`, with a legend of the models `named`."""
     x = alt.X("start:Q", scale=EXACT, axis=None)
     track = (
@@ -97,7 +104,7 @@ def _template(told: tuple[str, ...], named: tuple[tuple[str, Swatch], ...]) -> S
             y=_lines(LABEL_PX, labelLimit=LABEL_PX - _LABEL_GAP_PX, labelPadding=_LABEL_GAP_PX),
             opacity=alt.Opacity("opacity:Q", scale=None),
             tooltip=tooltip(told),
-            **_channels(named),
+            **_painted(named, channels),
         )
     )
     return on_card(alt.layer(track, bars).resolve_scale(y="independent"))
@@ -110,15 +117,11 @@ def _lines(extent_px: int, **axis: Any) -> alt.Y:
     return alt.Y("line:O", axis=alt.Axis(**shared, **axis))
 
 
-def _channels(named: Sequence[tuple[str, Swatch]]) -> dict[str, Any]:
+def _painted(named: Sequence[tuple[str, Swatch]], channels: Sequence[str]) -> dict[str, Any]:
     """Return how bars are painted: as their rows say, or by their "Model" where a legend says which is whose."""
     if not named:
         # Without a scale, a value of the row is what is drawn.
-        types: Spec = {"fillOpacity": "quantitative", "strokeWidth": "quantitative"}
-        return {
-            name: channel(field=name, type=types.get(name, "nominal"), scale=None)
-            for name, channel in _CHANNELS.items()
-        }
+        return {name: _CHANNELS[name](field=name, type=_TYPES.get(name, "nominal"), scale=None) for name in channels}
     legend = alt.Legend(
         title=None,
         orient="bottom",
@@ -126,16 +129,16 @@ def _channels(named: Sequence[tuple[str, Swatch]]) -> dict[str, Any]:
         symbolType="square",
         symbolSize=120,
         labelLimit=LABEL_PX,
-        labelFontSize=FONT_PX,
         labelPadding=4,
         padding=0,
     )
+    titles = [title for title, _ in named]
     return {
-        name: channel(
+        name: _CHANNELS[name](
             field="Model",
             type="nominal",
-            scale=alt.Scale(domain=[title for title, _ in named], range=[swatch.channels[name] for _, swatch in named]),
+            scale=alt.Scale(domain=titles, range=[swatch.channels[name] for _, swatch in named]),
             legend=legend,
         )
-        for name, channel in _CHANNELS.items()
+        for name in channels
     }

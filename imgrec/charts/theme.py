@@ -89,7 +89,11 @@ def on_card(chart: alt.LayerChart | alt.FacetChart) -> Spec:
     edges = {"left": 0, "top": _CARD_EDGE_PX, "right": 0, "bottom": _CARD_EDGE_PX}
     # A legend stands below the whole of it, labels included: bars alone are too narrow for two titles side by side.
     below = alt.ExprRef("{offset: 18, direction: 'horizontal', bottom: {anchor: 'middle', bounds: 'full'}}")
-    chart = chart.properties(padding=edges).configure_view(stroke=None).configure_legend(layout=below)
+    chart = (
+        chart.properties(padding=edges)
+        .configure_view(stroke=None)
+        .configure_legend(layout=below, labelFontSize=FONT_PX)
+    )
     return dict(chart.to_dict())
 
 

@@ -1,6 +1,6 @@
 """Predictions and ensembles as bars, each with a sentence and a table that say the same."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from imgrec.charts.bars import labeled_bars
 from imgrec.charts.colors import Swatch, swatch_of, swatches_of
@@ -26,6 +26,7 @@ def top_k_bars(prediction: Prediction, k: int = DEFAULT_TOP_K, *, among: Iterabl
 
     `among` are the models that the page shows, see `swatches_of`.
     """
+    drawn = _drawn(prediction, k)
     bars: Rows = [
         {
             "line": line,
@@ -37,9 +38,9 @@ def top_k_bars(prediction: Prediction, k: int = DEFAULT_TOP_K, *, among: Iterabl
             "Rank": line + 1,
             **({"WordNet id": found.synset or "none"} if any(prediction.label_space.synsets) else {}),
         }
-        for line, found in enumerate(_drawn(prediction, k))
+        for line, found in enumerate(drawn)
     ]
-    return _lines(bars, prediction, k, swatch_of(prediction.model, among))
+    return _lines(bars, prediction, drawn, swatch_of(prediction.model, among))
 
 
 def top_k_rows(prediction: Prediction, k: int = DEFAULT_TOP_K) -> Rows:
@@ -72,7 +73,8 @@ def ensemble_bars(
     if RULES[ensemble.rule].evidence is None or len(ensemble.members) == 1:
         return top_k_bars(ensemble.prediction, k)
     bars: Rows = []
-    for line, found in enumerate(_drawn(ensemble.prediction, k)):
+    drawn = _drawn(ensemble.prediction, k)
+    for line, found in enumerate(drawn):
         start = 0.0
         for member, part in zip(ensemble.members, contributions(ensemble, found.index), strict=True):
             bars.append(
@@ -87,7 +89,7 @@ def ensemble_bars(
                 }
             )
             start += part
-    return _lines(bars, ensemble.prediction, k, _swatches(ensemble, among), legend=legend)
+    return _lines(bars, ensemble.prediction, drawn, _swatches(ensemble, among), legend=legend)
 
 
 def ensemble_rows(ensemble: Ensemble, k: int = DEFAULT_TOP_K) -> Rows:
@@ -159,12 +161,17 @@ def _drawn(prediction: Prediction, k: int) -> list[Classification]:
 
 
 def _lines(
-    bars: Rows, prediction: Prediction, k: int, swatches: Mapping[str, Swatch] | Swatch, *, legend: bool = False
+    bars: Rows,
+    prediction: Prediction,
+    drawn: Sequence[Classification],
+    swatches: Mapping[str, Swatch] | Swatch,
+    *,
+    legend: bool = False,
 ) -> Spec:
-    """Return `bars` between the labels and the probabilities of the top `k`."""
-    drawn = _drawn(prediction, k)
+    """Return `bars` between the labels and the probabilities of the classes `drawn`."""
     labels = [label_of(prediction.label_space, found.index) for found in drawn]
-    return labeled_bars(bars, labels, [percent(found.probability) for found in drawn], swatches=swatches, legend=legend)
+    figures = [percent(found.probability) for found in drawn]
+    return labeled_bars(bars, labels, figures, swatches=swatches, legend=legend)
 
 
 def _signed(part: float) -> str:
