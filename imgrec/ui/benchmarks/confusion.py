@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from imgrec.charts import confusion_matrix as confusion_chart
-from imgrec.charts.confusion_matrix import SHADES
+from imgrec.charts.confusion_matrix import PREDICTED, SHADES, TRUE
 from imgrec.evaluation import comparisons
 from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.formatting import percent
@@ -22,9 +22,6 @@ MAX_LISTED = 30
 MATRIX_FROM = 3
 
 WHO = {"any": "All", "a": "Only {a} correct", "b": "Only {b} correct", "neither": "Both wrong"}
-
-# The axes of every matrix.
-TRUE, PREDICTED = "True", "Predicted"
 
 
 def has_matrix(board: AlignedResults) -> bool:
@@ -61,7 +58,6 @@ def confusion(board: AlignedResults, table: bool) -> None:
             labels,
             said,
             shade=shade or "rows",
-            titles=(TRUE, PREDICTED),
             pick="cell",
             indices=(down, across),
         )
