@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from imgrec.charts.frames import PLOT_PX, framed, layer, renamed, told_apart, unit
 from imgrec.charts.theme import NEUTRAL, Rows, Spec, labeled_bars
 from imgrec.formatting import integer, interval, percent
+from imgrec.metrics.calibration import Bin
 from imgrec.metrics.confusion import ClassFigures
-from imgrec.metrics.curves import Bin, Curve
+from imgrec.metrics.curves import Curve
 
 # In a narrower plot, two titles do not stand beside each other.
 _NARROW_PX = 380

@@ -11,12 +11,13 @@ import pytest
 from imgrec.charts import confusion_matrix, frames, metric_curves, pareto
 from imgrec.evaluation import aligned_results, comparisons
 from imgrec.metrics import curves
+from imgrec.metrics.calibration import reliability
 from imgrec.metrics.significance import agreement, error_correlation
 from tests.evaluation.measured import measure
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory) -> aligned_results.AlignedResults:
+def results(tmp_path_factory: pytest.TempPathFactory) -> aligned_results.AlignedResults:
     folder = tmp_path_factory.mktemp("measured")
     measure(folder)
     return aligned_results.load([folder], "cifar10")
@@ -26,25 +27,25 @@ def test_the_examples_in_the_docstrings() -> None:
     assert doctest.testmod(frames).failed == 0
 
 
-def every_chart(board: aligned_results.AlignedResults) -> dict[str, dict[str, object]]:
-    model = board.models[0]
-    found = board.found[model]
-    matrix = comparisons.matrix_of(board, model)
-    points, _ = comparisons.frontier(board)
-    titles = [board.rows[model]["title"] for model in board.models]
+def every_chart(results: aligned_results.AlignedResults) -> dict[str, dict[str, object]]:
+    model = results.models[0]
+    found = results.per_image[model]
+    matrix = comparisons.matrix_of(results, model)
+    points, _ = comparisons.frontier(results)
+    titles = [results.rows[model]["title"] for model in results.models]
     roc = {"a": curves.roc_curve(found.own, found.right)}
-    figures = comparisons.figures_by_class(board, model)
+    figures = comparisons.figures_by_class(results, model)
     return {
         "pareto": pareto.pareto_chart(points),
-        "matrix": confusion_matrix.matrix_chart(matrix, board.labels, board.labels, pick="cell"),
+        "matrix": confusion_matrix.matrix_chart(matrix, results.labels, results.labels, pick="cell"),
         "large matrix": confusion_matrix.matrix_chart(
             np.eye(20, dtype=np.int64), list("abcdefghijklmnopqrst"), list("abcdefghijklmnopqrst")
         ),
-        "classes": metric_curves.class_bars(figures, board.labels, "recall", "#2864c8", range(10)),
+        "classes": metric_curves.class_bars(figures, results.labels, "recall", "#2864c8", range(10)),
         "curves": metric_curves.curve_chart(roc, ("x", "y"), {"a": "#2864c8"}, diagonal=True),
-        "reliability": metric_curves.reliability_chart(curves.reliability(found.confidence, found.right), "#2864c8"),
+        "reliability": metric_curves.reliability_chart(reliability(found.confidence, found.right), "#2864c8"),
         "agreement": confusion_matrix.square_chart(
-            agreement([one.choice for one in board.found.values()]), titles, domain=(0.0, 1.0), as_percent=True
+            agreement([one.choice for one in results.per_image.values()]), titles, domain=(0.0, 1.0), as_percent=True
         ),
     }
 
@@ -54,18 +55,18 @@ NAMES = ("pareto", "matrix", "large matrix", "classes", "curves", "reliability",
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_valid_vega_lite(board: aligned_results.AlignedResults, name: str) -> None:
+def test_valid_vega_lite(results: aligned_results.AlignedResults, name: str) -> None:
     import altair
 
-    spec = every_chart(board)[name]
+    spec = every_chart(results)[name]
     # As in the charts of answers: Vega has config.legend.layout, and only Vega-Lite's schema does not know its form.
     spec["config"].pop("legend", None)
     altair.LayerChart.from_dict(spec, validate=True).to_dict()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_plain_json_without_nan(board: aligned_results.AlignedResults, name: str) -> None:
-    json.dumps(every_chart(board)[name], allow_nan=False)
+def test_plain_json_without_nan(results: aligned_results.AlignedResults, name: str) -> None:
+    json.dumps(every_chart(results)[name], allow_nan=False)
 
 
 @pytest.mark.parametrize("shade", confusion_matrix.SHADES)
@@ -87,8 +88,8 @@ def test_labels_are_strings_and_never_run() -> None:
     assert '\\"]+alert(1)//' in spec["encoding"]["x"]["axis"]["labelExpr"]
 
 
-def test_sentences(board: aligned_results.AlignedResults) -> None:
-    points, _ = comparisons.frontier(board)
+def test_sentences(results: aligned_results.AlignedResults) -> None:
+    points, _ = comparisons.frontier(results)
     assert pareto.describe_pareto(points).startswith("On the frontier, the fastest first: ")
     matrix = np.array([[8, 2], [1, 9]])
     assert confusion_matrix.describe_matrix(matrix, ["cat", "dog"]) == (
@@ -105,10 +106,10 @@ def test_sentences(board: aligned_results.AlignedResults) -> None:
         == "5 of 9 images are correct. Mistakes, each once: 4 pairs of classes."
     )
     assert confusion_matrix.describe_matrix(np.diag([3, 4]), ["cat", "dog"]) == "7 of 7 images are correct."
-    found = board.found[board.models[0]]
-    bins = curves.reliability(found.confidence, found.right)
+    found = results.per_image[results.models[0]]
+    bins = reliability(found.confidence, found.right)
     assert "ECE" in metric_curves.describe_reliability(bins, 0.05)
-    together = error_correlation([one.right for one in board.found.values()])
+    together = error_correlation([one.right for one in results.per_image.values()])
     said = confusion_matrix.describe_square(together, ["a", "b", "c"], "Correlation of errors", as_percent=False)
     assert said.startswith("Correlation of errors: from ")
     assert confusion_matrix.describe_square(np.array([[1.0]]), ["a"], "X", as_percent=False) == "X: there are no pairs."

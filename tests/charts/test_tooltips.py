@@ -22,8 +22,9 @@ from imgrec.charts import (
     transfer,
 )
 from imgrec.evaluation.comparisons import Point
+from imgrec.metrics.calibration import reliability
 from imgrec.metrics.confusion import class_figures
-from imgrec.metrics.curves import reliability, roc_curve
+from imgrec.metrics.curves import roc_curve
 from imgrec.training import search_job
 from tests.charts.test_normalization_mistake import NETWORK
 from tests.charts.test_top_k import EVERY_CHART
