@@ -20,7 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from bench import pairs
 from bench.page import wait_until_ready
-from imgrec.models.catalog import CATALOG
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT
 
 MODELS, IMAGES, ROUNDS = 10, 10_000, 5
@@ -91,7 +91,7 @@ def main() -> None:
     from tests.evaluation.measured import measure
 
     with tempfile.TemporaryDirectory() as folder:
-        measure(Path(folder), tuple(list(CATALOG)[:MODELS]), IMAGES)
+        measure(Path(folder), tuple(list(BUILT_IN)[:MODELS]), IMAGES)
         with served(Path(folder)) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1440, "height": 900})

@@ -17,7 +17,7 @@ from imgrec.data.dataset import Dataset
 from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.evaluation import evaluate
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import ASSETS, Settings
 
 FOLDER = ASSETS / "benchmarks"
@@ -120,7 +120,7 @@ def main(data: Path, names: list[str], models: list[str]) -> None:
             print(f"{name}: not here")
             continue
         found = wanted.open(settings)
-        for spec in CATALOG.values():
+        for spec in BUILT_IN.values():
             fits = spec.label_space == "imagenet_1k" or spec.label_space == found.label_space.name
             if fits and weights.locate(spec, settings) is not None and (not models or spec.name in models):
                 measure(spec, found, wanted.framing, settings, command_of(name, spec.name))

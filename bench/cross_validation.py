@@ -29,7 +29,7 @@ import numpy as np
 
 from bench import pairs
 from imgrec.data.dataset import Images
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
 from imgrec.training import transfer_job
 from imgrec.training.transfer_job import Lesson
@@ -103,7 +103,7 @@ def plain() -> Any:
     from imgrec.inference import keras_engine as engine
     from imgrec.models import weights
 
-    spec, settings = get_spec(MODEL), Settings.from_env()
+    spec, settings = BUILT_IN.get_spec(MODEL), Settings.from_env()
     # The same published weights, without the network that `weights="imagenet"` would ask for them.
     base.set_weights(engine.load(LESSON.backbone_row(), weights.fetch(spec, settings)).get_weights())
     base.trainable = False

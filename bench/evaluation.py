@@ -29,7 +29,7 @@ from imgrec.images.decoding import decode
 from imgrec.images.preprocessing import frame
 from imgrec.inference.openvino_async import open_queue
 from imgrec.inference.preparation import Preparations
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import MIB, ROOT, Settings
 
 IMAGES, ROUNDS = 1_000, 5
@@ -42,7 +42,7 @@ TENSORS = 100
 
 
 def main(data: str) -> None:
-    settings, spec = Settings.from_env(), get_spec(THROUGHPUT_MODEL)
+    settings, spec = Settings.from_env(), BUILT_IN.get_spec(THROUGHPUT_MODEL)
     found = open_evaluation_split(data, settings)
     path = Preparations(settings).ensure(spec)
     tensors = [_tensor(item, spec) for item in itertools.islice(found.items(), TENSORS)]
@@ -102,7 +102,7 @@ def peak(data: str, count: int) -> None:
         read=lambda _: ((f"{i:06d}", item.image) for i, item in enumerate(repeated(found, count))),
     )
     with tempfile.TemporaryDirectory() as folder:
-        evaluate.evaluate(get_spec(MEMORY_MODEL), many, settings, Path(folder), framing=FRAMING)
+        evaluate.evaluate(BUILT_IN.get_spec(MEMORY_MODEL), many, settings, Path(folder), framing=FRAMING)
     print(json.dumps(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MIB, 1)))
 
 

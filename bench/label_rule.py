@@ -19,7 +19,7 @@ from imgrec.formatting import percent
 from imgrec.inference import conversion
 from imgrec.inference.preparation import Preparations
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOG
+from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions.labels import get_label_map, get_label_space
 from imgrec.settings import ASSETS, Settings
 
@@ -40,7 +40,7 @@ def main(data: Path) -> None:
     labels, place = get_label_space("imagenet_1k").labels, get_label_map("imagenet_1k", found.label_space.name).index
     target, (cat, dog) = np.array(found.targets), (found.label_space.labels.index(name) for name in ("cat", "dog"))
     rows, sources = [], {}
-    for spec in CATALOG.values():
+    for spec in BUILT_IN.values():
         digest = weights.sha256(spec, settings) if weights.locate(spec, settings) is not None else None
         if spec.label_space != "imagenet_1k" or digest is None:
             continue

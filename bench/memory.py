@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench import pairs
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import MIB
 
 
@@ -33,7 +33,7 @@ def keras_side() -> None:
 
     models = [
         (spec, getattr(keras.applications, spec.architecture)(weights=str(pairs.weights_path(spec))))
-        for spec in map(get_spec, pairs.SIX)
+        for spec in map(BUILT_IN.get_spec, pairs.SIX)
     ]
     for spec, model in models:
         model.predict(np.zeros((1, *spec.input_size, 3), np.float32), verbose=0)
@@ -54,7 +54,7 @@ def imgrec_side() -> None:
     with TestClient(app.app) as client:
         assert client.get("/livez").status_code == 200
         server = resident()
-        specs = [get_spec(name) for name in pairs.SIX]
+        specs = [BUILT_IN.get_spec(name) for name in pairs.SIX]
         paths = {spec.name: convert(spec, pairs.weights_path(spec), settings) for spec in specs}
         sizes = {name: read_manifest(path).memory_bytes for name, path in paths.items()}
         pool = EnginePool(

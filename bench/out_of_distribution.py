@@ -25,7 +25,7 @@ from imgrec.images import decoding
 from imgrec.images.preprocessing import frame
 from imgrec.inference.pool import EnginePool
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import entropy_bits
 from imgrec.predictions.labels import NO_TARGET, get_label_map
@@ -85,7 +85,7 @@ def compare(known: Rows, foreign: Rows, photographs: Rows, right: np.ndarray, li
 
 def cifar10(data: Path, settings: Settings, pool: EnginePool) -> dict[str, Any]:
     """CIFAR-10's networks, each and together, on its test set and on photographs."""
-    specs = [spec for spec in CATALOG.values() if spec.label_space == "cifar_10" and spec.bundled]
+    specs = [spec for spec in BUILT_IN.values() if spec.label_space == "cifar_10" and spec.bundled]
     stored = {spec.name: _stored(spec, settings) for spec in specs}
     sets = [open_evaluation_split(str(data / name), settings) for name in PHOTOGRAPHS]
     targets = get_label_map("imagenet_1k", "cifar_10").index[np.concatenate([found.targets for found in sets])]
@@ -115,7 +115,7 @@ def imagenet(data: Path, flowers: Path, settings: Settings, pool: EnginePool) ->
     """ImageNet's networks on its validation images, on flowers that it has no class for, and on one that it has."""
     specs = [
         spec
-        for spec in CATALOG.values()
+        for spec in BUILT_IN.values()
         if spec.label_space == "imagenet_1k" and weights.locate(spec, settings) is not None
     ]
     validation = open_evaluation_split(str(data / PHOTOGRAPHS[0]), settings)

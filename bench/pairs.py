@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from imgrec.inference.process_info import usable_cores
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import ASSETS, ROOT, Settings
 
 SIX = ("vgg16", "vgg19", "resnet50", "inception_v3", "densenet121", "mobilenet")
@@ -71,7 +71,7 @@ def prepare(names: Sequence[str] = SIX) -> None:
 
     photo()
     for name in names:
-        spec = get_spec(name)
+        spec = BUILT_IN.get_spec(name)
         convert(spec, weights_path(spec), settings())
 
 

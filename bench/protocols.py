@@ -27,7 +27,7 @@ from imgrec import jobs
 from imgrec.evaluation import artifacts
 from imgrec.formatting import duration
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOG, get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ASSETS, Settings
 from imgrec.training import training_job, transfer_job
 from imgrec.training.recipes import get_recipe
@@ -201,14 +201,14 @@ def three_ways(data: Path, settings: Settings) -> None:
             "CNN from scratch, 50,000 images of CIFAR-10, 1298 s: somewhat accurate",
         ],
         [
-            f"Pretrained ({get_spec(BACKBONE).title}, its ImageNet classes rolled up to cat and dog)",
+            f"Pretrained ({BUILT_IN.get_spec(BACKBONE).title}, its ImageNet classes rolled up to cat and dog)",
             "none",
             "none",
             three(pretrained),
             "VGG16: more accurate",
         ],
         [
-            f"Fine-tuned ({get_spec(BACKBONE).title}'s features, one dense layer)",
+            f"Fine-tuned ({BUILT_IN.get_spec(BACKBONE).title}'s features, one dense layer)",
             f"{learned + held_out} ({learned} learned from, {held_out} to choose the epoch)",
             f"{features + trained.fields['trials'][0]['seconds']:.2f} s",
             three(measure("cats_dogs_64", CATS_AND_DOGS, settings, "three_ways")),
@@ -242,7 +242,7 @@ def frozen(data: Path, settings: Settings) -> None:
         beside=CATS_AND_DOGS_TITLE,
         columns=["What", "Here", "As printed"],
         rows=[
-            ["Backbone", get_spec(BACKBONE).title, "ResNet50 (23,589,761 parameters, 2,049 of them trained)"],
+            ["Backbone", BUILT_IN.get_spec(BACKBONE).title, "ResNet50 (23,589,761 parameters, 2,049 of them trained)"],
             ["Trained parameters", f"{transfer_job.HEADS['linear'].parameters(1024, 2):,}", "2,049"],
             ["Time for features, once", duration(features), "more than a day an epoch; never finished"],
             [f"Time for {len(card.fields['trials'])} trials and the final head", duration(heads), "–"],
@@ -269,7 +269,7 @@ def lite(data: Path, settings: Settings) -> None:
         rows_read = artifacts.read_summary(committed.FOLDER)["rows"]
         [committed_row] = [one for one in rows_read if (one["model"], one["dataset"]) == (beside, wanted.data)]
         for backbone, found in ((BACKBONE, committed_row), (LITE, row)):
-            rows.append([wanted.data, get_spec(backbone).title, f"{found['images']:,}", three(found)])
+            rows.append([wanted.data, BUILT_IN.get_spec(backbone).title, f"{found['images']:,}", three(found)])
     write(
         "frozen_lite0",
         title="EfficientNet-Lite0 in MobileNet's place",
@@ -316,7 +316,6 @@ def finished(name: str, settings: Settings, start: Callable[[], jobs.Job]) -> ca
             print(f"{name}: {job.state}", flush=True)
         if job.state != "finished":
             raise SystemExit(f"{name}: {job.error or job.last_words()}")
-    cards.register(settings)
     card = cards.read(path)
     print(f"{name}: {card.metrics['accuracy']:.4f} of {card.metrics['pictures']} {card.metrics['set']}", flush=True)
     return card
@@ -325,14 +324,16 @@ def finished(name: str, settings: Settings, start: Callable[[], jobs.Job]) -> ca
 def measure(model: str, wanted: Measurement, settings: Settings, part: str) -> dict[str, Any]:
     """Return the row on this set of a `model` that `part` trained."""
     command = f"python -m bench.protocols DATA {part}"
-    return committed.measure(CATALOG[model], wanted.open(settings), wanted.framing, settings, command)
+    return committed.measure(
+        cards.load_catalog(settings)[model], wanted.open(settings), wanted.framing, settings, command
+    )
 
 
 def measure_pretrained(settings: Settings) -> dict[str, Any]:
     """Return the row of the backbone on cats and dogs, as `bench.committed` writes it."""
     found = CATS_AND_DOGS.open(settings)
     command = committed.command_of(found.name, BACKBONE)
-    return committed.measure(get_spec(BACKBONE), found, CATS_AND_DOGS.framing, settings, command)
+    return committed.measure(BUILT_IN.get_spec(BACKBONE), found, CATS_AND_DOGS.framing, settings, command)
 
 
 def few_images(catsdogs: Path, settings: Settings) -> Path:

@@ -18,7 +18,7 @@ import numpy as np
 from imgrec.images.decoding import decode
 from imgrec.images.preprocessing import frame, normalize
 from imgrec.inference import keras_engine as networks
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import ASSETS, MIB
 
 if TYPE_CHECKING:
@@ -100,4 +100,4 @@ def _save(model: "keras.Model", path: Path) -> None:
 
 if __name__ == "__main__":
     for name, file in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
-        write(get_spec(name), Path(file))
+        write(BUILT_IN.get_spec(name), Path(file))

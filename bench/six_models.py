@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from bench import pairs
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 
 ROUNDS = 15
 
@@ -29,7 +29,7 @@ def keras_side() -> None:
 
     path = pairs.photo()
     models = []
-    for spec in map(get_spec, pairs.SIX):
+    for spec in map(BUILT_IN.get_spec, pairs.SIX):
         constructor = getattr(keras.applications, spec.architecture)
         model = constructor(weights=str(pairs.weights_path(spec)))
         models.append((spec, model, sys.modules[constructor.__module__].preprocess_input))
@@ -58,7 +58,7 @@ def imgrec_side() -> None:
     from imgrec.predictions.prediction import Prediction
 
     settings = pairs.settings()
-    specs = [get_spec(name) for name in pairs.SIX]
+    specs = [BUILT_IN.get_spec(name) for name in pairs.SIX]
     paths = {spec.name: convert(spec, pairs.weights_path(spec), settings) for spec in specs}
     sizes = {name: read_manifest(path).memory_bytes for name, path in paths.items()}
     engines: dict[str, OpenVINOEngine] = {}

@@ -29,14 +29,14 @@ KERAS = """
 IMGREC = """
     import sys
     from pathlib import Path
-    from imgrec.models.catalog import get_spec
+    from imgrec.models.catalog import BUILT_IN
     from imgrec.images.decoding import decode
     from imgrec.inference.classify import classify, open_pool
     from imgrec.settings import Settings
     settings = Settings.from_env()
     pool = open_pool(settings)
     image = decode(Path(sys.argv[1]).read_bytes(), max_bytes=settings.max_upload_bytes)
-    (prediction,) = classify(image, [get_spec("mobilenet")], pool)
+    (prediction,) = classify(image, [BUILT_IN.get_spec("mobilenet")], pool)
     print(prediction.top_k(5))
 """
 

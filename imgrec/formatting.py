@@ -33,13 +33,13 @@ def percent(share: float, decimals: int = 1) -> str:
     return f"{figure}{THIN_SPACE}%"
 
 
-def interval(low: float, high: float) -> str:
-    """Return an interval of shares in [0, 1].
+def interval(low: float, high: float, decimals: int = 1) -> str:
+    """Return an interval of shares in [0, 1] in percent; ends of exactly 0 and 1 without decimals.
 
     >>> interval(0.722, 1.0).replace(THIN_SPACE, " "), interval(0.9349, 0.9441).replace(THIN_SPACE, " ")
     ('72.2–100 %', '93.5–94.4 %')
     """
-    ends = (f"{end * 100:.0f}" if end in (0, 1) else f"{end * 100:.1f}" for end in (low, high))
+    ends = (f"{end * 100:.0f}" if end in (0, 1) else f"{end * 100:.{decimals}f}" for end in (low, high))
     return f"{'–'.join(ends)}{THIN_SPACE}%"
 
 

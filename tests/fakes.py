@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import MIB
 
 
 def fake_spec(name: str, **changes: object) -> ModelSpec:
     """A row of the catalog under another name."""
-    return replace(get_spec("mobilenet"), name=name, title=name.upper(), **changes)
+    return replace(BUILT_IN.get_spec("mobilenet"), name=name, title=name.upper(), **changes)
 
 
 class FakeEngine:

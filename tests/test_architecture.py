@@ -16,7 +16,6 @@ ROOMS = [
     "settings",
     "files",
     "formatting",
-    "registry",
     "jobs",
     "images",
     "predictions",

@@ -17,7 +17,7 @@ from bench.committed import note_on
 from imgrec.images import decoding, gallery
 from imgrec.inference import classify
 from imgrec.models import weights
-from imgrec.models.catalog import ModelSpec, get_specs
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions.gallery_predictions import FACTS, PROBABILITIES
 from imgrec.predictions.prediction import Prediction
 from imgrec.settings import Settings
@@ -39,7 +39,7 @@ MODELS = (
 
 def main(names: list[str]) -> None:
     settings = Settings.from_env()
-    specs = get_specs(names or MODELS)
+    specs = BUILT_IN.get_specs(names or MODELS)
     pool = classify.open_pool(settings)
     bytes_of = [gallery.read(sample) for sample in gallery.get_samples()]
     images = [decoding.decode(data, max_bytes=len(data)) for data in bytes_of]

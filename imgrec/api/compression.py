@@ -1,7 +1,7 @@
-"""Streamlit's own files, compressed: they arrive in less than a third of the bytes.
+"""Compressed static files: Streamlit's scripts and styles in less than a third of their bytes.
 
-Streamlit sends its scripts and styles as they are, and compresses the rest by itself (pages, messages). They never
-change, so each is compressed once in a process and kept: all of them together take 7 MB.
+Streamlit compresses pages and messages itself, but not these. They never change, so each is compressed once in a
+process and kept: all of them together take 7 MB.
 """
 
 import gzip
@@ -18,24 +18,21 @@ LEAST_BYTES = 1024
 
 
 class CompressedFiles:
-    """ASGI middleware; what is no script or style below /static/ passes through untouched, web sockets too."""
+    """ASGI middleware for scripts and styles below /static/; all other requests pass through unchanged."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._kept: dict[str, tuple[Message, bytes]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not _is_asked_for(scope):
+        if not _applies(scope):
             await self._app(scope, receive, send)
             return
         kept = self._kept.get(scope["path"])
         if kept is None:
-            start, body = await self._ask(scope, receive)
-            if (
-                start["status"] == 200
-                and len(body) >= LEAST_BYTES
-                and "content-encoding" not in Headers(raw=start["headers"])
-            ):
+            start, body = await self._get(scope, receive)
+            is_plain = "content-encoding" not in Headers(raw=start["headers"])
+            if start["status"] == 200 and len(body) >= LEAST_BYTES and is_plain:
                 body = await anyio.to_thread.run_sync(gzip.compress, body, LEVEL)
                 self._kept[scope["path"]] = start, body
                 _describe(start, body)
@@ -44,8 +41,8 @@ class CompressedFiles:
         await send(start)
         await send({"type": "http.response.body", "body": body})
 
-    async def _ask(self, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
-        """The start of the answer and its whole body."""
+    async def _get(self, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
+        """Return the start of the response and its whole body."""
         starts: list[Message] = []
         body = bytearray()
 
@@ -59,16 +56,15 @@ class CompressedFiles:
         return starts[0], bytes(body)
 
 
-def _is_asked_for(scope: Scope) -> bool:
-    """Whether it is a whole script or style, for a browser that has none yet and takes gzip."""
+def _applies(scope: Scope) -> bool:
+    """Whether it is a request for a whole script or style by a browser that has none yet and takes gzip."""
     if scope["type"] != "http" or scope["method"] != "GET":
         return False
     if "/static/" not in scope["path"] or not scope["path"].endswith((".js", ".css")):
         return False
     headers = Headers(scope=scope)
-    return "gzip" in headers.get("accept-encoding", "") and not {"range", "if-none-match", "if-modified-since"} & {
-        *headers
-    }
+    conditions = {"range", "if-none-match", "if-modified-since"}
+    return "gzip" in headers.get("accept-encoding", "") and conditions.isdisjoint(headers)
 
 
 def _describe(start: Message, body: bytes) -> None:

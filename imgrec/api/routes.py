@@ -6,12 +6,11 @@
 
 `POST /predict` takes one image, as the part `image` of a form or as the body, with the options `models`, `k`,
 `rule`, `weights` (`vgg16=2,mobilenet=0.5`) and `framing`, all optional, as fields or in the query. It answers with
-one object as of `imgrec predict --format json`; in it, `none_of_these` of a model or the ensemble is true where the
-image most likely shows none of its classes, false where nothing speaks for that, and null where nobody has measured
-how to tell (ImageNet). `GET /models` answers with the list of `imgrec models --json`.
+one object as of `imgrec predict --format json` (see `reports.result.to_dict`). `GET /models` answers with the list of
+`imgrec models --json`.
 
-Whatever goes wrong is `{"error": sentence, "type": name}` with the status of the error; "try again later" is 503
-with Retry-After. Nothing of a image is written to disk.
+Errors are `{"error": sentence, "type": name}` with the status of the error; "try again later" is 503 with Retry-After.
+Images are never written to disk.
 """
 
 import time
@@ -29,44 +28,43 @@ from starlette.routing import Route
 
 from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError
 from imgrec.inference.pool import EnginePool
-from imgrec.inference.preparation import Preparation, Preparations, state_of
+from imgrec.inference.preparation import Preparations, state_of
 from imgrec.inference.request import (
     DEMO_MAX_MODELS,
     MAX_MODELS,
-    Question,
-    answer,
+    Options,
     check_budget,
     describe,
     get_default_specs,
+    get_result,
     parse_models,
 )
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import ModelSpec
 from imgrec.reports import result
 from imgrec.settings import MIB, Settings
 
 OPTIONS = ("models", "k", "rule", "weights", "framing")
 
-# Requests that may hold a image in memory at once; the next one is told to come back. At 20 MiB a image
-# this is what a server's share of memory bears.
+# Requests that may hold an image in memory at once, at up to 20 MiB each; more get 503.
 MAX_REQUESTS = 8
 
-# Of these, how many decode and infer: one image is decoded while another one is looked at. A limiter of our
-# own, because Streamlit's threads serve its files.
+# How many of these decode and infer: one image is decoded during the inference of another. A limiter of our own,
+# because Streamlit's threads serve its files.
 MAX_ANSWERS = 2
 
 # What a form may hold besides the image, and how long one field may be.
 FORM_BYTES = 64 * 1024
 FIELD_BYTES = 4 * 1024
 
-# A phone on a poor line sends 20 MiB in half a minute; who is slower holds a place that others wait for.
+# A phone on a poor line sends 20 MiB in half a minute; a slower client blocks others.
 BODY_TIMEOUT_S = 60.0
 
-# How long a request waits for a model that is being downloaded or compiled, before it is told to come back.
+# How long a request waits for a model that is being downloaded or compiled, before it gets 503.
 PREPARATION_PATIENCE_S = 20.0
 RETRY_AFTER_S = 5
 
-# Answers are data, for whoever asked, now.
+# Responses are data, neither cached nor shown as a page.
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -80,12 +78,12 @@ def create(
     get_pool: Callable[[], EnginePool],
     get_preparations: Callable[[], Preparations],
 ) -> Starlette:
-    """The application to mount; what it shares with the pages is asked for when a request needs it."""
-    faces = _Faces(get_settings, get_pool, get_preparations)
+    """Return the application to mount; what it shares with the pages is made when a request needs it."""
+    endpoints = _Endpoints(get_settings, get_pool, get_preparations)
     app = Starlette(
         routes=[
-            Route("/models", faces.models, methods=["GET"]),
-            Route("/predict", faces.predict, methods=["POST"]),
+            Route("/models", endpoints.models, methods=["GET"]),
+            Route("/predict", endpoints.predict, methods=["POST"]),
         ],
         exception_handlers={ImgrecError: _on_error, HTTPException: _on_http_error, Exception: _on_bug},
     )
@@ -94,31 +92,25 @@ def create(
 
 
 def create_health_routes(is_ready: Callable[[], bool], get_pool: Callable[[], EnginePool]) -> list[Route]:
-    """`/livez`, 200 as long as the process answers, and `/readyz`, 503 until `is_ready` (the warm-up is over)."""
+    """Return `/livez`, 200 as long as the process answers, and `/readyz`, 503 until `is_ready` after the warm-up."""
 
-    async def livez(request: Request) -> Response:
+    async def livez(_: Request) -> Response:
         return _json({"status": "alive"})
 
-    async def readyz(request: Request) -> Response:
+    async def readyz(_: Request) -> Response:
         if not is_ready():
             return _json({"status": "warming up"}, 503, {"Retry-After": str(RETRY_AFTER_S)})
         pool = get_pool()
         loaded = [{"name": row.name, "memory_bytes": row.memory_bytes} for row in pool.loaded()]
-        return _json(
-            {
-                "status": "ready",
-                "loaded": loaded,
-                "used_bytes": pool.used_bytes,
-                "budget_bytes": pool.budget_bytes,
-            }
-        )
+        budget = {"used_bytes": pool.used_bytes, "budget_bytes": pool.budget_bytes}
+        return _json({"status": "ready", "loaded": loaded} | budget)
 
     return [Route("/livez", livez), Route("/readyz", readyz)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Upload:
-    """What a request brought: the image, its name, and the options by name."""
+    """The content of a request: the image, its name, and the options by name."""
 
     data: bytes
     name: str
@@ -126,8 +118,8 @@ class _Upload:
 
 
 @dataclass(slots=True)
-class _Faces:
-    """The endpoints, and how many are at work in them."""
+class _Endpoints:
+    """The endpoints; `requests` counts those of `predict` that are running."""
 
     get_settings: Callable[[], Settings]
     get_pool: Callable[[], EnginePool]
@@ -136,11 +128,11 @@ class _Faces:
     limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(MAX_ANSWERS))
 
     async def models(self, request: Request) -> Response:
-        """The whole catalog, each model with its state."""
+        """Return the whole catalog, each model with its state."""
         return _json(await anyio.to_thread.run_sync(self._describe_all))
 
     async def predict(self, request: Request) -> Response:
-        """What is in one image."""
+        """Classify one image."""
         if self.requests >= MAX_REQUESTS:
             raise BusyError(f"{MAX_REQUESTS} images are being looked at. Try again in some seconds.")
         self.requests += 1
@@ -152,31 +144,33 @@ class _Faces:
 
     def _describe_all(self) -> list[dict[str, object]]:
         settings = self.get_settings()
-        cards.register(settings)
+        catalog = cards.load_catalog(settings)
         loaded = {row.name for row in self.get_pool().loaded()}
         return [
-            describe(spec, "loaded" if spec.name in loaded else state_of(spec, settings)) for spec in CATALOG.values()
+            describe(spec, "loaded" if spec.name in loaded else state_of(spec, settings)) for spec in catalog.values()
         ]
 
     def _answer(self, upload: _Upload) -> dict[str, object]:
         settings, pool = self.get_settings(), self.get_pool()
-        cards.register(settings)
+        catalog = cards.load_catalog(settings)
         models = upload.options.get("models", "")
-        specs = parse_models(models) if models.strip(" ,") else get_default_specs(settings)
+        specs = parse_models(models, catalog) if models.strip(" ,") else get_default_specs(catalog, settings)
         _check_models(specs, settings)
-        question = Question.parse(specs, **{name: text for name, text in upload.options.items() if name != "models"})
+        options = Options.parse(specs, **{name: text for name, text in upload.options.items() if name != "models"})
         check_budget(specs, pool)
         self._prepare([spec for spec in specs if spec.name not in {row.name for row in pool.loaded()}])
-        report = answer(upload.data, upload.name, question, pool, max_bytes=settings.max_upload_bytes)
-        return result.to_dict(report, question.k)
+        found = get_result(upload.data, upload.name, options, pool, max_bytes=settings.max_upload_bytes)
+        return result.to_dict(found, options.k)
 
     def _prepare(self, specs: Sequence[ModelSpec]) -> None:
-        """Start what has to be fetched or compiled; raises `BusyError` when it takes longer than a request may."""
+        """Fetch and compile models; raise `BusyError` when it takes longer than a request may wait."""
         preparations = [self.get_preparations().start(spec) for spec in specs]
         give_up_at = time.monotonic() + PREPARATION_PATIENCE_S
         for preparation in preparations:
             if not preparation.wait(max(0.0, give_up_at - time.monotonic())):
-                raise BusyError(f"{_progress_of(preparation)} Try again in a minute.")
+                done, total = preparation.done_bytes / MIB, (preparation.total_bytes or 0) / MIB
+                figures = f" ({done:,.0f} of {total:,.0f} MiB)" if preparation.stage == "downloading" and total else ""
+                raise BusyError(f"{preparation.model} is {preparation.stage}{figures}. Try again in a minute.")
 
 
 async def _receive_in_time(request: Request, max_bytes: int) -> _Upload:
@@ -190,7 +184,7 @@ async def _receive_in_time(request: Request, max_bytes: int) -> _Upload:
 
 
 async def _receive(request: Request, max_bytes: int) -> _Upload:
-    """The upload of `request`, counted while it comes: a length may be missing, or lie."""
+    """Return the upload of `request`, counted while it arrives: its length may be missing or wrong."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_form = kind == "multipart/form-data"
     most = max_bytes + FORM_BYTES if is_form else max_bytes
@@ -224,7 +218,7 @@ async def _receive(request: Request, max_bytes: int) -> _Upload:
 
 
 async def _counted(stream: AsyncIterator[bytes], most_bytes: int, max_bytes: int) -> AsyncGenerator[bytes, None]:
-    """`stream`, ended by `ImageTooLargeError` after `most_bytes`."""
+    """Yield from `stream`, and raise `ImageTooLargeError` after `most_bytes`."""
     received = 0
     async for chunk in stream:
         received += len(chunk)
@@ -238,7 +232,7 @@ def _too_large(max_bytes: int, received: str) -> ImageTooLargeError:
 
 
 def _options(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Options by name; of a repeated one the last, but `models` and `weights` add up."""
+    """Return the options by name; of a repeated one the last, but `models` and `weights` add up."""
     options: dict[str, str] = {}
     for name, value in pairs:
         if name not in OPTIONS:
@@ -249,7 +243,7 @@ def _options(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def _check_models(specs: Sequence[ModelSpec], settings: Settings) -> None:
-    """Raise `InputError` for more models than one call may ask for, and in a demo for those it does not have."""
+    """Raise `InputError` for more models than one request may name, and in a demo for missing ones."""
     most = DEMO_MAX_MODELS if settings.demo else MAX_MODELS
     if len(specs) > most:
         raise InputError(f"Expected at most {most} models. Received: {len(specs)}.")
@@ -257,13 +251,6 @@ def _check_models(specs: Sequence[ModelSpec], settings: Settings) -> None:
         missing = [spec.name for spec in specs if state_of(spec, settings) == "missing"]
         if missing:
             raise InputError(f"Expected models that this demo has. Received: {', '.join(missing)}.")
-
-
-def _progress_of(preparation: Preparation) -> str:
-    figures = ""
-    if preparation.stage == "downloading" and preparation.total_bytes:
-        figures = f" ({preparation.done_bytes / MIB:,.0f} of {preparation.total_bytes / MIB:,.0f} MiB)"
-    return f"{preparation.model} is {preparation.stage}{figures}."
 
 
 def _json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -281,7 +268,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
-    """404, 405 and what `_receive_in_time` raises."""
+    """Answer with 404, 405, or an error of `_receive_in_time`."""
     if not isinstance(error, HTTPException):
         raise error
     sentence = error.detail
@@ -293,5 +280,5 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    """Starlette raises the error again after this answer, so that it stands in the log."""
+    """Answer with 500; Starlette then raises the error again, which writes it to the log."""
     return _failure("Something went wrong here; it is in the log of the server.", "InternalError", 500)

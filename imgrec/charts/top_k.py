@@ -26,7 +26,7 @@ from imgrec.charts.theme import (
     x_axis,
 )
 from imgrec.formatting import percent, size
-from imgrec.models.catalog import CATALOG
+from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions.combination_rules import RULES
 from imgrec.predictions.ensembles import ENSEMBLE, Ensemble, contributions
 from imgrec.predictions.prediction import DEFAULT_TOP_K, Classification, Prediction
@@ -114,11 +114,11 @@ def _preferred(model: str) -> int:
     """
     if model in USUAL_MODELS:
         return USUAL_MODELS.index(model) % len(COLORS)
-    spec = CATALOG.get(model)
+    spec = BUILT_IN.get(model)
     if spec is None:
         return sum(model.encode()) % len(COLORS)
     is_other = spec.label_space != IMAGENET
-    alike = [name for name, row in CATALOG.items() if (row.label_space != IMAGENET) == is_other]
+    alike = [name for name, row in BUILT_IN.items() if (row.label_space != IMAGENET) == is_other]
     place = [name for name in alike if name not in USUAL_MODELS].index(model)
     return (-1 - place if is_other else place) % len(COLORS)
 
@@ -127,8 +127,8 @@ def _rank(model: str) -> tuple[int, int]:
     """Which of two models keeps the color that both prefer: the usual ones, then those of the catalog, then others."""
     if model in USUAL_MODELS:
         return 0, USUAL_MODELS.index(model)
-    names = list(CATALOG)
-    return (1, names.index(model)) if model in CATALOG else (2, 0)
+    names = list(BUILT_IN)
+    return (1, names.index(model)) if model in BUILT_IN else (2, 0)
 
 
 def top_k_bars(
@@ -155,7 +155,7 @@ def top_k_bars(
             "end": found.probability,
             "index": found.index,
             "opacity": _opacity(found, highlight),
-            "Model": title_of(prediction.model),
+            "Model": title_of(prediction),
             "Class": label_of(prediction.label_space, found.index),
             "Probability": percent(found.probability),
             "Rank": rank,
@@ -183,7 +183,7 @@ def top_k_rows(prediction: Prediction, k: int = DEFAULT_TOP_K, highlight: int | 
 def describe_top_k(prediction: Prediction, k: int = DEFAULT_TOP_K) -> str:
     """`top_k_bars` in a sentence: "MobileNet: 1. tabby 62.3 %, 2. tiger cat 20.1 %."."""
     found = ", ".join(f"{row['Rank']}. {row['Class']} {row['Probability']}" for row in top_k_rows(prediction, k))
-    return f"{title_of(prediction.model)}: {found}."
+    return f"{title_of(prediction)}: {found}."
 
 
 def ensemble_bars(
@@ -214,7 +214,7 @@ def ensemble_bars(
                     "end": start + max(part - _GAP, part / 2),
                     "index": found.index,
                     "opacity": _opacity(found, highlight),
-                    "Model": title_of(member.model),
+                    "Model": title_of(member),
                     "Class": label_of(ensemble.prediction.label_space, found.index),
                     "Contribution": percent(part),
                     "Own probability": percent(float(member.probabilities[found.index])),
@@ -227,7 +227,7 @@ def ensemble_bars(
 
 def ensemble_rows(ensemble: Ensemble, k: int = DEFAULT_TOP_K) -> Rows:
     """The table twin of `ensemble_bars`: `top_k_rows`, and what each member contributes under its title."""
-    titles = [title_of(member.model) for member in ensemble.members]
+    titles = [title_of(member) for member in ensemble.members]
     return [
         row | dict(zip(titles, map(_signed, contributions(ensemble, found.index)), strict=True))
         for row, found in zip(top_k_rows(ensemble.prediction, k), ensemble.prediction.top_k(k), strict=True)
@@ -236,7 +236,7 @@ def ensemble_rows(ensemble: Ensemble, k: int = DEFAULT_TOP_K) -> Rows:
 
 def describe_ensemble(ensemble: Ensemble, k: int = DEFAULT_TOP_K) -> str:
     """`ensemble_bars` in sentences: the rule, the members, the classes, and who gives most to the first."""
-    titles = [title_of(member.model) for member in ensemble.members]
+    titles = [title_of(member) for member in ensemble.members]
     sentence = f"{RULES[ensemble.rule].title} of {', '.join(titles)}. {describe_top_k(ensemble.prediction, k)}"
     if RULES[ensemble.rule].evidence is None:
         return sentence
@@ -258,7 +258,7 @@ def contribution_bars(ensemble: Ensemble, index: int, *, among: Iterable[str] = 
             "start": 0.0,
             "end": part,
             "opacity": 1.0,
-            "Model": title_of(member.model),
+            "Model": title_of(member),
             "Contribution": _signed(part),
             "Own probability": percent(float(member.probabilities[index])),
             "Weight": percent(weight),
@@ -267,7 +267,7 @@ def contribution_bars(ensemble: Ensemble, index: int, *, among: Iterable[str] = 
     ]
     return labeled_bars(
         bars,
-        [title_of(member.model) for member in ensemble.members],
+        [title_of(member) for member in ensemble.members],
         [_signed(part) for part in parts],
         swatches=_swatches(ensemble, among),
         domain=(min(0.0, *parts), max(float(ensemble.prediction.probabilities[index]), *parts, LEAST_AXIS_END)),
@@ -278,7 +278,7 @@ def contribution_rows(ensemble: Ensemble, index: int) -> Rows:
     """The table twin of `contribution_bars`."""
     return [
         {
-            "Model": title_of(member.model),
+            "Model": title_of(member),
             "Weight": percent(weight),
             "Own probability": percent(float(member.probabilities[index])),
             "Contribution": _signed(part),
@@ -406,4 +406,4 @@ def _signed(part: float) -> str:
 def _swatches(ensemble: Ensemble, among: Iterable[str]) -> dict[str, Swatch]:
     """The swatch of each member in the selection `among`, by its title."""
     found = swatches_of([*among, *(member.model for member in ensemble.members)])
-    return {title_of(member.model): found[member.model] for member in ensemble.members}
+    return {title_of(member): found[member.model] for member in ensemble.members}

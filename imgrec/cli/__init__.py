@@ -22,13 +22,12 @@ from imgrec import __version__
 from imgrec.cli import doctor, evaluate, export, predict, train, tune
 from imgrec.cli.output import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
-from imgrec.settings import Settings
 
 app = typer.Typer(
     help="Compare Keras pretrained image classifiers side by side, and average them.",
     no_args_is_help=True,
     add_completion=False,
-    # Rich is slow to import, and a traceback is for those who mend it.
+    # Rich is slow to import.
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -52,7 +51,7 @@ def main() -> None:
     """The entry point of the command `imgrec`."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # A terminal or a file name that is not UTF-8 must not end a command.
+            # A terminal or a file name that is not UTF-8 must not end a command with an error.
             stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="imgrec")
@@ -66,6 +65,3 @@ def imgrec(version: Annotated[bool, typer.Option("--version", help="Print the ve
     if version:
         say(__version__)
         raise typer.Exit
-    from imgrec.models import cards
-
-    cards.register(Settings.from_env())

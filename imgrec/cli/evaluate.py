@@ -38,6 +38,7 @@ def evaluate(
     from imgrec.evaluation.evaluate import describe_dataset, get_fitting_specs
     from imgrec.evaluation.evaluate import evaluate as measure
     from imgrec.inference.request import parse_models
+    from imgrec.models.cards import load_catalog
 
     settings = Settings.from_env()
     folder = Path(out).expanduser() if out else artifacts.own_folder(settings)
@@ -45,7 +46,8 @@ def evaluate(
     artifacts.check_place(folder, describe_dataset(found))
     for flaw in found.flaws:
         say(flaw)
-    specs = parse_models(models) if models.strip(" ,") else get_fitting_specs(found, settings)
+    catalog = load_catalog(settings)
+    specs = parse_models(models, catalog) if models.strip(" ,") else get_fitting_specs(found, catalog, settings)
     failed = False
     for spec in specs:
         options = {

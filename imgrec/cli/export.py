@@ -1,11 +1,10 @@
 """`imgrec export`."""
 
-import sys
 from typing import Annotated
 
 import typer
 
-from imgrec.cli.output import say
+from imgrec.cli.output import say, status_line
 from imgrec.settings import Settings
 
 
@@ -20,30 +19,16 @@ def export(
     from pathlib import Path
 
     from imgrec.export import bundle, scripts
-    from imgrec.models.catalog import get_spec
+    from imgrec.models.cards import load_catalog
 
     settings = Settings.from_env()
-    spec = get_spec(model)
+    spec = load_catalog(settings).get_spec(model)
     wanted = bundle.check_formats([name.strip() for name in formats.split(",") if name.strip()])
     target = Path(out or spec.name).expanduser()
-    drawn = ""
-
-    def show(share: float, words: str) -> None:
-        nonlocal drawn
-        line = f"{spec.name}: {words}"
-        if line == drawn:
-            return
-        if sys.stderr.isatty():
-            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-        else:
-            print(line, file=sys.stderr, flush=True)
-        drawn = line
-
-    try:
-        bundle.export(spec, wanted, target, settings, on_progress=show)
-    finally:
-        if drawn and sys.stderr.isatty():
-            print(file=sys.stderr)
+    with status_line() as draw:
+        bundle.export(
+            spec, wanted, target, settings, on_progress=lambda share, words: draw(*[f"{spec.name}: {words}"] * 3)
+        )
     if target.suffix == ".zip":
         say(f"{target}: unpack it, and see {spec.name}/README.txt")
     else:

@@ -1,9 +1,10 @@
-"""What every command says, and where: results to stdout, progress and errors to stderr."""
+"""Output of the commands: results go to stdout, progress and errors to stderr."""
 
 import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,32 +16,31 @@ from imgrec.errors import InputError
 from imgrec.settings import MIB
 
 if TYPE_CHECKING:
-    from imgrec.inference.preparation import Preparation
     from imgrec.jobs import Job
 
 BAD_INPUT = 2
 
-# What a shell says of a program whose reader has gone (128 + SIGPIPE): `imgrec predict … | head`.
-READER_GONE = 141
-
-# And of one that was interrupted (128 + SIGINT).
-INTERRUPTED = 130
+# As a shell reports a program that ended by a signal: SIGPIPE (`imgrec predict … | head`) and SIGINT.
+READER_GONE = 128 + 13
+INTERRUPTED = 128 + 2
 
 # A worker stops at its next step, and writes a checkpoint.
 STOPPING_S = 60.0
 
 BAR_WIDTH = 24
 
-# Control characters but tab and line feed, and what turns the direction of reading.
+# Control characters but tab and line feed, and characters that turn the direction of reading.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
-# How often a line that counts is drawn again.
+# How often a line with a count is drawn again.
 COUNT_EVERY_S = 0.2
+
+_ERASE = "\r\x1b[K"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How a job goes: a sentence, the share that is done in [0, 1], and what is to be said once and to stay."""
+    """The progress of a job: a sentence, the finished share in [0, 1], and notes that are printed once and stay."""
 
     text: str
     share: float | None = None
@@ -48,26 +48,23 @@ class Line:
 
 
 @contextmanager
-def progress_line() -> "Iterator[Callable[[Preparation], None]]":
-    """A function that draws how far a preparation is: a bar on a terminal, one line a stage elsewhere."""
+def status_line() -> "Iterator[Callable[[str, str, str], None]]":
+    """Yield a function of (stage, text for a terminal, text elsewhere) that draws one line.
+
+    On a terminal each text replaces the one before; elsewhere one line is printed for each new stage.
+    """
     drawn = ""
 
-    def show(preparation: "Preparation") -> None:
+    def draw(stage: str, text: str, line: str) -> None:
         nonlocal drawn
-        if preparation.stage not in ("downloading", "converting"):
-            return
-        line = f"{preparation.model}: {preparation.stage}"
         if sys.stderr.isatty():
-            line = f"{line} {preparation.step}"
-            if preparation.stage == "downloading":
-                line = f"{line}{bar(preparation.done_bytes, preparation.total_bytes)}"
-            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-        elif line != drawn:
+            print(f"{_ERASE}{text}", end="", file=sys.stderr, flush=True)
+        elif stage != drawn:
             print(line, file=sys.stderr, flush=True)
-        drawn = line
+        drawn = stage
 
     try:
-        yield show
+        yield draw
     finally:
         if drawn and sys.stderr.isatty():
             print(file=sys.stderr)
@@ -75,64 +72,53 @@ def progress_line() -> "Iterator[Callable[[Preparation], None]]":
 
 @contextmanager
 def count_line(title: str) -> "Iterator[Callable[[int, int], None]]":
-    """A function that draws how many of how many are done, and when they will be; on a terminal only."""
-    import time
-
+    """Yield a function that draws how many of how many are done and the time left; on a terminal only."""
     start, first, drawn = time.monotonic(), 0, 0.0
 
-    def show(done: int, count: int) -> None:
-        nonlocal first, drawn
-        now = time.monotonic()
-        first = first or done  # what an earlier run has done took no time now
-        if not sys.stderr.isatty() or (now - drawn < COUNT_EVERY_S and done < count):
-            return
-        drawn = now
-        left = (now - start) / max(done - first, 1) * (count - done)
-        line = f"{title}: {_bar(done / count)} {done:,} of {count:,}, {left:.0f} s left"
-        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+    with status_line() as draw:
 
-    try:
+        def show(done: int, count: int) -> None:
+            nonlocal first, drawn
+            now = time.monotonic()
+            first = first or done  # an earlier run has done these, without time in this one
+            if not sys.stderr.isatty() or (now - drawn < COUNT_EVERY_S and done < count):
+                return
+            drawn = now
+            left = (now - start) / max(done - first, 1) * (count - done)
+            text = f"{title}: {_bar(done / count)} {done:,} of {count:,}, {left:.0f} s left"
+            draw(title, text, text)
+
         yield show
-    finally:
-        if drawn:
-            print(file=sys.stderr)
 
 
 def follow(job: "Job", lines: Iterable[Line], go_on: str) -> None:
-    """Draw `lines`, which end with the job: over each other on a terminal, each with a bar; elsewhere one for each new
-    first part. Notes come once, above what is drawn next.
+    """Draw `lines`, which end with the job: with a bar on a terminal; elsewhere one for each new first part.
 
-    A key that interrupts stops the job, and `go_on` is the command that is named then. Raises `InputError` with the
-    job's own sentence unless it has finished.
+    An interrupt stops the job, and `go_on` is the command that is then named. Raises `InputError` with the job's own
+    sentence unless it has finished.
     """
-    drawn, noted = "", False
+    noted = False
     try:
-        for line in lines:
-            if line.notes and not noted:
-                _erase()
-                for note in line.notes:
-                    complain(note)
-                noted = True
-            if sys.stderr.isatty():
-                shown = line.text if line.share is None else f"{_bar(line.share)} {line.text}"
-                print(f"\r\x1b[K{_in_a_row(shown)}", end="", file=sys.stderr, flush=True)
-            elif line.text.split(" · ")[0] != drawn:
-                print(line.text, file=sys.stderr, flush=True)
-            drawn = line.text.split(" · ")[0]
+        with status_line() as draw:
+            for line in lines:
+                if line.notes and not noted:
+                    print(_ERASE if sys.stderr.isatty() else "", end="", file=sys.stderr)
+                    for note in line.notes:
+                        complain(note)
+                    noted = True
+                text = line.text if line.share is None else f"{_bar(line.share)} {line.text}"
+                draw(line.text.split(" · ")[0], _in_a_row(text), line.text)
     except KeyboardInterrupt:
         job.cancel()
         job.wait(STOPPING_S)
         complain(f"stopped; go on with: {go_on}")
         raise typer.Exit(INTERRUPTED) from None
-    finally:
-        if drawn and sys.stderr.isatty():
-            print(file=sys.stderr)
     if job.state != "finished":
         raise InputError(job.error or f"The run is {job.state}; go on with --resume. {job.last_words()}")
 
 
 def bar(done_bytes: int, total_bytes: int | None) -> str:
-    """A progress bar with figures.
+    """Return a progress bar with figures.
 
     >>> bar(5 * MIB, 20 * MIB)
     '[██████··················]  25 % of 20.0 MiB'
@@ -149,7 +135,7 @@ def _bar(share: float) -> str:
 
 
 def _in_a_row(text: str) -> str:
-    """`text` as far as it fits into a row, since more could not be drawn over: parts in the middle go first."""
+    """Return `text` cut to one row of the terminal, as more could not be erased: middle parts are left out first."""
     width = shutil.get_terminal_size().columns - 1
     parts = text.split(" · ")
     while len(" · ".join(parts)) > width and len(parts) > 2:
@@ -157,14 +143,8 @@ def _in_a_row(text: str) -> str:
     return " · ".join(parts)[:width]
 
 
-def _erase() -> None:
-    """What is drawn on a terminal's last row."""
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr)
-
-
 def say(text: str) -> None:
-    """A result, to stdout; ends the command quietly when nobody reads any more."""
+    """Print a result to stdout; end the command quietly when its reader has gone."""
     try:
         print(printable(text), flush=True)
     except BrokenPipeError:
@@ -174,35 +154,29 @@ def say(text: str) -> None:
 
 
 def complain(sentence: str) -> None:
-    """What went wrong, to stderr."""
+    """Print an error to stderr."""
     print(f"imgrec: {printable(sentence)}", file=sys.stderr)
 
 
 def printable(text: str) -> str:
-    """`text` without what would move a terminal's cursor, change its colors or turn the direction of reading.
+    r"""Return `text` without characters that move a terminal's cursor, change its colors or the reading direction.
 
-    Names of files and of members of archives may hold it. Line breaks and tabs stay, and so does every letter.
+    Names of files and of members of archives may contain them. Line breaks, tabs and all letters stay.
 
-    >>> printable("cat\\x1b[2J.jpg")
+    >>> printable("cat\x1b[2J.jpg")
     'cat�[2J.jpg'
     """
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def check_resuming(context: typer.Context, allowed: tuple[str, ...]) -> None:
-    """Raise `InputError` on options that a run which was started without them would not hear of."""
-    given = [
-        str(parameter.opts[0])
-        for parameter in context.command.params
-        if parameter.name not in allowed
-        and (source := context.get_parameter_source(str(parameter.name))) is not None
-        and source.name == "COMMANDLINE"
-    ]
+    """Raise `InputError` on options that a resumed run would ignore: all but the parameters `allowed`."""
+    options = {str(parameter.name): str(parameter.opts[0]) for parameter in context.command.params}
+    sources = {name: context.get_parameter_source(name) for name in options if name not in allowed}
+    given = [options[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"]
     if given:
-        options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
-        wanted = " and ".join(
-            options[name] for name in allowed if options[name].startswith("--") and options[name] != "--resume"
-        )
+        known = [options[name] for name in allowed]
+        wanted = " and ".join(option for option in known if option.startswith("--") and option != "--resume")
         raise InputError(
             f"Expected no options but {wanted} beside --resume: a run goes on as it was started. "
             f"Received: {', '.join(given)}."

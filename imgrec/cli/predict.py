@@ -3,33 +3,35 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgrec.cli.output import BAD_INPUT, complain, progress_line, say
+from imgrec.cli.output import BAD_INPUT, bar, complain, say, status_line
 from imgrec.errors import ImageTooLargeError, ImgrecError, InputError
 from imgrec.settings import MIB, ROOT, Settings
 
 if TYPE_CHECKING:
     from imgrec.inference.pool import EnginePool
-    from imgrec.inference.preparation import Preparations
-    from imgrec.inference.request import Question
+    from imgrec.inference.preparation import Preparation, Preparations
+    from imgrec.inference.request import Options
     from imgrec.models.catalog import ModelSpec
-    from imgrec.reports.result import Report
+    from imgrec.predictions.prediction import Failure
+    from imgrec.reports.result import Result
 
 FORMATS = ("table", "json", "csv")
 
 
 def models(json: Annotated[bool, typer.Option("--json", help="A list of objects, for programs.")] = False) -> None:
-    """What there is: bundled, downloaded, missing."""
-    from imgrec.models.catalog import CATALOG
+    """List the models: bundled, downloaded, missing."""
+    from imgrec.models.cards import load_catalog
     from imgrec.models.weights import state_of
 
     settings = Settings.from_env()
-    states = {spec: state_of(spec, settings) for spec in CATALOG.values()}
+    states = {spec: state_of(spec, settings) for spec in load_catalog(settings).values()}
     if json:
         from json import dumps
 
@@ -51,17 +53,16 @@ def fetch(
     """Download, verify and compile models."""
     from imgrec.inference.preparation import Preparations
     from imgrec.models import weights
-    from imgrec.models.catalog import get_specs
+    from imgrec.models.cards import load_catalog
 
-    specs = get_specs(names)
     settings = Settings.from_env()
-    failures = prepare(specs, Preparations(settings))
+    specs = load_catalog(settings).get_specs(names)
+    failed = {failure.model for failure in prepare(specs, Preparations(settings))}
     for spec in specs:
-        if spec.name not in failures:
-            record = weights.get_record(spec, settings)
-            if record is not None:
+        if spec.name not in failed:
+            if record := weights.get_record(spec, settings):
                 say(f"{spec.name} is ready: {record.path} (sha256 {record.sha256})")
-    if failures:
+    if failed:
         raise typer.Exit(BAD_INPUT)
 
 
@@ -81,42 +82,42 @@ def predict(
     """Say what is in images, model by model and together."""
     from imgrec.inference.classify import open_pool
     from imgrec.inference.preparation import Preparations
-    from imgrec.inference.request import Question, check_budget, get_default_specs, parse_models
+    from imgrec.inference.request import Options, check_budget, get_default_specs, parse_models
+    from imgrec.models.cards import load_catalog
+    from imgrec.predictions.prediction import Failure
     from imgrec.reports import result
 
     if format not in FORMATS:
         raise InputError(f"Expected the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Received: {format!r}.")
     settings = Settings.from_env()
-    specs = parse_models(models) if models.strip(" ,") else get_default_specs(settings)
-    question = Question.parse(specs, k=top, rule=rule, framing=framing, weights=weights)
+    catalog = load_catalog(settings)
+    specs = parse_models(models, catalog) if models.strip(" ,") else get_default_specs(catalog, settings)
+    options = Options.parse(specs, k=top, rule=rule, framing=framing, weights=weights)
 
     preparations = Preparations(settings)
     pool = open_pool(settings, preparations)
     check_budget(specs, pool)
-    failures: dict[str, str] = {}
     # Nothing is fetched or compiled for files of which none can be an image.
-    if any(may_be_image(name) for name in images):
-        failures = prepare(specs, preparations)
-    ready = tuple(spec for spec in specs if spec.name not in failures)
+    failures = prepare(specs, preparations) if any(may_be_image(name) for name in images) else []
+    ready = tuple(spec for spec in specs if spec.name not in {failure.model for failure in failures})
     if not ready:
         raise typer.Exit(BAD_INPUT)
-    found: list[Report] = []
+    results: list[Result] = []
     for name in images:
-        report = look(name, replace(question, specs=ready), pool, settings.max_upload_bytes)
-        if report.error is None:
-            missing = tuple(result.Failure(model, sentence) for model, sentence in failures.items())
-            report = replace(report, outcomes=report.outcomes + missing)
+        found = get_result(name, replace(options, specs=ready), pool, settings.max_upload_bytes)
+        if found.error is None:
+            found = replace(found, outcomes=(*found.outcomes, *failures))
         if format == "table":
-            say(("\n" if found else "") + result.to_table([report], question.k))
-        found.append(report)
+            say(("\n" if results else "") + result.to_table([found], options.k))
+        results.append(found)
     if format != "table":
-        text = result.to_json(found, question.k) if format == "json" else result.to_csv(found, question.k)
+        text = result.to_json(results, options.k) if format == "json" else result.to_csv(results, options.k)
         say(text.rstrip("\n"))
-    # Models of different label spaces stand side by side; that they cannot be one is wrong only where that was asked.
-    apart = {report.ensemble.error for report in found if isinstance(report.ensemble, result.Failure)}
+    # Models of different label spaces are listed together; that they cannot be combined is an error only on request.
+    apart = {str(found.ensemble.error) for found in results if isinstance(found.ensemble, Failure)}
     for sentence in sorted(apart):
         complain(sentence)
-    if not all(map(is_whole, found)) or (apart and (rule or weights)):
+    if any(found.error or found.failures for found in results) or (apart and (rule or weights)):
         raise typer.Exit(BAD_INPUT)
 
 
@@ -126,41 +127,34 @@ def serve(
         str, typer.Option(help="On which address; 0.0.0.0 opens it to the network, with training and folder paths.")
     ] = "127.0.0.1",
 ) -> None:
-    """The dashboard and the JSON API, in one process, for this machine only unless --host says otherwise."""
+    """Serve the dashboard and the JSON API in one process, for this machine only unless --host opens them."""
     script = ROOT / "app.py"
     if not script.is_file():
         raise InputError(
             f"Expected the dashboard at {script}. Received: an installation without it; use the repository."
         )
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        str(script),
-        f"--server.port={port}",
-        f"--server.address={host}",
-    ]
-    if os.name == "nt":  # where exec starts a second process and leaves the terminal to nobody
+    command = [sys.executable, "-m", "streamlit", "run", str(script)]
+    command += [f"--server.port={port}", f"--server.address={host}"]
+    if os.name == "nt":  # where exec starts a second process, and the terminal does not wait for it
         raise typer.Exit(subprocess.call(command))
     os.execv(sys.executable, command)  # noqa: S606 (no shell, fixed arguments)
 
 
-def look(name: str, question: "Question", pool: "EnginePool", max_bytes: int) -> "Report":
-    """The report of one image; one that cannot be used gets its sentence, here and on stderr."""
-    from imgrec.inference.request import answer
-    from imgrec.reports.result import Report
+def get_result(name: str, options: "Options", pool: "EnginePool", max_bytes: int) -> "Result":
+    """Classify one file; one that cannot be used becomes a result with an error, which goes to stderr too."""
+    from imgrec.inference import request
+    from imgrec.reports.result import Result
 
     shown = "standard input" if name == "-" else name
     try:
-        return answer(read(name, max_bytes), shown, question, pool, max_bytes=max_bytes)
+        return request.get_result(read(name, max_bytes), shown, options, pool, max_bytes=max_bytes)
     except ImgrecError as error:
         complain(f"{shown}: {error}")
-        return Report(image=shown, sha256=None, error=str(error))
+        return Result(image=shown, sha256=None, error=str(error))
 
 
 def read(name: str, max_bytes: int) -> bytes:
-    """The bytes of a file, or of standard input for "-"; `InputError` where there are none to be had."""
+    """Return the bytes of a file, or of standard input for "-"; raise `InputError` where they cannot be read."""
     try:
         if name == "-":
             data = sys.stdin.buffer.read(max_bytes + 1)
@@ -178,7 +172,7 @@ def read(name: str, max_bytes: int) -> bytes:
 
 
 def may_be_image(name: str) -> bool:
-    """Whether a file begins like a image; what can be read only once, such as standard input, may be one."""
+    """Whether a file begins like an image, or can be read only once, such as standard input."""
     from imgrec.images import formats
 
     if name == "-" or (os.path.exists(name) and not os.path.isfile(name)):
@@ -190,21 +184,24 @@ def may_be_image(name: str) -> bool:
         return False
 
 
-def is_whole(report: "Report") -> bool:
-    """Whether the image could be used, and no model failed at it."""
-    from imgrec.reports.result import Failure
+def prepare(specs: "Sequence[ModelSpec]", preparations: "Preparations") -> "list[Failure]":
+    """Fetch and compile the models, with progress on stderr; return the failures."""
+    from imgrec.predictions.prediction import Failure
 
-    return report.error is None and not any(isinstance(outcome, Failure) for outcome in report.outcomes)
-
-
-def prepare(specs: "Sequence[ModelSpec]", preparations: "Preparations") -> dict[str, str]:
-    """Have each model fetched and compiled, with progress on stderr; the sentence of each that failed."""
-    failures: dict[str, str] = {}
+    failures: list[Failure] = []
     for spec in specs:
         try:
-            with progress_line() as show:
-                preparations.ensure(spec, show)
+            with status_line() as draw:
+                preparations.ensure(spec, partial(_show, draw))
         except ImgrecError as error:
             complain(f"{spec.name}: {error}")
-            failures[spec.name] = str(error)
+            failures.append(Failure(spec.name, error))
     return failures
+
+
+def _show(draw: "Callable[[str, str, str], None]", preparation: "Preparation") -> None:
+    """Draw how far a preparation is: a bar on a terminal, one line for each stage elsewhere."""
+    if preparation.stage in ("downloading", "converting"):
+        stage = f"{preparation.model}: {preparation.stage}"
+        figures = bar(preparation.done_bytes, preparation.total_bytes) if preparation.stage == "downloading" else ""
+        draw(stage, f"{stage} {preparation.step}{figures}", stage)

@@ -70,8 +70,7 @@ def train(
     The run is a process by itself. It goes on when the terminal is closed; Ctrl-C stops it. What was stopped or killed
     goes on with --resume, a recipe's with another --learning-rate if that is given, too.
     """
-    from imgrec.models import cards
-    from imgrec.models.catalog import CATALOG
+    from imgrec.models.catalog import BUILT_IN
     from imgrec.training.recipes import RECIPES, read_recipe
 
     settings = Settings.from_env()
@@ -100,9 +99,8 @@ def train(
         _follow(job, name, out, _describe_run)
         _conclude_run(job)
         return
-    cards.register(settings)
-    if name not in CATALOG:
-        raise _unknown(name, list(RECIPES), list(CATALOG))
+    if name not in BUILT_IN:
+        raise _unknown(name, list(RECIPES), list(BUILT_IN))
     if learning_rate is not None and taught["learning_rates"] is None:
         taught["learning_rates"] = (learning_rate,)
     if resume:

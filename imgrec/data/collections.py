@@ -1,42 +1,41 @@
-"""Albums: images by class that a person puts together here, kept as folders that every loader reads.
+"""Collections: images by class that are put together on a page, in folders that every reader of datasets accepts.
 
-    IMGREC_HOME/sets/<album>/
+    IMGREC_HOME/sets/<collection>/
     ├── .album.json          the order of its classes, as they were added
     ├── cat/  3f2a….jpg …    the bytes as they arrived, named by their sha256
     └── dog/
 
-The folder is the whole truth, as with jobs: a page that is reloaded and a server that is killed lose nothing. What
-people type becomes a folder's name in one place, `class_name`.
+Nothing is kept in memory, so a reloaded page and a stopped server lose nothing, and two tabs show the same.
 """
 
-import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgrec.data import archives, folders
+from imgrec.data import folders, sources
 from imgrec.data.folders import TEST_NAMES, TRAIN_NAMES
 from imgrec.errors import ImageError, InputError
 from imgrec.files import replacing, storage_errors
 from imgrec.images import decoding
 from imgrec.settings import Settings
 
-_ORDER = ".album.json"
+# The names on disk of version 0.1.
+_HOME, _ORDER = "sets", ".album.json"
 
 # Enough of the sha256 to tell any two images apart.
 _DIGEST_CHARACTERS = 24
 
-# The two folders of an album that came with a test set of its own.
+# The two folders of a collection that came with a test part of its own.
 TRAINING, TEST = "training_set", "test_set"
 
 
 def class_name(text: str) -> str:
-    """`text` as the name of a class and of its folder; raises `InputError` when nothing of it can be one.
+    """Return `text` as the name of a class and of its folder; raises `InputError` when nothing of it can be one.
 
     >>> class_name(" <b>cats</b> ")
     '＜b＞cats＜／b＞'
@@ -50,22 +49,15 @@ def class_name(text: str) -> str:
     return name
 
 
-def album_name(text: str) -> str:
-    """`text` as the name of an album and of its folder; raises `InputError` when nothing of it can be one."""
-    name = _folder_name(text)
-    if name is None:
-        raise InputError(f"Expected a name for the set. Received: {text[: folders.MAX_NAME_CHARACTERS]!r}.")
-    return name
-
-
 @dataclass(frozen=True, slots=True)
-class Album:
-    """One folder of `sets/`. Nothing is kept in memory: two tabs that look at it see the same."""
+class Collection:
+    """A folder of images by class."""
 
     folder: Path
 
     @property
     def name(self) -> str:
+        """The name of the folder."""
         return self.folder.name
 
     @property
@@ -79,50 +71,50 @@ class Album:
         """The classes in the order in which they were added."""
         with storage_errors(self.root):
             there = sorted(path.name for path in self.root.iterdir() if path.is_dir() and path.name != TEST)
-        order = _read_order(self.folder)
+        order: list[str] = []
+        with suppress(OSError, ValueError, KeyError, TypeError):  # without a readable order: by name
+            order = list(map(str, json.loads((self.folder / _ORDER).read_text(encoding="utf-8"))["classes"]))
         return [label for label in order if label in there] + [label for label in there if label not in order]
 
     def images(self, label: str) -> list[Path]:
-        """The files of a class, oldest first."""
+        """Return the files of a class, oldest first."""
         with storage_errors(self.root):
             files = [path for path in (self.root / label).iterdir() if not path.name.startswith(".")]
             return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
     def counts(self) -> dict[str, int]:
-        """Class → images to learn from."""
+        """Return class → training images."""
         return {label: len(self.images(label)) for label in self.labels}
 
     @property
     def test_images(self) -> int:
-        """How many images a test set of its own has."""
-        return sum(1 for path in (self.folder / TEST).glob("*/*") if path.is_file())
+        """The number of images in its own test part."""
+        return sum(path.is_file() for path in (self.folder / TEST).glob("*/*"))
 
     def add_class(self, text: str) -> str:
-        """A new, empty class; returns its name. Raises `InputError` when there is one of that name."""
-        label = class_name(text)
-        self._check_free(label)
+        """Add an empty class and return its name; raises `InputError` when there is one of that name."""
+        label = self._free_name(text)
         order = [*self.labels, label]
         with storage_errors(self.root):
             (self.root / label).mkdir()
-        _write_order(self.folder, order)
+        self._write_order(order)
         return label
 
     def rename_class(self, old: str, text: str) -> str:
-        """Give the class `old` another name; its images stay. Raises `InputError` as `add_class` does."""
-        new = class_name(text)
-        if new == old:
+        """Give the class `old` another name and return that; raises `InputError` as `add_class` does."""
+        if class_name(text) == old:
             return old
-        self._check_free(new, but=old)
+        new = self._free_name(text, but=old)
         order = [new if label == old else label for label in self.labels]
         with storage_errors(self.root):
             for root in (self.root, self.folder / TEST):
                 if (root / old).is_dir():
                     (root / old).rename(root / new)
-        _write_order(self.folder, order)
+        self._write_order(order)
         return new
 
     def remove_class(self, label: str) -> None:
-        """Take a class away, with its images."""
+        """Delete a class with its images."""
         with storage_errors(self.root):
             for root in (self.root, self.folder / TEST):
                 if label in self.labels and (root / label).is_dir():
@@ -130,7 +122,10 @@ class Album:
         self._touch()
 
     def add(self, label: str, data: bytes, *, max_bytes: int, name: str | None = None, test: bool = False) -> bool:
-        """Keep a image in class `label`; False when it is in that class already. Raises `ImageError` on others."""
+        """Keep an image in class `label`; False when it is in that class already.
+
+        Raises `ImageError` for what is no image or has more than `max_bytes`.
+        """
         image = decoding.decode(data, max_bytes=max_bytes, name=name)
         folder = (self.folder / TEST if test else self.root) / label
         suffix = re.sub("[^a-z0-9]", "", image.format.lower().replace("jpeg", "jpg")) or "bin"
@@ -144,135 +139,120 @@ class Album:
         return True
 
     def remove(self, label: str, file_name: str) -> None:
-        """Take one image away."""
-        file = next((path for path in self.images(label) if path.name == file_name), None)
-        if file is not None:
-            with storage_errors(file):
-                file.unlink(missing_ok=True)
-            self._touch()
+        """Delete one image."""
+        for file in self.images(label):
+            if file.name == file_name:
+                with storage_errors(file):
+                    file.unlink(missing_ok=True)
+                self._touch()
 
     def delete(self) -> None:
-        """Take the album away, with everything in it."""
+        """Delete the collection with all its images."""
         with storage_errors(self.folder):
             shutil.rmtree(self.folder)
 
     def _touch(self) -> None:
-        """Say that something changed where `all_albums` looks; a disk that will not take it loses an order alone."""
-        with contextlib.suppress(OSError):
+        """Move the collection to the front of `all_collections`."""
+        with suppress(OSError):  # at worst an order is lost
             os.utime(self.folder / _ORDER)
 
-    def _check_free(self, label: str, but: str | None = None) -> None:
-        taken = [other for other in self.labels if other != but and other.casefold() == label.casefold()]
-        if taken:
-            raise InputError(f"Expected another name: a class {taken[0]!r} is there already. Received: {label!r}.")
+    def _write_order(self, labels: list[str]) -> None:
+        with replacing(self.folder / _ORDER) as beside:
+            beside.write_text(json.dumps({"classes": labels}, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def _free_name(self, text: str, but: str | None = None) -> str:
+        label = class_name(text)
+        for other in self.labels:
+            if other != but and other.casefold() == label.casefold():
+                raise InputError(f"Expected another name: a class {other!r} is there already. Received: {label!r}.")
+        return label
 
 
 def home(settings: Settings) -> Path:
-    """Where the albums of this user lie."""
-    return settings.home / "sets"
+    """Return the folder of the collections."""
+    return settings.home / _HOME
 
 
-def all_albums(settings: Settings) -> list[Album]:
-    """Every album, the one that was changed last first."""
+def all_collections(settings: Settings) -> list[Collection]:
+    """Return every collection, the one that was changed last first."""
     folder = home(settings)
     changed_at: dict[Path, float] = {}
     for path in folder.iterdir() if folder.is_dir() else ():
-        # One look each, however many classes it has: a page asks with every click.
-        with contextlib.suppress(OSError):
+        # One look each, however many classes it has: a page does this with every click.
+        with suppress(OSError):
             changed_at[path] = (path / _ORDER).stat().st_mtime
-    return [Album(path) for path in sorted(changed_at, key=changed_at.__getitem__, reverse=True)]
+    return [Collection(path) for path in sorted(changed_at, key=changed_at.__getitem__, reverse=True)]
 
 
-def create(text: str, settings: Settings, labels: tuple[str, ...] = ()) -> Album:
-    """A new album with empty classes; `text`, or it with the first number that is free, becomes its name."""
-    wanted = album_name(text)
+def create(text: str, settings: Settings, labels: tuple[str, ...] = ()) -> Collection:
+    """Create a collection with empty classes, called `text`, or that with the first number that is free."""
+    wanted = _folder_name(text)
+    if wanted is None:
+        raise InputError(f"Expected a name for the set. Received: {text[: folders.MAX_NAME_CHARACTERS]!r}.")
     folder = home(settings)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(1, 10_000):
-            made = folder / (wanted if number == 1 else f"{wanted} {number}")
-            with contextlib.suppress(FileExistsError):
-                made.mkdir()
+            made = Collection(folder / (wanted if number == 1 else f"{wanted} {number}"))
+            with suppress(FileExistsError):
+                made.folder.mkdir()
                 break
-    _write_order(made, [])
-    album = Album(made)
+    made._write_order([])
     for label in labels:
-        album.add_class(label)
-    return album
+        made.add_class(label)
+    return made
 
 
-def unpack(
-    path: Path,
-    text: str,
-    settings: Settings,
-    on_progress: Callable[[int], None] = lambda count: None,
-) -> tuple[Album, list[str], list[str]]:
-    """A new album of the images in a folder or archive, a line for each file that could not be used, and its copies.
+def unpack(path: Path, text: str, settings: Settings) -> tuple[Collection, list[str], list[str]]:
+    """Create a collection of the images in a folder or archive; a test part stays one.
 
-    The copies are the names of files that their class had already. A test set of its own stays one. Raises `InputError`
-    when nothing can be used or there are too many classes, and leaves nothing behind then; `StorageError` when there
-    is no room.
+    Returns:
+        The collection, a line for each file that cannot be used, and the files that their class had already.
+
+    Raises:
+        InputError: Nothing can be used, or there are too many classes; nothing is left behind then.
+        StorageError: There is no room.
     """
-    listing = archives.survey(path)
-    layout = folders.lay_out(path, listing.names)
-    classes = len({label for _, label in layout.places.values()})
-    if classes > folders.MAX_CLASSES:
+    found = sources.from_files(path, settings)
+    labels = found.label_space.labels
+    if len(labels) > folders.MAX_CLASSES:
         raise InputError(
-            f"Expected at most {folders.MAX_CLASSES:,} classes in {path.name}. Received: {classes:,}; "
+            f"Expected at most {folders.MAX_CLASSES:,} classes in {path.name}. Received: {len(labels):,}; "
             "the folder that directly holds an image is taken for its class."
         )
-    copies: list[str] = []
-    refused = [*layout.remarks, *listing.left_out, *layout.left_out]
-    album = create(text, settings)
-    count = 0
+    refused, copies, count = [*found.remarks, *found.left_out], [], 0
+    is_test = dict(zip(found.ids, found.is_test, strict=True))
+    made = create(text, settings)
     try:
-        if any(part == "test" for part, _ in layout.places.values()):
-            for part in (TRAINING, TEST):
-                (album.folder / part).mkdir()
-        found = archives.files(
-            path,
-            max_bytes=settings.max_upload_bytes,
-            only=layout.places.keys(),
-            on_damaged=lambda name, sentence: refused.append(f"{name}: {sentence}"),
-        )
-        for name, data in found:
-            part, label = layout.places[name]
+        for part in (TRAINING, TEST) if any(found.is_test) else ():
+            (made.folder / part).mkdir()
+        for item in found.items():
             try:
-                is_new = album.add(
-                    class_name(label), data, max_bytes=settings.max_upload_bytes, name=name.name, test=part == "test"
+                if isinstance(item.image, str):
+                    raise ImageError(item.image)
+                is_new = made.add(
+                    class_name(labels[item.target]),
+                    bytes(item.image),
+                    max_bytes=settings.max_upload_bytes,
+                    name=Path(item.id).name,
+                    test=is_test[item.id],
                 )
-            except (ImageError, InputError) as error:
-                refused.append(f"{name}: {error}")
+            except InputError as error:
+                refused.append(f"{item.id}: {error}")
                 continue
+            count += is_new
             if not is_new:
-                copies.append(str(name))
-                continue
-            count += 1
-            on_progress(count)
+                copies.append(item.id)
         if not count:
             hint = f" The first of {len(refused):,} files: {refused[0]}" if refused else ""
             raise InputError(f"Expected class folders with images in {path.name}. Received: none.{hint}")
     except BaseException:
-        shutil.rmtree(album.folder, ignore_errors=True)
+        shutil.rmtree(made.folder, ignore_errors=True)
         raise
-    return album, refused, copies
+    return made, refused, copies
 
 
 def _folder_name(text: str) -> str | None:
-    """`text` as the name of one visible folder; None when nothing of it is left."""
+    """Return `text` as the name of one visible folder; None when nothing of it is left."""
     name = folders.class_name(folders.class_name(text).strip(" ."))
     return None if name == folders.class_name("") else name
-
-
-def _read_order(folder: Path) -> list[str]:
-    try:
-        classes = json.loads((folder / _ORDER).read_text(encoding="utf-8"))["classes"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    return [str(label) for label in classes]
-
-
-def _write_order(folder: Path, labels: list[str]) -> None:
-    """Whole or not at all."""
-    with replacing(folder / _ORDER) as beside:
-        beside.write_text(json.dumps({"classes": labels}, ensure_ascii=False) + "\n", encoding="utf-8")

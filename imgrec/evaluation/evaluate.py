@@ -30,7 +30,7 @@ from imgrec.inference import conversion
 from imgrec.inference.preparation import Preparations
 from imgrec.inference.process_info import processor, usable_cores
 from imgrec.models import cards, weights
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import Catalog, ModelSpec
 from imgrec.predictions.labels import LABEL_SPACES, LabelSpace, get_label_map, get_label_space
 from imgrec.settings import MIB, Settings, available_memory_bytes
 
@@ -98,7 +98,7 @@ def evaluate(
     """
     if framing not in FRAMINGS:
         raise InputError(f"Expected one of the framings {', '.join(FRAMINGS)}. Received: {framing!r}.")
-    scoring(get_label_space(spec.label_space), labeled.label_space)
+    scoring(spec.get_label_space(), labeled.label_space)
     about = describe_dataset(labeled)
     artifacts.check_place(folder, about)
     compiled = Preparations(settings).ensure(spec)
@@ -118,16 +118,16 @@ def evaluate(
     return row
 
 
-def get_fitting_specs(labeled: Dataset, settings: Settings) -> list[ModelSpec]:
+def get_fitting_specs(labeled: Dataset, catalog: Catalog, settings: Settings) -> list[ModelSpec]:
     """Return the models with weights on this machine whose classes are, or roll up to, those of the dataset.
 
     Raises:
         InputError: If there are none; it names the model with most of the classes.
     """
     found, others = [], []
-    for spec in CATALOG.values():
+    for spec in catalog.values():
         try:
-            scoring(get_label_space(spec.label_space), labeled.label_space)
+            scoring(spec.get_label_space(), labeled.label_space)
         except LabelSpaceError:
             others.append(spec)
         else:
@@ -269,7 +269,7 @@ def _score(
     spec: ModelSpec, labeled: Dataset, block: dict[int, np.ndarray | str]
 ) -> tuple[Answers, list[dict[str, str]]]:
     """Return the answers of a block in the dataset's order and classes, and what could not be read."""
-    space = get_label_space(spec.label_space)
+    space = spec.get_label_space()
     rows = {i: row for i, row in sorted(block.items()) if not isinstance(row, str)}
     probabilities = np.array(list(rows.values()), np.float32).reshape(len(rows), len(space.labels))
     label_map = scoring(space, labeled.label_space)
@@ -285,7 +285,7 @@ def _score(
 
 def _nearest(specs: Iterable[ModelSpec], space: LabelSpace) -> str:
     """Return a sentence about the model with most classes of `space`; nothing where no model has any."""
-    unknown = {spec.title: unknown_classes(get_label_space(spec.label_space), space) for spec in specs}
+    unknown = {spec.title: unknown_classes(spec.get_label_space(), space) for spec in specs}
     title = min(unknown, key=lambda title: len(unknown[title]), default="")
     if not title or not 0 < len(unknown[title]) < len(space.labels):
         return ""

@@ -1,7 +1,6 @@
-"""A image and some models → one prediction after another; and the pool of engines, wired to the machinery."""
+"""Classify an image with several models, and open the pool of engines that does it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,50 +14,46 @@ from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
-from imgrec.predictions.labels import get_label_space
-from imgrec.predictions.prediction import Prediction
+from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.settings import MIB, Settings
 
-# What a compiled network holds besides its weights, until it has been measured: machine code, and what its layers
-# hand on to each other, which grows with the image. Fits all but the NASNets of the catalog within a fifth, and
-# errs on the high side for small ones (bench/README.md).
+# An estimate of what a compiled network holds besides its weights until it is measured: machine code, and the
+# activations, which grow with the image. It fits all but the NASNets of the catalog within a fifth, and is too high
+# rather than too low for small networks (bench/README.md).
 OVERHEAD_BYTES = 16 * MIB
 OVERHEAD_BYTES_PER_PIXEL = 700
 
 
-@dataclass(frozen=True, slots=True)
-class FailedModel:
-    """A model that could not look at the image, with what was raised; its sentence is `str(error)`."""
-
-    model: str
-    error: ImgrecError
-
-
 def classify(
     image: DecodedImage, specs: Iterable[ModelSpec], pool: EnginePool, framing: str = "crop"
-) -> Iterator[Prediction | FailedModel]:
-    """What each of `specs` says about `image`, each as soon as it is there: loaded models first, then cheap ones.
+) -> Iterator[Prediction | Failure]:
+    """Yield the outcome of each model as soon as it is there: loaded models first, then cheap ones.
 
-    One model after another, each with all cores. A model that fails gives a `FailedModel`, and the others go on.
-    `framing` is a key of `preprocessing.FRAMINGS`; raises `UnknownNameError` on another.
+    Models run one after another, each on all cores. The others go on where one fails. `framing` is a key of
+    `preprocessing.FRAMINGS`; another one raises `UnknownNameError`.
     """
     loaded = {row.name for row in pool.loaded()}
     inputs: dict[tuple[tuple[int, int], float], np.ndarray] = {}
-    for spec in sorted(specs, key=lambda spec: (spec.name not in loaded, _cost(spec))):
-        seen_as = (spec.input_size, spec.crop_fraction)
-        if seen_as not in inputs:
-            inputs[seen_as] = frame(image, *seen_as, framing)[np.newaxis]
+
+    def order(spec: ModelSpec) -> tuple[bool, int]:
+        # In place of the arithmetic of an inference: right in order, not in size.
+        return spec.name not in loaded, spec.parameters * spec.input_size[0] * spec.input_size[1]
+
+    for spec in sorted(specs, key=order):
+        shape = (spec.input_size, spec.crop_fraction)
+        if shape not in inputs:
+            inputs[shape] = frame(image, *shape, framing)[np.newaxis]
         try:
-            probabilities, milliseconds = pool.predict(spec, inputs[seen_as])
-            yield Prediction(spec.name, get_label_space(spec.label_space), probabilities[0], milliseconds)
+            probabilities, milliseconds = pool.predict(spec, inputs[shape])
+            yield Prediction(spec.name, spec.get_label_space(), probabilities[0], milliseconds, title=spec.title)
         except ImgrecError as error:
-            yield FailedModel(spec.name, error)
+            yield Failure(spec.name, error)
 
 
 def open_pool(settings: Settings, preparations: Preparations | None = None) -> EnginePool:
-    """The pool that serves: weights are fetched and converted when a model is first asked for.
+    """Return a pool that fetches and converts a model at its first use.
 
-    `preparations` is to be the one that pages and progress bars look at, so that nothing is fetched twice.
+    Pages and progress bars pass the `preparations` that they show, so that nothing is fetched twice.
     """
     preparations = preparations or Preparations(settings)
 
@@ -66,7 +61,7 @@ def open_pool(settings: Settings, preparations: Preparations | None = None) -> E
         try:
             return _open_engine(spec, settings)
         except EngineError:
-            # Intact, and yet OpenVINO refuses it: as after another processor or library. Once more, from scratch.
+            # The files are intact, but OpenVINO refuses them, as after a change of the processor or of a library.
             conversion.discard(_compiled(spec, settings))
             preparations.ensure(spec)
             return _open_engine(spec, settings)
@@ -80,7 +75,7 @@ def open_pool(settings: Settings, preparations: Preparations | None = None) -> E
 
 
 def estimate_bytes(spec: ModelSpec, settings: Settings) -> int:
-    """Anonymous memory that `spec` takes when it is loaded: as measured when it was converted, or a guess."""
+    """Return the bytes of memory that `spec` takes when loaded: as measured at its conversion, or an estimate."""
     measured = conversion.find_memory_bytes(spec, settings)
     if measured is not None:
         return measured
@@ -89,7 +84,7 @@ def estimate_bytes(spec: ModelSpec, settings: Settings) -> int:
 
 
 def _open_engine(spec: ModelSpec, settings: Settings) -> Engine:
-    from imgrec.inference.openvino_engine import OpenVINOEngine  # not for who only looks at the catalog
+    from imgrec.inference.openvino_engine import OpenVINOEngine  # heavy: not needed to list models
 
     path = _compiled(spec, settings)
     manifest = conversion.read_manifest(path)
@@ -103,9 +98,3 @@ def _compiled(spec: ModelSpec, settings: Settings) -> Path:
     if digest is None:
         raise WeightsError(f"Expected the weights of {spec.title} on this machine. Received: none.")
     return conversion.compiled_path(spec, digest, settings)
-
-
-def _cost(spec: ModelSpec) -> int:
-    """A stand-in for the arithmetic of an inference: parameters used at each pixel; right in order, not in size."""
-    height, width = spec.input_size
-    return spec.parameters * height * width

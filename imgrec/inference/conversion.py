@@ -210,7 +210,7 @@ def _build(
 
 def _run_worker(spec: ModelSpec, weights_path: Path, folder: Path, on_progress: OnProgress | None) -> int:
     """Have a worker write `model.xml` and `model.bin` into `folder`; returns the network's memory in bytes."""
-    request = {"spec": asdict(spec), "weights_path": str(weights_path.resolve()), "folder": str(folder.resolve())}
+    request = {"spec": spec.to_json(), "weights_path": str(weights_path.resolve()), "folder": str(folder.resolve())}
 
     def on_answer(answer: dict[str, object]) -> None:
         if "stage" in answer and on_progress is not None:

@@ -14,7 +14,7 @@ from imgrec.errors import CorruptWeightsError
 from imgrec.images.preprocessing import normalize
 from imgrec.inference import efficientnet_lite
 from imgrec.inference.engine import check_batch
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 
 if TYPE_CHECKING:
     import keras
@@ -119,7 +119,7 @@ def transplant(whole: "keras.Model", headless: "keras.Model") -> None:
 
 def _whole(spec: ModelSpec) -> ModelSpec:
     """The network with its top, at the size that its weights are published for: dense layers depend on it."""
-    native = [row.input_size for row in CATALOG.values() if row.weights.filename == spec.weights.filename]
+    native = [row.input_size for row in BUILT_IN.values() if row.weights.filename == spec.weights.filename]
     kept = tuple(argument for argument in spec.arguments if argument[0] not in _ARGUMENTS_OF_HEADLESS)
     return replace(spec, arguments=kept, input_size=native[0] if native else spec.input_size)
 

@@ -1,50 +1,47 @@
-"""What is asked of a image, and the answer: what the command line and the API have in common.
+"""`Options`: which models classify an image, how, and how their predictions are combined.
 
-They take the same words (models by name, a rule, weights, a framing, k), check them here with the same
-sentences, and give the same `Report`.
+Command line, API and pages share the options, their checks with the same sentences, and the `Result` made with them.
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Self
 
 from imgrec.errors import ImgrecError, InputError, MemoryBudgetError, UnknownNameError
-from imgrec.images.decoding import decode
+from imgrec.images.decoding import DecodedImage, decode
 from imgrec.images.preprocessing import FRAMINGS
-from imgrec.inference.classify import FailedModel, classify
+from imgrec.inference.classify import classify
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import state_of
-from imgrec.models.catalog import CATALOG, ModelSpec, get_specs
-from imgrec.predictions.ensembles import ENSEMBLE, RULES, combine
-from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Prediction
-from imgrec.reports.result import Failure, Report
+from imgrec.models.catalog import Catalog, ModelSpec
+from imgrec.predictions import ensembles
+from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble
+from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Failure, Prediction
+from imgrec.reports.result import Result
 from imgrec.settings import MIB, Settings
 
-# The most models that one question may name: more side by side nobody reads, and on a small public host each one
-# makes others wait.
+# The most models in one request: more cannot be compared side by side, and on a small public host each one makes
+# others wait.
 MAX_MODELS = 12
 DEMO_MAX_MODELS = 4
 
-# Who names no models gets an ensemble that is worth the name and still quick.
+# Enough for an ensemble, and still quick.
 DEFAULT_MODELS = 3
 
-# The rule for who gives no rule, and for who gives weights.
 DEFAULT_RULE = "mean"
-WEIGHTED_RULE = "weighted_mean"
+WEIGHTED_RULE = "weighted_mean"  # the default with weights
+DEFAULT_FRAMING = "crop"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """Which models look at a image, how, and how their answers become one.
-
-    `specs` are in the order of the catalog; `weights` is model name → weight, 1 for who is not named.
-    """
+class Options:
+    """Options of a classification: `specs` in the order of the catalog, `weights` by model name, 1 where absent."""
 
     specs: tuple[ModelSpec, ...]
     k: int = DEFAULT_TOP_K
     rule: str = DEFAULT_RULE
-    framing: str = "crop"
+    framing: str = DEFAULT_FRAMING
     weights: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -57,14 +54,16 @@ class Question:
         framing: str | None = None,
         weights: str | None = None,
     ) -> Self:
-        """A question in the words that people type; None or nothing stands for the default.
+        """Read options as they are typed; None or an empty text stands for the default.
 
-        Raises `InputError` or `UnknownNameError` with the sentence for them.
+        Raises:
+            InputError: A number out of its range, or weights for a rule without them.
+            UnknownNameError: No such rule, framing or chosen model.
         """
         specs = tuple(specs)
         named = _parse_weights(weights or "", specs)
         rule = rule or (WEIGHTED_RULE if named else DEFAULT_RULE)
-        framing = framing or "crop"
+        framing = framing or DEFAULT_FRAMING
         if rule not in RULES:
             raise UnknownNameError.of("rule", rule, list(RULES))
         if framing not in FRAMINGS:
@@ -73,43 +72,71 @@ class Question:
             raise InputError(f"Expected no weights for the rule {rule}. Received: {weights}.")
         return cls(specs, _parse_k(k), rule, framing, named)
 
+    def to_result(self, name: str, image: DecodedImage, outcomes: Iterable[Prediction | Failure]) -> Result:
+        """Return the result for the image of the file `name`, with the ensemble of all predictions among `outcomes`."""
+        result = Result(name, image.sha256, image.notes, tuple(outcomes))
+        return replace(result, ensemble=self.combine(result.predictions))
 
-def parse_models(names: str) -> list[ModelSpec]:
-    """The rows for names with commas between them; raises `UnknownNameError`."""
-    return get_specs(name.strip() for name in names.split(",") if name.strip())
+    def combine(self, members: Sequence[Prediction]) -> Ensemble | Failure | None:
+        """Return the ensemble of `members`, a failure where they cannot be combined, None for no members."""
+        try:
+            return ensembles.combine(members, self.rule, self.weights_of(members)) if members else None
+        except ImgrecError as error:
+            return Failure(ENSEMBLE, error)
+
+    def weights_of(self, members: Sequence[Prediction]) -> list[float] | None:
+        """Return the weights of `members`, None where none are given."""
+        return [self.weights.get(member.model, 1.0) for member in members] if self.weights else None
 
 
-def get_default_specs(settings: Settings) -> list[ModelSpec]:
-    """Return the models to ask when none is named: at most `DEFAULT_MODELS` on this machine that go together.
+def get_result(data: bytes, name: str, options: Options, pool: EnginePool, *, max_bytes: int) -> Result:
+    """Classify the image in `data` with all models of `options`.
 
-    Those installed with imgrec, so that every machine begins with the same. Without them the best variant of each
-    architecture, the smallest of these; where there is only one architecture, its best variants, since one answer
-    compares with nothing. Raises `InputError` when there is no model.
+    Raises:
+        ImageError: The image cannot be used.
+        ImgrecError: No model succeeded: the error of the first one.
     """
-    states = {spec: state_of(spec, settings) for spec in CATALOG.values()}
+    image = decode(data, max_bytes=max_bytes, name=name)
+    outcomes = {outcome.model: outcome for outcome in classify(image, options.specs, pool, options.framing)}
+    result = options.to_result(name, image, [outcomes[spec.name] for spec in options.specs])
+    if not result.predictions:
+        raise result.failures[0].error
+    return result
+
+
+def parse_models(names: str, catalog: Catalog) -> list[ModelSpec]:
+    """Return the models named with commas between them, in the order of the catalog, or raise `UnknownNameError`."""
+    return catalog.get_specs(name.strip() for name in names.split(",") if name.strip())
+
+
+def get_default_specs(catalog: Catalog, settings: Settings) -> list[ModelSpec]:
+    """Return the default models: at most `DEFAULT_MODELS` of one label space on this machine.
+
+    Those installed with imgrec, the same on every machine. Without them the best variant of each architecture, the
+    smallest of these; of a single architecture its best variants. Raises `InputError` where there is no model.
+    """
+    states = {spec: state_of(spec, settings) for spec in catalog.values()}
     installed = [spec for spec, state in states.items() if state == "installed"]
     if installed:
         return installed[:DEFAULT_MODELS]
     here = [spec for spec, state in states.items() if state != "missing"]
     if not here:
-        smallest = min(CATALOG.values(), key=lambda spec: spec.weights.size_bytes)
-        usual = CATALOG.get("mobilenet", smallest)
+        smallest = min(catalog.values(), key=lambda spec: spec.weights.size_bytes)
+        usual = catalog.get("mobilenet", smallest)
         raise InputError(
             "Expected a model on this machine. Received: none yet. "
             f"`imgrec fetch {usual.name}` downloads one ({usual.weights.size_bytes / MIB:.0f} MiB)."
         )
-    # The catalog has ImageNet's thousand classes before the ten that the bundled models know.
-    space = here[0].label_space
-    best: dict[str, ModelSpec] = {}
-    ranked = sorted((spec for spec in here if spec.label_space == space), key=_accuracy)
-    for spec in ranked:
-        best[spec.architecture] = spec
-    chosen = sorted(best.values(), key=lambda spec: spec.parameters) if len(best) > 1 else ranked[::-1]
-    return get_specs(spec.name for spec in chosen[:DEFAULT_MODELS])
+    # The catalog lists ImageNet's models before the bundled ones with ten classes.
+    same_space = [spec for spec in here if spec.label_space == here[0].label_space]
+    ranked = sorted(same_space, key=lambda spec: spec.published.top1 if spec.published else 0.0)
+    best = {spec.architecture: spec for spec in ranked}.values()
+    chosen = sorted(best, key=lambda spec: spec.parameters) if len(best) > 1 else ranked[::-1]
+    return catalog.get_specs(spec.name for spec in chosen[:DEFAULT_MODELS])
 
 
 def check_budget(specs: Iterable[ModelSpec], pool: EnginePool) -> None:
-    """Raise `MemoryBudgetError` for models that can never be loaded here, before anything is downloaded for them."""
+    """Raise `MemoryBudgetError` for models above the whole budget, before anything is downloaded for them."""
     plan = pool.plan(specs)
     if plan.too_large:
         raise MemoryBudgetError(
@@ -119,59 +146,17 @@ def check_budget(specs: Iterable[ModelSpec], pool: EnginePool) -> None:
 
 
 def describe(spec: ModelSpec, state: str) -> dict[str, object]:
-    """One model as JSON values: the documented shape of `imgrec models --json` and of the API."""
-    published = spec.published
+    """Return one model as JSON values: the documented shape of `imgrec models --json` and of the API."""
+    values = asdict(spec)
+    first = ("name", "title", "architecture", "label_space", "parameters", "input_size", "crop_fraction", "preprocess")
+    weights = ("url", "filename", "hash", "size_bytes")
     return {
-        "name": spec.name,
-        "title": spec.title,
-        "architecture": spec.architecture,
-        "label_space": spec.label_space,
-        "parameters": spec.parameters,
-        "input_size": list(spec.input_size),
-        "crop_fraction": spec.crop_fraction,
-        "preprocess": spec.preprocess,
+        **{name: values[name] for name in first},
         "state": state,
         "licence": spec.licence,
-        "published": None
-        if published is None
-        else {"top1": published.top1, "top5": published.top5, "source": published.source},
-        "weights": {
-            "url": spec.weights.url,
-            "filename": spec.weights.filename,
-            "hash": spec.weights.hash,
-            "size_bytes": spec.weights.size_bytes,
-        },
+        "published": values["published"],
+        "weights": {name: values["weights"][name] for name in weights},
     }
-
-
-def answer(data: bytes, name: str, question: Question, pool: EnginePool, *, max_bytes: int) -> Report:
-    """What the models say about the image in `data`, in the order of the catalog, and their ensemble.
-
-    A model that fails is a `Failure` in the report. Raises `ImageError` when the image cannot be used, and
-    what the first model raised when not one of them could answer.
-    """
-    image = decode(data, max_bytes=max_bytes, name=name)
-    outcomes = {outcome.model: outcome for outcome in classify(image, question.specs, pool, question.framing)}
-    found = [outcomes[spec.name] for spec in question.specs]
-    predictions = [outcome for outcome in found if isinstance(outcome, Prediction)]
-    if not predictions:
-        raise next(outcome.error for outcome in found if isinstance(outcome, FailedModel))
-    ensemble: object
-    try:
-        weights = [question.weights.get(prediction.model, 1.0) for prediction in predictions]
-        ensemble = combine(predictions, question.rule, weights if question.weights else None)
-    except ImgrecError as error:
-        ensemble = Failure(ENSEMBLE, str(error))
-    return Report(
-        image=name,
-        sha256=image.sha256,
-        notes=image.notes,
-        outcomes=tuple(
-            Failure(outcome.model, str(outcome.error)) if isinstance(outcome, FailedModel) else outcome
-            for outcome in found
-        ),
-        ensemble=ensemble,
-    )
 
 
 def _parse_k(k: str | int | None) -> int:
@@ -182,7 +167,7 @@ def _parse_k(k: str | int | None) -> int:
 
 
 def _parse_weights(text: str, specs: tuple[ModelSpec, ...]) -> dict[str, float]:
-    """`mobilenet=2,vgg16=0.5` as a dict."""
+    """Return `mobilenet=2,vgg16=0.5` as a dict."""
     chosen = [spec.name for spec in specs]
     weights: dict[str, float] = {}
     for item in filter(None, (part.strip() for part in text.split(","))):
@@ -199,7 +184,3 @@ def _parse_weights(text: str, specs: tuple[ModelSpec, ...]) -> dict[str, float]:
     if weights and not any(weights.get(name, 1.0) for name in chosen):
         raise InputError(f"Expected a weight above 0 for at least one model. Received: {text}.")
     return weights
-
-
-def _accuracy(spec: ModelSpec) -> float:
-    return 0.0 if spec.published is None else spec.published.top1

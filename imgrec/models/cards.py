@@ -11,21 +11,17 @@ cards call it, and can be combined. Times are derived from the curves, never typ
 
 import json
 import os
-import threading
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from imgrec.errors import ImgrecError, InputError, UnknownNameError
 from imgrec.files import replacing, sha256_of, storage_errors
-from imgrec.models.catalog import CATALOG, ModelSpec, spec_of_card
+from imgrec.models.catalog import BUILT_IN, Catalog, ModelSpec, Problem, spec_of_card
 from imgrec.settings import ASSETS, Settings
-
-if TYPE_CHECKING:
-    from imgrec.predictions.labels import LabelSpace
 
 BUNDLED = ASSETS / "models"
 
@@ -145,56 +141,22 @@ def _kept(path: Path, mtime_ns: int, size_bytes: int) -> Card:
     return read(path)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A card in the folder of the user's own models that makes no model, and the sentence that says why."""
+def load_catalog(settings: Settings) -> Catalog:
+    """Return the built-in models with this user's own.
 
-    path: Path
-    sentence: str
-
-
-@dataclass(slots=True)
-class _Registered:
-    """What `register` has put into catalog and label spaces, and the files that it saw then."""
-
-    specs: dict[str, ModelSpec] = field(default_factory=dict)
-    spaces: set[str] = field(default_factory=set)
-    limits: set[str] = field(default_factory=set)
-    problems: tuple[Problem, ...] = ()
-    files: object = None
-
-
-_registered = _Registered()
-_registering = threading.Lock()
-
-
-def register(settings: Settings) -> None:
-    """Make the catalog agree with the folder of this user's own models: new ones join it, those that went leave it.
-
-    Cheap where nothing has changed (a look at the names and times of the files): call it before looking. A card that
-    cannot be used makes no model but a line in `problems`; nor does one that has the name of another model.
+    The same snapshot is returned until a file in the folder of the own models has another name, time or size. A card
+    that cannot be used, or that has the name of another model, is one of the `problems`.
     """
-    with _registering:
-        files = _look(home(settings))
-        if files == _registered.files and all(name in CATALOG for name in _registered.specs):
-            return
-        found = _read_own(settings)
-        if found.specs or _registered.specs:
-            _put_spaces(found.spaces, found.limits)
-        CATALOG.change(remove=_registered.specs.keys() - found.specs.keys(), add=found.specs)
-        _registered.specs, _registered.problems, _registered.files = found.specs, tuple(found.problems), files
+    global _newest
+    files = _look(home(settings))
+    newest = _newest
+    if newest is None or newest[0] != files:
+        _newest = newest = (files, _read_catalog(settings))
+    return newest[1]
 
 
-def own(settings: Settings) -> dict[str, ModelSpec]:
-    """The models of this user's own training that are in the catalog, by name."""
-    register(settings)
-    return dict(_registered.specs)
-
-
-def problems(settings: Settings) -> tuple[Problem, ...]:
-    """What lies among this user's own models and cannot be used."""
-    register(settings)
-    return _registered.problems
+# The files as they were seen, and the snapshot that they made.
+_newest: tuple[object, Catalog] | None = None
 
 
 def remove(name: str, settings: Settings) -> None:
@@ -202,19 +164,18 @@ def remove(name: str, settings: Settings) -> None:
 
     The run that made it stays. Raises `UnknownNameError` for a model that is not the user's own, `StorageError`.
     """
-    found = own(settings)
-    if name not in found:
-        raise UnknownNameError.of("model of your own", name, list(found))
-    weights = Path(found[name].weights.filename)
+    catalog = load_catalog(settings)
+    if name not in catalog.own:
+        raise UnknownNameError.of("model of your own", name, sorted(catalog.own))
+    weights = Path(catalog[name].weights.filename)
     with storage_errors(weights):
-        # The card first: it is what makes a model one of the catalog's.
+        # The card first: without it there is no model.
         weights.with_suffix(".json").unlink(missing_ok=True)
         weights.unlink(missing_ok=True)
-    register(settings)
 
 
 def _look(folder: Path) -> object:
-    """Names, times and sizes of the files in `folder`; None where there is no such folder."""
+    """Return names, times and sizes of the files in `folder`; None where there is no such folder."""
     try:
         with os.scandir(folder) as entries:
             found = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith((".json", ".keras"))]
@@ -223,96 +184,73 @@ def _look(folder: Path) -> object:
     return str(folder), sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
 
 
-@dataclass(slots=True)
-class _Own:
-    """The user's own models as their cards describe them: rows, new label spaces, limits by space, problems."""
-
-    specs: dict[str, ModelSpec] = field(default_factory=dict)
-    spaces: dict[str, "LabelSpace"] = field(default_factory=dict)
-    limits: dict[str, float] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-
-
-def _read_own(settings: Settings) -> _Own:
-    own = _Own()
+def _read_catalog(settings: Settings) -> Catalog:
+    found: dict[str, Card] = {}
+    problems = []
     for path in sorted(home(settings).glob("*.json")):
         try:
             card = read(path)
-            spec = _in_its_space(card)
-            _check(card, spec, own.specs)
-            if (space := _new_space(card, spec, own.spaces)) is not None:
-                own.spaces[space.name] = space
-            if (bits := _limit_of(card)) is not None:
-                # Of several models the largest: so each lets through its share of images, or more.
-                own.limits[spec.label_space] = max(bits, own.limits.get(spec.label_space, bits))
-            own.specs[card.name] = spec
+            _check(card, found)
+            found[card.name] = card
         except ImgrecError as error:
-            own.problems.append(Problem(path, str(error)))
-    return own
+            problems.append(Problem(path, str(error)))
+    if not (found or problems):
+        return BUILT_IN
+    own = _with_label_spaces(found)
+    return Catalog({**BUILT_IN, **own}, frozenset(own), tuple(problems))
 
 
-def _limit_of(card: Card) -> float | None:
-    """The limit of entropy that the card brings; None where it was set on too few images, as older ones may be."""
+def _check(card: Card, others: Container[str]) -> None:
+    if not card.weights.is_file():
+        raise InputError(f"Expected the model {card.weights.name} beside its card. Received: the card alone.")
+    if card.name in BUILT_IN or card.name in others:
+        raise InputError(f"Expected a name that no other model has in {card.path.name}. Received: {card.name}.")
+    from imgrec.predictions.labels import LABEL_SPACES, get_label_space  # they import numpy
+
+    named = card.spec(bundled=False).label_space
+    if named in LABEL_SPACES and get_label_space(named).labels != card.classes:
+        raise InputError(
+            f"Expected the {len(get_label_space(named).labels)} classes of {named} in {card.path.name}. "
+            f"Received: {len(card.classes)} classes, not the same."
+        )
+
+
+def _with_label_spaces(found: Mapping[str, Card]) -> dict[str, ModelSpec]:
+    """Return the rows of `found`; those with the same classes, which are not built in, share a label space."""
+    from imgrec.predictions.labels import LABEL_SPACES, EntropyLimit, LabelSpace, space_name
+
+    limits: dict[str, float] = {}
+    names = {name: space_name(card.classes) for name, card in found.items()}
+    for name, card in found.items():
+        if (bits := _entropy_limit(card)) is not None:
+            # Of several models the largest: each keeps its share of images, or more.
+            limits[names[name]] = max(bits, limits.get(names[name], bits))
+    spaces = {
+        names[name]: LabelSpace(
+            names[name],
+            card.classes,
+            (None,) * len(card.classes),
+            entropy_limit=EntropyLimit(limits[names[name]]) if names[name] in limits else None,
+        )
+        for name, card in found.items()
+        if names[name] not in LABEL_SPACES
+    }
+    return {
+        name: replace(card.spec(bundled=False), label_space=names[name], own_label_space=spaces.get(names[name]))
+        for name, card in found.items()
+    }
+
+
+def _entropy_limit(card: Card) -> float | None:
+    """Return the limit that the card brings; None where it was set on too few images, as older ones may be."""
     from imgrec.predictions.out_of_distribution import MIN_IMAGES
 
     bits = card.metrics.get("entropy_bits_95")
     return bits if isinstance(bits, float) and card.metrics["pictures"] >= MIN_IMAGES else None
 
 
-def _check(card: Card, spec: ModelSpec, others: Mapping[str, ModelSpec]) -> None:
-    if not card.weights.is_file():
-        raise InputError(f"Expected the model {card.weights.name} beside its card. Received: the card alone.")
-    if spec.name in others or (spec.name in CATALOG and spec.name not in _registered.specs):
-        raise InputError(f"Expected a name that no other model has in {card.path.name}. Received: {spec.name}.")
-
-
-def _put_spaces(spaces: Mapping[str, "LabelSpace"], limits: Mapping[str, float]) -> None:
-    # They bring numpy; most who look have no model of their own.
-    from imgrec.predictions.labels import LABEL_SPACES, get_label_map
-    from imgrec.predictions.out_of_distribution import LIMITS, Limit
-
-    gone = _registered.spaces, _registered.limits
-    _registered.spaces = set(spaces)
-    # What was measured of a known space stands.
-    _registered.limits = {name for name in limits if name in gone[1] or name not in LIMITS}
-    LABEL_SPACES.change(remove=gone[0], add={name: partial(_same, space) for name, space in spaces.items()})
-    LIMITS.change(remove=gone[1], add={name: Limit(limits[name]) for name in _registered.limits})
-    get_label_map.cache_clear()
-
-
-def _in_its_space(card: Card) -> ModelSpec:
-    """The card's row, in the label space that its classes have unless it names a known one."""
-    from imgrec.predictions.labels import LABEL_SPACES, space_name
-
-    spec = card.spec(bundled=False)
-    is_known = spec.label_space in LABEL_SPACES and spec.label_space not in _registered.spaces
-    return spec if is_known else replace(spec, label_space=space_name(card.classes))
-
-
-def _new_space(card: Card, spec: ModelSpec, spaces: Mapping[str, "LabelSpace"]) -> "LabelSpace | None":
-    """The label space that a card brings; None where it is known already. The classes must be the same then."""
-    from imgrec.predictions.labels import LABEL_SPACES, LabelSpace, get_label_space
-
-    known = spaces.get(spec.label_space)
-    if known is None and spec.label_space in LABEL_SPACES and spec.label_space not in _registered.spaces:
-        known = get_label_space(spec.label_space)
-    if known is None:
-        return LabelSpace(spec.label_space, card.classes, (None,) * len(card.classes))
-    if known.labels != card.classes:
-        raise InputError(
-            f"Expected the {len(known.labels)} classes of {known.name} in {card.path.name}. "
-            f"Received: {len(card.classes)} classes, not the same."
-        )
-    return None
-
-
-def _same(space: "LabelSpace") -> "LabelSpace":
-    return space
-
-
 def free_name(wanted: str, settings: Settings) -> str:
-    """`wanted`, or it with the first number that makes it a name that no model has yet."""
-    register(settings)
-    taken = {*CATALOG, *(path.stem for path in home(settings).glob("*.json"))}
+    """Return `wanted`, or it with the first number that makes it a name that no model has yet."""
+    taken = {*load_catalog(settings), *(path.stem for path in home(settings).glob("*.json"))}
     names = [wanted, *(f"{wanted}_{number}" for number in range(2, 10_000))]
     return next(name for name in names if name not in taken)

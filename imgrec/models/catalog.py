@@ -8,14 +8,18 @@ evaluations that the accuracies come from, as timm records them for the same arc
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from imgrec.errors import InputError, UnknownNameError
-from imgrec.registry import Registry
 from imgrec.settings import ASSETS
+
+if TYPE_CHECKING:
+    from imgrec.predictions.labels import LabelSpace
 
 # Names become file names, parts of addresses and command-line arguments.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -79,13 +83,14 @@ class ModelSpec:
     input_size: tuple[int, int]  # (height, width) in px
     preprocess: str  # caffe, tf, torch, identity or unit: see preprocessing.PREPROCESS
     crop_fraction: float  # side of the center crop / short side of the resized image
-    label_space: str  # name in labels.LABEL_SPACES
+    label_space: str  # a name in labels.LABEL_SPACES, or that of `own_label_space`
     parameters: int
     weights: WeightsSource
     published: Published | None
     cam_layer: str | None  # last convolutional activation, for heat-maps; add_17 and such: as a fresh process counts
     licence: str
     bundled: bool = False  # its weights lie in assets/models/
+    own_label_space: "LabelSpace | None" = field(default=None, compare=False, repr=False)  # of classes not built in
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -95,6 +100,18 @@ class ModelSpec:
                 f"Received: {self.input_size} and {self.crop_fraction}."
             )
 
+    def get_label_space(self) -> "LabelSpace":
+        """Return the classes of the model; raises `UnknownNameError` where nothing knows them."""
+        from imgrec.predictions.labels import get_label_space  # it imports numpy, which most commands do without
+
+        return self.own_label_space or get_label_space(self.label_space)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values, without the classes."""
+        fields = asdict(replace(self, own_label_space=None))
+        del fields["own_label_space"]
+        return fields
+
 
 def check_name(name: str) -> str:
     """`name`, if it can be a model's; raises `InputError` otherwise."""
@@ -103,18 +120,51 @@ def check_name(name: str) -> str:
     return name
 
 
-def get_spec(name: str) -> ModelSpec:
-    """The row called `name`; raises `UnknownNameError` with the nearest names."""
-    try:
-        return CATALOG[name]
-    except KeyError:
-        raise UnknownNameError.of("model", name, list(CATALOG)) from None
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A card among the user's own models that makes no model, and the sentence that says why."""
+
+    path: Path
+    sentence: str
 
 
-def get_specs(names: Iterable[str]) -> list[ModelSpec]:
-    """The rows of `names`, in the order of the catalog (which fixes each model's color), each once."""
-    wanted = {get_spec(name).name for name in names}
-    return [spec for spec in CATALOG.values() if spec.name in wanted]
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalog(Mapping[str, ModelSpec]):
+    """A snapshot of all models by name, in the order that pages show: the built-in ones, then the user's own.
+
+    It never changes: `cards.load_catalog` makes another one when a model was trained or removed.
+    """
+
+    rows: Mapping[str, ModelSpec]
+    own: frozenset[str] = frozenset()
+    problems: tuple[Problem, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", MappingProxyType(dict(self.rows)))
+
+    def __getitem__(self, name: str) -> ModelSpec:
+        return self.rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def get_spec(self, name: str) -> ModelSpec:
+        """Return the row called `name`; raises `UnknownNameError` with the nearest names."""
+        if name not in self.rows:
+            raise UnknownNameError.of("model", name, list(self.rows))
+        return self.rows[name]
+
+    def title_of(self, name: str) -> str:
+        """Return the title of the model called `name`, or the name where there is none."""
+        return self.rows[name].title if name in self.rows else name
+
+    def get_specs(self, names: Iterable[str]) -> list[ModelSpec]:
+        """Return the rows of `names` in the order of the catalog, each once; raises `UnknownNameError`."""
+        wanted = {self.get_spec(name).name for name in names}
+        return [spec for spec in self.rows.values() if spec.name in wanted]
 
 
 _BUCKET = "https://storage.googleapis.com/"
@@ -357,5 +407,4 @@ def _bundled() -> list[ModelSpec]:
     return [spec_of_card(card, card["weights"]["file"], bundled=True) for card in found]
 
 
-# A model of the user's own training is a row like any other: `cards.register` adds it.
-CATALOG: Registry[ModelSpec] = Registry({spec.name: spec for spec in (*_IMAGENET_1K, *_bundled())})
+BUILT_IN = Catalog({spec.name: spec for spec in (*_IMAGENET_1K, *_bundled())})

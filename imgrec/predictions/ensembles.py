@@ -1,7 +1,7 @@
-"""Several predictions as one: members, weights, uncertainty, and who tipped it. Pure numpy; the rules are in `rules`.
+"""Several predictions as one: members, weights, uncertainty, leave-one-out.
 
-It knows no engine and no image: probabilities that are computed once can be combined again with every move of a
-slider.
+Pure numpy; the rules are in `combination_rules`. No engine and no image is needed, so that predictions are computed
+once and combined again when a weight changes.
 """
 
 from collections.abc import Sequence
@@ -11,21 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from imgrec.errors import InputError, LabelSpaceError, UnknownNameError
-from imgrec.predictions.combination_rules import (
-    RULES as RULES,  # the registry's other address: who combines needs no second import
-)
+from imgrec.predictions.combination_rules import RULES as RULES
 from imgrec.predictions.combination_rules import Floats, tie_breaker
 from imgrec.predictions.prediction import Prediction
 
-# The name under which an ensemble's prediction stands where a model's name would stand.
+# The name of an ensemble in places where a model's name stands.
 ENSEMBLE = "ensemble"
 
-# Uncertainty in words, as a part of log2(C), the entropy of knowing nothing. For the 1,000 classes of ImageNet
-# "low" ends at 0.5 bits (about 90 % against 10 %) and "high" begins at 3 bits (as between 8 equal classes).
+# Limits of the words for uncertainty, as a part of log2(C), the entropy of C equal classes. For ImageNet's 1,000
+# classes "low" ends at 0.5 bits (about 90 % against 10 %) and "high" begins at 3 bits (as of 8 equal classes).
 LOW_BELOW = 0.05
 HIGH_FROM = 0.3
 
-# Pairs of members that disagree: "high" when it is every second pair or more.
+# Disagreement is "high" where every second pair of members disagrees.
 HIGH_DISAGREEMENT_FROM = 0.5
 
 ENTROPY_SENTENCE = (
@@ -41,12 +39,12 @@ DISAGREEMENT_SENTENCE = "Disagreement: the share of all pairs of members whose f
 
 @dataclass(frozen=True, slots=True)
 class Uncertainty:
-    """How unsure an ensemble is, from its members' probabilities and weights, whatever the rule.
+    """The uncertainty of an ensemble, from its members' probabilities and weights; it does not depend on the rule.
 
-    With p = Σ w_m p_m and H in bits: `entropy_bits` = H(p), in [0, log2 C]; `mutual_information_bits` =
-    H(p) − Σ w_m H(p_m), the generalised Jensen–Shannon divergence (Lin 1991), known from BALD (Houlsby et al.
-    2011), in [0, entropy_bits]; `disagreement`, in [0, 1], is the share of pairs of members with different
-    first choices, 0 for a single one. Members of weight 0 do not count. `classes` is C.
+    With p = Σ w_m p_m and the entropy H in bits: `entropy_bits` = H(p), in [0, log2 C]; `mutual_information_bits` =
+    H(p) − Σ w_m H(p_m), the generalized Jensen–Shannon divergence (Lin 1991), known from BALD (Houlsby et al. 2011),
+    in [0, entropy_bits]; `disagreement`, in [0, 1], is the share of pairs of members with different first choices, 0
+    for a single member. Members of weight 0 do not count. `classes` is C.
     """
 
     entropy_bits: float
@@ -66,7 +64,7 @@ class Uncertainty:
 
     @property
     def disagreement_level(self) -> str:
-        """low: nobody disagrees; high: every second pair or more."""
+        """The disagreement in a word: low where it is 0, high from `HIGH_DISAGREEMENT_FROM`."""
         if self.disagreement == 0:
             return "low"
         return "high" if self.disagreement >= HIGH_DISAGREEMENT_FROM else "medium"
@@ -74,10 +72,10 @@ class Uncertainty:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ensemble:
-    """What several models say together.
+    """The combined prediction of several models.
 
-    `prediction` has the model name "ensemble" and the summed milliseconds of its members; `weights` stand in the
-    order of `members` and sum to 1; `rule` is a name in `RULES`.
+    `prediction` has the model name "ensemble" and the summed milliseconds of its members; `weights` are in the order
+    of `members` and sum to 1; `rule` is a name in `RULES`.
     """
 
     prediction: Prediction
@@ -89,7 +87,7 @@ class Ensemble:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Without:
-    """The ensemble without `model`; `tips`: its first choice is another one then."""
+    """The ensemble without `model`; `tips` where its first choice is then another class."""
 
     model: str
     ensemble: Ensemble
@@ -97,10 +95,17 @@ class Without:
 
 
 def combine(predictions: Sequence[Prediction], rule: str = "mean", weights: Sequence[float] | None = None) -> Ensemble:
-    """`predictions` as one, by `rule`; `weights` (M,) ≥ 0 in their order, equal where None.
+    """Combine predictions of one label space.
 
-    Raises `InputError` on no predictions or unusable weights, `UnknownNameError` on an unknown rule, and
-    `LabelSpaceError` when the members have different label spaces or one whose classes are not exclusive.
+    Args:
+        predictions: The members, at least one.
+        rule: A name in `RULES`.
+        weights: (M,) ≥ 0 in the order of the members, of any sum; equal weights for None.
+
+    Raises:
+        InputError: No predictions, or weights that are negative, all 0, too few, or not taken by the rule.
+        UnknownNameError: An unknown rule.
+        LabelSpaceError: Several label spaces, or one whose classes are not exclusive.
     """
     if rule not in RULES:
         raise UnknownNameError.of("rule", rule, list(RULES))
@@ -118,8 +123,8 @@ def combine(predictions: Sequence[Prediction], rule: str = "mean", weights: Sequ
     return Ensemble(prediction, members, tuple(shares.tolist()), rule, uncertainty(probabilities, shares))
 
 
-def groups(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
-    """Predictions by the name of their label space; spaces and members in the order in which they come."""
+def by_label_space(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
+    """Return the predictions by the name of their label space, both in the given order."""
     found: dict[str, list[Prediction]] = {}
     for prediction in predictions:
         found.setdefault(prediction.label_space.name, []).append(prediction)
@@ -127,11 +132,11 @@ def groups(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
 
 
 def contributions(ensemble: Ensemble, index: int) -> tuple[float, ...]:
-    """What each member adds to the ensemble's probability of class `index`, in the order of the members.
+    """Return what each member adds to the ensemble's probability of class `index`, in the order of the members.
 
-    For means and votes, w_m · e_m[index], where e_m is the member's probability, vote or share of points: exact,
-    ≥ 0, and together the ensemble's probability. The geometric mean multiplies, so that shares do not exist: there it
-    is the difference that leaving the member out would make, which may be negative and sums to nothing.
+    For means and votes, w_m · e_m[index], where e_m is the member's probability, vote or share of points: ≥ 0, with
+    the ensemble's probability as their sum. The geometric mean has no such shares: there it is the change of the
+    probability when the member is left out, which may be negative.
     """
     evidence = RULES[ensemble.rule].evidence
     if evidence is not None:
@@ -143,27 +148,24 @@ def contributions(ensemble: Ensemble, index: int) -> tuple[float, ...]:
 
 
 def leave_one_out(ensemble: Ensemble) -> list[Without]:
-    """The ensemble without each of its members in turn, weights re-normalized: who tipped it.
+    """Return the ensemble without each of its members in turn, with the weights normalized again.
 
-    A member is missing from the list when nothing with a weight would be left without it.
+    A member is left out of the list where no other has a weight.
     """
-    first = ensemble.prediction.top_k(1)[0].index
-    rests = ((member, _without(ensemble, position)) for position, member in enumerate(ensemble.members))
-    return [
-        Without(member.model, rest, tips=rest.prediction.top_k(1)[0].index != first) for member, rest in rests if rest
-    ]
+    first = ensemble.prediction.first.index
+    rests = ((member.model, _without(ensemble, position)) for position, member in enumerate(ensemble.members))
+    return [Without(model, rest, tips=rest.prediction.first.index != first) for model, rest in rests if rest]
 
 
 def uncertainty(probabilities: Floats, weights: Floats) -> Uncertainty:
-    """See `Uncertainty`; `probabilities` (M, C) ≥ 0 with rows that sum to about 1, `weights` (M,) sum to 1.
+    """Return the uncertainty of `probabilities` (M, C), whose rows sum to about 1, with `weights` (M,) that sum to 1.
 
     >>> uncertainty(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0.5, 0.5]))
     Uncertainty(entropy_bits=1.0, mutual_information_bits=1.0, disagreement=1.0, classes=2)
     """
-    counted = probabilities[weights > 0]
-    # Rows are off 1 by rounding, which could make the difference of two entropies negative.
+    counted, shares = probabilities[weights > 0], weights[weights > 0]
+    # Sums that are off 1 by rounding could make the difference of two entropies negative.
     counted = counted / counted.sum(axis=1, keepdims=True)
-    shares = weights[weights > 0]
     entropy = float(entropy_bits(shares @ counted))
     own = float(shares @ entropy_bits(counted))
     return Uncertainty(
@@ -174,8 +176,14 @@ def uncertainty(probabilities: Floats, weights: Floats) -> Uncertainty:
     )
 
 
+def entropy_bits(probabilities: Floats) -> Floats:
+    """Return −Σ p log2 p over the last axis, with 0 log 0 = 0."""
+    safe = np.where(probabilities > 0, probabilities, 1.0)
+    return np.asarray(-(safe * np.log2(safe)).sum(axis=-1) + 0.0)
+
+
 def bits_level(bits: float, classes: int) -> str:
-    """`bits` of entropy over `classes` in a word: low, medium or high."""
+    """Return `bits` of entropy over `classes` in a word: low, medium or high."""
     part = bits / np.log2(classes) if classes > 1 else 0.0
     if part < LOW_BELOW:
         return "low"
@@ -185,7 +193,7 @@ def bits_level(bits: float, classes: int) -> str:
 def _check_members(members: tuple[Prediction, ...]) -> None:
     if not members:
         raise InputError("Expected at least one prediction to combine. Received: none.")
-    spaces = groups(members)
+    spaces = by_label_space(members)
     if len(spaces) > 1:
         received = "; ".join(f"{name} ({', '.join(m.model for m in found)})" for name, found in spaces.items())
         raise LabelSpaceError(f"Expected members of one label space. Received: {received}.")
@@ -198,11 +206,9 @@ def _check_members(members: tuple[Prediction, ...]) -> None:
 
 
 def _normalized_weights(weights: Sequence[float] | None, members: tuple[Prediction, ...], rule: str) -> Floats:
-    """(M,) float64 that sums to 1; equal weights for None."""
+    """Return float64 (M,) that sums to 1; equal weights for None."""
     count = len(members)
-    if weights is None:
-        return np.full(count, 1 / count)
-    given = np.array(weights, dtype=np.float64)
+    given = np.array([1.0] * count if weights is None else weights, dtype=np.float64)
     if given.shape != (count,):
         raise InputError(f"Expected {count} weights, one for each member. Received: {given.size}.")
     # Written so that NaN fails too.
@@ -212,34 +218,25 @@ def _normalized_weights(weights: Sequence[float] | None, members: tuple[Predicti
         raise InputError(
             f"Expected equal weights for the rule {rule!r}; 'weighted_mean' takes others. Received: {given.tolist()}."
         )
-    # The largest first, so that the sum of large finite weights stays finite.
+    # Divided by the largest first, so that the sum of large finite weights stays finite.
     given = given / given.max()
     return np.asarray(given / given.sum())
 
 
 def _stacked(members: tuple[Prediction, ...]) -> Floats:
-    """Probabilities (M, C) in float64; the small negatives that `Prediction` tolerates are 0."""
+    """Return probabilities (M, C) in float64; the small negatives that `Prediction` tolerates become 0."""
     return np.maximum(np.stack([member.probabilities for member in members]).astype(np.float64), 0.0)
 
 
 def _without(ensemble: Ensemble, position: int) -> Ensemble | None:
-    """`ensemble` without the member at `position`; None when nothing with a weight is left."""
+    """Return `ensemble` without the member at `position`; None when no other member has a weight."""
     members = [*ensemble.members[:position], *ensemble.members[position + 1 :]]
     weights = [*ensemble.weights[:position], *ensemble.weights[position + 1 :]]
     return combine(members, ensemble.rule, weights) if any(weights) else None
 
 
-def entropy_bits(probabilities: Floats) -> Floats:
-    """−Σ p log2 p over the last axis, with 0 log 0 = 0."""
-    safe = np.where(probabilities > 0, probabilities, 1.0)
-    return np.asarray(-(safe * np.log2(safe)).sum(axis=-1) + 0.0)
-
-
 def _disagreement(choices: npt.NDArray[np.intp]) -> float:
-    """Share of pairs of members with different first choices (M,); 0 for one member."""
+    """Return the share of pairs with different values among first choices (M,); 0 for one member."""
     count = len(choices)
-    if count < 2:
-        return 0.0
     _, sizes = np.unique(choices, return_counts=True)
-    agreeing = int((sizes * (sizes - 1)).sum())
-    return 1 - agreeing / (count * (count - 1))
+    return 1 - int((sizes * (sizes - 1)).sum()) / (count * (count - 1)) if count > 1 else 0.0

@@ -1,6 +1,6 @@
-"""Precomputed predictions for the sample images: something to see before any model is compiled or downloaded.
+"""Precomputed predictions for the sample images: results before any model is compiled or downloaded.
 
-`assets/samples/compute.py` makes both files; a test computes them again where the weights are to be had.
+`assets/samples/compute.py` makes both files; a test computes them again where the weights can be had.
 """
 
 import functools
@@ -18,31 +18,32 @@ FACTS = SAMPLES_FOLDER / "predictions.json"
 PROBABILITIES = SAMPLES_FOLDER / "predictions.npz"
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One answer, and where it comes from: weights, versions, date (ISO); `note` says what is to be known of them."""
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class PrecomputedPrediction(Prediction):
+    """A stored prediction and its origin: weights, versions by package, date (ISO), and a note about the weights."""
 
-    prediction: Prediction
     weights_sha256: str
     note: str
     versions: dict[str, str]
     computed_at: str
 
 
-def stored(model: str, sha256: str, framing: str) -> Stored | None:
-    """What `model` said about the sample with this `sha256`; None for other images, models and framings."""
+def stored(model: str, sha256: str, framing: str) -> PrecomputedPrediction | None:
+    """Return the prediction of `model` for the sample with this `sha256`; None for other images or framings."""
     facts = _facts()
     if model not in facts["models"] or sha256 not in facts["samples"] or framing != facts["framing"]:
         return None
-    # Kept as float16; their sum is put right again.
+    # Stored as float16: the sum is corrected.
     probabilities = _probabilities()[model][facts["samples"].index(sha256)].astype(np.float32)
     about = facts["models"][model]
-    return Stored(
-        Prediction(model, get_label_space(about["label_space"]), probabilities / probabilities.sum()),
-        about["weights_sha256"],
-        about["note"],
-        facts["versions"],
-        facts["computed_at"],
+    return PrecomputedPrediction(
+        model=model,
+        label_space=get_label_space(about["label_space"]),
+        probabilities=probabilities / probabilities.sum(),
+        weights_sha256=about["weights_sha256"],
+        note=about["note"],
+        versions=facts["versions"],
+        computed_at=facts["computed_at"],
     )
 
 
@@ -54,6 +55,6 @@ def _facts() -> dict[str, Any]:
 
 @functools.cache
 def _probabilities() -> dict[str, np.ndarray]:
-    """For each model float16 (samples, C), in the order of the facts."""
+    """Return float16 (samples, C) for each model, in the order of the facts."""
     with np.load(PROBABILITIES) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+        return dict(arrays)

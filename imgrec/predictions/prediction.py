@@ -1,13 +1,13 @@
-"""`Prediction`: what stands between everything that looks at an image and everything that shows a result."""
+"""`Prediction`: the probabilities of one model for one image, between inference and every display."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from imgrec.errors import InputError, LabelSpaceError
+from imgrec.errors import ImgrecError, InputError, LabelSpaceError
 from imgrec.predictions.labels import LabelSpace
 
-# The range of the top-k slider; more than ten bars side by side cannot be read.
+# The range of the top-k slider: more than ten bars side by side cannot be read.
 MAX_TOP_K = 10
 DEFAULT_TOP_K = 5
 
@@ -27,14 +27,15 @@ class Classification:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What `model` says about one image.
+    """The prediction of `model` for one image.
 
-    `probabilities` is float32 (C,), one value in [0, 1] for each label of `label_space`, read-only; it sums
-    to 1 when the space is exclusive. `milliseconds` is the inference alone, measured inside the gate.
-    `tie_breaker` (C,) orders equally probable classes, the largest first, such as those with as many votes.
+    `probabilities` is float32 (C,), one value in [0, 1] for each label of `label_space`, read-only; it sums to 1 when
+    the space is exclusive. `milliseconds` is the inference alone, without waiting for other inferences. `tie_breaker`
+    (C,) orders equally probable classes, the largest value first; it is for votes.
 
-    Raises `LabelSpaceError` when the count of probabilities is not that of the labels, and `InputError` on
-    NaN, values outside [0, 1], or logits.
+    Raises:
+        LabelSpaceError: The number of probabilities is not that of the labels.
+        InputError: NaN, values outside [0, 1], or logits.
     """
 
     model: str
@@ -42,6 +43,7 @@ class Prediction:
     probabilities: np.ndarray
     milliseconds: float = 0.0
     tie_breaker: np.ndarray | None = None
+    title: str = ""  # for people, of a model that is not built in
 
     def __post_init__(self) -> None:
         probabilities = np.array(self.probabilities, dtype=np.float32)
@@ -61,11 +63,22 @@ class Prediction:
         probabilities.flags.writeable = False
         object.__setattr__(self, "probabilities", probabilities)
 
+    @property
+    def first(self) -> Classification:
+        """The most probable class."""
+        return self.top_k(1)[0]
+
     def top_k(self, k: int = DEFAULT_TOP_K) -> list[Classification]:
-        """The `k` most probable classes, most probable first; ties by `tie_breaker`, then as in the label space."""
+        """Return the `k` most probable classes in order; ties by `tie_breaker`, then by index."""
         space = self.label_space
-        if self.tie_breaker is None:
-            order = np.argsort(-self.probabilities, kind="stable")[:k]
-        else:
-            order = np.lexsort((-self.tie_breaker, -self.probabilities))[:k]
+        ties = () if self.tie_breaker is None else (-self.tie_breaker,)
+        order = np.lexsort((*ties, -self.probabilities))[:k]
         return [Classification(space.labels[i], space.synsets[i], int(i), float(self.probabilities[i])) for i in order]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A model, or the ensemble, without a prediction; `str(error)` may be shown."""
+
+    model: str
+    error: ImgrecError

@@ -1,6 +1,6 @@
-"""Results in files: the JSON, CSV and plain text that leave imgrec, the same from page, command line and API.
+"""`Result`: the predictions for one image, and the JSON, CSV and plain text made of them.
 
-Pure functions of predictions; whoever calls them writes the file.
+Pages, command line and API make the same `Result` and write the same files.
 """
 
 import csv
@@ -8,15 +8,12 @@ import io
 import json
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from imgrec.formatting import THIN_SPACE, milliseconds
-from imgrec.formatting import percent as percent  # what goes with a report has this address too
+from imgrec.formatting import THIN_SPACE, milliseconds, percent
 from imgrec.predictions.ensembles import Ensemble
-from imgrec.predictions.prediction import DEFAULT_TOP_K, Prediction
-from imgrec.reports.sentences import is_none_of_these, label_of
-from imgrec.reports.sentences import title_of as title_of
-from imgrec.reports.sentences import verdict as verdict
+from imgrec.predictions.prediction import DEFAULT_TOP_K, Failure, Prediction
+from imgrec.reports.sentences import headline, is_none_of_these, label_of, title_of
 
 # A spreadsheet takes a cell that starts so for a formula (OWASP, "CSV Injection"); the last four are the full-width
 # forms that East Asian versions accept.
@@ -43,20 +40,12 @@ _BAR_WIDTH = 24
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A model, or the ensemble, that gave no prediction, with the sentence to show in its place."""
-
-    model: str
-    error: str
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Report:
-    """Everything to be said about one image.
+class Result:
+    """Everything known about one image.
 
-    `image` is the name under which it came (a visitor's, so not to be trusted), `sha256` that of its bytes,
-    `notes` what the decoder normalized. `error` is set instead of the rest when the image cannot be used.
+    `image` is the file name (untrusted), `sha256` that of its bytes, `notes` what the decoder normalized. `outcomes`
+    has one prediction or failure for each model. `error` is set instead of the rest where the image cannot be used.
     """
 
     image: str
@@ -66,44 +55,51 @@ class Report:
     ensemble: Ensemble | Failure | None = None
     error: str | None = None
 
+    @property
+    def predictions(self) -> list[Prediction]:
+        """The outcomes that are predictions."""
+        return [outcome for outcome in self.outcomes if isinstance(outcome, Prediction)]
 
-def to_dict(report: Report, k: int = DEFAULT_TOP_K) -> dict[str, object]:
-    """One image as JSON values: the documented shape of `imgrec predict --format json` and of the API.
+    @property
+    def failures(self) -> list[Failure]:
+        """The outcomes that are failures."""
+        return [outcome for outcome in self.outcomes if isinstance(outcome, Failure)]
+
+
+def to_dict(result: Result, k: int = DEFAULT_TOP_K) -> dict[str, object]:
+    """Return one image as JSON values: the documented shape of `imgrec predict --format json` and of the API.
 
     `{image, sha256, notes, models: [{model, label_space, milliseconds, top, none_of_these}], ensemble: {rule, weights,
     top, uncertainty, none_of_these}}` with `top` a list of `{label, synset, index, probability}`. `none_of_these` is
-    true where the doubt says that the image most likely shows none of the classes, and null for classes for which
-    nobody has measured how much doubt that takes, such as ImageNet's (see `abstention`). A model that failed is
-    `{model, error}`, an ensemble that cannot be is `{error}` (None when none was asked for), and a image that
-    cannot be used has `error` beside empty lists.
+    true where the entropy is above the limit of the classes, and null for classes without a limit, such as ImageNet's
+    (see `out_of_distribution`). A model that failed is `{model, error}`, an ensemble that failed `{error}` (null
+    without any), and an image that cannot be used has `error` beside empty lists.
     """
     values: dict[str, object] = {
-        "image": report.image,
-        "sha256": report.sha256,
-        "notes": list(report.notes),
-        "models": [_model_dict(outcome, k) for outcome in report.outcomes],
-        "ensemble": _ensemble_dict(report.ensemble, k),
+        "image": result.image,
+        "sha256": result.sha256,
+        "notes": list(result.notes),
+        "models": [_model_dict(outcome, k) for outcome in result.outcomes],
+        "ensemble": _ensemble_dict(result.ensemble, k),
     }
-    if report.error is not None:
-        values["error"] = report.error
-    return values
+    return values if result.error is None else values | {"error": result.error}
 
 
-def to_json(reports: Sequence[Report], k: int = DEFAULT_TOP_K) -> str:
-    """A JSON list with one object a image; see `to_dict`."""
-    return json.dumps([to_dict(report, k) for report in reports], indent=2, ensure_ascii=False, allow_nan=False)
+def to_json(results: Sequence[Result], k: int = DEFAULT_TOP_K) -> str:
+    """Return a JSON list with one object for each image; see `to_dict`."""
+    return json.dumps([to_dict(result, k) for result in results], indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def to_rows(reports: Sequence[Report], k: int = DEFAULT_TOP_K) -> list[dict[str, object]]:
-    """One flat row for each image, model and rank, with the columns `CSV_COLUMNS`; the ensemble's come last.
+def to_rows(results: Sequence[Result], k: int = DEFAULT_TOP_K) -> list[dict[str, object]]:
+    """Return one flat row for each image, model and rank, with the columns `CSV_COLUMNS`; the ensemble's come last.
 
-    Full precision; None where a column does not apply. What failed has one row with its `error`.
+    Full precision; None where a column does not apply. A failure is one row with its `error`.
     """
-    return [row for report in reports for row in _rows(report, k)]
+    return [row for result in results for row in _rows(result, k)]
 
 
-def to_csv(reports: Sequence[Report], k: int = DEFAULT_TOP_K) -> str:
-    """`to_rows` as CSV with a header, one line a row.
+def to_csv(results: Sequence[Result], k: int = DEFAULT_TOP_K) -> str:
+    """Return `to_rows` as CSV with a header, one line for each row.
 
     Text that a spreadsheet would run as a formula gets a `'` before it, and control characters (a carriage return
     in a file name starts a new row in some readers) become U+FFFD.
@@ -111,30 +107,23 @@ def to_csv(reports: Sequence[Report], k: int = DEFAULT_TOP_K) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _safe_cell(value) for name, value in row.items()} for row in to_rows(reports, k))
+    writer.writerows({name: _safe_cell(value) for name, value in row.items()} for row in to_rows(results, k))
     return file.getvalue()
 
 
-def to_table(reports: Sequence[Report], k: int = DEFAULT_TOP_K) -> str:
-    """Plain text for a terminal of 80 columns; control characters in file names do not reach it."""
-    return "\n\n".join("\n".join(_table_lines(report, k)) for report in reports)
-
-
-def _top(prediction: Prediction, k: int) -> list[dict[str, object]]:
-    return [
-        {"label": c.label, "synset": c.synset, "index": c.index, "probability": c.probability}
-        for c in prediction.top_k(k)
-    ]
+def to_table(results: Sequence[Result], k: int = DEFAULT_TOP_K) -> str:
+    """Return plain text for a terminal of 80 columns, without the control characters of file names."""
+    return "\n\n".join("\n".join(_table_lines(result, k)) for result in results)
 
 
 def _model_dict(outcome: Prediction | Failure, k: int) -> dict[str, object]:
     if isinstance(outcome, Failure):
-        return {"model": outcome.model, "error": outcome.error}
+        return {"model": outcome.model, "error": str(outcome.error)}
     return {
         "model": outcome.model,
         "label_space": outcome.label_space.name,
         "milliseconds": outcome.milliseconds,
-        "top": _top(outcome, k),
+        "top": [asdict(found) for found in outcome.top_k(k)],
         "none_of_these": is_none_of_these(outcome),
     }
 
@@ -143,12 +132,12 @@ def _ensemble_dict(ensemble: Ensemble | Failure | None, k: int) -> dict[str, obj
     if ensemble is None:
         return None
     if isinstance(ensemble, Failure):
-        return {"error": ensemble.error}
+        return {"error": str(ensemble.error)}
     found = ensemble.uncertainty
     return {
         "rule": ensemble.rule,
-        "weights": {member.model: weight for member, weight in zip(ensemble.members, ensemble.weights, strict=True)},
-        "top": _top(ensemble.prediction, k),
+        "weights": dict(zip([member.model for member in ensemble.members], ensemble.weights, strict=True)),
+        "top": [asdict(found) for found in ensemble.prediction.top_k(k)],
         "uncertainty": {
             "entropy_bits": found.entropy_bits,
             "mutual_information_bits": found.mutual_information_bits,
@@ -158,31 +147,22 @@ def _ensemble_dict(ensemble: Ensemble | Failure | None, k: int) -> dict[str, obj
     }
 
 
-def _rows(report: Report, k: int) -> list[dict[str, object]]:
-    picture = dict.fromkeys(CSV_COLUMNS) | {"image": report.image, "sha256": report.sha256}
-    if report.error is not None:
-        return [picture | {"error": report.error}]
+def _rows(result: Result, k: int) -> list[dict[str, object]]:
+    columns = dict.fromkeys(CSV_COLUMNS) | {"image": result.image, "sha256": result.sha256}
+    if result.error is not None:
+        return [columns | {"error": result.error}]
+    models = [_model_dict(outcome, k) for outcome in result.outcomes]
+    if isinstance(result.ensemble, Failure):
+        models.append(_model_dict(result.ensemble, k))
+    elif result.ensemble is not None:
+        combined = {"rule": result.ensemble.rule, "none_of_these": is_none_of_these(result.ensemble)}
+        models.append(_model_dict(result.ensemble.prediction, k) | combined)
     rows: list[dict[str, object]] = []
-    for outcome in report.outcomes:
-        rows += _outcome_rows(picture, outcome, k)
-    if isinstance(report.ensemble, Failure):
-        rows += _outcome_rows(picture, report.ensemble, k)
-    elif report.ensemble is not None:
-        together = {"rule": report.ensemble.rule, "none_of_these": is_none_of_these(report.ensemble)}
-        rows += [row | together for row in _outcome_rows(picture, report.ensemble.prediction, k)]
+    for model in models:
+        top = model.pop("top", None)
+        ranked = [{"rank": rank} | found for rank, found in enumerate(top, start=1)] if isinstance(top, list) else [{}]
+        rows += [columns | model | row for row in ranked]
     return rows
-
-
-def _outcome_rows(picture: dict[str, object], outcome: Prediction | Failure, k: int) -> list[dict[str, object]]:
-    if isinstance(outcome, Failure):
-        return [picture | {"model": outcome.model, "error": outcome.error}]
-    model = {
-        "model": outcome.model,
-        "label_space": outcome.label_space.name,
-        "milliseconds": outcome.milliseconds,
-        "none_of_these": is_none_of_these(outcome),
-    }
-    return [picture | model | {"rank": rank} | top for rank, top in enumerate(_top(outcome, k), start=1)]
 
 
 def _safe_cell(value: object) -> object:
@@ -194,24 +174,19 @@ def _safe_cell(value: object) -> object:
     return f"'{text}" if value.startswith(FORMULA_STARTS) or text.lstrip().startswith(FORMULA_STARTS) else text
 
 
-def _table_lines(report: Report, k: int) -> list[str]:
-    lines = [_fit(_printable(report.image), TABLE_WIDTH)]
-    if report.error is not None:
-        return [*lines, *_wrapped(report.error)]
-    for note in report.notes:
-        lines += _wrapped(note)
-    ensemble = report.ensemble if isinstance(report.ensemble, Ensemble) else None
-    predictions = [outcome for outcome in report.outcomes if isinstance(outcome, Prediction)]
-    if predictions:
-        lines += _wrapped(verdict(predictions, ensemble))
-    shown = list(report.outcomes)
+def _table_lines(result: Result, k: int) -> list[str]:
+    lines = [_fit(_printable(result.image), TABLE_WIDTH)]
+    if result.error is not None:
+        return [*lines, *_wrapped(result.error)]
+    ensemble = result.ensemble if isinstance(result.ensemble, Ensemble) else None
+    texts = [*result.notes, *([headline(result.predictions, ensemble)] if result.predictions else [])]
+    lines += [line for text in texts for line in _wrapped(text)]
+    outcomes = list(result.outcomes)
     if ensemble is not None and len(ensemble.members) > 1:
-        shown.append(ensemble.prediction)
-    elif isinstance(report.ensemble, Failure):
-        shown.append(report.ensemble)
-    for outcome in shown:
-        lines += ["", *_outcome_lines(outcome, k)]
-    return lines
+        outcomes.append(ensemble.prediction)
+    elif isinstance(result.ensemble, Failure):
+        outcomes.append(result.ensemble)
+    return lines + [line for outcome in outcomes for line in ("", *_outcome_lines(outcome, k))]
 
 
 def _outcome_lines(outcome: Prediction | Failure, k: int) -> list[str]:
@@ -227,26 +202,27 @@ def _outcome_lines(outcome: Prediction | Failure, k: int) -> list[str]:
 
 
 def _bar(probability: float) -> str:
-    """A bar of eighths of a character; empty below one eighth, so that nothing looks like more than it is."""
+    """Return a bar in eighths of a character, rounded down."""
     eighths = int(min(max(probability, 0.0), 1.0) * _BAR_WIDTH * 8)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
 def _wrapped(text: str) -> list[str]:
-    """Words and paths are never broken: a path is there to be copied."""
-    indented = textwrap.wrap(
+    """Return the lines of `text`; words and paths stay whole, so that a path can be copied."""
+    indent = "  "
+    lines = textwrap.wrap(
         _printable(text),
         TABLE_WIDTH,
-        initial_indent="  ",
-        subsequent_indent="  ",
+        initial_indent=indent,
+        subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [_plain(line) for line in indented]
+    return [_plain(line) for line in lines]
 
 
 def _plain(text: str) -> str:
-    """After wrapping, a plain space serves: terminals' fonts often lack the thin one."""
+    """Return `text`, wrapped already, with plain spaces: fonts of terminals often lack the narrow one."""
     return text.replace(THIN_SPACE, " ")
 
 
@@ -255,5 +231,5 @@ def _fit(text: str, width: int) -> str:
 
 
 def _printable(text: str) -> str:
-    """`text` without characters that could move the cursor, change colors or turn the direction of reading."""
+    """Return `text` without characters that move the cursor, change colors or turn the direction of reading."""
     return "".join(c if c.isprintable() or c == THIN_SPACE else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,6 +1,6 @@
-"""Results in words: titles of models and classes, which models agree, and the sentence above the charts.
+"""Results in sentences: titles of models and classes, agreement between models, and the headline above the charts.
 
-The pages, the command line and the API take their words from here, so that all say the same.
+Pages, command line and API use the same sentences.
 """
 
 from collections import Counter
@@ -8,76 +8,72 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from imgrec.errors import UnknownNameError
 from imgrec.formatting import percent
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble, Without, combine
-from imgrec.predictions.labels import LabelSpace, get_label_space
-from imgrec.predictions.out_of_distribution import LIMITS
-from imgrec.predictions.prediction import Classification, Prediction
+from imgrec.predictions.labels import LabelSpace
+from imgrec.predictions.prediction import Prediction
 
-# More names than this and the sentence is a list.
+# More names would make the sentence a list.
 NAMED_DISSENTERS = 2
 NAMED_TIED = 4
 
-# What people call the label spaces that come with imgrec.
+# The titles of the label spaces that come with imgrec.
 SPACE_TITLES = {"imagenet_1k": "ImageNet", "cifar_10": "CIFAR-10", "cats_and_dogs": "cats and dogs"}
 
-# So many classes are read as a list; of more, and in titles, some stand for all.
+# Up to so many classes are listed; of more, and in titles, the first ones.
 LISTED_CLASSES = 12
 NAMED_CLASSES = 4
 
-# Up to this side, what a network sees of a photograph is worth a word.
+# An input of at most this side hides much of a photograph, and is mentioned.
 SMALL_SIDE_PX = 96
 
 
 @dataclass(frozen=True, slots=True)
-class Camp:
-    """Models whose first choice is one class; `of` counts all the models that were asked about its label space."""
+class Group:
+    """Models with the same first choice; `of` is the number of all models with its label space."""
 
     label: str
-    index: int
-    label_space: str
     models: tuple[str, ...]
     of: int
 
     @property
     def sentence(self) -> str:
-        """ "5 of 6 say tabby"."""
+        """The group in words: "5 of 6 say tabby"."""
         return f"{len(self.models)} of {self.of} {'says' if len(self.models) == 1 else 'say'} {self.label}"
 
 
-def title_of(model: str) -> str:
-    """What people call `model`: its title in the catalog, "Ensemble", or the name itself."""
-    if model == ENSEMBLE:
+def title_of(answer: Prediction | str) -> str:
+    """Return the title of a model: that of the prediction, or by its name as a built-in one, else the name itself."""
+    name = answer if isinstance(answer, str) else answer.model
+    if isinstance(answer, Prediction) and answer.title:
+        return answer.title
+    if name == ENSEMBLE:
         return "Ensemble"
-    try:
-        return get_spec(model).title
-    except UnknownNameError:
-        return model
+    return BUILT_IN[name].title if name in BUILT_IN else name
 
 
 def label_of(space: LabelSpace, index: int) -> str:
-    """The label of a class; with its WordNet id where another class of the space has the same one."""
+    """Return the label of a class, with its WordNet id where another class of the space has the same label."""
     label, synset = space.labels[index], space.synsets[index]
     return f"{label} ({synset})" if synset and label in _repeated_labels(space) else label
 
 
-def agreement(predictions: Sequence[Prediction]) -> list[Camp]:
-    """Who says the same first, the largest camp first; equal ones in the order in which they come."""
-    asked = Counter(prediction.label_space.name for prediction in predictions)
-    camps: dict[tuple[str, int], list[Prediction]] = {}
+def agreement(predictions: Sequence[Prediction]) -> list[Group]:
+    """Return the groups of models with the same first choice, the largest first, equal ones in the given order."""
+    counts = Counter(prediction.label_space.name for prediction in predictions)
+    groups: dict[tuple[str, int], list[Prediction]] = {}
     for prediction in predictions:
-        camps.setdefault((prediction.label_space.name, _first(prediction).index), []).append(prediction)
+        groups.setdefault((prediction.label_space.name, prediction.first.index), []).append(prediction)
     found = [
-        Camp(label_of(who[0].label_space, index), index, space, tuple(p.model for p in who), asked[space])
-        for (space, index), who in camps.items()
+        Group(_first_label(members[0]), tuple(member.model for member in members), counts[space])
+        for (space, _), members in groups.items()
     ]
-    return sorted(found, key=lambda camp: -len(camp.models))
+    return sorted(found, key=lambda group: -len(group.models))
 
 
-def verdict(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> str:
+def headline(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> str:
     """Return the sentence above the charts: "Ensemble: tabby 84.1 % · 5 of 6 agree · ResNet50 says lynx".
 
     Where several classes have the most votes: "Ensemble: tie of 2: tabby, lynx (50.0 % each)". Above the limit of
@@ -86,43 +82,43 @@ def verdict(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> str
     each model.
     """
     if ensemble is None:
-        return " · ".join(f"{title_of(p.model)}: {_first_choice(p)}{_hint(p)}" for p in predictions)
+        hints = [" (most likely none of these)" if is_none_of_these(p) else "" for p in predictions]
+        firsts = [f"{title_of(p)}: {_first_choice(p)}" for p in predictions]
+        return " · ".join(map("".join, zip(firsts, hints, strict=True)))
     if is_none_of_these(ensemble):
         return f"Most likely none of these: {_doubt(ensemble)}"
-    space = ensemble.prediction.label_space
-    asked = [prediction for prediction in predictions if prediction.label_space.name == space.name]
-    if len(asked) <= 1:
-        head = asked[0] if asked else ensemble.prediction
-        parts = [f"{title_of(head.model)}: {_first_choice(head)}"]
+    space, first = ensemble.prediction.label_space.name, ensemble.prediction.first.index
+    members = [prediction for prediction in predictions if prediction.label_space.name == space]
+    if len(members) <= 1:
+        head = members[0] if members else ensemble.prediction
+        parts = [f"{title_of(head)}: {_first_choice(head)}"]
+    elif tie := _tie(ensemble):
+        parts = [f"Ensemble: {tie}"]
     else:
-        index = _first(ensemble.prediction).index
-        dissenters = [prediction for prediction in asked if _first(prediction).index != index]
-        if tie := _tie(ensemble):
-            parts = [f"Ensemble: {tie}"]
-        else:
-            parts = [f"Ensemble: {_first_choice(ensemble.prediction)}", _agreeing(asked, len(dissenters))]
-            if dissenters:
-                parts.append(_dissent(dissenters))
+        dissenters = [member for member in members if member.first.index != first]
+        parts = [f"Ensemble: {_first_choice(ensemble.prediction)}", _agreeing(members, len(dissenters))]
+        if dissenters:
+            parts.append(_dissent(dissenters))
     if ensemble.uncertainty.level == "high":
         parts.append("high uncertainty")
     return " · ".join(parts)
 
 
 def is_none_of_these(answer: Ensemble | Prediction) -> bool | None:
-    """Whether the image most likely shows none of the classes, by the members together or by one model alone.
+    """Whether the image most likely shows none of the classes, for an ensemble or a single model.
 
-    None where no limit is known for the classes, or where they do not exclude each other. See `abstention`.
+    None where the classes have no limit or do not exclude each other; see `out_of_distribution`.
     """
     if isinstance(answer, Prediction):
         if not answer.label_space.exclusive:
             return None
         answer = combine([answer])
-    return out_of_distribution.is_none_of_these(answer.prediction.label_space.name, answer.uncertainty)
+    return out_of_distribution.is_none_of_these(answer.prediction.label_space, answer.uncertainty)
 
 
-def describe_limit(label_space: str) -> str:
+def describe_limit(label_space: LabelSpace) -> str:
     """Return how many images the check for "none of these" flags; empty where there is no such check."""
-    limit = LIMITS.get(label_space)
+    limit = label_space.entropy_limit
     if limit is None:
         return ""
     flagged = percent(1 - out_of_distribution.KEPT, 0)
@@ -137,15 +133,14 @@ def describe_limit(label_space: str) -> str:
     )
 
 
-def space_title(label_space: str) -> str:
+def space_title(label_space: LabelSpace) -> str:
     """Return the title of a label space: its known name, or some of its classes."""
-    if label_space in SPACE_TITLES:
-        return SPACE_TITLES[label_space]
-    labels = get_label_space(label_space).labels
-    more = len(labels) - NAMED_CLASSES
-    if more <= 1:
+    labels = label_space.labels
+    if label_space.name in SPACE_TITLES:
+        return SPACE_TITLES[label_space.name]
+    if len(labels) <= NAMED_CLASSES + 1:
         return ", ".join(labels)
-    return ", ".join(labels[:NAMED_CLASSES]) + f" and {more} more"
+    return f"{', '.join(labels[:NAMED_CLASSES])} and {len(labels) - NAMED_CLASSES} more"
 
 
 def describe_knowledge(specs: Sequence[ModelSpec]) -> str:
@@ -153,19 +148,15 @@ def describe_knowledge(specs: Sequence[ModelSpec]) -> str:
 
     Empty where all have ImageNet's thousand classes, which cover most photos.
     """
-    groups: dict[str, list[ModelSpec]] = {}
-    for spec in specs:
-        groups.setdefault(spec.label_space, []).append(spec)
-    if set(groups) <= {"imagenet_1k"}:
+    spaces = {spec.label_space: spec.get_label_space() for spec in specs}
+    if set(spaces) <= {"imagenet_1k"}:
         return ""
-    sentences = []
-    for name, members in groups.items():
-        head = ", ".join(spec.title for spec in members) if len(groups) > 1 else "Classes"
-        sentences.append(f"{head}: {_classes(name)}.")
-    sides = {max(spec.input_size) for spec in specs if spec.label_space != "imagenet_1k"}
-    if max(sides) <= SMALL_SIDE_PX and len(groups) == 1:
-        sentences.append(f"Input: {max(sides)} × {max(sides)} px.")
-    return " ".join(sentences)
+    if len(spaces) > 1:
+        titles = {space: ", ".join(spec.title for spec in specs if spec.label_space == space) for space in spaces}
+        return " ".join(f"{titles[name]}: {_classes(space)}." for name, space in spaces.items())
+    (space,), side = spaces.values(), max(max(spec.input_size) for spec in specs)
+    seen = f" Input: {side} × {side} px." if side <= SMALL_SIDE_PX else ""
+    return f"Classes: {_classes(space)}.{seen}"
 
 
 def describe_without(without: Without) -> str:
@@ -176,14 +167,13 @@ def describe_without(without: Without) -> str:
     return f"Without {title_of(without.model)} it would {still}say {_first_choice(without.ensemble.prediction)}."
 
 
-def _first(prediction: Prediction) -> Classification:
-    return prediction.top_k(1)[0]
-
-
 def _first_choice(prediction: Prediction) -> str:
-    """ "tabby 84.1 %"."""
-    first = _first(prediction)
-    return f"{label_of(prediction.label_space, first.index)} {percent(first.probability)}"
+    """Return "tabby 84.1 %"."""
+    return f"{_first_label(prediction)} {percent(prediction.first.probability)}"
+
+
+def _first_label(prediction: Prediction) -> str:
+    return label_of(prediction.label_space, prediction.first.index)
 
 
 @lru_cache(maxsize=16)
@@ -191,66 +181,61 @@ def _repeated_labels(space: LabelSpace) -> frozenset[str]:
     return frozenset(label for label, count in Counter(space.labels).items() if count > 1)
 
 
-def _hint(prediction: Prediction) -> str:
-    return " (most likely none of these)" if is_none_of_these(prediction) else ""
-
-
 def _doubt(ensemble: Ensemble) -> str:
-    """The members' first choice, how far they agree on it, and the entropy beside its limit."""
-    first, found, members = _first(ensemble.prediction), ensemble.uncertainty, ensemble.members
-    label, figure = label_of(ensemble.prediction.label_space, first.index), percent(first.probability)
-    limit = LIMITS[ensemble.prediction.label_space.name].entropy_bits
-    entropy = f"entropy {found.entropy_bits:.2f} bits, the limit is {limit:.2f}"
-    if len(members) == 1:
-        return f"{title_of(members[0].model)} is unsure ({label} {figure}; {entropy})"
+    """Return the first choice of the ensemble, how many members share it, and the entropy with its limit."""
+    prediction, members, count = ensemble.prediction, ensemble.members, len(ensemble.members)
+    label, figure = _first_label(prediction), percent(prediction.first.probability)
+    limit = prediction.label_space.entropy_limit.entropy_bits if prediction.label_space.entropy_limit else 0.0
+    entropy = f"entropy {ensemble.uncertainty.entropy_bits:.2f} bits, the limit is {limit:.2f}"
+    if count == 1:
+        return f"{title_of(members[0])} is unsure ({label} {figure}; {entropy})"
     if tie := _tie(ensemble):
         return f"the models disagree ({tie}; {entropy})"
-    agreeing = sum(_first(member).index == first.index for member in members)
-    if agreeing == len(members):
-        who = "both models are unsure" if len(members) == 2 else f"all {len(members)} models are unsure"
-        return f"{who} ({label} {figure}; {entropy})"
-    says = "says" if agreeing == 1 else "say"
-    return f"the models disagree ({agreeing} of {len(members)} {says} {label}, together {figure}; {entropy})"
+    agreeing = [member.model for member in members if member.first.index == prediction.first.index]
+    if len(agreeing) == count:
+        return f"{'both' if count == 2 else f'all {count}'} models are unsure ({label} {figure}; {entropy})"
+    group = Group(label, tuple(agreeing), count)
+    return f"the models disagree ({group.sentence}, together {figure}; {entropy})"
 
 
-def _classes(label_space: str) -> str:
-    """The classes of a label space: all of them where they are few."""
-    labels = get_label_space(label_space).labels
+def _classes(label_space: LabelSpace) -> str:
+    """Return the classes of a label space: all of them where they are few."""
+    labels = label_space.labels
     if len(labels) <= LISTED_CLASSES:
         return f"{', '.join(labels)} only"
-    if label_space in SPACE_TITLES:
-        return f"the {len(labels):,} classes of {SPACE_TITLES[label_space]}"
+    if label_space.name in SPACE_TITLES:
+        return f"the {len(labels):,} classes of {SPACE_TITLES[label_space.name]}"
     return f"{len(labels):,}, from {labels[0]} to {labels[-1]}"
 
 
 def _tie(ensemble: Ensemble) -> str:
-    """ "tie of 2: tabby, lynx (50.0 % each)" where several classes have the most votes or points; else empty."""
+    """Return "tie of 2: tabby, lynx (50.0 % each)" where several classes have the most votes; else nothing."""
     if not RULES[ensemble.rule].ties:
         return ""
     prediction = ensemble.prediction
     count = int((prediction.probabilities == prediction.probabilities.max()).sum())
     if count == 1:
         return ""
-    tied = prediction.top_k(count)
-    named = [label_of(prediction.label_space, found.index) for found in tied[:NAMED_TIED]]
+    named = [label_of(prediction.label_space, found.index) for found in prediction.top_k(min(count, NAMED_TIED))]
     more = f" and {count - len(named)} more" if count > len(named) else ""
-    return f"tie of {count}: {', '.join(named)}{more} ({percent(tied[0].probability)} each)"
+    return f"tie of {count}: {', '.join(named)}{more} ({percent(prediction.first.probability)} each)"
 
 
-def _agreeing(asked: Sequence[Prediction], dissenting: int) -> str:
-    """How many of the models say what the ensemble says."""
-    count, agreeing = len(asked), len(asked) - dissenting
+def _agreeing(members: Sequence[Prediction], dissenting: int) -> str:
+    """Return how many of the members have the ensemble's first choice."""
+    count, agreeing = len(members), len(members) - dissenting
+    every = "both" if count == 2 else f"all {count}"
     if not dissenting:
-        return "both agree" if count == 2 else f"all {count} agree"
-    if len({_first(prediction).index for prediction in asked}) == count:
-        return "both differ" if count == 2 else f"all {count} differ"
+        return f"{every} agree"
+    if len({member.first.index for member in members}) == count:
+        return f"{every} differ"
     if agreeing <= 1:
         return f"{agreeing or 'none'} of {count} says so"
     return f"{agreeing} of {count} agree"
 
 
 def _dissent(dissenters: list[Prediction]) -> str:
-    named = [(title_of(p.model), label_of(p.label_space, _first(p).index)) for p in dissenters[:NAMED_DISSENTERS]]
+    named = [(title_of(p), _first_label(p)) for p in dissenters[:NAMED_DISSENTERS]]
     if len(named) == 2 and named[0][1] == named[1][1]:
         sentence = f"{named[0][0]} and {named[1][0]} say {named[0][1]}"
     else:

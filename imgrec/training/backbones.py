@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from imgrec.inference import keras_engine as engine
 from imgrec.models import weights
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.models.downloads import Progress
 from imgrec.settings import Settings
 
@@ -57,7 +57,7 @@ def fetch(name: str, trainable_layers: int | None, settings: Settings, listener:
     Tells `weights` events: about once a second with `done_bytes` and `total_bytes` while they are downloaded, and
     the last one with the file's `sha256`. Raises what `weights.fetch` and `listener.check` raise.
     """
-    spec = get_spec(name)
+    spec = BUILT_IN.get_spec(name)
     progress = Progress()
     with ThreadPoolExecutor(1, thread_name_prefix="fetching") as pool:
         fetching = pool.submit(weights.fetch, spec, settings, progress)

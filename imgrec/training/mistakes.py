@@ -23,7 +23,7 @@ from imgrec.data.dataset import Images
 from imgrec.data.splits import split
 from imgrec.metrics.classification import top_1
 from imgrec.models import weights
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
 from imgrec.training.augmentation import Augmentation
 from imgrec.training.input_normalization import channel_statistics
@@ -144,7 +144,7 @@ def main(path: Path) -> None:
     for kind, recipe in NETWORKS.items():
         backbone = None
         if recipe.backbone is not None:
-            spec = get_spec(recipe.backbone)
+            spec = BUILT_IN.get_spec(recipe.backbone)
             backbone = Backbone(spec, weights.fetch(spec, settings))
         rows = one_sided_normalisation(recipe, train, validation, len(data.classes), backbone=backbone)
         networks.append(

@@ -8,7 +8,7 @@ from typing import Any
 
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.images.preprocessing import PREPROCESS
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.training.augmentation import Augmentation
 
 # Enough for a validation accuracy to within a few points, and little taken from the training.
@@ -187,7 +187,7 @@ def _transfer(name: str, title: str, about: str, *, network: str, backbone: str,
         about=about,
         network=network,
         backbone=backbone,
-        preprocess=get_spec(backbone).preprocess,
+        preprocess=BUILT_IN.get_spec(backbone).preprocess,
         **{"dataset": None} | fields,
     )
 

@@ -14,7 +14,7 @@ from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.errors import ImgrecError
 from imgrec.evaluation import artifacts, evaluate
 from imgrec.models import cards
-from imgrec.predictions.labels import LabelSpace, get_label_space
+from imgrec.predictions.labels import LabelSpace
 from imgrec.settings import Settings
 
 # What a reader of numbers on such a part must know.
@@ -42,15 +42,14 @@ def rank(
     if data.test is None and not len(held_out):
         worker.tell("unmeasured", sentence="It learned from every image, so none is left to measure it on.")
         return
-    cards.register(settings)
-    spec = card.spec(bundled=False)
+    spec = cards.load_catalog(settings).get_spec(card.name)
     source = worker.job.configuration["data"]
     try:
         measured = open_evaluation_split(source, settings)
         command = shlex.join(["imgrec", "evaluate", "--data", source, "--models", card.name])
         if data.test is None:
             # No command deals these images again.
-            measured, command = part_of(measured, data, held_out, get_label_space(spec.label_space), part, seed), ""
+            measured, command = part_of(measured, data, held_out, spec.get_label_space(), part, seed), ""
         evaluate.evaluate(
             spec,
             measured,

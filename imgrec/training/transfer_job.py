@@ -25,7 +25,7 @@ from imgrec.images import perceptual_hash
 from imgrec.jobs import Job, Needs
 from imgrec.metrics.classification import softmax
 from imgrec.models import weights
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.models.downloads import offline_error
 from imgrec.reports import accuracy
 from imgrec.settings import MIB, Settings, available_memory_bytes
@@ -116,7 +116,7 @@ class Lesson:
     def __post_init__(self) -> None:
         if self.head not in HEADS:
             raise UnknownNameError.of("head", self.head, list(HEADS))
-        backbone_spec(get_spec(self.backbone), pooling=self.pooling, input_size=self.input_size)
+        backbone_spec(BUILT_IN.get_spec(self.backbone), pooling=self.pooling, input_size=self.input_size)
         if not 1 <= self.epochs <= MAX_EPOCHS or not 1 <= self.batch_size <= MAX_BATCH_SIZE:
             raise InputError(
                 f"Expected 1 to {MAX_EPOCHS} epochs of batches of 1 to {MAX_BATCH_SIZE}. "
@@ -139,7 +139,7 @@ class Lesson:
                 f"Expected the head linear without pooling, whose map has too many features for a hidden layer. "
                 f"Received: {self.head}."
             )
-        if self.unfreeze and get_spec(self.backbone).architecture.startswith("ConvNeXt"):
+        if self.unfreeze and BUILT_IN.get_spec(self.backbone).architecture.startswith("ConvNeXt"):
             raise InputError(
                 f"Expected a backbone whose features are the average of its map, to unfreeze it. "
                 f"Received: {self.backbone}, which normalizes them once more; train the classifier only."
@@ -158,7 +158,7 @@ class Lesson:
 
     def backbone_row(self) -> ModelSpec:
         """The backbone without its top, as the pool and `features.extract` take it."""
-        return backbone_spec(get_spec(self.backbone), pooling=self.pooling, input_size=self.input_size)
+        return backbone_spec(BUILT_IN.get_spec(self.backbone), pooling=self.pooling, input_size=self.input_size)
 
     @property
     def trainable_layers(self) -> int | None:
@@ -224,7 +224,7 @@ def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = N
     """
     if data not in DATASETS and not Path(data).expanduser().exists():
         raise InputError(f"Expected the name of a dataset ({', '.join(DATASETS)}) or a path. Received: {data!r}.")
-    backbone = get_spec(lesson.backbone)
+    backbone = BUILT_IN.get_spec(lesson.backbone)
     if settings.offline and weights.locate(backbone, settings) is None:
         raise offline_error(backbone.weights.url, weights.target_path(backbone, settings), "IMGREC_OFFLINE=1")
     needs = needs_of(lesson)
@@ -290,7 +290,7 @@ def needs_of(lesson: Lesson) -> Needs:
 
 def disk_bytes(lesson: Lesson) -> int:
     """Room for the backbone's weights, as Keras holds them, the model, and the checkpoints while layers of it learn."""
-    parameters = get_spec(lesson.backbone).parameters
+    parameters = BUILT_IN.get_spec(lesson.backbone).parameters
     copies = 1 + bool(lesson.unfreeze)  # the best epoch so far lies beside the checkpoint
     return copies * 4 * parameters + training_job.disk_bytes(parameters, TUNING if lesson.unfreeze else None)
 

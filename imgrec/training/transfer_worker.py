@@ -34,7 +34,7 @@ from imgrec.images.preprocessing import frame, normalize
 from imgrec.inference import keras_engine as engine
 from imgrec.inference.preparation import Preparation
 from imgrec.models import cards, weights
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions.labels import space_name
 from imgrec.settings import MIB, Settings, available_memory_bytes
 from imgrec.training import cross_validation, fine_tuning, heads, trained_model, trainer, training_worker, transfer_job
@@ -81,11 +81,11 @@ def run(job: jobs.Worker) -> None:
     train_features = _extract(job, "train", row, data.train, settings)
     test_features = None if data.test is None else _extract(job, "test", row, data.test, settings)
     taught = _teach(job, lesson, data, groups, train_features)
-    weights_path = weights.find(get_spec(lesson.backbone), settings)
+    weights_path = weights.find(BUILT_IN.get_spec(lesson.backbone), settings)
     if weights_path is None:
         raise WeightsError(f"Expected the weights of {row.title} on this machine. Received: none any more.")
     if lesson.unfreeze:
-        backbone = Backbone(get_spec(lesson.backbone), weights_path, lesson.trainable_layers)
+        backbone = Backbone(BUILT_IN.get_spec(lesson.backbone), weights_path, lesson.trainable_layers)
         model, metrics, training = _unfreeze(job, lesson, data, groups, taught, backbone)
     else:
         model = heads.compose(engine.load(row, weights_path), HEADS[lesson.head], taught.layers)
@@ -265,7 +265,7 @@ def _card(
     settings: Settings,
 ) -> dict[str, Any]:
     told = transfer_job.read_progress(job)
-    backbone, row = get_spec(lesson.backbone), lesson.backbone_row()
+    backbone, row = BUILT_IN.get_spec(lesson.backbone), lesson.backbone_row()
     layers = {layer.name for layer in model.layers}
     seen = [layer for layer in ("features", backbone.cam_layer) if layer in layers]
     return {

@@ -12,5 +12,5 @@ A component owns its widget, its bounds and its errors; what it shows is compute
 `image_input`: upload, camera, samples.
 `image_store`: the images of a browser tab.
 `uploads`: an uploader that empties itself.
-`predictions`: cached predictions for a page.
+`results`: the cached result for a page.
 """

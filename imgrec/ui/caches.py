@@ -1,16 +1,18 @@
-"""Every Streamlit cache, and the process-wide resources behind them: settings, pool, preparations.
+"""All Streamlit caches, and the resources of the process behind them: settings, pool, preparations, predictions.
 
-Keys are digests and names, never arrays: Streamlit hashes large arrays by sampling and would return another
-picture's result. Arguments with a leading underscore are not part of a key.
+Keys are digests and names, never arrays: Streamlit hashes only samples of large arrays, and could return the result
+of another image. Arguments with a leading underscore are not part of a key.
 """
 
 import logging
+import threading
 from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
 
 from imgrec.errors import ImgrecError, InputError
+from imgrec.evaluation import artifacts
 from imgrec.export.bundle import Exports
 from imgrec.formatting import size
 from imgrec.images import decoding, gallery, preprocessing
@@ -20,11 +22,15 @@ from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations
 from imgrec.inference.request import get_default_specs
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOG, ModelSpec
-from imgrec.settings import Settings
+from imgrec.models.catalog import Catalog, ModelSpec
+from imgrec.predictions.prediction import Prediction
+from imgrec.settings import ASSETS, Settings
 from imgrec.ui.image_store import DEMO_MAX_BYTES, MAX_BYTES, ImageStore
 
 log = logging.getLogger(__name__)
+
+# The key of the session's snapshot.
+_CATALOG = "catalog_of_rerun"
 
 # A conversion holds the weights about three times: MobileNets take 60 MiB, which a host of 1 GiB has to spare.
 DEMO_MAX_PARAMETERS = 6_000_000
@@ -35,41 +41,56 @@ TILE_SIDE_PX = 160
 # A thumbnail takes 5 to 100 kB. Those of a visit are deleted when it ends.
 MAX_THUMBNAILS = 100
 
+# A prediction of 1,000 classes takes 4 kB.
+MAX_PREDICTIONS = 5_000
+
+_REMEMBERING = threading.Lock()
+
 
 @st.cache_resource(show_spinner=False)
 def settings() -> Settings:
-    """What the environment says. From the first look on, models of the user's own training are in the catalog."""
-    found = Settings.from_env()
-    cards.register(found)
+    """Return the settings of the environment."""
+    return Settings.from_env()
+
+
+def renew_catalog() -> Catalog:
+    """Take a new snapshot of the models for this rerun, with those that were trained or removed since the last."""
+    st.session_state[_CATALOG] = found = cards.load_catalog(settings())
     return found
+
+
+def catalog() -> Catalog:
+    """Return the snapshot of this rerun: every component sees the same models."""
+    found: Catalog | None = st.session_state.get(_CATALOG)
+    return renew_catalog() if found is None else found
 
 
 @st.cache_resource(show_spinner=False)
 def pool() -> EnginePool:
-    """The loaded models of this process, shared by all visitors and the API."""
+    """Return the loaded models of this process, shared by all visitors and the API."""
     return classify.open_pool(settings(), preparations())
 
 
 @st.cache_resource(show_spinner=False)
 def image_store() -> ImageStore:
-    """The images of each browser tab, kept for a reload."""
+    """Return the images of each browser tab, kept for a reload."""
     return ImageStore(DEMO_MAX_BYTES if settings().demo else MAX_BYTES)
 
 
 @st.cache_resource(show_spinner=False)
 def preparations() -> Preparations:
-    """Downloads and conversions under way; they outlive the click that started them."""
+    """Return the running downloads and conversions, which outlive the click that started them."""
     return Preparations(settings())
 
 
 @st.cache_resource(show_spinner=False)
 def exporting() -> Exports:
-    """Exports under way, which outlive the click too, and those that lie ready."""
+    """Return the running exports, which outlive the click that started them, and the finished ones."""
     return Exports(settings(), preparations())
 
 
 def state_of(spec: ModelSpec) -> str:
-    """bundled, downloaded or missing; loaded where it is in memory."""
+    """Return loaded, or the state of the weights: bundled, downloaded, missing and such."""
     if any(row.name == spec.name for row in pool().loaded()):
         return "loaded"
     return preparation.state_of(spec, settings())
@@ -81,15 +102,12 @@ def is_here(spec: ModelSpec) -> bool:
 
 
 def is_ready(spec: ModelSpec) -> bool:
-    """Whether `spec` can answer at once: on this machine, converted, and within the budget."""
+    """Whether `spec` is on this machine, converted, and within the memory budget."""
     return is_here(spec) and conversion.find_memory_bytes(spec, settings()) is not None and refusal(spec) is None
 
 
 def is_offered(spec: ModelSpec) -> bool:
-    """Whether a visitor may choose `spec`: what is there or can be had.
-
-    On a public demo only what is there, or small to get and to convert.
-    """
+    """Whether `spec` can be chosen: it is on this machine or published; in a demo the published ones must be small."""
     if not (is_here(spec) or spec.weights.is_published):
         return False
     if not settings().demo:
@@ -98,7 +116,7 @@ def is_offered(spec: ModelSpec) -> bool:
 
 
 def refusal(spec: ModelSpec) -> str | None:
-    """Why `spec` cannot be loaded here at all, known before anything is fetched; None where it can."""
+    """Return why `spec` can never be loaded here, known before anything is fetched; None where it can."""
     plan = pool().plan([spec])
     if not plan.too_large:
         return None
@@ -108,37 +126,58 @@ def refusal(spec: ModelSpec) -> str | None:
     )
 
 
-def load_milliseconds(model: str) -> float | None:
-    return pool().load_milliseconds(model)
+@st.cache_resource(show_spinner=False)
+def predictions() -> dict[tuple[object, ...], Prediction]:
+    """Return the predictions of this process by model, hash of its weights, image and framing; see `remember`."""
+    return {}
+
+
+def remember(key: tuple[object, ...], prediction: Prediction) -> None:
+    """Add to `predictions`; of more than `MAX_PREDICTIONS` the oldest one is dropped."""
+    kept = predictions()
+    with _REMEMBERING:
+        kept[key] = prediction
+        if len(kept) > MAX_PREDICTIONS:
+            del kept[next(iter(kept))]
+
+
+@st.cache_data(show_spinner=False)
+def measured_latencies() -> dict[str, tuple[float, str]]:
+    """Return the measured median latency in ms and the machine by the sha256 of the weights."""
+    rows = artifacts.read_summary(ASSETS / "benchmarks")["rows"]
+    by_images = sorted(rows, key=lambda row: row["images"])  # the row with most images stays
+    return {
+        row["weights_sha256"]: (row["latency_p50_ms"], row["hardware"]) for row in by_images if row["latency_p50_ms"]
+    }
 
 
 @st.cache_data(max_entries=MAX_THUMBNAILS, scope="session", show_spinner=False)
 def thumbnail(sha256: str, side_px: int, _image: DecodedImage) -> bytes:
-    """An encoded thumbnail of the decoded image: what is shown is what the models are given."""
+    """Return an encoded thumbnail of the decoded image."""
     return decoding.thumbnail(_image, side_px)
 
 
 @st.cache_resource(show_spinner=False)
 def sample_image(file: str) -> DecodedImage:
-    """A sample image, decoded."""
+    """Return a decoded sample image."""
     data = gallery.read(gallery.get_sample(file))
     return decoding.decode(data, max_bytes=len(data))
 
 
 @st.cache_data(show_spinner=False)
 def sample_thumbnail(file: str, side_px: int = TILE_SIDE_PX) -> bytes:
-    """An encoded thumbnail of a sample image."""
+    """Return an encoded thumbnail of a sample image."""
     return decoding.thumbnail(sample_image(file), side_px)
 
 
 @st.cache_data(max_entries=MAX_THUMBNAILS, scope="session", show_spinner=False)
 def framed(sha256: str, size: tuple[int, int], crop_fraction: float, framing: str, _image: DecodedImage) -> np.ndarray:
-    """The exact uint8 (H, W, 3) input of every model with this size and crop."""
+    """Return the exact uint8 (H, W, 3) input of every model with this size and crop."""
     return preprocessing.frame(_image, size, crop_fraction, framing)
 
 
 def warm_up() -> None:
-    """Do what the first visitor would otherwise wait for: compile and load the default models, draw thumbnails."""
+    """Compile and load the default models and draw thumbnails, so that the first visitor does not wait for them."""
     defaults = default_specs()
     for spec in defaults:
         preparations().start(spec)
@@ -148,7 +187,7 @@ def warm_up() -> None:
     import pandas  # noqa: F401 (0.4 to 3 s, in which little else runs; Streamlit imports it for the first table)
 
     # The networks trained here are on every machine too, but not yet compiled for it.
-    for spec in CATALOG.values():
+    for spec in cards.load_catalog(settings()).values():
         if spec.bundled:
             preparations().start(spec)
 
@@ -156,13 +195,13 @@ def warm_up() -> None:
 def default_specs() -> list[ModelSpec]:
     """Return the models to ask when none is named; none where no model is on this machine."""
     try:
-        return get_default_specs(settings())
+        return get_default_specs(cards.load_catalog(settings()), settings())
     except InputError:
         return []
 
 
 def _load_what_fits(specs: Sequence[ModelSpec]) -> None:
-    """Load `specs`, the smallest first, as long as they fit the budget together; a failure is left to its card."""
+    """Load `specs`, the smallest first, as long as they fit the budget together; cards show the failures later."""
     loaded: list[ModelSpec] = []
     for spec in sorted(specs, key=lambda spec: spec.parameters):
         try:

@@ -1,21 +1,21 @@
-"""The images of a visit: drop, choose, photograph, paste or take a sample; they survive page switches and reloads.
+"""The images of a session: dropped, chosen, photographed, pasted or samples; they survive page switches and reloads.
 
-What arrives in Streamlit's uploader is decoded at once and kept in the session, and the uploader is emptied: the raw
-bytes are freed, the same file can be dropped again, and a page switch loses nothing.
+Files in Streamlit's uploader are decoded at once and kept in the session, and the uploader is emptied: the raw bytes
+are freed, the same file can be dropped again, and a page switch loses nothing.
 """
 
 import secrets
 from collections.abc import Iterable
+from functools import partial
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from imgrec.errors import ImgrecError
 from imgrec.images import decoding, gallery
 from imgrec.images.gallery import Sample
 from imgrec.settings import MIB
-from imgrec.ui import caches, layout
+from imgrec.ui import caches, layout, uploads
 from imgrec.ui.elements import Tile, intake, remember_tab, strip
 from imgrec.ui.image_store import KEEP_S
 from imgrec.ui.image_store import Image as Image
@@ -28,7 +28,7 @@ MAX_TILES = 12
 
 PREVIEW_SIDE_PX = 640
 
-# Shown until the first image comes: several labels fit it, and networks agree on one.
+# Shown until there is an image: several labels fit it, and networks agree on one.
 EXAMPLE = "espresso.jpg"
 
 KEPT = f"Images stay on this server for {KEEP_S // 60} minutes after you leave, then they are deleted."
@@ -43,20 +43,20 @@ def tray() -> list[Image]:
 def current() -> Image | None:
     """Return the selected image, or None."""
     selected = st.session_state.get("tray_selected")
-    return next((picture for picture in tray() if picture.id == selected), tray()[-1] if tray() else None)
+    return next((image for image in tray() if image.id == selected), tray()[-1] if tray() else None)
 
 
 def survive_reload() -> None:
-    """Keep the images of this tab for a reload, and bring them back after one. Every page calls it first."""
+    """Keep the images of this tab for a reload, and restore them after one. Every page calls it first."""
     ask = not st.session_state.get("tab_asked", False)
     before = remember_tab(_tab() if tray() else None, ask=ask)
     if before is not None:
-        _bring_back(before)
+        _restore(before)
         st.rerun()
     _keep()
 
 
-# While a page is open it asks for its images in time, also when nothing is clicked.
+# An open page keeps its images in time, also when nothing is clicked.
 @st.fragment(run_every=KEEP_S / 4)
 def _keep() -> None:
     caches.image_store().put(_tab(), tray(), st.session_state.get("tray_selected"))
@@ -68,25 +68,27 @@ def _tab() -> str:
     return tab
 
 
-def _bring_back(tab: str) -> None:
-    st.session_state["tab_asked"] = True
-    # Only an id that has images is taken over, so every id was made here.
-    found = caches.image_store().get(tab)
-    if found is None:
+def _restore(tab: str) -> None:
+    state = st.session_state
+    state["tab_asked"] = True
+    # Only an id with images is accepted, so that every id was made here.
+    stored = caches.image_store().get(tab)
+    if stored is None:
         return
-    new = [picture for picture in tray() if all(picture.id != other.id for other in found.images)]
-    st.session_state["tray"] = [*found.images, *new]
+    known = {image.id for image in stored.images}
+    new = [image for image in tray() if image.id not in known]
+    state["tray"] = [*stored.images, *new]
     if not new:
-        st.session_state["tray_selected"] = found.selected
-    st.session_state["tab_id"] = tab
+        state["tray_selected"] = stored.selected
+    state["tab_id"] = tab
 
 
 def panel() -> Image:
     """Show everything for adding images, and the selected one; return it, or a sample while there is none."""
     _inputs()
     _problems()
-    picture = current() or example()
-    _preview(picture)
+    image = current() or example()
+    _preview(image)
     if tray():
         _film()
         st.caption(KEPT)
@@ -100,7 +102,7 @@ def panel() -> Image:
         changes=st.session_state.get("tray_changes", 0),
         on_too_large=_refuse_too_large,
     )
-    return picture
+    return image
 
 
 def example() -> Image:
@@ -112,13 +114,8 @@ def example() -> Image:
 def sample_gallery(side_px: int = 72) -> None:
     """Show the sample images, each a button with its title."""
     tiles = [
-        Tile(
-            sample.file,
-            f"{sample.title}: {sample.alt}",
-            caches.sample_thumbnail(sample.file),
-            caption=sample.title,
-        )
-        for sample in gallery.get_samples()
+        Tile(s.file, f"{s.title}: {s.alt}", caches.sample_thumbnail(s.file), caption=s.title)
+        for s in gallery.get_samples()
     ]
     strip("Sample images", tiles, key="samples", on_pick=take_sample, side_px=side_px)
 
@@ -131,11 +128,11 @@ def take_sample(file: str) -> None:
 
 def _inputs() -> None:
     limit = caches.settings().max_upload_bytes
-    key = f"upload_{st.session_state.setdefault('upload_round', 0)}"
+    key = uploads.key_of("images")
     # One row where it fits (see assets/style.css).
     with st.container(horizontal=True, gap="small", key="inputs"):
         with st.container(key="drop_zone"):
-            # No `type=`: a JPEG called .dat is an image all the same; the decoder looks at the bytes.
+            # No `type=`: the decoder looks at the bytes, and a JPEG called .dat is an image too.
             st.file_uploader(
                 "Drop images here, or paste with Ctrl+V",
                 accept_multiple_files=True,
@@ -152,36 +149,28 @@ def _inputs() -> None:
             with st.popover("Samples", icon=":material/photo_library:", key="samples_open", type="tertiary"):
                 sample_gallery()
     if camera.open:
-        # The browser asks for the camera only when it is wanted.
+        # Otherwise the browser would ask for the camera at once.
         shot = f"camera_{st.session_state['upload_round']}"
         camera.camera_input("Take a photo", key=shot, on_change=_take_photo, args=(shot,), resolution="720p")
 
 
 def _take_uploads(key: str) -> None:
-    # A rerun that was on its way when the uploader was emptied comes with the same files, which are taken already.
+    # A rerun that started before the uploader was emptied may still have files that are already taken.
     files = [file for file in st.session_state.get(key) or [] if isinstance(file, UploadedFile)]
     if files:
         _take((file.name, file.getvalue()) for file in files)
-        _empty_uploader()
+        uploads.empty("images", files)
 
 
 def _take_photo(key: str) -> None:
     photo = st.session_state.get(key)
     if isinstance(photo, UploadedFile):
         _take([("Photo", photo.getvalue())])
-        _empty_uploader()
-
-
-def _empty_uploader() -> None:
-    """Show a new, empty uploader with the next run. The raw bytes would stay until the visit ends: free them now."""
-    st.session_state["upload_round"] += 1
-    context = get_script_run_ctx()
-    if context is not None:
-        context.uploaded_file_mgr.remove_session_files(context.session_id)
+        uploads.empty("photo", [photo])
 
 
 def _take(arrivals: Iterable[tuple[str, bytes]], sample: Sample | None = None) -> None:
-    """Decode what arrived: images go into the tray, anything else gets a sentence."""
+    """Decode files: images go into the tray, anything else gets a sentence."""
     images = tray()
     problems: list[tuple[str, str]] = []
     limit = caches.settings().max_upload_bytes
@@ -192,13 +181,13 @@ def _take(arrivals: Iterable[tuple[str, bytes]], sample: Sample | None = None) -
             left_out += 1
             continue
         try:
-            picture = Image(name, decoding.decode(data, max_bytes=limit, name=name), sample)
+            image = Image(name, decoding.decode(data, max_bytes=limit, name=name), sample)
         except ImgrecError as error:
             problems.append((name, str(error)))
             continue
-        if all(picture.id != other.id for other in images):
-            images.append(picture)
-        first = first or picture.id
+        if all(image.id != other.id for other in images):
+            images.append(image)
+        first = first or image.id
     if left_out:
         problems.append((f"{left_out} more", f"The limit is {MAX_IMAGES} images. Remove some, then add these again."))
     if first is not None:
@@ -217,23 +206,23 @@ def _problems() -> None:
         st.error(sentence, title=_plain(name), icon=":material/broken_image:")
 
 
-def _preview(picture: Image) -> None:
-    image = picture.image
-    height, width = image.size_px
+def _preview(image: Image) -> None:
+    height, width = image.image.size_px
     with st.container(key="preview"):
         st.image(
-            caches.thumbnail(picture.id, PREVIEW_SIDE_PX, image),
+            caches.thumbnail(image.id, PREVIEW_SIDE_PX, image.image),
             width="stretch",
-            alt=picture.sample.alt if picture.sample else f"The selected image: {picture.name}",
+            alt=image.sample.alt if image.sample else f"The selected image: {image.name}",
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(" · ".join([f"**{_plain(picture.name)}**", f"{width} × {height}", image.format, *image.notes]))
+        facts = [f"**{_plain(image.name)}**", f"{width} × {height}", image.image.format, *image.image.notes]
+        st.caption(" · ".join(facts))
         if tray():
             st.button(
-                "Remove", key="remove", icon=":material/close:", type="tertiary", on_click=_remove, args=(picture.id,)
+                "Remove", key="remove", icon=":material/close:", type="tertiary", on_click=_remove, args=(image.id,)
             )
-    if picture.sample:
-        st.caption(picture.sample.lesson)
+    if image.sample:
+        st.caption(image.sample.lesson)
 
 
 def _film() -> None:
@@ -248,24 +237,20 @@ def _film() -> None:
         "Your images",
         tiles,
         key="film",
-        on_pick=_look_at,
+        on_pick=partial(_set, "tray_selected"),
         on_remove=_remove,
-        on_more=_show_all,
+        on_more=partial(_set, "film_open"),
         more=len(images) - len(shown),
     )
     st.button("Clear images", key="clear", icon=":material/delete_sweep:", type="tertiary", on_click=_clear)
 
 
-def _show_all() -> None:
-    st.session_state["film_open"] = True
-
-
-def _look_at(image_id: str) -> None:
-    st.session_state["tray_selected"] = image_id
+def _set(key: str, value: object) -> None:
+    st.session_state[key] = value
 
 
 def _select(image_id: str | None) -> None:
-    """Select an image after the tray has changed; what had the focus is gone then."""
+    """Select an image after the tray has changed, which removes the element with the focus."""
     st.session_state["tray_selected"] = image_id
     st.session_state["tray_changes"] = st.session_state.get("tray_changes", 0) + 1
 
@@ -274,7 +259,7 @@ def _remove(image_id: str) -> None:
     """Remove one image; if it was selected, its neighbor is next."""
     images = tray()
     now = current()
-    place = next((place for place, picture in enumerate(images) if picture.id == image_id), None)
+    place = next((place for place, image in enumerate(images) if image.id == image_id), None)
     if place is None or now is None:
         return
     del images[place]

@@ -1,8 +1,8 @@
 """The images of each browser tab, kept for some minutes so that a reload does not lose them.
 
-A reload starts a new Streamlit session. The tab finds its images again by an id that the server made, that cannot be
-guessed, and that only the tab knows (see `elements.remember_tab`). The store holds the decoded images of the sessions
-themselves, so an open tab takes no additional memory; every limit counts what remains after a tab is closed.
+A reload starts a new Streamlit session. The tab gets its images back with a random id that only the tab and the server
+have (see `elements.remember_tab`). The store holds the decoded images of the sessions themselves, so that an open tab
+takes no additional memory; the limits are for what remains after a tab is closed.
 """
 
 import threading
@@ -38,6 +38,7 @@ class Image:
 
     @property
     def id(self) -> str:
+        """The sha256 of the file."""
         return self.image.sha256
 
 

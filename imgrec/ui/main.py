@@ -2,13 +2,12 @@
 
 import streamlit as st
 
-from imgrec.models import cards
 from imgrec.settings import ASSETS, ROOT
 from imgrec.ui import caches, image_input, query_params
 from imgrec.ui.elements import close_drawer
 
 PAGES = ROOT / "pages"
-# A local file: an icon by name would be fetched from somebody else's server.
+# A local file: an icon by name would be fetched from a third server.
 ICON = str(ASSETS / "icon.svg")
 
 st.set_page_config(page_title="imgrec", page_icon=ICON, layout="wide")
@@ -26,14 +25,14 @@ page = st.navigation(
     ],
     position="top",
 )
-# A run that has finished, in this process or in another, stands on every page from now on.
-cards.register(caches.settings())
+# Models of runs that have finished, in this process or in another, are on every page from now on.
+caches.renew_catalog()
 query_params.follow(page.url_path)
 query_params.write()
 image_input.survive_reload()
-# What a link asks for in vain is known when the page has been made; an empty container leaves no gap.
-said = st.container()
+# Errors in a link are known after the page has run; an empty container leaves no gap.
+complaints = st.container()
 page.run()
-with said:
+with complaints:
     query_params.finish()
 close_drawer(page.url_path)

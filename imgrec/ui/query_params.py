@@ -1,119 +1,107 @@
-"""What a link names. Streamlit's own binding would write titles; a link carries names, the same as CLI and API.
+"""The names in a link. Streamlit's own binding would write titles; a link carries names, as CLI and API do.
 
     ?models=mobilenet&models=densenet121        as it is written
-    ?models=mobilenet,densenet121               understood too, and so are titles, which links of old have
-    ?rule=weighted_mean&view=table              the same of every other choice with a name: see `named`
+    ?models=mobilenet,densenet121               understood too, and so are titles, which old links have
+    ?rule=weighted_mean&view=table              the same for every other choice with a name: see `named`
 
-What a link names is remembered as the choice of models, on whatever page it is opened, and every page writes the choice
-back into its address: switching pages would drop it. `finish` does that, and says what cannot be honored.
+A link's models become the choice of models, on any page, and every page writes the choice back into its address, which
+switching pages would lose. `finish` does that, and shows what the address asked for in vain.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
 
 from imgrec.errors import UnknownNameError
-from imgrec.models.catalog import CATALOG
+from imgrec.ui import caches
 from imgrec.ui.markdown import plain
 
-PARAMETER = "models"
+MODELS = "models"
 
-# In the session: what was chosen, on whatever page; every link that was written or followed; names in a link, or chosen
-# before, that no model has; the page of the last run.
-CHOICES = "choices"
-_SEEN = "links_seen"
-_UNKNOWN = "models_unknown"
-_TOO_MANY = "models_too_many"
-_PAGE = "links_page"
-# Keys of `named` choices; those of this run; what was said of them: key → (value instead, sentences).
-_NAMED = "links_named"
-_ASKED = "links_asked"
-_SAID = "links_said"
-# What is to be written into the address: key → values, or None.
-_PENDING = "links_pending"
+
+@dataclass(slots=True)
+class _Links:
+    """The links of a session."""
+
+    page: str  # of the last run
+    seen: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)  # (key, values) that were followed or written
+    named: set[str] = field(default_factory=set)  # keys given to `named`
+    shown: set[str] = field(default_factory=set)  # keys of the widgets of this run
+    complaints: dict[str, tuple[Any, list[str]]] = field(default_factory=dict)  # key → (value taken instead, sentences)
+    pending: dict[str, list[str] | None] = field(default_factory=dict)  # key → values for the address, None for none
+    unknown_models: list[str] = field(default_factory=list)  # in a link, or chosen and then removed
+    too_many_models: str | None = None  # the sentence about it
+
+
+def _links() -> _Links:
+    found: _Links = st.session_state.setdefault("links", _Links(""))
+    return found
+
+
+def choices() -> dict[str, Any]:
+    """Return what was chosen on any page by key: Streamlit forgets the widgets of other pages."""
+    found: dict[str, Any] = st.session_state.setdefault("choices", {})
+    return found
 
 
 def follow(page: str) -> None:
-    """Take the models of the address as chosen, if it is one that this session has not written itself.
+    """Take the models of the address as chosen, unless this session has written that address itself.
 
-    `page` tells pages apart. On each the widget is another one to Streamlit, with the same key: on a page that was
-    switched to, its value is forgotten here, so that it starts with what was chosen.
+    `page` identifies the page. On each page the widget is another one to Streamlit, with the same key: after a switch
+    its value is removed here, so that it starts with the choice.
     """
-    st.session_state[_ASKED] = set()
-    if st.session_state.setdefault(_PAGE, page) != page:
-        st.session_state[_PAGE] = page
-        for key in (PARAMETER, *st.session_state.get(_NAMED, ())):
+    links = _links()
+    links.shown = set()
+    if links.page != page:
+        links.page = page
+        for key in (MODELS, *links.named):
             st.session_state.pop(key, None)
-    link = tuple(st.query_params.get_all(PARAMETER))
-    seen: set[tuple[str, ...]] = st.session_state.setdefault(_SEEN, set())
-    if not link or link in seen:
+    link = tuple(st.query_params.get_all(MODELS))
+    if not link or (MODELS, link) in links.seen:
         return
-    seen.add(link)
-    names, unknown = parse(link)
-    st.session_state[_UNKNOWN] = unknown
-    st.session_state.pop(_TOO_MANY, None)
-    if names or not unknown:
-        st.session_state[PARAMETER] = names
-        st.session_state.setdefault(CHOICES, {})[PARAMETER] = names
+    links.seen.add((MODELS, link))
+    names, links.unknown_models = _match(link, list(caches.catalog()), lambda name: caches.catalog()[name].title, str)
+    links.too_many_models = None
+    if names or not links.unknown_models:
+        st.session_state[MODELS] = choices()[MODELS] = names
 
 
 def write() -> None:
     """Put the chosen models into the address."""
-    names = st.session_state.get(CHOICES, {}).get(PARAMETER)
+    names = choices().get(MODELS)
     if names is None:
         return
-    # An empty parameter says that nothing is chosen; none at all, that nobody has chosen yet.
+    # An empty parameter means that nothing is chosen; without the parameter there is no choice yet.
     link = tuple(names) or ("",)
-    if link != tuple(st.query_params.get_all(PARAMETER)):
-        st.session_state.setdefault(_SEEN, set()).add(link)
-        st.query_params[PARAMETER] = list(link)
-
-
-def parse(link: Sequence[str]) -> tuple[list[str], list[str]]:
-    """(names of models, what is none), from names, names with commas between them, and titles.
-
-    >>> parse(["mobilenet,vgg16", "DenseNet121", "no_such_net"])
-    (['mobilenet', 'vgg16', 'densenet121'], ['no_such_net'])
-    """
-    by_title = {spec.title: name for name, spec in CATALOG.items()}
-    names: dict[str, None] = {}
-    unknown = []
-    for value in link:
-        # The title of a model of one's own may have a comma in it.
-        for word in [value] if value in by_title else value.split(","):
-            word = word.strip()
-            name = by_title.get(word, word)
-            if name in CATALOG:
-                names[name] = None
-            elif word:
-                unknown.append(word)
-    return list(names), unknown
+    if link != tuple(st.query_params.get_all(MODELS)):
+        _links().seen.add((MODELS, link))
+        st.query_params[MODELS] = list(link)
 
 
 def forget(names: Sequence[str]) -> None:
-    """Models that were chosen and are no longer there; what to say of them is in `complaints`."""
-    st.session_state[_UNKNOWN] = [*dict.fromkeys([*st.session_state.get(_UNKNOWN, []), *names])]
+    """Add a complaint for each chosen model that has been removed."""
+    links = _links()
+    links.unknown_models = [*dict.fromkeys([*links.unknown_models, *names])]
 
 
-def leave_out(asked: int, most: int) -> None:
-    """Have `complaints` say that a link asked for more models than there can be."""
-    if asked > most:
-        st.session_state[_TOO_MANY] = f"Expected at most {most} models. Received: {asked}; the first {most} are shown."
+def leave_out(count: int, most: int) -> None:
+    """Add a complaint where a link asked for `count` models and there can be `most`."""
+    if count > most:
+        _links().too_many_models = f"Expected at most {most} models. Received: {count}; the first {most} are shown."
 
 
 def complaints() -> list[str]:
-    """A sentence for each model that a link names, or that was chosen, and that is not there; and for too many."""
-    too_many = st.session_state.get(_TOO_MANY)
-    return ([too_many] if too_many else []) + [
-        str(UnknownNameError.of("model", name, list(CATALOG)))
-        for name in st.session_state.get(_UNKNOWN, [])
-        if name not in CATALOG
-    ]
+    """Return a sentence for each model of a link, or of an earlier choice, that does not exist; and for too many."""
+    links = _links()
+    missing = [name for name in links.unknown_models if name not in caches.catalog()]
+    sentences = [str(UnknownNameError.of("model", name, list(caches.catalog()))) for name in missing]
+    return [links.too_many_models, *sentences] if links.too_many_models else sentences
 
 
 def slug(title: str) -> str:
-    """The name in a link of what has only a title.
+    """Return the name in a link of an option that has only a title.
 
     >>> slug("A against B")
     'a_against_b'
@@ -130,112 +118,104 @@ def named(
     title: Callable[[str], str] = str,
     name: Callable[[str], str] = str,
 ) -> str:
-    """Tie the widget that is about to be made to the address; returns `key`, to be given to it.
+    """Tie the next widget to the address; return `key`, which is to be given to it.
 
-    In the address an option stands as `name` calls it, and the default not at all; options themselves and their titles
-    are understood, too. `kind` is what one is called in a sentence. With several in `default` the widget takes several.
+    The address has an option under its `name`, and no default; options themselves and their titles are understood too.
+    `kind` is the word for an option in a sentence. With several options in `default` the widget takes several.
     """
-    state = st.session_state
-    state.setdefault(_NAMED, set()).add(key)
-    state.setdefault(_ASKED, set()).add(key)
-    state.setdefault(_SEEN, set())
+    links, state = _links(), st.session_state
+    links.named.add(key)
+    links.shown.add(key)
     several = default is not None and not isinstance(default, str)
     usual = list(default or ()) if several else default
     link = tuple(st.query_params.get_all(key))
-    if link and (key, link) not in state[_SEEN]:
-        state[_SEEN].add((key, link))
+    if link and (key, link) not in links.seen:
+        links.seen.add((key, link))
         found, unknown = _match(link, options, title, name)
         if found or (several and not unknown):
             state[key] = found if several else found[0]
         known = [name(option) for option in options]
-        complain(key, [str(UnknownNameError.of(kind, word, known)) for word in unknown])
-    elif key not in state and key in state.get(CHOICES, {}):
-        state[key] = state[CHOICES][key]
+        _complain(key, [str(UnknownNameError.of(kind, word, known)) for word in unknown])
+    elif key not in state and key in choices():
+        state[key] = choices()[key]
     value = state.get(key, usual)
-    _forget_answered(key, value)
+    _withdraw(key, value)
     if value is None or value == usual:
-        state.setdefault(CHOICES, {}).pop(key, None)
-        state.setdefault(_PENDING, {})[key] = None
+        choices().pop(key, None)
+        links.pending[key] = None
         return key
-    state.setdefault(CHOICES, {})[key] = value
-    wanted = tuple(map(name, value)) or ("",) if several else (name(value),)
-    state[_SEEN].add((key, wanted))
-    state.setdefault(_PENDING, {})[key] = list(wanted)
+    wanted = [name(option) for option in (value if several else [value])] or [""]
+    choices()[key] = value
+    links.seen.add((key, tuple(wanted)))
+    links.pending[key] = wanted
     return key
 
 
 def number(key: str, kind: str, least: float, most: float, usual: float) -> str:
-    """`key` of a slider that Streamlit ties to the address, once what the address asks for is checked.
+    """Check the number in the address of a slider that Streamlit ties to it; return `key`.
 
-    `usual` is its default, which stands where the address asks for what cannot be.
+    `usual` is the slider's default, which it takes where the number is out of its range.
     """
-    state = st.session_state
-    state.setdefault(_ASKED, set()).add(key)
-    seen = state.setdefault(_SEEN, set())
+    links = _links()
+    links.shown.add(key)
     text = st.query_params.get(key)
     try:
         fits = text is None or least <= float(text) <= most
     except ValueError:
         fits = False
-    if not fits and (key, text) not in seen:
-        seen.add((key, text))
-        complain(key, [f"Expected {kind} to be from {least:g} to {most:g}. Received: {text!r}."])
-    _forget_answered(key, state.get(key, usual))
+    if not fits and (key, (str(text),)) not in links.seen:
+        links.seen.add((key, (str(text),)))
+        _complain(key, [f"Expected {kind} to be from {least:g} to {most:g}. Received: {text!r}."])
+    _withdraw(key, st.session_state.get(key, usual))
     return key
 
 
-def complain(key: str, sentences: Sequence[str]) -> None:
-    """Have `finish` say, until another value is chosen, what the address asked of a widget in vain."""
-    if sentences:
-        st.session_state.setdefault(_SAID, {})[key] = (None, list(sentences))
-
-
 def finish() -> None:
-    """Put the choices of this page into the address, and say what it asked for in vain.
+    """Put the choices of this page into the address, and show what it asked for in vain.
 
-    At once, because each change of the address is a step of the browser's way back.
+    All choices at once, because each change of the address is a step in the browser's history.
     """
-    pending = st.session_state.pop(_PENDING, {})
+    links = _links()
+    pending, links.pending = links.pending, {}
     changed = {key: words for key, words in pending.items() if words and words != st.query_params.get_all(key)}
     if changed:
         st.query_params.update(changed)
     for key in [key for key, words in pending.items() if words is None and key in st.query_params]:
         del st.query_params[key]
-    _show()
+    for key, (_, sentences) in links.complaints.items():
+        for sentence in sentences if key in links.shown else ():
+            st.warning(plain(sentence), icon=":material/link_off:")
 
 
-def _show() -> None:
-    """Say what the address asked of this page's widgets in vain."""
-    for key, (_, sentences) in st.session_state.get(_SAID, {}).items():
-        if key in st.session_state.get(_ASKED, ()):
-            for sentence in sentences:
-                st.warning(plain(sentence), icon=":material/link_off:")
+def _complain(key: str, sentences: list[str]) -> None:
+    """Have `finish` show `sentences` until another value is chosen."""
+    if sentences:
+        _links().complaints[key] = (None, sentences)
 
 
-def _forget_answered(key: str, value: Any) -> None:
-    """Say no more of a widget whose value is no longer the one that was taken instead."""
-    said = st.session_state.get(_SAID, {})
-    if key in said:
-        instead, sentences = said[key]
+def _withdraw(key: str, value: Any) -> None:
+    """Withdraw the complaint about a widget whose value is no longer the one that was taken instead."""
+    complaints = _links().complaints
+    if key in complaints:
+        instead, sentences = complaints[key]
         if instead is None or value is None:
-            said[key] = (value, sentences)
+            complaints[key] = (value, sentences)
         elif instead != value:
-            del said[key]
+            del complaints[key]
 
 
 def _match(
     link: Iterable[str], options: Sequence[str], title: Callable[[str], str], name: Callable[[str], str]
 ) -> tuple[list[str], list[str]]:
-    """(options that are meant, words that mean none)."""
+    """Return the options in a link, by name or title, with commas or separate, and the words that are none.
+
+    >>> _match(["a,B", "c"], ["a", "b"], str.upper, str)
+    (['a', 'b'], ['c'])
+    """
     meant: dict[str, str] = {}
-    for spelled in (title, name, str):  # of two that are spelled alike the option itself is meant
+    for spelled in (title, name, str):  # of two options with one spelling, the option that is spelled so itself
         meant |= {spelled(option): option for option in options}
-    found: dict[str, None] = {}
-    unknown = []
-    for value in link:
-        for word in [value] if value in meant else [part.strip() for part in value.split(",")]:
-            if word in meant:
-                found[meant[word]] = None
-            elif word:
-                unknown.append(word)
-    return list(found), unknown
+    # A title may have a comma in it.
+    words = [word for value in link for word in ([value] if value in meant else map(str.strip, value.split(",")))]
+    found = dict.fromkeys(meant[word] for word in words if word in meant)
+    return list(found), [word for word in words if word and word not in meant]

@@ -20,7 +20,7 @@ from imgrec.errors import OfflineError
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparation
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOG, ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import MIB, Settings
 from tests.inference.test_request import image, pool_of
 
@@ -68,7 +68,7 @@ def server(no_packages: None, settings: Settings, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(weights, "BUNDLED", tmp_path / "bundled")
     (settings.keras_home / "models").mkdir(parents=True)
     for name in HERE:
-        weights.target_path(get_spec(name), settings).touch()
+        weights.target_path(BUILT_IN.get_spec(name), settings).touch()
     return Server(dataclasses.replace(settings, max_upload_bytes=MIB), pool_of("resnet50"), FakePreparations())
 
 
@@ -123,7 +123,7 @@ def test_one_broken_model_does_not_take_the_others_with_it(client: TestClient) -
         pytest.param({"k": "eleven"}, None, 400, "InputError", id="k"),
         pytest.param({"model": "mobilenet"}, None, 400, "InputError", id="option misspelt"),
         pytest.param({"models": "x" * 5000}, None, 400, "InputError", id="field too long"),
-        pytest.param({"models": ",".join(list(CATALOG)[:13])}, None, 400, "InputError", id="too many models"),
+        pytest.param({"models": ",".join(list(BUILT_IN)[:13])}, None, 400, "InputError", id="too many models"),
         pytest.param({"models": "resnet50"}, None, 500, "EngineError", id="the only model is broken"),
         pytest.param({}, b"not an image", 415, "ImageError", id="not an image"),
         pytest.param({}, b"", 415, "ImageError", id="empty"),
@@ -194,9 +194,9 @@ def test_wrong_paths_and_methods_are_answered_in_json(client: TestClient, method
 
 
 def test_models(client: TestClient, server: Server) -> None:
-    server.pool.load(get_spec("mobilenet"))
+    server.pool.load(BUILT_IN.get_spec("mobilenet"))
     rows = {row["name"]: row["state"] for row in client.get("/api/v1/models").json()}
-    assert rows.keys() == CATALOG.keys()
+    assert rows.keys() == BUILT_IN.keys()
     assert [rows[name] for name in ("mobilenet", "vgg16", "vgg19")] == ["loaded", "downloaded", "missing"]
 
 
@@ -278,7 +278,7 @@ def test_a_client_that_goes_away(server: Server) -> None:
 
 
 def test_a_bug_is_answered_in_json_and_raised(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes, "answer", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(routes, "get_result", lambda *_, **__: 1 / 0)
     with TestClient(server.app(), raise_server_exceptions=False) as client:
         response = send(client, models="mobilenet")
     assert (response.status_code, response.json()["type"]) == (500, "InternalError")
@@ -292,7 +292,7 @@ def test_health(client: TestClient, server: Server) -> None:
     assert client.get("/livez").json() == {"status": "alive"}
     assert client.get("/readyz").status_code == 503
     server.ready = True
-    server.pool.load(get_spec("mobilenet"))
+    server.pool.load(BUILT_IN.get_spec("mobilenet"))
     ready = client.get("/readyz")
     assert ready.status_code == 200
     assert ready.json() == {

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from imgrec.inference.request import get_default_specs
-from imgrec.models.catalog import CATALOG
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT, Settings
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -29,7 +29,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the dashboard with the small models of KERAS_HOME, or with the bundled ones."""
     keras_home = Path(os.environ.get("KERAS_HOME", "/nonexistent"))
-    if not list((keras_home / "models").glob("mobilenet*.h5")) and not any(s.bundled for s in CATALOG.values()):
+    if not list((keras_home / "models").glob("mobilenet*.h5")) and not any(s.bundled for s in BUILT_IN.values()):
         pytest.skip("KERAS_HOME names no folder with MobileNets under models/, and no model is bundled")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -70,7 +70,7 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 @pytest.fixture(scope="session")
 def charts(server: str) -> int:
     """How many charts stand on the Compare page when nobody chooses models: one a model, and the ensemble's."""
-    models = len(get_default_specs(Settings.from_env()))
+    models = len(get_default_specs(BUILT_IN, Settings.from_env()))
     return models + (models > 1)
 
 

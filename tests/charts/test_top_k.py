@@ -25,7 +25,7 @@ from imgrec.charts.top_k import (
     swatches_of,
 )
 from imgrec.formatting import THIN_SPACE, percent
-from imgrec.models.catalog import CATALOG
+from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions.ensembles import RULES, combine, contributions
 from imgrec.predictions.labels import LabelSpace
 from imgrec.predictions.prediction import Prediction
@@ -154,18 +154,18 @@ class TestColors:
         assert swatches_of(USUAL_MODELS) == {name: Swatch(color_of(name)) for name in USUAL_MODELS}
 
     def test_of_the_bundled_models_are_not_those_of_the_first_usual_ones(self) -> None:
-        bundled = {color_of(spec.name) for spec in CATALOG.values() if spec.bundled}
+        bundled = {color_of(spec.name) for spec in BUILT_IN.values() if spec.bundled}
         assert len(bundled) == 4
         assert not bundled & {color_of(name) for name in USUAL_MODELS[:4]}
 
-    @given(st.lists(st.sampled_from([*CATALOG, "mine", "another"]), max_size=24, unique=True))
+    @given(st.lists(st.sampled_from([*BUILT_IN, "mine", "another"]), max_size=24, unique=True))
     def test_no_two_models_of_a_selection_look_the_same(self, models: list[str]) -> None:
         swatches = swatches_of(models)
         assert set(swatches) == set(models)
         assert len(set(swatches.values())) == len(models)
         assert max((swatch.turn for swatch in swatches.values()), default=0) == max(len(models) - 1, 0) // 8
 
-    @given(st.lists(st.sampled_from(sorted(CATALOG)), min_size=2, max_size=8, unique=True))
+    @given(st.lists(st.sampled_from(sorted(BUILT_IN)), min_size=2, max_size=8, unique=True))
     def test_a_usual_model_keeps_its_color(self, models: list[str]) -> None:
         swatches = swatches_of(models)
         for model in set(models) & set(USUAL_MODELS):

@@ -19,7 +19,7 @@ from imgrec.errors import OfflineError
 from imgrec.inference import classify, preparation
 from imgrec.inference.preparation import OnProgress, Preparation
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import MIB, ROOT
 from tests.data.quality.test_doctor import make
 from tests.inference.test_request import image, pool_of
@@ -88,14 +88,14 @@ def test_version_and_help(imgrec: Callable[..., Run]) -> None:
 
 
 def test_models(imgrec: Callable[..., Run], environment: Path) -> None:
-    path = environment / "keras" / "models" / CATALOG["mobilenet"].weights.filename
+    path = environment / "keras" / "models" / BUILT_IN["mobilenet"].weights.filename
     path.parent.mkdir(parents=True)
     path.touch()
     table = imgrec("models").out.splitlines()
-    assert len(table) == 1 + len(CATALOG)
+    assert len(table) == 1 + len(BUILT_IN)
     assert max(map(len, table)) <= 80
     states = {row["name"]: row["state"] for row in json.loads(imgrec("models", "--json").out)}
-    assert states.keys() == CATALOG.keys()
+    assert states.keys() == BUILT_IN.keys()
     assert states["mobilenet"] == "downloaded"
     assert states["vgg16"] == "missing"
 

@@ -10,7 +10,7 @@ import pytest
 from imgrec import jobs
 from imgrec.cli import main
 from imgrec.jobs import processes
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.training import training_job
 from imgrec.training.recipes import get_recipe
 from tests.data.quality.test_doctor import make
@@ -24,7 +24,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, A
     for name in ("IMGREC_HOME", "KERAS_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     monkeypatch.setenv("IMGREC_OFFLINE", "1")
-    weights = tmp_path / "keras_home" / "models" / get_spec("mobilenet").weights.filename
+    weights = tmp_path / "keras_home" / "models" / BUILT_IN.get_spec("mobilenet").weights.filename
     weights.parent.mkdir(parents=True)
     weights.touch()
     make(tmp_path / "pictures", {"cats": 2, "dogs": 2})

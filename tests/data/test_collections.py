@@ -1,4 +1,4 @@
-"""Albums: what people type never leaves its folder, what they drop is kept, and what cannot be read is listed."""
+"""Collections: what people type never leaves its folder, what they drop is kept, and what cannot be read is listed."""
 
 import io
 import os
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imgrec.data import arrays, collections, folders
-from imgrec.data.collections import Album, class_name
+from imgrec.data.collections import Collection, class_name
 from imgrec.errors import ImageError, InputError
 from imgrec.images import decoding
 from imgrec.settings import MIB, Settings
@@ -71,33 +71,33 @@ def test_a_class_name_is_one_visible_folder_and_stays_itself(text: str) -> None:
 
 
 def test_classes_keep_their_order_and_their_images(settings: Settings) -> None:
-    album = collections.create("mine", settings, ("zebra", "ant"))
-    assert album.labels == ["zebra", "ant"]
-    assert album.add("zebra", image(1), max_bytes=MIB)
-    assert not album.add("zebra", image(1), max_bytes=MIB), "the same bytes again"
-    assert album.rename_class("zebra", "<i>horse</i>") == "＜i＞horse＜／i＞"
-    assert album.labels == ["＜i＞horse＜／i＞", "ant"]
-    assert album.counts() == {"＜i＞horse＜／i＞": 1, "ant": 0}
-    album.remove("＜i＞horse＜／i＞", album.images("＜i＞horse＜／i＞")[0].name)
-    assert album.counts() == {"＜i＞horse＜／i＞": 0, "ant": 0}
-    album.remove_class("ant")
-    assert Album(album.folder).counts() == {"＜i＞horse＜／i＞": 0}
+    collection = collections.create("mine", settings, ("zebra", "ant"))
+    assert collection.labels == ["zebra", "ant"]
+    assert collection.add("zebra", image(1), max_bytes=MIB)
+    assert not collection.add("zebra", image(1), max_bytes=MIB), "the same bytes again"
+    assert collection.rename_class("zebra", "<i>horse</i>") == "＜i＞horse＜／i＞"
+    assert collection.labels == ["＜i＞horse＜／i＞", "ant"]
+    assert collection.counts() == {"＜i＞horse＜／i＞": 1, "ant": 0}
+    collection.remove("＜i＞horse＜／i＞", collection.images("＜i＞horse＜／i＞")[0].name)
+    assert collection.counts() == {"＜i＞horse＜／i＞": 0, "ant": 0}
+    collection.remove_class("ant")
+    assert Collection(collection.folder).counts() == {"＜i＞horse＜／i＞": 0}
     with pytest.raises(InputError, match="is there already"):
-        album.add_class("＜I＞HORSE＜／I＞")
+        collection.add_class("＜I＞HORSE＜／I＞")
 
 
 def test_a_bad_image_leaves_nothing_behind(settings: Settings) -> None:
-    album = collections.create("mine", settings, ("cat",))
+    collection = collections.create("mine", settings, ("cat",))
     with pytest.raises(ImageError):
-        album.add("cat", b"no image", max_bytes=MIB, name="x.jpg")
-    assert album.counts() == {"cat": 0}
+        collection.add("cat", b"no image", max_bytes=MIB, name="x.jpg")
+    assert collection.counts() == {"cat": 0}
 
 
-def test_an_album_is_a_data_set(settings: Settings) -> None:
-    album = collections.create("mine", settings, ("dog", "cat"))
+def test_a_collection_is_a_data_set(settings: Settings) -> None:
+    collection = collections.create("mine", settings, ("dog", "cat"))
     for seed in range(6):
-        album.add(("dog", "cat")[seed % 2], image(seed), max_bytes=MIB)
-    found = arrays.load(str(album.folder), settings, (8, 8))
+        collection.add(("dog", "cat")[seed % 2], image(seed), max_bytes=MIB)
+    found = arrays.load(str(collection.folder), settings, (8, 8))
     assert found.classes == ("cat", "dog")
     assert len(found.train) == 6
     assert found.notes == ()
@@ -106,18 +106,18 @@ def test_an_album_is_a_data_set(settings: Settings) -> None:
 def test_names_are_given_once_and_the_last_one_stands_first(settings: Settings) -> None:
     names = [collections.create("set", settings).name for _ in range(3)]
     assert names == ["set", "set 2", "set 3"]
-    assert {album.name for album in collections.all_albums(settings)} == set(names)
-    Album(collections.home(settings) / "set 2").delete()
-    assert {album.name for album in collections.all_albums(settings)} == {"set", "set 3"}
+    assert {collection.name for collection in collections.all_collections(settings)} == set(names)
+    Collection(collections.home(settings) / "set 2").delete()
+    assert {collection.name for collection in collections.all_collections(settings)} == {"set", "set 3"}
 
 
 @pytest.mark.parametrize("text", ["train", "test", "Training_set", "validation"])
 def test_a_set_may_be_called_what_no_class_may(settings: Settings, text: str) -> None:
-    album = collections.create(text, settings, ("cat", "dog"))
+    collection = collections.create(text, settings, ("cat", "dog"))
     for seed in range(4):
-        album.add(("cat", "dog")[seed % 2], image(seed), max_bytes=MIB)
-    assert album.name == text
-    assert arrays.load(str(album.folder), settings, (8, 8)).classes == ("cat", "dog")
+        collection.add(("cat", "dog")[seed % 2], image(seed), max_bytes=MIB)
+    assert collection.name == text
+    assert arrays.load(str(collection.folder), settings, (8, 8)).classes == ("cat", "dog")
 
 
 @pytest.mark.parametrize("text", ["", " . ", "\u202e"])
@@ -134,14 +134,14 @@ def test_of_an_archive_with_a_damaged_image_the_rest_is_used(settings: Settings,
     data = bytearray(path.read_bytes())
     data[data.index(image(1)) + 100] ^= 1
     path.write_bytes(data)
-    album, (refused,), _ = collections.unpack(path, "train", settings)
-    assert (album.name, album.counts()) == ("train", {"cat": 2, "dog": 2})
+    collection, (refused,), _ = collections.unpack(path, "train", settings)
+    assert (collection.name, collection.counts()) == ("train", {"cat": 2, "dog": 2})
     assert refused.startswith("cat/2.png: Expected train.zip to be a whole archive")
     found = arrays.load(str(path), settings, (8, 8))
     assert (len(found.train), found.notes) == (4, (refused,))
 
 
-def test_an_archive_becomes_an_album_and_its_bad_files_a_list(settings: Settings, tmp_path: Path) -> None:
+def test_an_archive_becomes_a_collection_and_its_bad_files_a_list(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "pictures.zip"
     with zipfile.ZipFile(path, "w") as file:
         for seed, name in enumerate(["a/cat/1.png", "a/cat/2.png", "a/dog/3.png"]):
@@ -149,8 +149,8 @@ def test_an_archive_becomes_an_album_and_its_bad_files_a_list(settings: Settings
         file.writestr("a/dog/broken.jpg", b"no image")
         file.writestr("alone.png", image(9))
         file.writestr("b/cat/again.png", image(0))
-    album, refused, copies = collections.unpack(path, "pictures", settings)
-    assert album.counts() == {"cat": 2, "dog": 1}
+    collection, refused, copies = collections.unpack(path, "pictures", settings)
+    assert collection.counts() == {"cat": 2, "dog": 1}
     assert len(refused) == 2
     assert copies == ["b/cat/again.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["imgrec", "pictures.zip"]
@@ -164,10 +164,10 @@ def test_a_test_set_of_its_own_stays_one(settings: Settings, tmp_path: Path) -> 
             member = tarfile.TarInfo(f"{place}/{seed}.png")
             member.size = len(image(seed))
             file.addfile(member, io.BytesIO(image(seed)))
-    album, refused, copies = collections.unpack(path, "pictures", settings)
+    collection, refused, copies = collections.unpack(path, "pictures", settings)
     assert (refused, copies) == ([], [])
-    assert (album.counts(), album.test_images) == ({"cat": 2, "dog": 2}, 2)
-    found = arrays.load(str(album.folder), settings, (8, 8))
+    assert (collection.counts(), collection.test_images) == ({"cat": 2, "dog": 2}, 2)
+    found = arrays.load(str(collection.folder), settings, (8, 8))
     assert found.test is not None
     assert (len(found.train), len(found.test)) == (4, 2)
 
@@ -182,15 +182,15 @@ def test_an_archive_of_too_many_classes_is_refused_unread(
     monkeypatch.setattr(decoding, "decode", None)
     with pytest.raises(InputError, match=r"Expected at most 3 classes in x.zip. Received: 4; the folder"):
         collections.unpack(tmp_path / "x.zip", "x", settings)
-    assert collections.all_albums(settings) == []
+    assert collections.all_collections(settings) == []
 
 
 def test_the_set_that_was_changed_last_stands_first_and_no_class_is_looked_at(settings: Settings) -> None:
     for name in ("old", "new"):
         collections.create(name, settings, ("cat", "dog"))
         os.utime(collections.home(settings) / name / ".album.json", (1000, 1000 + (name == "new")))
-    assert [album.name for album in collections.all_albums(settings)] == ["new", "old"]
-    old = Album(collections.home(settings) / "old")
+    assert [collection.name for collection in collections.all_collections(settings)] == ["new", "old"]
+    old = Collection(collections.home(settings) / "old")
     for change in (
         lambda: old.add("cat", image(0), max_bytes=MIB),
         lambda: old.remove("cat", old.images("cat")[0].name),
@@ -200,7 +200,7 @@ def test_the_set_that_was_changed_last_stands_first_and_no_class_is_looked_at(se
     ):
         os.utime(old.folder / ".album.json", (1000, 1000))
         change()
-        assert [album.name for album in collections.all_albums(settings)] == ["old", "new"]
+        assert [collection.name for collection in collections.all_collections(settings)] == ["old", "new"]
 
 
 def test_an_archive_without_images_leaves_nothing(settings: Settings, tmp_path: Path) -> None:
@@ -208,4 +208,4 @@ def test_an_archive_without_images_leaves_nothing(settings: Settings, tmp_path: 
         file.writestr("cat/notes.txt", "none")
     with pytest.raises(InputError, match="class folders with images"):
         collections.unpack(tmp_path / "x.zip", "x", settings)
-    assert collections.all_albums(settings) == []
+    assert collections.all_collections(settings) == []

@@ -16,7 +16,7 @@ from imgrec.errors import InputError, MemoryBudgetError, StorageError
 from imgrec.inference import openvino_async
 from imgrec.inference.preparation import Preparations
 from imgrec.models import weights
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
 
 COUNT = 11
@@ -56,7 +56,7 @@ def images(side: int = SIDE, seed: int = 0) -> Images:
     return Images(pixels, np.zeros(COUNT, np.int64))
 
 
-SPEC = features.backbone_spec(get_spec("mobilenet_a025_128"), input_size=(SIDE, SIDE))
+SPEC = features.backbone_spec(BUILT_IN.get_spec("mobilenet_a025_128"), input_size=(SIDE, SIDE))
 
 
 def expected(data: Images) -> np.ndarray:
@@ -164,7 +164,7 @@ def test_other_things_have_other_features(
     if what == "weights":
         monkeypatch.setattr(weights, "sha256", lambda *_: "cd" * 32)
     elif what == "pooling":
-        spec = features.backbone_spec(get_spec("mobilenet_a025_128"), input_size=(SIDE, SIDE), pooling=None)
+        spec = features.backbone_spec(BUILT_IN.get_spec("mobilenet_a025_128"), input_size=(SIDE, SIDE), pooling=None)
     elif what == "preprocessing":
         spec = replace(SPEC, preprocess="caffe")
     assert not features.extract(spec, data, settings).cached
@@ -222,7 +222,7 @@ def test_a_disk_that_fills_while_parts_are_joined_has_a_sentence(
     ids=str,
 )
 def test_a_backbone_is_a_row_of_its_own(model: str, arguments: dict[str, object], name: str) -> None:
-    whole = get_spec(model)
+    whole = BUILT_IN.get_spec(model)
     spec = features.backbone_spec(whole, **arguments)  # type: ignore[arg-type]
     assert spec.name == name
     assert ("include_top", False) in spec.arguments
@@ -240,4 +240,4 @@ def test_a_backbone_is_a_row_of_its_own(model: str, arguments: dict[str, object]
 )
 def test_what_is_no_backbone_is_refused(model: str, arguments: dict[str, object], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        features.backbone_spec(get_spec(model), **arguments)  # type: ignore[arg-type]
+        features.backbone_spec(BUILT_IN.get_spec(model), **arguments)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.errors import InputError, LabelSpaceError
 from imgrec.evaluation import aligned_results, artifacts, evaluate
 from imgrec.models import cards
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, Catalog, ModelSpec
 from imgrec.predictions.labels import CATS_AND_DOGS, LABEL_SPACES, LabelSpace
 from imgrec.settings import Settings
 
@@ -43,7 +43,9 @@ def spec(network: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
     monkeypatch.setattr(evaluate.weights, "sha256", lambda spec, settings: "0" * 64)
     monkeypatch.setattr(evaluate, "PART_ROWS", 10)
     monkeypatch.setattr(evaluate, "TIMED", 5)
-    return replace(get_spec("mobilenet"), name="colours", input_size=(16, 16), crop_fraction=1.0, label_space="colours")
+    return replace(
+        BUILT_IN.get_spec("mobilenet"), name="colours", input_size=(16, 16), crop_fraction=1.0, label_space="colours"
+    )
 
 
 def image(color: int, seed: int, encoded: bool = True) -> bytes | np.ndarray:
@@ -267,12 +269,12 @@ def test_label_spaces_are_compared_before_any_work(spec: ModelSpec, settings: Se
 def test_the_nearest_model_and_the_classes_that_it_does_not_know_are_named(
     spec: ModelSpec, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "CATALOG", {"colours": spec})
+    catalog = Catalog({"colours": spec})
     misspelt = replace(colors(3), label_space=LabelSpace("misspelt", ("blue", "gren", "red"), (None,) * 3))
     with pytest.raises(InputError, match=r"none\. Nearest is MobileNet\. Not among its classes: gren\."):
-        evaluate.get_fitting_specs(misspelt, settings)
+        evaluate.get_fitting_specs(misspelt, catalog, settings)
     with pytest.raises(InputError, match=r"Received: none\.$"):
-        evaluate.get_fitting_specs(replace(colors(3), label_space=CATS_AND_DOGS), settings)
+        evaluate.get_fitting_specs(replace(colors(3), label_space=CATS_AND_DOGS), catalog, settings)
 
 
 def test_an_unknown_framing_is_named(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
@@ -295,6 +297,6 @@ def test_real_images(test_data: Path, keras_home: Path, settings: Settings, tmp_
     """MobileNet 0.25 on real validation images, as the committed row says."""
     settings = replace(settings, keras_home=keras_home)
     found = open_evaluation_split(str(test_data / "imagenet_val_a"), settings)
-    row = evaluate.evaluate(get_spec("mobilenet_a025_128"), found, settings, tmp_path, framing=framing)
+    row = evaluate.evaluate(BUILT_IN.get_spec("mobilenet_a025_128"), found, settings, tmp_path, framing=framing)
     assert row["images"] == 668
     assert 0.45 < row["top_1"] < 0.57

@@ -9,7 +9,7 @@ import pytest
 from imgrec.evaluation import reference_tables
 from imgrec.evaluation.reference_tables import read_published, read_repeated
 from imgrec.metrics.confusion import average
-from imgrec.models.catalog import CATALOG, get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ASSETS
 from imgrec.training.recipes import RECIPES
 
@@ -24,7 +24,7 @@ def test_a_table_has_a_cell_for_each_column(table: reference_tables.PublishedTab
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.title)
 def test_what_a_row_is_measured_as_is_a_network_or_a_recipe(table: reference_tables.PublishedTable) -> None:
-    assert {name for name in table.measured_as if name is not None} <= {*CATALOG, *RECIPES}
+    assert {name for name in table.measured_as if name is not None} <= {*BUILT_IN, *RECIPES}
 
 
 @pytest.mark.parametrize(("counts", "accuracy"), [(COUNTS[0], 0.9670), (COUNTS[1], 0.9735)], ids=["9", "13"])
@@ -103,7 +103,7 @@ def test_a_repetition_stands_beside_a_table_that_there_is() -> None:
 def test_printed_parameters_are_those_of_the_catalog() -> None:
     (table,) = [table for table in TABLES if table.source == "keras.io/api/applications"]
     for row, model in zip(table.rows, table.measured_as, strict=True):
-        spec = get_spec(str(model))
+        spec = BUILT_IN.get_spec(str(model))
         assert row[3] == f"{spec.parameters:,}"
         assert spec.published is not None
         assert row[1] == f"{spec.published.top1 * 100:.1f} %"

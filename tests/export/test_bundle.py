@@ -28,12 +28,11 @@ from imgrec.images.preprocessing import frame
 from imgrec.inference import classify as classification
 from imgrec.inference import preparation
 from imgrec.inference.preparation import Preparations
-from imgrec.models.catalog import ModelSpec, get_spec
-from imgrec.predictions.labels import get_label_space
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions.prediction import Prediction
 from imgrec.settings import MIB, Settings
 
-SPEC = get_spec("cifar_vgg")
+SPEC = BUILT_IN.get_spec("cifar_vgg")
 CAT = SAMPLES_FOLDER / "cat.jpg"
 SIDEWAYS = SAMPLES_FOLDER / "cat_sideways.jpg"
 
@@ -75,7 +74,7 @@ def run_script(folder: Path, format_name: str, picture: Path, **environment: str
 def assert_same(
     rows: list[tuple[float, str]], probabilities: np.ndarray, spec: ModelSpec, tolerance: float = TOLERANCE
 ) -> None:
-    names = scripts.labels(get_label_space(spec.label_space)).splitlines()
+    names = scripts.labels(spec.get_label_space()).splitlines()
     order = np.argsort(-probabilities)[:5]
     assert rows[0][1] == names[order[0]]
     said = {label: probability for probability, label in rows}
@@ -333,7 +332,7 @@ def test_old_zips_make_room_also_those_of_models_that_are_gone(
 
 def test_weights_that_are_not_here_cannot_be_exported_in_the_background(settings: Settings) -> None:
     with pytest.raises(InputError, match="weights of VGG16 on this machine"):
-        Exports(settings, Preparations(settings)).start(get_spec("vgg16"), ["openvino"])
+        Exports(settings, Preparations(settings)).start(BUILT_IN.get_spec("vgg16"), ["openvino"])
 
 
 # ── imgrec export ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -435,7 +434,7 @@ def test_the_script_of_every_format_says_what_imgrec_says(format_name: str, ever
 
 @pytest.mark.slow
 def test_a_published_network_can_be_taken_along_too(keras_home: Path, real: Settings, tmp_path: Path) -> None:
-    spec = get_spec("mobilenet_a025_128")
+    spec = BUILT_IN.get_spec("mobilenet_a025_128")
     folder = export(spec, ["openvino", "keras"], tmp_path / "out", real)
     expected = classify(spec, CAT, real)
     assert_same(run_script(folder, "openvino", CAT), expected, spec)

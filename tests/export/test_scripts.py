@@ -14,11 +14,11 @@ from imgrec.export.scripts import FORMATS, file_name, labels, readme, script
 from imgrec.images.decoding import decode
 from imgrec.images.gallery import get_samples
 from imgrec.images.preprocessing import PREPROCESS, frame, normalize
-from imgrec.models.catalog import CATALOG, ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions.labels import LabelSpace, get_label_space
 from imgrec.settings import MIB
 
-SPEC = get_spec("cifar_vgg")
+SPEC = BUILT_IN.get_spec("cifar_vgg")
 
 
 def jpeg(width: int, height: int, **options: Any) -> bytes:
@@ -82,7 +82,7 @@ def test_the_script_feeds_what_imgrec_feeds(mode: str, tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_every_model_has_a_script_that_python_can_read(format_name: str) -> None:
-    for spec in CATALOG.values():
+    for spec in BUILT_IN.values():
         text = script(spec, format_name)
         compile(text, file_name(format_name), "exec")
         assert "imgrec" not in text

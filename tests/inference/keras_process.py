@@ -18,21 +18,21 @@ import numpy as np
 from imgrec.errors import ImgrecError
 from imgrec.inference import keras_engine as networks
 from imgrec.inference.process_info import give_back_memory
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 
 
 def randomize(model: str, weights: str) -> None:
     """Write random weights to the file `weights`."""
     from bench import random_weights
 
-    random_weights.write(get_spec(model), Path(weights))
+    random_weights.write(BUILT_IN.get_spec(model), Path(weights))
 
 
 def convert(model: str, weights: str, folder: str) -> int:
     """Write the compiled network to `folder`; returns its memory in bytes."""
     from imgrec.inference import conversion
 
-    return conversion._convert(get_spec(model), Path(weights), Path(folder), lambda **_: None)
+    return conversion._convert(BUILT_IN.get_spec(model), Path(weights), Path(folder), lambda **_: None)
 
 
 def truth(model: str, weights: str, images: str, probabilities: str) -> None:
@@ -40,7 +40,7 @@ def truth(model: str, weights: str, images: str, probabilities: str) -> None:
     import keras
     from keras.src.utils import file_utils
 
-    spec = get_spec(model)
+    spec = BUILT_IN.get_spec(model)
     if not spec.weights.url:  # no constructor and no preprocessing of Keras' own
         network = networks.load(spec, Path(weights))
         np.save(probabilities, networks.KerasEngine(spec, network).predict(np.load(images)))
@@ -63,7 +63,7 @@ def headless(model: str, weights: str, side: int) -> float:
 
     from imgrec.data.features import backbone_spec
 
-    spec = get_spec(model)
+    spec = BUILT_IN.get_spec(model)
     without = networks.load(backbone_spec(spec, input_size=(side, side)), Path(weights))
     whole = networks.build(replace(spec, input_size=(side, side)))
     networks.load_weights(whole, Path(weights))
@@ -76,7 +76,7 @@ def headless(model: str, weights: str, side: int) -> float:
 def try_to_load(model: str, weights: str) -> str:
     """The error that loading raises, or nothing."""
     try:
-        networks.load(get_spec(model), Path(weights))
+        networks.load(BUILT_IN.get_spec(model), Path(weights))
     except ImgrecError as error:
         return f"{type(error).__name__}: {error}"
     return ""

@@ -9,11 +9,11 @@ import pytest
 from imgrec.errors import ConversionError, LabelSpaceError, MemoryBudgetError, OfflineError, UnknownNameError
 from imgrec.images.decoding import DecodedImage, decode
 from imgrec.inference import conversion
-from imgrec.inference.classify import FailedModel, classify, estimate_bytes, open_pool
+from imgrec.inference.classify import classify, estimate_bytes, open_pool
 from imgrec.inference.pool import EnginePool
 from imgrec.models import weights
-from imgrec.models.catalog import ModelSpec, get_spec
-from imgrec.predictions.prediction import Prediction
+from imgrec.models.catalog import BUILT_IN, ModelSpec
+from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.settings import ASSETS, MIB, Settings
 from tests.fakes import FakeEngine, fake_spec
 
@@ -106,7 +106,7 @@ def test_a_model_that_fails_says_so_in_its_place_and_the_others_go_on(
     pool = EnginePool(10 * MIB, load, lambda spec: 11 * MIB if spec.name == "too_large" else MIB)
     found = {one.model: one for one in classify(image, [SMALL, broken, replace(LARGE, parameters=2**40)], pool)}
     failure = found.pop(broken.name)
-    assert isinstance(failure, FailedModel)
+    assert isinstance(failure, Failure)
     assert isinstance(failure.error, kind)
     assert all(isinstance(one, Prediction) for one in found.values())
     assert list(found) == ["small", "large"]
@@ -123,15 +123,15 @@ def test_a_bug_stays_loud(image: DecodedImage) -> None:
 def test_without_weights_and_network_the_failure_names_the_place_of_the_file(
     image: DecodedImage, settings: Settings
 ) -> None:
-    spec = get_spec("mobilenet_v2")
+    spec = BUILT_IN.get_spec("mobilenet_v2")
     (failure,) = classify(image, [spec], open_pool(settings))
-    assert isinstance(failure, FailedModel)
+    assert isinstance(failure, Failure)
     assert isinstance(failure.error, OfflineError)
     assert str(weights.target_path(spec, settings)) in str(failure.error)
 
 
 def test_the_estimate_is_what_was_measured_once_it_was(settings: Settings) -> None:
-    spec = get_spec("vgg16")
+    spec = BUILT_IN.get_spec("vgg16")
     assert 527 * MIB < estimate_bytes(spec, settings) < 650 * MIB
     path = conversion.compiled_path(spec, "0" * 64, settings)
     path.parent.mkdir(parents=True)
@@ -140,7 +140,7 @@ def test_the_estimate_is_what_was_measured_once_it_was(settings: Settings) -> No
         '{"model": "vgg16", "weights_sha256": "", "versions": {}, "memory_bytes": 123, "files": {}}'
     )
     assert estimate_bytes(spec, settings) == 123
-    assert estimate_bytes(get_spec("vgg19"), settings) > 527 * MIB
+    assert estimate_bytes(BUILT_IN.get_spec("vgg19"), settings) > 527 * MIB
 
 
 @pytest.mark.slow
@@ -148,7 +148,7 @@ def test_a_real_model_from_its_weights_and_again_after_its_compiled_form_was_dam
     image: DecodedImage, settings: Settings, keras_home: Path
 ) -> None:
     settings = replace(settings, keras_home=keras_home)
-    spec = get_spec("mobilenet_a025_128")
+    spec = BUILT_IN.get_spec("mobilenet_a025_128")
 
     def look() -> Prediction:
         pool = open_pool(settings)

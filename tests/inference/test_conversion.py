@@ -25,7 +25,7 @@ from imgrec.inference.conversion import (
     read_intact,
     read_manifest,
 )
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT, Settings
 from tests.conftest import Ask
 from tests.fakes import fake_spec
@@ -250,13 +250,13 @@ def test_broken_weights_are_named(
 ) -> None:
     path = tmp_path / "broken.h5"
     whole = keras_home / "models" / "mobilenet_2_5_128_tf.h5"
-    spec = get_spec("mobilenet_a025_128")
+    spec = BUILT_IN.get_spec("mobilenet_a025_128")
     if isinstance(content, bytes):
         path.write_bytes(content)
     elif content == "truncated":
         path.write_bytes(whole.read_bytes()[:-100_000])
     else:
-        path, spec = whole, get_spec("mobilenet")
+        path, spec = whole, BUILT_IN.get_spec("mobilenet")
     answer = keras_processes("openvino")("try_to_load", model=spec.name, weights=path)
     assert str(answer).startswith(f"CorruptWeightsError: Expected {path} to hold the weights of {spec.name}")
 
@@ -266,7 +266,7 @@ def test_the_worker_tells_what_is_broken(tmp_path: Path, settings: Settings) -> 
     path = tmp_path / "broken.h5"
     path.write_bytes(b"<html>Not Found</html>")
     with pytest.raises(CorruptWeightsError, match=f"Expected {path} to hold the weights of mobilenet_a025_128"):
-        convert(get_spec("mobilenet_a025_128"), path, settings)
+        convert(BUILT_IN.get_spec("mobilenet_a025_128"), path, settings)
 
 
 @pytest.mark.slow
@@ -276,10 +276,10 @@ def test_the_worker_has_no_tensorflow_and_reports_to_nobody(
     code = """
         import sys, pathlib
         from imgrec.inference import conversion
-        from imgrec.models.catalog import get_spec
+        from imgrec.models.catalog import BUILT_IN
         weights, folder = map(pathlib.Path, sys.argv[1:])
         told = []
-        spec = get_spec("mobilenet_a025_128")
+        spec = BUILT_IN.get_spec("mobilenet_a025_128")
         print(conversion._convert(spec, weights, folder, lambda **answer: told.append(answer["stage"])))
         print(told)
         unwanted = {"tensorflow", "openvino_telemetry", "torch", "jax"}
@@ -304,11 +304,11 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path, settings
     code = """
         import pathlib, sys
         from imgrec.inference import conversion
-        from imgrec.models.catalog import get_spec
+        from imgrec.models.catalog import BUILT_IN
         from imgrec.settings import Settings
         settings = Settings.from_env({"IMGREC_HOME": sys.argv[2]})
         weights = pathlib.Path(sys.argv[1])
-        conversion.convert(get_spec("mobilenet"), weights, settings, lambda stage: print(stage, flush=True))
+        conversion.convert(BUILT_IN.get_spec("mobilenet"), weights, settings, lambda stage: print(stage, flush=True))
     """
     weights = keras_home / "models" / "mobilenet_1_0_224_tf.h5"
     with subprocess.Popen(
@@ -327,5 +327,5 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path, settings
         assert time.monotonic() < deadline, "the worker lives on"
         time.sleep(0.05)
     # What it left does not stand in the way.
-    path = convert(get_spec("mobilenet"), weights, replace(settings, home=tmp_path))
+    path = convert(BUILT_IN.get_spec("mobilenet"), weights, replace(settings, home=tmp_path))
     assert read_intact(path) is not None

@@ -15,7 +15,7 @@ from imgrec.images.decoding import decode
 from imgrec.images.preprocessing import frame
 from imgrec.inference.engine import check_batch
 from imgrec.inference.process_info import anonymous_bytes, give_back_memory, usable_cores
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.models.weights import find
 from imgrec.settings import ASSETS, MIB, ROOT, Settings
 from tests.conftest import Ask
@@ -33,11 +33,11 @@ EACH = 4
 # Larger ones need more memory than a test machine has to spare, and were run once by hand (bench/README.md).
 LARGEST_PARAMETERS = int(os.environ.get("IMGREC_TEST_LARGEST_PARAMETERS", "100_000_000"))
 
-WITH_IMGREC = [spec for spec in CATALOG.values() if spec.bundled or spec.weights.package_file]
+WITH_IMGREC = [spec for spec in BUILT_IN.values() if spec.bundled or spec.weights.package_file]
 
 # Those whose weights are beside the project; without any, one skipped test says so.
 _MODELS = Path(os.environ.get("KERAS_HOME", "/nonexistent")) / "models"
-WITH_WEIGHTS = [spec for spec in CATALOG.values() if (_MODELS / spec.weights.filename).exists()]
+WITH_WEIGHTS = [spec for spec in BUILT_IN.values() if (_MODELS / spec.weights.filename).exists()]
 
 
 def images_for(spec: ModelSpec, files: list[Path]) -> np.ndarray:
@@ -122,7 +122,7 @@ def test_what_is_no_network_is_an_engine_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    families.params(spec for spec in CATALOG.values() if not spec.bundled and spec.parameters <= LARGEST_PARAMETERS),
+    families.params(spec for spec in BUILT_IN.values() if not spec.bundled and spec.parameters <= LARGEST_PARAMETERS),
 )
 def test_random_weights_give_what_keras_gives(
     spec: ModelSpec, keras_processes: Callable[[str], Ask], tmp_path: Path
@@ -199,7 +199,7 @@ def test_published_weights_give_what_keras_gives_and_are_as_accurate(
 def test_a_network_without_its_top_has_the_weights_of_the_whole(
     settings: Settings, keras_processes: Callable[[str], Ask], tmp_path: Path, model: str, side: int
 ) -> None:
-    ask, spec = keras_processes("tensorflow"), CATALOG[model]
+    ask, spec = keras_processes("tensorflow"), BUILT_IN[model]
     weights = find(spec, settings) if spec.weights.package_file else _MODELS / spec.weights.filename
     if weights is None or not weights.exists():
         weights = tmp_path / "random.h5"
@@ -212,7 +212,7 @@ def test_a_network_without_its_top_has_the_weights_of_the_whole(
 def test_threads_share_an_engine(keras_processes: Callable[[str], Ask], keras_home: Path, tmp_path: Path) -> None:
     from imgrec.inference.openvino_engine import OpenVINOEngine
 
-    spec = CATALOG["mobilenet_a025_128"]
+    spec = BUILT_IN["mobilenet_a025_128"]
     weights = keras_home / "models" / spec.weights.filename
     keras_processes("openvino")("convert", model=spec.name, weights=weights, folder=tmp_path)
     engine = OpenVINOEngine(tmp_path / "model.xml", 1)

@@ -1,4 +1,4 @@
-"""Questions in the words that people type, and their answers, with engines that are fakes."""
+"""Options as they are typed, and the results made with them, with fake engines."""
 
 import io
 import json
@@ -11,16 +11,15 @@ from PIL import Image
 
 from imgrec.errors import EngineError, ImageError, ImgrecError, InputError, MemoryBudgetError, UnknownNameError
 from imgrec.inference.pool import EnginePool
-from imgrec.inference.request import Question, answer, check_budget, describe, get_default_specs, parse_models
+from imgrec.inference.request import Options, check_budget, describe, get_default_specs, get_result, parse_models
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOG, ModelSpec, get_spec, get_specs
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions.ensembles import Ensemble
-from imgrec.predictions.prediction import Prediction
-from imgrec.reports.result import Failure
+from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.settings import MIB, Settings
 from tests.fakes import FakeEngine
 
-SPECS = get_specs(["mobilenet", "mobilenet_v2"])
+SPECS = BUILT_IN.get_specs(["mobilenet", "mobilenet_v2"])
 
 
 def image(side_px: int = 40) -> bytes:
@@ -58,8 +57,8 @@ def pool_of(*broken: str) -> EnginePool:
         pytest.param({"k": "", "rule": "", "framing": "", "weights": ""}, (5, "mean", "crop", {}), id="empty fields"),
     ],
 )
-def test_words_become_a_question(words: dict[str, str], expected: tuple[object, ...]) -> None:
-    asked = Question.parse(SPECS, **words)
+def test_words_become_options(words: dict[str, str], expected: tuple[object, ...]) -> None:
+    asked = Options.parse(SPECS, **words)
     assert (asked.k, asked.rule, asked.framing, dict(asked.weights)) == expected
     assert asked.specs == tuple(SPECS)
 
@@ -83,17 +82,17 @@ def test_words_become_a_question(words: dict[str, str], expected: tuple[object, 
 )
 def test_words_that_cannot_be_meant(words: dict[str, str], kind: type[ImgrecError], sentence: str) -> None:
     with pytest.raises(kind, match=sentence):
-        Question.parse(SPECS, **words)
+        Options.parse(SPECS, **words)
 
 
 def test_names_come_in_the_order_of_the_catalog_and_once() -> None:
-    assert [spec.name for spec in parse_models("mobilenet_v2, vgg16,mobilenet,,vgg16")] == [
+    assert [spec.name for spec in parse_models("mobilenet_v2, vgg16,mobilenet,,vgg16", BUILT_IN)] == [
         "vgg16",
         "mobilenet",
         "mobilenet_v2",
     ]
     with pytest.raises(UnknownNameError, match="such as mobilenet"):
-        parse_models("mobilnet")
+        parse_models("mobilnet", BUILT_IN)
 
 
 @pytest.mark.parametrize(
@@ -117,17 +116,17 @@ def test_default_models_without_installed_ones(
     settings: Settings, no_packages: None, here: Sequence[str], expected: Sequence[str]
 ) -> None:
     for name in here:
-        path = weights.target_path(get_spec(name), settings)
+        path = weights.target_path(BUILT_IN.get_spec(name), settings)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    assert [spec.name for spec in get_default_specs(settings)] == expected
+    assert [spec.name for spec in get_default_specs(BUILT_IN, settings)] == expected
 
 
 def test_the_installed_models_are_the_default_whatever_else_is_here(settings: Settings) -> None:
-    path = weights.target_path(get_spec("vgg16"), settings)
+    path = weights.target_path(BUILT_IN.get_spec("vgg16"), settings)
     path.parent.mkdir(parents=True)
     path.touch()
-    assert [spec.name for spec in get_default_specs(settings)] == [
+    assert [spec.name for spec in get_default_specs(BUILT_IN, settings)] == [
         "efficientnet_lite0",
         "efficientnet_lite1",
         "efficientnet_lite2",
@@ -139,10 +138,10 @@ def test_no_model_on_this_machine(
 ) -> None:
     monkeypatch.setattr(weights, "BUNDLED", tmp_path)
     with pytest.raises(InputError, match="`imgrec fetch mobilenet` downloads one \\(16 MiB\\)"):
-        get_default_specs(settings)
+        get_default_specs(BUILT_IN, settings)
 
 
-@pytest.mark.parametrize("spec", CATALOG.values(), ids=CATALOG)
+@pytest.mark.parametrize("spec", BUILT_IN.values(), ids=BUILT_IN)
 def test_every_model_is_described_in_json_values(spec: ModelSpec) -> None:
     described = json.loads(json.dumps(describe(spec, "missing"), allow_nan=False))
     assert {"name", "architecture", "label_space", "parameters", "input_size", "state"} <= described.keys()
@@ -155,11 +154,11 @@ def test_models_that_can_never_be_loaded_are_named_before_anything_is_fetched() 
     )
     check_budget(SPECS, small)
     with pytest.raises(MemoryBudgetError, match=r"budget of 1 MiB\. Received: vgg16\."):
-        check_budget([get_spec("vgg16"), *SPECS], small)
+        check_budget([BUILT_IN.get_spec("vgg16"), *SPECS], small)
 
 
-def test_answer() -> None:
-    report = answer(image(), "cat.png", Question.parse(SPECS, weights="mobilenet_v2=3"), pool_of(), max_bytes=MIB)
+def test_the_result_of_an_image() -> None:
+    report = get_result(image(), "cat.png", Options.parse(SPECS, weights="mobilenet_v2=3"), pool_of(), max_bytes=MIB)
     assert report.image == "cat.png"
     assert [outcome.model for outcome in report.outcomes] == ["mobilenet", "mobilenet_v2"]
     assert isinstance(report.ensemble, Ensemble)
@@ -168,26 +167,27 @@ def test_answer() -> None:
 
 
 def test_one_broken_model_does_not_take_the_others_with_it() -> None:
-    report = answer(image(), "cat.png", Question.parse(SPECS), pool_of("mobilenet"), max_bytes=MIB)
+    report = get_result(image(), "cat.png", Options.parse(SPECS), pool_of("mobilenet"), max_bytes=MIB)
     broken, whole = report.outcomes
-    assert broken == Failure("mobilenet", "mobilenet is broken")
+    assert isinstance(broken, Failure)
+    assert (broken.model, str(broken.error)) == ("mobilenet", "mobilenet is broken")
     assert isinstance(whole, Prediction)
     assert isinstance(report.ensemble, Ensemble)
 
 
-def test_nobody_can_answer() -> None:
+def test_nobody_can_get_result() -> None:
     with pytest.raises(EngineError, match="mobilenet is broken"):
-        answer(image(), "cat.png", Question.parse(SPECS[:1]), pool_of("mobilenet"), max_bytes=MIB)
+        get_result(image(), "cat.png", Options.parse(SPECS[:1]), pool_of("mobilenet"), max_bytes=MIB)
 
 
 @pytest.mark.parametrize("data", [b"", b"not an image", image()[:-30]])
 def test_a_image_that_cannot_be_used(data: bytes) -> None:
     with pytest.raises(ImageError):
-        answer(data, "cat.png", Question.parse(SPECS), pool_of(), max_bytes=MIB)
+        get_result(data, "cat.png", Options.parse(SPECS), pool_of(), max_bytes=MIB)
 
 
 def test_the_only_model_with_a_weight_fails() -> None:
-    asked = Question.parse(SPECS, weights="mobilenet=1,mobilenet_v2=0")
-    report = answer(image(), "cat.png", asked, pool_of("mobilenet"), max_bytes=MIB)
+    asked = Options.parse(SPECS, weights="mobilenet=1,mobilenet_v2=0")
+    report = get_result(image(), "cat.png", asked, pool_of("mobilenet"), max_bytes=MIB)
     assert isinstance(report.ensemble, Failure)
     assert isinstance(report.outcomes[1], Prediction)

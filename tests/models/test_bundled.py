@@ -11,7 +11,7 @@ from imgrec.data.dataset import Images
 from imgrec.inference import classify
 from imgrec.metrics.classification import top_1
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOG
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
 from imgrec.training.recipes import RECIPES, Recipe, get_recipe
 
@@ -49,7 +49,7 @@ def test_the_card_agrees_with_itself_and_with_its_recipe(card: cards.Card) -> No
 
 @each
 def test_it_stands_in_the_catalog(card: cards.Card) -> None:
-    spec = CATALOG[card.name]
+    spec = BUILT_IN[card.name]
     assert spec.bundled
     assert spec.label_space == "cifar_10"
     assert card.name in RECIPES
@@ -78,7 +78,7 @@ def test_what_is_served_is_as_good_as_the_cards_say(test_images: Images, tmp_pat
     pool = classify.open_pool(settings)
     answers = {}
     for card in BUNDLED:
-        spec = CATALOG[card.name]
+        spec = BUILT_IN[card.name]
         parts = [pool.predict(spec, test_images.pixels[i : i + 100])[0] for i in range(0, len(test_images), 100)]
         answers[card.name] = np.concatenate(parts)
         assert top_1(answers[card.name], test_images.targets) == pytest.approx(card.metrics["accuracy"], abs=2e-4)

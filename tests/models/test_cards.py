@@ -3,7 +3,7 @@
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,9 @@ import pytest
 
 from imgrec.errors import InputError, StorageError, UnknownNameError
 from imgrec.models import cards, weights
-from imgrec.models.catalog import CATALOG, get_spec, get_specs
+from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions.ensembles import combine
-from imgrec.predictions.labels import LABEL_SPACES, get_label_space, space_name
-from imgrec.predictions.out_of_distribution import LIMITS
+from imgrec.predictions.labels import CIFAR_10, LabelSpace, space_name
 from imgrec.predictions.prediction import Prediction
 from imgrec.settings import Settings
 
@@ -44,23 +43,30 @@ SPACE = space_name(FIELDS["classes"])
 
 
 @pytest.fixture
-def path(settings: Settings) -> Iterator[Path]:
+def path(settings: Settings) -> Path:
     """Where the card belongs; its model is there already."""
     place = cards.home(settings)
     place.mkdir(parents=True)
     (place / "my_test_model.keras").write_bytes(b"weights")
-    yield place / "my_test_model.json"
-    for file in place.iterdir():
-        file.unlink()
-    cards.register(settings)
+    return place / "my_test_model.json"
+
+
+def space_of(name: str, settings: Settings) -> LabelSpace:
+    return cards.load_catalog(settings).get_spec(name).get_label_space()
+
+
+def limit_of(name: str, settings: Settings) -> float | None:
+    limit = space_of(name, settings).entropy_limit
+    return None if limit is None else limit.entropy_bits
 
 
 def test_a_card_makes_a_model_one_of_the_catalog(path: Path, settings: Settings) -> None:
     card = cards.write(path, FIELDS)
-    cards.register(settings)
-    cards.register(settings)
-    spec = get_spec("my_test_model")
-    assert get_label_space(spec.label_space).labels == ("sun", "rain")
+    catalog = cards.load_catalog(settings)
+    assert cards.load_catalog(settings) is catalog
+    assert catalog.own == {"my_test_model"}
+    spec = catalog.get_spec("my_test_model")
+    assert spec.get_label_space().labels == ("sun", "rain")
     assert spec.weights.hash == hashlib.sha256(b"weights").hexdigest()
     assert weights.find(spec, settings) == path.with_suffix(".keras")
     assert card.training_seconds == 3.5
@@ -81,13 +87,7 @@ def test_a_card_brings_its_own_limit_of_doubt(
     path: Path, settings: Settings, metrics: dict[str, object], limit: float | None
 ) -> None:
     cards.write(path, FIELDS | {"metrics": FIELDS["metrics"] | metrics})
-    cards.register(settings)
-    found = LIMITS.get(SPACE)
-    assert (found and found.entropy_bits) == limit
-    path.unlink()
-    cards.register(settings)
-    assert SPACE not in LIMITS
-    assert "cifar_10" in LIMITS
+    assert limit_of("my_test_model", settings) == limit
 
 
 def second(path: Path, space: str, bits: float = 0.5, classes: tuple[str, ...] = ("sun", "rain")) -> None:
@@ -103,44 +103,36 @@ def second(path: Path, space: str, bits: float = 0.5, classes: tuple[str, ...] =
 def test_models_with_the_same_classes_can_be_combined(path: Path, settings: Settings, space: str) -> None:
     cards.write(path, FIELDS)
     second(path, space)
-    cards.register(settings)
-    specs = get_specs(["my_test_model", "my_second_model"])
+    specs = cards.load_catalog(settings).get_specs(["my_test_model", "my_second_model"])
     predictions = [
-        Prediction(spec.name, get_label_space(spec.label_space), np.array([share, 1 - share]), 1.0)
+        Prediction(spec.name, spec.get_label_space(), np.array([share, 1 - share]), 1.0)
         for spec, share in zip(specs, (0.9, 0.5), strict=True)
     ]
     assert combine(predictions).prediction.probabilities.tolist() == pytest.approx([0.7, 0.3])
-    assert cards.problems(settings) == ()
+    assert cards.load_catalog(settings).problems == ()
 
 
 def test_the_same_classes_in_another_order_are_other_classes(path: Path, settings: Settings) -> None:
     cards.write(path, FIELDS)
     second(path, "", classes=("rain", "sun"))
-    cards.register(settings)
-    assert len({spec.label_space for spec in get_specs(["my_test_model", "my_second_model"])}) == 2
+    assert (
+        len({spec.label_space for spec in cards.load_catalog(settings).get_specs(["my_test_model", "my_second_model"])})
+        == 2
+    )
 
 
 @pytest.mark.parametrize(("mine", "others"), [(0.7, 0.5), (0.5, 0.7)])
 def test_the_larger_limit_of_doubt_counts(path: Path, settings: Settings, mine: float, others: float) -> None:
     cards.write(path, FIELDS | {"metrics": FIELDS["metrics"] | {"entropy_bits_95": mine, "pictures": 20}})
     second(path, SPACE, others)
-    cards.register(settings)
-    assert LIMITS[SPACE].entropy_bits == 0.7
+    assert limit_of("my_test_model", settings) == limit_of("my_second_model", settings) == 0.7
     path.unlink()
-    cards.register(settings)
-    assert LIMITS[SPACE].entropy_bits == others
+    assert limit_of("my_second_model", settings) == others
 
 
 def test_a_card_leaves_the_measured_limit_of_a_known_space_alone(path: Path, settings: Settings) -> None:
-    before = LIMITS["cifar_10"]
-    cards.write(path, FIELDS)
-    second(path, "", 3.0, get_label_space("cifar_10").labels)
-    cards.register(settings)
-    assert get_spec("my_second_model").label_space == "cifar_10"
-    assert LIMITS["cifar_10"] is before
-    path.with_name("my_second_model.json").unlink()
-    cards.register(settings)
-    assert LIMITS["cifar_10"] is before
+    second(path, "", 3.0, CIFAR_10.labels)
+    assert space_of("my_second_model", settings) is CIFAR_10
 
 
 def test_names_that_are_taken_get_a_number(path: Path, settings: Settings) -> None:
@@ -158,8 +150,7 @@ def test_an_unusable_card_is_named_and_left_out(path: Path, settings: Settings, 
     path.write_text(text)
     with pytest.raises(InputError, match="card"):
         cards.read(path)
-    cards.register(settings)
-    assert "my_test_model" not in CATALOG
+    assert "my_test_model" not in cards.load_catalog(settings)
 
 
 @pytest.mark.parametrize(
@@ -216,21 +207,21 @@ def test_no_card(tmp_path: Path) -> None:
         cards.read(tmp_path / "none.json")
 
 
-def test_a_card_that_is_gone_takes_its_model_with_it(path: Path, settings: Settings) -> None:
+def test_a_card_that_is_gone_takes_its_model_with_it_and_no_snapshot_changes(path: Path, settings: Settings) -> None:
+    before = cards.load_catalog(settings)
     cards.write(path, FIELDS)
-    cards.register(settings)
+    during = cards.load_catalog(settings)
     path.unlink()
-    cards.register(settings)
-    assert "my_test_model" not in CATALOG
-    assert SPACE not in LABEL_SPACES
+    assert "my_test_model" not in cards.load_catalog(settings)
+    assert "my_test_model" in during
+    assert "my_test_model" not in before
 
 
 def test_a_card_that_is_written_anew_counts(path: Path, settings: Settings) -> None:
     cards.write(path, FIELDS)
-    cards.register(settings)
+    assert space_of("my_test_model", settings).labels == ("sun", "rain")
     cards.write(path, FIELDS | {"classes": ["sun", "rain", "snow"]})
-    cards.register(settings)
-    assert get_label_space(get_spec("my_test_model").label_space).labels == ("sun", "rain", "snow")
+    assert space_of("my_test_model", settings).labels == ("sun", "rain", "snow")
 
 
 def _without_model(path: Path) -> None:
@@ -263,13 +254,13 @@ def _with_other_classes(path: Path) -> None:
 def test_what_cannot_be_used_is_said(
     path: Path, settings: Settings, spoil: Callable[[Path], None], sentence: str
 ) -> None:
-    before = dict(CATALOG)
     cards.write(path, FIELDS)
-    cards.register(settings)
+    assert "my_test_model" in cards.load_catalog(settings)
     spoil(path)
-    [problem] = cards.problems(settings)
+    catalog = cards.load_catalog(settings)
+    [problem] = catalog.problems
     assert sentence in problem.sentence
-    assert dict(CATALOG) == before
+    assert dict(catalog) == dict(BUILT_IN)
 
 
 def test_a_model_of_ones_own_is_removed_and_nothing_else(path: Path, settings: Settings) -> None:
@@ -277,7 +268,7 @@ def test_a_model_of_ones_own_is_removed_and_nothing_else(path: Path, settings: S
     other = path.with_name("other.keras")
     other.write_bytes(b"another")
     cards.remove("my_test_model", settings)
-    assert "my_test_model" not in CATALOG
+    assert "my_test_model" not in cards.load_catalog(settings)
     assert list(path.parent.iterdir()) == [other]
 
 
@@ -288,23 +279,23 @@ def test_only_a_model_of_ones_own_can_be_removed(settings: Settings, name: str) 
 
 
 def test_models_come_and_go_while_others_look(path: Path, settings: Settings) -> None:
-    """Four threads go through catalog and label spaces, as pages do, while two more train and remove a model."""
+    """Four threads go through snapshots, as pages do, while two more train and remove a model."""
     cards.write(path, FIELDS)
     text = path.read_text()
     done = threading.Event()
 
     def look() -> None:
         while not done.is_set():
-            assert {spec.name for spec in CATALOG.values()} >= {"mobilenet"}
-            assert all(callable(space) for space in LABEL_SPACES.values())
-            assert len(list(CATALOG.items())) >= len(get_specs(["mobilenet", "vgg16"]))
+            catalog = cards.load_catalog(settings)
+            assert len(catalog) - len(BUILT_IN) == len(catalog.own) <= 1
+            assert all(catalog[name].get_label_space().labels == ("sun", "rain") for name in catalog.own)
 
     def come_and_go() -> None:
         for _ in range(4):
             path.unlink(missing_ok=True)
-            cards.register(settings)
+            cards.load_catalog(settings)
             path.write_text(text)
-            cards.register(settings)
+            cards.load_catalog(settings)
 
     with ThreadPoolExecutor(6) as threads:
         looking = [threads.submit(look) for _ in range(4)]
@@ -313,4 +304,4 @@ def test_models_come_and_go_while_others_look(path: Path, settings: Settings) ->
         done.set()
         for future in (*looking, *coming):
             future.result()
-    assert "my_test_model" in CATALOG
+    assert "my_test_model" in cards.load_catalog(settings)

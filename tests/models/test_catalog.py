@@ -18,8 +18,7 @@ import pytest
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.images.decoding import WORKING_SIDE_PX
 from imgrec.images.preprocessing import PREPROCESS
-from imgrec.models.catalog import CATALOG, ModelSpec, WeightsSource, get_spec, get_specs
-from imgrec.predictions.labels import get_label_space
+from imgrec.models.catalog import BUILT_IN, ModelSpec, WeightsSource
 from imgrec.settings import ROOT
 from tests.data import families
 
@@ -39,14 +38,14 @@ HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 
 
 def each_spec() -> Any:
-    return pytest.mark.parametrize("spec", CATALOG.values(), ids=list(CATALOG))
+    return pytest.mark.parametrize("spec", BUILT_IN.values(), ids=list(BUILT_IN))
 
 
 @each_spec()
 def test_a_row_fits_together(spec: ModelSpec) -> None:
-    assert CATALOG[spec.name] is spec
+    assert BUILT_IN[spec.name] is spec
     assert spec.preprocess in PREPROCESS
-    assert get_label_space(spec.label_space).name == spec.label_space
+    assert spec.get_label_space().name == spec.label_space
     assert spec.parameters > 0
     assert spec.licence
     assert spec.title
@@ -84,19 +83,19 @@ def test_published_accuracies_are_fractions_with_a_source(spec: ModelSpec) -> No
 
 def test_titles_files_and_addresses_are_told_apart() -> None:
     for values in (
-        [spec.title for spec in CATALOG.values()],
-        [spec.weights.filename for spec in CATALOG.values()],
-        [spec.weights.url for spec in CATALOG.values() if spec.weights.url],
+        [spec.title for spec in BUILT_IN.values()],
+        [spec.weights.filename for spec in BUILT_IN.values()],
+        [spec.weights.url for spec in BUILT_IN.values() if spec.weights.url],
     ):
         assert len(values) == len(set(values))
 
 
 def test_the_famous_eight_come_first() -> None:
-    assert list(CATALOG)[:8] == FIRST_EIGHT
+    assert list(BUILT_IN)[:8] == FIRST_EIGHT
 
 
 def test_get_specs_keeps_the_order_of_the_catalog_and_each_once() -> None:
-    assert [spec.name for spec in get_specs(["mobilenet", "vgg16", "mobilenet"])] == ["vgg16", "mobilenet"]
+    assert [spec.name for spec in BUILT_IN.get_specs(["mobilenet", "vgg16", "mobilenet"])] == ["vgg16", "mobilenet"]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +108,7 @@ def test_get_specs_keeps_the_order_of_the_catalog_and_each_once() -> None:
 )
 def test_an_unknown_model_names_the_near_ones(name: str, suggested: str) -> None:
     with pytest.raises(UnknownNameError, match=f"{suggested}.*Received: '{name}'"):
-        get_spec(name)
+        BUILT_IN.get_spec(name)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +164,7 @@ def census(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
     return answers
 
 
-@pytest.mark.parametrize("spec", families.params(spec for spec in CATALOG.values() if spec.weights.url))
+@pytest.mark.parametrize("spec", families.params(spec for spec in BUILT_IN.values() if spec.weights.url))
 def test_keras_agrees(census: dict[str, dict[str, Any]], spec: ModelSpec) -> None:
     assert census[spec.name] == {
         "parameters": spec.parameters,
@@ -180,7 +179,7 @@ def test_keras_agrees(census: dict[str, dict[str, Any]], spec: ModelSpec) -> Non
 
 @pytest.mark.slow
 def test_no_network_of_keras_is_missing(census: dict[str, dict[str, Any]]) -> None:
-    ours = {spec.architecture for spec in CATALOG.values() if spec.weights.url}
+    ours = {spec.architecture for spec in BUILT_IN.values() if spec.weights.url}
     assert set(census["keras.applications"]["constructors"]) == ours
     assert len(ours) == 40
 
@@ -203,7 +202,7 @@ def ask_keras(names: Collection[str]) -> dict[str, dict[str, Any]]:
 
     applications = inspect.getmembers(keras.applications, inspect.isfunction)
     answers: dict[str, dict[str, Any]] = {"keras.applications": {"constructors": [name for name, _ in applications]}}
-    for spec in get_specs(names):
+    for spec in BUILT_IN.get_specs(names):
         keras.backend.clear_session()  # layers are numbered from the start again
         constructor = getattr(keras.applications, spec.architecture)
         # With its own weights, Keras refuses another input size than theirs: a wrong row stops here.

@@ -15,7 +15,7 @@ import pytest
 
 from imgrec.errors import CorruptWeightsError, DownloadError, OfflineError, PackageError, StorageError
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOG, ModelSpec, PackageFile, WeightsSource
+from imgrec.models.catalog import BUILT_IN, ModelSpec, PackageFile, WeightsSource
 from imgrec.models.downloads import Progress
 from imgrec.settings import ROOT, Settings
 from tests.models.weights_server import WeightsServer, hdf5_bytes, serve, spec_of
@@ -253,7 +253,7 @@ def test_a_folder_that_cannot_be_made(server: WeightsServer, online: Settings) -
     assert not server.requests
 
 
-@pytest.mark.parametrize("spec", CATALOG.values(), ids=CATALOG)
+@pytest.mark.parametrize("spec", BUILT_IN.values(), ids=BUILT_IN)
 def test_every_row_can_be_fetched_and_verified(spec: ModelSpec) -> None:
     source = spec.weights
     assert spec.bundled or source.package_file or source.url.startswith("https://")

@@ -23,9 +23,9 @@ from imgrec.predictions.ensembles import (
     Ensemble,
     Uncertainty,
     bits_level,
+    by_label_space,
     combine,
     contributions,
-    groups,
     leave_one_out,
 )
 from imgrec.predictions.labels import LabelSpace
@@ -303,11 +303,11 @@ def test_an_ensemble_says_what_it_is_made_of() -> None:
     assert ensemble.prediction.milliseconds == 3.0
 
 
-def test_groups_keep_the_order_in_which_spaces_come() -> None:
+def test_predictions_by_label_space_keep_the_order_in_which_spaces_come() -> None:
     a, b = Prediction("a", THREE, np.array([1, 0, 0])), Prediction("b", OTHER, np.array([1, 0]))
     c = Prediction("c", THREE, np.array([0, 1, 0]))
-    assert groups([b, a, c]) == {"other": [b], "three": [a, c]}
-    assert list(groups([b, a, c])) == ["other", "three"]
+    assert by_label_space([b, a, c]) == {"other": [b], "three": [a, c]}
+    assert list(by_label_space([b, a, c])) == ["other", "three"]
 
 
 class TestContributions:
@@ -379,7 +379,7 @@ class TestUncertainty:
         ("choices", "share"),
         [
             pytest.param("aab", 2 / 3, id="one of three"),
-            pytest.param("aabb", 4 / 6, id="two camps"),
+            pytest.param("aabb", 4 / 6, id="two groups"),
             pytest.param("abcd", 1, id="all differ"),
         ],
     )

@@ -6,7 +6,7 @@ import pytest
 from imgrec.images import decoding, gallery
 from imgrec.inference import classify
 from imgrec.models import weights
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions.gallery_predictions import FACTS, stored
 from imgrec.predictions.prediction import Prediction
 from imgrec.settings import Settings
@@ -26,7 +26,7 @@ def test_every_sample_has_its_answer_of_every_stored_model(model: str, sample: g
     answer = stored(model, sha256_of(sample), "crop")
 
     assert answer is not None
-    assert answer.prediction.model == model
+    assert answer.model == model
     assert len(answer.weights_sha256) == 64
 
 
@@ -34,7 +34,7 @@ def test_the_cat_is_a_cat() -> None:
     answer = stored(MODELS[0], sha256_of(gallery.get_sample("cat.jpg")), "crop")
 
     assert answer is not None
-    assert answer.prediction.top_k(1)[0].label in {"tabby", "tiger cat", "Egyptian cat"}
+    assert answer.top_k(1)[0].label in {"tabby", "tiger cat", "Egyptian cat"}
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,14 @@ def test_nothing_else_is_answered(model: str, sha256: str, framing: str) -> None
 @pytest.mark.parametrize("model", MODELS)
 def test_computing_again_gives_the_same(model: str, keras_home, tmp_path) -> None:
     settings = Settings.from_env({"KERAS_HOME": str(keras_home), "IMGREC_HOME": str(tmp_path), "IMGREC_OFFLINE": "1"})
-    if weights.sha256(get_spec(model), settings) != FACTS_READ["models"][model]["weights_sha256"]:
+    if weights.sha256(BUILT_IN.get_spec(model), settings) != FACTS_READ["models"][model]["weights_sha256"]:
         pytest.skip(f"KERAS_HOME has other weights of {model} than those that were used")
     pool = classify.open_pool(settings)
     for sample in gallery.get_samples():
         data = gallery.read(sample)
         image = decoding.decode(data, max_bytes=len(data))
-        (found,) = classify.classify(image, [get_spec(model)], pool)
+        (found,) = classify.classify(image, [BUILT_IN.get_spec(model)], pool)
         answer = stored(model, image.sha256, "crop")
         assert isinstance(found, Prediction)
         assert answer is not None
-        np.testing.assert_allclose(answer.prediction.probabilities, found.probabilities, atol=1e-3)
+        np.testing.assert_allclose(answer.probabilities, found.probabilities, atol=1e-3)

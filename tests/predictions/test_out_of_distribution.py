@@ -9,9 +9,9 @@ import pytest
 from imgrec.evaluation import artifacts
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import Uncertainty, entropy_bits
+from imgrec.predictions.labels import CATS_AND_DOGS, CIFAR_10, LabelSpace
 from imgrec.predictions.out_of_distribution import (
     KEPT,
-    LIMITS,
     MIN_IMAGES,
     describe,
     is_none_of_these,
@@ -21,20 +21,21 @@ from imgrec.predictions.out_of_distribution import (
 from imgrec.settings import ASSETS, ROOT
 
 MEASURED = json.loads((ROOT / "bench" / "results" / "out_of_distribution.json").read_text())["cifar_10"]
+assert CIFAR_10.entropy_limit is not None
+LIMIT = CIFAR_10.entropy_limit
 TOGETHER = max(MEASURED["models"], key=len)
 
 
 @pytest.mark.parametrize(
     ("space", "bits", "expected"),
     [
-        ("cifar_10", 0.0, False),
-        ("cifar_10", LIMITS["cifar_10"].entropy_bits, False),
-        ("cifar_10", 3.3, True),
-        ("imagenet_1k", 9.9, None),
-        ("nobody_measured_this", 1.0, None),
+        (CIFAR_10, 0.0, False),
+        (CIFAR_10, LIMIT.entropy_bits, False),
+        (CIFAR_10, 3.3, True),
+        (CATS_AND_DOGS, 1.0, None),
     ],
 )
-def test_the_limit_decides_where_there_is_one(space: str, bits: float, expected: bool | None) -> None:
+def test_the_limit_decides_where_there_is_one(space: LabelSpace, bits: float, expected: bool | None) -> None:
     assert is_none_of_these(space, Uncertainty(bits, 0.0, 0.0, 10)) is expected
 
 
@@ -64,7 +65,7 @@ def test_examples_in_docstrings() -> None:
 
 def test_the_limit_is_the_measured_one() -> None:
     """After new networks: `python -m bench.out_of_distribution`, and these figures into `abstention.LIMITS`."""
-    limit, measured = LIMITS["cifar_10"], MEASURED["models"][TOGETHER]
+    limit, measured = LIMIT, MEASURED["models"][TOGETHER]
     assert limit.entropy_bits == MEASURED["limit_bits"]
     assert limit.caught == round(measured["foreign_caught"], 2)
     assert limit.lost == round(1 - measured["photographs_of_the_classes_kept"], 2)
@@ -75,7 +76,7 @@ def test_the_limit_is_the_measured_one() -> None:
 def test_the_limit_keeps_the_test_images_of_the_networks_that_are_shipped(models: str) -> None:
     paths = [artifacts.predictions_path(ASSETS / "benchmarks", name, "cifar10") for name in models.split(" + ")]
     mean = np.mean([artifacts.read(path).probabilities.astype(np.float64) for path in paths], axis=0)
-    kept = float(np.mean(entropy_bits(mean) <= LIMITS["cifar_10"].entropy_bits))
+    kept = float(np.mean(entropy_bits(mean) <= LIMIT.entropy_bits))
     # A weak network doubts in other ways: its limit would be another, and this one lets nearly everything pass.
     least, most = (0.94, 0.96) if models == TOGETHER else (0.92, 1.0)
     assert least <= kept <= most

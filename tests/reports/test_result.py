@@ -10,20 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgrec.errors import InputError, WeightsError
 from imgrec.predictions.ensembles import combine
 from imgrec.predictions.labels import CIFAR_10, LabelSpace
-from imgrec.predictions.prediction import Prediction
-from imgrec.reports.result import CSV_COLUMNS, TABLE_WIDTH, Failure, Report, to_csv, to_dict, to_json, to_rows, to_table
+from imgrec.predictions.prediction import Failure, Prediction
+from imgrec.reports.result import CSV_COLUMNS, TABLE_WIDTH, Result, to_csv, to_dict, to_json, to_rows, to_table
 
 PETS = LabelSpace("pets", ("tabby", "lynx", "beagle"), ("n02123045", "n02127052", None))
 
 VGG16 = Prediction("vgg16", PETS, np.array([0.75, 0.25, 0.0]), milliseconds=223.4)
 MINE = Prediction("mine", PETS, np.array([0.25, 0.5, 0.25]), milliseconds=9.0)
-BROKEN = Failure("xception", "Expected a weights file. Received: none at /home/me/.keras/models/x.h5.")
+NO_WEIGHTS = "Expected a weights file. Received: none at /home/me/.keras/models/x.h5."
+BROKEN = Failure("xception", WeightsError(NO_WEIGHTS))
 ENSEMBLE = combine([VGG16, MINE], "weighted_mean", [3, 1])
 
-GOOD = Report("cat.jpg", "ab12", ("rotated by its EXIF tag",), (VGG16, BROKEN, MINE), ENSEMBLE)
-BAD = Report("not.jpg", None, error="This is an empty file.")
+GOOD = Result("cat.jpg", "ab12", ("rotated by its EXIF tag",), (VGG16, BROKEN, MINE), ENSEMBLE)
+BAD = Result("not.jpg", None, error="This is an empty file.")
 
 
 def cells(text: str) -> list[dict[str, str]]:
@@ -47,7 +49,7 @@ def test_json_has_the_documented_shape() -> None:
                     ],
                     "none_of_these": None,
                 },
-                {"model": "xception", "error": BROKEN.error},
+                {"model": "xception", "error": NO_WEIGHTS},
                 {
                     "model": "mine",
                     "label_space": "pets",
@@ -86,18 +88,18 @@ def test_json_has_the_documented_shape() -> None:
             id="an image that cannot be used",
         ),
         pytest.param(
-            Report("a", "b", ensemble=Failure("ensemble", "no.")),
+            Result("a", "b", ensemble=Failure("ensemble", InputError("no."))),
             {"image": "a", "sha256": "b", "notes": [], "models": [], "ensemble": {"error": "no."}},
             id="an ensemble that cannot be",
         ),
         pytest.param(
-            Report("a", "b"),
+            Result("a", "b"),
             {"image": "a", "sha256": "b", "notes": [], "models": [], "ensemble": None},
             id="nothing asked for",
         ),
     ],
 )
-def test_json_where_something_failed(report: Report, expected: dict[str, object]) -> None:
+def test_json_where_something_failed(report: Result, expected: dict[str, object]) -> None:
     assert to_dict(report) == expected
 
 
@@ -114,14 +116,14 @@ def test_csv_has_a_row_for_each_rank_and_each_failure() -> None:
         ("ensemble", "2", "lynx", "0.3125"),
         ("", "", "", ""),
     ]
-    assert [row["error"] for row in rows if row["error"]] == [BROKEN.error, BAD.error]
+    assert [row["error"] for row in rows if row["error"]] == [NO_WEIGHTS, BAD.error]
     assert {row["rule"] for row in rows} == {"", "weighted_mean"}
 
 
 @given(st.floats(0, 1, width=32))
 def test_probabilities_keep_their_precision(value: float) -> None:
     space = LabelSpace("two", ("a", "b"), (None, None), exclusive=False)
-    report = Report("x", "y", (), (Prediction("m", space, np.array([value, 0.0])),))
+    report = Result("x", "y", (), (Prediction("m", space, np.array([value, 0.0])),))
     written = {float(row["probability"]) for row in cells(to_csv([report]))}
     assert np.float32(value) in {np.float32(found) for found in written}
     assert json.loads(to_json([report]))[0]["models"][0]["top"][0]["probability"] == value
@@ -141,23 +143,23 @@ def test_probabilities_keep_their_precision(value: float) -> None:
     ],
 )
 def test_csv_runs_no_formula(name: str) -> None:
-    row = cells(to_csv([Report(name, "ab", (), (VGG16,))], k=1))[0]
+    row = cells(to_csv([Result(name, "ab", (), (VGG16,))], k=1))[0]
     assert row["image"].startswith("'")
     assert name.strip() in row["image"]
 
 
 @pytest.mark.parametrize("name", ["cat.jpg", 'a,"b".jpg', "猫.jpg", "2024-01-01 10:00.jpg"])
 def test_csv_leaves_other_names_alone(name: str) -> None:
-    assert cells(to_csv([Report(name, "ab", (), (VGG16,))], k=1))[0]["image"] == name
+    assert cells(to_csv([Result(name, "ab", (), (VGG16,))], k=1))[0]["image"] == name
 
 
 @given(st.text())
 def test_csv_has_one_line_a_row(name: str) -> None:
-    assert len(to_csv([Report(name, "ab", (), (VGG16,))], k=3).splitlines()) == 4
+    assert len(to_csv([Result(name, "ab", (), (VGG16,))], k=3).splitlines()) == 4
 
 
 def test_negative_numbers_stay_numbers() -> None:
-    assert "'" not in to_csv([Report("a", "b", (), (Prediction("m", PETS, np.array([1, 0, -1e-7])),))])
+    assert "'" not in to_csv([Result("a", "b", (), (Prediction("m", PETS, np.array([1, 0, -1e-7])),))])
 
 
 def test_rows_have_one_set_of_columns() -> None:
@@ -172,20 +174,20 @@ def test_table_reads_well() -> None:
 def test_table_stays_within_the_terminal(name: str, probability: float) -> None:
     space = LabelSpace("two", (name, "b"), (None, None))
     prediction = Prediction(name, space, np.array([probability, 1 - probability]), milliseconds=12345.6)
-    for line in to_table([Report(name, "ab", (), (prediction, MINE))]).split("\n"):
+    for line in to_table([Result(name, "ab", (), (prediction, MINE))]).split("\n"):
         assert line.isprintable()
         # A sentence is wrapped at its blanks; a single word that is longer than a line is left whole.
         assert len(line) <= TABLE_WIDTH or len(max(line.split(), key=len)) > TABLE_WIDTH / 2
 
 
 def test_table_lets_no_file_name_move_the_cursor() -> None:
-    table = to_table([Report("\x1b[2J\u202egpj.exe", "ab", (), (VGG16,))])
+    table = to_table([Result("\x1b[2J\u202egpj.exe", "ab", (), (VGG16,))])
     assert "\x1b" not in table
     assert "\u202e" not in table
 
 
 def test_a_single_models_ensemble_is_not_repeated() -> None:
-    assert to_table([Report("a", "b", (), (VGG16,), combine([VGG16]))]).count("223 ms") == 1
+    assert to_table([Result("a", "b", (), (VGG16,), combine([VGG16]))]).count("223 ms") == 1
 
 
 def unsure(model: str, *probabilities: float) -> Prediction:
@@ -198,10 +200,10 @@ def unsure(model: str, *probabilities: float) -> Prediction:
 def test_none_of_these_stands_in_every_form() -> None:
     sure, doubting = unsure("cifar_vgg", 0.98), unsure("cifar_resnet", 0.2, 0.2, 0.2, 0.2)
     together = combine([sure, unsure("cifar_resnet", 0.0, 0.3, 0.3, 0.2, 0.1)])
-    image = Report("x.jpg", "ab", (), (sure, doubting), combine([doubting, doubting]))
+    image = Result("x.jpg", "ab", (), (sure, doubting), combine([doubting, doubting]))
     fields = to_dict(image)
     assert [model["none_of_these"] for model in fields["models"]] == [False, True]  # type: ignore[attr-defined]
     assert fields["ensemble"]["none_of_these"] is True  # type: ignore[index]
     assert [row["none_of_these"] for row in cells(to_csv([image], k=1))] == ["false", "true", "true"]
     assert "Most likely none of these: both models are unsure (airplane 20.0 %" in to_table([image])
-    assert to_dict(Report("x.jpg", "ab", (), (sure,), together))["ensemble"]["none_of_these"] is False  # type: ignore[index]
+    assert to_dict(Result("x.jpg", "ab", (), (sure,), together))["ensemble"]["none_of_these"] is False  # type: ignore[index]

@@ -1,23 +1,24 @@
 """Words for people: titles, agreement, and the sentence above the charts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from imgrec.formatting import THIN_SPACE
-from imgrec.models.catalog import get_specs
+from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions.ensembles import combine, leave_one_out
-from imgrec.predictions.labels import CIFAR_10, LABEL_SPACES, LabelSpace, get_label_space
-from imgrec.predictions.out_of_distribution import LIMITS, Limit
+from imgrec.predictions.labels import CIFAR_10, EntropyLimit, LabelSpace, get_label_space
 from imgrec.predictions.prediction import Prediction
 from imgrec.reports.sentences import (
     agreement,
     describe_knowledge,
     describe_limit,
     describe_without,
+    headline,
     label_of,
     space_title,
     title_of,
-    verdict,
 )
 
 PETS = LabelSpace("pets", ("tabby", "lynx", "fox", "beagle"), (None, None, None, None))
@@ -63,16 +64,16 @@ def test_labels_that_repeat_are_told_apart() -> None:
         pytest.param([0, 1, 0, 2, 0, 3, 0, 1], "VGG19 says lynx, ResNet101 says fox, and 2 more", id="four dissent"),
     ],
 )
-def test_verdict(choices: list[int], sentence: str) -> None:
+def test_headline(choices: list[int], sentence: str) -> None:
     names = ["vgg16", "vgg19", "resnet50", "resnet101", "a", "b", "c", "d"]
     predictions = [says(name, choice) for name, choice in zip(names, choices, strict=False)]
-    assert sentence in plain(verdict(predictions, combine(predictions)))
+    assert sentence in plain(headline(predictions, combine(predictions)))
 
 
-def test_verdict_when_nobody_says_what_the_ensemble_says() -> None:
+def test_headline_when_nobody_says_what_the_ensemble_says() -> None:
     rows = [[0.6, 0.4, 0, 0], [0, 0.4, 0.6, 0]]
     predictions = [Prediction(name, PETS, np.array(row)) for name, row in zip(["vgg16", "vgg19"], rows, strict=True)]
-    assert plain(verdict(predictions, combine(predictions))) == (
+    assert plain(headline(predictions, combine(predictions))) == (
         "Ensemble: lynx 40.0 % · both differ · VGG16 says tabby, VGG19 says fox · high uncertainty"
     )
 
@@ -91,7 +92,7 @@ def test_models_that_differ(choices: list[int], words: str) -> None:
         Prediction(name, FIVE, np.eye(5)[choice] * 0.9 + 0.02 if choice == 0 else np.eye(5)[choice] * 0.3 + 0.14)
         for name, choice in zip(names, choices, strict=False)
     ]
-    assert words in plain(verdict(predictions, combine(predictions)))
+    assert words in plain(headline(predictions, combine(predictions)))
 
 
 @pytest.mark.parametrize("rule", ["majority_vote", "rank_vote"])
@@ -107,7 +108,7 @@ def test_ties_of_votes(rule: str, choices: list[int], words: str) -> None:
         Prediction(name, FIVE, np.where(np.arange(5) == choice, 0.6, 0.1))
         for name, choice in zip("abcde", choices, strict=False)
     ]
-    said = plain(verdict(predictions, combine(predictions, rule)))
+    said = plain(headline(predictions, combine(predictions, rule)))
     assert words in said
     assert "agree" not in said
 
@@ -122,28 +123,28 @@ def test_a_tie_among_the_others() -> None:
 def test_a_tie_in_doubt() -> None:
     members = [doubts("cifar_vgg", 0.3, 0.1), doubts("cifar_dense", 0.1, 0.3)]
     assert "(tie of 2: airplane, automobile (50.0 % each); entropy" in plain(
-        verdict(members, combine(members, "majority_vote"))
+        headline(members, combine(members, "majority_vote"))
     )
 
 
 def test_an_average_has_no_ties() -> None:
     predictions = [says("vgg16", 0), says("vgg19", 2)]
-    assert "tie" not in verdict(predictions, combine(predictions))
+    assert "tie" not in headline(predictions, combine(predictions))
 
 
-def test_verdict_counts_only_the_ensembles_label_space() -> None:
+def test_headline_counts_only_the_ensembles_label_space() -> None:
     cats, crane = [says("vgg16", 0), says("vgg19", 0)], says("mine", 0, space=CRANES)
-    assert "both agree" in verdict([*cats, crane], combine(cats))
+    assert "both agree" in headline([*cats, crane], combine(cats))
 
 
-def test_verdict_without_an_ensemble_says_what_each_says() -> None:
+def test_headline_without_an_ensemble_says_what_each_says() -> None:
     predictions = [says("vgg16", 0), says("mine", 0, space=CRANES)]
-    assert plain(verdict(predictions, None)) == "VGG16: tabby 84.1 % · mine: crane (n02012849) 84.1 %"
+    assert plain(headline(predictions, None)) == "VGG16: tabby 84.1 % · mine: crane (n02012849) 84.1 %"
 
 
-def test_agreement_counts_camps_within_their_label_space() -> None:
+def test_agreement_counts_models_of_their_label_space() -> None:
     predictions = [says("a", 1), says("b", 0), says("c", 0), says("d", 0, space=CRANES)]
-    assert [(camp.sentence, camp.models) for camp in agreement(predictions)] == [
+    assert [(group.sentence, group.models) for group in agreement(predictions)] == [
         ("2 of 3 say tabby", ("b", "c")),
         ("1 of 3 says lynx", ("a",)),
         ("1 of 1 says crane (n02012849)", ("d",)),
@@ -196,12 +197,12 @@ def doubts(model: str, *probabilities: float, space: LabelSpace = CIFAR_10) -> P
     ],
 )
 def test_most_likely_none_of_these(members: list[Prediction], sentence: str) -> None:
-    assert plain(verdict(members, combine(members))) == sentence
+    assert plain(headline(members, combine(members))) == sentence
 
 
 def test_without_an_ensemble_each_model_has_its_hint() -> None:
     found = [doubts("cifar_vgg", 0.2, 0.1), says("mine", 0)]
-    assert plain(verdict(found, None)).endswith("airplane 20.0 % (most likely none of these) · mine: tabby 84.1 %")
+    assert plain(headline(found, None)).endswith("airplane 20.0 % (most likely none of these) · mine: tabby 84.1 %")
 
 
 @pytest.mark.parametrize(
@@ -217,11 +218,11 @@ def test_without_an_ensemble_each_model_has_its_hint() -> None:
     ],
 )
 def test_what_models_can_know(names: list[str], sentence: str) -> None:
-    assert describe_knowledge(get_specs(names)) == sentence
+    assert describe_knowledge(BUILT_IN.get_specs(names)) == sentence
 
 
 def test_what_models_of_two_label_spaces_can_know() -> None:
-    sentence = describe_knowledge(get_specs(["mobilenet", "vgg16", "capstone_cnn"]))
+    sentence = describe_knowledge(BUILT_IN.get_specs(["mobilenet", "vgg16", "capstone_cnn"]))
     assert sentence.startswith("VGG16, MobileNet: the 1,000 classes of ImageNet. Capstone CNN (CIFAR-10): airplane, ")
     assert sentence.endswith("truck only.")
 
@@ -230,25 +231,22 @@ def test_what_models_of_two_label_spaces_can_know() -> None:
     ("limit", "words"),
     [
         (
-            Limit(2.3, caught=0.59, lost=0.22, auroc=0.92),
+            EntropyLimit(2.3, caught=0.59, lost=0.22, auroc=0.92),
             "flags 59 % of unrelated photos, 22 % of photos of its own classes and 5 % of CIFAR-10's test images.",
         ),
-        (Limit(1.2), "flags 5 % of the images that the model was measured on."),
+        (EntropyLimit(1.2), "flags 5 % of the images that the model was measured on."),
     ],
     ids=["measured on foreign images", "of a model of one's own"],
 )
-def test_what_the_limit_does(monkeypatch: pytest.MonkeyPatch, limit: Limit, words: str) -> None:
-    monkeypatch.setitem(LIMITS, "cifar_10", limit)
-    assert words in plain(describe_limit("cifar_10"))
-    assert describe_limit("imagenet_1k") == ""
+def test_what_the_limit_does(limit: EntropyLimit, words: str) -> None:
+    assert words in plain(describe_limit(replace(CIFAR_10, entropy_limit=limit)))
+    assert describe_limit(get_label_space("imagenet_1k")) == ""
 
 
 @pytest.mark.parametrize(
-    ("space", "title"),
-    [("imagenet_1k", "ImageNet"), ("five", "a, b, c, d, e"), ("six", "a, b, c, d and 2 more")],
+    ("labels", "title"),
+    [("abcde", "a, b, c, d, e"), ("abcdef", "a, b, c, d and 2 more")],
 )
-def test_label_spaces_have_titles(monkeypatch: pytest.MonkeyPatch, space: str, title: str) -> None:
-    for name, labels in (("five", "abcde"), ("six", "abcdef")):
-        found = LabelSpace(name, tuple(labels), (None,) * len(labels))
-        monkeypatch.setitem(LABEL_SPACES, name, lambda found=found: found)
-    assert space_title(space) == title
+def test_label_spaces_have_titles(labels: str, title: str) -> None:
+    assert space_title(LabelSpace("own", tuple(labels), (None,) * len(labels))) == title
+    assert space_title(get_label_space("imagenet_1k")) == "ImageNet"

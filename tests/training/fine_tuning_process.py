@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from imgrec.data.dataset import Images
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.training import fine_tuning
 from imgrec.training.backbones import Backbone
 from imgrec.training.fine_tuning import Figures
@@ -69,7 +69,7 @@ def run(
     place.mkdir(parents=True, exist_ok=True)
     every = images()
     train, validation = every.take(np.arange(32)), every.take(np.arange(32, 48))
-    backbone = Backbone(get_spec(LESSON.backbone), None, LESSON.trainable_layers)
+    backbone = Backbone(BUILT_IN.get_spec(LESSON.backbone), None, LESSON.trainable_layers)
     layers = head_of(backbone, train)
     if not knows:
         layers = [(np.zeros_like(kernel), np.zeros_like(bias)) for kernel, bias in layers]

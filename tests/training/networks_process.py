@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from imgrec.data.dataset import Images
 from imgrec.models import weights
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
 from imgrec.training import trainer
 from imgrec.training.backbones import Backbone
@@ -54,7 +54,7 @@ def count(model: Any) -> dict[str, Any]:
 
 def train(recipe: Recipe, settings: Settings | None, folder: Path) -> dict[str, Any]:
     """One epoch: its losses, the network's parameters, and which of the backbone's variables moved."""
-    spec = get_spec(recipe.backbone or "")
+    spec = BUILT_IN.get_spec(recipe.backbone or "")
     path = weights.find(spec, settings) if settings else None
     made = []
 

@@ -8,7 +8,7 @@ import pytest
 
 from imgrec.data.sources import DATASETS
 from imgrec.errors import InputError, UnknownNameError
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import MIB
 from imgrec.training.augmentation import Augmentation
 from imgrec.training.recipes import RECIPES, Optimiser, Recipe, get_recipe
@@ -71,7 +71,7 @@ def test_a_backbone_that_learns_at_eight_times_the_size_needs_the_memory_that_wa
 @pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if recipe.backbone])
 def test_a_backbone_is_fed_what_its_weights_expect(name: str) -> None:
     recipe = get_recipe(name)
-    assert recipe.preprocess == get_spec(recipe.backbone or "").preprocess
+    assert recipe.preprocess == BUILT_IN.get_spec(recipe.backbone or "").preprocess
 
 
 def test_people_change_what_they_like() -> None:

@@ -67,7 +67,6 @@ def test_no_run_takes_the_place_of_anothers_model(tmp_path: Path, published_by: 
     job.folder.mkdir()
     (job.folder / "job.json").write_text(json.dumps({"created_at": "2026-01-01", "configuration": {"name": "mine"}}))
     assert training_job.final_name(job, settings) == name
-    cards.register(replace(settings, home=tmp_path))  # what was registered from there is gone again
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from imgrec.data.dataset import ArrayDataset, Images
 from imgrec.errors import ImgrecError, InputError, OfflineError, UnknownNameError
 from imgrec.jobs import Job
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
 from imgrec.training import training_job, transfer_job
 from imgrec.training.transfer_job import HEADS, Lesson
@@ -203,7 +203,7 @@ def test_a_lesson_does_not_start_without_what_it_needs(tmp_path: Path, settings:
         transfer_job.start(lesson, "nowhere", settings)
     with pytest.raises(OfflineError, match=r"mobilenet_1_0_224_tf\.h5"):
         transfer_job.start(lesson, str(tmp_path), settings)
-    spec = get_spec("mobilenet")
+    spec = BUILT_IN.get_spec("mobilenet")
     path = settings.keras_home / "models" / spec.weights.filename
     path.parent.mkdir(parents=True)
     path.touch()

@@ -15,7 +15,7 @@ from imgrec.data.splits import split
 from imgrec.inference import classify
 from imgrec.metrics.classification import log_loss
 from imgrec.models import cards, weights
-from imgrec.models.catalog import get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT, Settings
 from imgrec.training import training_job
 from imgrec.training.recipes import RECIPES, get_recipe
@@ -92,7 +92,7 @@ def test_a_taught_mobilenet_joins_the_catalog_and_is_served_as_it_was_tested(ker
         {"IMGREC_HOME": str(tmp_path / "home"), "KERAS_HOME": str(keras_home), "IMGREC_OFFLINE": "1"}
     )
     recipe = get_recipe("mobilenet_frozen").changed(epochs=3, batch_size=4, learning_rate=1e-3)
-    spec = get_spec("mobilenet")
+    spec = BUILT_IN.get_spec("mobilenet")
     if weights.locate(spec, settings) is None:
         pytest.skip("KERAS_HOME has no weights of mobilenet")
     # Stripes one way or the other, under noise.

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,8 +18,7 @@ from imgrec.images.preprocessing import frame
 from imgrec.inference.preparation import Preparations
 from imgrec.jobs import Job
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOG, get_spec
-from imgrec.predictions.labels import get_label_space
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT, Settings
 from imgrec.training import transfer_job
 from imgrec.training.transfer_job import Lesson
@@ -39,7 +37,7 @@ CLASSES = ("plain", "rows", "columns")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings with the backbone's weights: published ones if KERAS_HOME has them, random ones otherwise."""
     folder = tmp_path_factory.mktemp("teaching")
-    file = get_spec(BACKBONE).weights.filename
+    file = BUILT_IN.get_spec(BACKBONE).weights.filename
     home = Path(os.environ.get("KERAS_HOME", "/nonexistent"))
     if not (home / "models" / file).exists():
         home = folder / "keras"
@@ -65,14 +63,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-@pytest.fixture
-def catalog() -> Iterator[None]:
-    before = dict(CATALOG)
-    yield
-    CATALOG.clear()
-    CATALOG.update(before)
-
-
 def wait_for(job: Job, event: str, timeout_s: float = 240) -> None:
     end = time.monotonic() + timeout_s
     while not any(told["event"] == event for told in job.progress()[0]):
@@ -87,7 +77,7 @@ def finish(job: Job, timeout_s: float = 240) -> Job:
     return job
 
 
-def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str, catalog: None) -> None:
+def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str) -> None:
     # So many epochs that the kill comes between two trials.
     lesson = Lesson(BACKBONE, learning_rates=(1e-2, 1e-3), folds=2, epochs=400, batch_size=8)
     job = transfer_job.start(lesson, data, here, name="stripes")
@@ -118,9 +108,8 @@ def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str,
     assert len(card.fields["trials"]) == 4
 
     # What a visitor is told is what the head says of the features.
-    cards.register(here)
-    spec = get_spec("stripes")
-    assert get_label_space(spec.label_space).labels == CLASSES
+    spec = cards.load_catalog(here).get_spec("stripes")
+    assert spec.get_label_space().labels == CLASSES
     test = arrays.load(data, here).test
     assert test is not None
     rows = features.extract(lesson.backbone_row(), test, here).rows
@@ -135,7 +124,7 @@ def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str,
     assert card.metrics["accuracy"] == pytest.approx((expected.argmax(axis=1) == test.targets).mean())
 
 
-def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str, catalog: None) -> None:
+def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str) -> None:
     lesson = Lesson(BACKBONE, learning_rates=(1e-2,), epochs=3, batch_size=8, unfreeze=2, tuning_epochs=1)
     job = finish(transfer_job.start(lesson, data, here, name="tuned_stripes"))
     progress = transfer_job.read_progress(job)
@@ -150,10 +139,9 @@ def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str, catalog
     assert progress.tuned.kept_accuracy >= progress.tuned.head_accuracy
     assert card.fields["tuned"] == asdict(progress.tuned) | {"sentence": progress.tuned.describe(9)}
     assert np.sum(card.fields["training"]["confusion"]) == card.fields["training"]["pictures"] == 39
-    cards.register(here)
     from imgrec.inference.openvino_engine import OpenVINOEngine
 
-    spec = get_spec("tuned_stripes")
+    spec = cards.load_catalog(here).get_spec("tuned_stripes")
     served = OpenVINOEngine(Preparations(here).ensure(spec), 1)
     test = arrays.load(data, here).test
     assert test is not None
@@ -186,9 +174,7 @@ def test_few_images_without_a_test_set_give_no_limit_of_doubt(here: Settings, da
         assert {entry.name for entry in job.folder.iterdir() if entry.suffix == ".npz"} == {"head.npz"}
 
 
-def test_copies_are_not_validated_on_where_their_like_is_learned_from(
-    here: Settings, tmp_path: Path, catalog: None
-) -> None:
+def test_copies_are_not_validated_on_where_their_like_is_learned_from(here: Settings, tmp_path: Path) -> None:
     """Three images of each class, each four times: a fifth of twelve would be two, and one image is four."""
     rng = np.random.default_rng(0)
     originals = rng.integers(0, 240, (6, 48, 48, 3), dtype=np.uint8)

@@ -1,7 +1,6 @@
 """The limit for unknown images at the end of a real training, and what it is worth on real photographs."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,9 @@ from imgrec.images import decoding
 from imgrec.images.preprocessing import frame
 from imgrec.inference.preparation import Preparations
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOG, get_spec
+from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions.ensembles import combine, entropy_bits
-from imgrec.predictions.labels import get_label_space
-from imgrec.predictions.out_of_distribution import KEPT, LIMITS
+from imgrec.predictions.out_of_distribution import KEPT
 from imgrec.predictions.prediction import Prediction
 from imgrec.reports import sentences
 from imgrec.settings import Settings
@@ -32,14 +30,11 @@ FLOWERS = {"flowers.jpg", "mdn_plumeria.jpg", "bw_cherry_blossoms.jpg"}
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Settings]:
+def here(tmp_path: Path) -> Settings:
     home = Path(os.environ.get("KERAS_HOME", "/nonexistent"))
-    if not (home / "models" / get_spec(BACKBONE).weights.filename).exists():
+    if not (home / "models" / BUILT_IN.get_spec(BACKBONE).weights.filename).exists():
         pytest.skip(f"KERAS_HOME holds no {BACKBONE}")
-    before = dict(CATALOG)
-    yield Settings.from_env({"IMGREC_HOME": str(tmp_path / "imgrec"), "KERAS_HOME": str(home), "IMGREC_OFFLINE": "1"})
-    CATALOG.clear()
-    CATALOG.update(before)
+    return Settings.from_env({"IMGREC_HOME": str(tmp_path / "imgrec"), "KERAS_HOME": str(home), "IMGREC_OFFLINE": "1"})
 
 
 def test_a_limit_is_set_at_the_end_of_a_training_and_keeps_what_it_promises(
@@ -62,9 +57,8 @@ def test_a_limit_is_set_at_the_end_of_a_training_and_keeps_what_it_promises(
     [card] = [card for card in cards.all_cards(here) if card.name == "two"]
     assert card.metrics["pictures"] == 2 * PER_CLASS
     assert "how many unknown images it flags was not measured" in card.fields["unknown_images"]
-    cards.register(here)
-    spec = get_spec("two")
-    limit = LIMITS[spec.label_space].entropy_bits
+    spec = cards.load_catalog(here).get_spec("two")
+    limit = spec.get_label_space().entropy_limit.entropy_bits
     assert limit == card.metrics["entropy_bits_95"]
 
     from imgrec.inference.openvino_engine import OpenVINOEngine
@@ -86,7 +80,7 @@ def test_a_limit_is_set_at_the_end_of_a_training_and_keeps_what_it_promises(
     lost = float((entropy_bits(known) > limit).mean())
     assert lost <= 1 - KEPT + 0.05, lost
     # Compare says of each foreign image what the limit says of it.
-    space = get_label_space(spec.label_space)
+    space = spec.get_label_space()
     says = [sentences.is_none_of_these(Prediction("two", space, one.astype(np.float64), 1.0)) for one in unknown]
     assert says == (entropy_bits(unknown) > limit).tolist()
     flagged = foreign[says.index(True)]

@@ -16,8 +16,7 @@ from imgrec.errors import EngineError
 from imgrec.inference import classify, conversion
 from imgrec.inference.pool import EnginePool
 from imgrec.models import weights
-from imgrec.models.catalog import CATALOG, ModelSpec
-from imgrec.predictions.labels import get_label_space
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import MIB, ROOT, Settings
 
 SHELL = ROOT / "imgrec" / "ui" / "main.py"
@@ -26,7 +25,7 @@ SHELL = ROOT / "imgrec" / "ui" / "main.py"
 HERE = ("mobilenet", "mobilenet_v2", "mobilenet_v3_small")
 
 TABBY, TIGER_CAT = 281, 282
-TEN_CLASS_MODELS = [spec for spec in CATALOG.values() if spec.label_space == "cifar_10" and spec.bundled][:2]
+TEN_CLASS_MODELS = [spec for spec in BUILT_IN.values() if spec.label_space == "cifar_10" and spec.bundled][:2]
 TEN_CLASSES = TEN_CLASS_MODELS[0]
 
 
@@ -40,7 +39,7 @@ class CatEngine:
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         assert batch.shape == (1, *self.spec.input_size, 3)
-        space = get_label_space(self.spec.label_space)
+        space = self.spec.get_label_space()
         classes = len(space.labels)
         first, second = (TABBY, TIGER_CAT) if classes > TIGER_CAT else (0, 1)
         if self.spec.name == "mobilenet_v2":
@@ -57,7 +56,7 @@ class DoubtingEngine(CatEngine):
     """Finds every class nearly as likely as the next."""
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
-        row = np.linspace(2, 1, len(get_label_space(self.spec.label_space).labels), dtype=np.float32)
+        row = np.linspace(2, 1, len(self.spec.get_label_space().labels), dtype=np.float32)
         return (row / row.sum())[np.newaxis]
 
 

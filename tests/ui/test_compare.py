@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from imgrec.images.decoding import decode
 from imgrec.inference.request import MAX_MODELS
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models import cards
+from imgrec.models.catalog import BUILT_IN, Catalog, ModelSpec
 from imgrec.ui import caches, image_input
 from tests.ui.conftest import (
     TEN_CLASS_MODELS,
@@ -133,23 +134,22 @@ def test_a_link_to_another_page_keeps_its_models(page: Page) -> None:
 
 
 def test_a_link_with_more_models_than_one_may_ask_for_takes_the_first(page: Page) -> None:
-    app = page(models=[spec.name for spec in CATALOG.values() if spec.weights.url])
+    app = page(models=[spec.name for spec in BUILT_IN.values() if spec.weights.url])
     assert not app.exception
     assert len(app.multiselect(key="models").value) == MAX_MODELS
     assert f"Expected at most {MAX_MODELS} models." in app.warning[0].value
 
 
-def test_a_model_that_was_removed_meanwhile_leaves_with_a_sentence(page: Page, here: set[str]) -> None:
+def test_a_model_that_was_removed_meanwhile_leaves_with_a_sentence(
+    page: Page, here: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = replace(TEN_CLASSES, name="my_own", title="My own")
-    CATALOG["my_own"] = own
-    try:
+    with monkeypatch.context() as patched:
+        patched.setattr(cards, "load_catalog", lambda settings: Catalog({**BUILT_IN, "my_own": own}))
         here.add("my_own")
         app = page(models=["mobilenet", "my_own"])
         assert app.multiselect(key="models").value == ["mobilenet", "my_own"]
-        del CATALOG["my_own"]
-        app.run()
-    finally:
-        CATALOG.pop("my_own", None)
+    app.run()
     assert not app.exception
     assert app.multiselect(key="models").value == ["mobilenet"]
     assert "Received: 'my_own'" in app.warning[0].value
@@ -321,10 +321,10 @@ def test_an_id_that_is_not_in_the_store_is_not_taken_over(page: Page, monkeypatc
     image = image_input.Image("red", decode(photo("red"), max_bytes=100_000))
     state: dict[str, object] = {"tab_id": "mine"}
     monkeypatch.setattr(st, "session_state", state)
-    image_input._bring_back("theirs")
+    image_input._restore("theirs")
     assert state == {"tab_id": "mine", "tab_asked": True}
     caches.image_store().put("before", [image], image.id)
-    image_input._bring_back("before")
+    image_input._restore("before")
     assert state["tab_id"] == "before"
     assert state["tray"] == [image]
     assert state["tray_selected"] == image.id
@@ -390,9 +390,9 @@ def test_models_that_do_not_fit_together_say_that_they_take_turns(page: Page, mo
 
 def test_files_that_are_taken_already_are_not_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a rerun brings them that was on its way when the uploader was emptied."""
-    state = {"upload_0": [DeletedFile("id-of-a-file")], "camera_0": DeletedFile("id-of-a-photo"), "upload_round": 0}
+    state = {"upload_0_images": [DeletedFile("id-of-a-file")], "upload_0_photo": DeletedFile("id-of-a-photo")}
     monkeypatch.setattr(st, "session_state", state)
-    image_input._take_uploads("upload_0")
-    image_input._take_photo("camera_0")
+    image_input._take_uploads("upload_0_images")
+    image_input._take_photo("upload_0_photo")
     assert "tray" not in state
-    assert state["upload_round"] == 0
+    assert "upload_rounds" not in state

@@ -9,8 +9,7 @@ from streamlit.testing.v1 import AppTest
 from imgrec.errors import StorageError
 from imgrec.inference.preparation import Preparations
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOG, ModelSpec, get_spec
-from imgrec.settings import Settings
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.ui import caches
 from tests.models.test_cards import FIELDS
 from tests.ui.conftest import words
@@ -31,7 +30,7 @@ def test_the_catalog_has_every_model_with_its_state(page: Page) -> None:
     app = page("models.py")
     assert not app.exception
     names = [name for table in app.dataframe for name in table.value["Name"]]
-    assert sorted(names) == sorted(CATALOG)
+    assert sorted(names) == sorted(BUILT_IN)
     states = states_of(app)
     assert states["mobilenet"] == "Loaded"
     assert states["vgg16"] == "Not downloaded"
@@ -99,9 +98,6 @@ def own(tmp_path: Path) -> Iterator[Path]:
     (place / "my_test_model.keras").write_bytes(b"weights")
     cards.write(place / "my_test_model.json", FIELDS)
     yield place
-    for file in place.iterdir():
-        file.unlink()
-    cards.register(Settings.from_env())
 
 
 def test_a_model_of_ones_own_is_removed_after_a_question(page: Page, own: Path) -> None:
@@ -146,7 +142,7 @@ def test_of_the_default_models_those_that_fit_are_loaded_at_the_start_the_smalle
 ) -> None:
     monkeypatch.setenv("IMGREC_MEMORY_MIB", "45")  # two of the fakes
     monkeypatch.setattr(Preparations, "ensure", lambda *_: None)
-    specs = [get_spec(name) for name in ("mobilenet", "mobilenet_v2", "mobilenet_v3_small")]
+    specs = [BUILT_IN.get_spec(name) for name in ("mobilenet", "mobilenet_v2", "mobilenet_v3_small")]
     caches._load_what_fits(specs)
     assert [row.name for row in caches.pool().loaded()] == ["mobilenet_v3_small", "mobilenet_v2"]
 
@@ -159,6 +155,6 @@ def test_a_default_model_that_cannot_be_compiled_does_not_keep_the_others_from_s
             raise StorageError("Expected access to /cache. Received: a read-only folder.")
 
     monkeypatch.setattr(Preparations, "ensure", ensure)
-    caches._load_what_fits([get_spec("mobilenet_v2"), get_spec("mobilenet")])
+    caches._load_what_fits([BUILT_IN.get_spec("mobilenet_v2"), BUILT_IN.get_spec("mobilenet")])
     assert [row.name for row in caches.pool().loaded()] == ["mobilenet"]
     assert "mobilenet_v2 is not warmed up: Expected access to /cache." in caplog.text

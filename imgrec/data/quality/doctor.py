@@ -18,7 +18,7 @@ from imgrec.errors import ImageError, ImgrecError
 from imgrec.formatting import percent
 from imgrec.images.decoding import DecodedImage
 from imgrec.inference import preparation
-from imgrec.models.catalog import ModelSpec, get_spec
+from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import MIB, Settings
 
 # The input size of most backbones.
@@ -112,7 +112,7 @@ def _examine(
         reason = "."
     elif any(finding.severity == "stop" for finding in findings):
         reason = ": the dataset is not ready to train."
-    elif preparation.state_of(spec := get_spec(backbone), settings) == "missing":
+    elif preparation.state_of(spec := BUILT_IN.get_spec(backbone), settings) == "missing":
         reason = f": {spec.title} is not downloaded (imgrec fetch {backbone})."
     else:
         try:

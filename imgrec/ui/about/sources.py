@@ -3,7 +3,8 @@
 import streamlit as st
 
 from imgrec.images import gallery
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import ModelSpec
+from imgrec.ui import caches
 from imgrec.ui.markdown import plain
 
 
@@ -30,7 +31,7 @@ def sources() -> None:
     )
     with st.expander("Licenses of the weights", icon=":material/license:"):
         groups: dict[str, list[str]] = {}
-        for spec in CATALOG.values():
+        for spec in caches.catalog().values():
             groups.setdefault(f"**{plain(spec.licence)}**, {_source(spec)}", []).append(plain(spec.title))
         st.markdown("\n".join(f"- {group}: {', '.join(titles)}" for group, titles in groups.items()))
     with st.expander("Licenses of the sample images", icon=":material/license:"):

@@ -12,8 +12,6 @@ from imgrec.evaluation import aligned_results, artifacts, comparisons
 from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.evaluation.artifacts import Answers
 from imgrec.evaluation.comparisons import Calibration, PairTest
-from imgrec.models.catalog import CATALOG
-from imgrec.reports import sentences
 from imgrec.settings import ASSETS
 from imgrec.ui import caches, query_params
 
@@ -38,7 +36,8 @@ def dataset_names() -> list[str]:
 
 def suited() -> str | None:
     """Return the dataset that fits the models of the Compare page."""
-    spaces = {name: CATALOG[name].label_space if name in CATALOG else None for name in compared_models()}
+    catalog = caches.catalog()
+    spaces = {name: catalog[name].label_space if name in catalog else None for name in compared_models()}
     return _suited(_folders(), spaces, _changed_at())
 
 
@@ -49,7 +48,7 @@ def load(name: str, reading: str = "strict") -> AlignedResults:
 
 def compared_models() -> tuple[str, ...]:
     """Return the models chosen on the Compare page, or those that it begins with."""
-    chosen = st.session_state.get(query_params.CHOICES, {}).get(query_params.PARAMETER)
+    chosen = query_params.choices().get(query_params.MODELS)
     return tuple([spec.name for spec in caches.default_specs()] if chosen is None else chosen)
 
 
@@ -84,7 +83,7 @@ def pair_test(results: AlignedResults, a: str, b: str) -> PairTest:
 
 def title(results: AlignedResults, model: str) -> str:
     """Return the title of `model` in the catalog, or the one that it had when it was measured."""
-    known = sentences.title_of(model)
+    known = caches.catalog().title_of(model)
     return str(results.rows[model].get("title", model)) if known == model and model in results.rows else known
 
 

@@ -9,7 +9,6 @@ from imgrec.evaluation.reference_tables import PublishedTable, RepeatedTable
 from imgrec.formatting import duration, milliseconds, percent
 from imgrec.metrics.confusion import average
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOG
 from imgrec.settings import ASSETS
 from imgrec.ui import caches
 from imgrec.ui.benchmarks import measurements
@@ -78,7 +77,8 @@ def _published_accuracies(results: AlignedResults) -> bool:
     """Show the published accuracies of ImageNet models beside the measured ones; return whether there are any."""
     if results.about["label_space"] != "imagenet_1k":
         return False
-    specs = [CATALOG[model] for model in results.models if model in CATALOG]
+    catalog = caches.catalog()
+    specs = [catalog[model] for model in results.models if model in catalog]
     accuracies = {spec.name: spec.published for spec in specs if spec.published is not None}
     if accuracies:
         sources = "; ".join(dict.fromkeys(accuracy.source for accuracy in accuracies.values()))

@@ -1,27 +1,29 @@
-"""The predictions of each model for one image, side by side, each as it finishes.
+"""The predictions of all models for one image side by side, each as soon as it is there.
 
-The cards are parallel fragments: the page stands at once, skeletons hold the places, and a model that fails or is
-missing says so on its own card. Models run one after another behind the pool's gate, so that the latency on a card
-is that of the model alone.
+The page stands at once, with skeletons in the places of what is computed. Models run one after another behind the
+pool's gate, so that the latency on a card is that of the model alone. A model that fails or is missing has a sentence
+on its own card.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.elements.lib.layout_utils import Gap
 
 from imgrec.charts import top_k
 from imgrec.charts.theme import ROW_PX, Rows, Spec
 from imgrec.formatting import milliseconds, size
 from imgrec.images import preprocessing
-from imgrec.models.catalog import ModelSpec, get_spec
-from imgrec.predictions import ensembles
+from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble
-from imgrec.predictions.gallery_predictions import Stored
-from imgrec.predictions.prediction import Prediction
-from imgrec.reports import result, sentences
-from imgrec.reports.result import Failure
-from imgrec.ui import caches, predictions
+from imgrec.predictions.gallery_predictions import PrecomputedPrediction
+from imgrec.predictions.prediction import Failure, Prediction
+from imgrec.reports import sentences
+from imgrec.reports.result import to_csv, to_json
+from imgrec.ui import caches, results
 from imgrec.ui.image_input import Image, tray
 from imgrec.ui.models import download
 from imgrec.ui.settings_bar import Choice
@@ -29,49 +31,80 @@ from imgrec.ui.settings_bar import Choice
 # A card must be wide enough for a label and a bar.
 MIN_CARD_PX = 340
 
-NOBODY = "None of the models could answer."
-
 PRECOMPUTED = "Precomputed"
 
 APART = "These models have different classes: each group is averaged on its own."
 
-# An input of 32 px would be a stamp.
+# A smaller input is enlarged to about this side.
 SMALLEST_VIEW_PX = 128
 
-# Height of what stands above the bars on a card.
-HEADER_PX = 40
+HEADLINE_PX = 68
 
 
 def compare(image: Image, choice: Choice) -> None:
-    """The verdict, then one card for the ensemble and one for each model, then files and the models' own view."""
+    """Show the headline, one card for each ensemble and each model, then files and the input of the models."""
     if not choice.specs:
         download.nothing_here()
         return
-    answering = tuple(spec for spec in choice.specs if predictions.can_answer(spec, image, choice.framing))
-    groups = _groups(answering)
-    if answering:
-        _verdict(image, answering, choice)
+    found = results.classify(image, choice)
+    spaces = [spec.label_space for spec in found.answering]
+    fill_headline = reserve(bool(found.computing), lambda: st.skeleton(height=HEADLINE_PX), gap="small")
+    fill_ensembles, fill_models = {}, {}
     with st.grid(min_column_width=MIN_CARD_PX):
-        for members in groups:
-            if len(members) > 1:
-                _ensemble_card(image, members, choice, len(groups) > 1)
+        for space in dict.fromkeys(spaces):
+            if spaces.count(space) > 1:
+                is_pending = any(spec.label_space == space for spec in found.computing)
+                fill_ensembles[space] = _reserve_card(ENSEMBLE, choice, is_pending)
         for spec in choice.specs:
-            stored = predictions.precomputed(spec, image, choice.framing)
-            if stored is not None:
-                _precomputed_card(spec, stored, choice)
-            elif spec in answering:
-                _card(image, spec, choice)
-            else:
+            if spec in found.missing:
                 download.card(spec, choice.names)
-    ready = tuple(spec for spec in answering if caches.is_ready(spec))
-    if ready:
-        _memory(ready)
-        downloads(image, ready, choice)
+            else:
+                fill_models[spec.name] = _reserve_card(spec.name, choice, spec in found.computing)
+    if found.ready:
+        _memory(found.ready)
+        downloads(image, found.ready, choice)
     _what_models_see(image, choice)
+
+    def draw(outcome: Prediction | Failure) -> None:
+        with fill_models[outcome.model]():
+            _card(outcome, choice)
+
+    result = found.finish(draw)
+    groups = results.by_label_space(result, choice)
+    with fill_headline():
+        _headlines(groups)
+    for space, fill in fill_ensembles.items():
+        members, ensemble = groups.get(space, ([], None))
+        with fill():
+            _ensemble_card(ensemble, len(members), space, choice, len(set(spaces)) > 1)
+
+
+def reserve(is_pending: bool, draw_pending: Callable[[], object], gap: Gap = "xsmall") -> Callable[[], DeltaGenerator]:
+    """Reserve a place on the page, with what `draw_pending` draws while `is_pending`; return a function to fill it.
+
+    What is known is drawn without a placeholder: its charts would flicker at each rerun. The skeletons are no context
+    managers: their timer writes a traceback into the log when a click ends the script meanwhile.
+    """
+    if not is_pending:
+        place = st.container(gap=gap)
+        return lambda: place
+    placeholder = st.empty()
+    with placeholder.container(gap=gap):
+        draw_pending()
+    return partial(placeholder.container, gap=gap)
+
+
+def _reserve_card(model: str, choice: Choice, is_pending: bool) -> Callable[[], DeltaGenerator]:
+    def draw_pending() -> None:
+        _header(model, "computing …", choice=choice)
+        st.skeleton(height=choice.k * ROW_PX)
+
+    with st.container(border=True, height="stretch"):
+        return reserve(is_pending, draw_pending)
 
 
 def _memory(specs: Sequence[ModelSpec]) -> None:
-    """Said where the chosen models do not fit into memory together: they answer all the same, but slowly."""
+    """Say where the chosen models do not fit into memory together and are loaded in turn."""
     plan = caches.pool().plan(specs)
     if not plan.fits:
         st.caption(
@@ -80,115 +113,65 @@ def _memory(specs: Sequence[ModelSpec]) -> None:
         )
 
 
-def is_new(question: tuple[object, ...]) -> bool:
-    """Whether this session has no answer to `question` yet, so that computing it may take a moment."""
-    return question not in st.session_state.get("answered", set())
-
-
-@contextmanager
-def waiting(question: tuple[object, ...], height_px: int) -> Iterator[None]:
-    """Hold the place of an answer that is new while the block computes it.
-
-    Not as Streamlit's own context: its timer writes a traceback into the log when a click ends the script meanwhile.
-    """
-    place = st.skeleton(height=height_px) if is_new(question) else None
-    yield
-    st.session_state.setdefault("answered", set()).add(question)
-    if place is not None:
-        place.empty()
-
-
-def _groups(specs: Sequence[ModelSpec]) -> list[tuple[ModelSpec, ...]]:
-    """Models by label space: only those of one can have a common answer."""
-    spaces = dict.fromkeys(spec.label_space for spec in specs)
-    return [tuple(spec for spec in specs if spec.label_space == space) for space in spaces]
-
-
-@st.fragment(parallel=True)
-def _verdict(image: Image, specs: tuple[ModelSpec, ...], choice: Choice) -> None:
-    with waiting(("verdict", choice.names, image.id, choice.framing), 68):
-        members = predictions.predictions(predictions.outcomes(specs, image, choice))
-        by_space = ensembles.groups(members)
-        together = {space: predictions.combine(group, choice) for space, group in by_space.items()}
-    for space, group in by_space.items():
-        ensemble = together[space]
-        show_verdict(group, ensemble if isinstance(ensemble, Ensemble) else None)
-        chips = [_chip(camp) for camp in sentences.agreement(group)] if len(group) > 1 else []
-        if any(predictions.precomputed(get_spec(one.model), image, choice.framing) for one in group):
+def _headlines(groups: Mapping[str, results.Group]) -> None:
+    for members, ensemble in groups.values():
+        show_headline(members, ensemble if isinstance(ensemble, Ensemble) else None)
+        chips = [_chip(group) for group in sentences.agreement(members)] if len(members) > 1 else []
+        if any(isinstance(member, PrecomputedPrediction) for member in members):
             chips.append(f":violet-badge[{PRECOMPUTED}]")
         if chips:
             st.markdown(" ".join(chips))
-    if len(by_space) > 1:
+    if len(groups) > 1:
         st.caption(f":material/call_split: {APART}")
 
 
-def show_verdict(members: Sequence[Prediction], ensemble: Ensemble | None) -> None:
-    """The one sentence; where it is "none of these", also how far that can be trusted."""
-    st.subheader(sentences.verdict(members, ensemble), anchor=False)
+def show_headline(members: Sequence[Prediction], ensemble: Ensemble | None) -> None:
+    """Show the headline; where it is "none of these", also how reliable that is."""
+    st.subheader(sentences.headline(members, ensemble), anchor=False)
     if ensemble is not None and sentences.is_none_of_these(ensemble):
-        st.caption(f":material/help: {sentences.describe_limit(ensemble.prediction.label_space.name)}")
+        st.caption(f":material/help: {sentences.describe_limit(ensemble.prediction.label_space)}")
 
 
-def _chip(camp: sentences.Camp) -> str:
-    color = "blue" if len(camp.models) > 1 else "gray"
-    who = "" if len(camp.models) > 3 else f": {', '.join(sentences.title_of(name) for name in camp.models)}"
-    return f":{color}-badge[{camp.sentence}{who}]"
+def _chip(group: sentences.Group) -> str:
+    color = "blue" if len(group.models) > 1 else "gray"
+    titles = "" if len(group.models) > 3 else f": {', '.join(map(caches.catalog().title_of, group.models))}"
+    return f":{color}-badge[{group.sentence}{titles}]"
 
 
-@st.fragment(parallel=True)
-def _ensemble_card(image: Image, specs: tuple[ModelSpec, ...], choice: Choice, is_one_of_several: bool) -> None:
-    space = specs[0].label_space
-    with st.container(border=True, height="stretch", gap="xsmall"):
-        with waiting((space, choice.names, image.id, choice.framing), HEADER_PX + choice.top_k * ROW_PX):
-            members = predictions.predictions(predictions.outcomes(specs, image, choice))
-            ensemble = predictions.combine(members, choice)
-        if not isinstance(ensemble, Ensemble):
-            _header(ENSEMBLE, "", choice)
-            st.info(ensemble.error if ensemble else NOBODY, icon=":material/join_inner:")
-        else:
-            whose = f" · {sentences.space_title(space)}" if is_one_of_several else ""
-            _header(ENSEMBLE, f"{RULES[choice.rule].title.lower()} of {len(members)}{whose}", choice)
-            show_ensemble(ensemble, choice, key=f"chart_ensemble_{space}", legend=False)
+def _ensemble_card(
+    ensemble: Ensemble | Failure | None, count: int, space: str, choice: Choice, is_one_of_several: bool
+) -> None:
+    if isinstance(ensemble, Ensemble):
+        title = f" · {sentences.space_title(ensemble.prediction.label_space)}" if is_one_of_several else ""
+        _header(ENSEMBLE, f"{RULES[choice.rule].title.lower()} of {count}{title}", choice=choice)
+        show_ensemble(ensemble, choice, key=f"chart_ensemble_{space}", legend=False)
+    else:
+        _header(ENSEMBLE, "", choice=choice)
+        st.info(str(ensemble.error) if ensemble else "None of the models could answer.", icon=":material/join_inner:")
 
 
-@st.fragment(parallel=True)
-def _card(image: Image, spec: ModelSpec, choice: Choice) -> None:
-    with st.container(border=True, height="stretch", gap="xsmall"):
-        header = st.empty()
-        question = (spec.name, image.id, choice.framing)
-        with header:
-            _header(spec.name, "computing …" if is_new(question) else "", choice)
-        with waiting(question, choice.top_k * ROW_PX):
-            outcome = predictions.outcome(spec, image, choice.framing)
-        if isinstance(outcome, Failure):
-            with header:
-                _header(spec.name, "", choice)
-            st.error(outcome.error, icon=":material/error:")
-        else:
-            with header:
-                remark, about = _latency(spec, outcome.milliseconds)
-                _header(spec.name, remark, choice, about)
-            show(outcome, choice)
-
-
-def _precomputed_card(spec: ModelSpec, stored: Stored, choice: Choice) -> None:
-    """The stored answer of a model about a sample image, and how far the model itself is."""
-    with st.container(border=True, height="stretch", gap="xsmall"):
-        _header(
-            spec.name,
-            PRECOMPUTED,
-            choice,
-            f"Computed on {stored.computed_at} with OpenVINO {stored.versions['openvino']}, and kept with this sample. "
-            f"Weights: sha256 {stored.weights_sha256[:16]}… {stored.note}",
+def _card(outcome: Prediction | Failure, choice: Choice) -> None:
+    spec = caches.catalog().get_spec(outcome.model)
+    if isinstance(outcome, Failure):
+        _header(spec.name, "", choice=choice)
+        st.error(str(outcome.error), icon=":material/error:")
+    elif isinstance(outcome, PrecomputedPrediction):
+        about = (
+            f"Computed on {outcome.computed_at} with OpenVINO {outcome.versions['openvino']}, and kept with this "
+            f"sample. Weights: sha256 {outcome.weights_sha256[:16]}… {outcome.note}"
         )
-        show(stored.prediction, choice)
+        _header(spec.name, PRECOMPUTED, about, choice=choice)
+        show(outcome, choice)
         download.progress(spec)
+    else:
+        _header(spec.name, *_latency(spec, outcome.milliseconds), choice=choice)
+        show(outcome, choice)
 
 
 def _latency(spec: ModelSpec, took_ms: float) -> tuple[str, str | None]:
-    """Return what this inference took, beside it the measured median where there is one, and where that is from."""
+    """Return the time of this inference with the measured median where there is one, and the origin of that."""
     this_run = f"{milliseconds(took_ms)} this run"
-    measured = predictions.measured_latency(spec)
+    measured = results.measured_latency(spec)
     if measured is None:
         return this_run, None
     median_ms, hardware = measured
@@ -198,73 +181,69 @@ def _latency(spec: ModelSpec, took_ms: float) -> tuple[str, str | None]:
     )
 
 
-def _header(model: str, remark: str, choice: Choice, about: str | None = None) -> None:
+def _header(model: str, remark: str, about: str | None = None, *, choice: Choice) -> None:
     swatch = top_k.swatch_of(model, choice.names).markdown
-    st.markdown(f"{swatch} **{sentences.title_of(model)}** :small[:gray[{remark}]]", help=about)
+    title = sentences.title_of(model) if model == ENSEMBLE else caches.catalog().title_of(model)
+    st.markdown(
+        f"{swatch} **{title}** :small[:gray[{remark}]]",
+        help=about,
+    )
 
 
 def show(prediction: Prediction, choice: Choice) -> None:
-    """One prediction, as a chart or as its table twin."""
-    words = top_k.describe_top_k(prediction, choice.top_k)
+    """Show one prediction as a chart or a table."""
+    words = top_k.describe_top_k(prediction, choice.k)
     if choice.table:
-        table(top_k.top_k_rows(prediction, choice.top_k), words)
+        table(top_k.top_k_rows(prediction, choice.k), words)
     else:
-        chart(top_k.top_k_bars(prediction, choice.top_k, among=choice.names), words, key=f"chart_{prediction.model}")
+        chart(top_k.top_k_bars(prediction, choice.k, among=choice.names), words, key=f"chart_{prediction.model}")
 
 
 def show_ensemble(ensemble: Ensemble, choice: Choice, *, key: str, legend: bool = True) -> None:
-    """An ensemble, each bar made of its members' parts; or its table twin."""
-    words = top_k.describe_ensemble(ensemble, choice.top_k)
+    """Show an ensemble as bars made of its members' parts, or as a table."""
+    words = top_k.describe_ensemble(ensemble, choice.k)
     if choice.table:
-        table(top_k.ensemble_rows(ensemble, choice.top_k), words)
+        table(top_k.ensemble_rows(ensemble, choice.k), words)
     else:
-        spec = top_k.ensemble_bars(ensemble, choice.top_k, among=choice.names, legend=legend)
-        chart(spec, words, key=key)
+        chart(top_k.ensemble_bars(ensemble, choice.k, among=choice.names, legend=legend), words, key=key)
 
 
 def chart(spec: Spec, words: str, *, key: str) -> None:
-    """A chart and its text alternative."""
+    """Show a chart with its text alternative."""
     st.vega_lite_chart(spec, theme=None, alt=words, key=key)
 
 
 def table(rows: Rows, words: str) -> None:
-    """The table twin of a chart."""
+    """Show the rows of a chart as a table."""
     st.table(rows, border="horizontal", hide_index=True, alt=words)
 
 
 def downloads(image: Image, specs: tuple[ModelSpec, ...], choice: Choice) -> None:
-    """Results of all images of the session, or of the sample `image`, as files; computed at the click."""
-    # Bound here: the file is made outside the session, which has no tray.
+    """Offer the results of all images of the session, or of the sample `image`, as files; computed at the click."""
+    # Read here: the file is made outside the session, where there are no uploaded images.
     images = tuple(tray()) or (image,)
-    count = len(images)
-    what = "results" if count == 1 else f"results of {count} images"
+    what = "results" if len(images) == 1 else f"results of {len(images)} images"
+    formats = {"csv": (f"{what.capitalize()} as CSV", "text/csv"), "json": ("As JSON", "application/json")}
 
-    def found() -> list[result.Report]:
-        return [predictions.report(image, specs, choice) for image in images]
+    def content(format: str) -> str:
+        found = [results.classify(image, replace(choice, specs=specs)).finish() for image in images]
+        return (to_csv if format == "csv" else to_json)(found, choice.k)
 
     with st.container(horizontal=True):
-        st.download_button(
-            f"{what.capitalize()} as CSV",
-            lambda: result.to_csv(found(), choice.top_k),
-            "imgrec.csv",
-            "text/csv",
-            key="csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-        st.download_button(
-            "As JSON",
-            lambda: result.to_json(found(), choice.top_k),
-            "imgrec.json",
-            "application/json",
-            key="json",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        for format, (label, kind) in formats.items():
+            st.download_button(
+                label,
+                partial(content, format),
+                f"imgrec.{format}",
+                kind,
+                key=format,
+                icon=":material/download:",
+                on_click="ignore",
+            )
 
 
 def _what_models_see(image: Image, choice: Choice) -> None:
-    """The exact input of each model, at its size; models that are given the same share one image."""
+    """Show the exact input of each model, at its size; models with the same input share one image."""
     panel = st.expander("What the models see", icon=":material/visibility:", key="sees", on_change="rerun")
     if not panel.open:
         return
@@ -272,17 +251,17 @@ def _what_models_see(image: Image, choice: Choice) -> None:
     for spec in choice.specs:
         views.setdefault((spec.input_size, spec.crop_fraction), []).append(spec.title)
     with panel, st.grid(4, min_column_width=180):
-        for (size, crop), titles in views.items():
+        for (size_px, crop), titles in views.items():
             with st.container(gap="xxsmall"):
-                pixels = caches.framed(image.id, size, crop, choice.framing, image.image)
-                # Each pixel of a tiny input as a square of several: it is shown, not smoothed.
-                times = max(1, SMALLEST_VIEW_PX // size[1])
+                pixels = caches.framed(image.id, size_px, crop, choice.framing, image.image)
+                # Pixels of a tiny input are enlarged to squares, without smoothing.
+                times = max(1, SMALLEST_VIEW_PX // size_px[1])
                 st.image(
                     pixels.repeat(times, axis=0).repeat(times, axis=1),
-                    width=size[1] * times,
+                    width=size_px[1] * times,
                     alt=f"The image as {', '.join(titles)} get it",
                     output_format="PNG",
                 )
                 enlarged = f", shown {times} times as large" if times > 1 else ""
-                st.caption(f"{size[1]} × {size[0]} px{enlarged} · {', '.join(titles)}")
+                st.caption(f"{size_px[1]} × {size_px[0]} px{enlarged} · {', '.join(titles)}")
     panel.caption(preprocessing.FRAMINGS[choice.framing])

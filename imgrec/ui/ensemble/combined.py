@@ -1,4 +1,4 @@
-"""What the models say together: their common answer, who tipped it, and how sure they are."""
+"""The combined prediction of the chosen models: contributions, leave-one-out, uncertainty."""
 
 import streamlit as st
 
@@ -6,56 +6,62 @@ from imgrec.charts import top_k
 from imgrec.formatting import percent
 from imgrec.predictions import ensembles
 from imgrec.predictions.ensembles import RULES, Ensemble
+from imgrec.predictions.prediction import Failure
 from imgrec.reports import sentences
-from imgrec.reports.result import Failure
-from imgrec.ui import caches, predictions
+from imgrec.reports.result import Result
+from imgrec.ui import results
 from imgrec.ui.compare import result_cards
 from imgrec.ui.image_input import Image
 from imgrec.ui.models import download
 from imgrec.ui.settings_bar import Choice
 
+PLACEHOLDER_PX = 360
+
 
 def explain(image: Image, choice: Choice) -> None:
-    """The models as one: their answer, what each member adds to it, who tipped it, how sure they are."""
+    """Show the ensemble of each label space, what each member adds to it, and its uncertainty; then files."""
     if not choice.specs:
         download.nothing_here()
         return
-    answering = [spec for spec in choice.specs if predictions.can_answer(spec, image, choice.framing)]
-    download.cards((spec for spec in choice.specs if spec not in answering), choice.names)
-    if not answering:
+    found = results.classify(image, choice)
+    download.cards(found.missing, choice.names)
+    if not found.answering:
         return
-    with result_cards.waiting(("ensemble", choice.names, image.id, choice.framing), 360):
-        found = predictions.outcomes(answering, image, choice)
-    for failure in (one for one in found if isinstance(one, Failure)):
-        st.error(failure.error, title=sentences.title_of(failure.model), icon=":material/error:")
-    by_space = ensembles.groups(predictions.predictions(found))
-    if len(by_space) > 1:
-        st.caption(f":material/call_split: {result_cards.APART}")
-    for space, members in by_space.items():
-        if len(by_space) > 1:
-            st.markdown(f"### {sentences.space_title(space)}", anchors=False)
-        together = predictions.combine(members, choice)
-        if isinstance(together, Failure):
-            st.error(together.error, icon=":material/join_inner:")
-        elif together is not None:
-            _show(together, choice, space)
-    ready = tuple(spec for spec in answering if caches.is_ready(spec))
-    if len(ready) < len(answering):
-        stored = [spec for spec in answering if spec not in ready]
+    fill = result_cards.reserve(bool(found.computing), lambda: st.skeleton(height=PLACEHOLDER_PX), gap="small")
+    result = found.finish()
+    with fill():
+        _show_result(result, choice)
+    stored = [spec for spec in found.answering if spec not in found.ready]
+    if stored:
         st.caption(f"{result_cards.PRECOMPUTED}: {', '.join(spec.title for spec in stored)}.")
         download.watch(stored)
-    if ready:
-        result_cards.downloads(image, ready, choice)
+    if found.ready:
+        result_cards.downloads(image, found.ready, choice)
+
+
+def _show_result(result: Result, choice: Choice) -> None:
+    for failure in result.failures:
+        st.error(str(failure.error), title=sentences.title_of(failure.model), icon=":material/error:")
+    groups = results.by_label_space(result, choice)
+    if len(groups) > 1:
+        st.caption(f":material/call_split: {result_cards.APART}")
+    for space, (members, ensemble) in groups.items():
+        if len(groups) > 1:
+            st.markdown(f"### {sentences.space_title(members[0].label_space)}", anchors=False)
+        if isinstance(ensemble, Failure):
+            st.error(str(ensemble.error), icon=":material/join_inner:")
+        elif ensemble is not None:
+            _show(ensemble, choice, space)
 
 
 def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
-    result_cards.show_verdict(ensemble.members, ensemble)
+    result_cards.show_headline(ensemble.members, ensemble)
     if len(ensemble.members) == 1:
         _show_alone(ensemble, choice)
         return
-    first = ensemble.prediction.top_k(1)[0]
-    answer, parts = st.columns([3, 2], gap="small")
-    with answer.container(border=True, height="stretch", gap="xsmall"):
+    first = ensemble.prediction.first
+    prediction, parts = st.columns([3, 2], gap="small")
+    with prediction.container(border=True, height="stretch", gap="xsmall"):
         st.markdown(f"**{RULES[ensemble.rule].title}** :small[:gray[of {len(ensemble.members)}]]")
         result_cards.show_ensemble(ensemble, choice, key=f"ensemble_{space}")
     with parts.container(border=True, height="stretch", gap="xsmall"):
@@ -66,42 +72,34 @@ def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
         else:
             spec = top_k.contribution_bars(ensemble, first.index, among=choice.names)
             result_cards.chart(spec, words, key=f"parts_{space}")
-    _who_tipped_it(ensemble)
-    _how_sure(ensemble)
-
-
-def _show_alone(ensemble: Ensemble, choice: Choice) -> None:
-    """The only chosen model with its classes: there is nothing to combine."""
-    with st.container(border=True, gap="xsmall"):
-        st.markdown(f"**{sentences.title_of(ensemble.members[0].model)}** :small[:gray[one model: nothing to combine]]")
-        result_cards.show(ensemble.members[0], choice)
-    found = ensemble.uncertainty
-    st.caption(f"Entropy {found.entropy_bits:.2f} bits ({found.level}).", help=ensembles.ENTROPY_SENTENCE)
-
-
-def _who_tipped_it(ensemble: Ensemble) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown("**Without one of them**")
         for without in ensembles.leave_one_out(ensemble):
             icon = ":material/swap_horiz:" if without.tips else ":material/check:"
             st.markdown(f"{icon} {sentences.describe_without(without)}")
+    _uncertainty(ensemble.uncertainty)
 
 
-def _how_sure(ensemble: Ensemble) -> None:
+def _show_alone(ensemble: Ensemble, choice: Choice) -> None:
+    """Show the only chosen model with its classes: there is nothing to combine."""
+    with st.container(border=True, gap="xsmall"):
+        st.markdown(f"**{sentences.title_of(ensemble.members[0])}** :small[:gray[one model: nothing to combine]]")
+        result_cards.show(ensemble.members[0], choice)
     found = ensemble.uncertainty
+    st.caption(f"Entropy {found.entropy_bits:.2f} bits ({found.level}).", help=ensembles.ENTROPY_SENTENCE)
+
+
+def _uncertainty(found: ensembles.Uncertainty) -> None:
+    information = found.mutual_information_bits, found.mutual_information_level
+    figures = {
+        ensembles.ENTROPY_SENTENCE: (f"{found.entropy_bits:.2f} bits", found.level),
+        ensembles.MUTUAL_INFORMATION_SENTENCE: (f"{information[0]:.2f} bits", information[1]),
+        ensembles.DISAGREEMENT_SENTENCE: (percent(found.disagreement, 0), found.disagreement_level),
+    }
     st.markdown("**Uncertainty**")
-    figures = [
-        ("Entropy", f"{found.entropy_bits:.2f} bits", found.level, ensembles.ENTROPY_SENTENCE),
-        (
-            "Mutual information",
-            f"{found.mutual_information_bits:.2f} bits",
-            found.mutual_information_level,
-            ensembles.MUTUAL_INFORMATION_SENTENCE,
-        ),
-        ("Disagreement", percent(found.disagreement, 0), found.disagreement_level, ensembles.DISAGREEMENT_SENTENCE),
-    ]
     with st.grid(3, min_column_width=220):
-        for name, value, level, sentence in figures:
+        for sentence, (value, level) in figures.items():
+            name, _, meaning = sentence.partition(": ")
             with st.container(border=True, height="stretch", gap="xsmall"):
                 st.metric(name, value, level, delta_color="off", delta_arrow="off")
-                st.caption(sentence.partition(": ")[2].capitalize() or sentence)
+                st.caption(meaning.capitalize())

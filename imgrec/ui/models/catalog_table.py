@@ -10,7 +10,7 @@ from imgrec.charts import top_k
 from imgrec.errors import ImgrecError
 from imgrec.formatting import PERCENT_COLUMN, SIZE_COLUMN, duration, size
 from imgrec.models import cards as model_cards
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
 from imgrec.ui import caches
 from imgrec.ui.compare import result_cards
@@ -124,7 +124,7 @@ def _load(spec: ModelSpec) -> None:
 
 def catalog() -> None:
     """All published models in one table, the small ones of this project in another; both can be sorted and searched."""
-    specs = list(CATALOG.values())
+    specs = list(caches.catalog().values())
     st.subheader("ImageNet models", anchor=False, help="Trained on 1.28 million images of 1,000 classes.")
     published = [spec for spec in specs if spec.weights.is_published]
     _table(
@@ -234,4 +234,4 @@ def _facts(spec: ModelSpec) -> dict[str, object]:
 
 
 def _title(name: str) -> str:
-    return CATALOG[name].title if name in CATALOG else name
+    return caches.catalog().title_of(name)

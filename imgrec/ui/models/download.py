@@ -13,7 +13,7 @@ from imgrec.errors import DownloadError, ImgrecError, OfflineError
 from imgrec.formatting import size
 from imgrec.inference import conversion
 from imgrec.inference.preparation import Preparation
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import ModelSpec
 from imgrec.ui import caches
 
 IMAGENET = "imagenet_1k"
@@ -24,10 +24,12 @@ POLL_S = 0.5
 
 def nothing_here() -> None:
     """Say what to do where no model is chosen."""
-    if any(caches.is_here(spec) for spec in CATALOG.values()):
+    if any(caches.is_here(spec) for spec in caches.catalog().values()):
         st.info("Choose at least one model above.", icon=":material/deployed_code:")
         return
-    smallest = min((spec for spec in CATALOG.values() if spec.weights.url), key=lambda spec: spec.weights.size_bytes)
+    smallest = min(
+        (spec for spec in caches.catalog().values() if spec.weights.url), key=lambda spec: spec.weights.size_bytes
+    )
     with st.container(border=True):
         st.markdown("**No model is on this machine yet.** The smallest one is below; the Models page has all others.")
         progress(smallest)

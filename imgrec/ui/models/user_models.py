@@ -16,7 +16,9 @@ def panel() -> None:
     """Show the models trained on this machine; outside demo mode they can be removed, and broken cards are reported."""
     settings = caches.settings()
     # Visitors of a public demo share one machine.
-    found, problems = cards.own(settings), () if settings.demo else cards.problems(settings)
+    catalog = caches.catalog()
+    found = {name: spec for name, spec in catalog.items() if name in catalog.own}
+    problems = () if settings.demo else catalog.problems
     if not (found or problems):
         return
     st.subheader("Your models", anchor=False, help="Trained on this machine, on the Train page or with `imgrec train`.")
@@ -37,7 +39,7 @@ def panel() -> None:
 def _card(spec: ModelSpec, *, removable: bool) -> None:
     color = top_k.color_of(spec.name)
     st.markdown(f':color[■]{{foreground="{color}"}} **{plain(spec.title)}** :small[:gray[{spec.name}]]')
-    st.caption(f"Classes: {plain(sentences.space_title(spec.label_space))}")
+    st.caption(f"Classes: {plain(sentences.space_title(spec.get_label_space()))}")
     st.caption(f"{spec.parameters:,} parameters · input {spec.input_size[1]} × {spec.input_size[0]} px")
     if removable:
         st.button(

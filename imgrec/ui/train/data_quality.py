@@ -1,12 +1,13 @@
-"""The dataset check before a training: in the background, once for all visitors.
+"""The dataset check before a training: in a thread of the server, once for all visitors.
 
-Reading thousands of images takes a minute. A page that did it while it is drawn would stand still, and begin anew
-with every click; a thread of the server does neither.
+Reading thousands of images takes a minute. A page that did it while it is drawn would show nothing until then, and
+begin anew with every click.
 """
 
 import logging
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 
 import streamlit as st
 
@@ -21,12 +22,12 @@ from imgrec.ui.train.findings import STAGES, diagnosis_view, state_of
 
 log = logging.getLogger(__name__)
 
-# How often a page looks how far it is.
+# How often a page looks for progress.
 POLL_S = 0.5
 
 
 class _StoppedError(Exception):
-    """Nobody waits for this examination any more."""
+    """The examination is not wanted any more."""
 
 
 # Each takes a core and the memory of its images: one after another.
@@ -34,122 +35,99 @@ _turn = threading.Lock()
 
 
 class Examination:
-    """One look at one state of one set; every attribute may be read while it goes on."""
+    """The check of one state of a dataset, in a thread; `progress` is (stage, done, all)."""
 
     def __init__(self, data: str, settings: Settings, size: tuple[int, int], backbone: str | None) -> None:
-        self.stage = "reading"
-        self.done = 0
-        self.count = 0
-        self.diagnosis: Diagnosis | None = None
-        self.sentence: str | None = None
-        self._finished = threading.Event()
+        self.progress = ("reading", 0, 0)
+        self.diagnosis: Future[Diagnosis] = Future()
         self._stopping = threading.Event()
+        # A daemon: a server that is stopped does not wait for it.
         threading.Thread(
             target=self._examine, args=(data, settings, size, backbone), name="examination", daemon=True
         ).start()
 
-    @property
-    def over(self) -> bool:
-        return self._finished.is_set()
-
-    @property
-    def is_given_up(self) -> bool:
-        """Whether it was stopped before it came to an end."""
-        return self._stopping.is_set() and self.diagnosis is None and self.sentence is None
-
     def stop(self) -> None:
-        """Let it end with its next image; one that is over stays as it is."""
+        """Let it end with its next image."""
         self._stopping.set()
 
-    def wait(self, timeout_s: float) -> bool:
-        """Whether it is over, at the latest after `timeout_s`."""
-        return self._finished.wait(timeout_s)
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was stopped before it came to an end."""
+        is_over = self.diagnosis.done() and not isinstance(self.diagnosis.exception(), _StoppedError)
+        return self._stopping.is_set() and not is_over
 
     def _examine(self, data: str, settings: Settings, size: tuple[int, int], backbone: str | None) -> None:
+        def report(stage: str, done: int, count: int) -> None:
+            if self._stopping.is_set():
+                raise _StoppedError
+            self.progress = (stage, done, count)
+
         try:
             with _turn:
-                self._check()
-                self.diagnosis = doctor.examine(
-                    data, settings, input_size=size, backbone=backbone, on_progress=self._tell
-                )
-        except _StoppedError:
-            pass
-        except ImgrecError as error:
-            self.sentence = str(error)
+                report(*self.progress)
+                found = doctor.examine(data, settings, input_size=size, backbone=backbone, on_progress=report)
+            self.diagnosis.set_result(found)
+        except (ImgrecError, _StoppedError) as error:
+            self.diagnosis.set_exception(error)
         except Exception:
             log.exception("The examination of %s ended unexpectedly", data)
-            self.sentence = "The check failed unexpectedly. See the server log."
-        finally:
-            self._finished.set()
-
-    def _tell(self, stage: str, done: int, count: int) -> None:
-        self._check()
-        self.stage, self.done, self.count = stage, done, count
-
-    def _check(self) -> None:
-        if self._stopping.is_set():
-            raise _StoppedError
+            self.diagnosis.set_exception(ImgrecError("The check failed unexpectedly. See the server log."))
 
 
 def examined(data: str, size: tuple[int, int], judge: ModelSpec | None = None) -> bool:
     """Show the check of `data`, or its progress; return whether training may start.
 
-    `size` (height, width) in px is the input of the network that will learn from them. `judge` is the one whose
-    features would judge the labels, when somebody asks for that and it is on this machine.
+    `size` (height, width) in px is the input of the network to be trained. The features of `judge` are used to look
+    for label errors, once the button for that was clicked and if the network is on this machine.
     """
-    if judge is not None and not caches.is_here(judge):
-        judge = None
-    asked = judge is not None and st.session_state.get("judge_labels") == data
-    found = _begin(data, size, judge.name if judge is not None and asked else None)
-    # Most sets of a few dozen images are done before anybody could read that they are being looked at.
-    if not found.wait(POLL_S):
-        st.fragment(_watch, run_every=POLL_S)(found)
+    judge = judge if judge is not None and caches.is_here(judge) else None
+    is_judged = judge is not None and st.session_state.get("judge_labels") == data
+    current = _current(data, size, judge.name if judge is not None and is_judged else None)
+    try:
+        # Most datasets of a few dozen images are done before a progress bar could be read.
+        found = current.diagnosis.result(POLL_S)
+    except (TimeoutError, _StoppedError):
+        st.fragment(_watch, run_every=POLL_S)(current)
         return False
-    if found.sentence is not None:
-        st.error(plain(found.sentence), icon=":material/folder_off:")
-    if found.diagnosis is None:
+    except ImgrecError as error:
+        st.error(plain(str(error)), icon=":material/folder_off:")
         return False
     with st.container(border=True, gap="xsmall", key="doctor_panel"):
-        diagnosis_view(found.diagnosis)
-        if judge is not None and not asked and found.diagnosis.may_train:
+        diagnosis_view(found)
+        if judge is not None and not is_judged and found.may_train:
             st.button(
                 "Also check for label errors",
                 icon=":material/troubleshoot:",
                 type="tertiary",
                 key="judge",
-                on_click=_judge,
-                args=(data,),
+                on_click=st.session_state.__setitem__,
+                args=("judge_labels", data),
                 help=f"Uses features of {judge.title}, which training needs anyway.",
             )
-    return found.diagnosis.may_train
+    return found.may_train
 
 
 def counted() -> Mapping[str, tuple[int, int]]:
-    """Class → (images to train on, images to test on) as this visitor's last examination found; empty before."""
-    found: Examination | None = st.session_state.get("examination")
-    return found.diagnosis.counts if found is not None and found.diagnosis is not None else {}
+    """Return class → (images to train on, images to test on) of this visitor's last check; empty before."""
+    last: Examination | None = st.session_state.get("examination")
+    is_found = last is not None and last.diagnosis.done() and last.diagnosis.exception() is None
+    return last.diagnosis.result().counts if last is not None and is_found else {}
 
 
-def _watch(found: Examination) -> None:
-    if found.over:
+def _watch(current: Examination) -> None:
+    if current.diagnosis.done():
         st.rerun()
-    share = found.done / found.count if found.count else 0.0
-    st.progress(
-        share, f"{STAGES[found.stage]}: {found.done:,} of {found.count:,}" if found.count else STAGES["reading"]
-    )
+    stage, done, count = current.progress
+    words = f"{STAGES[stage]}: {done:,} of {count:,}" if count else STAGES["reading"]
+    st.progress(done / count if count else 0.0, words)
 
 
-def _judge(data: str) -> None:
-    st.session_state["judge_labels"] = data
-
-
-def _begin(data: str, size: tuple[int, int], judge: str | None) -> Examination:
-    """The examination of `data` as it is now; what this visitor waited for before is given up."""
+def _current(data: str, size: tuple[int, int], judge: str | None) -> Examination:
+    """Return the check of `data` as it is now; the one that this visitor waited for before is stopped."""
     key = (data, state_of(data), size, judge)
-    found = _examination(*key)
-    if found.is_given_up:
+    if _examination(*key).is_stopped:
         _examination.clear(*key)
-        found = _examination(*key)
+    found = _examination(*key)
     before: Examination | None = st.session_state.get("examination")
     if before is not None and before is not found:
         before.stop()
@@ -159,5 +137,5 @@ def _begin(data: str, size: tuple[int, int], judge: str | None) -> Examination:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _examination(data: str, state: tuple[object, ...], size: tuple[int, int], judge: str | None) -> Examination:
-    """The one examination of this state of the set; `state` changes when a file comes or goes."""
+    """Return the one check of this state of the dataset; `state` changes when a file comes or goes."""
     return Examination(data, caches.settings(), size, judge)

@@ -1,21 +1,20 @@
 """The dataset check on a page: its result, each finding with its images, and the checks that passed."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import streamlit as st
 
 from imgrec.data import archives
 from imgrec.data.quality import doctor
-from imgrec.data.quality.report import SEVERITIES, Case, Diagnosis, Finding, Severity
+from imgrec.data.quality.report import SEVERITIES, Diagnosis, Finding, Severity
 from imgrec.data.sources import DATASETS
 from imgrec.errors import ImgrecError
 from imgrec.images import decoding
 from imgrec.ui import caches
 from imgrec.ui.markdown import plain
 
-# An icon and a word each: color alone says nothing to many people.
+# An icon and a word each: color alone is not seen by everyone.
 WORDS: dict[Severity, tuple[str, str]] = {
     "stop": (":material/block:", "Error"),
     "warn": (":material/warning:", "Warning"),
@@ -30,20 +29,14 @@ STAGES = {"reading": "Checking the images", "features": "Checking for label erro
 
 
 def diagnosis_view(found: Diagnosis, key: str = "doctor") -> None:
-    """The result, the findings worst first with their images, and the checks that passed."""
-    icon = ":material/check_circle:"
-    if found.findings:
-        worst = found.findings[0].severity
-        icon = WORDS[worst][0] if worst != "note" else icon
-    st.markdown(
-        f"{icon} **{plain(found.verdict)}**",
-        help=SEVERITIES[found.findings[0].severity] if found.findings else None,
-    )
+    """Show the result, the findings worst first with their images, and the checks that passed."""
+    worst = found.findings[0].severity if found.findings else None
+    icon = ":material/check_circle:" if worst in (None, "note") else WORDS[worst][0]
+    st.markdown(f"{icon} **{plain(found.verdict)}**", help=SEVERITIES[worst] if worst else None)
     for number, finding in enumerate(found.findings):
         _finding(found, finding, f"{key}_{number}_{finding.kind}")
     count = len(found.passed)
-    label = f"{count} check{'s' * (count != 1)} passed"
-    with st.expander(label, icon=":material/check:", key=f"{key}_fine"):
+    with st.expander(f"{count} check{'s' * (count != 1)} passed", icon=":material/check:", key=f"{key}_fine"):
         st.markdown("\n".join(f"- {plain(sentence)}" for sentence in found.passed))
     for sentence in found.not_made:
         st.caption(f":material/info: {plain(sentence)}")
@@ -55,7 +48,7 @@ def _finding(found: Diagnosis, finding: Finding, key: str) -> None:
     if not finding.cases:
         return
     more = f", the first {len(finding.cases)}" if finding.count > len(finding.cases) else ""
-    # Its content is made when somebody opens it: images have to be read for it.
+    # Images are read when it is opened.
     box = st.expander(f"Show {finding.count:,}{more}", icon=":material/photo_library:", key=key, on_change="rerun")
     if box.open:
         with box:
@@ -65,24 +58,19 @@ def _finding(found: Diagnosis, finding: Finding, key: str) -> None:
 def _cases(found: Diagnosis, finding: Finding) -> None:
     shown = [case for case in finding.cases if case.files][:MAX_SHOWN]
     files = tuple(dict.fromkeys(file for case in shown for file in case.files))
-    # What cannot be read has no image.
     images = _thumbnails(found.source, state_of(found.source), files) if finding.kind != "unreadable" else {}
     if images:
         with st.container(horizontal=True):
             for case in shown:
-                _case(case, images)
+                with st.container(border=True, width="content"):
+                    with st.container(horizontal=True):
+                        for file in case.files:
+                            if file in images:
+                                st.image(images[file], width=THUMBNAIL_PX, alt=file)
+                    if case.remark:
+                        st.caption(plain(case.remark))
     rows = [{"File": " = ".join(case.files), "Remark": case.remark} for case in finding.cases]
     st.dataframe(rows, hide_index=True, alt=finding.sentence)
-
-
-def _case(case: Case, images: dict[str, bytes]) -> None:
-    with st.container(border=True, width="content"):
-        with st.container(horizontal=True):
-            for file in case.files:
-                if file in images:
-                    st.image(images[file], width=THUMBNAIL_PX, alt=file)
-        if case.remark:
-            st.caption(plain(case.remark))
 
 
 @st.cache_data(max_entries=50, show_spinner="Reading the images")
@@ -90,33 +78,29 @@ def _thumbnails(source: str, state: object, files: tuple[str, ...]) -> dict[str,
     try:
         found = doctor.look_up(source, files, caches.settings())
     except ImgrecError:
-        return {}  # the set has gone since; its findings still stand in the table
+        return {}  # the dataset was deleted since; its findings are still in the table
     return {file: decoding.thumbnail(image, 2 * THUMBNAIL_PX) for file, image in found.items()}
 
 
 def state_of(data: str) -> tuple[object, ...]:
-    """What changes when files come or go: the times of the folders, or time and size of the file.
+    """Return what changes when files come or go: the times of the folders, or time and size of the file.
 
-    Of a folder with more files than a set may have (somebody is typing a path, and came by `/`) only the first count:
+    Of a folder with more files than a dataset may have (a path that is being typed passes `/`) only the first count:
     a page waits for this.
     """
     path = Path(data).expanduser()
+    if data in DATASETS:
+        return ()
     try:
-        if data in DATASETS:
-            return ()
-        if path.is_dir():
-            return tuple((str(folder), folder.stat().st_mtime_ns) for folder in _folders(path))
-        return (path.stat().st_mtime_ns, path.stat().st_size)
+        if not path.is_dir():
+            return (path.stat().st_mtime_ns, path.stat().st_size)
+        state, count = [], 0
+        for root, folders, names in os.walk(path):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            state.append((root, os.stat(root).st_mtime_ns))
+            count += len(folders) + len(names)
+            if count > archives.MAX_FILES:
+                break
+        return tuple(state)
     except OSError:
         return ()
-
-
-def _folders(path: Path) -> Iterator[Path]:
-    """`path` and the folders in it, as `archives` walks them: without hidden ones, and up to its limit of files."""
-    count = 0
-    for root, folders, names in os.walk(path):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield Path(root)
-        count += len(folders) + len(names)
-        if count > archives.MAX_FILES:
-            return

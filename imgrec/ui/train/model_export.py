@@ -9,7 +9,7 @@ from imgrec.export.bundle import EXTRAS, Export
 from imgrec.export.scripts import FORMATS
 from imgrec.formatting import size
 from imgrec.models.cards import Card
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import ModelSpec
 from imgrec.ui import caches
 from imgrec.ui.markdown import plain
 
@@ -21,7 +21,7 @@ DEFAULT_FORMATS = ["openvino"]
 
 def export_panel(card: Card) -> None:
     """Choose formats, prepare the zip in the background and download it; below it, the same as a command."""
-    spec = CATALOG.get(card.name)
+    spec = caches.catalog().get(card.name)
     if spec is None:
         return
     with st.expander("Export", icon=":material/output:", key=f"export_{card.name}"):

@@ -10,7 +10,6 @@ from imgrec.charts import training, transfer
 from imgrec.errors import ImgrecError
 from imgrec.export.bundle import without_paths
 from imgrec.jobs import Job
-from imgrec.models import cards
 from imgrec.training import training_job, transfer_job
 from imgrec.training.recipes import Recipe
 from imgrec.training.training_job import Curves
@@ -59,7 +58,7 @@ def titles_of(found: Sequence[Job]) -> dict[str, str]:
 
 def run_list(*, table: bool) -> str | None:
     """Every run of this machine, newest first; the chosen one is shown live. Return the model whose charts it shows."""
-    cards.register(caches.settings())  # what the command line has trained meanwhile
+    caches.renew_catalog()  # what the command line has trained meanwhile
     found = [
         job for job in jobs.all_jobs(caches.settings()) if job.module in {training_job.WORKER, transfer_job.WORKER}
     ]
@@ -104,7 +103,7 @@ def _watch(job: Job, others: Sequence[Job], was_moving: bool, table: bool) -> st
     progress = transfer_job.progress_in(events) if job.module == transfer_job.WORKER else None
     told = training_job.curves_in(events) if progress is None else progress.curves
     if was_moving and state not in MOVING:
-        cards.register(caches.settings())
+        caches.renew_catalog()
         if told.finished is not None:
             trained_models.look_at(str(told.finished["name"]))
         st.rerun()

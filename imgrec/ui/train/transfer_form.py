@@ -8,7 +8,7 @@ from imgrec.charts import transfer
 from imgrec.data.sources import DATASETS
 from imgrec.errors import ImgrecError, InputError
 from imgrec.formatting import percent, size
-from imgrec.models.catalog import CATALOG, ModelSpec
+from imgrec.models.catalog import ModelSpec
 from imgrec.training import transfer_job
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
 from imgrec.training.transfer_job import ALL_LAYERS, HEADS, Lesson
@@ -119,21 +119,21 @@ def _images() -> str:
             help="A folder with one subfolder per class, a zip or tar of one, or an .npz file.",
             key="teach_path",
         ).strip()
-        collect_images.archive_drop()
+        collect_images.archive_uploader()
         return path
     if source == KNOWN:
         key = query_params.named("teach_set", "dataset", list(DATASETS), next(iter(DATASETS)))
         return str(st.selectbox("Dataset", list(DATASETS), key=key))
-    album = collect_images.gathering()
+    found = collect_images.collection_panel()
     collect_images.problems("archive")
-    return str(album.folder) if album and any(album.counts().values()) else ""
+    return str(found.folder) if found and any(found.counts().values()) else ""
 
 
 def _backbone() -> ModelSpec | None:
     """The network whose features are used: those on this machine first, by size."""
     specs = [
         spec
-        for spec in CATALOG.values()
+        for spec in caches.catalog().values()
         if spec.label_space == download.IMAGENET and spec.weights.is_published and caches.is_offered(spec)
     ]
     specs.sort(key=lambda spec: (not caches.is_here(spec), spec.parameters))

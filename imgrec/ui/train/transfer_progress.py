@@ -14,7 +14,6 @@ from imgrec.images.decoding import DecodedImage
 from imgrec.images.preprocessing import frame
 from imgrec.jobs import Job
 from imgrec.models import cards
-from imgrec.models.catalog import CATALOG
 from imgrec.reports import accuracy
 from imgrec.settings import MIB, ROOT
 from imgrec.training import transfer_job
@@ -77,14 +76,14 @@ def lesson_view(job: Job, progress: Progress, state: str, *, moving: bool, table
 
 def finished(name: str, outcome: str, metrics: Mapping[str, Any]) -> None:
     """The model that a run has trained, and the link to it."""
-    cards.register(caches.settings())
+    caches.renew_catalog()
     # Green would praise what may be chance.
     box = st.info if accuracy.is_few(metrics["pictures"]) else st.success
     box(f"**{name}** is in the catalog: {outcome}.", icon=":material/check_circle:")
     card = next((card for card in cards.all_cards(caches.settings()) if card.name == name), None)
     if card is not None:
         limit(card)
-    if name in CATALOG:
+    if name in caches.catalog():
         st.page_link(
             COMPARE,
             label="Try it on Compare",

@@ -12,7 +12,6 @@ from streamlit.testing.v1 import AppTest
 from imgrec.data import cifar10
 from imgrec.jobs import processes
 from imgrec.models import cards
-from imgrec.settings import Settings
 from imgrec.training import training_job
 from imgrec.training.recipes import RECIPES, get_recipe
 from tests.models.test_cards import FIELDS
@@ -70,9 +69,6 @@ def own(tmp_path: Path) -> Iterator[Path]:
     row = {"epoch": 1, "loss": 1.0, "validation_loss": 1.0, "accuracy": 0.5, "validation_accuracy": 0.5, "seconds": 1.0}
     card = FIELDS | {"curves": [row], "finished_at": "2999-01-01T00:00:00+00:00"}
     yield cards.write(place / "my_test_model.json", card).path
-    for file in place.iterdir():
-        file.unlink()
-    cards.register(Settings.from_env())
 
 
 def test_empty_offers_every_recipe_and_says_what_a_run_is(page: Callable[..., AppTest]) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from imgrec.data import collections
-from imgrec.data.collections import Album
+from imgrec.data.collections import Collection
 from imgrec.errors import InputError
 from imgrec.images import decoding
 from imgrec.jobs import Job
@@ -80,9 +80,9 @@ def image(seed: int) -> bytes:
     return file.getvalue()
 
 
-def album(name: str) -> Album:
+def album(name: str) -> Collection:
     """The set called `name`."""
-    return next(found for found in collections.all_albums(Settings.from_env()) if found.name == name)
+    return next(found for found in collections.all_collections(Settings.from_env()) if found.name == name)
 
 
 def keys(app: AppTest) -> set[str | None]:
@@ -154,7 +154,7 @@ def test_classes_come_and_go(page: Callable[..., AppTest]) -> None:
     assert album("My images").labels == ["Class 1", "Class 3"]
     app.button(key="delete_album").click().run()
     assert not app.exception
-    assert collections.all_albums(Settings.from_env()) == []
+    assert collections.all_collections(Settings.from_env()) == []
 
 
 def test_a_zip_becomes_a_set_and_what_it_cannot_give_is_listed(page: Callable[..., AppTest]) -> None:
@@ -182,7 +182,7 @@ def test_an_archive_without_images_gets_a_sentence(page: Callable[..., AppTest],
     assert not app.exception
     assert "Received: x.zip, which is none of these" in app.error[0].value
     assert not list((tmp_path / "imgrec" / "sets").iterdir()), "nothing is left behind"
-    assert collections.all_albums(Settings.from_env()) == []
+    assert collections.all_collections(Settings.from_env()) == []
 
 
 def test_one_class_is_stopped_before_it_starts(page: Callable[..., AppTest]) -> None:
