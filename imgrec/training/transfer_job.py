@@ -157,7 +157,7 @@ class Lesson:
             )
 
     def backbone_row(self) -> ModelSpec:
-        """The backbone without its top, as the pool and `features.extract` take it."""
+        """Return the backbone without its top, as the pool and `features.extract` take it."""
         return backbone_spec(BUILT_IN.get_spec(self.backbone), pooling=self.pooling, input_size=self.input_size)
 
     @property
@@ -301,7 +301,7 @@ def read_progress(job: Job) -> Progress:
 
 
 def progress_in(events: Sequence[dict[str, Any]]) -> Progress:
-    """What the events of a log tell. What a resumed lesson did again counts once, as last told."""
+    """Return what the events of a log tell. What a resumed lesson did again counts once, as last told."""
     preparing = ""
     parts: dict[str, Extraction] = {}
     trials: dict[tuple[float, int], Trial] = {}

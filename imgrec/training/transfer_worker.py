@@ -113,7 +113,7 @@ def run(job: jobs.Worker) -> None:
 
 
 def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settings: Settings) -> np.ndarray:
-    """The features of `images`, float32 (N, D) on disk; what takes long is told."""
+    """Return the features of `images`, float32 (N, D) on disk; what takes long is told."""
     start = told = time.monotonic()
     last = ""
 
@@ -239,7 +239,7 @@ def _check_agreement(model: Any, row: ModelSpec, images: Images, rows: np.ndarra
 
 
 def _key(lesson: Lesson, data: ArrayDataset, groups: np.ndarray) -> str:
-    """What a trial depends on; how many rates there are besides is none of its business."""
+    """Return what a trial depends on; how many rates there are besides is none of its business."""
     fields = lesson.to_dict() | {"learning_rates": None, "unfreeze": None, "tuning_epochs": None}
     if (copies := np.flatnonzero(groups != np.arange(len(groups)))).size:
         fields["kept_together"] = [copies.tolist(), groups[copies].tolist()]

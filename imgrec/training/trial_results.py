@@ -88,7 +88,7 @@ class Tuned:
 
 
 def rank(accuracy: float, loss: float) -> tuple[float, float]:
-    """What is compared of two epochs or heads, the better the larger: accuracy, and of equal ones the loss.
+    """Return what is compared of two epochs or heads, the better the larger: accuracy, and of equal ones the loss.
 
     >>> rank(0.9, 0.4) > rank(0.9, 0.5) > rank(0.8, 0.1)
     True
@@ -119,7 +119,7 @@ def summaries(trials: Iterable[Trial]) -> list[Summary]:
 
 
 def choose(trials: Sequence[Trial]) -> Summary:
-    """The learning rate with the highest mean validation accuracy; of equal ones that with the lowest mean loss.
+    """Return the learning rate with the highest mean validation accuracy; of equal ones that with the lowest mean loss.
 
     Raises `InputError` when a trial failed at each of them.
     """
@@ -132,6 +132,6 @@ def choose(trials: Sequence[Trial]) -> Summary:
 
 
 def logged(matrix: np.ndarray) -> list[list[int]] | None:
-    """A confusion matrix (C, C) as logs and cards have it; None for one of more than `MAX_CONFUSION_CLASSES`."""
+    """Return a confusion matrix (C, C) as logs and cards have it; None for one of more than `MAX_CONFUSION_CLASSES`."""
     cells: list[list[int]] = matrix.tolist()
     return cells if len(cells) <= MAX_CONFUSION_CLASSES else None

@@ -36,7 +36,7 @@ def nothing_here() -> None:
 
 
 def cards(specs: Iterable[ModelSpec], among: Sequence[str]) -> None:
-    """A card for each of `specs`, which are not ready, side by side; `among` as in `charts.top_k_bars`."""
+    """Return a card for each of `specs`, which are not ready, side by side; `among` as in `charts.top_k_bars`."""
     specs = list(specs)
     if specs:
         with st.grid(3, min_column_width=290):
@@ -59,7 +59,7 @@ def watch(specs: Iterable[ModelSpec]) -> None:
 
 
 def progress(spec: ModelSpec) -> None:
-    """A button that gets `spec`, or how far getting it is; the page follows by itself when it is done."""
+    """Return a button that gets `spec`, or how far getting it is; the page follows by itself when it is done."""
     reason = caches.refusal(spec)
     if reason is not None:
         st.warning(reason, icon=":material/memory:")

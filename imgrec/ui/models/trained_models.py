@@ -16,7 +16,7 @@ def look_at(name: str) -> None:
 
 
 def trained(*, table: bool, shown: str | None = None) -> None:
-    """The table of trained models, newest first; curves, confusion matrix and card of the chosen one.
+    """Return the table of trained models, newest first; curves, confusion matrix and card of the chosen one.
 
     The charts of the model `shown` stand on the page already, with its run.
     """

@@ -45,7 +45,7 @@ def learning_curves(curves: Curves, key: str, *, table: bool = False, kept: int 
 def matrix(
     counts: Sequence[Sequence[int]], classes: Sequence[str], kind: str, key: str, *, table: bool = False
 ) -> None:
-    """A confusion matrix as a chart while it can be read, and else as a table; its sentence above."""
+    """Return a confusion matrix as a chart while it can be read, and else as a table; its sentence above."""
     words = training.describe_confusion(counts, classes, kind)
     st.markdown(plain(words))
     if len(classes) > MAX_TABLE_CLASSES:

@@ -136,7 +136,7 @@ def _training(told: Curves, was_moving: bool, table: bool) -> None:
 
 
 def _queue(others: Sequence[Job]) -> None:
-    """The other active runs: they take turns when memory or cores do not suffice for all at once."""
+    """Return the other active runs: they take turns when memory or cores do not suffice for all at once."""
     for other in others:
         state = other.state
         if state in MOVING:

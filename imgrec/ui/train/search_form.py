@@ -45,7 +45,7 @@ def space_panel() -> None:
 
 
 def _space_chooser() -> tuple[Space, bool]:
-    """What is varied, with the visitor's ranges; as it was, and False, where they cannot be meant."""
+    """Return what is varied, with the visitor's ranges; as it was, and False, where they cannot be meant."""
     names = [*SPACES, *RECIPES]
     name = st.selectbox("Search space", names, format_func=_space_title, key="space")
     space = get_space(name)
@@ -78,7 +78,7 @@ def _range_input(knob: Knob, space: str) -> str:
 
 
 def _data_chooser(space: Space) -> str:
-    """The name of a known set, or a path on this machine; empty while none is given."""
+    """Return the name of a known set, or a path on this machine; empty while none is given."""
     known = RECIPES[space.recipe].dataset
     choice = st.selectbox("Dataset", [*([known] if known else []), OWN_DATA], key=f"tune_data_{space.name}")
     if choice != OWN_DATA:

@@ -130,7 +130,7 @@ def _images() -> str:
 
 
 def _backbone() -> ModelSpec | None:
-    """The network whose features are used: those on this machine first, by size."""
+    """Return the network whose features are used: those on this machine first, by size."""
     specs = [
         spec
         for spec in caches.catalog().values()
@@ -169,7 +169,7 @@ def _backbone() -> ModelSpec | None:
 
 
 def _worth(spec: ModelSpec) -> tuple[bool, bool, float]:
-    """What makes a network the one that is offered: on this machine, quick, and good, in this order."""
+    """Return what makes a network the one that is offered: on this machine, quick, and good, in this order."""
     top_1 = spec.published.top1 if spec.published else 0.0
     return caches.is_here(spec), spec.parameters <= QUICK_PARAMETERS, top_1
 
@@ -180,7 +180,7 @@ def _is_tested(counts: Mapping[str, tuple[int, int]]) -> bool:
 
 
 def _test_fraction(counts: Mapping[str, tuple[int, int]]) -> float:
-    """What is held out for a test; nothing of images that come with one."""
+    """Return what is held out for a test; nothing of images that come with one."""
     if _is_tested(counts):
         return 0.0
     enough = min((train for train, _ in counts.values()), default=0) >= ENOUGH_TO_TEST

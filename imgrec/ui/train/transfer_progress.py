@@ -75,7 +75,7 @@ def lesson_view(job: Job, progress: Progress, state: str, *, moving: bool, table
 
 
 def finished(name: str, outcome: str, metrics: Mapping[str, Any]) -> None:
-    """The model that a run has trained, and the link to it."""
+    """Return the model that a run has trained, and the link to it."""
     caches.renew_catalog()
     # Green would praise what may be chance.
     box = st.info if accuracy.is_few(metrics["pictures"]) else st.success
@@ -93,13 +93,13 @@ def finished(name: str, outcome: str, metrics: Mapping[str, Any]) -> None:
 
 
 def limit(card: cards.Card) -> None:
-    """What the card says of images of none of its classes; nothing of models whose card does not."""
+    """Return what the card says of images of none of its classes; nothing of models whose card does not."""
     if sentence := card.fields.get("unknown_images"):
         st.caption(plain(str(sentence)), help=UNKNOWN_IMAGES)
 
 
 def _stages(lesson: Lesson, progress: Progress, state: str) -> None:
-    """The stages of a run in one line: done, current and coming."""
+    """Return the stages of a run in one line: done, current and coming."""
     now = transfer.stage(progress)
     parts = []
     for number, title in enumerate(transfer.stages(progress, lesson)):
@@ -112,7 +112,7 @@ def _stages(lesson: Lesson, progress: Progress, state: str) -> None:
 
 
 def _trials(progress: Progress, table: bool, *, folds: bool) -> None:
-    """The result of each learning rate, and every trial behind it."""
+    """Return the result of each learning rate, and every trial behind it."""
     st.markdown("**Learning rates**")
     if failures := transfer.describe_failures(progress.trials):
         st.markdown(failures)
@@ -140,7 +140,7 @@ def _trials(progress: Progress, table: bool, *, folds: bool) -> None:
 
 
 def _curves(lesson: Lesson, progress: Progress, table: bool) -> None:
-    """The learning curves, and which epoch was kept."""
+    """Return the learning curves, and which epoch was kept."""
     title, words = transfer.describe_curves(progress, lesson)
     st.markdown(f"**{title}**")
     if progress.chosen is not None:
@@ -216,7 +216,7 @@ def _answer(job: Job, lesson: Lesson, progress: Progress, shown: Shown) -> None:
 
 
 def _image() -> Shown | None:
-    """The image to ask about: dropped here, a sample, or the one that is looked at on Compare."""
+    """Return the image to ask about: dropped here, a sample, or the one that is looked at on Compare."""
     file = st.file_uploader(
         "Image to try",
         key=uploads.key_of("preview"),
