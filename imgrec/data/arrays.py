@@ -28,12 +28,7 @@ def load(
 ) -> ArrayDataset:
     """Return the dataset with that name (a key of `sources.DATASETS`) or at that path.
 
-    Args:
-        name_or_path: A published dataset, a folder, an archive or an .npz.
-        settings: Limits, and where published datasets and images on the disk are kept.
-        input_size: (height, width) in px of images from files; arrays keep their own.
-        progress: Of a download.
-        on_read: Called with the number of images that have been read, and of all.
+    Images from files become `input_size` (height, width) in px; arrays keep their own. `on_read` gets (done, all).
 
     Raises:
         InputError: There is one class only, a class with a single image, or nothing readable.
