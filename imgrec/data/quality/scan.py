@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imgrec.data.classes import no_classes
 from imgrec.data.dataset import Dataset
 from imgrec.data.quality.report import Case
 from imgrec.data.reader import read_images
-from imgrec.data.sources import no_classes
 from imgrec.errors import ImageError
 from imgrec.images.decoding import DecodedImage
 from imgrec.images.perceptual_hash import THUMBNAIL_SHAPE
