@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from imgrec import __version__
+from imgrec.data.classes import in_words, scoring, unknown_classes
 from imgrec.data.dataset import Dataset, Item
-from imgrec.data.label_matching import in_words, scoring, unknown_classes
 from imgrec.data.reader import decode, framed_for, stream_predictions
 from imgrec.errors import ImageError, InputError, LabelSpaceError, WeightsError
 from imgrec.evaluation import artifacts, summary

@@ -1,7 +1,7 @@
 """One network, its optimizers and one compiled step; and its checkpoints. Runs in workers only.
 
 There is one way into the network, `network_input`, for training, validation and test alike: no generator can
-forget a normalization that another one does (`mistakes` shows what that costs).
+forget a normalization that another one does (`bench.one_sided_normalization` shows what that costs).
 """
 
 import zipfile

@@ -25,8 +25,8 @@ import numpy as np
 
 from imgrec import jobs
 from imgrec.data import arrays, features
+from imgrec.data.array_sources import MEMORY_SHARE
 from imgrec.data.dataset import ArrayDataset, Images
-from imgrec.data.sources import MEMORY_SHARE
 from imgrec.data.splits import split
 from imgrec.errors import ConversionError, WeightsError
 from imgrec.images import perceptual_hash
@@ -138,7 +138,7 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settin
             job.tell("features", part=part, done=done, count=count, seconds=told - start, cached=False)
 
     most_bytes = int(available_memory_bytes() * MEMORY_SHARE) // FEATURE_COPIES
-    found = features.extract(row, images, settings, None, extracting, preparing, most_bytes=most_bytes)
+    found = features.extract(row, images, settings, extracting, preparing, most_bytes=most_bytes)
     count = len(images)
     job.tell("features", part=part, done=count, count=count, seconds=found.seconds, cached=found.cached)
     return found.rows

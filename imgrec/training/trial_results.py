@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imgrec.errors import InputError
+from imgrec.formatting import THIN_SPACE, percent
 from imgrec.reports import accuracy
 
 # A line of the log, or a card, with the confusion of more classes than this would be longer than all else together;
@@ -135,3 +136,12 @@ def logged(matrix: np.ndarray) -> list[list[int]] | None:
     """Return a confusion matrix (C, C) as logs and cards have it; None for one of more than `MAX_CONFUSION_CLASSES`."""
     cells: list[list[int]] = matrix.tolist()
     return cells if len(cells) <= MAX_CONFUSION_CLASSES else None
+
+
+def spread(mean: float, sd: float, count: int) -> str:
+    """Return mean ± standard deviation in percent; the mean alone of one.
+
+    >>> [text.replace(THIN_SPACE, " ") for text in (spread(0.912, 0.0105, 5), spread(0.912, 0.0, 1))]
+    ['91.2 ± 1.1 %', '91.2 %']
+    """
+    return f"{100 * mean:.1f} ± {100 * sd:.1f}{THIN_SPACE}%" if count > 1 else percent(mean)

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from imgrec.charts import confusion_matrix as confusion_chart
-from imgrec.charts.confusion_matrix import SHADES
+from imgrec.charts.confusion_matrix import PREDICTED, SHADES, TRUE
 from imgrec.evaluation import comparisons
 from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.formatting import percent
@@ -29,9 +29,6 @@ OUTCOMES = {
     "only_b": "Only {b} correct",
     "neither_different": "Both wrong",
 }
-
-# The axes of a confusion matrix.
-TRUE, PREDICTED = "True", "Predicted"
 
 
 def has_matrix(results: AlignedResults) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from imgrec.charts import metric_curves
-from imgrec.charts.top_k import COLORS, swatch_of, swatches_of
+from imgrec.charts.colors import COLORS, swatch_of, swatches_of
 from imgrec.evaluation import comparisons
 from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.formatting import PERCENT_COLUMN, interval, percent

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from imgrec.charts import transfer
 from imgrec.data.sources import DATASETS
 from imgrec.errors import ImgrecError, InputError
 from imgrec.formatting import percent, size
 from imgrec.models.catalog import ModelSpec
-from imgrec.training import transfer_job
+from imgrec.training import transfer_job, transfer_stages
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
 from imgrec.training.transfer_job import ALL_LAYERS, HEADS, Lesson
 from imgrec.ui import caches, query_params
@@ -87,7 +86,7 @@ def teach_panel() -> None:
             st.caption(":material/arrow_upward: Add images first: at least two classes, 20 or more images each.")
         elif lesson is not None:
             tested = True if lesson.test_fraction or _is_tested(counts) else False if counts else None
-            st.caption(f"{HEADS[lesson.head].title} classifier; {transfer.describe_plan(lesson, tested=tested)}")
+            st.caption(f"{HEADS[lesson.head].title} classifier; {transfer_stages.describe_plan(lesson, tested=tested)}")
     if clicked and lesson is not None:
         _start(lesson, data, name)
 
