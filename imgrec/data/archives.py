@@ -1,4 +1,4 @@
-"""Folders, zip and tar archives as one thing: a sequence of named files, read where they lie.
+"""Folders, zip and tar archives as one thing: a sequence of named files, read in place.
 
 An archive is never unpacked onto the disk, so a member called `../../.ssh/config`, a link or a device has no effect:
 only plain files are read, their names only tell classes apart, and no more than `max_bytes` of each is read. What is
@@ -158,7 +158,7 @@ def _members(path: Path) -> Iterator[_Member]:
         if taken_bytes > limit_bytes:
             raise InputError(
                 f"Expected {path.name} to hold at most {limit_bytes / MIB:,.0f} MiB when unpacked. Received: more; "
-                "images do not shrink so much, and a set so large can be given as a folder."
+                "images do not shrink so much, and a dataset so large can be given as a folder."
             )
         if any(part in _CLUTTER or (part[0] == "." and part != "..") for part in member.name.parts):
             continue

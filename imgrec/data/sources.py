@@ -60,9 +60,9 @@ def of_arrays(data: ArrayDataset, parts: Mapping[str, Images | None] | None = No
     )
 
 
-def from_files(path: Path, settings: Settings) -> Dataset:
-    """Return the images in class folders of a folder or archive; they may be none."""
-    listing = archives.survey(path)
+def from_files(path: Path, settings: Settings, listing: archives.Listing | None = None) -> Dataset:
+    """Return the images in class folders of a folder or archive, which has that `listing`; they may be none."""
+    listing = listing or archives.survey(path)
     layout = folders.lay_out(path, listing.names, listing.empty)
     parts, labels = zip(*layout.places.values(), strict=True) if layout.places else ((), ())
     space = own_space(labels)
