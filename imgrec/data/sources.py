@@ -83,18 +83,8 @@ def from_files(path: Path, settings: Settings, listing: archives.Listing | None 
 
 def read_files(path: Path, max_bytes: int, ids: Collection[str]) -> Iterator[tuple[str, Raw]]:
     """Yield (name, content) of the files called `ids` in a folder or archive; of a damaged one, a sentence."""
-    damaged: list[tuple[str, Raw]] = []
-    found = archives.files(
-        path,
-        max_bytes=max_bytes,
-        only={PurePosixPath(id_) for id_ in ids},
-        on_damaged=lambda name, sentence: damaged.append((str(name), sentence)),
-    )
-    for name, data in found:
-        yield from damaged
-        damaged.clear()
-        yield str(name), data
-    yield from damaged
+    found = archives.files(path, max_bytes=max_bytes, only={PurePosixPath(id_) for id_ in ids})
+    return ((str(name), data) for name, data in found)
 
 
 def name_of(path: Path) -> str:
