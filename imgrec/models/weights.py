@@ -65,7 +65,7 @@ def target_path(spec: ModelSpec, settings: Settings) -> Path:
 
 
 def locate(spec: ModelSpec, settings: Settings) -> Path | None:
-    """The weights file of `spec` as it lies there, unread; None if there is none."""
+    """Return the weights file of `spec` as it lies there, unread; None if there is none."""
     package_file = spec.weights.package_file
     if package_file is not None:
         return find_in_package(package_file)
@@ -95,7 +95,7 @@ def state_of(spec: ModelSpec, settings: Settings) -> State:
 
 
 def find(spec: ModelSpec, settings: Settings) -> Path | None:
-    """The verified weights file of `spec`, or None if there is none on this machine.
+    """Return the verified weights file of `spec`, or None if there is none on this machine.
 
     Reads the whole file the first time it sees it. Raises `CorruptWeightsError` when it is not what the
     catalog says, `StorageError` when it cannot be read.
@@ -107,19 +107,19 @@ def find(spec: ModelSpec, settings: Settings) -> Path | None:
 
 
 def get_record(spec: ModelSpec, settings: Settings) -> Record | None:
-    """What is known of the weights of `spec`: sha256, where from, when. As `find` in all else."""
+    """Return what is known of the weights of `spec`: sha256, where from, when. As `find` in all else."""
     path = locate(spec, settings)
     return None if path is None else _examine(path, spec, settings)
 
 
 def sha256(spec: ModelSpec, settings: Settings) -> str | None:
-    """The sha256 of the weights of `spec`, 64 hexadecimal digits. As `find` in all else."""
+    """Return the sha256 of the weights of `spec`, 64 hexadecimal digits. As `find` in all else."""
     record = get_record(spec, settings)
     return None if record is None else record.sha256
 
 
 def fetch(spec: ModelSpec, settings: Settings, progress: Progress | None = None) -> Path:
-    """The verified weights file of `spec`, downloaded unless it is there already.
+    """Return the verified weights file of `spec`, downloaded unless it is there already.
 
     However many threads and processes ask at once, one of them downloads and the others wait for it. The
     address is the catalogue's, or that of the mirror in `settings.weights_url`.
@@ -200,7 +200,7 @@ def _sole_downloader(target: Path, progress: Progress) -> Iterator[None]:
 
 
 def _examine(path: Path, spec: ModelSpec, settings: Settings) -> Record:
-    """The valid record of the file at `path`, from memory, from disk, or by reading the file."""
+    """Return the valid record of the file at `path`, from memory, from disk, or by reading the file."""
     with storage_errors(path):
         status = path.stat()
     known = [_RECORDS.get(path), _load(spec, settings)]
@@ -236,7 +236,7 @@ def _advice(spec: ModelSpec) -> str:
 
 
 def _verify(path: Path, spec: ModelSpec) -> str:
-    """The sha256 of `path`; raises `CorruptWeightsError` unless it is the file that the catalog describes.
+    """Return the sha256 of `path`; raises `CorruptWeightsError` unless it is the file that the catalog describes.
 
     Where the publisher gives no hash, the file must be HDF5 and as long as its own header says, which finds
     every truncated file and every error page saved as a file.
@@ -268,7 +268,7 @@ def _verify(path: Path, spec: ModelSpec) -> str:
 
 
 def _hdf5_size(head: bytes) -> int | None:
-    """The size in bytes that an HDF5 file's first 64 bytes promise; None if they are not HDF5's."""
+    """Return the size in bytes that an HDF5 file's first 64 bytes promise; None if they are not HDF5's."""
     if len(head) < 64 or not head.startswith(HDF5_SIGNATURE):
         return None
     offset = HDF5_END_OFFSETS.get(head[8])
