@@ -28,7 +28,7 @@ from imgrec.errors import BusyError, ConversionError, EngineError, StorageError
 from imgrec.files import sha256_of, storage_errors
 from imgrec.images.preprocessing import PREPROCESS
 from imgrec.inference import child_process
-from imgrec.models.catalog import ModelSpec, WeightsSource
+from imgrec.models.catalog import ModelSpec, spec_from_json
 from imgrec.settings import MIB, Settings
 
 # To be counted up whenever `fold` or the building of networks changes what a graph computes.
@@ -233,7 +233,7 @@ def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
     """The worker: stages, and at last `memory_bytes`."""
     folder = Path(request["folder"])
     try:
-        tell(memory_bytes=_convert(spec_of(request["spec"]), Path(request["weights_path"]), folder, tell))
+        tell(memory_bytes=_convert(spec_from_json(request["spec"]), Path(request["weights_path"]), folder, tell))
     except (OSError, RuntimeError) as error:
         # OpenVINO does not say why it could not write.
         if shutil.disk_usage(folder).free > MIB:
@@ -274,18 +274,6 @@ def _put_off(name: str) -> None:
     spec.loader = importlib.util.LazyLoader(spec.loader)
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-
-
-def spec_of(fields: dict[str, Any]) -> ModelSpec:
-    """A `ModelSpec` from what JSON makes of one; without what only people need."""
-    height, width = fields["input_size"]
-    rebuilt = {
-        "arguments": tuple((name, value) for name, value in fields["arguments"]),
-        "input_size": (height, width),
-        "weights": WeightsSource(**fields["weights"] | {"package_file": None}),
-        "published": None,
-    }
-    return ModelSpec(**fields | rebuilt)
 
 
 if __name__ == "__main__":
