@@ -1,7 +1,6 @@
-"""The layers of a network with their parameters, and the smallest network that learns, to explain both.
+"""The layers of a network with their parameters, read from its `.keras` file without Keras.
 
-The layers are read from the model's `.keras` file and the counts follow from their shapes, without Keras; a test
-compares their sum with the model's card.
+The counts follow from the shapes; a test compares their sum with the model's card.
 """
 
 import json
@@ -12,15 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from imgrec.errors import InputError
 from imgrec.files import storage_errors
 from imgrec.formatting import percent
-
-# Two weights and a bias, far from (1, 1, 0), which adds.
-START = (-0.4, 0.3, 0.5)
-LEARNING_RATE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +26,12 @@ class Layer:
     parameters: int
 
 
-def read(path: Path) -> list[Layer]:
+def read_layers(path: Path) -> list[Layer]:
     """Return the layers of the `.keras` file at `path`, the input first.
 
-    Raises `InputError` on a network that is no chain of the layers in `_KINDS`, `StorageError` without a file.
+    Raises:
+        InputError: The network is not a chain of the layers in `_KINDS`.
+        StorageError: The file cannot be read.
     """
     with storage_errors(path):
         try:
@@ -59,43 +54,23 @@ def read(path: Path) -> list[Layer]:
     return found
 
 
-def learn_to_add(steps: int) -> tuple[float, float, float]:
-    """Return (w₁, w₂, bias) of y = w₁·a + w₂·b + bias after `steps` of gradient descent on sums of two numbers.
-
-    Each step uses the mean squared error on 25 sums of numbers in [0, 1]. It starts from `START`, so that equal
-    `steps` give equal results.
-
-    >>> [round(value, 3) + 0 for value in learn_to_add(1000)]
-    [1.0, 1.0, 0.0]
-    """
-    a, b = (axis.ravel() for axis in np.meshgrid(np.linspace(0, 1, 5), np.linspace(0, 1, 5)))
-    inputs = np.stack([a, b, np.ones_like(a)])  # (3, 25)
-    weights = np.array(START)
-    for _ in range(steps):
-        error = weights @ inputs - (a + b)
-        weights = weights - LEARNING_RATE * 2 * inputs @ error / len(a)
-    w1, w2, bias = weights.tolist()
-    return w1, w2, bias
-
-
 def _convolution(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    (height, width), (down, right) = config["kernel_size"], config["strides"]
-    rows, columns, channels = shape
-    if config["padding"] == "same":
-        rows, columns = math.ceil(rows / down), math.ceil(columns / right)
-    else:
-        rows, columns = (rows - height) // down + 1, (columns - width) // right + 1
-    filters = config["filters"]
+    (height, width), filters, channels = config["kernel_size"], config["filters"], shape[-1]
     about = f"{filters} filters of {height} × {width} × {channels}{_activation(config)}"
     parameters = (height * width * channels + config["use_bias"]) * filters
-    return Layer("Convolution", about, (rows, columns, filters), parameters)
+    return Layer("Convolution", about, (*_positions(config, config["kernel_size"], shape), filters), parameters)
 
 
 def _pooling(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    (height, width), (down, right) = config["pool_size"], config["strides"]
-    rows, columns, channels = shape
-    output = ((rows - height) // down + 1, (columns - width) // right + 1, channels)
+    height, width = config["pool_size"]
+    output = (*_positions(config, config["pool_size"], shape), shape[-1])
     return Layer("Max-pooling", f"maximum of each {height} × {width} window", output, 0)
+
+
+def _positions(config: dict[str, Any], window: list[int], shape: tuple[int, ...]) -> list[int]:
+    """Return the numbers of positions of `window` along height and width."""
+    outside = [1 if config["padding"] == "same" else side for side in window]
+    return [(side - out) // stride + 1 for side, out, stride in zip(shape, outside, config["strides"], strict=False)]
 
 
 def _dropout(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
