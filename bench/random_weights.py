@@ -73,7 +73,7 @@ def _set_out(layer: "keras.Layer", random: np.random.Generator) -> None:
             layer.momentum = 0.0  # the next pass in training mode leaves its statistics
             if layer.gamma is not None:
                 layer.gamma.assign(random.uniform(0.8, 1.2, layer.gamma.shape))
-        case "Dropout":  # whole blocks of a image, in EfficientNets: not the statistics that are wanted
+        case "Dropout":  # whole blocks of an image, in EfficientNets: not the statistics that are wanted
             layer.rate = 0.0
         case "LayerScale":  # starts at 1e-6, where its block would count for nothing
             layer.set_weights([random.uniform(0.1, 0.5, layer.get_weights()[0].shape)])

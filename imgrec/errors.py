@@ -2,7 +2,7 @@
 
     ImgrecError                     `str(error)` is a sentence that may be shown to a visitor
     ├── InputError                  what the caller gave cannot be used; another input would work
-    │   ├── ImageError              bytes that are not a image we can use
+    │   ├── ImageError              bytes that are not a usable image
     │   │   └── ImageTooLargeError  more bytes or pixels than the limits allow
     │   ├── UnknownNameError        no such model, rule, dataset, recipe ...
     │   ├── LabelSpaceError         label spaces that do not fit together
@@ -39,7 +39,7 @@ class InputError(ImgrecError):
 
 
 class ImageError(InputError):
-    """The bytes are not a image that imgrec can use."""
+    """The bytes are not an image that imgrec can use."""
 
     http_status = 415
 
@@ -57,7 +57,7 @@ class UnknownNameError(InputError):
 
     @classmethod
     def of(cls, kind: str, received: str, known: list[str]) -> "UnknownNameError":
-        """The sentence for `received`, with the nearest known names, or all of them when they are few."""
+        """Return the sentence for `received`, with the nearest known names, or all of them when they are few."""
         near = difflib.get_close_matches(received, known, n=3) or sorted(known)[:12]
         return cls(f"Expected the name of a {kind}, such as {', '.join(near)}. Received: {received!r}.")
 

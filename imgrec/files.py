@@ -1,4 +1,4 @@
-"""Files on this machine: written whole or not at all, told apart by their sha256; what fails there is a sentence."""
+"""Files on this machine: written whole or not at all, identified by their sha256; a failure is a sentence."""
 
 import errno
 import hashlib
@@ -32,7 +32,7 @@ def storage_errors(path: Path, needed_bytes: int | None = None) -> Iterator[None
 
 @contextmanager
 def replacing(path: Path, needed_bytes: int | None = None) -> Iterator[Path]:
-    """A path beside `path` to write to; it becomes `path` when the block ends well, and goes when it does not.
+    """Return a path beside `path` to write to; it becomes `path` when the block ends well, and goes when it does not.
 
     Any number of threads and processes may replace the same file: each writes to a hidden one of its own. Raises
     `StorageError` for every `OSError` of the block.

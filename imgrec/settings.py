@@ -16,7 +16,7 @@ MIB = 1024 * 1024
 ROOT = Path(__file__).resolve().parent.parent
 ASSETS = ROOT / "assets"
 
-# A phone's 50-megapixel JPEG is 10-20 MB; more than that is no photograph that somebody drags in.
+# A phone's 50-megapixel JPEG is 10-20 MB; a larger file is no photograph.
 MAX_UPLOAD_MIB = 20
 DEMO_MAX_UPLOAD_MIB = 8
 
@@ -32,7 +32,7 @@ SETTINGS = {
     "KERAS_HOME": ("Folder under which Keras keeps weights (`models/`)", "~/.keras"),
     "IMGREC_MEMORY_MIB": ("Memory for loaded models", "60 % of what the process may use"),
     "IMGREC_MAX_UPLOAD_MIB": ("Largest image accepted", "20 (8 in demo mode)"),
-    "IMGREC_OFFLINE": ("1: never ask the network", "0"),
+    "IMGREC_OFFLINE": ("1: never use the network", "0"),
     "IMGREC_DEMO": ("1: limits for a public demo on a 1 GiB host", "0"),
     "IMGREC_WEIGHTS_URL": ("Mirror to fetch weights from, instead of Keras' own address", "none"),
 }
@@ -40,7 +40,7 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says, checked once.
+    """The settings in the environment, checked once.
 
     `memory_bytes` is the budget for loaded models; `home` and `keras_home` need not exist yet.
     """
@@ -94,7 +94,7 @@ def available_memory_bytes(cgroup: Path = Path("/sys/fs/cgroup"), meminfo: Path 
 
 
 def _cgroup_files(cgroup: Path) -> list[Path]:
-    """The limit files of this process' control group and of its ancestors."""
+    """Return the limit files of this process' control group and of its ancestors."""
     files = [cgroup / "memory.max", cgroup / "memory" / "memory.limit_in_bytes"]
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()

@@ -1,14 +1,16 @@
 """Charts: data in, Vega-Lite or Plotly out, each with a sentence that says the same. Knows no Streamlit and no files.
 
-`theme`: colors, axes, tooltips.
-`frames`: axes and padding.
-`top_k`: bars of one prediction, of an ensemble, of memory.
+`colors`: colors and the mark of each model.
+`theme`: Altair templates, axes, tooltips, names.
+`bars`: labels, bars, figures.
+`line_chart`: lines of several series.
+`top_k`: predictions and ensembles.
+`memory_budget`: memory of the loaded models.
 `pareto`: accuracy against latency.
 `metric_curves`: ROC, precision-recall, reliability, classes.
 `confusion_matrix`: confusion and agreement.
-`training`: curves of a run.
-`transfer`: charts of transfer learning.
-`hyperparameter_search`: charts of a search.
+`learning_curves`: accuracy and loss of a training.
+`transfer`: learning rates and the preview of a classifier.
+`hyperparameter_search`: trials over their size.
 `parallel_coordinates`: all trials of a search.
-`normalization_mistake`: a published mistake, repeated.
 """

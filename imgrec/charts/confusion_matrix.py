@@ -6,14 +6,17 @@ black or white, whichever has the contrast there.
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
+import altair as alt
 import numpy as np
 
-from imgrec.charts.frames import AXIS, framed, renamed, told_apart
-from imgrec.charts.theme import FONT_PX, NEUTRAL, Spec
+from imgrec.charts.colors import COLORS, NEUTRAL
+from imgrec.charts.theme import FONT_PX, PLACED, Rows, Spec, fill, framed, placed, told_apart
 from imgrec.formatting import integer, percent
 from imgrec.metrics.classification import Floats, Integers
 from imgrec.metrics.confusion import FREQUENT_FROM, mistakes, mistakes_title, row_shares
+from imgrec.reports import accuracy
 
 # Cells of a matrix carry their figure up to this many classes; beyond it they would overlap.
 ANNOTATED_CLASSES = 15
@@ -26,8 +29,7 @@ NAMED_MISTAKES = 3
 # Two classes are no two stripes: the axis' title has its room.
 LEAST_PX = 130
 
-# The first of the models' colors.
-MATRIX_COLOR = "#2864c8"
+MATRIX_COLOR = COLORS[0]
 
 # Opacity of the weakest and of the strongest cell.
 OPACITIES = (0.05, 1.0)
@@ -35,11 +37,8 @@ OPACITIES = (0.05, 1.0)
 # On a light page the shades are light enough for black up to this strength, and dark enough for white from it on;
 # on a dark page all are dark enough for white. `background` is the page's, as the chart knows it when it is drawn.
 WHITE_FROM = 0.89
+WHITE_WHERE = f"datum.strength >= {WHITE_FROM} || luminance(background) < 0.4"
 BLACK = "#000000"
-FIGURE_COLOR: Spec = {
-    "condition": {"test": f"datum.strength >= {WHITE_FROM} || luminance(background) < 0.4", "value": "white"},
-    "value": BLACK,
-}
 
 SHADES = {
     "counts": "Shade: number of images.",
@@ -51,8 +50,12 @@ SHADES = {
 _NAME_PX = 190
 _CLASS_PX = 120
 
-# How wide a figure is: of four digits, and of a percentage.
-_COUNT_PX, _PERCENT_PX = 24, 42
+# How wide a cell must be for a figure: of up to four digits, and of a percentage with a decimal. Narrower cells, those
+# on a phone, have a shorter figure or none: figures that overlap cannot be read, and the table has them.
+_SHORT_PX, _LONG_PX = 24, 42
+
+# The axes, and as far as they are given the names of what a click picks.
+TRUE, PREDICTED = "True", "Predicted"
 
 
 def matrix_chart(
@@ -61,80 +64,51 @@ def matrix_chart(
     columns: Sequence[str],
     *,
     shade: str = "rows",
-    titles: tuple[str, str] = ("what it was", "what it said"),
+    counts: bool = False,
+    titles: tuple[str, str] = (TRUE, PREDICTED),
     pick: str | None = None,
     indices: tuple[Sequence[int], Sequence[int]] | None = None,
 ) -> Spec:
-    """Counts (R, C) as shades (a key of `SHADES`), with the diagonal framed; a click picks `row` and `column`.
+    """Return counts as shades, with the diagonal framed.
 
-    `indices` are the classes that stand behind the rows and columns, 0, 1, 2 … where None.
+    Args:
+        matrix: Counts (R, C).
+        rows: The names of the R rows.
+        columns: The names of the C columns.
+        shade: A key of `SHADES`.
+        counts: Whether figures are counts whatever the shade is.
+        titles: What the rows and the columns are.
+        pick: The name of a selection in which a click puts `row` and `column`.
+        indices: The classes that stand behind the rows and columns; 0, 1, 2 … where None.
     """
     shares = row_shares(matrix)
     logs = np.log1p(matrix)
     strength = {"counts": matrix / max(int(matrix.max()), 1), "rows": shares, "log": logs / max(float(logs.max()), 1.0)}
     places = indices or (range(len(rows)), range(len(columns)))
-    cells = [
-        {
-            "row": places[0][r],
-            "column": places[1][c],
-            "Truth" if titles[0] == "what it was" else titles[0]: rows[r],
-            "Said" if titles[1] == "what it said" else titles[1]: columns[c],
-            "Images": integer(int(matrix[r, c])),
-            "Share of the row": percent(float(shares[r, c])),
-            "strength": round(float(strength[shade][r, c]), 4),
-            "figure": _figure(matrix[r, c], shares[r, c], shade),
-            "line": 1.5 if places[0][r] == places[1][c] else 0,
-        }
-        for r in range(len(rows))
-        for c in range(len(columns))
-    ]
     few = max(len(rows), len(columns)) <= ANNOTATED_CLASSES
-    axis = AXIS | {"ticks": False, "domain": False, "labelLimit": _CLASS_PX, "labelOverlap": False, "grid": False}
-    x = {
-        "field": "column",
-        "type": "ordinal",
-        "sort": list(places[1]),
-        "axis": axis | {"title": titles[1], "labelAngle": -45, "labelExpr": renamed(places[1], columns)},
-    }
-    y = {
-        "field": "row",
-        "type": "ordinal",
-        "sort": list(places[0]),
-        "axis": axis | {"title": titles[0], "labelExpr": renamed(places[0], rows)},
-    }
-    tooltip = [{"field": name, "type": "nominal"} for name in cells[0] if name[0].isupper() or name in titles]
-    squares: Spec = {
-        "mark": {"type": "rect", "color": MATRIX_COLOR, "aria": False, "cursor": "pointer" if pick else "default"},
-        "encoding": {
-            "opacity": {
-                "field": "strength",
-                "type": "quantitative",
-                "scale": {"domain": [0, 1], "range": list(OPACITIES)},
-                "legend": None,
-            },
-            "stroke": {"value": NEUTRAL},
-            "strokeWidth": {"field": "line", "type": "quantitative", "scale": None},
-        },
-    }
-    if pick is not None:
-        squares["params"] = [{"name": pick, "select": {"type": "point", "fields": ["row", "column"]}}]
-    layers = [squares]
-    if few:
-        layers.append(
-            {
-                "mark": {"type": "text", "fontSize": FONT_PX - 2, "aria": False},
-                "encoding": {"text": _shown_from(_COUNT_PX * len(columns), "figure"), "color": FIGURE_COLOR},
-            }
-        )
-    return framed(
-        {
-            "height": max((CELL_PX if few else SMALL_CELL_PX) * len(rows), LEAST_PX),
-            "data": {"values": cells},
-            # Of the figures, too: they lie upon the cells.
-            "encoding": {"x": x, "y": y, "tooltip": tooltip},
-            "layer": layers,
-        }
-    )
+    cells: Rows = []
+    for r, row in enumerate(rows):
+        for c, column in enumerate(columns):
+            count, part = int(matrix[r, c]), float(shares[r, c])
+            figure = _percents(part, count) if shade == "rows" and not counts else integer(count) if count else ""
+            cells.append(
+                {
+                    "row": places[0][r],
+                    "column": places[1][c],
+                    "down": placed(r, row),
+                    "across": placed(c, column),
+                    "first": row,
+                    "second": column,
+                    "Images": integer(count),
+                    "Share of the row": percent(part),
+                    "strength": round(float(strength[shade][r, c]), 4),
+                    "figure": figure if few else "",
+                    "short": figure if few else "",
+                    "border": 1.5 if places[0][r] == places[1][c] else 0,
+                }
+            )
+    template = _template(titles, titles, ("Images", "Share of the row"), _CLASS_PX, _SHORT_PX, pick)
+    return fill(template, max((CELL_PX if few else SMALL_CELL_PX) * len(rows), LEAST_PX), cells=cells)
 
 
 def describe_matrix(matrix: Integers, labels: Sequence[str]) -> str:
@@ -150,59 +124,49 @@ def describe_matrix(matrix: Integers, labels: Sequence[str]) -> str:
     return f"{head} {mistakes_title(found)}: {words}."
 
 
+def describe_run_matrix(counts: Sequence[Sequence[int]] | None, classes: Sequence[str], kind: str) -> str:
+    """Return how many images of a kind (training, validation, test) are correct, and the most frequent error.
+
+    Of few images that are not training images, with an interval. Of very many classes no matrix is stored.
+    """
+    if counts is None:
+        return f"No confusion matrix is stored for {len(classes):,} classes."
+    matrix = np.asarray(counts)
+    total, right = int(matrix.sum()), int(np.trace(matrix))
+    words = f"{right:,} of {total:,} {kind} images correct"
+    if kind != "training" and total and accuracy.is_few(total):
+        words = accuracy.in_words(right / total, total, kind)
+    if not (found := mistakes(matrix, 1)):
+        return f"{words}."
+    times = f"{found[0].count:,} times" if found[0].count > 1 else "once"
+    return f"{words}. Most frequent error: {classes[found[0].truth]} predicted as {classes[found[0].choice]} ({times})."
+
+
 def square_chart(table: Floats, titles: Sequence[str], *, domain: tuple[float, float], as_percent: bool) -> Spec:
-    """An M × M table of models as shades with figures."""
-    places = range(len(titles))
-    cells = [
+    """Return a table of models (M, M) as shades with figures; `domain` are the values of the faintest and strongest."""
+    names = told_apart(titles)
+    cells: Rows = [
         {
-            "row": r,
-            "column": c,
-            "First": titles[r],
-            "Second": titles[c],
-            "Value": _value(table[r, c], as_percent),
-            "whole": _whole(float(table[r, c])),
-            "strength": 0.0 if math.isnan(table[r, c]) else round(_between(float(table[r, c]), domain), 4),
+            "down": placed(r, names[r]),
+            "across": placed(c, names[c]),
+            "first": titles[r],
+            "second": titles[c],
+            "Value": _value(value, as_percent),
+            "strength": 0.0 if math.isnan(value) else round(_between(value, domain), 4),
+            "figure": _value(value, as_percent),
+            # As exact as the cells are wide: with a decimal, whole percents, or none.
+            "short": _whole(value) if as_percent else _value(value, as_percent),
+            "border": 0,
         }
-        for r in places
-        for c in places
+        for r, c in np.ndindex(table.shape)
+        for value in [float(table[r, c])]
     ]
-    axis = AXIS | {"ticks": False, "domain": False, "labelLimit": _NAME_PX, "title": None, "labelOverlap": False}
-    words = renamed(places, told_apart(titles))
-    return framed(
-        {
-            "height": max(CELL_PX * len(titles), LEAST_PX),
-            "data": {"values": cells},
-            "encoding": {
-                "x": {"field": "column", "type": "ordinal", "axis": axis | {"labelAngle": -45, "labelExpr": words}},
-                "y": {"field": "row", "type": "ordinal", "axis": axis | {"labelExpr": words}},
-                "tooltip": [{"field": name, "type": "nominal"} for name in ("First", "Second", "Value")],
-            },
-            "layer": [
-                {
-                    "mark": {"type": "rect", "color": MATRIX_COLOR, "aria": False},
-                    "encoding": {
-                        "opacity": {
-                            "field": "strength",
-                            "type": "quantitative",
-                            "scale": {"domain": [0, 1], "range": list(OPACITIES)},
-                            "legend": None,
-                        }
-                    },
-                },
-                {
-                    "mark": {"type": "text", "fontSize": FONT_PX - 2, "aria": False},
-                    "encoding": {
-                        "text": _square_figures(len(titles), as_percent),
-                        "color": FIGURE_COLOR,
-                    },
-                },
-            ],
-        }
-    )
+    template = _template(("First", "Second"), None, ("Value",), _NAME_PX, _LONG_PX if as_percent else _SHORT_PX, None)
+    return fill(template, max(CELL_PX * len(titles), LEAST_PX), cells=cells)
 
 
 def describe_square(table: Floats, titles: Sequence[str], what: str, *, as_percent: bool) -> str:
-    """The least and the most of all pairs."""
+    """Return the least and the most of all pairs."""
     pairs = [
         (float(table[r, c]), titles[r], titles[c])
         for r in range(len(titles))
@@ -218,24 +182,70 @@ def describe_square(table: Floats, titles: Sequence[str], what: str, *, as_perce
     )
 
 
-def _shown_from(width_px: int, field: str) -> Spec:
-    """The text of `field`, on a phone none: figures that overlap say nothing, and the table has them."""
-    return {"condition": {"test": f"width < {width_px}", "value": ""}, "field": field, "type": "nominal"}
+@lru_cache(maxsize=128)
+def _template(
+    told: tuple[str, str],
+    titles: tuple[str, str] | None,
+    figures: tuple[str, ...],
+    names_px: int,
+    long_px: int,
+    pick: str | None,
+) -> Spec:
+    """Return the chart of cells.
+
+    Args:
+        told: What the tooltip calls the row and the column.
+        titles: The titles of the axes.
+        figures: The other fields of the tooltip.
+        names_px: How long names beside the axes may be.
+        long_px: How wide cells are from which on they have their full figure.
+        pick: The name of the selection, or None.
+    """
+    axis: Spec = {"ticks": False, "domain": False, "grid": False, "labelOverlap": False, "labelLimit": names_px}
+    titles_of = titles or (None, None)
+    x = alt.X("across:O", axis=alt.Axis(title=titles_of[1], labelAngle=-45, labelExpr=PLACED, **axis))
+    y = alt.Y("down:O", axis=alt.Axis(title=titles_of[0], labelExpr=PLACED, **axis))
+    tooltip = [alt.Tooltip("first:N", title=told[0]), alt.Tooltip("second:N", title=told[1])]
+    tooltip += [alt.Tooltip(field=name, type="nominal") for name in figures]
+    cells = (
+        alt.Chart()
+        .mark_rect(color=MATRIX_COLOR, aria=False, cursor="default" if pick is None else "pointer")
+        .encode(
+            x=x,
+            y=y,
+            tooltip=tooltip,
+            opacity=alt.Opacity("strength:Q", scale=alt.Scale(domain=[0, 1], range=list(OPACITIES)), legend=None),
+            stroke=alt.value(NEUTRAL),
+            strokeWidth=alt.StrokeWidth("border:Q", scale=None),
+        )
+    )
+    if pick is not None:
+        cells = cells.add_params(alt.selection_point(name=pick, fields=["row", "column"]))
+    cell_px = "bandwidth('x')"
+    figure = (
+        alt.when(f"{cell_px} < {_SHORT_PX}")
+        .then(alt.value(""))
+        .when(f"{cell_px} < {long_px}")
+        .then(alt.value(alt.ExprRef("datum.short")))
+        .otherwise("figure:N")
+    )
+    text = (
+        alt.Chart()
+        .mark_text(fontSize=FONT_PX - 2, aria=False)
+        .encode(
+            x=x,
+            y=y,
+            tooltip=tooltip,  # figures lie upon the cells
+            text=figure,
+            color=alt.when(WHITE_WHERE).then(alt.value("white")).otherwise(alt.value(BLACK)),
+        )
+    )
+    return framed(alt.layer(cells, text, data=alt.NamedData(name="cells")))
 
 
-def _square_figures(models: int, as_percent: bool) -> Spec:
-    """Figures as exact as the cells are wide: with a decimal, whole percents, or none."""
-    shown = _shown_from(_COUNT_PX * models, "Value")
-    if as_percent:
-        whole = {"test": f"width < {_PERCENT_PX * models}", "value": {"expr": "datum.whole"}}
-        shown["condition"] = [shown["condition"], whole]
-    return shown
-
-
-def _figure(number: int, share: float, shade: str) -> str:
-    if shade == "rows":
-        return f"{share * 100:.0f}" if share >= 0.01 else ("<1" if number else "")
-    return integer(number) if number else ""
+def _percents(share: float, count: int) -> str:
+    """Return a share of a row in whole percents without the sign; empty where there are no images."""
+    return f"{share * 100:.0f}" if share >= 0.01 else ("<1" if count else "")
 
 
 def _value(value: float, as_percent: bool) -> str:
@@ -245,7 +255,7 @@ def _value(value: float, as_percent: bool) -> str:
 
 
 def _whole(share: float) -> str:
-    """Percent without decimals and sign; neither 0 nor 100 unless it is exactly that."""
+    """Return percent without decimals and sign; neither 0 nor 100 unless it is exactly that."""
     if math.isnan(share):
         return "–"
     return "<1" if 0 < share < 0.005 else ">99" if 0.995 <= share < 1 else f"{share * 100:.0f}"

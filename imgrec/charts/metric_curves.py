@@ -3,40 +3,45 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 
-from imgrec.charts.frames import PLOT_PX, framed, layer, renamed, told_apart, unit
-from imgrec.charts.theme import NEUTRAL, Rows, Spec, labeled_bars
+import altair as alt
+
+from imgrec.charts.bars import labeled_bars
+from imgrec.charts.colors import NEUTRAL, Swatch
+from imgrec.charts.line_chart import SOLID, Axis, line_chart
+from imgrec.charts.theme import PLOT_PX, SILENT, Rows, Spec, fill, framed, told_apart, tooltip
 from imgrec.formatting import integer, interval, percent
+from imgrec.metrics.calibration import Bin
 from imgrec.metrics.confusion import ClassFigures
-from imgrec.metrics.curves import Bin, Curve
-
-# In a narrower plot, two titles do not stand beside each other.
-_NARROW_PX = 380
+from imgrec.metrics.curves import Curve
 
 # There are more models than colors: those that share one differ in these.
-_DASHES = ([1, 0], [7, 3], [2, 3], [10, 3, 2, 3], [14, 4], [2, 8])
+_DASHES = (SOLID, (7, 3), (2, 3), (10, 3, 2, 3), (14, 4), (2, 8))
+
+# From one corner of the unit square to the other.
+_DIAGONAL: Rows = [{"x": 0, "y": 0}, {"x": 1, "y": 1}]
 
 
 def class_bars(figures: ClassFigures, labels: Sequence[str], which: str, color: str, order: Sequence[int]) -> Spec:
-    """One bar a class of the figure `which`, in this `order`."""
+    """Return one bar a class of the figure `which`, in this `order`."""
     values = getattr(figures, which)
     bars: Rows = [
         {
             "line": line,
             "start": 0.0,
             "end": 0.0 if math.isnan(values[i]) else float(values[i]),
-            "opacity": 1.0,
-            "index": int(i),
             "Class": labels[i],
             which.capitalize(): _dash(values[i]),
             "Images": integer(int(figures.support[i])),
         }
         for line, i in enumerate(order)
     ]
-    return labeled_bars(bars, [labels[i] for i in order], [_dash(values[i]) for i in order], color=color)
+    return labeled_bars(bars, [labels[i] for i in order], [_dash(values[i]) for i in order], swatches=Swatch(color))
 
 
 def describe_classes(figures: ClassFigures, labels: Sequence[str], which: str, order: Sequence[int]) -> str:
+    """Return the first and the last class of `class_bars` in a sentence."""
     values = getattr(figures, which)
     if not len(order):
         return "There are no classes to show."
@@ -55,56 +60,39 @@ def curve_chart(
     diagonal: bool = False,
     steps: bool = False,
 ) -> Spec:
-    """Curves by title in the unit square; with `diagonal`, what guessing gives.
+    """Return curves by title in the unit square; with `diagonal`, what guessing gives.
 
     `steps` draws what an average precision adds up: each point's y holds from the point before it. Curves of the same
     color differ in their dashes.
     """
-    columns = {"expr": f"width < {_NARROW_PX} ? 1 : 2"}
-    legend = {"title": None, "orient": "bottom", "columns": columns, "labelLimit": 220, "symbolType": "stroke"}
-    names = {"labelExpr": renamed(list(curves), told_apart(list(curves)))}
-    shown: Spec = {"field": "Curve", "type": "nominal", "legend": legend | names}
-    rows = [
+    names = dict(zip(curves, told_apart(list(curves)), strict=True))
+    rows: Rows = [
         {
-            "Curve": title,
+            "series": names[title],
             "x": round(float(x), 5),
             "y": round(float(y), 5),
-            "place": i,
+            "Curve": title,
             axes[0].capitalize(): percent(float(x)),
             axes[1].capitalize(): percent(float(y)),
         }
         for title, curve in curves.items()
-        for i, (x, y) in enumerate(zip(curve.x, curve.y, strict=True))
+        for x, y in zip(curve.x, curve.y, strict=True)
     ]
-    x, y = unit("x", axes[0]), unit("y", axes[1])
-    told = ("Curve", axes[0].capitalize(), axes[1].capitalize())
-    line = layer(
-        rows,
-        {"type": "line", "strokeWidth": 2, "interpolate": "step-before" if steps else "linear"},
-        {
-            "x": x,
-            "y": y,
-            "order": {"field": "place"},
-            "color": shown | {"scale": {"domain": list(curves), "range": [colors[title] for title in curves]}},
-            "strokeDash": shown | {"scale": {"domain": list(curves), "range": _dashes(curves, colors)}},
-            "tooltip": [{"field": name, "type": "nominal"} for name in told],
-        },
-    )
-    guess = layer(
-        [{"x": 0, "y": 0}, {"x": 1, "y": 1}],
-        {"type": "line", "color": NEUTRAL, "strokeDash": [4, 4], "strokeWidth": 1},
-        {"x": x, "y": y},
-    )
-    return framed({"height": PLOT_PX, "layer": [guess, line] if diagonal else [line]})
+    before: Counter[str] = Counter()
+    styles = {}
+    for title, name in names.items():
+        styles[name] = colors[title], _DASHES[before[colors[title]] % len(_DASHES)]
+        before[colors[title]] += 1
+    return line_chart(rows, styles, Axis(axes[0]), Axis(axes[1]), steps=steps, guide=_DIAGONAL if diagonal else None)
 
 
 def describe_curves(curves: Mapping[str, Curve], what: str) -> str:
-    """The area below each curve."""
+    """Return the area below each curve."""
     return f"{what}: {', '.join(f'{title} {curve.area:.4f}' for title, curve in curves.items())}."
 
 
 def reliability_chart(bins: Sequence[Bin], color: str) -> Spec:
-    """Share that is right over stated confidence, with the number of images as opacity below; see `Bin`."""
+    """Return the share that is right over stated confidence; bins of few images are faint. See `Bin`."""
     full = [b for b in bins if b.count]
     most = max((b.count for b in full), default=1)
     rows = [
@@ -112,42 +100,41 @@ def reliability_chart(bins: Sequence[Bin], color: str) -> Spec:
             "low": b.low,
             "high": b.high,
             "accuracy": b.accuracy,
-            "confidence": b.confidence,
             "Confidence": interval(b.low, b.high),
             "Correct": percent(b.accuracy),
             "Images": integer(b.count),
+            "color": color,
             "strength": 0.25 + 0.75 * b.count / most,
         }
         for b in full
     ]
-    x, y = unit("low", "stated confidence"), unit("accuracy", "share that is right")
-    tooltip = [{"field": name, "type": "nominal"} for name in ("Confidence", "Correct", "Images")]
+    return fill(_reliability(), PLOT_PX, bins=rows, guide=_DIAGONAL)
+
+
+@cache
+def _reliability() -> Spec:
+    x, y = Axis("stated confidence").arguments, Axis("share that is right").arguments
     return framed(
-        {
-            "height": PLOT_PX,
-            "layer": [
-                layer(
-                    rows,
-                    {"type": "bar", "color": color, "binSpacing": 1},
-                    {
-                        "x": x | {"bin": {"binned": True}},
-                        "x2": {"field": "high"},
-                        "y": y,
-                        "opacity": {"field": "strength", "type": "quantitative", "scale": None},
-                        "tooltip": tooltip,
-                    },
-                ),
-                layer(
-                    [{"low": 0, "accuracy": 0}, {"low": 1, "accuracy": 1}],
-                    {"type": "line", "color": NEUTRAL, "strokeDash": [4, 4]},
-                    {"x": x, "y": y},
-                ),
-            ],
-        }
+        alt.layer(
+            alt.Chart(alt.NamedData(name="bins"))
+            .mark_bar(binSpacing=1, **SILENT)
+            .encode(
+                x=alt.X(field="low", bin=alt.BinParams(binned=True), **x),
+                x2="high",
+                y=alt.Y(field="accuracy", **y),
+                color=alt.Color("color:N", scale=None),
+                opacity=alt.Opacity("strength:Q", scale=None),
+                tooltip=tooltip(["Confidence", "Correct", "Images"]),
+            ),
+            alt.Chart(alt.NamedData(name="guide"))
+            .mark_line(color=NEUTRAL, strokeDash=[4, 4], **SILENT)
+            .encode(x=alt.X(field="x", **x), y=alt.Y(field="y", **y)),
+        )
     )
 
 
 def describe_reliability(bins: Sequence[Bin], ece: float) -> str:
+    """Return the expected calibration error, its direction, and what the surest bin is worth."""
     full = [b for b in bins if b.count]
     total = sum(b.count for b in full)
     surest = full[-1]
@@ -157,16 +144,6 @@ def describe_reliability(bins: Sequence[Bin], ece: float) -> str:
         f"ECE {percent(ece)}: on the whole {lean}. {surest.count:,} of {total:,} first choices are given with "
         f"{percent(surest.low)} or more; {percent(surest.accuracy)} of these are right."
     )
-
-
-def _dashes(curves: Mapping[str, Curve], colors: Mapping[str, str]) -> list[list[int]]:
-    """One pattern for each curve, solid for the first of its color."""
-    before: Counter[str] = Counter()
-    patterns = []
-    for title in curves:
-        patterns.append(_DASHES[before[colors[title]] % len(_DASHES)])
-        before[colors[title]] += 1
-    return patterns
 
 
 def _dash(value: float) -> str:

@@ -1,18 +1,17 @@
-"""A search as a page of its own to keep: parallel coordinates with axes to brush, in one HTML file.
+"""A search as parallel coordinates: an axis for each setting, a line for each trial, drawn by Plotly.
 
 Dragged along an axis, the pointer chooses a range of a setting, and only the trials within it stay bright; a double
-click lets go. Vega-Lite has no such axes and Plotly has. Its lines are thin and its axes made for white paper, so the
-app shows `tuning_charts.parallel_chart` and hands this out.
+click lets go. Vega-Lite has no such axes. The page shows the chart, and hands it out as one HTML file.
 """
 
 import html
 from collections.abc import Sequence
 from typing import Any
 
-from imgrec.charts.hyperparameter_search import RESULT, describe_parallel, figure, readable
-from imgrec.charts.top_k import COLORS
+from imgrec.charts.colors import COLORS
 from imgrec.training.search_job import Search
-from imgrec.training.search_spaces import Knob, words
+from imgrec.training.search_spaces import Knob, Value, words
+from imgrec.training.summary import figure, in_words, result
 
 TRIAL_COLOR = COLORS[0]
 BEST_COLOR = COLORS[1]
@@ -21,22 +20,24 @@ INK = "#1c2430"
 
 FONT = "system-ui, sans-serif"
 LARGE_FONT_PX, FONT_PX = 15, 13
-MARGIN_PX = {"l": 90, "r": 90, "t": 70, "b": 40}
+HEIGHT_PX = 360
+MARGIN_PX = {"l": 70, "r": 70, "t": 60, "b": 30}
+
+# An axis names at most so many of its values, so that none overlap.
+MAX_MARKS = 8
 
 
-def brushable_page(search: Search, knobs: Sequence[Knob], title: str) -> str:
-    """The finished trials of `search` as HTML, about 5 MB, for any browser and without a network.
-
-    Axes are those of the settings, then parameters where they differ, then validation accuracy.
+def brushable_page(search: Search, varied: Sequence[Knob], title: str) -> str:
+    """Return the chart as HTML, about 5 MB, for any browser and without a network.
 
     Raises:
-        ValueError: no trial is finished.
+        ValueError: No trial is finished.
     """
     from plotly.graph_objects import Figure
 
-    drawing = Figure(figure_of(search, knobs))
+    drawing = Figure(figure_of(search, varied))
     chart = drawing.to_html(full_html=False, include_plotlyjs=True, config={"displayModeBar": False})
-    sentence = html.escape(describe_parallel(search, knobs))
+    sentence = html.escape(describe_parallel(search, varied))
     style = f"font: {LARGE_FONT_PX}px {FONT}; margin: 2rem; background: white; color: {INK}"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title></head>'
@@ -46,24 +47,31 @@ def brushable_page(search: Search, knobs: Sequence[Knob], title: str) -> str:
     )
 
 
-def figure_of(search: Search, knobs: Sequence[Knob]) -> dict[str, Any]:
-    """What Plotly draws: the best trial last, above the others."""
+def figure_of(search: Search, varied: Sequence[Knob], *, ink: str = INK, paper: str = "white") -> dict[str, Any]:
+    """Return what Plotly draws: the finished trials, the best one last, above the others.
+
+    Axes are those of the settings, then parameters where they differ, then validation accuracy; `ink` is the color of
+    their words, `paper` that of the page.
+
+    Raises:
+        ValueError: No trial is finished.
+    """
     trials = search.ranking[::-1]
     if not trials:
         raise ValueError("Expected a search with a finished trial. Received: none.")
     axes: list[dict[str, Any]] = [
         {
-            "label": words(knob.name),
+            "label": words(one.name),
             "range": [0, 1],
-            "values": [knob.place(trial.values[knob.name]) for trial in trials],
-            "tickvals": [knob.place(value) for value in readable(knob)],
-            "ticktext": [figure(value) for value in readable(knob)],
+            "values": [one.place(trial.values[one.name]) for trial in trials],
+            "tickvals": [one.place(value) for value in _marks(one)],
+            "ticktext": [figure(value) for value in _marks(one)],
         }
-        for knob in knobs
+        for one in varied
     ]
     if len({trial.parameters for trial in trials}) > 1:
         axes.append({"label": "parameters", "values": [trial.parameters or 0 for trial in trials], "tickformat": ".3s"})
-    axes.append({"label": RESULT, "values": [trial.accuracy or 0.0 for trial in trials], "tickformat": ".1%"})
+    axes.append({"label": "accuracy", "values": [trial.accuracy or 0.0 for trial in trials], "tickformat": ".1%"})
     lines = {
         "type": "parcoords",
         "dimensions": axes,
@@ -75,8 +83,30 @@ def figure_of(search: Search, knobs: Sequence[Knob]) -> dict[str, Any]:
             "colorscale": [[0, TRIAL_COLOR], [0.5, TRIAL_COLOR], [0.5, BEST_COLOR], [1, BEST_COLOR]],
         },
         "unselected": {"line": {"color": FAINT_COLOR, "opacity": 0.4}},
-        "labelfont": {"size": LARGE_FONT_PX},
-        "tickfont": {"size": FONT_PX},
+        "labelfont": {"size": LARGE_FONT_PX, "color": ink},
+        "tickfont": {"size": FONT_PX, "color": ink},
         "rangefont": {"size": FONT_PX, "color": "rgba(0,0,0,0)"},
     }
-    return {"data": [lines], "layout": {"font": {"family": FONT}, "height": 520, "margin": MARGIN_PX}}
+    return {
+        "data": [lines],
+        "layout": {"font": {"family": FONT}, "paper_bgcolor": paper, "height": HEIGHT_PX, "margin": MARGIN_PX},
+    }
+
+
+def describe_parallel(search: Search, varied: Sequence[Knob]) -> str:
+    """Return the best and the worst trial, in a sentence."""
+    ranking = search.ranking
+    if not ranking:
+        return "No trial is finished yet."
+    best, worst = ranking[0], ranking[-1]
+    sentence = f"{len(ranking)} trials over {', '.join(words(one.name) for one in varied)}. "
+    sentence += f"Best: trial {best.number}, {result(search, best)}, {in_words(best.values)}."
+    if worst is not best:
+        sentence += f" Worst: trial {worst.number}, {result(search, worst)}, {in_words(worst.values)}."
+    return sentence
+
+
+def _marks(hyperparameter: Knob) -> tuple[Value, ...]:
+    """Return the values that an axis names; of a long list every second, third ..."""
+    marks = hyperparameter.marks()
+    return marks[:: -(-len(marks) // MAX_MARKS)]

@@ -195,7 +195,7 @@ def prepare(specs: "Sequence[ModelSpec]", preparations: "Preparations") -> "list
                 preparations.ensure(spec, partial(_show, draw))
         except ImgrecError as error:
             complain(f"{spec.name}: {error}")
-            failures.append(Failure(spec.name, error))
+            failures.append(Failure(spec.name, error, spec.title))
     return failures
 
 

@@ -196,38 +196,34 @@ def _follow(job: "Job", name: str, out: str, describe: "Callable[[Job, str], Lin
 
 
 def _describe_run(job: "Job", state: str) -> Line:
-    from imgrec.charts import training
-    from imgrec.training import training_job
+    from imgrec.training import summary, training_job
 
     curves = training_job.read_curves(job)
-    return Line(training.status(curves, state), training.share_done(curves), training.left_out(curves))
+    return Line(summary.status(curves, state), summary.share_done(curves), summary.left_out(curves))
 
 
 def _describe_lesson(job: "Job", state: str) -> Line:
-    from imgrec.charts import training, transfer
-    from imgrec.training import transfer_job
+    from imgrec.training import summary, transfer_job, transfer_stages
 
     progress = transfer_job.read_progress(job)
-    share = transfer.share_done(progress, transfer_job.Lesson.from_dict(job.configuration["lesson"]))
-    return Line(transfer_job.status(progress, state), share, training.left_out(progress.curves))
+    share = transfer_stages.share_done(progress, transfer_job.Lesson.from_dict(job.configuration["lesson"]))
+    return Line(summary.status(progress, state), share, summary.left_out(progress.curves))
 
 
 def _conclude_run(job: "Job") -> None:
-    from imgrec.charts import training
-    from imgrec.training import training_job
+    from imgrec.training import summary, training_job
 
     curves = training_job.read_curves(job)
-    say(f"{(curves.finished or {}).get('name')}: {training.outcome(curves)}")
+    say(f"{(curves.finished or {}).get('name')}: {summary.outcome(curves)}")
 
 
 def _conclude_lesson(job: "Job") -> None:
     """The result, the effect of fine-tuning, and one line for each learning rate."""
-    from imgrec.charts import transfer
-    from imgrec.training import transfer_job
+    from imgrec.training import summary, transfer_job
 
     progress = transfer_job.read_progress(job)
-    say(f"{(progress.curves.finished or {}).get('name')}: {transfer.outcome(progress)}")
+    say(f"{(progress.curves.finished or {}).get('name')}: {summary.outcome(progress)}")
     if progress.tuned is not None:
-        say(f"  {progress.tuned.describe(transfer.validated_on(progress))}")
+        say(f"  {progress.tuned.describe(summary.validated_on(progress.curves))}")
     for row in progress.summaries:
-        say(f"  {transfer.describe_rate(row, transfer.validated_on(progress))}")
+        say(f"  {summary.describe_rate(row, summary.validated_on(progress.curves))}")

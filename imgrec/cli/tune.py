@@ -39,8 +39,7 @@ def tune(
     """Search for better settings of a network: many short trainings, as one process by itself."""
     from pathlib import Path
 
-    from imgrec.charts import hyperparameter_search
-    from imgrec.training import search_job, training_job
+    from imgrec.training import search_job, summary, training_job
     from imgrec.training.recipes import get_recipe
     from imgrec.training.search_spaces import get_space
 
@@ -70,12 +69,12 @@ def tune(
             folder=folder,
         )
     print(f"{job.title}: run {job.folder}", file=sys.stderr)
-    lines = training_job.follow(job, lambda _, state: Line(hyperparameter_search.status(search_job.read(job), state)))
+    lines = training_job.follow(job, lambda _, state: Line(summary.status(search_job.read(job), state)))
     follow(job, lines, f"imgrec tune {wanted.name} --resume" + (f" --out {out}" if out else ""))
     search = search_job.read(job)
     for trial in search.failed:
         complain(f"trial {trial.number}: {trial.reason}")
-    say(hyperparameter_search.outcome(search))
+    say(summary.outcome(search))
     if search.handed_on is None:
         say(f"Its recipe: {job.folder / search_job.BEST}")
     else:

@@ -1,9 +1,9 @@
 """Folders, zip and tar archives as one thing: a sequence of named files, read where they lie.
 
-An archive is never unpacked onto the disk, so a member called `../../.ssh/config`, a link or a device can do
-nothing: only plain files are looked at, their names only tell classes apart, and no more than `max_bytes` of any
-is read. What is left alone is listed with its reason. An archive that unpacks to absurdly more than it is, or holds
-absurdly many files, is refused from its headers, before anything is unpacked.
+An archive is never unpacked onto the disk, so a member called `../../.ssh/config`, a link or a device has no effect:
+only plain files are read, their names only tell classes apart, and no more than `max_bytes` of each is read. What is
+left out is listed with its reason. An archive that unpacks to far more than its own size, or has far too many files,
+is refused by its headers, before anything is unpacked.
 """
 
 import bz2
@@ -17,20 +17,20 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from imgrec.errors import InputError, StorageError
 from imgrec.files import storage_errors
 from imgrec.settings import MIB
 
-# More files than any set that fits this machine has; an archive of millions of empty members is an attack.
+# More files than any dataset that fits this machine; an archive of millions of empty members is an attack.
 MAX_FILES = 200_000
 
 # Images are compressed already, and an archive of them is hardly smaller than they are; even raw bitmaps of
-# drawings seldom shrink to a hundredth. Deflate can reach 1,032, xz 7,000. Below a gibibyte nobody is harmed.
+# drawings seldom shrink to a hundredth. Deflate can reach 1,032, xz 7,000. Below a gibibyte it does no harm.
 MAX_RATIO = 200
 HARMLESS_BYTES = 1024 * MIB
 MAX_UNPACKED_BYTES = 64 * 1024 * MIB
@@ -41,7 +41,7 @@ MAX_HEADER_BYTES = 1 * MIB
 # What operating systems leave in folders and archives.
 _CLUTTER = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
-# A read of a member may fail in these ways when the archive is damaged.
+# What a read of a member raises when the archive is damaged.
 _DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -52,14 +52,20 @@ _DAMAGED = (
     struct.error,
     UnicodeDecodeError,
     RuntimeError,
-    NotImplementedError,
 )
 
-# What every Python unpacks; newer archivers know more.
+# What every Python unpacks; newer archivers have more.
 _ZIP_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 
-# The bit of a zip member's flags that says that it has a password.
-_ENCRYPTED = 1
+# How a tar may be packed, by its first bytes.
+_PACKINGS: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\0": lzma.LZMAFile,
+}
+
+_LINK = "a link, not a file"
+_FOLDER = "a folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """`refusal` says why a member is left alone; `read` gives at most so many of its bytes."""
+    """`refusal` is why a member is left out; `read` gives at most so many of its bytes."""
 
     name: PurePosixPath
     size_bytes: int
@@ -85,7 +91,7 @@ class _Member:
 
 
 def survey(path: Path) -> Listing:
-    """What a folder, zip or tar holds, without reading any of it (of a packed tar: without keeping any of it).
+    """Return what a folder, zip or tar holds; of a packed tar everything is read, and nothing kept.
 
     Hidden files and what operating systems leave behind are not mentioned. Raises as `files`.
     """
@@ -109,14 +115,15 @@ def files(
     only: Collection[PurePosixPath] | None = None,
     on_damaged: Callable[[PurePosixPath, str], None] | None = None,
 ) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """(name below `path`, content) of each plain file in a folder, zip or tar; hidden files are left out.
+    """Yield (name below `path`, content) of each plain file in a folder, zip or tar, without hidden files.
 
-    With `only`, of these alone. A content longer than `max_bytes` is cut there, one byte above, so that whoever
-    checks the length sees it. Each name comes once. Folders come in the order of their names. `on_damaged` gets the
-    name of a single file that is damaged, and a sentence, and the rest comes; without it that one raises.
+    Each name comes once; folders come in the order of their names. With `only`, these names alone. A content longer
+    than `max_bytes` is cut one byte above, so that a check of its length finds it. `on_damaged` gets the name of a file
+    that is damaged, and a sentence; without it the error is raised.
 
-    Raises `InputError` when `path` is neither, holds too many files, unpacks to far more than it is, or is damaged,
-    and `StorageError` when it cannot be read.
+    Raises:
+        InputError: The path is neither, holds too many files, unpacks to far more than it is, or is damaged.
+        StorageError: It cannot be read.
     """
     for member in _members(path):
         if member.refusal is None and (only is None or member.name in only):
@@ -127,37 +134,36 @@ def files(
                 if on_damaged is None:
                     raise
                 on_damaged(member.name, str(error))
-                continue
-            yield member.name, data
+            else:
+                yield member.name, data
 
 
 def _members(path: Path) -> Iterator[_Member]:
-    """Every file and folder but clutter, each file's name once, within the limits."""
+    """Yield every file and folder but clutter, each file's name once, within the limits."""
+    limit_bytes = MAX_UNPACKED_BYTES
     if path.is_dir():
-        found, limit_bytes = _in_folder(path), None
+        found = _in_folder(path)
     else:
         if not path.is_file():
             raise InputError(f"Expected a folder, a zip or a tar archive. Received: {path}, which is not there.")
         with storage_errors(path):
-            packed_bytes = path.stat().st_size
-            is_zip = zipfile.is_zipfile(path)
-        limit_bytes = min(MAX_UNPACKED_BYTES, max(HARMLESS_BYTES, MAX_RATIO * packed_bytes))
-        found = _in_zip(path) if is_zip else _in_tar(path)
+            limit_bytes = min(limit_bytes, max(HARMLESS_BYTES, MAX_RATIO * path.stat().st_size))
+            found = _in_zip(path) if zipfile.is_zipfile(path) else _in_tar(path)
     seen: set[PurePosixPath] = set()
     taken_bytes = 0
     for count, member in enumerate(found):
         if count >= MAX_FILES:
             raise InputError(f"Expected at most {MAX_FILES:,} files in {path.name}. Received: more.")
         taken_bytes += member.size_bytes
-        if limit_bytes is not None and taken_bytes > limit_bytes:
+        if taken_bytes > limit_bytes:
             raise InputError(
                 f"Expected {path.name} to hold at most {limit_bytes / MIB:,.0f} MiB when unpacked. Received: more; "
                 "images do not shrink so much, and a set so large can be given as a folder."
             )
-        if _is_clutter(member.name):
+        if any(part in _CLUTTER or (part[0] == "." and part != "..") for part in member.name.parts):
             continue
         if member.refusal is None and member.name in seen:
-            yield _Member(member.name, 0, "a second file of this name; the first is used", member.read)
+            yield replace(member, refusal="a second file of this name; the first is used")
             continue
         if member.refusal != _FOLDER:
             seen.add(member.name)
@@ -170,9 +176,8 @@ def _in_folder(folder: Path) -> Iterator[_Member]:
         for root, folders, names in os.walk(folder):
             here = Path(root)
             folders[:] = [name for name in folders if not name.startswith(".")]
-            found += [here / name for name in names]
-            # Not followed: a link to a folder above would never end.
-            found += [here / name for name in folders if (here / name).is_symlink()]
+            # Links to folders are not followed: one to a folder above would never end.
+            found += [here / name for name in names] + [here / name for name in folders if (here / name).is_symlink()]
             if not folders and here != folder:
                 found.append(here)
             if len(found) > MAX_FILES:
@@ -209,7 +214,7 @@ def _in_zip(path: Path) -> Iterator[_Member]:
                 refusal = _FOLDER
             elif stat.S_ISLNK(member.external_attr >> 16):
                 refusal = _LINK
-            elif member.flag_bits & _ENCRYPTED:
+            elif member.flag_bits & 1:
                 refusal = "it has a password"
             elif member.compress_type not in _ZIP_METHODS:
                 refusal = "packed in a way that cannot be unpacked here"
@@ -218,12 +223,12 @@ def _in_zip(path: Path) -> Iterator[_Member]:
 
 def _in_tar(path: Path) -> Iterator[_Member]:
     with _archive_errors(path), path.open("rb") as packed:
-        magic = packed.read(_MAGIC_BYTES)
+        magic = packed.read(max(map(len, _PACKINGS)))
         packed.seek(0)
         unpack = next((unpack for start, unpack in _PACKINGS.items() if magic.startswith(start)), None)
-        bounded = _Bounded(unpack(packed) if unpack else packed)
+        bounded: Any = _Bounded(unpack(packed) if unpack else packed)
         try:
-            archive = tarfile.open(fileobj=_as_file(bounded), mode="r:")  # noqa: SIM115 (closed by `with` below)
+            archive = tarfile.open(fileobj=bounded, mode="r:")  # noqa: SIM115 (closed by `with` below)
         except tarfile.ReadError as error:
             if unpack:
                 raise
@@ -242,7 +247,7 @@ def _in_tar(path: Path) -> Iterator[_Member]:
 
             while (member := archive.next()) is not None:
                 bounded.limit_bytes = MAX_HEADER_BYTES
-                archive.members.clear()  # type: ignore[attr-defined]  # else it remembers every one
+                archive.members.clear()  # type: ignore[attr-defined]  # else all are kept in memory
                 name = PurePosixPath(member.name)
                 refusal = _name_refusal(name)
                 if member.isdir():
@@ -252,47 +257,29 @@ def _in_tar(path: Path) -> Iterator[_Member]:
                 yield _Member(name, member.size + tarfile.BLOCKSIZE, refusal, partial(read, member))
 
 
-class _Unpacked(Protocol):
-    """What is needed of a file that is unpacked while it is read."""
-
-    def read(self, count: int = -1, /) -> bytes: ...
-    def seek(self, offset: int, whence: int = 0, /) -> int: ...
-    def tell(self) -> int: ...
-
-
 class _Bounded:
-    """`file`, but never more than `limit_bytes` at once, whatever length a header announces."""
+    """A file of which never more than `limit_bytes` are read at once, whatever length a header announces."""
 
-    def __init__(self, file: _Unpacked) -> None:
+    def __init__(self, file: Any) -> None:
         self._file = file
         self.limit_bytes = MAX_HEADER_BYTES
         self.seek, self.tell = file.seek, file.tell
 
-    def read(self, count: int = -1) -> bytes:
+    def read(self, count: int = -1) -> Any:
         if not 0 <= count <= self.limit_bytes + tarfile.BLOCKSIZE:
             raise tarfile.ReadError(f"a header of {count / MIB:,.0f} MiB")
         return self._file.read(count)
 
 
-def _as_file(bounded: _Bounded) -> IO[bytes]:
-    """For tarfile, which needs no more of a file than `_Bounded` has."""
-    found: Any = bounded
-    return found  # type: ignore[no-any-return]
-
-
 def _name_refusal(name: PurePosixPath) -> str | None:
-    """Why a member with this name is left alone: unpacked by another program, it would land elsewhere."""
+    """Return why a member with this name is left out: unpacked by another program, it would land elsewhere."""
     drive = name.parts[0].endswith(":") if name.parts else False
     return "its name leads out of the archive" if name.is_absolute() or drive or ".." in name.parts else None
 
 
-def _is_clutter(name: PurePosixPath) -> bool:
-    return any(part.startswith(".") or part in _CLUTTER for part in name.parts if part not in {"..", "."})
-
-
 @contextmanager
 def _archive_errors(path: Path) -> Iterator[None]:
-    """What a damaged archive raises, as an `InputError`; what the disk raises, as a `StorageError`."""
+    """Turn what a damaged archive raises into an `InputError`, and what the disk raises into a `StorageError`."""
     try:
         yield
     except _DAMAGED as error:
@@ -300,19 +287,6 @@ def _archive_errors(path: Path) -> Iterator[None]:
             f"Expected {path.name} to be a whole archive without a password. Received: {error}."
         ) from error
     except OSError as error:
-        # The unpackers raise it too, without a number.
-        if error.errno is None:
+        if error.errno is None:  # the unpackers raise it too
             raise InputError(f"Expected {path.name} to be a whole archive. Received: {error}.") from error
         raise StorageError(f"Expected access to {path}. Received: {error.strerror or error}.") from error
-
-
-_LINK = "a link, not a file"
-_FOLDER = "a folder"
-
-# How a tar may be packed, by its first bytes.
-_PACKINGS: dict[bytes, Callable[[IO[bytes]], _Unpacked]] = {
-    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
-    b"BZh": lambda file: bz2.BZ2File(file),
-    b"\xfd7zXZ\0": lambda file: lzma.LZMAFile(file),  # noqa: SIM115 (`file` is what needs closing)
-}
-_MAGIC_BYTES = max(map(len, _PACKINGS))

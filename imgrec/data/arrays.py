@@ -4,15 +4,15 @@ What cannot be read is listed, and the rest is used. More images than the memory
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
-from imgrec.data.array_files import Rows
-from imgrec.data.dataset import ArrayDataset, Dataset, Images
+from imgrec.data.classes import check_classes, no_classes, untested
+from imgrec.data.dataset import ArrayDataset, Dataset, Images, empty_images
 from imgrec.data.reader import read_images
-from imgrec.data.sources import check_classes, no_classes, open_dataset, untested
+from imgrec.data.sources import open_dataset
 from imgrec.errors import ImageError
 from imgrec.images.preprocessing import frame
 from imgrec.models.downloads import Progress
@@ -28,12 +28,7 @@ def load(
 ) -> ArrayDataset:
     """Return the dataset with that name (a key of `sources.DATASETS`) or at that path.
 
-    Args:
-        name_or_path: A published dataset, a folder, an archive or an .npz.
-        settings: Limits, and where published datasets and images on the disk are kept.
-        input_size: (height, width) in px of images from files; arrays keep their own.
-        progress: Of a download.
-        on_read: Called with the number of images that have been read, and of all.
+    Images from files become `input_size` (height, width) in px; arrays keep their own. `on_read` gets (done, all).
 
     Raises:
         InputError: There is one class only, a class with a single image, or nothing readable.
@@ -48,52 +43,55 @@ def load(
 def _decode(
     found: Dataset, settings: Settings, input_size: tuple[int, int], on_read: Callable[[int, int], None]
 ) -> ArrayDataset:
-    name, labels = Path(found.source).name, found.label_space.labels
-    label_of = {id_: labels[target] for id_, target in zip(found.ids, found.targets, strict=True)}
-    is_test = dict(zip(found.ids, found.is_test, strict=True))
-    refused = list(found.left_out)
-    candidates = sorted({label for id_, label in label_of.items() if not is_test[id_]})
-    unknown = sorted(set(label_of.values()) - set(candidates))
-    refused += [f"test folder {label}: no such class in training" for label in unknown]
+    name = Path(found.source).name
+    places = {
+        id_: (is_test, found.label_space.labels[target])
+        for id_, target, is_test in zip(found.ids, found.targets, found.is_test, strict=True)
+    }
+    candidates = sorted({label for is_test, label in places.values() if not is_test})
+    unknown = sorted({label for _, label in places.values()} - set(candidates))
+    refused = [*found.left_out, *(f"test folder {label}: no such class in training" for label in unknown)]
 
-    def counts(ids: list[str]) -> dict[str, int]:
-        counted = Counter(label_of[id_] for id_ in ids if not is_test[id_])
-        return {label: counted[label] for label in candidates}
+    def trained(ids: Iterable[str]) -> dict[str, int]:
+        counts = Counter(places[id_] for id_ in ids)
+        return {label: counts[False, label] for label in candidates}
 
     # Each image has its row before any is read: training first, class by class, in the order of the files.
-    ordered = sorted(
-        (id_ for id_ in found.ids if label_of[id_] not in unknown), key=lambda id_: (is_test[id_], label_of[id_])
-    )
-    check_classes(name, counts(ordered), [*no_classes(found.empty), *refused])
-    row_of = {id_: row for row, id_ in enumerate(ordered)}
+    ordered = sorted((id_ for id_ in places if places[id_][1] not in unknown), key=places.__getitem__)
+    check_classes(name, trained(ordered), [*no_classes(found.empty), *refused])
     folder = settings.home / "pictures"
-    with Rows(len(ordered), (*input_size, 3), folder) as rows:
-        images = read_images(found.items(ordered), settings, lambda image: frame(image, input_size, 1.0))
-        for count, (item, pixels) in enumerate(images, 1):
-            if isinstance(pixels, ImageError):
-                refused.append(f"{item.id}: {pixels}")
-            else:
-                rows.write(row_of[item.id], pixels)
-            on_read(count, len(ordered))
-        readable = [id_ for id_, written in zip(ordered, rows.written.tolist(), strict=True) if written]
-        trained = {label: count for label, count in counts(readable).items() if count}
-        missing = no_classes(sorted({*found.empty, *candidates} - trained.keys()))
-        refused = [*found.remarks, *missing, *refused]
-        check_classes(name, trained, refused)
-        # Without the test images of a class none of whose training images could be read.
-        kept = [id_ for id_ in readable if label_of[id_] in trained]
-        pixels = rows.finish(np.array([label_of[id_] in trained for id_ in ordered]))
+    pixels = empty_images(len(ordered), (*input_size, 3), folder)
+    row_of = {id_: row for row, id_ in enumerate(ordered)}
+    readable = set()
+    images = read_images(found.items(ordered), settings, lambda image: frame(image, input_size, 1.0))
+    for count, (item, framed) in enumerate(images, 1):
+        if isinstance(framed, ImageError):
+            refused.append(f"{item.id}: {framed}")
+        else:
+            pixels[row_of[item.id]] = framed
+            readable.add(item.id)
+        on_read(count, len(ordered))
+    counts = {label: count for label, count in trained(readable).items() if count}
+    missing = no_classes(sorted({*found.empty, *candidates} - counts.keys()))
+    refused = [*found.remarks, *missing, *refused]
+    check_classes(name, counts, refused)
 
-    index = {label: i for i, label in enumerate(trained)}
-    targets = np.array([index[label_of[id_]] for id_ in kept], np.int64)
-    train = sum(trained.values())
-    if len(kept) > train:
+    # Without the test images of a class none of whose training images could be read.
+    kept = [id_ for id_ in ordered if id_ in readable and places[id_][1] in counts]
+    for row, id_ in enumerate(kept):
+        if row != row_of[id_]:
+            pixels[row] = pixels[row_of[id_]]
+    pixels.flags.writeable = False
+    index = {label: i for i, label in enumerate(counts)}
+    targets = np.array([index[places[id_][1]] for id_ in kept], np.int64)
+    train, end = sum(counts.values()), len(kept)
+    if end > train:
         refused += untested(list(index), targets[train:])
     return ArrayDataset(
         name=found.name,
         classes=tuple(index),
         train=Images(pixels[:train], targets[:train], folder),
-        test=Images(pixels[train:], targets[train:], folder) if len(kept) > train else None,
+        test=Images(pixels[train:end], targets[train:], folder) if end > train else None,
         source=found.source,
         notes=tuple(refused),
         missing=missing,

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgrec.data import folders, sources
-from imgrec.data.folders import TEST_NAMES, TRAIN_NAMES
 from imgrec.errors import ImageError, InputError
 from imgrec.files import replacing, storage_errors
 from imgrec.images import decoding
@@ -41,7 +40,7 @@ def class_name(text: str) -> str:
     '＜b＞cats＜／b＞'
     """
     name = _folder_name(text)
-    if name is None or name.lower() in TRAIN_NAMES | TEST_NAMES:
+    if name is None or name.lower() in folders.PARTS:
         raise InputError(
             f"Expected the name of a class, other than train, test or validation. "
             f"Received: {text[: folders.MAX_NAME_CHARACTERS]!r}."
@@ -107,18 +106,16 @@ class Collection:
         new = self._free_name(text, but=old)
         order = [new if label == old else label for label in self.labels]
         with storage_errors(self.root):
-            for root in (self.root, self.folder / TEST):
-                if (root / old).is_dir():
-                    (root / old).rename(root / new)
+            for folder in self._folders(old):
+                folder.rename(folder.with_name(new))
         self._write_order(order)
         return new
 
     def remove_class(self, label: str) -> None:
         """Delete a class with its images."""
         with storage_errors(self.root):
-            for root in (self.root, self.folder / TEST):
-                if label in self.labels and (root / label).is_dir():
-                    shutil.rmtree(root / label)
+            for folder in self._folders(label):
+                shutil.rmtree(folder)
         self._touch()
 
     def add(self, label: str, data: bytes, *, max_bytes: int, name: str | None = None, test: bool = False) -> bool:
@@ -150,6 +147,11 @@ class Collection:
         """Delete the collection with all its images."""
         with storage_errors(self.folder):
             shutil.rmtree(self.folder)
+
+    def _folders(self, label: str) -> list[Path]:
+        """Return the folders of a class: to train on, and to test on."""
+        roots = (self.root, self.folder / TEST)
+        return [root / label for root in roots if label in self.labels and (root / label).is_dir()]
 
     def _touch(self) -> None:
         """Move the collection to the front of `all_collections`."""

@@ -4,17 +4,16 @@ Their classes are those of a known label space where one has them all; `labels.c
 the training part too is counted and said.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from imgrec.data import archives, folders, sources
+from imgrec.data import archives, folders
+from imgrec.data.classes import in_words, place_of_label, recognize
 from imgrec.data.dataset import Dataset, digest_of
 from imgrec.data.folders import LABELS_FILE
-from imgrec.data.label_matching import in_words, own_space, place_of_label, recognize
-from imgrec.data.sources import DATASETS, open_dataset
+from imgrec.data.sources import DATASETS, name_of, of_arrays, open_dataset, path_of, read_files
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.predictions.labels import get_label_space
 from imgrec.settings import Settings
@@ -42,24 +41,14 @@ def open_evaluation_split(
 ) -> Dataset:
     """Return what is measured of the dataset with that name (a key of `DATASETS`) or at that path.
 
-    Args:
-        name_or_path: A published dataset, a folder, an archive or an .npz.
-        settings: Limits, and where published datasets are kept.
-        per_class: Only the first so many images of each class.
-        flaws: Added to what is known of the dataset.
-        training: The dataset that models were trained on. The number of images in both is added to the flaws.
-
-    Raises:
-        InputError: There is nothing to measure on, or labels cannot be understood.
+    Only the first `per_class` images of each class are taken. `flaws` are added to what is known of the dataset;
+    `training` is the dataset that models were trained on: the number of images in both is added to the flaws.
+    Raises `InputError` when there is nothing to measure on, or labels cannot be understood.
     """
     table = None
-    if name_or_path not in DATASETS and (path := sources.path_of(name_or_path)).suffix != ".npz":
+    if name_or_path not in DATASETS and (path := path_of(name_or_path)).suffix != ".npz":
         table = next((name for name in archives.survey(path).names if name.name == LABELS_FILE), None)
-    if table is None:
-        found = open_dataset(name_or_path, settings)
-        found = _of_files(found) if found.arrays is None else _of_arrays(found, name_or_path)
-    else:
-        found = _of_table(path, table, settings)
+    found = _of_table(path, table, settings) if table else _of_parts(open_dataset(name_or_path, settings), name_or_path)
     if per_class is not None:
         found = _limited(found, per_class)
     if training is not None:
@@ -67,59 +56,42 @@ def open_evaluation_split(
     return replace(found, flaws=(*found.flaws, *flaws))
 
 
-def _in_known_space(found: Dataset) -> Dataset:
-    """`found` with the label space that has all of its classes."""
+def _of_parts(found: Dataset, name: str) -> Dataset:
+    """Return the test part, or all images where there is none."""
     labels = found.label_space.labels
-    space = recognize(labels)
+    if (data := found.arrays) is not None:
+        source, known = KNOWN.get(name, (data.source, ()))
+        found = replace(of_arrays(data, {"": data.test or data.train}), source=source, flaws=(*known, *data.notes))
+        space = get_label_space(data.label_space) if data.label_space else recognize(labels)
+    else:
+        test = found.positions(test=True)
+        if not found.ids:
+            raise InputError(
+                f"Expected images in class folders, or a {LABELS_FILE}, in {Path(found.source).name}. Received: "
+                f"{len(found.left_out):,} files and neither."
+            )
+        leaks = _leaks(found) if 0 < len(test) < len(found) else 0
+        found = found.take(
+            test or range(len(found)),
+            flaws=(f"{leaks} of its images stand in its training part too.",) if leaks else (),
+        )
+        space = recognize(sorted({labels[target] for target in found.targets}))
     index = [place_of_label(space, label) for label in labels]
     return replace(found, label_space=space, targets=tuple(index[target] for target in found.targets))
 
 
-def _of_arrays(found: Dataset, name: str) -> Dataset:
-    """The test part; ids are positions in it."""
-    chosen = found.positions(test=True) or found.positions(test=False)
-    ids = tuple(f"{i:05d}" for i in range(len(chosen)))
-    part = "test/" if any(found.is_test) else "train/"
-    source, flaws = KNOWN.get(name, (found.source, ()))
-    taken = found.take(
-        chosen,
-        ids=ids,
-        read=lambda wanted: (
-            (id_.removeprefix(part), image) for id_, image in found.read({f"{part}{id_}" for id_ in wanted})
-        ),
-        source=source,
-        flaws=(*flaws, *(found.arrays.notes if found.arrays else ())),
-    )
-    return taken if found.arrays and found.arrays.label_space else _in_known_space(taken)
-
-
-def _of_files(found: Dataset) -> Dataset:
-    train, test = found.positions(test=False), found.positions(test=True)
-    if not train and not test:
-        raise InputError(
-            f"Expected images in class folders, or a {LABELS_FILE}, in {Path(found.source).name}. Received: "
-            f"{len(found.left_out):,} files and neither."
-        )
-    flaws: list[str] = []
-    if train and test:
-        digests: dict[bool, set[bytes]] = {False: set(), True: set()}
-        is_test = dict(zip(found.ids, found.is_test, strict=True))
-        for item in found.items():
-            if not isinstance(item.image, str):
-                digests[is_test[item.id]].add(digest_of(item.image))
-        if leaks := len(digests[False] & digests[True]):
-            flaws.append(f"{leaks} of its images stand in its training part too.")
-    chosen = test or train
-    labels = [found.label_space.labels[found.targets[i]] for i in chosen]
-    space = own_space(labels)
-    taken = found.take(
-        chosen, label_space=space, targets=tuple(space.labels.index(label) for label in labels), flaws=tuple(flaws)
-    )
-    return _in_known_space(taken)
+def _leaks(found: Dataset) -> int:
+    """Return the number of images that are in both parts, byte for byte."""
+    digests: dict[bool, set[bytes]] = {False: set(), True: set()}
+    is_test = dict(zip(found.ids, found.is_test, strict=True))
+    for item in found.items():
+        if not isinstance(item.image, str):
+            digests[is_test[item.id]].add(digest_of(item.image))
+    return len(digests[False] & digests[True])
 
 
 def _of_table(path: Path, table: PurePosixPath, settings: Settings) -> Dataset:
-    """The images that `labels.csv` lists and that are there."""
+    """Return the images that `labels.csv` lists and that are there."""
     column, words = folders.read_labels(path, table)
     if column == "index":
         space = get_label_space("imagenet_1k")
@@ -139,29 +111,26 @@ def _of_table(path: Path, table: PurePosixPath, settings: Settings) -> Dataset:
         raise InputError(f"Expected the images that {table} lists. Received: none of {len(targets):,} is there.")
     missing = len(targets) - len(names)
     return Dataset(
-        name=sources.name_of(path),
+        name=name_of(path),
         label_space=space,
         ids=tuple(map(str, names)),
         targets=tuple(targets[name] for name in names),
         is_test=(True,) * len(names),
-        read=partial(sources.read_files, path, settings.max_upload_bytes),
+        read=partial(read_files, path, settings.max_upload_bytes),
         source=str(path),
         flaws=(f"{missing:,} of {len(targets):,} listed images are not there.",) if missing else (),
     )
 
 
 def _limited(found: Dataset, per_class: int) -> Dataset:
-    """Only the first `per_class` images of each class."""
+    """Return only the first `per_class` images of each class."""
     if per_class < 1:
         raise InputError(f"Expected 1 image of each class or more. Received: {per_class}.")
-    counts: Counter[int] = Counter()
-    kept: list[int] = []
+    by_class: dict[int, list[int]] = {}
     for position, target in enumerate(found.targets):
-        counts[target] += 1
-        if counts[target] <= per_class:
-            kept.append(position)
+        by_class.setdefault(target, []).append(position)
     return found.take(
-        kept,
+        sorted(position for positions in by_class.values() for position in positions[:per_class]),
         name=f"{found.name}_first_{per_class}",
         flaws=(*found.flaws, f"Only the first {per_class} images of each class."),
         per_class=per_class,
@@ -169,7 +138,7 @@ def _limited(found: Dataset, per_class: int) -> Dataset:
 
 
 def _overlap(found: Dataset, training: str, settings: Settings) -> str:
-    """How many images of `found` are in the training part of another dataset too, byte for byte, in a sentence."""
+    """Return in a sentence how many images of `found` are in another training part too, byte for byte."""
     other = open_dataset(training, settings)
     if not other.ids:  # images without class folders were trained on as well as others
         names = tuple(map(str, archives.survey(Path(other.source)).names))

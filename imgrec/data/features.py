@@ -1,13 +1,13 @@
-"""Pictures → what a network without its top sees in them, once: computed by the compiled engine, kept on disk.
+"""Outputs of a network without its top, computed once by the compiled engine and kept on disk.
 
     IMGREC_HOME/features/
     ├── mobilenet_features-<key>.npy        float32 (N, D), or (N, height, width, channels) without pooling
     ├── mobilenet_features-<key>.json       what it was made of, and its sha256
-    └── mobilenet_features-<key>.parts/     an extraction under way: what is finished of it
+    └── mobilenet_features-<key>.parts/     an unfinished extraction: its finished parts
 
 The key depends on all that the numbers depend on: weights, preprocessing, input size, pooling, the images and the
-versions of what computes. So an entry never has to be invalidated, and may be deleted by hand at any time; those that
-nobody has read for longest are deleted when there are too many. Heads of a hundred trials train on one extraction.
+versions of what computes. So an entry is never out of date, and may be deleted by hand at any time; when there are too
+many, those that were not read for longest are deleted. Heads of a hundred trials train on one extraction.
 """
 
 import contextlib
@@ -39,16 +39,16 @@ from imgrec.settings import MIB, Settings
 # Rows in one file of an unfinished extraction: a few seconds of work to lose.
 PART_ROWS = 500
 
-# What is kept on disk of features that nobody uses at the moment: as much as those of a million images (MobileNet).
+# What is kept on disk of features that are not in use: as much as those of a million images (MobileNet).
 KEPT_BYTES = 4096 * MIB
 
-# An extraction that was left alone for so long will not be gone on with: a week.
+# An extraction that was left alone for a week is deleted.
 ABANDONED_S = 7 * 24 * 3600
 
 # Networks halve the image five times; Keras refuses most below this.
 SMALLEST_SIDE_PX = 32
 
-# How images become inputs here, as `datasets` frames them too: the largest centerd square.
+# How images become inputs here, as `arrays` frames them too: the largest centered square.
 CROP_FRACTION = 1.0
 
 Pooling = Literal["avg"] | None
@@ -65,11 +65,10 @@ class Features:
 
 
 def backbone_spec(spec: ModelSpec, *, pooling: Pooling = "avg", input_size: tuple[int, int] | None = None) -> ModelSpec:
-    """The row of `spec` without its top: prepared, converted and pooled like any other, it answers with features.
+    """Return the row of `spec` without its top: prepared and converted like any other, it outputs features.
 
     `pooling` "avg" gives a vector, None the map (height, width, channels). `input_size` (height, width) in px is the
-    network's own unless given. Raises `InputError` for a network that was trained here, which is no backbone, and for
-    sizes that no network can take.
+    network's own unless given. Raises `InputError` for a network that was trained here, and for other arguments.
     """
     if not spec.weights.is_published:
         raise InputError(
@@ -81,9 +80,7 @@ def backbone_spec(spec: ModelSpec, *, pooling: Pooling = "avg", input_size: tupl
     size = input_size or spec.input_size
     if min(size) < SMALLEST_SIDE_PX:
         raise InputError(f"Expected an input of {SMALLEST_SIDE_PX} px or more. Received: {size[0]} × {size[1]}.")
-    suffix = "features" if pooling else "map"
-    if size != spec.input_size:
-        suffix += f"_{size[0]}x{size[1]}"
+    suffix = ("features" if pooling else "map") + (f"_{size[0]}x{size[1]}" if size != spec.input_size else "")
     return replace(
         spec,
         name=f"{spec.name}_{suffix}",
@@ -96,7 +93,7 @@ def backbone_spec(spec: ModelSpec, *, pooling: Pooling = "avg", input_size: tupl
 
 
 def digest_of(images: Images) -> str:
-    """The sha256 of the pixels, 64 hexadecimal digits: what features depend on."""
+    """Return the sha256 of the pixels, 64 hexadecimal digits: what features depend on."""
     digest = hashlib.sha256(str(images.pixels.shape).encode())
     digest.update(np.ascontiguousarray(images.pixels).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
@@ -106,45 +103,46 @@ def extract(
     spec: ModelSpec,
     images: Images,
     settings: Settings,
-    digest: str | None = None,
     on_progress: OnProgress | None = None,
     on_preparation: OnPreparation | None = None,
     *,
     most_bytes: int | None = None,
 ) -> Features:
-    """The features of `images` by `spec`, a row of `backbone_spec`; from the disk if they are there already.
+    """Return the features of `images` by `spec`, a row of `backbone_spec`; from the disk if they are there unchanged.
 
-    Images of another size are framed. `digest` is that of the images, computed unless given. `on_progress` gets
-    (done, all), `on_preparation` sees weights being fetched and converted; what either raises ends the extraction,
-    and the next one goes on with the parts that are finished. A file that is not what it was is computed again.
+    Images of another size are framed. `on_progress` gets (done, all), `on_preparation` the progress of weights being
+    downloaded and converted. What either raises ends the extraction; the next one goes on from the finished parts.
 
-    Raises `MemoryBudgetError` when the rows would be more than `most_bytes`, which the first of them tells; what
-    fetching, converting and running raise; and `StorageError`.
+    Raises:
+        MemoryBudgetError: The rows would be more than `most_bytes`, which the first of them tells.
+        StorageError: There is no room for them.
+        ImgrecError: What downloading, converting and running raise.
     """
-    import filelock  # 20 ms; only who extracts needs it
+    import filelock  # 20 ms, for an extraction alone
 
     compiled = Preparations(settings).ensure(spec, on_preparation)
-    made_of = _provenance(spec, images, settings, digest or digest_of(images))
-    path = settings.home / "features" / f"{spec.name}-{_key(made_of)}.npy"
+    made_of = _provenance(spec, images, settings)
+    key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
+    path = settings.home / "features" / f"{spec.name}-{key}.npy"
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    # Whoever else wants the same waits and finds it.
+    # Another process that needs the same waits and finds it.
     with filelock.FileLock(path.with_suffix(".lock")):
-        if (rows := _read_whole(path, len(images))) is not None:
+        start = time.perf_counter()
+        rows = _read_whole(path, len(images))
+        if is_cached := rows is not None:
             _check_size(rows[0], len(images), most_bytes)
             with contextlib.suppress(OSError):  # a disk that is read-only
                 os.utime(path)
-            return Features(rows, 0.0, cached=True)
-        start = time.perf_counter()
-        parts = path.with_suffix(".parts")
-        _extract_parts(spec, images, compiled, parts, on_progress, most_bytes)
-        with storage_errors(path):
-            _merge(parts, path, len(images), made_of)
-        _prune(path)
-    rows = _read_whole(path, len(images))
+        else:
+            _extract_parts(spec, images, compiled, path.with_suffix(".parts"), on_progress, most_bytes)
+            with storage_errors(path):
+                _join(path, len(images), made_of)
+            _prune(path)
+            rows = _read_whole(path, len(images))
     if rows is None:
         raise InputError(f"Expected {path} to stay as it was written. Received: another file; start again.")
-    return Features(rows, time.perf_counter() - start, cached=False)
+    return Features(rows, 0.0 if is_cached else time.perf_counter() - start, is_cached)
 
 
 def _extract_parts(
@@ -155,20 +153,25 @@ def _extract_parts(
     on_progress: OnProgress | None,
     most_bytes: int | None,
 ) -> None:
-    """Write the parts that are missing; images flow through the engine, so that memory does not grow with them."""
+    """Write the parts that are missing."""
     from imgrec.inference.openvino_async import stream
+
+    def framed(i: int) -> tuple[int, np.ndarray]:
+        pixels = images.pixels[i]
+        is_framed = pixels.shape[:2] == spec.input_size
+        return i, pixels if is_framed else frame(pixels, spec.input_size, CROP_FRACTION)
 
     count = len(images)
     with storage_errors(parts):
         parts.mkdir(exist_ok=True)
     blocks = [range(start, min(start + PART_ROWS, count)) for start in range(0, count, PART_ROWS)]
     files = [parts / f"{number:05d}.npy" for number in range(len(blocks))]
-    missing = [number for number, file in enumerate(files) if _read_array(file, len(blocks[number])) is None]
-    done = count - sum(len(blocks[number]) for number in missing)
-    wanted = (position for number in missing for position in blocks[number])
-    framed = read_ahead(wanted, lambda i: (i, _framed(images.pixels[i], spec.input_size)))
-    waiting: dict[int, dict[int, np.ndarray]] = {number: {} for number in missing}
-    for position, row in stream(compiled, framed):
+    waiting: dict[int, dict[int, np.ndarray]] = {
+        number: {} for number, file in enumerate(files) if _read_array(file, len(blocks[number])) is None
+    }
+    done = count - sum(len(blocks[number]) for number in waiting)
+    wanted = [position for number in waiting for position in blocks[number]]
+    for position, row in stream(compiled, read_ahead(wanted, framed)):
         _check_size(row, count, most_bytes)
         number = position // PART_ROWS
         waiting[number][position] = row
@@ -177,8 +180,8 @@ def _extract_parts(
             on_progress(done, count)
         if len(waiting[number]) == len(blocks[number]):
             block = waiting.pop(number)
-            with storage_errors(parts):
-                _write(files[number], np.stack([block[i] for i in blocks[number]]))
+            with storage_errors(parts), replacing(files[number]) as beside, beside.open("wb") as file:
+                np.save(file, np.stack([block[i] for i in blocks[number]]))
 
 
 def _check_size(row: np.ndarray, count: int, most_bytes: int | None) -> None:
@@ -190,35 +193,31 @@ def _check_size(row: np.ndarray, count: int, most_bytes: int | None) -> None:
         )
 
 
-def _framed(pixels: np.ndarray, input_size: tuple[int, int]) -> np.ndarray:
-    return pixels if pixels.shape[:2] == input_size else frame(pixels, input_size, CROP_FRACTION)
+def _join(path: Path, count: int, made_of: dict[str, Any]) -> None:
+    """Join the parts into `path`, one at a time; the note last, since an entry without it does not count.
 
-
-def _merge(parts: Path, path: Path, count: int, made_of: dict[str, Any]) -> None:
-    """Join the parts into `path`, one at a time; the note last, since it is what counts.
-
-    They are written, never stored into a mapping: a disk that fills then is an error that can be told.
+    They are written, never stored into a mapping: a full disk is then an error that can be told.
     """
+    parts = path.with_suffix(".parts")
     files = sorted(parts.glob("*.npy"))
-    shape = np.load(files[0], mmap_mode="r").shape[1:]
-    with replacing(path) as beside:
-        kind = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": (count, *shape)}
-        with beside.open("wb") as joined:
-            np.lib.format.write_array_header_1_0(joined, kind)
-            for file in files:
-                joined.write(np.ascontiguousarray(np.load(file)).data)
-    note = made_of | {"shape": [count, *shape], "sha256": sha256_of(path)}
+    shape = (count, *np.load(files[0], mmap_mode="r").shape[1:])
+    with replacing(path) as beside, beside.open("wb") as joined:
+        kind = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(joined, kind)
+        for file in files:
+            joined.write(np.ascontiguousarray(np.load(file)).data)
+    note = made_of | {"shape": list(shape), "sha256": sha256_of(path)}
     with replacing(path.with_suffix(".json")) as beside:
         beside.write_text(json.dumps(note, indent=1) + "\n")
     shutil.rmtree(parts, ignore_errors=True)
 
 
 def _prune(newest: Path) -> None:
-    """Delete what nobody has read for longest, until at most `KEPT_BYTES` are there, and what was left unfinished.
+    """Delete abandoned parts, and what was not read for longest until at most `KEPT_BYTES` are left.
 
-    `newest` stays, however large. Who reads a file that goes keeps what he has mapped.
+    `newest` stays, however large. What is mapped by a reader stays readable.
     """
-    with contextlib.suppress(OSError):  # somebody else deletes at the same moment, or the system will not
+    with contextlib.suppress(OSError):  # another process deletes at the same moment, or the system refuses
         others = [(file.stat(), file) for file in newest.parent.glob("*.npy") if file != newest]
         total = newest.stat().st_size
         for stat, file in sorted(others, key=lambda entry: entry[0].st_mtime, reverse=True):
@@ -232,18 +231,15 @@ def _prune(newest: Path) -> None:
 
 
 def _read_whole(path: Path, count: int) -> np.ndarray | None:
-    """The rows at `path`, left on disk; None unless they are what the note beside says."""
-    try:
-        note = json.loads(path.with_suffix(".json").read_text())
-        if note["sha256"] != sha256_of(path):
-            return None
-    except (OSError, StorageError, ValueError, KeyError, TypeError):
-        return None
-    return _read_array(path, count)
+    """Return the rows at `path`, left on disk; None unless they are what the note beside says."""
+    with contextlib.suppress(OSError, StorageError, ValueError, KeyError, TypeError):
+        if json.loads(path.with_suffix(".json").read_text())["sha256"] == sha256_of(path):
+            return _read_array(path, count)
+    return None
 
 
 def _read_array(path: Path, count: int) -> np.ndarray | None:
-    """float32 (count, …) at `path`, mapped; None for a file that is missing, cut short or something else."""
+    """Return float32 (count, …) at `path`, mapped; None for a file that is missing, cut short or something else."""
     with contextlib.suppress(OSError, ValueError, EOFError):
         rows: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
         if rows.dtype == np.float32 and rows.ndim > 1 and len(rows) == count:
@@ -251,13 +247,8 @@ def _read_array(path: Path, count: int) -> np.ndarray | None:
     return None
 
 
-def _write(path: Path, rows: np.ndarray) -> None:
-    with replacing(path) as beside, beside.open("wb") as file:
-        np.save(file, rows)
-
-
-def _provenance(spec: ModelSpec, images: Images, settings: Settings, digest: str) -> dict[str, Any]:
-    """All that the numbers depend on."""
+def _provenance(spec: ModelSpec, images: Images, settings: Settings) -> dict[str, Any]:
+    """Return all that the numbers depend on."""
     weights_sha256 = weights.sha256(spec, settings)
     if weights_sha256 is None:
         raise WeightsError(f"Expected the weights of {spec.title} on this machine. Received: none.")
@@ -270,10 +261,6 @@ def _provenance(spec: ModelSpec, images: Images, settings: Settings, digest: str
         "resampling": RESAMPLING.name.lower(),
         "weights_sha256": weights_sha256,
         "pictures": len(images),
-        "pictures_sha256": digest,
+        "pictures_sha256": digest_of(images),
         "versions": conversion.versions() | {"pillow": metadata.version("pillow")},
     }
-
-
-def _key(made_of: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]

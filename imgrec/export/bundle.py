@@ -2,13 +2,13 @@
 
     cifar_vgg/                    or one zip of the same
     ├── README.txt                what this is, and the command to run
-    ├── predict_openvino.py       image → the five likeliest classes; needs numpy, pillow and the format's runtime
-    ├── model.xml, model.bin      the network, in each format that was chosen: see `standalone.FORMATS`
+    ├── predict_openvino.py       image → the five most probable classes; needs numpy, pillow and the format's runtime
+    ├── model.xml, model.bin      the network, in each chosen format: see `scripts.FORMATS`
     ├── labels.txt                one class a line, in the order of the network's outputs
-    └── card.json                 what is known of the model
+    └── card.json                 the model card
 
-What needs Keras or TensorFlow happens in a worker process (`training.exporter`). Nothing that is exported names a
-folder of this machine.
+What needs Keras or TensorFlow happens in a worker process (`export_worker`). No exported file names a folder of this
+machine.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -38,32 +38,32 @@ from imgrec.models import cards, weights
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB, Settings, available_memory_bytes
 
-# What Python is asked to run.
+# The arguments of Python that start the worker process.
 WORKER = ("-m", "imgrec.export.export_worker")
 
 # The largest networks take minutes in TensorFlow's converters.
 TIMEOUT_S = 15 * 60.0
 
-# What must be installed beside imgrec's own requirements, and what only a training machine has.
+# Packages beyond the requirements of a server.
 EXTRAS = {"onnx": ("tensorflow", "tf2onnx", "onnx"), "litert": ("tensorflow",)}
 
-# TensorFlow, and how often its converters hold the weights. Measured at their peak, ONNX and LiteRT: MobileNet
+# TensorFlow, and the copies of the weights that its converters hold. Measured at their peak, ONNX and LiteRT: MobileNet
 # (16 MiB of weights) 1.8 and 1.0 GB, ResNet50 (97 MiB) 6.2 and 1.8 GB.
 RUNTIME_BYTES = 1000 * MIB
 COPIES = {"onnx": 58, "litert": 11}
 
-# A zip that is older makes room when anything is exported: as large as its model, which may be gone, and soon made.
+# An older zip is deleted at the next export: it is as large as its model, and quickly made again.
 KEEP_S = 24 * 3600.0
 
-# The share of an export that is over before its formats are written.
+# The share of an export before the first format is written.
 _START = 0.05
 
-# A word that is the path of a file on some machine; addresses (https://…) are none.
+# The path of a file; addresses (https://…) do not match.
 _PATH = re.compile(r"(?<![\w:/.~])~?/(?:[^\s/'\"]+/)+([^\s/'\"]*)")
 
 _log = logging.getLogger(__name__)
 
-Files = dict[str, Path | bytes]
+Files = dict[str, Path]
 OnProgress = Callable[[float, str], None]
 
 
@@ -76,12 +76,24 @@ def export(
     preparations: Preparations | None = None,
     on_progress: OnProgress | None = None,
 ) -> Path:
-    """Write `spec` to `target`, a folder, or a zip where its name ends so; whole or not at all. Returns `target`.
+    """Write the model completely or not at all.
 
-    `on_progress` is given the share that is done and what comes next, in words; what it raises ends the export.
+    Args:
+        spec: The model.
+        formats: Keys of `scripts.FORMATS`.
+        target: A folder that does not exist or is empty, or the path of a zip.
+        settings: Where weights are found and temporary files are kept.
+        preparations: What converts the model; by default a new one.
+        on_progress: Is called with the finished share, in [0, 1], and the next step. What it raises ends the export.
 
-    Raises `UnknownNameError` on another format, `InputError` when something stands at `target` or a package is
-    missing, `MemoryBudgetError`, and what fetching and converting the model raise.
+    Returns:
+        `target`.
+
+    Raises:
+        UnknownNameError: A format is unknown.
+        InputError: `target` has content, or a package is missing.
+        MemoryBudgetError: A converter needs more memory than there is.
+        ImgrecError: The model cannot be fetched or converted.
     """
     formats = check_formats(formats)
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
@@ -89,17 +101,24 @@ def export(
     size_bytes = len(formats) * 4 * spec.parameters + MIB
     check_disk(settings.home, size_bytes)
     check_disk(target, size_bytes)
-    show = on_progress or (lambda share, words: None)
-    with _workshop(spec, settings) as folder:
+    show = on_progress or (lambda share, step: None)
+    with _temporary_folder(spec, settings) as folder:
         files = _networks(spec, formats, folder, settings, preparations or Preparations(settings), show)
-        files |= _texts(spec, formats, settings)
+        for name, text in _texts(spec, formats, settings).items():
+            files[name] = folder / name
+            files[name].write_text(text, encoding="utf-8")
         show(1.0, "putting it together")
-        (_write_zip if target.suffix == ".zip" else _write_folder)(files, target, spec.name)
+        _write(files, target, spec.name)
     return target
 
 
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
-    """`formats` in the order of `FORMATS`, each once; raises unless each is known and can be written here."""
+    """Return `formats` in the order of `FORMATS`, each once.
+
+    Raises:
+        UnknownNameError: A format is unknown.
+        InputError: There is none, or one needs a package that is not installed.
+    """
     for name in formats:
         if name not in FORMATS:
             raise UnknownNameError.of("format", name, list(FORMATS))
@@ -115,9 +134,6 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in formats)
 
 
-# ── What goes in ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _networks(
     spec: ModelSpec,
     formats: Sequence[str],
@@ -126,16 +142,16 @@ def _networks(
     preparations: Preparations,
     show: OnProgress,
 ) -> Files:
-    """File name → where the network of each format lies; what is not there yet is made in `folder`."""
+    """Return the files of each format by name; a missing one is made in `folder`."""
     files: Files = {}
     show(0.0, "looking for the weights")
     if "openvino" in formats:
 
-        def tell(preparation: Preparation) -> None:
+        def report(preparation: Preparation) -> None:
             if not preparation.over:
                 show(0.0, ", ".join(filter(None, (preparation.stage, preparation.step))))
 
-        compiled = preparations.ensure(spec, tell)
+        compiled = preparations.ensure(spec, report)
         files |= {name: compiled.with_name(name) for name in FORMATS["openvino"].files}
     path = weights.fetch(spec, settings)
     left = [name for name in formats if name != "openvino"]
@@ -149,7 +165,6 @@ def _networks(
 
 
 def _run_worker(spec: ModelSpec, formats: Sequence[str], weights_path: Path, folder: Path, show: OnProgress) -> None:
-    """Have a worker write the files of `formats` into `folder`."""
     backend = "tensorflow" if set(formats) & EXTRAS.keys() else "openvino"
     needed = RUNTIME_BYTES + max(COPIES.get(name, 3) for name in formats) * 4 * spec.parameters
     usable = available_memory_bytes()
@@ -181,30 +196,24 @@ def _run_worker(spec: ModelSpec, formats: Sequence[str], weights_path: Path, fol
         raise ConversionError(f"Expected {spec.name} to be written as {titles}. Received: a worker that stopped.")
 
 
-def _texts(spec: ModelSpec, formats: Sequence[str], settings: Settings) -> Files:
+def _texts(spec: ModelSpec, formats: Sequence[str], settings: Settings) -> dict[str, str]:
     space = spec.get_label_space()
+    card = next((card for card in cards.all_cards(settings) if card.name == spec.name), None)
     texts = {
         "README.txt": scripts.readme(spec, space, formats),
         "labels.txt": scripts.labels(space),
-        "card.json": json.dumps(_card(spec, settings), indent=1) + "\n",
+        "card.json": json.dumps(shareable(spec.to_json() if card is None else card.fields), indent=1) + "\n",
     }
-    texts |= {scripts.file_name(name): scripts.script(spec, name) for name in formats}
-    return {name: text.encode() for name, text in texts.items()}
-
-
-def _card(spec: ModelSpec, settings: Settings) -> dict[str, Any]:
-    """The model's card without folders of this machine; of a published model, its row of the catalog."""
-    card = next((card for card in cards.all_cards(settings) if card.name == spec.name), None)
-    return shareable(spec.to_json() if card is None else card.fields)
+    return texts | {scripts.file_name(name): scripts.script(spec, name) for name in formats}
 
 
 def shareable(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a card without folders of this machine."""
+    """Return the fields of a model card without the folders of this machine."""
     return {name: value if name == "classes" else without_paths(value) for name, value in fields.items()}
 
 
 def without_paths(value: Any) -> Any:
-    """`value`, JSON, with only the last part of every path in it: folders name people and machines."""
+    """Return the JSON `value` with each path cut to its last part: folders name people and machines."""
     if isinstance(value, Mapping):
         return {key: without_paths(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -218,104 +227,77 @@ def without_paths(value: Any) -> Any:
     return _PATH.sub(r"\1", value)
 
 
-# ── Onto the disk ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @contextmanager
-def _workshop(spec: ModelSpec, settings: Settings) -> Iterator[Path]:
-    """An empty folder for what is made on the way, held by one export of this model at a time."""
-    import filelock  # 20 ms; only who exports needs it
+def _temporary_folder(spec: ModelSpec, settings: Settings) -> Iterator[Path]:
+    """Yield an empty folder, held by one export of this model at a time."""
+    import filelock  # 20 ms
 
     folder = settings.home / "exports" / f"{spec.name}.part"
     with storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder.with_suffix(".lock"), thread_local=False)
     try:
-        lock.acquire(timeout=TIMEOUT_S)
+        lock = filelock.FileLock(folder.with_suffix(".lock"), timeout=TIMEOUT_S, thread_local=False).acquire()
     except filelock.Timeout as error:
-        raise BusyError(f"{spec.name} is being exported by somebody else. Try again later.") from error
-    try:
-        with storage_errors(folder):
-            shutil.rmtree(folder, ignore_errors=True)  # of an export that was killed
-            folder.mkdir()
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        lock.release()
+        raise BusyError(f"{spec.name} is being exported by another process. Try again later.") from error
+    with lock, storage_errors(folder):
+        shutil.rmtree(folder, ignore_errors=True)  # of a killed export
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_folder(files: Files, target: Path, name: str) -> None:
+def _write(files: Files, target: Path, name: str) -> None:
+    """Write `files` as the folder or the zip `target`: beside it first, then renamed."""
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        with storage_errors(target):
-            part.mkdir(parents=True)
-            for file, content in files.items():
-                if isinstance(content, bytes):
-                    (part / file).write_bytes(content)
-                else:
-                    shutil.copyfile(content, part / file)
-            if target.is_dir():
-                target.rmdir()  # empty: it was looked at
-            part.rename(target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if target.suffix == ".zip":
+                # Stored, not compressed: weights do not get smaller.
+                with zipfile.ZipFile(part, "w", strict_timestamps=False) as archive:
+                    for file, path in files.items():
+                        archive.write(path, f"{name}/{file}")
+            else:
+                part.mkdir()
+                for file, path in files.items():
+                    shutil.copyfile(path, part / file)
+            part.replace(target)  # an empty folder may be replaced, too
+        finally:
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
 
 
-def _write_zip(files: Files, target: Path, name: str) -> None:
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        with storage_errors(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # Weights do not get smaller: stored as they are, which takes no time.
-            with zipfile.ZipFile(part, "w", strict_timestamps=False) as archive:
-                for file, content in files.items():
-                    if isinstance(content, bytes):
-                        archive.writestr(f"{name}/{file}", content)
-                    else:
-                        archive.write(content, f"{name}/{file}")
-            os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _forget_old(path: Path) -> None:
-    """Delete what was exported long before `path`, of any model."""
-    for other in path.parent.glob("*.zip"):
-        with suppress(OSError):
-            if path.stat().st_mtime - other.stat().st_mtime > KEEP_S:
-                other.unlink()
-
-
-# ── In the background ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
+@dataclass(eq=False, slots=True)
 class Export:
-    """One export on its way to a zip; every attribute may be read by any thread at any time.
+    """An export in the background; any thread may read it.
 
-    `share` and `words` say how far it is; `error` is what happened if it failed: an `ImgrecError`, or a bug.
+    `share` in [0, 1] and `words` are its progress; `error` is an `ImgrecError`, a bug, or None.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.share = 0.0
-        self.words = "waiting for its turn"
-        self.error: Exception | None = None
-        self._over = threading.Event()
+    path: Path
+    share: float = 0.0
+    words: str = "waiting for its turn"
+    error: Exception | None = None
+    _over: threading.Event = field(default_factory=threading.Event)
 
     @property
     def over(self) -> bool:
-        """Whether it is ready or failed."""
+        """Whether it has finished or failed."""
         return self._over.is_set()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until it is over; whether it is."""
+        """Wait until it is over, and return whether it is."""
         return self._over.wait(timeout_s)
 
 
 class Exports:
-    """The exports of a process, one after another: each may take a gigabyte. Every method may be called by any thread.
+    """The exports of a process, one after another: each may take a gigabyte. Any thread may call its methods.
 
-    An export belongs to no visitor: it goes on when a page is left, and who asks for the same gets the same.
+    An export continues when the page is left, and equal requests share it.
     """
 
     def __init__(self, settings: Settings, preparations: Preparations) -> None:
@@ -326,18 +308,18 @@ class Exports:
         self._latest: dict[Path, Export] = {}
 
     def find(self, spec: ModelSpec, formats: Sequence[str]) -> Path | None:
-        """The finished zip of `spec` in these formats, also one of an earlier process; None if there is none."""
+        """Return the finished zip, of this or an earlier process; None without one."""
         path = self._path(spec, formats)
         return path if path is not None and path.is_file() else None
 
     def get(self, spec: ModelSpec, formats: Sequence[str]) -> Export | None:
-        """The latest export of `spec` in these formats, under way or over; None if there was none here."""
+        """Return the latest export of `spec` in these formats, under way or over; None without one."""
         path = self._path(spec, formats)
         with self._lock:
             return None if path is None else self._latest.get(path)
 
     def start(self, spec: ModelSpec, formats: Sequence[str]) -> Export:
-        """The export that is under way, or a new one; returns at once. Raises as `check_formats` and `weights.find`."""
+        """Return the export under way, or start one. Raises as `check_formats`, and `InputError` without weights."""
         check_formats(formats)
         path = self._path(spec, formats)
         if path is None:
@@ -347,17 +329,15 @@ class Exports:
             if latest is not None and not latest.over:
                 return latest
             started = self._latest[path] = Export(path)
-        # Not waited for when the process ends: its worker ends by itself, and nothing half stays.
-        threading.Thread(
-            target=self._run, args=(spec, tuple(formats), started), name=f"export-{spec.name}", daemon=True
-        ).start()
+        # A daemon: the end of the process does not wait. The worker ends by itself, and no partial file stays.
+        threading.Thread(target=self._run, args=(spec, tuple(formats), started), daemon=True).start()
         return started
 
     def _path(self, spec: ModelSpec, formats: Sequence[str]) -> Path | None:
         digest = weights.sha256(spec, self._settings)
         if digest is None:
             return None
-        parts = [digest, sorted(set(formats)), __version__, conversion.versions(), asdict(spec)]
+        parts = [digest, sorted(set(formats)), __version__, conversion.versions(), spec.to_json()]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
         return self._settings.home / "exports" / f"{spec.name}-{key}.zip"
 
@@ -365,16 +345,18 @@ class Exports:
         def show(share: float, words: str) -> None:
             running.share, running.words = share, words
 
+        path = running.path
         try:
             with self._turn:
-                if not running.path.is_file():
-                    export(
-                        spec, formats, running.path, self._settings, preparations=self._preparations, on_progress=show
-                    )
-                    _forget_old(running.path)
+                if not path.is_file():
+                    export(spec, formats, path, self._settings, preparations=self._preparations, on_progress=show)
+                    for other in path.parent.glob("*.zip"):
+                        with suppress(OSError):
+                            if path.stat().st_mtime - other.stat().st_mtime > KEEP_S:
+                                other.unlink()
         except ImgrecError as error:
             running.error = error
-        except Exception as error:  # a bug: loud in the log, and for whoever waits
+        except Exception as error:
             _log.exception("exporting %s", spec.name)
             running.error = error
         finally:

@@ -1,6 +1,6 @@
-"""The worker process of an export: `python -m imgrec.export.export_worker`. See `exports`, which starts it.
+"""The worker process of an export: `python -m imgrec.export.export_worker`. `bundle` starts it.
 
-Keras writes what it has a writer for: its own format on any backend, ONNX and LiteRT with TensorFlow.
+Keras writes its own format with any backend, ONNX and LiteRT with TensorFlow.
 """
 
 import os
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 def write(model: "keras.Model", format_name: str, path: Path) -> None:
-    """Write `model` as `path`; raises whatever Keras' writers and TensorFlow's converters raise."""
+    """Write `model` to `path`. Keras' writers and TensorFlow's converters may raise any exception."""
     if format_name == "keras":
         model.save(path)
         return
     import numpy as np
 
-    # Keras' writers want a network that has been used.
+    # Keras' writers need a network that was called once.
     model.predict_on_batch(np.zeros((1, *model.input_shape[1:]), np.float32))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Keras mends tf2onnx for NumPy 2 and is warned about that
+        warnings.simplefilter("ignore")  # Keras patches tf2onnx for NumPy 2, which warns
         model.export(str(path), format=format_name, verbose=False)
 
 
@@ -50,7 +50,7 @@ def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
         tell(done=True)
     except ImgrecError:
         raise
-    except Exception as error:  # converters raise anything on a layer that they do not know
+    except Exception as error:  # converters raise any exception for an unknown layer
         if shutil.disk_usage(folder).free < MIB:
             raise StorageError(f"Expected more room in {folder.parent}. Received: a full disk.") from error
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -1,7 +1,7 @@
 """The texts of an export: a script that repeats a prediction without imgrec, the labels, and a README.
 
-The script is the whole way of a image in some fifteen lines: upright, cut and resized as `preprocessing.frame` does
-it, normalized as `preprocessing.PREPROCESS` says, and through the runtime of one format. Tests run it.
+The script turns, crops and resizes an image as `preprocessing.frame` does, normalizes it as `preprocessing.PREPROCESS`
+says, and runs the network with the runtime of one format. Tests run it.
 """
 
 from collections import Counter
@@ -17,11 +17,11 @@ from imgrec.predictions.labels import LabelSpace
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write a network down, and what runs it.
+    """A file format of a network, and its runtime.
 
-    `files` the first of which is the network; `packages` to be installed beside numpy and pillow; `statement` imports
-    the runtime, and `lines` make `probabilities` (C,) from `batch` (1, H, W, 3) and `folder`. `folded`: the network
-    normalizes by itself and takes uint8.
+    The first of `files` is the network; `packages` are installed beside numpy and pillow; `statement` imports the
+    runtime; `lines` compute `probabilities` (C,) from `batch` (1, H, W, 3) and `folder`. A `folded` network takes
+    uint8 and normalizes by itself.
     """
 
     title: str
@@ -81,7 +81,7 @@ FORMATS = {
 }
 
 _SCRIPT = '''\
-"""What {name} sees in a image: python {file} IMAGE   (pip install numpy pillow {packages})"""
+"""What {name} sees in an image: python {file} IMAGE   (pip install numpy pillow {packages})"""
 
 import sys
 from pathlib import Path
@@ -110,12 +110,12 @@ for index in np.argsort(-probabilities)[:5]:
 
 
 def file_name(format_name: str) -> str:
-    """What the script of a format is called."""
+    """Return the file name of the script of a format."""
     return f"predict_{format_name}.py"
 
 
 def script(spec: ModelSpec, format_name: str) -> str:
-    """The script that repeats a prediction of `spec` with the network in this format."""
+    """Return the script that repeats a prediction of `spec` with the network in this format."""
     kind = FORMATS[format_name]
     height, width = spec.input_size
     covered_height, covered_width = (round(side / spec.crop_fraction) for side in spec.input_size)
@@ -139,7 +139,7 @@ def script(spec: ModelSpec, format_name: str) -> str:
 
 
 def labels(space: LabelSpace) -> str:
-    """One class a line, in the order of the outputs; of names that stand twice, each with its WordNet id."""
+    """Return one class a line, in the order of the outputs; labels that occur twice with their WordNet ids."""
     count = Counter(space.labels)
     lines = [
         f"{label} ({synset})" if count[label] > 1 and synset else label
@@ -150,7 +150,7 @@ def labels(space: LabelSpace) -> str:
 
 
 def readme(spec: ModelSpec, space: LabelSpace, formats: Sequence[str]) -> str:
-    """What a person who unpacks the export reads first."""
+    """Return the text of README.txt."""
     height, width = spec.input_size
     order = "BGR" if PREPROCESS[spec.preprocess].reverse_channels else "RGB"
     commands = "\n".join(
@@ -168,7 +168,7 @@ def readme(spec: ModelSpec, space: LabelSpace, formats: Sequence[str]) -> str:
     return f"""\
 {spec.title}
 
-Says which of {len(space.labels):,} classes a image shows:
+Says which of {len(space.labels):,} classes an image shows:
 
 {commands}
 prints the five likeliest with their probabilities.
@@ -190,7 +190,7 @@ License of the weights: {spec.license}. Exported by imgrec {__version__}.
 
 
 def _normalized(mode: str) -> str:
-    """The expression that makes a float32 batch of `pixels`, as `preprocessing.normalize` does."""
+    """Return the expression for a float32 batch of `pixels`, as `preprocessing.normalize` computes it."""
     reversed_or_not = ", ..., ::-1" if PREPROCESS[mode].reverse_channels else ""
     pixels = f"pixels[np.newaxis{reversed_or_not}]"
     formula = _formula(mode, pixels)
@@ -198,7 +198,7 @@ def _normalized(mode: str) -> str:
 
 
 def _formula(mode: str, value: str) -> str:
-    """What becomes of a `value` from 0 to 255, in Python and for people alike.
+    """Return the formula that normalizes a `value` from 0 to 255, as Python code and as text.
 
     >>> _formula("tf", "x")
     '(x - 127.5) / 127.5'
@@ -214,6 +214,6 @@ def _formula(mode: str, value: str) -> str:
 
 
 def _words(values: tuple[float, float, float]) -> str:
-    """One number where all three are the same, else a tuple of them."""
+    """Return one number where all three are equal, else a tuple of them."""
     written = [f"{value:.9g}" for value in values]
     return written[0] if len(set(written)) == 1 else f"({', '.join(written)})"

@@ -92,4 +92,4 @@ def _through_profile(image: Image.Image, profile: bytes | None) -> Image.Image |
         target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
         return ImageCms.profileToProfile(image, source, target, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return None  # Viewers show a image with a broken profile as if it had none, and so do we.
+        return None  # As image viewers do: a broken profile is ignored.

@@ -1,8 +1,8 @@
-"""The only door for untrusted bytes: `decode` makes a `DecodedImage` of them, or raises `ImageError`.
+"""The only decoder of untrusted bytes: `decode` returns a `DecodedImage` or raises `ImageError`.
 
 What every model is later given depends on the uploaded bytes alone: one decode serves all models, upright by
 its EXIF tag, sRGB, 8 bit, without alpha, and not much larger than the largest network needs. What was
-normalized on the way is said in `notes`. Neither the file's name nor its metadata outlives the call.
+was normalized is described in `notes`. Neither the file's name nor its metadata outlives the call.
 
 Decoders are foreign code that reads untrusted bytes. Sizes are checked from the header before any pixel is decoded, and
 whatever a decoder raises leaves here as an `ImageError`; incomplete images are refused.
@@ -35,7 +35,7 @@ from imgrec.images import color, formats
 from imgrec.settings import MIB
 
 # The short side below which decoding never reduces an image. The largest short side that a catalog entry
-# asks for is 632 px (EfficientNetB7: input 600, crop fraction 0.949), so one decode serves every model.
+# needs is 632 px (EfficientNetB7: input 600, crop fraction 0.949), so one decode serves every model.
 WORKING_SIDE_PX = 640
 
 # The largest images that cameras and phones make have 100 million pixels; read from the header.
@@ -113,7 +113,7 @@ class DecodedImage:
 
     `pixels` is uint8 (H, W, 3), RGB, read-only, its short side at least `WORKING_SIDE_PX` unless the image
     itself is smaller. `format` is a key of `signatures.EXTENSIONS`. `sha256` (hexadecimal) is that of the
-    uploaded bytes and the key of every cache. `notes` say in words what was normalized, each a phrase to be
+    uploaded bytes and the key of every cache. `notes` describe what was normalized, each a phrase to be
     put behind a comma ("rotated by its EXIF tag"). `size_px` is the (height, width) of the whole image,
     upright, before it was reduced.
 
@@ -139,7 +139,7 @@ class DecodedImage:
 
 
 def decode(data: bytes, *, max_bytes: int, name: str | None = None) -> DecodedImage:
-    """The image in `data`: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC, of animations the first frame.
+    """Return the image in `data`: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC, of animations the first frame.
 
     `name` is the file's name; it only serves to note that an image is not what it is called, and is not kept.
     Raises `ImageTooLargeError` above `max_bytes`, `MAX_PIXELS` or what a decoder may take, and `ImageError` on
@@ -164,7 +164,7 @@ def decode(data: bytes, *, max_bytes: int, name: str | None = None) -> DecodedIm
 
 
 def thumbnail(image: DecodedImage, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:
-    """A JPEG of `image.pixels`, its long side at most `side_px`: what is shown is what the models are given."""
+    """Return a JPEG of `image.pixels`, its long side at most `side_px`: what is shown is what the models are given."""
     small = Image.fromarray(image.pixels)
     small.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
@@ -173,7 +173,7 @@ def thumbnail(image: DecodedImage, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:
 
 
 def _load(data: bytes, kind: str, notes: list[str]) -> tuple[Image.Image, tuple[int, int]]:
-    """The upright RGB image at working size, and the (height, width) of the whole."""
+    """Return the upright RGB image at working size, and the (height, width) of the whole."""
     if kind == "JPEG":
         _check_jpeg(data)
     image = _OPENERS[kind](io.BytesIO(data))
@@ -182,7 +182,7 @@ def _load(data: bytes, kind: str, notes: list[str]) -> tuple[Image.Image, tuple[
     if kind == "TIFF":
         _refuse_raw(image)
     notes += _frame_notes(image, kind)
-    # Pillow turns a TIFF upright while it loads it (and its size says so beforehand), the others it does not.
+    # Pillow turns a TIFF upright while it loads it (and reports the turned size before), but not the others.
     orientation = turned = _orientation(image) if kind == "TIFF" else 1
     with _alone_if_large(width * height):
         # Reads a JPEG at 1/2, 1/4 or 1/8 of its side, straight from its coefficients; nothing for the others.
@@ -229,7 +229,7 @@ def _check_jpeg(data: bytes) -> None:
 
 
 def _check_size(kind: str, width: int, height: int, progressive: bool = False) -> None:
-    """Raises `ImageTooLargeError` when the whole image, or what its decoder would take, is too large."""
+    """Raise `ImageTooLargeError` when the whole image, or the memory of its decoder, is too large."""
     pixels = width * height
     decoded = pixels
     limit = MAX_PIXELS
@@ -247,7 +247,7 @@ def _check_size(kind: str, width: int, height: int, progressive: bool = False) -
 
 
 def _refuse_raw(image: ImageFile.ImageFile) -> None:
-    """Raises `ImageError` for raw files that look like a TIFF (DNG, NEF, ARW), of which only a preview is readable."""
+    """Raise `ImageError` for raw files that look like a TIFF (DNG, NEF, ARW), of which only a preview is readable."""
     tags = getattr(image, "tag_v2", {})
     if _DNG_VERSION in tags or tags.get(_NEW_SUBFILE_TYPE, 0) == _REDUCED_RESOLUTION:
         raise ImageError("This is a camera raw file. Export it as a JPEG.")
@@ -274,10 +274,10 @@ def _bit_depth(image: ImageFile.ImageFile, kind: str, data: bytes) -> int:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation 1-8; 1, upright, where there is none."""
+    """Return the EXIF orientation 1-8; 1, upright, where there is none."""
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # A broken EXIF block of any kind tells nothing, and the image beside it is whole.
+    except Exception:  # A broken EXIF block has no information; the image itself is intact.
         return 1
     return orientation if isinstance(orientation, int) else 1
 
@@ -290,7 +290,7 @@ def _reduced(image: Image.Image) -> Image.Image:
 
 @contextmanager
 def _foreign_code(kind: str) -> Iterator[None]:
-    """Turns whatever a decoder raises into an `ImageError`."""
+    """Turn any exception of a decoder into an `ImageError`."""
     try:
         yield
     except ImageError:
@@ -308,7 +308,7 @@ def _alone_if_large(pixels: int) -> AbstractContextManager[object]:
 class _Quiet:
     """Ignores warnings while at least one thread is inside.
 
-    Decoders warn about metadata that nobody here reads. Python's own `catch_warnings` changes the process and
+    Decoders warn about metadata that is not used here. Python's own `catch_warnings` changes the process and
     undoes it in the wrong order when two threads overlap; the first that comes in and the last that goes out
     do it here for all.
     """

@@ -1,6 +1,6 @@
-"""What bytes claim to be, told from their content alone; stdlib only, nothing is decoded here.
+"""The format that bytes claim to have, from their content alone; nothing is decoded here.
 
-A file's extension is never trusted: `identify` looks at the first bytes, `describe` says in words what
+A file's extension is never trusted: `identify` reads the first bytes, `describe` names
 something is that is not a usable image, and the counts find what a decoder would trip over.
 """
 
@@ -24,7 +24,7 @@ _START_OF_SCAN = 0xDA
 
 
 def identify(data: bytes) -> str | None:
-    """The name of the allowed format that `data` begins like (a key of `EXTENSIONS`), or None."""
+    """Return the name of the allowed format that `data` begins like (a key of `EXTENSIONS`), or None."""
     for name, matches in _SIGNATURES.items():
         if matches(data):
             return name
@@ -32,7 +32,7 @@ def identify(data: bytes) -> str | None:
 
 
 def describe(data: bytes) -> str:
-    """What `data`, which is not an allowed image, looks like, with its article: "a PDF document"."""
+    """Return what `data`, which is not an allowed image, looks like, with its article: "a PDF document"."""
     head = data[:HEAD_BYTES]
     for description, pattern in _STRANGERS:
         if pattern.match(head):
@@ -50,7 +50,7 @@ def is_misnamed(name: str, image_format: str) -> bool:
 
 
 def extension_of(name: str) -> str:
-    """The extension of a file name in small letters, with its dot; empty where there is none."""
+    """Return the extension of a file name in small letters, with its dot; empty where there is none."""
     return PurePath(name).suffix.lower()
 
 
@@ -90,7 +90,7 @@ def _is_webp(data: bytes) -> bool:
 def _has_brand(data: bytes, brands: set[bytes], others: set[bytes]) -> bool:
     """Whether an ISO media file is of one of `brands`; the major brand decides, then the compatible ones.
 
-    `mif1` as the major brand only says "an image", whatever its codec, so there the compatible ones decide.
+    `mif1` as the major brand means any image, so that the compatible brands decide.
     """
     if data[4:8] != b"ftyp":
         return False

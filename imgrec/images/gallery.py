@@ -29,6 +29,7 @@ class Sample:
 
     @property
     def path(self) -> Path:
+        """The file of the image."""
         return SAMPLES_FOLDER / self.file
 
 

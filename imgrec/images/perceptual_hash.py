@@ -1,7 +1,7 @@
 """Pictures that are nearly the same: 64 bits of each, all pairs that differ in few of them, and a second look.
 
 The bits are a difference hash (Krawetz 2013, "Kind of like that", hackerfactor.com): the image as 9 × 8 gray fields,
-and for each field whether its neighbor to the right is brighter. They hardly change when a image is stored smaller,
+and for each field whether its neighbor to the right is brighter. They hardly change when an image is stored smaller,
 with another quality or a little brighter, and half of them change between images that have nothing in common.
 Some pairs come near by chance (a bright thing before a dark ground), so candidates are compared once more, by the
 correlation of their thumbnails.
@@ -21,7 +21,7 @@ import numpy as np
 from imgrec.errors import InputError
 from imgrec.images.preprocessing import frame
 
-# (rows, columns) of the thumbnail that is kept of a image: two by two fields of it are one field of the hash.
+# (rows, columns) of the thumbnail that is kept of an image: two by two fields of it are one field of the hash.
 THUMBNAIL_SHAPE = (16, 18)
 
 FIELDS = THUMBNAIL_SHAPE[0] * THUMBNAIL_SHAPE[1]
@@ -33,7 +33,7 @@ MIN_CORRELATION = 0.95
 # Brightness is Rec. 601's, as a JPEG stores it.
 LUMA = tuple(map(np.float32, (0.299, 0.587, 0.114)))
 
-# Standard deviation of brightness (0-255) below which a image is too flat to be told from another flat one;
+# Standard deviation of brightness (0-255) below which an image is too flat to be distinguished from another;
 # a photo of galaxies on a black sky has 7.
 MIN_CONTRAST = 2.0
 
@@ -51,7 +51,7 @@ def brightness(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def difference_hashes(thumbnails: np.ndarray) -> np.ndarray:
-    """The 64 bits of each image, uint64 (N,), from uint8 thumbnails (N, *THUMBNAIL_SHAPE, 3) in RGB."""
+    """Return the 64 bits of each image, uint64 (N,), from uint8 thumbnails (N, *THUMBNAIL_SHAPE, 3) in RGB."""
     if thumbnails.shape[1:] != (*THUMBNAIL_SHAPE, 3) or thumbnails.dtype != np.uint8:
         raise InputError(
             f"Expected thumbnails of type uint8 and shape (N, {', '.join(map(str, THUMBNAIL_SHAPE))}, 3). "
@@ -79,10 +79,10 @@ def near_pairs(thumbnails: np.ndarray, *, limit: int) -> np.ndarray:
 
 
 def groups(pixels: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The group of each image, int64 (N,): the index of its first. Most images are a group of their own.
+    """Return the group of each image, int64 (N,): the index of its first. Most images are a group of their own.
 
     `pixels` is uint8 (N, height, width, 3) RGB, `targets` (N,) are classes. Images of one class that are equal or
-    nearly the same are of one group, and so are those that are like a third: whoever deals them out puts all on one
+    nearly the same are of one group, and so are those that are like a third: a split puts all on one
     side. Time grows with the square of the images of a class.
     """
     thumbnails = np.empty((len(pixels), *THUMBNAIL_SHAPE, 3), np.uint8)
@@ -106,7 +106,7 @@ def _groups_of_one(pixels: np.ndarray, mine: np.ndarray, thumbnails: np.ndarray)
         # In a film nearly all pairs are alike, and joined already.
         apart = pairs[group[rich[pairs[:, 0]]] != group[rich[pairs[:, 1]]]]
         group = _joined(group, rich[apart[_alike(apart, looks)]])
-    # Of flat ones nothing can be said but that they are equal.
+    # Flat images can only be compared for equality.
     first: dict[bytes, int] = {}
     for position in np.flatnonzero(~is_rich).tolist():
         digest = hashlib.sha256(np.ascontiguousarray(pixels[mine[position]]).data).digest()
@@ -138,7 +138,7 @@ def _candidates(hashes: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _is_rich(looks: np.ndarray) -> np.ndarray:
-    """bool (N,): images that are not flat."""
+    """Return bool (N,): images that are not flat."""
     return np.asarray(np.abs(looks).sum(axis=1) > 0)
 
 
@@ -151,7 +151,7 @@ def _looks(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def _alike(pairs: np.ndarray, looks: np.ndarray) -> np.ndarray:
-    """bool (K,): which of `pairs` (K, 2) correlate."""
+    """Return bool (K,): which of `pairs` (K, 2) correlate."""
     alike = np.empty(len(pairs), bool)
     for start in range(0, len(pairs), SECOND_LOOKS):
         chunk = pairs[start : start + SECOND_LOOKS]

@@ -37,7 +37,7 @@ def frame(
     crop_fraction: float,
     framing: str = "crop",
 ) -> np.ndarray:
-    """The part of `image` that a network is given, resized to its input: uint8 (height, width, 3), RGB.
+    """Return the part of `image` that a network is given, resized to its input: uint8 (height, width, 3), RGB.
 
     `image` is decoded, or its pixels as uint8 (H, W, 3); smaller images are enlarged. `input_size` is
     (height, width) in px, `framing` a key of `FRAMINGS`. With "crop", the picture is resized until it covers
@@ -87,7 +87,7 @@ def _center_box(
     """(left, top, right, bottom) in the source of the part that a center crop of the resized image shows.
 
     The resized image and the crop's corner are whole pixels, as in resize-then-crop: a corner between two
-    pixels would blur a image that needs no resizing at all (which cost MobileNetV2 3 points of top-1).
+    pixels would blur an image that needs no resizing at all (which cost MobileNetV2 3 points of top-1).
     """
     covered = [round(side / crop_fraction) for side in input_size]
     # The larger factor makes the resized image cover both sides; for a square input it is the short side's.

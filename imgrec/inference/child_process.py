@@ -1,8 +1,7 @@
-"""One request to a worker process of ours, and its answers: JSON lines, and a sentence however the worker ends.
+"""A request to a child process, and its answers as JSON lines.
 
-For work of seconds to minutes that somebody waits for (converting, exporting) in a process of its own, because its
-runtimes must not get into this one, or may take more memory than there is. The worker holds on to nothing: it ends
-with the process that started it. Work that must survive that belongs into `jobs`.
+For work of seconds to minutes whose caller waits (converting, exporting): its runtimes must not be loaded here, and may
+take more memory than there is. The child process ends with its parent. Work that must survive the parent is a job.
 """
 
 import json
@@ -29,7 +28,7 @@ Tell = Callable[..., None]
 
 
 class WorkerError(Exception):
-    """The worker ended without an answer; `str(error)` says how, as the end of a sentence."""
+    """The worker ended without an answer; `str(error)` is the reason, as the end of a sentence."""
 
     def __init__(self, reason: str, *, out_of_memory: bool = False) -> None:
         super().__init__(reason)
@@ -101,11 +100,11 @@ def ask(
 
 
 def _converse(worker: "subprocess.Popen[str]", request: Mapping[str, object]) -> Iterator[dict[str, object]]:
-    """Send the request, and give each answer as it comes, until the worker closes its side."""
+    """Send the request, and yield each answer, until the worker closes its output."""
     if worker.stdin is None or worker.stdout is None:
         raise WorkerError("one without pipes")
-    with suppress(BrokenPipeError):  # it died at once; its exit code and last words say why
-        # Left open: its end tells the worker that nobody waits any more.
+    with suppress(BrokenPipeError):  # it ended at once; its exit code and output have the reason
+        # Left open: the worker ends when it is closed.
         worker.stdin.write(json.dumps(request) + "\n")
         worker.stdin.flush()
     for line in worker.stdout:
@@ -124,9 +123,9 @@ def _last_words(stderr: IO[bytes]) -> str:
 
 
 def serve(do: Callable[[dict[str, object], Tell], None]) -> None:
-    """The main of a worker: one request from stdin, what `do` tells or raises to stdout; does not return."""
+    """Run the worker: read one request from stdin, write the answers or the error of `do` to stdout, and exit."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody else's chatter among the answers
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries print; only answers go to the pipe
 
     def tell(**answer: object) -> None:
         answers.write(json.dumps(answer) + "\n")
@@ -143,7 +142,7 @@ def serve(do: Callable[[dict[str, object], Tell], None]) -> None:
 
 
 def _end_with_parent() -> None:
-    """The parent holds stdin open while it waits; a server that was killed leaves no worker behind."""
+    """Exit when the parent closes stdin, also by being killed."""
     # Not `sys.stdin`, whose lock a daemon thread would hold while the interpreter ends.
     while os.read(0, 1024):
         pass

@@ -47,7 +47,7 @@ def classify(
             probabilities, milliseconds = pool.predict(spec, inputs[shape])
             yield Prediction(spec.name, spec.get_label_space(), probabilities[0], milliseconds, title=spec.title)
         except ImgrecError as error:
-            yield Failure(spec.name, error)
+            yield Failure(spec.name, error, spec.title)
 
 
 def open_pool(settings: Settings, preparations: Preparations | None = None) -> EnginePool:

@@ -37,7 +37,7 @@ GRAPH_VERSION = 1
 # The largest networks take one to two minutes on two cores.
 TIMEOUT_S = 15 * 60.0
 
-# What Python is asked to run.
+# The arguments of Python that start the worker process.
 WORKER = ("-m", "imgrec.inference.conversion")
 
 # Keras, OpenVINO and their imports; besides, the weights are held about three times (loaded, exported, compiled).
@@ -47,7 +47,7 @@ WORKER_COPIES = 3
 # Besides twice the weights (as Keras exports them, then folded; or folded, and as a blob): the graphs themselves.
 HEADROOM_BYTES = 32 * MIB
 
-# How often somebody who waits for another process' conversion looks again.
+# The interval at which the conversion of another process is checked.
 LOCK_POLL_S = 0.2
 
 # Named on the progress line in this order; "waiting" only while another process converts the same network.
@@ -86,9 +86,9 @@ def compiled_path(spec: ModelSpec, weights_sha256: str, settings: Settings) -> P
 
 
 def convert(spec: ModelSpec, weights_path: Path, settings: Settings, on_progress: OnProgress | None = None) -> Path:
-    """The path of the compiled network of `spec` with the weights in `weights_path`; built unless it is there.
+    """Return the path of the compiled network of `spec` with the weights in `weights_path`; built unless it is there.
 
-    However many threads and processes ask at once, one of them converts and the others wait. `on_progress` gets
+    One of all threads and processes converts, the others wait. `on_progress` gets
     each of `STAGES` as it begins; what it raises ends the conversion.
 
     Raises `CorruptWeightsError`, `ConversionError`, `StorageError`, and `BusyError` when another process has
@@ -105,7 +105,7 @@ def convert(spec: ModelSpec, weights_path: Path, settings: Settings, on_progress
 
 
 def read_manifest(path: Path) -> Manifest | None:
-    """The manifest of the entry that holds `path`; None when there is none that can be read."""
+    """Return the manifest of the entry that holds `path`; None when there is none that can be read."""
     try:
         fields = json.loads((path.parent / "manifest.json").read_text())
         fields["files"] = {name: (int(size), str(digest)) for name, (size, digest) in fields["files"].items()}
@@ -130,7 +130,7 @@ def read_intact(path: Path) -> Manifest | None:
 
 
 def find_memory_bytes(spec: ModelSpec, settings: Settings) -> int | None:
-    """What the network of `spec` was measured to take, whichever weights it was compiled from; None if never."""
+    """Return what the network of `spec` was measured to take, whichever weights it was compiled from; None if never."""
     manifests = (read_manifest(path) for path in (settings.home / "compiled").glob(f"{spec.name}-*/model.xml"))
     return max((manifest.memory_bytes for manifest in manifests if manifest is not None), default=None)
 
@@ -143,14 +143,14 @@ def discard(path: Path) -> None:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """What a compiled network depends on, besides its weights."""
+    """Return what a compiled network depends on, besides its weights."""
     return {"graph": str(GRAPH_VERSION)} | {name: importlib.metadata.version(name) for name in ("keras", "openvino")}
 
 
 @contextmanager
 def _sole_converter(spec: ModelSpec, path: Path, on_progress: OnProgress | None) -> Iterator[None]:
     """Held by one thread of one process at a time; the kernel frees it when its holder is killed."""
-    import filelock  # 20 ms; only who converts needs it
+    import filelock  # 20 ms
 
     with storage_errors(path):
         path.parent.parent.mkdir(parents=True, exist_ok=True)
@@ -199,7 +199,9 @@ def _build(
         memory_bytes = _run_worker(spec, weights_path, part, on_progress)
         with storage_errors(part):
             for file in part.iterdir():
-                file.chmod(0o644)  # OpenVINO's blobs may be read by nobody else, not even a container's other user
+                file.chmod(
+                    0o644
+                )  # OpenVINO's blobs are readable by their owner only, not by another user of a container
             manifest = Manifest(spec.name, weights_sha256, versions(), memory_bytes, _describe(part))
             (part / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n")
             shutil.rmtree(path.parent, ignore_errors=True)  # one that was not intact
@@ -230,12 +232,12 @@ def _run_worker(spec: ModelSpec, weights_path: Path, folder: Path, on_progress: 
 
 
 def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
-    """The worker: stages, and at last `memory_bytes`."""
+    """Return the worker: stages, and at last `memory_bytes`."""
     folder = Path(request["folder"])
     try:
         tell(memory_bytes=_convert(spec_from_json(request["spec"]), Path(request["weights_path"]), folder, tell))
     except (OSError, RuntimeError) as error:
-        # OpenVINO does not say why it could not write.
+        # OpenVINO gives no reason for a failed write.
         if shutil.disk_usage(folder).free > MIB:
             raise
         raise StorageError(f"Expected more room in {folder.parent}. Received: a full disk.") from error

@@ -40,15 +40,17 @@ class KerasEngine:
         return 4 * int(self._model.count_params())
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
+        """See `Engine.predict`."""
         check_batch(batch, self._spec.input_size)
         return np.asarray(self._model.predict_on_batch(normalize(batch, self._spec.preprocess)), np.float32)
 
     def close(self) -> None:
+        """See `Engine.close`."""
         del self._model
 
 
 def build(spec: ModelSpec) -> "keras.Model":
-    """The network of `spec` with random weights, as its constructor makes it: Keras' own, or ours of the same form."""
+    """Return the network of `spec` with random weights, from the constructor of Keras or of this project."""
     import keras
 
     constructor = efficientnet_lite.CONSTRUCTORS.get(spec.architecture) or getattr(
@@ -60,7 +62,7 @@ def build(spec: ModelSpec) -> "keras.Model":
 
 
 def load(spec: ModelSpec, weights_path: Path) -> "keras.Model":
-    """The network of `spec` with its weights: a whole model from `.keras`, weights alone from `.h5` and `.pth`.
+    """Return the network of `spec` with its weights: a whole model from `.keras`, weights alone from `.h5` and `.pth`.
 
     A network without its top, `("include_top", False)` among its arguments, takes them from the file of the whole
     network, so that one download serves both. Raises `CorruptWeightsError` when the file is not what it needs.
@@ -69,7 +71,7 @@ def load(spec: ModelSpec, weights_path: Path) -> "keras.Model":
 
     try:
         if weights_path.suffix == ".keras":
-            # Safe mode refuses code in the file; these are data, whoever made them.
+            # Safe mode refuses code in the file; these are data.
             model = keras.saving.load_model(weights_path, compile=False, safe_mode=True)
         else:
             model = build(spec)
@@ -118,7 +120,7 @@ def transplant(whole: "keras.Model", headless: "keras.Model") -> None:
 
 
 def _whole(spec: ModelSpec) -> ModelSpec:
-    """The network with its top, at the size that its weights are published for: dense layers depend on it."""
+    """Return the network with its top, at the size that its weights are published for: dense layers depend on it."""
     native = [row.input_size for row in BUILT_IN.values() if row.weights.filename == spec.weights.filename]
     kept = tuple(argument for argument in spec.arguments if argument[0] not in _ARGUMENTS_OF_HEADLESS)
     return replace(spec, arguments=kept, input_size=native[0] if native else spec.input_size)

@@ -51,7 +51,7 @@ def _stream(path: Path, images: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tu
             check_going_on()
             batch = np.ascontiguousarray(image)[np.newaxis]
             check_batch(batch, (int(height), int(width)))
-            # The image travels with its key, so that nobody frees it while the request reads it.
+            # The image is kept with its key, so that it is not freed while the request reads it.
             queue.start_async([batch], (key, batch), share_inputs=True)
             while finished:
                 yield finished.popleft()
@@ -64,7 +64,7 @@ def _stream(path: Path, images: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tu
 
 
 def open_queue(path: Path) -> tuple[Any, Any]:
-    """The network at `path` compiled for throughput, in float32 as it serves, and its queue of requests."""
+    """Return the network at `path` compiled for throughput, in float32 as it serves, and its queue of requests."""
     openvino = runtime()
     configuration = {
         "PERFORMANCE_HINT": "THROUGHPUT",

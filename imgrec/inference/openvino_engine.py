@@ -43,7 +43,7 @@ class OpenVINOEngine:
     """A network that `fold` has saved, loaded and run once.
 
     `memory_bytes` is what the network's anonymous memory was measured to be (`measure`): in a server, where
-    other threads come and go, it could not be told apart.
+    other threads run, it could not be separated.
 
     Raises `EngineError` when the files are not a network that runs.
     """
@@ -80,6 +80,7 @@ class OpenVINOEngine:
         return np.stack(rows) if rows else np.empty((0, classes), np.float32)
 
     def close(self) -> None:
+        """See `Engine.close`."""
         with foreign_call(), self._lock:
             self._request = None
 
@@ -116,7 +117,7 @@ def fold(exported: Path, rule: "Normalization", input_size: tuple[int, int], tar
 def measure(path: Path) -> int:
     """Anonymous memory in bytes that the network at `path` takes once it is loaded and has run.
 
-    For a process where nothing else goes on; where that cannot be told, the size of its weights. Raises
+    For a process that does nothing else; where it cannot be measured, the size of its weights. Raises
     `EngineError` when it does not run.
     """
     weights_bytes = path.with_suffix(".bin").stat().st_size
@@ -136,7 +137,7 @@ def measure(path: Path) -> int:
 def runtime() -> ModuleType:
     """OpenVINO without its converters, which take half of the time to import and report to Google Analytics.
 
-    `import openvino` goes on without them where they are missing, so they are made to seem missing.
+    `import openvino` works without them where they are missing, so they are made to seem missing.
     """
     with hidden("openvino.tools.ovc"):
         import openvino
@@ -156,7 +157,7 @@ def hidden(name: str) -> Iterator[None]:
 
 
 class _Refusal(MetaPathFinder):
-    """Asked before all other finders; ends the search for one module, and knows nothing of others."""
+    """A finder before all others that ends the search for one module."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -178,7 +179,7 @@ def _make_core() -> "openvino.Core":
 
 
 def _compile(path: Path) -> "openvino.CompiledModel":
-    """The network at `path` for this processor; raises `RuntimeError` as OpenVINO does."""
+    """Return the network at `path` for this processor; raises `RuntimeError` as OpenVINO does."""
     model, configuration = _core().read_model(path), _configuration()
     if path.with_suffix(".bin").stat().st_size <= LARGEST_BLOB_BYTES:
         # A blob of another processor or version has another name, and so is not found; the new one is added.

@@ -1,11 +1,11 @@
-"""Loaded engines under one memory budget, shared by all threads of the process; nobody gets an engine in hand.
+"""Loaded engines under one memory budget, shared by all threads of the process.
 
 How it keeps to the budget:
 - bytes are reserved before a network is loaded, and one network is loaded at a time (compiling takes all cores
   and, for a moment, more memory than the result);
-- room is made by closing engines that nobody uses, the least recently used first, before anything waits;
-- what is in use is leased and never closed; when a lease ends, whoever waits for room looks again;
-- however many threads ask for the same network, one loads it and the others share its result, or its failure.
+- room is made by closing idle engines, the least recently used first, before a caller waits;
+- an engine in use is leased and never closed; when a lease ends, waiting callers check again;
+- one thread loads a network, and all callers that need it share the result or the failure.
 
 Inferences go one after another through one gate for the process: each has all cores, and its time is its own.
 Knows no files, images or labels.
@@ -25,14 +25,14 @@ from imgrec.inference.process_info import give_back_memory
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
 
-# How long somebody waits for room, or for their turn to load, before they are told to come back. Loading the
-# largest networks takes some seconds; a visitor gives up before a minute is over.
+# How long a caller waits for room or for its turn to load before `BusyError`. The largest networks load in some
+# seconds; a visitor leaves before a minute is over.
 PATIENCE_S = 60.0
 
 # How often a network that turned out larger than estimated is tried with the size that it had.
 MAX_TRIES = 3
 
-# For the process, not for a pool: two inferences at once take twice as long each, whoever asks for them.
+# For the process, not for a pool: two inferences at once take twice as long each.
 _GATE = threading.Lock()
 
 # Held while a network is loaded: the next one reserves memory when this one's size is known.
@@ -41,7 +41,7 @@ _LOADING = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class LoadedEngine:
-    """One row of what is loaded; `load_milliseconds` is what its loading took."""
+    """A loaded engine, as shown to users; `load_milliseconds` is the duration of its loading."""
 
     name: str
     memory_bytes: int
@@ -51,11 +51,11 @@ class LoadedEngine:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What running some models together would take, told before anything is loaded.
+    """The memory that some models need together, computed before anything is loaded.
 
     `total_bytes` is for all of them, `missing_bytes` for those not yet loaded. `evicted` are the loaded engines
     that would be closed to make room (some of these models among them, if they do not fit together: they run
-    all the same, but each is loaded anew every time). `too_large` do not fit even alone and would be refused.
+    anyway, but are loaded again each time). `too_large` models do not fit even alone and are refused.
     """
 
     total_bytes: int
@@ -72,7 +72,7 @@ class Plan:
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """A loaded engine; `leases` counts who uses it, `unwanted` asks the last of them to close it."""
+    """A loaded engine; `leases` counts its callers, and an `unwanted` one is closed when the last lease ends."""
 
     name: str
     engine: Engine
@@ -83,21 +83,21 @@ class _Entry:
 
 
 @dataclass(slots=True, eq=False)
-class _Flight:
-    """A load under way; `waiting` counts the threads that will share its result, each with a lease."""
+class _Load:
+    """A load in progress; `waiting` counts the threads that share its result, each with a lease."""
 
     waiting: int = 0
     entry: _Entry | None = None
     error: Exception | None = None
-    landed: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=threading.Event)
 
 
 class EnginePool:
-    """Engines for `ModelSpec`s, loaded when they are first asked for; every method may be called by any thread.
+    """Engines for `ModelSpec`s, loaded at their first use; any thread may call any method.
 
-    `load` makes the engine of a spec, `estimate` says beforehand how many bytes it will hold. `prepare`, if
-    given, is called before `estimate` and does what takes long but no memory budget: fetching, converting.
-    What the three raise goes to everybody who waits for that model.
+    `load` makes the engine of a spec; `estimate` returns the bytes that it will hold. `prepare`, if given, is called
+    before `estimate` for what takes long without memory: fetching, converting. All callers that wait for a model get
+    what the three raise.
     """
 
     def __init__(
@@ -116,18 +116,25 @@ class EnginePool:
         # Guards everything below; notified whenever bytes or leases are given back.
         self._changed = threading.Condition()
         self._entries: dict[str, _Entry] = {}  # least recently used first
-        self._flights: dict[str, _Flight] = {}
+        self._loads: dict[str, _Load] = {}
         self._reserved: dict[str, int] = {}
         self._sizes: dict[str, int] = {}  # bytes that an engine was found to hold
         self._load_milliseconds: dict[str, float] = {}
 
     def predict(self, spec: ModelSpec, batch: np.ndarray) -> tuple[np.ndarray, float]:
-        """float32 probabilities (N, C) for `batch`, uint8 (N, H, W, 3), and the inference's milliseconds.
+        """Run the network of `spec`, loading it first where needed.
 
-        Loads the network first if it must; that time is not in the milliseconds, nor is that of waiting for others.
+        Args:
+            spec: The model.
+            batch: uint8 (N, H, W, 3).
 
-        Raises `MemoryBudgetError` for a network above the whole budget, `BusyError` when no room came free in
-        time, and what preparing, loading and the engine raise.
+        Returns:
+            float32 probabilities (N, C), and the milliseconds of the inference, without loading and waiting.
+
+        Raises:
+            MemoryBudgetError: The network is larger than the whole budget.
+            BusyError: No room became free in time.
+            ImgrecError: Preparing, loading or running failed.
         """
         with self._lease(spec) as engine, _GATE:
             start = time.perf_counter()
@@ -154,7 +161,7 @@ class EnginePool:
             self.unload(row.name)
 
     def loaded(self) -> list[LoadedEngine]:
-        """What is loaded now, the least recently used first."""
+        """Return what is loaded now, the least recently used first."""
         with self._changed:
             return [
                 LoadedEngine(entry.name, entry.memory_bytes, entry.load_milliseconds, entry.leases > 0)
@@ -168,12 +175,12 @@ class EnginePool:
             return self._used()
 
     def load_milliseconds(self, name: str) -> float | None:
-        """What the last loading of `name` took; None if it was never loaded."""
+        """Return what the last loading of `name` took; None if it was never loaded."""
         with self._changed:
             return self._load_milliseconds.get(name)
 
     def plan(self, specs: Iterable[ModelSpec]) -> Plan:
-        """What running `specs` together would take; loads nothing and changes nothing."""
+        """Return what running `specs` together would take; loads nothing and changes nothing."""
         needs = {spec.name: self._need(spec) for spec in specs}
         with self._changed:
             loaded = {entry.name: entry.memory_bytes for entry in self._entries.values()}
@@ -192,7 +199,7 @@ class EnginePool:
 
     @contextmanager
     def _lease(self, spec: ModelSpec) -> Iterator[Engine]:
-        """The engine of `spec`, which cannot be closed within the block."""
+        """Return the engine of `spec`, which cannot be closed within the block."""
         entry = self._acquire(spec)
         try:
             yield entry.engine
@@ -200,31 +207,31 @@ class EnginePool:
             self._release(entry)
 
     def _acquire(self, spec: ModelSpec) -> _Entry:
-        """The entry of `spec` with a lease for the caller, loaded if it must be."""
+        """Return the entry of `spec` with a lease for the caller, loaded if it must be."""
         with self._changed:
             entry = self._entries.pop(spec.name, None)
             if entry is not None:
                 self._entries[spec.name] = entry  # now the most recently used
                 entry.leases += 1
                 return entry
-            flight = self._flights.get(spec.name)
-            pilot = flight is None
-            if flight is None:
-                flight = self._flights[spec.name] = _Flight()
-            flight.waiting += 1
-        if pilot:
-            self._fly(spec, flight)
+            loading = self._loads.get(spec.name)
+            is_first = loading is None
+            if loading is None:
+                loading = self._loads[spec.name] = _Load()
+            loading.waiting += 1
+        if is_first:
+            self._run(spec, loading)
         try:
-            flight.landed.wait()
-        except BaseException:  # Ctrl-C: the lease that is coming must not stay for ever
-            self._leave(flight)
+            loading.done.wait()
+        except BaseException:  # Ctrl-C: the lease that is coming must end
+            self._leave(loading)
             raise
-        if flight.entry is None:
-            raise flight.error or RuntimeError("a flight landed without an engine and without an error")
-        return flight.entry
+        if loading.entry is None:
+            raise loading.error or RuntimeError("Expected an engine or an error. Received: neither.")
+        return loading.entry
 
-    def _fly(self, spec: ModelSpec, flight: _Flight) -> None:
-        """Load the engine and land the flight, whatever happens."""
+    def _run(self, spec: ModelSpec, loading: _Load) -> None:
+        """Load the engine, and give the entry or the error to all waiting threads."""
         entry: _Entry | None = None
         error: Exception | None = None
         try:
@@ -238,22 +245,22 @@ class EnginePool:
                 _LOADING.release()
         except Exception as caught:
             error = caught
-        except BaseException:  # Ctrl-C, or a page that was left: it ends this thread, not those who wait
+        except BaseException:  # Ctrl-C, or the end of a rerun: it stops this thread, not the waiting ones
             error = BusyError(f"Loading {spec.title} was interrupted. Try again.")
             raise
         finally:
             with self._changed:
-                del self._flights[spec.name]
+                del self._loads[spec.name]
                 self._reserved.pop(spec.name, None)
                 if entry is not None:
-                    entry.leases = flight.waiting
+                    entry.leases = loading.waiting
                     self._entries[spec.name] = entry
-                flight.entry, flight.error = entry, error
-                flight.landed.set()
+                loading.entry, loading.error = entry, error
+                loading.done.set()
                 self._changed.notify_all()
 
     def _load_within_budget(self, spec: ModelSpec) -> _Entry:
-        """The loaded engine, its bytes still reserved; the caller holds `_LOADING`."""
+        """Return the loaded engine, its bytes still reserved; the caller holds `_LOADING`."""
         for _ in range(MAX_TRIES):
             self._reserve(spec, self._need(spec))
             start = time.perf_counter()
@@ -273,7 +280,7 @@ class EnginePool:
         raise MemoryBudgetError(f"{spec.title} turned out larger each time that it was loaded; it is left out.")
 
     def _need(self, spec: ModelSpec) -> int:
-        """The bytes that the engine of `spec` holds or will hold."""
+        """Return the bytes that the engine of `spec` holds or will hold."""
         with self._changed:
             known = self._sizes.get(spec.name)
         return self._estimate(spec) if known is None else known
@@ -309,15 +316,15 @@ class EnginePool:
                 self._close(entry)
             self._changed.notify_all()
 
-    def _leave(self, flight: _Flight) -> None:
-        """Give up waiting for a flight: take no lease from it, or give it back."""
+    def _leave(self, loading: _Load) -> None:
+        """Stop waiting for a load: take no lease, or end the one that was given."""
         with self._changed:
-            if flight.landed.is_set() and flight.entry is not None:
-                self._release(flight.entry)
-            flight.waiting -= 1
+            if loading.done.is_set() and loading.entry is not None:
+                self._release(loading.entry)
+            loading.waiting -= 1
 
     def _close(self, entry: _Entry) -> None:
-        """Close an engine that nobody uses; the caller holds `_changed`, so bytes that count as free are free."""
+        """Close an idle engine; the caller holds `_changed`, so bytes that count as free are free."""
         del self._entries[entry.name]
         entry.engine.close()
         give_back_memory()

@@ -1,7 +1,7 @@
 """From a row of the catalog to a compiled network on this machine: fetch, then convert, in the background.
 
-Nothing here belongs to a visitor: a preparation goes on when a page is left or reloaded, everybody who asks for
-the same model watches the same one, and a failure is told to all who ask for some seconds, instead of being
+A preparation belongs to the process, not to a visitor: it continues when a page is left or reloaded, all requests for
+a model share it, and its failure is returned to all requests for some seconds, instead of being
 repeated by each of them.
 """
 
@@ -19,7 +19,7 @@ from imgrec.inference import conversion
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
 from imgrec.models.downloads import Progress
-from imgrec.models.weights import state_of as state_of  # who asks for a preparation asks this first
+from imgrec.models.weights import state_of as state_of
 from imgrec.settings import Settings
 
 Stage = Literal["queued", "downloading", "converting", "ready", "failed"]
@@ -30,10 +30,10 @@ MAX_DOWNLOADS = 2
 # A conversion holds the weights about three times and uses all cores.
 MAX_CONVERSIONS = 1
 
-# How long a failure is the answer to everybody who asks: longer than a page's rerun, shorter than patience.
+# How long a failure is returned: longer than a rerun of a page.
 FAILURE_S = 10.0
 
-# How often somebody who waits looks (and draws) again.
+# The interval at which a waiting caller shows the progress.
 POLL_S = 0.1
 
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 class Preparation:
     """One model on its way; every attribute may be read by any thread at any time.
 
-    `step` says more about the stage "converting" (one of `conversion.STAGES`). `path` is the compiled network
+    `step` details the stage "converting" (one of `conversion.STAGES`). `path` is the compiled network
     once the stage is "ready"; `error` is what happened once it is "failed": an `ImgrecError`, or a bug.
     """
 
@@ -64,7 +64,7 @@ class Preparation:
 
     @property
     def total_bytes(self) -> int | None:
-        """Bytes of the download; None while nobody knows."""
+        """Bytes of the download; None while it is unknown."""
         return self._progress.total_bytes
 
     @property
@@ -97,26 +97,26 @@ class Preparations:
         self._intact: set[Path] = set()
 
     def start(self, spec: ModelSpec, *, retry: bool = False) -> Preparation:
-        """The preparation of `spec` that is under way, or a new one; returns at once.
+        """Return the preparation of `spec` that is under way, or a new one; returns at once.
 
-        A failure of the last `FAILURE_S` seconds is returned as it is, unless somebody asks to `retry`.
+        A failure of the last `FAILURE_S` seconds is returned, unless `retry` is set.
         """
         with self._lock:
             latest = self._latest.get(spec.name)
             if latest is not None and (not latest.over or (not retry and time.monotonic() < latest._remembered_until)):
                 return latest
             preparation = self._latest[spec.name] = Preparation(spec)
-        # Not waited for when the process ends: a download goes on next time, a conversion's worker ends by itself.
+        # A daemon: the end of the process does not wait. A download resumes next time, a worker ends by itself.
         threading.Thread(target=self._run, args=(spec, preparation), name=f"prepare-{spec.name}", daemon=True).start()
         return preparation
 
     def get(self, name: str) -> Preparation | None:
-        """The latest preparation of the model called `name`; None if there was none in this process."""
+        """Return the latest preparation of the model called `name`; None if there was none in this process."""
         with self._lock:
             return self._latest.get(name)
 
     def ensure(self, spec: ModelSpec, on_progress: OnProgress | None = None) -> Path:
-        """The path of the compiled network of `spec`, once it is there; `on_progress` is called while waiting.
+        """Return the path of the compiled network of `spec`, once it is there; `on_progress` is called while waiting.
 
         Raises what `weights.fetch` and `conversion.convert` raise, and `WeightsError` when it was canceled.
         """
@@ -131,22 +131,22 @@ class Preparations:
         return preparation.path
 
     def cancel(self, name: str) -> None:
-        """Cancel the preparation of the model called `name`, for everybody; nothing where there is none."""
+        """Cancel the preparation of the model called `name` for all its requests; nothing where there is none."""
         preparation = self.get(name)
         if preparation is not None:
             preparation.cancel()
 
     def _run(self, spec: ModelSpec, preparation: Preparation) -> None:
-        """The whole way, in its own thread; every exception ends up in `preparation.error`."""
+        """Return the whole way, in its own thread; every exception ends up in `preparation.error`."""
         try:
             preparation.path = self._prepare(spec, preparation)
             preparation.stage = "ready"
         except CancelledError:
             self._fail(preparation, WeightsError(f"Fetching {spec.title} was canceled; what has arrived is kept."))
-            preparation._remembered_until = 0.0  # who asks again means it
+            preparation._remembered_until = 0.0  # the next request starts anew
         except ImgrecError as error:
             self._fail(preparation, error)
-        except Exception as error:  # a bug: loud in the log, and for everybody who waits
+        except Exception as error:  # a bug: in the log, and raised to all waiting callers
             _log.exception("preparing %s", spec.name)
             self._fail(preparation, error)
         finally:
@@ -177,7 +177,7 @@ class Preparations:
             return conversion.convert(spec, weights_path, settings, on_stage)
 
     def _find_compiled(self, spec: ModelSpec) -> Path | None:
-        """The cache entry of `spec` if it is whole; its files are read once a process."""
+        """Return the cache entry of `spec` if it is whole; its files are read once a process."""
         digest = weights.sha256(spec, self._settings)
         if digest is None:
             return None

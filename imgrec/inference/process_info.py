@@ -23,7 +23,7 @@ def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Return the name of the processor, or of its architecture where the system does not tell more."""
+    """Return the name of the processor, or of its architecture where the system has no name."""
     names = re.search(r"^model name\s*:\s*(.+)$", _text(cpuinfo), re.MULTILINE)
     return names.group(1).strip() if names else platform.processor() or platform.machine()
 

@@ -23,7 +23,7 @@ _is_ending = False
 
 @contextmanager
 def foreign_call() -> Iterator[None]:
-    """A block in C++ that the end of the process waits for; raises `EngineError` when the end has begun."""
+    """Return a block in C++ that the end of the process waits for; raises `EngineError` when the end has begun."""
     global _calls
     if not threading.current_thread().daemon:
         yield
@@ -42,12 +42,12 @@ def foreign_call() -> Iterator[None]:
 def check_going_on() -> None:
     """Raise `EngineError` in a daemon thread when the process is ending: between the steps of a long call."""
     if _is_ending and threading.current_thread().daemon:
-        raise EngineError("Expected to go on. Received: the end of the program.")
+        raise EngineError("Expected a running program. Received: its end.")
 
 
 def _end() -> None:
     global _is_ending
-    # Who interrupts the wait ends the process at once, by the signal.
+    # A signal during the wait ends the process at once.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     with _changed:
         _is_ending = True

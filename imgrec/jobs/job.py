@@ -115,7 +115,7 @@ class Job:
         return None if end is None else end.get("error")
 
     def progress(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """The events after byte `offset` of the log, and the offset to go on from. A half-written line waits."""
+        """Return the events after byte `offset` of the log, and the offset to go on from. A half-written line waits."""
         try:
             with (self.folder / "progress.jsonl").open("rb") as file:
                 file.seek(offset)
@@ -131,7 +131,7 @@ class Job:
         return events, offset + len(whole)
 
     def last_words(self) -> str:
-        """The end of the worker's own output."""
+        """Return the end of the worker's own output."""
         with contextlib.suppress(OSError):
             text = (self.folder / "worker.log").read_text(errors="replace").strip()
             return text[-LAST_WORDS_CHARACTERS:]
@@ -170,7 +170,7 @@ class Job:
         processes.spawn(self.folder, self.module)
 
     def wait(self, timeout_s: float) -> str:
-        """The state once the worker has ended, or after `timeout_s`."""
+        """Return the state once the worker has ended, or after `timeout_s`."""
         end = time.monotonic() + timeout_s
         while self.state in {"queued", "running"} and time.monotonic() < end:
             time.sleep(POLL_S / 5)
@@ -219,7 +219,7 @@ def start(
 
 
 def next_to_resume(found: Iterable[Job]) -> Job | None:
-    """The first of `found` that is not finished; None where all are.
+    """Return the first of `found` that is not finished; None where all are.
 
     Those that failed and kept nothing come last: most likely they would fail again.
     """

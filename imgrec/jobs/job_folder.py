@@ -12,7 +12,7 @@ from imgrec.settings import MIB
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """The object in `path`; None where there is none, or no whole one."""
+    """Return the object in `path`; None where there is none, or no whole one."""
     try:
         fields = json.loads(path.read_text())
     except (OSError, ValueError):

@@ -83,7 +83,7 @@ class Worker:
 
 
 def work(folder: Path, do: Callable[[Worker], None]) -> int:
-    """The main of a worker process: holds the lock, waits for its turn, calls `do`, writes how it ended.
+    """Return the main of a worker process: holds the lock, waits for its turn, calls `do`, writes how it ended.
 
     Returns the exit code: 0 finished or canceled, 2 failed with a sentence. A bug is written down and raised.
     """
@@ -148,7 +148,7 @@ def _room(job: Job) -> Path:
 
 
 def _others(job: Job, room: Path) -> Iterator[Job]:
-    """The living jobs of `room` but `job`; the caller holds the room's lock."""
+    """Return the living jobs of `room` but `job`; the caller holds the room's lock."""
     for file in room.glob("*/job.json"):
         if file.parent.resolve() != job.folder.resolve() and (other := Job(file.parent)).is_alive:
             yield other

@@ -87,9 +87,9 @@ class Ensemble:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Without:
-    """The ensemble without `model`; `tips` where its first choice is then another class."""
+    """The ensemble without `member`; `tips` where its first choice is then another class."""
 
-    model: str
+    member: Prediction
     ensemble: Ensemble
     tips: bool
 
@@ -153,8 +153,8 @@ def leave_one_out(ensemble: Ensemble) -> list[Without]:
     A member is left out of the list where no other has a weight.
     """
     first = ensemble.prediction.first.index
-    rests = ((member.model, _without(ensemble, position)) for position, member in enumerate(ensemble.members))
-    return [Without(model, rest, tips=rest.prediction.first.index != first) for model, rest in rests if rest]
+    rests = ((member, _without(ensemble, position)) for position, member in enumerate(ensemble.members))
+    return [Without(member, rest, tips=rest.prediction.first.index != first) for member, rest in rests if rest]
 
 
 def uncertainty(probabilities: Floats, weights: Floats) -> Uncertainty:

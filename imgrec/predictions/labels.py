@@ -28,11 +28,10 @@ _NAME_DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class EntropyLimit:
-    """The entropy above which an image most likely shows none of the classes.
+    """A limit of entropy: above it, an image most likely shows none of the classes; see `out_of_distribution`.
 
-    `caught` is the share of foreign photographs above it, `lost` that of photographs of the classes, and `auroc` the
-    chance that a foreign photograph has more entropy than a test image; None where only images of the classes were
-    there to measure it.
+    `caught` is the share of unrelated photographs above it, `lost` that of photographs of the classes, `auroc` the
+    probability that an unrelated photograph has more entropy than a test image; None where they were not measured.
     """
 
     entropy_bits: float
@@ -189,8 +188,7 @@ def get_label_map(source: str, target: str) -> LabelMap:
 
 @cache
 def _imagenet_table() -> dict[str, Any]:
-    text = (ASSETS / "labels" / "imagenet_1k.json").read_text(encoding="utf-8")
-    table: dict[str, Any] = json.loads(text)
+    table: dict[str, Any] = json.loads((ASSETS / "labels" / "imagenet_1k.json").read_text(encoding="utf-8"))
     return table
 
 

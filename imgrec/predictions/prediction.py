@@ -82,3 +82,4 @@ class Failure:
 
     model: str
     error: ImgrecError
+    title: str = ""  # as of `Prediction`

@@ -190,7 +190,7 @@ def _table_lines(result: Result, k: int) -> list[str]:
 
 
 def _outcome_lines(outcome: Prediction | Failure, k: int) -> list[str]:
-    title = _printable(title_of(outcome.model))
+    title = _printable(title_of(outcome))
     if isinstance(outcome, Failure):
         return _wrapped(f"{title}: {outcome.error}")
     lines = [f"  {_fit(title, 64):<64}{milliseconds(outcome.milliseconds):>14}"]

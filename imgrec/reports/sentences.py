@@ -12,8 +12,8 @@ from imgrec.formatting import percent
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble, Without, combine
-from imgrec.predictions.labels import LabelSpace
-from imgrec.predictions.prediction import Prediction
+from imgrec.predictions.labels import EntropyLimit, LabelSpace
+from imgrec.predictions.prediction import Failure, Prediction
 
 # More names would make the sentence a list.
 NAMED_DISSENTERS = 2
@@ -32,26 +32,24 @@ SMALL_SIDE_PX = 96
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Models with the same first choice; `of` is the number of all models with its label space."""
+    """Predictions with the same first choice, out of `of` with their label space."""
 
-    label: str
-    models: tuple[str, ...]
+    members: tuple[Prediction, ...]
     of: int
 
     @property
     def sentence(self) -> str:
         """The group in words: "5 of 6 say tabby"."""
-        return f"{len(self.models)} of {self.of} {'says' if len(self.models) == 1 else 'say'} {self.label}"
+        say = "says" if len(self.members) == 1 else "say"
+        return f"{len(self.members)} of {self.of} {say} {_first_label(self.members[0])}"
 
 
-def title_of(answer: Prediction | str) -> str:
-    """Return the title of a model: that of the prediction, or by its name as a built-in one, else the name itself."""
-    name = answer if isinstance(answer, str) else answer.model
-    if isinstance(answer, Prediction) and answer.title:
-        return answer.title
+def title_of(outcome: Prediction | Failure | str) -> str:
+    """Return the title of a model, by the name of a built-in one too; the name itself where there is no title."""
+    name, title = (outcome, "") if isinstance(outcome, str) else (outcome.model, outcome.title)
     if name == ENSEMBLE:
         return "Ensemble"
-    return BUILT_IN[name].title if name in BUILT_IN else name
+    return title or (BUILT_IN[name].title if name in BUILT_IN else name)
 
 
 def label_of(space: LabelSpace, index: int) -> str:
@@ -66,11 +64,8 @@ def agreement(predictions: Sequence[Prediction]) -> list[Group]:
     groups: dict[tuple[str, int], list[Prediction]] = {}
     for prediction in predictions:
         groups.setdefault((prediction.label_space.name, prediction.first.index), []).append(prediction)
-    found = [
-        Group(_first_label(members[0]), tuple(member.model for member in members), counts[space])
-        for (space, _), members in groups.items()
-    ]
-    return sorted(found, key=lambda group: -len(group.models))
+    found = [Group(tuple(members), counts[space]) for (space, _), members in groups.items()]
+    return sorted(found, key=lambda group: -len(group.members))
 
 
 def headline(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> str:
@@ -85,10 +80,10 @@ def headline(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> st
         hints = [" (most likely none of these)" if is_none_of_these(p) else "" for p in predictions]
         firsts = [f"{title_of(p)}: {_first_choice(p)}" for p in predictions]
         return " · ".join(map("".join, zip(firsts, hints, strict=True)))
-    if is_none_of_these(ensemble):
-        return f"Most likely none of these: {_doubt(ensemble)}"
-    space, first = ensemble.prediction.label_space.name, ensemble.prediction.first.index
-    members = [prediction for prediction in predictions if prediction.label_space.name == space]
+    space, first = ensemble.prediction.label_space, ensemble.prediction.first.index
+    if is_none_of_these(ensemble) and space.entropy_limit:
+        return f"Most likely none of these: {_doubt(ensemble, space.entropy_limit)}"
+    members = [prediction for prediction in predictions if prediction.label_space.name == space.name]
     if len(members) <= 1:
         head = members[0] if members else ensemble.prediction
         parts = [f"{title_of(head)}: {_first_choice(head)}"]
@@ -161,10 +156,10 @@ def describe_knowledge(specs: Sequence[ModelSpec]) -> str:
 
 def describe_without(without: Without) -> str:
     """Return the ensemble's first choice without one member: "Without VGG16 it would say lynx 41.2 %."."""
+    title, still = title_of(without.member), "" if without.tips else "still "
     if tie := _tie(without.ensemble):
-        return f"Without {title_of(without.model)}: {tie}."
-    still = "" if without.tips else "still "
-    return f"Without {title_of(without.model)} it would {still}say {_first_choice(without.ensemble.prediction)}."
+        return f"Without {title}: {tie}."
+    return f"Without {title} it would {still}say {_first_choice(without.ensemble.prediction)}."
 
 
 def _first_choice(prediction: Prediction) -> str:
@@ -181,21 +176,20 @@ def _repeated_labels(space: LabelSpace) -> frozenset[str]:
     return frozenset(label for label, count in Counter(space.labels).items() if count > 1)
 
 
-def _doubt(ensemble: Ensemble) -> str:
+def _doubt(ensemble: Ensemble, limit: EntropyLimit) -> str:
     """Return the first choice of the ensemble, how many members share it, and the entropy with its limit."""
     prediction, members, count = ensemble.prediction, ensemble.members, len(ensemble.members)
     label, figure = _first_label(prediction), percent(prediction.first.probability)
-    limit = prediction.label_space.entropy_limit.entropy_bits if prediction.label_space.entropy_limit else 0.0
-    entropy = f"entropy {ensemble.uncertainty.entropy_bits:.2f} bits, the limit is {limit:.2f}"
+    entropy = f"entropy {ensemble.uncertainty.entropy_bits:.2f} bits, the limit is {limit.entropy_bits:.2f}"
     if count == 1:
         return f"{title_of(members[0])} is unsure ({label} {figure}; {entropy})"
     if tie := _tie(ensemble):
         return f"the models disagree ({tie}; {entropy})"
-    agreeing = [member.model for member in members if member.first.index == prediction.first.index]
+    agreeing = [member for member in members if member.first.index == prediction.first.index]
     if len(agreeing) == count:
         return f"{'both' if count == 2 else f'all {count}'} models are unsure ({label} {figure}; {entropy})"
-    group = Group(label, tuple(agreeing), count)
-    return f"the models disagree ({group.sentence}, together {figure}; {entropy})"
+    say = "says" if len(agreeing) == 1 else "say"
+    return f"the models disagree ({len(agreeing)} of {count} {say} {label}, together {figure}; {entropy})"
 
 
 def _classes(label_space: LabelSpace) -> str:

@@ -24,5 +24,6 @@ Knows no interface; TensorFlow is imported in the workers only.
 `search_spaces`: ranges of hyperparameters.
 `search_job`: start and read a search.
 `search_worker`: its worker process.
-`mistakes`: a published mistake, repeated.
+`transfer_stages`: stages of a transfer learning run.
+`summary`: status and outcome of a run in words.
 """

@@ -52,7 +52,7 @@ class Backbone:
 
 
 def fetch(name: str, trainable_layers: int | None, settings: Settings, listener: Listener) -> Backbone:
-    """The backbone called `name` in the catalog, with its published weights: found, or downloaded.
+    """Return the backbone called `name` in the catalog, with its published weights: found, or downloaded.
 
     Tells `weights` events: about once a second with `done_bytes` and `total_bytes` while they are downloaded, and
     the last one with the file's `sha256`. Raises what `weights.fetch` and `listener.check` raise.

@@ -71,7 +71,7 @@ def parts(
 
 
 def final_rows(lesson: Lesson, targets: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
-    """What the final head learns from, indices into `targets`: all there is, after folds.
+    """Return what the final head learns from, indices into `targets`: all there is, after folds.
 
     A backbone that is unfrozen afterwards is validated on the one split, so its head must not have seen that.
     """
@@ -112,7 +112,7 @@ def conclude(
     on_epoch: Callable[[Epoch], None],
     groups: np.ndarray | None = None,
 ) -> Taught:
-    """The final head of the trials, as the module says; `on_chosen` is told before it is trained."""
+    """Return the final head of the trials, as the module says; `on_chosen` is told before it is trained."""
     best = choose([each.trial for each in validated])
     mine = [each for each in validated if each.trial.learning_rate == best.learning_rate]
     epochs = max(1, round(best.best_epoch))
@@ -213,7 +213,7 @@ def _write(file: Path, validated: Validated, key: str, *, keep_layers: bool) -> 
 
 
 def _read(file: Path, key: str) -> Validated | None:
-    """The trial in `file`; None unless it is there, whole, and of the same lesson."""
+    """Return the trial in `file`; None unless it is there, whole, and of the same lesson."""
     with suppress(OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         # Opened here: numpy forgets to close what turns out to be no archive.
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from imgrec.data.array_sources import MEMORY_SHARE
 from imgrec.data.dataset import Images
-from imgrec.data.sources import MEMORY_SHARE
 from imgrec.errors import InputError, MemoryBudgetError
 from imgrec.files import replacing, storage_errors
 from imgrec.images.preprocessing import frame
@@ -61,7 +61,7 @@ class Best:
         self._path = path
 
     def begin(self, model: Any, figures: Figures) -> None:
-        """The network before its first epoch; it stays what the others are compared with."""
+        """Return the network before its first epoch; it stays what the others are compared with."""
         self._write(model, figures, figures)
 
     def offer(self, model: Any, figures: Figures) -> None:
@@ -116,7 +116,7 @@ class _Later:
 
 
 def recipe_of(lesson: Lesson, name: str, classes: int) -> Recipe:
-    """What the trainer is to do: the lesson's network, its last layers free, for `tuning_epochs`."""
+    """Return what the trainer is to do: the lesson's network, its last layers free, for `tuning_epochs`."""
     spec = lesson.backbone_row()
     head = HEADS[lesson.head]
     pooled = lesson.pooling is not None
@@ -183,7 +183,7 @@ def unfreeze(
 
 
 def conclude(kept: Figures, head: Figures, rows: Sequence[Mapping[str, Any]]) -> Tuned:
-    """What came of it: `kept` and `head` as `unfreeze` gives them, `rows` are those of the log, one an epoch."""
+    """Return what came of it: `kept` and `head` as `unfreeze` gives them, `rows` are those of the log, one an epoch."""
     reached = max((Figures.of(number, row) for number, row in enumerate(rows, 1)), key=lambda each: each.rank)
     return Tuned(
         kept=kept.epoch,
@@ -198,7 +198,7 @@ def conclude(kept: Figures, head: Figures, rows: Sequence[Mapping[str, Any]]) ->
 
 
 def fitted(images: Images, input_size: tuple[int, int]) -> Images:
-    """The images framed to `input_size`, all at once, as the trainer takes them; raises `MemoryBudgetError`."""
+    """Return the images framed to `input_size`, all at once, as the trainer takes them; raises `MemoryBudgetError`."""
     if images.pixels.shape[1:3] == input_size:
         return images
     needed = len(images) * input_size[0] * input_size[1] * 3

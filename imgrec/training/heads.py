@@ -45,7 +45,7 @@ class Schedule:
     step_epochs: int = 0
 
     def rate(self, epoch: int) -> float:
-        """The learning rate of `epoch` (from 0).
+        """Return the learning rate of `epoch` (from 0).
 
         >>> [Schedule(1e-3, 20, 32, step_epochs=5).rate(epoch) for epoch in (0, 4, 5, 19)]
         [0.001, 0.001, 0.0001, 1e-06]
@@ -195,7 +195,7 @@ def batches(rows: np.ndarray, batch_size: int, *, seed: int, epoch: int) -> np.n
 
 
 def network(head: Head, features: int, classes: int) -> Any:
-    """The head as a Keras model from features (N, D) to logits (N, C), with first weights."""
+    """Return the head as a Keras model from features (N, D) to logits (N, C), with first weights."""
     import keras
 
     layers: list[Any] = [keras.layers.Input((features,))]
@@ -245,5 +245,5 @@ class Checkpoint:
 
 
 def _rank(epoch: Epoch) -> tuple[float, float]:
-    """The better, the larger."""
+    """Return the better, the larger."""
     return rank(epoch.validation_accuracy or 0.0, epoch.validation_loss or 0.0)

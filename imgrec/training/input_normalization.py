@@ -42,7 +42,7 @@ def channel_statistics(pixels: np.ndarray, preprocess: str) -> Statistics:
 
 
 def _chunks(pixels: np.ndarray) -> Iterator[np.ndarray]:
-    """A thousand images at a time: `bincount` makes eight bytes of each."""
+    """Return a thousand images at a time: `bincount` makes eight bytes of each."""
     for start in range(0, len(pixels), 1000):
         yield pixels[start : start + 1000]
 

@@ -48,7 +48,7 @@ LOGIT_SCALE = 1 / 8
 
 
 def capstone_cnn(input_size: tuple[int, int], classes: int, *, statistics: Statistics | None = None) -> keras.Model:
-    """The network of Capstone #3: two pairs of 3x3 convolutions, 512 dense; 1,250,858 parameters at 32x32x10."""
+    """Return the network of Capstone #3: two pairs of 3x3 convolutions, 512 dense; 1,250,858 parameters at 32x32x10."""
     from keras import layers
 
     inputs, x = start(input_size, statistics)
@@ -89,7 +89,7 @@ def tuned_cnn(
     """Springboard Capstone 2's tuned ones: a convolution, then `blocks` of convolution, dropout, batch normalization.
 
     Nothing is padded and nothing pooled. The arguments bear the names under which that work searched them; these
-    values are those of its "6 CNN layers", 940,458 parameters at 32x32x10. Raises `InputError` when a image is
+    values are those of its "6 CNN layers", 940,458 parameters at 32x32x10. Raises `InputError` when an image is
     too small for so many convolutions.
     """
     from keras import layers
@@ -125,7 +125,7 @@ def cats_dogs_cnn(input_size: tuple[int, int], classes: int) -> keras.Model:
 
 
 def cifar_vgg(input_size: tuple[int, int], classes: int, *, twice: bool = False) -> keras.Model:
-    """A plain stack: whitened patches, then three pairs of 3x3 convolutions, pooled between."""
+    """Return a plain stack: whitened patches, then three pairs of 3x3 convolutions, pooled between."""
     from keras import layers
 
     inputs, x = _whitened(input_size, twice)
@@ -136,7 +136,7 @@ def cifar_vgg(input_size: tuple[int, int], classes: int, *, twice: bool = False)
 
 
 def cifar_resnet(input_size: tuple[int, int], classes: int, *, twice: bool = False) -> keras.Model:
-    """A residual network of nine convolutions: shortcuts around two pairs of 3x3 convolutions."""
+    """Return a residual network of nine convolutions: shortcuts around two pairs of 3x3 convolutions."""
     from keras import layers
 
     inputs, x = _whitened(input_size, twice)
@@ -190,7 +190,7 @@ def sigmoid_logits(x: Any, classes: int) -> Any:
 
 
 def _whitened(input_size: tuple[int, int], twice: bool) -> tuple[Any, Any]:
-    """The input, and its 2x2 patches decorrelated: (N, H-1, W-1, 24); of mirror images too (2 N) if `twice`."""
+    """Return the input, and its 2x2 patches decorrelated: (N, H-1, W-1, 24); of mirror images too (2 N) if `twice`."""
     from keras import layers, ops
 
     inputs, _ = start(input_size)

@@ -45,7 +45,7 @@ def _keras_optimiser(optimiser: Optimiser, steps: int, epochs: int, rate: float)
 
 
 def _schedule(optimiser: Optimiser, steps: int, epochs: int, peak: float) -> Any:
-    """The learning rate as a number, or as a function of the steps done so far."""
+    """Return the learning rate as a number, or as a function of the steps done so far."""
     import keras
     import tensorflow as tf
 

@@ -133,7 +133,7 @@ class Recipe:
     def changed(
         self, *, epochs: int | None = None, batch_size: int | None = None, learning_rate: float | None = None
     ) -> "Recipe":
-        """The same recipe with what a person asked for instead of what stands in it."""
+        """Return the same recipe with what a person asked for instead of what stands in it."""
         rate = self.optimiser.learning_rate if learning_rate is None else learning_rate
         optimiser = replace(self.optimiser, learning_rate=rate)
         return replace(
@@ -142,7 +142,7 @@ class Recipe:
 
 
 def get_recipe(name: str) -> Recipe:
-    """The recipe called `name`; raises `UnknownNameError` with the nearest names."""
+    """Return the recipe called `name`; raises `UnknownNameError` with the nearest names."""
     try:
         return RECIPES[name]
     except KeyError:
@@ -150,7 +150,7 @@ def get_recipe(name: str) -> Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe in a file, as a search leaves it; raises `InputError` when the file holds none."""
+    """Return the recipe in a file, as a search leaves it; raises `InputError` when the file holds none."""
     try:
         return Recipe.from_dict(json.loads(path.read_text()))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -180,7 +180,7 @@ def _modern(name: str, title: str, about: str, *, parameters: int, epochs: int, 
 
 
 def _transfer(name: str, title: str, about: str, *, network: str, backbone: str, **fields: Any) -> Recipe:
-    """A head on a backbone of the catalog, which is fed as its own weights expect."""
+    """Return a head on a backbone of the catalog, which is fed as its own weights expect."""
     return Recipe(
         name=name,
         title=title,
@@ -214,7 +214,7 @@ def _upsampled(backbone: str, title: str, *, parameters: int) -> Recipe:
 
 
 def _flat(backbone: str, title: str, *, parameters: int) -> Recipe:
-    """The transfer of Capstone #3: 64 images, a frozen backbone, one dense layer over all that it sees."""
+    """Return the transfer of Capstone #3: 64 images, a frozen backbone, one dense layer over all that it sees."""
     return _transfer(
         f"{backbone}_flat",
         f"{title}, one dense layer",

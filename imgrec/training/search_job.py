@@ -175,7 +175,7 @@ def start(
 
 
 def find_unfinished(space: str, settings: Settings, folder: Path | None) -> Job:
-    """The search in `folder`, or the newest of `space` that is not finished; raises `InputError` without one."""
+    """Return the search in `folder`, or the newest of `space` that is not finished; raises `InputError` without one."""
     if folder is not None:
         if Job(folder).module != WORKER:
             raise InputError(f"Expected a folder with a search to go on with. Received: {folder}.")
@@ -187,7 +187,7 @@ def find_unfinished(space: str, settings: Settings, folder: Path | None) -> Job:
 
 
 def knobs_of(job: Job) -> tuple[Knob, ...]:
-    """What the search of `job` varies."""
+    """Return what the search of `job` varies."""
     return tuple(map(parse_knob, job.configuration["knobs"]))
 
 

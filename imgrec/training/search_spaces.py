@@ -87,7 +87,7 @@ class Range:
         return (value - self.low) / (self.high - self.low)
 
     def marks(self) -> tuple[Value, ...]:
-        """What an axis of it says: the ends, and the middle where there is one to name."""
+        """Return what an axis of it says: the ends, and the middle where there is one to name."""
         middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
         middle = float(f"{middle:.{DIGITS}g}")
         return tuple(number for number in (self.low, middle, self.high) if self.holds(number))
@@ -168,7 +168,7 @@ class Space:
         return None if None in counts else math.prod(count for count in counts if count is not None)
 
     def varied(self, texts: Sequence[str]) -> "Space":
-        """The same space with the settings of `texts` (see `parse_knob`) instead of, or besides, its own."""
+        """Return the same space with the settings of `texts` (see `parse_knob`) instead of, or besides, its own."""
         knobs = {knob.name: knob for knob in self.knobs}
         knobs |= {knob.name: knob for knob in map(parse_knob, texts)}
         changed = replace(self, knobs=tuple(knobs.values()))
@@ -226,7 +226,7 @@ def rounded(knob: Knob, value: Value) -> Value:
 
 
 def words(name: str) -> str:
-    """The name of a setting for people.
+    """Return the name of a setting for people.
 
     >>> words("conv_1_filter")
     'conv 1 filter'
@@ -244,7 +244,7 @@ def get_space(name: str) -> Space:
 
 
 def around(recipe: Recipe) -> Space:
-    """The space of any recipe: how fast it learns, from how many images at once, and how it is held back."""
+    """Return the space of any recipe: how fast it learns, from how many images at once, and how it is held back."""
     rate, batch = recipe.optimiser.learning_rate, recipe.batch_size
     slow, fast = (float(f"{end:.{DIGITS}g}") for end in (rate / RATE_FACTOR, rate * RATE_FACTOR))
     batches = sorted({max(1, batch // 2), batch, min(MAX_BATCH_SIZE, 2 * batch)})

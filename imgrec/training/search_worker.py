@@ -203,7 +203,7 @@ class Trials(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner has no typ
                 shutil.copyfile(source, beside)
 
     def _read(self, number: int) -> search_job.Trial:
-        """What has been told of a trial that has begun."""
+        """Return what has been told of a trial that has begun."""
         return next(trial for trial in search_job.read(self._worker.job).trials if trial.number == number)
 
 

@@ -1,7 +1,7 @@
 """One network, its optimizers and one compiled step; and its checkpoints. Runs in workers only.
 
 There is one way into the network, `network_input`, for training, validation and test alike: no generator can
-forget a normalization that another one does (`mistakes` shows what that costs).
+forget a normalization that another one does (`bench.one_sided_normalization` shows what that costs).
 """
 
 import zipfile
@@ -44,7 +44,7 @@ class Position:
 
 
 def network_input(pixels: Any, preprocess: str) -> Any:
-    """The one way into a network: uint8 (N, H, W, 3) → float32, as serving folds it into the compiled graph."""
+    """Return the one way into a network: uint8 (N, H, W, 3) → float32, as serving folds it into the compiled graph."""
     import tensorflow as tf
 
     rule = PREPROCESS[preprocess]
@@ -178,7 +178,7 @@ class Loop:
         return at
 
     def finished(self) -> Any:
-        """The trained network, computing in float32, as it will be used."""
+        """Return the trained network, computing in float32, as it will be used."""
         if self._precision == "float32" and not self._recipe.looks_twice:
             return self.model
         model = self._build(**({"twice": True} if self._recipe.looks_twice else {}))
@@ -195,7 +195,7 @@ def _parts(model: Any, pixels: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _builder(recipe: Recipe, images: Images, classes: int, backbone: MakeBackbone | None) -> Callable[..., Any]:
-    """The function that builds the network of `recipe`, each time anew; it may be given further arguments."""
+    """Return the function that builds the network of `recipe`, each time anew; it may be given further arguments."""
     if recipe.network not in BUILDERS:
         raise UnknownNameError.of("network", recipe.network, list(BUILDERS))
     arguments = dict(recipe.arguments)

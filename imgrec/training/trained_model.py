@@ -63,7 +63,7 @@ def rank(
 
 
 def part_of(whole: Dataset, data: ArrayDataset, chosen: np.ndarray, space: LabelSpace, part: str, seed: int) -> Dataset:
-    """The images `chosen` (K,) of `data.train`, as they lie in `whole`, which is the same set, and in its order.
+    """Return the images `chosen` (K,) of `data.train`, as they lie in `whole`, which is the same set, and in its order.
 
     `space` has the classes of `data`. The name has the seed and the count: images that were dealt otherwise are
     another set. Raises `InputError` when `whole` has none of them.

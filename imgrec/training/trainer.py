@@ -176,7 +176,7 @@ def _check_loss(loop: Loop, at: Position) -> None:
 
 
 def _check_weights(loop: Loop, at: Position) -> None:
-    """The loss is that before the last step; what that step did shows in the weights alone."""
+    """Return the loss is that before the last step; what that step did shows in the weights alone."""
     if not loop.is_finite():
         raise _diverged("weights that are numbers. Received: others", loop, at)
 

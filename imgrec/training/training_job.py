@@ -113,7 +113,7 @@ def start(
 
 
 def name_for(wanted: str | None, automatic: str, settings: Settings) -> str:
-    """The name that was asked for, or, without one, the first like `automatic` that is free.
+    """Return the name that was asked for, or, without one, the first like `automatic` that is free.
 
     Raises `InputError` on a name that no model may have, and on one that was asked for and is taken.
     """
@@ -172,7 +172,7 @@ def resume(job: Job, *, learning_rate: float | None = None) -> None:
 
 
 def follow(job: Job, describe: Callable[[Job, str], Said]) -> Iterator[Said]:
-    """What `describe` says of the run and its state, whenever that changes, until its worker has ended."""
+    """Return what `describe` says of the run and its state, whenever that changes, until its worker has ended."""
     last = None
     while True:
         state = job.state
@@ -217,7 +217,7 @@ def read_curves(job: Job) -> Curves:
 
 
 def curves_in(events: Iterable[dict[str, Any]]) -> Curves:
-    """What the events of a log tell. Steps and epochs that a resumed run did again count once, as last told."""
+    """Return what the events of a log tell. Steps and epochs that a resumed run did again count once, as last told."""
     epochs: dict[int, dict[str, Any]] = {}
     steps: dict[tuple[int, int], dict[str, Any]] = {}
     plan = data = finished = weights = None

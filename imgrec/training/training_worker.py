@@ -76,7 +76,7 @@ def run(worker: jobs.Worker) -> None:
 
 
 def open_data(worker: jobs.Worker, recipe: Recipe, settings: Settings) -> tuple[ArrayDataset, Images, Images]:
-    """The job's set, and its images to train and to validate on; told as `data`.
+    """Return the job's set, and its images to train and to validate on; told as `data`.
 
     The same seed gives the same split, in whichever job. Raises `InputError` when `recipe` cannot take them, and
     what `datasets.load` raises.
@@ -96,7 +96,7 @@ def _divided(data: ArrayDataset, recipe: Recipe, seed: int) -> tuple[np.ndarray,
 
 
 def tell_data(worker: jobs.Worker, data: ArrayDataset, *, trained_on: int, validated_on: int) -> None:
-    """What the run learns from, and what was left out and why.
+    """Return what the run learns from, and what was left out and why.
 
     Raises `InputError` when a run goes on with other images than it began with: they would be split anew, and what
     it has learned from would be validated on.
@@ -147,7 +147,7 @@ def measure(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
 
 
 def describe_limit(metrics: dict[str, Any], classes: int) -> str:
-    """The sentence of a card with these `metrics` on images of none of its classes."""
+    """Return the sentence of a card with these `metrics` on images of none of its classes."""
     return out_of_distribution.describe(metrics["entropy_bits_95"], metrics["pictures"], classes)
 
 
@@ -188,7 +188,7 @@ def _card(
 
 
 def machine() -> dict[str, Any]:
-    """What it ran on."""
+    """Return what it ran on."""
     return {"processor": process_info.processor(), "cores": os.cpu_count(), "system": platform.system()}
 
 

@@ -27,7 +27,6 @@ from imgrec.metrics.classification import softmax
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.models.downloads import offline_error
-from imgrec.reports import accuracy
 from imgrec.settings import MIB, Settings, available_memory_bytes
 from imgrec.training import training_job
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS, Optimiser
@@ -157,7 +156,7 @@ class Lesson:
             )
 
     def backbone_row(self) -> ModelSpec:
-        """The backbone without its top, as the pool and `features.extract` take it."""
+        """Return the backbone without its top, as the pool and `features.extract` take it."""
         return backbone_spec(BUILT_IN.get_spec(self.backbone), pooling=self.pooling, input_size=self.input_size)
 
     @property
@@ -301,7 +300,7 @@ def read_progress(job: Job) -> Progress:
 
 
 def progress_in(events: Sequence[dict[str, Any]]) -> Progress:
-    """What the events of a log tell. What a resumed lesson did again counts once, as last told."""
+    """Return what the events of a log tell. What a resumed lesson did again counts once, as last told."""
     preparing = ""
     parts: dict[str, Extraction] = {}
     trials: dict[tuple[float, int], Trial] = {}
@@ -362,41 +361,3 @@ def find_unfinished(backbone: str, settings: Settings, folder: Path | None) -> J
             f"Expected a lesson on {backbone} that was stopped. Received: none under {settings.home / 'runs'}."
         )
     return found
-
-
-def status(progress: Progress, state: str) -> str:
-    """One line: where the lesson is, and how well it does."""
-    curves = progress.curves
-    # Folds may differ in size, so that a mean over them is no count.
-    is_one_split = not any(trial.fold for trial in progress.trials)
-    images: int | None = (curves.data or {}).get("validated_on") if is_one_split else None
-    if state == "queued":
-        return "queued"
-    if curves.finished is not None:
-        metrics = curves.finished["metrics"]
-        return accuracy.in_words(metrics["accuracy"], metrics["pictures"], metrics["set"])
-    if curves.epochs and curves.plan is not None and progress.chosen and len(curves.epochs) >= curves.plan["epochs"]:
-        chosen = progress.chosen
-        return f"learning rate {chosen['learning_rate']:g}, {chosen['epochs']} epochs: {chosen['why']}"
-    if curves.epochs and curves.plan is not None:
-        last = curves.epochs[-1]
-        return (
-            f"epoch {last['epoch']} of {curves.plan['epochs']} · loss {last['loss']:.3f}, "
-            f"accuracy {accuracy.short(last['accuracy'], None)} · "
-            f"validation accuracy {accuracy.short(last['validation_accuracy'], images)}"
-        )
-    if progress.trials:
-        last_trial = progress.trials[-1]
-        fold = f", fold {last_trial.fold}" if last_trial.fold else ""
-        figure = f"validation accuracy {accuracy.short(last_trial.validation_accuracy, images)}"
-        return (
-            f"trial {len(progress.trials)} of {progress.trials_planned} · learning rate "
-            f"{last_trial.learning_rate:g}{fold}: {'failed' if last_trial.error else figure}"
-        )
-    if progress.preparing:
-        return progress.preparing
-    if progress.features:
-        part = progress.features[-1]
-        speed = f" · {part.done / part.seconds:,.0f} images/s" if part.seconds >= 1 and not part.cached else ""
-        return f"features of {part.part} images · {part.done:,} of {part.count:,}{speed}"
-    return "reading the images" if curves.data is None else "preparing"

@@ -25,8 +25,8 @@ import numpy as np
 
 from imgrec import jobs
 from imgrec.data import arrays, features
+from imgrec.data.array_sources import MEMORY_SHARE
 from imgrec.data.dataset import ArrayDataset, Images
-from imgrec.data.sources import MEMORY_SHARE
 from imgrec.data.splits import split
 from imgrec.errors import ConversionError, WeightsError
 from imgrec.images import perceptual_hash
@@ -113,7 +113,7 @@ def run(job: jobs.Worker) -> None:
 
 
 def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settings: Settings) -> np.ndarray:
-    """The features of `images`, float32 (N, D) on disk; what takes long is told."""
+    """Return the features of `images`, float32 (N, D) on disk; what takes long is told."""
     start = told = time.monotonic()
     last = ""
 
@@ -138,7 +138,7 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settin
             job.tell("features", part=part, done=done, count=count, seconds=told - start, cached=False)
 
     most_bytes = int(available_memory_bytes() * MEMORY_SHARE) // FEATURE_COPIES
-    found = features.extract(row, images, settings, None, extracting, preparing, most_bytes=most_bytes)
+    found = features.extract(row, images, settings, extracting, preparing, most_bytes=most_bytes)
     count = len(images)
     job.tell("features", part=part, done=count, count=count, seconds=found.seconds, cached=found.cached)
     return found.rows
@@ -239,7 +239,7 @@ def _check_agreement(model: Any, row: ModelSpec, images: Images, rows: np.ndarra
 
 
 def _key(lesson: Lesson, data: ArrayDataset, groups: np.ndarray) -> str:
-    """What a trial depends on; how many rates there are besides is none of its business."""
+    """Return what a trial depends on; how many rates there are besides is none of its business."""
     fields = lesson.to_dict() | {"learning_rates": None, "unfreeze": None, "tuning_epochs": None}
     if (copies := np.flatnonzero(groups != np.arange(len(groups)))).size:
         fields["kept_together"] = [copies.tolist(), groups[copies].tolist()]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imgrec.errors import InputError
+from imgrec.formatting import THIN_SPACE, percent
 from imgrec.reports import accuracy
 
 # A line of the log, or a card, with the confusion of more classes than this would be longer than all else together;
@@ -88,7 +89,7 @@ class Tuned:
 
 
 def rank(accuracy: float, loss: float) -> tuple[float, float]:
-    """What is compared of two epochs or heads, the better the larger: accuracy, and of equal ones the loss.
+    """Return what is compared of two epochs or heads, the better the larger: accuracy, and of equal ones the loss.
 
     >>> rank(0.9, 0.4) > rank(0.9, 0.5) > rank(0.8, 0.1)
     True
@@ -119,7 +120,7 @@ def summaries(trials: Iterable[Trial]) -> list[Summary]:
 
 
 def choose(trials: Sequence[Trial]) -> Summary:
-    """The learning rate with the highest mean validation accuracy; of equal ones that with the lowest mean loss.
+    """Return the learning rate with the highest mean validation accuracy; of equal ones that with the lowest mean loss.
 
     Raises `InputError` when a trial failed at each of them.
     """
@@ -132,6 +133,15 @@ def choose(trials: Sequence[Trial]) -> Summary:
 
 
 def logged(matrix: np.ndarray) -> list[list[int]] | None:
-    """A confusion matrix (C, C) as logs and cards have it; None for one of more than `MAX_CONFUSION_CLASSES`."""
+    """Return a confusion matrix (C, C) as logs and cards have it; None for one of more than `MAX_CONFUSION_CLASSES`."""
     cells: list[list[int]] = matrix.tolist()
     return cells if len(cells) <= MAX_CONFUSION_CLASSES else None
+
+
+def spread(mean: float, sd: float, count: int) -> str:
+    """Return mean ± standard deviation in percent; the mean alone of one.
+
+    >>> [text.replace(THIN_SPACE, " ") for text in (spread(0.912, 0.0105, 5), spread(0.912, 0.0, 1))]
+    ['91.2 ± 1.1 %', '91.2 %']
+    """
+    return f"{100 * mean:.1f} ± {100 * sd:.1f}{THIN_SPACE}%" if count > 1 else percent(mean)

@@ -181,6 +181,8 @@ def warm_up() -> None:
     defaults = default_specs()
     for spec in defaults:
         preparations().start(spec)
+    import imgrec.charts.top_k  # noqa: F401 (imports Altair: 0.2 to 0.6 s)
+
     for sample in gallery.get_samples():
         sample_thumbnail(sample.file)
     _load_what_fits(defaults)

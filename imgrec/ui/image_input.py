@@ -19,6 +19,7 @@ from imgrec.ui import caches, layout, uploads
 from imgrec.ui.elements import Tile, intake, remember_tab, strip
 from imgrec.ui.image_store import KEEP_S
 from imgrec.ui.image_store import Image as Image
+from imgrec.ui.markdown import plain
 
 # A decoded image takes about 1.5 MB of the session.
 MAX_IMAGES = 24
@@ -203,7 +204,7 @@ def _refuse_too_large(names: list[str]) -> None:
 
 def _problems() -> None:
     for name, sentence in [*st.session_state.get("tray_too_large", []), *st.session_state.get("tray_problems", [])]:
-        st.error(sentence, title=_plain(name), icon=":material/broken_image:")
+        st.error(sentence, title=plain(name), icon=":material/broken_image:")
 
 
 def _preview(image: Image) -> None:
@@ -215,7 +216,7 @@ def _preview(image: Image) -> None:
             alt=image.sample.alt if image.sample else f"The selected image: {image.name}",
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        facts = [f"**{_plain(image.name)}**", f"{width} × {height}", image.image.format, *image.image.notes]
+        facts = [f"**{plain(image.name)}**", f"{width} × {height}", image.image.format, *image.image.notes]
         st.caption(" · ".join(facts))
         if tray():
             st.button(
@@ -272,8 +273,3 @@ def _clear() -> None:
     for key in ("tray", "tray_problems", "tray_too_large", "film_open"):
         st.session_state.pop(key, None)
     _select(None)
-
-
-def _plain(name: str) -> str:
-    """Return a file name as text: Streamlit would read its brackets and asterisks as Markdown."""
-    return "".join(f"\\{c}" if c in "\\`*_[]<>$:#~|{}()!" else c for c in name)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from plotly.graph_objects import Figure
 
-from imgrec.charts.parallel_coordinates import brushable_page, figure_of
+from imgrec.charts.parallel_coordinates import brushable_page, describe_parallel, figure_of
 from imgrec.training import search_job
 from imgrec.training.search_job import Search
 from tests.training.searches import EVENTS, leave
@@ -44,3 +44,25 @@ def test_the_page_needs_nothing_else_and_says_what_it_shows(search: Search, knob
 def test_a_search_without_a_finished_trial_has_no_page() -> None:
     with pytest.raises(ValueError, match="Received: none"):
         figure_of(Search(None, None, [], None), ())
+
+
+def test_the_chart_is_told_in_a_sentence(search: Search, knobs: Any, tmp_path: Path) -> None:
+    assert describe_parallel(search, knobs) == (
+        "2 trials over learning rate, batch size. Best: trial 3, 62.5\u202f%, learning rate 0.0001, batch size 32. "
+        "Worst: trial 1, 50.0\u202f%, learning rate 0.001, batch size 16."
+    )
+    assert "No trial is finished yet" in describe_parallel(Search(None, None, [], None), knobs)
+    alone = search_job.read(leave(tmp_path / "alone", EVENTS[:8]))
+    assert "Worst" not in describe_parallel(alone, knobs)
+
+
+def test_the_axes_name_values_that_a_reader_knows(search: Search, knobs: Any) -> None:
+    axes = {axis.label: axis for axis in Figure(figure_of(search, knobs)).data[0].dimensions}
+    assert axes["learning rate"].ticktext == ("0.0001", "0.001", "0.01")
+    assert axes["batch size"].ticktext == ("16", "32")
+
+
+def test_words_and_page_have_the_colors_of_the_theme(search: Search, knobs: Any) -> None:
+    figure = Figure(figure_of(search, knobs, ink="#E7EAEE", paper="#0E1318"))
+    assert figure.layout.paper_bgcolor == "#0E1318"
+    assert figure.data[0].labelfont.color == figure.data[0].tickfont.color == "#E7EAEE"

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import tarfile
 import zipfile
 from dataclasses import replace
@@ -17,7 +18,7 @@ from imgrec.data import arrays, collections, folders
 from imgrec.data.collections import Collection, class_name
 from imgrec.errors import ImageError, InputError
 from imgrec.images import decoding
-from imgrec.settings import MIB, Settings
+from imgrec.settings import MIB, ROOT, Settings
 
 
 @pytest.fixture
@@ -209,3 +210,19 @@ def test_an_archive_without_images_leaves_nothing(settings: Settings, tmp_path: 
     with pytest.raises(InputError, match="class folders with images"):
         collections.unpack(tmp_path / "x.zip", "x", settings)
     assert collections.all_collections(settings) == []
+
+
+def test_collections_of_version_0_1_keep_working(settings: Settings, tmp_path: Path) -> None:
+    """`tests/old_home` was written by version 0.1."""
+    shutil.copytree(ROOT / "tests" / "old_home" / "sets", settings.home / "sets")
+    found = {each.name: each for each in collections.all_collections(settings)}
+    assert found.keys() == {"My pets", "with test"}
+    assert found["My pets"].labels == ["zebra", "＜i＞ant＜／i＞"], "as they were added"
+    assert found["My pets"].counts() == {"zebra": 2, "＜i＞ant＜／i＞": 2}
+    assert (found["with test"].counts(), found["with test"].test_images) == ({"cat": 2, "dog": 2}, 2)
+    known = next((found["My pets"].folder / "zebra").iterdir()).read_bytes()
+    assert not found["My pets"].add("zebra", known, max_bytes=MIB), "known by the name of its file"
+    assert found["My pets"].rename_class("zebra", "horse") == "horse"
+    assert found["My pets"].labels == ["horse", "＜i＞ant＜／i＞"]
+    data = arrays.load(str(found["with test"].folder), settings, (8, 8))
+    assert (len(data.train), data.test and len(data.test)) == (4, 2)

@@ -158,7 +158,9 @@ def test_nothing_there(tmp_path: Path) -> None:
 )
 def test_half_a_summary_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "summary.json").write_bytes(content)
-    with pytest.raises(InputError, match=r"to be a summary of measurements in version 1 of the format, whole.*Move it away"):
+    with pytest.raises(
+        InputError, match=r"to be a summary of measurements in version 1 of the format, whole.*Move it away"
+    ):
         read_summary(tmp_path)
 
 
@@ -169,10 +171,14 @@ def test_half_a_summary_is_named(tmp_path: Path, content: bytes) -> None:
         pytest.param(
             lambda s: s["rows"][0].update(images="7"), r"images missing or of another type in row 1", id="a text"
         ),
-        pytest.param(lambda s: s["rows"].insert(0, 7), "model, dataset, .* missing .* in row 1", id="a number for a row"),
+        pytest.param(
+            lambda s: s["rows"].insert(0, 7), "model, dataset, .* missing .* in row 1", id="a number for a row"
+        ),
         pytest.param(lambda s: s["rows"][0].update(model=None), "model missing .* in row 1", id="no model"),
         pytest.param(
-            lambda s: s["rows"][0].update(dataset="e"), r"row 1 \(a on e\) of a dataset that is not described", id="no set"
+            lambda s: s["rows"][0].update(dataset="e"),
+            r"row 1 \(a on e\) of a dataset that is not described",
+            id="no set",
         ),
         pytest.param(lambda s: s["datasets"]["d"].pop("digest"), "digest missing .* in the dataset d", id="no digest"),
         pytest.param(lambda s: s.update(datasets=[]), "no datasets", id="a list of sets"),
@@ -183,7 +189,9 @@ def test_a_summary_with_a_broken_row_or_set_is_named(tmp_path: Path, damage, rec
     summary = json.loads((tmp_path / "summary.json").read_text())
     damage(summary)
     (tmp_path / "summary.json").write_text(json.dumps(summary))
-    with pytest.raises(InputError, match=f"to be a summary of measurements in version 1 of the format, whole. Received: {received}"):
+    with pytest.raises(
+        InputError, match=f"to be a summary of measurements in version 1 of the format, whole. Received: {received}"
+    ):
         read_summary(tmp_path)
 
 

@@ -1,7 +1,7 @@
 """A process with Keras in it, which the tests of parity talk to: one JSON line in, one out.
 
 On the backend `openvino` it converts weights, as the converter's worker does; on the backend `tensorflow` it makes
-random weights, and says what Keras itself makes of a image, all of it Keras': constructor, loading of the published
+random weights, and says what Keras itself makes of an image, all of it Keras': constructor, loading of the published
 file, preprocessing.
 """
 

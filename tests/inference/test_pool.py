@@ -167,7 +167,7 @@ def test_a_failure_is_shared_by_those_who_wait_and_forgotten_afterwards() -> Non
     pool = EnginePool(10 * MIB, load, size_of)
     with ThreadPoolExecutor(8) as threads:
         futures = [threads.submit(pool.load, SPECS["one"]) for _ in range(8)]
-        while "one" not in pool._flights or pool._flights["one"].waiting < 8:
+        while "one" not in pool._loads or pool._loads["one"].waiting < 8:
             time.sleep(0.001)
         everybody_waits.set()
         assert [str(future.exception(5)) for future in futures] == ["no such luck"] * 8
@@ -197,10 +197,10 @@ def test_an_interrupted_load_ends_its_own_thread_and_is_a_sentence_for_the_other
     first = threading.Thread(target=pilot)
     first.start()
     with ThreadPoolExecutor(1) as threads:
-        while "one" not in pool._flights:
+        while "one" not in pool._loads:
             time.sleep(0.001)
         second = threads.submit(pool.load, SPECS["one"])
-        while pool._flights["one"].waiting < 2:
+        while pool._loads["one"].waiting < 2:
             time.sleep(0.001)
         everybody_waits.set()
         assert isinstance(second.exception(5), BusyError)

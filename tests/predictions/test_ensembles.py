@@ -338,7 +338,7 @@ class TestContributions:
 class TestLeaveOneOut:
     def test_names_who_tipped_it(self) -> None:
         ensemble = combine(predictions_of([[0.99, 0.01], [0.3, 0.7], [0.4, 0.6]]))
-        assert [(without.model, without.tips) for without in leave_one_out(ensemble)] == [
+        assert [(without.member.model, without.tips) for without in leave_one_out(ensemble)] == [
             ("a", True),
             ("b", False),
             ("c", False),
@@ -349,7 +349,7 @@ class TestLeaveOneOut:
         members = predictions_of([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.1, 0.8]])
         for without, rest in zip(leave_one_out(combine(members, rule)), (1, 0, 0), strict=True):
             assert without.ensemble.members[0] is members[rest]
-            expected = combine([m for m in members if m.model != without.model], rule)
+            expected = combine([m for m in members if m is not without.member], rule)
             np.testing.assert_allclose(
                 without.ensemble.prediction.probabilities, expected.prediction.probabilities, atol=CLOSE
             )
@@ -359,7 +359,7 @@ class TestLeaveOneOut:
 
     def test_leaves_out_the_only_weight_in_silence(self) -> None:
         ensemble = combine(predictions_of([[0.9, 0.1], [0.2, 0.8]]), "weighted_mean", [1, 0])
-        assert [without.model for without in leave_one_out(ensemble)] == ["b"]
+        assert [without.member.model for without in leave_one_out(ensemble)] == ["b"]
 
 
 class TestUncertainty:

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from imgrec.errors import InputError
 from imgrec.formatting import THIN_SPACE
 from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions.ensembles import combine, leave_one_out
 from imgrec.predictions.labels import CIFAR_10, EntropyLimit, LabelSpace, get_label_space
-from imgrec.predictions.prediction import Prediction
+from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.reports.sentences import (
     agreement,
     describe_knowledge,
@@ -144,11 +145,20 @@ def test_headline_without_an_ensemble_says_what_each_says() -> None:
 
 def test_agreement_counts_models_of_their_label_space() -> None:
     predictions = [says("a", 1), says("b", 0), says("c", 0), says("d", 0, space=CRANES)]
-    assert [(group.sentence, group.models) for group in agreement(predictions)] == [
+    assert [(group.sentence, tuple(map(title_of, group.members))) for group in agreement(predictions)] == [
         ("2 of 3 say tabby", ("b", "c")),
         ("1 of 3 says lynx", ("a",)),
         ("1 of 1 says crane (n02012849)", ("d",)),
     ]
+
+
+def test_a_model_of_ones_own_has_its_title_everywhere() -> None:
+    own, vgg = replace(says("my_cats", 1), title="My cats"), says("vgg16", 0)
+    assert title_of(own) == title_of(Failure("my_cats", InputError("no"), "My cats")) == "My cats"
+    assert plain(headline([own], None)) == "My cats: lynx 84.1 %"
+    assert "My cats says lynx" in headline([vgg, vgg, own], combine([vgg, vgg, own]))
+    (_, without) = leave_one_out(combine([vgg, own]))
+    assert describe_without(without).startswith("Without My cats it would ")
 
 
 def test_who_tipped_it() -> None:

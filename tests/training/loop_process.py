@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from bench import one_sided_normalization
 from imgrec.data.arrays import load
 from imgrec.data.dataset import Images
 from imgrec.data.splits import split
 from imgrec.settings import Settings
-from imgrec.training import mistakes, trainer
+from imgrec.training import trainer
 from imgrec.training.recipes import RECIPES, Recipe
 
 # Of three epochs of six steps: in the middle of the second.
@@ -94,8 +95,8 @@ def mistaken(keras_home: str) -> dict[str, Any]:
     data = load("cifar10", Settings.from_env({"KERAS_HOME": keras_home, "IMGREC_OFFLINE": "1"}))
     train, held_out = (data.train.take(indices) for indices in split(data.train.targets, 0.01, 0))
     train = train.take(np.arange(1000))
-    recipe = mistakes.NETWORKS["with batch normalization"]
-    rows = mistakes.one_sided_normalisation(recipe, train, held_out, 10, epochs=6, batch_size=16)
+    recipe = one_sided_normalization.NETWORKS["with batch normalization"]
+    rows = one_sided_normalization.measure(recipe, train, held_out, 10, epochs=6, batch_size=16)
     return {kind: [getattr(row, kind) for row in rows[-3:]] for kind in ("alike", "one_sided")}
 
 

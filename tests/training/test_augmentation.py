@@ -1,4 +1,4 @@
-"""Augmentation: what each change does to a image, and that the same seed does it again."""
+"""Augmentation: what each change does to an image, and that the same seed does it again."""
 
 import numpy as np
 import pytest

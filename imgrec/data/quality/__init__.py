@@ -4,6 +4,5 @@
 `report`: `Finding`, `Diagnosis`.
 `scan`: what is measured of each image.
 `checks`: one function a check.
-`duplicates`: exact and near duplicates.
 `label_errors`: confident learning.
 """

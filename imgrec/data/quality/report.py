@@ -1,7 +1,7 @@
 """The result of a dataset check: findings with their figures and files, and the checks that passed."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Severity = Literal["stop", "warn", "note"]
@@ -30,7 +30,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`sentence` says it with figures; `cases` are the first `MAX_CASES` of `count`. `kind` is for programs."""
+    """A problem of a dataset: a sentence with figures, and the first `MAX_CASES` of `count` cases.
+
+    `kind` is for programs.
+    """
 
     kind: str
     severity: Severity
@@ -39,9 +42,8 @@ class Finding:
     count: int = 0
 
     @classmethod
-    def of(cls, kind: str, severity: Severity, sentence: str, cases: list[Case] | None = None) -> "Finding":
-        """With as many of the cases as are named."""
-        cases = cases or []
+    def of(cls, kind: str, severity: Severity, sentence: str, cases: Sequence[Case] = ()) -> "Finding":
+        """Return a finding with as many of the cases as are named."""
         return cls(kind, severity, sentence, tuple(cases[:MAX_CASES]), len(cases))
 
     @property
@@ -52,9 +54,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """`findings` stand worst first. `passed` says what was looked at and is fine, `not_made` what was not looked at.
+    """All findings, worst first; `passed` are sentences on checks without one, `not_made` on checks not made.
 
-    `counts`: class → (images to train on, images to test on), readable ones of classes that can be learned alone.
+    `counts`: class → (images to train on, images to test on), readable ones of classes with training images.
     """
 
     name: str
@@ -63,20 +65,21 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     passed: tuple[str, ...] = ()
     not_made: tuple[str, ...] = ()
-    images: int = field(init=False)
 
     def __post_init__(self) -> None:
         order = list(SEVERITIES)
         ordered = sorted(self.findings, key=lambda finding: order.index(finding.severity))
         object.__setattr__(self, "findings", tuple(ordered))
-        object.__setattr__(self, "images", sum(map(sum, self.counts.values())))
+
+    @property
+    def images(self) -> int:
+        """The number of images that are counted."""
+        return sum(map(sum, self.counts.values()))
 
     @property
     def may_train(self) -> bool:
+        """Whether training can start."""
         return all(finding.severity != "stop" for finding in self.findings)
-
-    def count(self, severity: Severity) -> int:
-        return sum(finding.severity == severity for finding in self.findings)
 
     @property
     def verdict(self) -> str:
@@ -84,12 +87,12 @@ class Diagnosis:
         about = f"{self.images:,} images of {len(self.counts):,} {'class' if len(self.counts) == 1 else 'classes'}"
         if not self.may_train:
             return f"{about}: not ready to train"
-        if warnings := self.count("warn"):
-            return f"{about}: ready to train, with {warnings} warning{'s' * (warnings != 1)}"
-        return f"{about}: ready to train"
+        warnings = sum(finding.severity == "warn" for finding in self.findings)
+        return f"{about}: ready to train" + (f", with {warnings} warning{'s' * (warnings != 1)}" if warnings else "")
 
     def to_dict(self) -> dict[str, Any]:
-        """As `imgrec doctor --format json` prints it."""
+        """Return what `imgrec doctor --format json` prints."""
+        keys = ("kind", "severity", "sentence", "count", "cases")
         return {
             "name": self.name,
             "source": self.source,
@@ -97,16 +100,7 @@ class Diagnosis:
             "may_train": self.may_train,
             "pictures": self.images,
             "classes": {label: {"train": train, "test": test} for label, (train, test) in self.counts.items()},
-            "findings": [
-                {
-                    "kind": finding.kind,
-                    "severity": finding.severity,
-                    "sentence": finding.sentence,
-                    "count": finding.count,
-                    "cases": [{"files": list(case.files), "remark": case.remark} for case in finding.cases],
-                }
-                for finding in self.findings
-            ],
+            "findings": [{key: fields[key] for key in keys} for fields in map(asdict, self.findings)],
             "passed": list(self.passed),
             "not_made": list(self.not_made),
         }

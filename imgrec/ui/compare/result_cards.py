@@ -14,7 +14,9 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.elements.lib.layout_utils import Gap
 
 from imgrec.charts import top_k
-from imgrec.charts.theme import ROW_PX, Rows, Spec
+from imgrec.charts.bars import ROW_PX
+from imgrec.charts.colors import swatch_of
+from imgrec.charts.theme import Rows, Spec
 from imgrec.formatting import milliseconds, size
 from imgrec.images import preprocessing
 from imgrec.models.catalog import ModelSpec
@@ -133,8 +135,8 @@ def show_headline(members: Sequence[Prediction], ensemble: Ensemble | None) -> N
 
 
 def _chip(group: sentences.Group) -> str:
-    color = "blue" if len(group.models) > 1 else "gray"
-    titles = "" if len(group.models) > 3 else f": {', '.join(map(caches.catalog().title_of, group.models))}"
+    color = "blue" if len(group.members) > 1 else "gray"
+    titles = "" if len(group.members) > 3 else f": {', '.join(map(sentences.title_of, group.members))}"
     return f":{color}-badge[{group.sentence}{titles}]"
 
 
@@ -182,12 +184,9 @@ def _latency(spec: ModelSpec, took_ms: float) -> tuple[str, str | None]:
 
 
 def _header(model: str, remark: str, about: str | None = None, *, choice: Choice) -> None:
-    swatch = top_k.swatch_of(model, choice.names).markdown
+    swatch = swatch_of(model, choice.names).markdown
     title = sentences.title_of(model) if model == ENSEMBLE else caches.catalog().title_of(model)
-    st.markdown(
-        f"{swatch} **{title}** :small[:gray[{remark}]]",
-        help=about,
-    )
+    st.markdown(f"{swatch} **{title}** :small[:gray[{remark}]]", help=about)
 
 
 def show(prediction: Prediction, choice: Choice) -> None:

@@ -41,7 +41,7 @@ def explain(image: Image, choice: Choice) -> None:
 
 def _show_result(result: Result, choice: Choice) -> None:
     for failure in result.failures:
-        st.error(str(failure.error), title=sentences.title_of(failure.model), icon=":material/error:")
+        st.error(str(failure.error), title=sentences.title_of(failure), icon=":material/error:")
     groups = results.by_label_space(result, choice)
     if len(groups) > 1:
         st.caption(f":material/call_split: {result_cards.APART}")

@@ -6,7 +6,8 @@ from typing import Literal
 
 import streamlit as st
 
-from imgrec.charts import top_k
+from imgrec.charts import memory_budget
+from imgrec.charts.colors import swatch_of
 from imgrec.errors import ImgrecError
 from imgrec.formatting import PERCENT_COLUMN, SIZE_COLUMN, duration, size
 from imgrec.models import cards as model_cards
@@ -48,7 +49,7 @@ def memory(specs: Sequence[ModelSpec]) -> None:
     """One bar: what loaded models use, what the selected ones would add, and the budget."""
     pool = caches.pool()
     plan = pool.plan(spec for spec in specs if caches.refusal(spec) is None)
-    words = top_k.describe_memory(pool.used_bytes, plan.missing_bytes, pool.budget_bytes)
+    words = memory_budget.describe_memory(pool.used_bytes, plan.missing_bytes, pool.budget_bytes)
     with st.container(border=True, gap="xsmall"):
         st.markdown(
             "**Memory**",
@@ -56,7 +57,7 @@ def memory(specs: Sequence[ModelSpec]) -> None:
             "does not fit beside the loaded ones, the least recently used are unloaded.",
         )
         result_cards.chart(
-            top_k.memory_bar(pool.used_bytes, plan.missing_bytes, pool.budget_bytes), words, key="memory"
+            memory_budget.memory_bar(pool.used_bytes, plan.missing_bytes, pool.budget_bytes), words, key="memory"
         )
         st.caption(words)
         if plan.evicted:
@@ -75,7 +76,7 @@ def _action(spec: ModelSpec, among: Sequence[str]) -> None:
     state = _state(spec)
     shown = STATES[state]
     st.markdown(
-        f"{top_k.swatch_of(spec.name, among).markdown} **{spec.title}** :small[:gray[{shown.icon} {shown.title}]]",
+        f"{swatch_of(spec.name, among).markdown} **{spec.title}** :small[:gray[{shown.icon} {shown.title}]]",
         help=_origin(spec, shown),
     )
     if not caches.is_ready(spec):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
-from imgrec.charts import top_k
+from imgrec.charts.colors import swatch_of
 from imgrec.errors import DownloadError, ImgrecError, OfflineError
 from imgrec.formatting import size
 from imgrec.inference import conversion
@@ -36,7 +36,7 @@ def nothing_here() -> None:
 
 
 def cards(specs: Iterable[ModelSpec], among: Sequence[str]) -> None:
-    """A card for each of `specs`, which are not ready, side by side; `among` as in `charts.top_k_bars`."""
+    """A card for each of `specs`, which are not ready, side by side; `among` as in `swatch_of`."""
     specs = list(specs)
     if specs:
         with st.grid(3, min_column_width=290):
@@ -45,9 +45,9 @@ def cards(specs: Iterable[ModelSpec], among: Sequence[str]) -> None:
 
 
 def card(spec: ModelSpec, among: Sequence[str]) -> None:
-    """The place of a model that is not ready, beside the cards of the others; `among` as in `charts.top_k_bars`."""
+    """The place of a model that is not ready, beside the cards of the others; `among` as in `swatch_of`."""
     with st.container(border=True, height="stretch", gap="xsmall", key=f"get_{spec.name}"):
-        st.markdown(f"{top_k.swatch_of(spec.name, among).markdown} **{spec.title}**")
+        st.markdown(f"{swatch_of(spec.name, among).markdown} **{spec.title}**")
         progress(spec)
 
 
@@ -59,7 +59,7 @@ def watch(specs: Iterable[ModelSpec]) -> None:
 
 
 def progress(spec: ModelSpec) -> None:
-    """A button that gets `spec`, or how far getting it is; the page follows by itself when it is done."""
+    """Return a button that gets `spec`, or how far getting it is; the page follows by itself when it is done."""
     reason = caches.refusal(spec)
     if reason is not None:
         st.warning(reason, icon=":material/memory:")

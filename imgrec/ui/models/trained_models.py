@@ -1,10 +1,15 @@
 """Every trained model, the bundled ones too: one table, and the details of one."""
 
+from typing import Any
+
 import streamlit as st
 
-from imgrec.charts import training
 from imgrec.export.bundle import shareable
+from imgrec.formatting import duration
 from imgrec.models import cards
+from imgrec.models.cards import Card
+from imgrec.reports import accuracy
+from imgrec.training import summary
 from imgrec.ui import caches
 from imgrec.ui.markdown import plain
 from imgrec.ui.train import curves, model_export
@@ -16,7 +21,7 @@ def look_at(name: str) -> None:
 
 
 def trained(*, table: bool, shown: str | None = None) -> None:
-    """The table of trained models, newest first; curves, confusion matrix and card of the chosen one.
+    """Return the table of trained models, newest first; curves, confusion matrix and card of the chosen one.
 
     The charts of the model `shown` stand on the page already, with its run.
     """
@@ -25,7 +30,7 @@ def trained(*, table: bool, shown: str | None = None) -> None:
         return
     st.subheader("Trained models", anchor=False)
     st.dataframe(
-        [training.card_row(card) for card in found],
+        [_row(card) for card in found],
         hide_index=True,
         placeholder="–",
         alt="Every trained model, with parameters, training time and accuracy",
@@ -62,11 +67,33 @@ def trained(*, table: bool, shown: str | None = None) -> None:
 def _charts(card: cards.Card, table: bool) -> None:
     left, right = st.columns(2, gap="large")
     with left:
-        kept = training.epochs_of(card)
+        kept = summary.epochs_of(card)
         marked = kept if kept < len(card.curves) else None
-        curves.learning_curves(training.curves_of(card), "card", table=table, kept=marked)
+        curves.learning_curves(summary.curves_of(card), "card", table=table, kept=marked)
     with right:
         metrics = card.metrics
         curves.matrix(metrics["confusion"], card.classes, metrics["set"], "card", table=table)
         if sentence := card.fields.get("unknown_images"):
             st.caption(plain(str(sentence)))
+
+
+def _row(card: Card) -> dict[str, Any]:
+    """Return one line of the table of all models that were trained here; its time is the sum of its epochs'."""
+    metrics, data = card.metrics, card.fields["data"]
+    count: int = metrics["pictures"]
+    measured = f"{count:,} {metrics['set']} images"
+    if accuracy.is_few(count):
+        figures = accuracy.short(metrics["accuracy"], count), accuracy.interval(metrics["accuracy"], count)
+        measured = f"{figures[0]} {metrics['set']} images ({figures[1]})"
+    return {
+        "Model": card.fields["model"]["title"],
+        "Parameters": card.fields["model"]["parameters"],
+        "Trainable": card.fields.get("trained_parameters"),
+        "Images": data["trained_on"],
+        "Epochs": summary.epochs_of(card),
+        "Training time": duration(card.training_seconds),
+        "Accuracy": None if accuracy.is_few(count) else metrics["accuracy"],
+        "Measured on": measured,
+        "Finished": card.fields["finished_at"][:10],
+        "Name": card.name,
+    }

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from imgrec.charts import top_k
+from imgrec.charts.colors import color_of
 from imgrec.errors import ImgrecError
 from imgrec.models import cards
 from imgrec.models.catalog import ModelSpec
@@ -37,7 +37,7 @@ def panel() -> None:
 
 
 def _card(spec: ModelSpec, *, removable: bool) -> None:
-    color = top_k.color_of(spec.name)
+    color = color_of(spec.name)
     st.markdown(f':color[■]{{foreground="{color}"}} **{plain(spec.title)}** :small[:gray[{spec.name}]]')
     st.caption(f"Classes: {plain(sentences.space_title(spec.get_label_space()))}")
     st.caption(f"{spec.parameters:,} parameters · input {spec.input_size[1]} × {spec.input_size[0]} px")

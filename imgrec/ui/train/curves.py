@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import streamlit as st
 
-from imgrec.charts import training
+from imgrec.charts.confusion_matrix import describe_run_matrix, matrix_chart
+from imgrec.charts.learning_curves import QUANTITIES, curve_chart, describe_curve, epoch_row
 from imgrec.training.training_job import Curves
 from imgrec.ui.markdown import plain
 
 # A table of more columns nobody reads, and a browser has trouble with ten thousand cells.
 MAX_TABLE_CLASSES = 100
+
+# A confusion matrix of more classes has cells that cannot be read; the table has them all.
+MAX_MATRIX_CLASSES = 20
 
 
 def learning_curves(curves: Curves, key: str, *, table: bool = False, kept: int | None = None) -> None:
@@ -19,7 +24,7 @@ def learning_curves(curves: Curves, key: str, *, table: bool = False, kept: int 
     """
     if table:
         st.dataframe(
-            [training.epoch_row(row) for row in curves.epochs],
+            [epoch_row(row) for row in curves.epochs],
             hide_index=True,
             alt="Training and validation loss and accuracy after each epoch",
             column_config={
@@ -33,11 +38,11 @@ def learning_curves(curves: Curves, key: str, *, table: bool = False, kept: int 
         )
         return
     with st.grid(2, min_column_width=320):
-        for quantity in training.QUANTITIES:
+        for quantity in QUANTITIES:
             st.vega_lite_chart(
-                training.curve_chart(curves, quantity, kept),
+                curve_chart(curves, quantity, kept),
                 theme=None,
-                alt=training.describe_curve(curves, quantity, kept),
+                alt=describe_curve(curves, quantity, kept),
                 key=f"{key}_curve_{quantity}",
             )
 
@@ -46,11 +51,17 @@ def matrix(
     counts: Sequence[Sequence[int]], classes: Sequence[str], kind: str, key: str, *, table: bool = False
 ) -> None:
     """A confusion matrix as a chart while it can be read, and else as a table; its sentence above."""
-    words = training.describe_confusion(counts, classes, kind)
+    words = describe_run_matrix(counts, classes, kind)
     st.markdown(plain(words))
     if len(classes) > MAX_TABLE_CLASSES:
         return
-    if len(classes) <= training.MAX_MATRIX_CLASSES and not table:
-        st.vega_lite_chart(training.confusion_chart(counts, classes), theme=None, alt=words, key=f"{key}_confusion")
+    if len(classes) <= MAX_MATRIX_CLASSES and not table:
+        titles = ("true class", "predicted class")
+        spec = matrix_chart(np.array(counts), classes, classes, counts=True, titles=titles)
+        st.vega_lite_chart(spec, theme=None, alt=words, key=f"{key}_confusion")
     else:
-        st.dataframe(training.confusion_rows(counts, classes), hide_index=True, alt=words)
+        rows = [
+            {"true class": truth} | {f"predicted {name}": count for name, count in zip(classes, row, strict=True)}
+            for truth, row in zip(classes, counts, strict=True)
+        ]
+        st.dataframe(rows, hide_index=True, alt=words)

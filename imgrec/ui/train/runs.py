@@ -6,11 +6,10 @@ from typing import Any
 import streamlit as st
 
 from imgrec import jobs
-from imgrec.charts import training, transfer
 from imgrec.errors import ImgrecError
 from imgrec.export.bundle import without_paths
 from imgrec.jobs import Job
-from imgrec.training import training_job, transfer_job
+from imgrec.training import summary, training_job, transfer_job
 from imgrec.training.recipes import Recipe
 from imgrec.training.training_job import Curves
 from imgrec.ui import caches
@@ -125,9 +124,9 @@ def _watch(job: Job, others: Sequence[Job], was_moving: bool, table: bool) -> st
 def _training(told: Curves, was_moving: bool, table: bool) -> None:
     """Progress, curves and the confusion matrix after the last epoch of a network that learns from scratch."""
     if was_moving and told.plan is not None:
-        st.progress(training.share_done(told))
+        st.progress(summary.share_done(told))
     if told.finished is not None:
-        finished(str(told.finished["name"]), training.outcome(told), told.finished["metrics"])
+        finished(str(told.finished["name"]), summary.outcome(told), told.finished["metrics"])
     if told.steps or told.epochs:
         curves.learning_curves(told, "run", table=table)
     if told.epochs and told.data is not None:
@@ -136,7 +135,7 @@ def _training(told: Curves, was_moving: bool, table: bool) -> None:
 
 
 def _queue(others: Sequence[Job]) -> None:
-    """The other active runs: they take turns when memory or cores do not suffice for all at once."""
+    """Return the other active runs: they take turns when memory or cores do not suffice for all at once."""
     for other in others:
         state = other.state
         if state in MOVING:
@@ -150,8 +149,8 @@ def _status(job: Job, state: str, events: Sequence[dict[str, Any]]) -> str:
         behind = [str(title) for title in told[-1]] if told else []
         return f"queued behind {', '.join(behind)}" if behind else "queued"
     if job.module == transfer_job.WORKER:
-        return transfer.status(transfer_job.progress_in(events), state)
-    return training.status(training_job.curves_in(events), state)
+        return summary.status(transfer_job.progress_in(events), state)
+    return summary.status(training_job.curves_in(events), state)
 
 
 def ending(job: Job, state: str) -> None:

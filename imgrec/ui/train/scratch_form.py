@@ -22,7 +22,7 @@ FORMER = {TUNE: "Search"}
 
 
 def method() -> str:
-    """The chosen way to train: one of `FINE_TUNE`, `SCRATCH` and `TUNE`."""
+    """Return the chosen way to train: one of `FINE_TUNE`, `SCRATCH` and `TUNE`."""
     ways = [FINE_TUNE, SCRATCH, TUNE]
     key = query_params.named(
         "learn", "training method", ways, FINE_TUNE, title=lambda way: FORMER.get(way, way), name=query_params.slug
@@ -69,7 +69,7 @@ def recipe_chooser() -> Recipe:
 
 
 def data_chooser(recipe: Recipe) -> str:
-    """The name of a known set, or a path on this machine; empty while none is given."""
+    """Return the name of a known set, or a path on this machine; empty while none is given."""
     known = [recipe.dataset] if recipe.dataset else []
     choice = st.selectbox("Dataset", [*known, OWN_DATA], key=f"data_{recipe.name}")
     if choice != OWN_DATA:
@@ -90,7 +90,7 @@ def is_sound(recipe: Recipe, data: str) -> bool:
 
 
 def starter(recipe: Recipe, data: str, sound: bool) -> None:
-    """The button that starts a run, and the sentence when it cannot be."""
+    """Return the button that starts a run, and the sentence when it cannot be."""
     if caches.settings().demo:
         st.info(
             "Training is disabled in this public demo. Run imgrec on your own machine to train.", icon=":material/lock:"

@@ -8,7 +8,7 @@ from imgrec import jobs
 from imgrec.charts import hyperparameter_search, parallel_coordinates
 from imgrec.errors import ImgrecError
 from imgrec.jobs import Job
-from imgrec.training import search_job
+from imgrec.training import search_job, summary
 from imgrec.training.recipes import MAX_EPOCHS, RECIPES
 from imgrec.training.search_job import MAX_TRIALS, METHODS, Search, Trial
 from imgrec.training.search_spaces import SPACES, Knob, Space, get_space, words
@@ -45,7 +45,7 @@ def space_panel() -> None:
 
 
 def _space_chooser() -> tuple[Space, bool]:
-    """What is varied, with the visitor's ranges; as it was, and False, where they cannot be meant."""
+    """Return what is varied, with the visitor's ranges; as it was, and False, where they cannot be meant."""
     names = [*SPACES, *RECIPES]
     name = st.selectbox("Search space", names, format_func=_space_title, key="space")
     space = get_space(name)
@@ -63,7 +63,7 @@ def _space_chooser() -> tuple[Space, bool]:
     about = "  \n".join(knob.in_words.capitalize() for knob in space.knobs)
     if space.printed:
         about += (
-            f"\n\nPublished result of this search: {hyperparameter_search.in_words(dict(space.printed))} "
+            f"\n\nPublished result of this search: {summary.in_words(dict(space.printed))} "
             f"({RECIPES[space.recipe].parameters:,} parameters)."
         )
     st.caption(f"{count} combinations.", help=about)
@@ -78,7 +78,7 @@ def _range_input(knob: Knob, space: str) -> str:
 
 
 def _data_chooser(space: Space) -> str:
-    """The name of a known set, or a path on this machine; empty while none is given."""
+    """Return the name of a known set, or a path on this machine; empty while none is given."""
     known = RECIPES[space.recipe].dataset
     choice = st.selectbox("Dataset", [*([known] if known else []), OWN_DATA], key=f"tune_data_{space.name}")
     if choice != OWN_DATA:
@@ -166,12 +166,12 @@ def _watch(job: Job, was_moving: bool, table: bool) -> None:
         st.rerun()
     search = search_job.read(job)
     with st.container(border=True, key="search_panel"):
-        st.markdown(f"{ICONS[state]} **{TITLES[state]}** :gray[{plain(hyperparameter_search.status(search, state))}]")
+        st.markdown(f"{ICONS[state]} **{TITLES[state]}** :gray[{plain(summary.status(search, state))}]")
         if was_moving and search.plan is not None:
             st.progress(min(1.0, (len(search.finished) + len(search.failed)) / search.plan["trials"]))
         ending(job, state)
         if search.finished:
-            st.markdown(f"**{plain(hyperparameter_search.outcome(search))}**")
+            st.markdown(f"**{plain(summary.outcome(search))}**")
         if search.handed_on is not None:
             st.success(
                 f"Training the best model as **{plain(search.handed_on['model'])}**; see Train from scratch.",
@@ -186,11 +186,12 @@ def _watch(job: Job, was_moving: bool, table: bool) -> None:
 
 def _charts(job: Job, search: Search) -> None:
     knobs = search_job.knobs_of(job)
-    words = hyperparameter_search.describe_parallel(search, knobs)
-    st.vega_lite_chart(
-        hyperparameter_search.parallel_chart(search, knobs), theme=None, alt=words, key=f"search_lines_{job.name}"
-    )
-    st.caption("One line per trial; more accurate trials are more opaque, the best is bold.")
+    words = parallel_coordinates.describe_parallel(search, knobs)
+    theme = f"theme.{st.context.theme.type or 'light'}"
+    ink, paper = (str(st.get_option(f"{theme}.{color}")) for color in ("textColor", "backgroundColor"))
+    drawing = parallel_coordinates.figure_of(search, knobs, ink=ink, paper=paper)
+    st.plotly_chart(drawing, theme=None, alt=words, key=f"search_lines_{job.name}", config={"displayModeBar": False})
+    st.caption("One line per trial, the best one orange. Drag along an axis to filter trials, double-click to reset.")
     words = hyperparameter_search.describe_size(search)
     if hyperparameter_search.has_sizes(search):
         st.vega_lite_chart(

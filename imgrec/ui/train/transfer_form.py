@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from imgrec.charts import transfer
 from imgrec.data.sources import DATASETS
 from imgrec.errors import ImgrecError, InputError
 from imgrec.formatting import percent, size
 from imgrec.models.catalog import ModelSpec
-from imgrec.training import transfer_job
+from imgrec.training import transfer_job, transfer_stages
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
 from imgrec.training.transfer_job import ALL_LAYERS, HEADS, Lesson
 from imgrec.ui import caches, query_params
@@ -87,7 +86,7 @@ def teach_panel() -> None:
             st.caption(":material/arrow_upward: Add images first: at least two classes, 20 or more images each.")
         elif lesson is not None:
             tested = True if lesson.test_fraction or _is_tested(counts) else False if counts else None
-            st.caption(f"{HEADS[lesson.head].title} classifier; {transfer.describe_plan(lesson, tested=tested)}")
+            st.caption(f"{HEADS[lesson.head].title} classifier; {transfer_stages.describe_plan(lesson, tested=tested)}")
     if clicked and lesson is not None:
         _start(lesson, data, name)
 
@@ -130,7 +129,7 @@ def _images() -> str:
 
 
 def _backbone() -> ModelSpec | None:
-    """The network whose features are used: those on this machine first, by size."""
+    """Return the network whose features are used: those on this machine first, by size."""
     specs = [
         spec
         for spec in caches.catalog().values()
@@ -169,7 +168,7 @@ def _backbone() -> ModelSpec | None:
 
 
 def _worth(spec: ModelSpec) -> tuple[bool, bool, float]:
-    """What makes a network the one that is offered: on this machine, quick, and good, in this order."""
+    """Return what makes a network the one that is offered: on this machine, quick, and good, in this order."""
     top_1 = spec.published.top1 if spec.published else 0.0
     return caches.is_here(spec), spec.parameters <= QUICK_PARAMETERS, top_1
 
@@ -180,7 +179,7 @@ def _is_tested(counts: Mapping[str, tuple[int, int]]) -> bool:
 
 
 def _test_fraction(counts: Mapping[str, tuple[int, int]]) -> float:
-    """What is held out for a test; nothing of images that come with one."""
+    """Return what is held out for a test; nothing of images that come with one."""
     if _is_tested(counts):
         return 0.0
     enough = min((train for train, _ in counts.values()), default=0) >= ENOUGH_TO_TEST

@@ -16,7 +16,7 @@ from imgrec.jobs import Job
 from imgrec.models import cards
 from imgrec.reports import accuracy
 from imgrec.settings import MIB, ROOT
-from imgrec.training import transfer_job
+from imgrec.training import summary, transfer_job, transfer_stages
 from imgrec.training.transfer_job import Lesson, Progress
 from imgrec.ui import caches, image_input, uploads
 from imgrec.ui.elements import Tile, strip
@@ -48,17 +48,17 @@ def lesson_view(job: Job, progress: Progress, state: str, *, moving: bool, table
     lesson = Lesson.from_dict(job.configuration["lesson"])
     _stages(lesson, progress, state)
     if moving:
-        st.progress(transfer.share_done(progress, lesson))
+        st.progress(transfer_stages.share_done(progress, lesson))
     for part in progress.features:
-        st.caption(transfer.describe_features(part))
+        st.caption(transfer_stages.describe_features(part))
     if state != "finished":
-        tested = transfer.has_test(progress) if progress.curves.data else None
-        st.caption(transfer.describe_plan(lesson, tested=tested))
+        tested = transfer_stages.has_test(progress) if progress.curves.data else None
+        st.caption(transfer_stages.describe_plan(lesson, tested=tested))
     told = progress.curves
     if told.finished is not None:
-        finished(str(told.finished["name"]), transfer.outcome(progress), told.finished["metrics"])
+        finished(str(told.finished["name"]), summary.outcome(progress), told.finished["metrics"])
     if progress.tuned is not None:
-        st.markdown(plain(progress.tuned.describe(transfer.validated_on(progress))))
+        st.markdown(plain(progress.tuned.describe(summary.validated_on(progress.curves))))
     _preview(job, lesson, progress, state)
     if progress.trials and (lesson.trials > 1 or lesson.folds):
         _trials(progress, table, folds=lesson.folds > 0)
@@ -75,7 +75,7 @@ def lesson_view(job: Job, progress: Progress, state: str, *, moving: bool, table
 
 
 def finished(name: str, outcome: str, metrics: Mapping[str, Any]) -> None:
-    """The model that a run has trained, and the link to it."""
+    """Return the model that a run has trained, and the link to it."""
     caches.renew_catalog()
     # Green would praise what may be chance.
     box = st.info if accuracy.is_few(metrics["pictures"]) else st.success
@@ -93,17 +93,17 @@ def finished(name: str, outcome: str, metrics: Mapping[str, Any]) -> None:
 
 
 def limit(card: cards.Card) -> None:
-    """What the card says of images of none of its classes; nothing of models whose card does not."""
+    """Return what the card says of images of none of its classes; nothing of models whose card does not."""
     if sentence := card.fields.get("unknown_images"):
         st.caption(plain(str(sentence)), help=UNKNOWN_IMAGES)
 
 
 def _stages(lesson: Lesson, progress: Progress, state: str) -> None:
     """The stages of a run in one line: done, current and coming."""
-    now = transfer.stage(progress)
+    now = transfer_stages.stage(progress)
     parts = []
-    for number, title in enumerate(transfer.stages(progress, lesson)):
-        if number == now == transfer.TRIALS and progress.trials_planned:
+    for number, title in enumerate(transfer_stages.stages(progress, lesson)):
+        if number == now == transfer_stages.TRIALS and progress.trials_planned:
             title += f" {len(progress.trials)} of {progress.trials_planned}"
         icon = _DONE if number < now else _NOW if number == now and state == "running" else _LATER
         text = f"{icon} {title}".replace(" ", "\u00a0")  # lines break between stages
@@ -112,11 +112,11 @@ def _stages(lesson: Lesson, progress: Progress, state: str) -> None:
 
 
 def _trials(progress: Progress, table: bool, *, folds: bool) -> None:
-    """The result of each learning rate, and every trial behind it."""
+    """Return the result of each learning rate, and every trial behind it."""
     st.markdown("**Learning rates**")
-    if failures := transfer.describe_failures(progress.trials):
+    if failures := transfer_stages.describe_failures(progress.trials):
         st.markdown(failures)
-    words = transfer.describe_rates(progress.summaries, folds=folds, images=transfer.validated_on(progress))
+    words = transfer.describe_rates(progress.summaries, folds=folds, images=summary.validated_on(progress.curves))
     if progress.summaries:
         st.markdown(words)
     if progress.summaries and table:
@@ -141,11 +141,11 @@ def _trials(progress: Progress, table: bool, *, folds: bool) -> None:
 
 def _curves(lesson: Lesson, progress: Progress, table: bool) -> None:
     """The learning curves, and which epoch was kept."""
-    title, words = transfer.describe_curves(progress, lesson)
+    title, words = transfer_stages.describe_curves(progress, lesson)
     st.markdown(f"**{title}**")
     if progress.chosen is not None:
-        st.caption(plain(f"{transfer.describe_choice(progress.chosen)} {words}"))
-    kept = transfer.kept_epoch(progress, lesson)
+        st.caption(plain(f"{transfer_stages.describe_choice(progress.chosen)} {words}"))
+    kept = transfer_stages.kept_epoch(progress, lesson)
     curves.learning_curves(progress.curves, "run", table=table, kept=kept)
 
 
@@ -154,7 +154,7 @@ def _measured(lesson: Lesson, progress: Progress, table: bool) -> None:
     told = progress.curves
     if told.finished is None or told.data is None:
         return
-    title, words = transfer.describe_measured(progress, lesson)
+    title, words = transfer_stages.describe_measured(progress, lesson)
     metrics, training = told.finished["metrics"], told.finished.get("training")
     with st.grid(2, min_column_width=320):
         if training is not None:  # older runs do not have it
@@ -216,7 +216,7 @@ def _answer(job: Job, lesson: Lesson, progress: Progress, shown: Shown) -> None:
 
 
 def _image() -> Shown | None:
-    """The image to ask about: dropped here, a sample, or the one that is looked at on Compare."""
+    """Return the image to ask about: dropped here, a sample, or the one that is looked at on Compare."""
     file = st.file_uploader(
         "Image to try",
         key=uploads.key_of("preview"),

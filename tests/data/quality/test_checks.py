@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from imgrec.data.quality import checks, duplicates
+from imgrec.data.quality import checks
 from imgrec.data.quality.checks import CHECKS, check
 from imgrec.data.quality.report import MAX_CASES, Case, Diagnosis, Finding
 from imgrec.data.quality.scan import Examined
@@ -239,14 +239,14 @@ def test_every_copy_in_the_test_is_counted_whatever_the_order() -> None:
     digests = list(GOOD.digests)
     for i in (119, 100, 90, 45):
         digests[i] = b"same"
-    found = duplicates.copies(replace(GOOD, digests=digests[::1]))
+    found = checks.copies(replace(GOOD, digests=digests[::1]))
     leak = next(finding for finding in found if finding.kind == "duplicates_across_parts")
     assert leak.count == 3
     assert all(case.files[0] == GOOD.files[45] for case in leak.cases)
 
 
 def test_more_images_than_can_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (duplicates, checks):
+    for module in (checks, checks):
         monkeypatch.setattr(module, "MAX_COMPARED", 100)
     found, passed = check(GOOD)
     assert [(finding.kind, finding.severity) for finding in found] == [("not_compared", "note")]

@@ -288,7 +288,7 @@ def test_the_command_says_the_same(
     wanted = examine(str(path), settings, input_size=(64, 64))
     words = ("--data", str(path), "--input-size", "64")
     assert run(monkeypatch, settings, *words, "--format", "json") == 0
-    assert json.loads(capsys.readouterr().out) == wanted.to_dict()
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(wanted.to_dict()))
     assert run(monkeypatch, settings, *words) == 0
     printed = capsys.readouterr().out
     for finding in wanted.findings:

@@ -101,7 +101,7 @@ def test_a_search_that_has_ended_shows_how(
     assert not app.exception
     everything = words(app) + "".join(str(alert.value) for alert in app.success)
     assert all(part in everything for part in said), everything
-    charts = app.get("vega_lite_chart")
+    charts = [*app.get("plotly_chart"), *app.get("vega_lite_chart")]
     assert len(charts) == (2 if len(events) > 2 else 0)
     assert all(chart.proto.alt for chart in charts)
     assert {"train_best", "resume_search", "stop_search"} & {button.key for button in app.button} == buttons

@@ -1,23 +1,18 @@
-"""What is said of a run: charts that hold the log's numbers, sentences, and what is still to come."""
+"""What is said of a run: where it is, what came of it, and what is still to come."""
 
+import doctest
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from imgrec.charts import training
-from imgrec.charts.training import (
-    confusion_chart,
-    curve_chart,
-    curve_rows,
-    describe_confusion,
-    describe_curve,
-    outcome,
-    status,
-)
 from imgrec.models.cards import Card
+from imgrec.training import search_job, summary
+from imgrec.training.search_job import Search
+from imgrec.training.summary import outcome, status
 from imgrec.training.training_job import Curves, curves_in
+from tests.training.searches import EVENTS, leave, trial
 
 PLAN: dict[str, Any] = {"epochs": 4, "steps": 10, "batch_size": 8, "parameters": 7}
 
@@ -41,34 +36,8 @@ def epoch(number: int) -> dict[str, Any]:
 HALFWAY = Curves([epoch(1)], [step(1, 5), step(1, 10), step(2, 5)], PLAN, None, None)
 
 
-@pytest.mark.parametrize("quantity", training.QUANTITIES)
-def test_a_curve_holds_every_number_of_the_log(quantity: str) -> None:
-    rows = curve_rows(HALFWAY, quantity)
-    assert [row["epoch"] for row in rows if row["set"] == "training"] == [0.5, 1.0, 1, 1.5]
-    assert [(row["epoch"], row["value"]) for row in rows if row["set"] == "validation"] == [
-        (1, epoch(1)[f"validation_{quantity}"])
-    ]
-    chart = curve_chart(HALFWAY, quantity)
-    assert chart["data"]["values"] == rows
-    assert chart["encoding"]["x"]["scale"]["domain"] == [0, 4]
-
-
-def points(chart: dict[str, Any]) -> list[dict[str, Any]]:
-    return [layer for layer in chart["layer"] if layer["mark"]["type"] == "point"]
-
-
-@pytest.mark.parametrize(("epochs", "count"), [(40, 1), (41, 0)])
-def test_points_are_drawn_while_they_stand_apart(epochs: int, count: int) -> None:
-    assert len(points(curve_chart(replace(HALFWAY, plan=PLAN | {"epochs": epochs}), "loss"))) == count
-
-
-def test_the_epoch_that_was_kept_is_marked() -> None:
-    many = Curves([epoch(number) for number in range(1, 61)], [], PLAN | {"epochs": 60}, None, None)
-    [ring] = points(curve_chart(many, "accuracy", 25))
-    assert "datum.epoch === 25" in ring["transform"][0]["filter"]
-    assert ring["encoding"]["strokeDash"] == {"value": [1, 0]}, "a ring, not dashes"
-    assert describe_curve(many, "accuracy", 25).endswith("validation 62.5\u202f%; epoch 25 was kept.")
-    assert "kept" not in describe_curve(many, "accuracy", 60)
+def test_the_examples_in_the_docstrings() -> None:
+    assert doctest.testmod(summary).failed == 0
 
 
 @pytest.mark.parametrize(
@@ -83,58 +52,7 @@ def test_the_epoch_that_was_kept_is_marked() -> None:
 )
 def test_epochs_are_those_of_the_published_model(tmp_path: Path, fields: dict[str, Any], epochs: int) -> None:
     curves = [epoch(number) for number in range(1, 301)]
-    assert training.epochs_of(Card(tmp_path, fields | {"curves": curves})) == epochs
-
-
-def test_a_long_log_is_thinned_and_keeps_its_epochs() -> None:
-    many = Curves([epoch(i) for i in range(1, 5)], [step(1, i) for i in range(1, 5000)], PLAN, None, None)
-    rows = curve_rows(many, "loss")
-    assert len(rows) < 2 * training.MAX_POINTS
-    assert sum(row["set"] == "validation" for row in rows) == 4
-
-
-def test_curves_in_words() -> None:
-    assert (
-        describe_curve(HALFWAY, "accuracy") == "Accuracy after epoch 1: training 50.0\u202f%, validation 62.5\u202f%."
-    )
-    assert "no epoch" in describe_curve(Curves([], [], PLAN, None, None), "loss")
-
-
-def test_a_confusion_matrix_has_a_cell_for_each_pair() -> None:
-    chart = confusion_chart([[3, 1], [0, 0]], ["cat", "dog"])
-    cells = {(cell["true"], cell["said"]): (cell["count"], cell["share"]) for cell in chart["data"]["values"]}
-    assert cells == {
-        ("cat", "cat"): (3, 0.75),
-        ("cat", "dog"): (1, 0.25),
-        ("dog", "cat"): (0, 0),
-        ("dog", "dog"): (0, 0),
-    }
-
-
-@pytest.mark.parametrize(
-    ("matrix", "words"),
-    [
-        (
-            [[3, 1], [0, 6]],
-            "9 of 10 validation images correct (95 %: 60–98 %); too few to tell. "
-            "Most frequent error: cat predicted as dog (once).",
-        ),
-        (
-            [[3, 1], [2, 4]],
-            "7 of 10 validation images correct (95 %: 40–89 %); too few to tell. "
-            "Most frequent error: dog predicted as cat (2 times).",
-        ),
-        ([[3, 0], [0, 4]], "7 of 7 validation images correct (95 %: 65–100 %); too few to tell."),
-        (None, "No confusion matrix is stored for 2 classes."),
-    ],
-    ids=["one mistake", "mistakes", "none", "no matrix"],
-)
-def test_a_confusion_matrix_in_words(matrix: list[list[int]] | None, words: str) -> None:
-    assert describe_confusion(matrix, ["cat", "dog"]).replace("\u202f", " ") == words
-
-
-def test_training_images_are_counted_without_an_interval() -> None:
-    assert describe_confusion([[3, 0], [0, 4]], ["cat", "dog"], "training") == "7 of 7 training images correct."
+    assert summary.epochs_of(Card(tmp_path, fields | {"curves": curves})) == epochs
 
 
 def test_few_validation_images_are_counted_in_the_line_of_a_run() -> None:
@@ -189,7 +107,7 @@ def test_which_learning_rate_held_from_which_epoch_on() -> None:
     log = [began(0, 300.0), began(5, 300.0), began(5, 0.5), began(5, 0.1), began(8, 0.1), began(9, 0.01)]
     curves = curves_in(log)
     assert curves.learning_rates == ((1, 300.0), (6, 0.1), (10, 0.01))
-    assert training.learning_rates(curves) == "with the learning rate 300, from epoch 6 on 0.1, from epoch 10 on 0.01"
+    assert summary.learning_rates(curves) == "with the learning rate 300, from epoch 6 on 0.1, from epoch 10 on 0.01"
     assert curves_in([began(0, None)]).learning_rates == ()
     finished = {"metrics": {"accuracy": 0.9, "pictures": 10, "set": "test"}}
     assert outcome(replace(curves, finished=finished)).endswith("from epoch 10 on 0.01")
@@ -201,7 +119,7 @@ def test_which_learning_rate_held_from_which_epoch_on() -> None:
 )
 def test_what_was_left_out_is_counted_and_the_first_are_named(count: int, said: tuple[str, ...]) -> None:
     data = {"left_out": count, "notes": [str(number) for number in range(min(count, 50))]}
-    found = training.left_out(Curves([], [], None, data, None))
+    found = summary.left_out(Curves([], [], None, data, None))
     assert len(found) == len(said)
     assert all(part in line for part, line in zip(said, found, strict=True))
 
@@ -215,3 +133,31 @@ def test_a_download_of_a_backbone_is_told() -> None:
     curves = Curves([], [], None, None, None, under_way)
     assert status(curves, "running") == "downloading vgg16, 3 of 12 MiB"
     assert status(curves, "cancelled") == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "line"),
+    [
+        ([], "queued", "queued"),
+        ([], "running", "reading the images"),
+        (
+            [*EVENTS, *trial(4, 0.002, 16)],
+            "running",
+            "trial 4 of 5 · epoch 1 of 2 · 1 failed · best 62.5\u202f% (trial 3) · 12 s left",
+        ),
+        (EVENTS, "finished", "trial 3 of 5 · 1 failed · best 62.5\u202f% (trial 3)"),
+        (EVENTS[:2], "failed", "trial 0 of 5"),
+    ],
+    ids=["queued", "reading", "in the middle", "at the end", "nothing came of it"],
+)
+def test_the_line_says_where_the_search_is(events: list[dict[str, Any]], state: str, line: str, tmp_path: Path) -> None:
+    assert status(search_job.read(leave(tmp_path / "search", events)), state) == line
+
+
+def test_what_came_of_a_search_is_a_sentence(tmp_path: Path) -> None:
+    search = search_job.read(leave(tmp_path / "search", EVENTS))
+    assert outcome(search) == (
+        "Best of 2 trials: trial 3, validation accuracy 62.5\u202f%, with learning rate 0.0001, batch size 32 "
+        "(3,000 parameters); 24 s of training in total."
+    )
+    assert outcome(Search(None, None, [], None)) == "No trial is finished yet."

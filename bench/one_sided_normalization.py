@@ -1,12 +1,12 @@
-"""A mistake that a published system made, made again on purpose: normalization of the training images only.
+"""A bug of a published system, measured: normalization of the training images only.
 
-    python -m imgrec.training.mistakes assets/protocols/one_sided_normalisation.json
+    python -m bench.one_sided_normalization assets/protocols/one_sided_normalisation.json
 
 Its training images came from a generator with `featurewise_center` and `featurewise_std_normalization`, its
-validation images from one without. The network learned, the validation stayed at chance, and the report called it
-overfitted. Here one training is validated both ways, after each epoch: the same network, the same weights, the same
-images; only what is fed to it differs. In imgrec's own trainings this cannot happen, because the normalization is
-a layer of the network (see `whitening`); to make the mistake, `_one_sided` has to undo that layer.
+validation images from one without. The training accuracy rose, the validation accuracy stayed at chance, and the
+report called it overfitting. Here one training is validated both ways, after each epoch: the same network, the same
+weights, the same images; only what is fed to it differs. In imgrec's own trainings this cannot happen, because the
+normalization is a layer of the network (see `input_normalization`); `_one_sided` has to undo that layer.
 """
 
 import json
@@ -80,7 +80,7 @@ class Epoch:
     one_sided: float
 
 
-def one_sided_normalisation(
+def measure(
     recipe: Recipe,
     train: Images,
     validation: Images,
@@ -146,7 +146,7 @@ def main(path: Path) -> None:
         if recipe.backbone is not None:
             spec = BUILT_IN.get_spec(recipe.backbone)
             backbone = Backbone(spec, weights.fetch(spec, settings))
-        rows = one_sided_normalisation(recipe, train, validation, len(data.classes), backbone=backbone)
+        rows = measure(recipe, train, validation, len(data.classes), backbone=backbone)
         networks.append(
             {
                 "kind": kind,

@@ -1,0 +1,125 @@
+"""Colors of charts, and the mark of each model: the same in every chart that shows it. Imports no chart library."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from imgrec.models.catalog import BUILT_IN
+from imgrec.predictions.ensembles import ENSEMBLE
+
+# Four hues, each in a lighter and a darker shade: the list for which a search found the largest distance between
+# the two most similar, as seen with normal sight, protanopia and deuteranopia (Machado et al. 2009), among colors
+# of moderate chroma with 3:1 or more of contrast to a white and to a dark page. (Okabe and Ito's orange, yellow and
+# sky fade on white.) Neighbors in the list differ most: they stand side by side.
+COLORS = (
+    "#2864c8",  # blue
+    "#dc6e00",  # orange
+    "#1e7850",  # forest
+    "#c86ebe",  # orchid
+    "#0a96f0",  # sky
+    "#b43c0a",  # rust
+    "#5aa064",  # leaf
+    "#8c508c",  # plum
+)
+
+# Readable on both themes and the color of no model: tracks, and what stands for all models together.
+NEUTRAL = "#7a8088"
+ENSEMBLE_COLOR = NEUTRAL
+
+# What does not fit the memory budget; the words beside the bar say it too.
+OVER_BUDGET_COLOR = "#d23237"
+
+# The models that most often stand side by side: each has the color at its place, and the others come after them.
+USUAL_MODELS = (
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+    "mobilenet",
+    "mobilenet_v2",
+    "resnet50",
+    "vgg16",
+    "inception_v3",
+)
+
+IMAGENET = "imagenet_1k"
+
+# How models of the same color differ: filled, outlined, outlined with dashes.
+_GLYPHS = "■□▥"
+_FILL_OPACITIES = (1.0, 0.25, 0.25)
+_STROKE_WIDTHS = (0.0, 1.5, 1.5)
+_STROKE_DASHES = ([1, 0], [1, 0], [3, 2])
+
+
+@dataclass(frozen=True, slots=True)
+class Swatch:
+    """The mark of a model in a selection: its color, and how many others of the selection had that color before it."""
+
+    color: str
+    turn: int = 0
+
+    @property
+    def markdown(self) -> str:
+        """The mark before a model's title, as Streamlit's Markdown."""
+        return f':color[{_GLYPHS[self.turn % len(_GLYPHS)]}]{{foreground="{self.color}"}}'
+
+    @property
+    def channels(self) -> dict[str, Any]:
+        """The encoding channels of a bar with this mark, by their name in Vega-Lite."""
+        turn = self.turn % len(_GLYPHS)
+        return {
+            "color": self.color,
+            "stroke": self.color,
+            "fillOpacity": _FILL_OPACITIES[turn],
+            "strokeWidth": _STROKE_WIDTHS[turn],
+            "strokeDash": _STROKE_DASHES[turn],
+        }
+
+
+def color_of(model: str) -> str:
+    """Return the color of one model by itself; beside others, see `swatches_of`."""
+    return ENSEMBLE_COLOR if model == ENSEMBLE else COLORS[_preferred(model)]
+
+
+def swatches_of(models: Iterable[str]) -> dict[str, Swatch]:
+    """Return a swatch for each model of a selection, no two of them the same up to three models a color.
+
+    Each has its own color where that is free. Of two with the same, the usual one keeps it, then the first of the
+    catalog, and the other takes the next free color. From the ninth model on, colors come again with another fill.
+    """
+    found: dict[str, Swatch] = {}
+    for count, model in enumerate(sorted(dict.fromkeys(models), key=_rank)):
+        turn = count // len(COLORS)
+        taken = {swatch.color for swatch in found.values() if swatch.turn == turn}
+        places = ((_preferred(model) + step) % len(COLORS) for step in range(len(COLORS)))
+        found[model] = Swatch(next(COLORS[place] for place in places if COLORS[place] not in taken), turn)
+    return found
+
+
+def swatch_of(model: str, among: Iterable[str] = ()) -> Swatch:
+    """Return the swatch of `model` in the selection `among` that a page shows."""
+    return Swatch(ENSEMBLE_COLOR) if model == ENSEMBLE else swatches_of([*among, model])[model]
+
+
+def _preferred(model: str) -> int:
+    """Return the place in `COLORS`, which does not depend on the selection.
+
+    Models of other classes than ImageNet's count backwards, so that the bundled ones differ from the usual models. A
+    model that is not in the catalog has a place by its name.
+    """
+    if model in USUAL_MODELS:
+        return USUAL_MODELS.index(model) % len(COLORS)
+    spec = BUILT_IN.get(model)
+    if spec is None:
+        return sum(model.encode()) % len(COLORS)
+    is_other = spec.label_space != IMAGENET
+    alike = [name for name, row in BUILT_IN.items() if (row.label_space != IMAGENET) == is_other]
+    place = [name for name in alike if name not in USUAL_MODELS].index(model)
+    return (-1 - place if is_other else place) % len(COLORS)
+
+
+def _rank(model: str) -> tuple[int, int]:
+    """Return which of two models keeps the color that both prefer: usual ones, those of the catalog, then others."""
+    if model in USUAL_MODELS:
+        return 0, USUAL_MODELS.index(model)
+    names = list(BUILT_IN)
+    return (1, names.index(model)) if model in BUILT_IN else (2, 0)
