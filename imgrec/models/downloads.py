@@ -122,6 +122,12 @@ def offline_error(url: str, destination: Path, reason: str) -> OfflineError:
     )
 
 
+def watch(destination: Path, progress: Progress) -> None:
+    """Show in `progress` the state of the same download by another thread or process."""
+    progress.check()
+    progress.done_bytes = _size(_part(destination)) or progress.done_bytes
+
+
 def discard(destination: Path) -> None:
     """Delete what has arrived for `destination`."""
     for path in (_part(destination), _note(destination)):

@@ -6,7 +6,6 @@ The counts follow from the shapes; a test compares their sum with the model's ca
 import json
 import math
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ def read_layers(path: Path) -> list[Layer]:
     """Return the layers of the `.keras` file at `path`, the input first.
 
     Raises:
-        InputError: The network is not a chain of the layers in `_KINDS`.
+        InputError: The file is no Keras model, or not a chain of the layers in `_layer`.
         StorageError: The file cannot be read.
     """
     with storage_errors(path):
@@ -40,68 +39,47 @@ def read_layers(path: Path) -> list[Layer]:
         except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
             raise InputError(f"Expected {path.name} to be a Keras model. Received: {error!r}.") from error
     found: list[Layer] = []
-    shape: tuple[int, ...] = ()
     for layer in layers:
-        kind = layer["class_name"]
-        if kind == "InputLayer":
-            shape = tuple(layer["config"]["batch_shape"][1:])
-            found.append(Layer("Input", "image, one value per pixel and color channel", shape, 0))
-            continue
-        if kind not in _KINDS:
-            raise InputError(f"Expected a chain of {', '.join(_KINDS)} in {path.name}. Received: {kind}.")
-        found.append(_KINDS[kind](layer["config"], shape))
-        shape = found[-1].output
+        row = _layer(layer["class_name"], layer["config"], found[-1].output if found else ())
+        if row is None:
+            raise InputError(f"Expected a chain of simple layers in {path.name}. Received: {layer['class_name']}.")
+        found.append(row)
     return found
 
 
-def _convolution(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    (height, width), filters, channels = config["kernel_size"], config["filters"], shape[-1]
-    about = f"{filters} filters of {height} × {width} × {channels}{_activation(config)}"
-    parameters = (height * width * channels + config["use_bias"]) * filters
-    return Layer("Convolution", about, (*_positions(config, config["kernel_size"], shape), filters), parameters)
+def _layer(kind: str, config: dict[str, Any], shape: tuple[int, ...]) -> Layer | None:
+    """Return the layer that follows one with the output `shape`; None for a kind that is not known."""
+    activation = ", then ReLU" if config.get("activation") == "relu" else ""
+    match kind:
+        case "InputLayer":
+            return Layer("Input", "image, one value per pixel and color channel", tuple(config["batch_shape"][1:]), 0)
+        case "Conv2D":
+            (height, width), filters, channels = config["kernel_size"], config["filters"], shape[-1]
+            about = f"{filters} filters of {height} × {width} × {channels}{activation}"
+            parameters = (height * width * channels + config["use_bias"]) * filters
+            return Layer("Convolution", about, (*_positions(config, height, width, shape), filters), parameters)
+        case "MaxPooling2D":
+            height, width = config["pool_size"]
+            output = (*_positions(config, height, width, shape), shape[-1])
+            return Layer("Max-pooling", f"maximum of each {height} × {width} window", output, 0)
+        case "Dropout":
+            return Layer("Dropout", f"{percent(config['rate'], 0)} set to 0 at random, in training only", shape, 0)
+        case "Flatten":
+            return Layer("Flatten", "all values in one row", (math.prod(shape),), 0)
+        case "Dense":
+            (inputs,), units = shape, config["units"]
+            about = f"{units} weighted sums of {inputs:,} inputs{activation}"
+            return Layer("Dense", about, (units,), (inputs + config["use_bias"]) * units)
+        case "Activation" if config["activation"] == "softmax":
+            return Layer("Softmax", "probabilities that sum to 100\u202f%", shape, 0)
+        case "Activation":
+            return Layer("Activation", config["activation"], shape, 0)
+    return None
 
 
-def _pooling(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    height, width = config["pool_size"]
-    output = (*_positions(config, config["pool_size"], shape), shape[-1])
-    return Layer("Max-pooling", f"maximum of each {height} × {width} window", output, 0)
-
-
-def _positions(config: dict[str, Any], window: list[int], shape: tuple[int, ...]) -> list[int]:
-    """Return the numbers of positions of `window` along height and width."""
-    outside = [1 if config["padding"] == "same" else side for side in window]
-    return [(side - out) // stride + 1 for side, out, stride in zip(shape, outside, config["strides"], strict=False)]
-
-
-def _dropout(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    return Layer("Dropout", f"{percent(config['rate'], 0)} set to 0 at random, in training only", shape, 0)
-
-
-def _flatten(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    return Layer("Flatten", "all values in one row", (math.prod(shape),), 0)
-
-
-def _dense(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    (inputs,), units = shape, config["units"]
-    about = f"{units} weighted sums of {inputs:,} inputs{_activation(config)}"
-    return Layer("Dense", about, (units,), (inputs + config["use_bias"]) * units)
-
-
-def _activate(config: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    if config["activation"] == "softmax":
-        return Layer("Softmax", "probabilities that sum to 100\u202f%", shape, 0)
-    return Layer("Activation", config["activation"], shape, 0)
-
-
-def _activation(config: dict[str, Any]) -> str:
-    return ", then ReLU" if config["activation"] == "relu" else ""
-
-
-_KINDS: dict[str, Callable[[dict[str, Any], tuple[int, ...]], Layer]] = {
-    "Conv2D": _convolution,
-    "MaxPooling2D": _pooling,
-    "Dropout": _dropout,
-    "Flatten": _flatten,
-    "Dense": _dense,
-    "Activation": _activate,
-}
+def _positions(config: dict[str, Any], height: int, width: int, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the numbers of positions of a window along both sides of an image of `shape`."""
+    if config["padding"] == "same":
+        height = width = 1
+    down, right = config["strides"]
+    return (shape[0] - height) // down + 1, (shape[1] - width) // right + 1

@@ -10,8 +10,7 @@ import hashlib
 import importlib.metadata
 import json
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,17 +18,14 @@ from pathlib import Path
 from typing import Literal
 
 from imgrec.errors import CorruptWeightsError, PackageError, StorageError
-from imgrec.files import replacing, sha256_of, storage_errors
+from imgrec.files import replacing, sha256_of, sole_holder, storage_errors
 from imgrec.models.catalog import ModelSpec
-from imgrec.models.downloads import Progress, discard, download, offline_error, publish
+from imgrec.models.downloads import Progress, discard, download, offline_error, publish, watch
 from imgrec.settings import ASSETS, Settings
 
 State = Literal["bundled", "installed", "downloaded", "missing"]
 
 BUNDLED = ASSETS / "models"
-
-# The interval between two looks at the download of another thread or process.
-LOCK_POLL_S = 0.1
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -140,9 +136,7 @@ def fetch(spec: ModelSpec, settings: Settings, progress: Progress | None = None)
     if settings.offline:
         raise offline_error(url, target, "IMGREC_OFFLINE=1")
     progress.total_bytes = progress.total_bytes or spec.weights.size_bytes
-    with storage_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    with _sole_downloader(target, progress):
+    with sole_holder(target.with_name(target.name + ".lock"), partial(watch, target, progress)):
         if (found := find(spec, settings)) is not None:
             return found
         part = download(url, target, progress, allow_http=settings.weights_url is not None)
@@ -165,30 +159,6 @@ def _find_package(name: str) -> importlib.metadata.Distribution | None:
         return importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-@contextmanager
-def _sole_downloader(target: Path, progress: Progress) -> Iterator[None]:
-    """Hold the lock of one thread of one process, which the kernel releases when its holder is killed.
-
-    While another one downloads, `progress` shows its state.
-    """
-    import filelock  # 20 ms, for downloads only
-
-    lock = filelock.FileLock(target.with_name(target.name + ".lock"), thread_local=False)
-    part = target.with_name(target.name + ".part")
-    with storage_errors(target):
-        while not lock.is_locked:
-            progress.check()
-            try:
-                lock.acquire(timeout=LOCK_POLL_S)
-            except filelock.Timeout:
-                with suppress(OSError):
-                    progress.done_bytes = part.stat().st_size
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _examine(path: Path, spec: ModelSpec, settings: Settings) -> Record:
