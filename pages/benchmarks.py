@@ -5,6 +5,6 @@ import streamlit as st
 from imgrec.ui.benchmarks import overview
 
 st.header("Benchmarks", anchor=False)
-board = overview.chooser()
-if board is not None:
-    overview.show(board)
+results = overview.chooser()
+if results is not None:
+    overview.show(results)

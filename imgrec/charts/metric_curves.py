@@ -12,8 +12,9 @@ from imgrec.charts.colors import NEUTRAL, Swatch
 from imgrec.charts.line_chart import SOLID, Axis, line_chart
 from imgrec.charts.theme import PLOT_PX, SILENT, Rows, Spec, fill, framed, told_apart, tooltip
 from imgrec.formatting import integer, interval, percent
+from imgrec.metrics.calibration import Bin
 from imgrec.metrics.confusion import ClassFigures
-from imgrec.metrics.curves import Bin, Curve
+from imgrec.metrics.curves import Curve
 
 # There are more models than colors: those that share one differ in these.
 _DASHES = (SOLID, (7, 3), (2, 3), (10, 3, 2, 3), (14, 4), (2, 8))

@@ -35,7 +35,7 @@ def evaluate(
 
     from imgrec.data.evaluation_split import open_evaluation_split
     from imgrec.evaluation import artifacts
-    from imgrec.evaluation.evaluate import describe_set, get_fitting_specs
+    from imgrec.evaluation.evaluate import describe_dataset, get_fitting_specs
     from imgrec.evaluation.evaluate import evaluate as measure
     from imgrec.inference.request import parse_models
     from imgrec.models.cards import load_catalog
@@ -43,7 +43,7 @@ def evaluate(
     settings = Settings.from_env()
     folder = Path(out).expanduser() if out else artifacts.own_folder(settings)
     found = open_evaluation_split(data, settings, per_class=per_class, training=training)
-    artifacts.check_place(folder, describe_set(found))
+    artifacts.check_place(folder, describe_dataset(found))
     for flaw in found.flaws:
         say(flaw)
     catalog = load_catalog(settings)

@@ -6,12 +6,11 @@ Knows no metrics of models and no training; the checks of a dataset are in `qual
 `sources`: every place that images come from.
 `archives`: folders, zip and tar as one stream of files.
 `folders`: class and part from folder names, `split.csv` or `labels.csv`.
-`cifar10`: CIFAR-10 as published.
-`array_files`: `.npz` within a memory limit, large arrays on disk.
+`array_sources`: `.npz`, and CIFAR-10 as published.
 `reader`: read and decode ahead of a consumer.
 `arrays`: a dataset in arrays, for training.
 `evaluation_split`: what models are measured on.
-`label_matching`: classes of a dataset and of a model.
+`classes`: classes of a dataset, checked and matched with a model's.
 `splits`: stratified, grouped splits and folds.
 `collections`: datasets made by dropping images.
 `features`: cached outputs of a backbone.

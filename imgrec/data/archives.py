@@ -117,13 +117,9 @@ def files(
 ) -> Iterator[tuple[PurePosixPath, bytes]]:
     """Yield (name below `path`, content) of each plain file in a folder, zip or tar, without hidden files.
 
-    Each name comes once. Folders come in the order of their names.
-
-    Args:
-        path: A folder or an archive.
-        max_bytes: A longer content is cut one byte above this, so that a check of its length finds it.
-        only: The names of the files to read; None for all.
-        on_damaged: Called with the name of a file that is damaged, and a sentence; without it the error is raised.
+    Each name comes once; folders come in the order of their names. With `only`, these names alone. A content longer
+    than `max_bytes` is cut one byte above, so that a check of its length finds it. `on_damaged` gets the name of a file
+    that is damaged, and a sentence; without it the error is raised.
 
     Raises:
         InputError: The path is neither, holds too many files, unpacks to far more than it is, or is damaged.

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from imgrec.data import array_files
-from imgrec.data.dataset import ArrayDataset, Dataset, Images
+from imgrec.data.classes import check_classes, no_classes, untested
+from imgrec.data.dataset import ArrayDataset, Dataset, Images, empty_images
 from imgrec.data.reader import read_images
-from imgrec.data.sources import check_classes, no_classes, open_dataset, untested
+from imgrec.data.sources import open_dataset
 from imgrec.errors import ImageError
 from imgrec.images.preprocessing import frame
 from imgrec.models.downloads import Progress
@@ -28,12 +28,7 @@ def load(
 ) -> ArrayDataset:
     """Return the dataset with that name (a key of `sources.DATASETS`) or at that path.
 
-    Args:
-        name_or_path: A published dataset, a folder, an archive or an .npz.
-        settings: Limits, and where published datasets and images on the disk are kept.
-        input_size: (height, width) in px of images from files; arrays keep their own.
-        progress: Of a download.
-        on_read: Called with the number of images that have been read, and of all.
+    Images from files become `input_size` (height, width) in px; arrays keep their own. `on_read` gets (done, all).
 
     Raises:
         InputError: There is one class only, a class with a single image, or nothing readable.
@@ -65,7 +60,7 @@ def _decode(
     ordered = sorted((id_ for id_ in places if places[id_][1] not in unknown), key=places.__getitem__)
     check_classes(name, trained(ordered), [*no_classes(found.empty), *refused])
     folder = settings.home / "pictures"
-    pixels = array_files.empty(len(ordered), (*input_size, 3), folder)
+    pixels = empty_images(len(ordered), (*input_size, 3), folder)
     row_of = {id_: row for row, id_ in enumerate(ordered)}
     readable = set()
     images = read_images(found.items(ordered), settings, lambda image: frame(image, input_size, 1.0))

@@ -106,18 +106,16 @@ class Collection:
         new = self._free_name(text, but=old)
         order = [new if label == old else label for label in self.labels]
         with storage_errors(self.root):
-            for root in (self.root, self.folder / TEST):
-                if (root / old).is_dir():
-                    (root / old).rename(root / new)
+            for folder in self._folders(old):
+                folder.rename(folder.with_name(new))
         self._write_order(order)
         return new
 
     def remove_class(self, label: str) -> None:
         """Delete a class with its images."""
         with storage_errors(self.root):
-            for root in (self.root, self.folder / TEST):
-                if label in self.labels and (root / label).is_dir():
-                    shutil.rmtree(root / label)
+            for folder in self._folders(label):
+                shutil.rmtree(folder)
         self._touch()
 
     def add(self, label: str, data: bytes, *, max_bytes: int, name: str | None = None, test: bool = False) -> bool:
@@ -149,6 +147,11 @@ class Collection:
         """Delete the collection with all its images."""
         with storage_errors(self.folder):
             shutil.rmtree(self.folder)
+
+    def _folders(self, label: str) -> list[Path]:
+        """Return the folders of a class: to train on, and to test on."""
+        roots = (self.root, self.folder / TEST)
+        return [root / label for root in roots if label in self.labels and (root / label).is_dir()]
 
     def _touch(self) -> None:
         """Move the collection to the front of `all_collections`."""

@@ -1,6 +1,10 @@
 """Labeled images: read one by one from where they lie, or as arrays for a training."""
 
 import hashlib
+import math
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,9 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.data import array_files
-from imgrec.errors import InputError
+from imgrec.errors import InputError, StorageError
+from imgrec.files import storage_errors
 from imgrec.predictions.labels import LabelSpace
+from imgrec.settings import MIB
+
+# Larger arrays lie on the disk. What was read lately is in the system's cache anyway, which shrinks when memory is
+# needed and which no limit of a container counts against the process.
+IN_MEMORY_BYTES = 256 * MIB
+
+# Left free on the disk: a training writes checkpoints too.
+HEADROOM_BYTES = 256 * MIB
 
 # An image as it came: encoded bytes, uint8 pixels (H, W, 3), or a sentence why it cannot be read.
 Raw = bytes | np.ndarray | str
@@ -55,10 +67,13 @@ class Images:
         return len(self.pixels)
 
     def take(self, indices: np.ndarray) -> "Images":
-        """Return a copy of the images at `indices` (K,), on disk if these are on disk and the copy is large."""
-        if self.folder is not None and isinstance(self.pixels, np.memmap):
-            return Images(array_files.take(self.pixels, indices, self.folder), self.targets[indices], self.folder)
-        return Images(self.pixels[indices], self.targets[indices])
+        """Return a copy of the images at `indices` (K,); on the disk where it is large and there is a folder for it."""
+        if self.folder is None or len(indices) * self.pixels[0].nbytes <= IN_MEMORY_BYTES:
+            return Images(np.asarray(self.pixels[indices]), self.targets[indices], self.folder)
+        pixels = empty_images(len(indices), self.pixels.shape[1:], self.folder)
+        for row, index in enumerate(indices.tolist()):
+            pixels[row] = self.pixels[index]
+        return Images(pixels, self.targets[indices], self.folder)
 
 
 @dataclass(frozen=True, eq=False)  # without slots, for the cached property
@@ -171,3 +186,29 @@ def digest_of(image: Raw) -> bytes:
     if isinstance(image, np.ndarray):
         image = repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()
     return hashlib.sha256(image.encode() if isinstance(image, str) else image).digest()
+
+
+def empty_images(count: int, shape: tuple[int, ...], folder: Path) -> np.ndarray:
+    """Return an array for `count` images of one `shape`, uint8: in memory while it is small, else on the disk.
+
+    Raises `StorageError` with the figures when the disk under `folder` has no room.
+    """
+    needed_bytes = count * math.prod(shape)
+    if needed_bytes <= IN_MEMORY_BYTES:
+        return np.empty((count, *shape), np.uint8)
+    place = folder / "rows"
+    with storage_errors(place, needed_bytes):
+        folder.mkdir(parents=True, exist_ok=True)
+        free_bytes = shutil.disk_usage(folder).free
+        if free_bytes < needed_bytes + HEADROOM_BYTES:
+            raise StorageError(
+                f"Expected {(needed_bytes + HEADROOM_BYTES) / MIB:,.0f} MiB of room in {folder} for "
+                f"{count:,} images of {' × '.join(map(str, shape[:2]))} px. Received: {free_bytes / MIB:,.0f} MiB free."
+            )
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # Reserved before it is mapped: a disk that is full later would end the process.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, needed_bytes)
+            else:
+                file.truncate(needed_bytes)
+            return np.memmap(file, np.uint8, "r+", shape=(count, *shape))

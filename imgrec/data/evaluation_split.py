@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from imgrec.data import archives, folders
+from imgrec.data.classes import in_words, place_of_label, recognize
 from imgrec.data.dataset import Dataset, digest_of
 from imgrec.data.folders import LABELS_FILE
-from imgrec.data.label_matching import in_words, place_of_label, recognize
 from imgrec.data.sources import DATASETS, name_of, of_arrays, open_dataset, path_of, read_files
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.predictions.labels import get_label_space

@@ -67,13 +67,8 @@ class Features:
 def backbone_spec(spec: ModelSpec, *, pooling: Pooling = "avg", input_size: tuple[int, int] | None = None) -> ModelSpec:
     """Return the row of `spec` without its top: prepared and converted like any other, it outputs features.
 
-    Args:
-        spec: A network with published weights.
-        pooling: "avg" gives a vector, None the map (height, width, channels).
-        input_size: (height, width) in px; the network's own unless given.
-
-    Raises:
-        InputError: The network was trained here, or an argument is out of its range.
+    `pooling` "avg" gives a vector, None the map (height, width, channels). `input_size` (height, width) in px is the
+    network's own unless given. Raises `InputError` for a network that was trained here, and for other arguments.
     """
     if not spec.weights.is_published:
         raise InputError(
@@ -113,16 +108,10 @@ def extract(
     *,
     most_bytes: int | None = None,
 ) -> Features:
-    """Return the features of `images`, from the disk if they are there and unchanged.
+    """Return the features of `images` by `spec`, a row of `backbone_spec`; from the disk if they are there unchanged.
 
-    Args:
-        spec: A row of `backbone_spec`.
-        images: Those of another size are framed.
-        settings: Where features and weights are kept.
-        on_progress: Called with (done, all). What it raises ends the extraction; the next one goes on from the
-            finished parts.
-        on_preparation: The same while weights are downloaded and converted.
-        most_bytes: The limit of all rows together.
+    Images of another size are framed. `on_progress` gets (done, all), `on_preparation` the progress of weights being
+    downloaded and converted. What either raises ends the extraction; the next one goes on from the finished parts.
 
     Raises:
         MemoryBudgetError: The rows would be more than `most_bytes`, which the first of them tells.

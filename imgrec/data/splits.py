@@ -15,16 +15,13 @@ MIN_PER_CLASS = 2
 def split(
     targets: np.ndarray, fraction: float, seed: int, groups: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return indices to train on and to validate on, the same share of each class and at least one image.
+    """Return indices to train on and to validate on, int64 (N − M,) and (M,), shuffled.
 
     Args:
         targets: Classes, integers (N,).
-        fraction: The share to validate on, above 0 and below 1.
+        fraction: The share of each class to validate on, above 0 and below 1; at least one image.
         seed: The same seed gives the same split on any machine.
         groups: The group of each image (N,), which stays on one side unless its class has no other.
-
-    Returns:
-        int64 (N − M,) and (M,), shuffled.
 
     Raises:
         InputError: A class has fewer than `MIN_PER_CLASS` images, or the fraction is out of its range.
@@ -47,17 +44,16 @@ def split(
 def stratified_folds(
     targets: np.ndarray, folds: int, seed: int, groups: np.ndarray | None = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return `folds` pairs of indices into `targets`, to train on and to validate on; each image is validated on once.
+    """Return indices to train on and to validate on, of each fold: int64 (N − M,) and (M,), shuffled.
+
+    Each image is validated on once. The validation parts differ in size by at most one image, as far as groups allow,
+    and so do the images of any class in them.
 
     Args:
         targets: Classes, integers (N,).
         folds: From 2 to the number of groups in the smallest class that occurs.
         seed: The same seed gives the same folds on any machine.
-        groups: The group of each image (N,), all of one class. Without it each image is its own group; the sizes of
-            the validation parts then differ by at most one, and so do the images of any class in them.
-
-    Returns:
-        int64 (N − M,) and (M,), shuffled. The validation parts are disjoint and together all N.
+        groups: The group of each image (N,), all of one class; without it each image is its own group.
 
     Raises:
         InputError: `folds` is out of its range.

@@ -1,4 +1,4 @@
-"""Models on labeled images: stored predictions become figures with intervals and comparisons.
+"""Models on labeled images: from stored predictions to figures with intervals and comparisons.
 
 Knows no interface and no training.
 
@@ -7,5 +7,5 @@ Knows no interface and no training.
 `summary`: stored predictions to one row of figures.
 `aligned_results`: several models on the same images.
 `comparisons`: Pareto frontier, pair tests, mistakes.
-`reference_tables`: figures that others published.
+`reference_tables`: published comparisons.
 """

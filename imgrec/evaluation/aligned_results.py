@@ -145,9 +145,9 @@ def load(folders: Sequence[Path], name: str, reading: str = "strict") -> Aligned
         except ImgrecError as error:
             failed.append((model, row.get("title", model), error))
     problems = list(unreadable)
-    for model, title, error in failed:
+    for model, title, why in failed:
         which = f"A later measurement of {title}" if model in found else title
-        problems.append(f"{which} is left out. {error}")
+        problems.append(f"{which} is left out. {why}")
     if not found:
         raise InputError(" ".join(problems))
     if has_rest and reading == "strict":

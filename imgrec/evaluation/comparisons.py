@@ -16,7 +16,7 @@ from imgrec.evaluation.artifacts import Answers
 from imgrec.metrics.calibration import held_out, with_temperature
 from imgrec.metrics.classification import Booleans, Floats, Integers, first_choices
 from imgrec.metrics.confusion import ClassFigures, class_figures, confusion_matrix, mistakes
-from imgrec.metrics.significance import SIGNIFICANCE, Paired, holm, mcnemar, p_text
+from imgrec.metrics.significance import SIGNIFICANCE, Paired, holm, mcnemar, p_number, p_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,7 @@ class PairTest:
         alone = p_text(self.paired.p_value)
         if self.pairs == 1:
             return alone
-        corrected = p_text(self.corrected).removeprefix("p ").removeprefix("= ")
-        return f"{alone}; {corrected} Holm-corrected for {self.pairs} pairs"
+        return f"{alone}; {p_number(self.corrected)} Holm-corrected for {self.pairs} pairs"
 
     def sentence(self, titles: Mapping[str, str]) -> str:
         """Return "A is more accurate than B on 500 images (…).", or that there is no clear difference."""

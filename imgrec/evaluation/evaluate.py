@@ -1,12 +1,12 @@
-"""A model and a labeled set → stored answers and a row of figures.
+"""Evaluation of a model on a labeled dataset: stored answers, and a row of figures.
 
-Images flow (see `flowing`); every thousand answers are written down, so that memory does not grow and a killed run
-goes on where it was. What cannot be read is listed in the row, and the rest is measured.
+Answers are written every thousand images, so that memory does not grow and a stopped run goes on where it was. What
+cannot be read is listed in the row, and the rest is measured.
 """
 
 import hashlib
 import json
-import platform
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from imgrec import __version__
+from imgrec.data.classes import in_words, scoring, unknown_classes
 from imgrec.data.dataset import Dataset, Item
-from imgrec.data.label_matching import in_words, scoring, unknown_classes
 from imgrec.data.reader import decode, framed_for, stream_predictions
 from imgrec.errors import ImageError, InputError, LabelSpaceError, WeightsError
 from imgrec.evaluation import artifacts, summary
@@ -28,10 +28,10 @@ from imgrec.files import sha256_of
 from imgrec.images.preprocessing import FRAMINGS, RESAMPLING
 from imgrec.inference import conversion
 from imgrec.inference.preparation import Preparations
-from imgrec.inference.process_info import usable_cores
+from imgrec.inference.process_info import processor, usable_cores
 from imgrec.models import cards, weights
 from imgrec.models.catalog import Catalog, ModelSpec
-from imgrec.predictions.labels import LABEL_SPACES, LabelMap, LabelSpace, get_label_map, get_label_space
+from imgrec.predictions.labels import LABEL_SPACES, LabelSpace, get_label_map, get_label_space
 from imgrec.settings import MIB, Settings, available_memory_bytes
 
 # Answers in one file of an unfinished run: at 100 images a second, ten seconds of work to lose.
@@ -40,10 +40,10 @@ PART_ROWS = 1000
 # Images timed one by one; the slowest 5 % of them are five.
 TIMED = 100
 
-# They are these in turn: a decoded photograph takes megabytes.
+# Images that are timed in turn: a decoded photograph takes megabytes.
 KEPT = 20
 
-# Images that flow to measure the throughput.
+# Images of which the throughput is measured.
 FLOWING = 300
 
 OnProgress = Callable[[int, int], None]
@@ -51,10 +51,10 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How fast a model is on `hardware`: milliseconds from decoded image to probabilities, one at a time.
+    """The speed of a model on `hardware`: milliseconds from decoded image to probabilities, one image at a time.
 
-    `cold_ms` is loading and the first answer, p50 and p95 are of warm ones, `throughput_per_s` counts images from
-    encoded bytes to answers when many flow. `memory_bytes` is what the loaded network holds.
+    `cold_ms` is loading and the first prediction, p50 and p95 are of warm ones. `throughput_per_s` counts images from
+    encoded bytes to predictions in a stream. `memory_bytes` is what the loaded network holds.
     """
 
     cold_ms: float
@@ -80,27 +80,38 @@ def evaluate(
     """Measure `spec` on `labeled`, store the answers and the row under `folder`, and return the row.
 
     Answers that are there already for the same weights, images (to the last byte) and preprocessing are kept.
-    `note` is for people (weights that are not the publisher's own), `command` is what reproduces it; `on_progress`
-    gets (done, all).
 
-    Raises before any work: `LabelSpaceError` when the set's classes are not the model's, `InputError` on a framing
-    and where `artifacts.check_place` does. Later: `InputError` when no image can be read, and what fetching,
-    converting and running raise.
+    Args:
+        spec: The model.
+        labeled: The images and their classes.
+        settings: Where weights and conversions are.
+        folder: Where the summary and the answers are put.
+        framing: A key of `FRAMINGS`.
+        note: A remark for readers, such as that the weights are not the publisher's own.
+        command: The command that reproduces the row.
+        on_progress: Called with (done, all) after each image.
+
+    Raises:
+        LabelSpaceError: Before any work, if the classes of the dataset are not those of the model.
+        InputError: Before any work, on a framing and where `artifacts.check_place` does; later, if no image can be
+            read. What fetching, converting and predicting raise is passed on.
     """
-    _check_framing(framing)
-    to_set = scoring(spec.get_label_space(), labeled.label_space)
-    about = describe_set(labeled)
+    if framing not in FRAMINGS:
+        raise InputError(f"Expected one of the framings {', '.join(FRAMINGS)}. Received: {framing!r}.")
+    scoring(spec.get_label_space(), labeled.label_space)
+    about = describe_dataset(labeled)
     artifacts.check_place(folder, about)
     compiled = Preparations(settings).ensure(spec)
     provenance = _provenance(spec, labeled, settings, framing)
     path = artifacts.predictions_path(folder, spec.name, labeled.name)
     if not _has_key(path, provenance["key"]):
         parts = path.with_suffix(".parts")
-        _discard_others(parts, provenance["key"])
-        failures = _answer_all(spec, labeled, settings, compiled, framing, to_set, parts, provenance, on_progress)
-        files = sorted(parts.glob("*.parquet"))
-        artifacts.merge(files, path, provenance | {"failures": failures})
-        artifacts.discard(parts)
+        for file in parts.glob("*.parquet"):
+            if not _has_key(file, provenance["key"]):
+                file.unlink()  # of an unfinished run with other weights, images or preprocessing
+        failures = _predict(spec, labeled, settings, compiled, parts, provenance, on_progress)
+        artifacts.merge(sorted(parts.glob("*.parquet")), path, provenance | {"failures": failures})
+        shutil.rmtree(parts, ignore_errors=True)
     timing = time_model(spec, labeled, settings, compiled, framing)
     row = row_of(path) | asdict(timing) | {"note": note, "command": command}
     artifacts.put_row(folder, row, about)
@@ -108,7 +119,11 @@ def evaluate(
 
 
 def get_fitting_specs(labeled: Dataset, catalog: Catalog, settings: Settings) -> list[ModelSpec]:
-    """The models whose weights are on this machine and whose classes are, or roll up to, those of the set."""
+    """Return the models with weights on this machine whose classes are, or roll up to, those of the dataset.
+
+    Raises:
+        InputError: If there are none; it names the model with most of the classes.
+    """
     found, others = [], []
     for spec in catalog.values():
         try:
@@ -126,49 +141,32 @@ def get_fitting_specs(labeled: Dataset, catalog: Catalog, settings: Settings) ->
     return found
 
 
-def _nearest(specs: Iterable[ModelSpec], space: LabelSpace) -> str:
-    """Which of `specs` knows most classes of a set, and which it does not know; nothing where none knows any."""
-    unknown = {spec.title: unknown_classes(spec.get_label_space(), space) for spec in specs}
-    title = min(unknown, key=lambda title: len(unknown[title]), default="")
-    if not title or not 0 < len(unknown[title]) < len(space.labels):
-        return ""
-    return f" Nearest is {title}. Not among its classes: {in_words(unknown[title])}."
-
-
 def row_of(path: Path) -> dict[str, Any]:
-    """The row that follows from a stored file: provenance from its metadata, figures from its answers.
+    """Return the row that follows from a stored file: provenance from its metadata, figures from its answers.
 
-    Where the model knows more classes than the set has, `closed` has the figures without those; see
-    `summaries.closed`.
+    Where the model knows more classes than the dataset has, `closed` has the figures without those.
     """
     note = artifacts.read_note(path)
     row = {key: value for key, value in note.items() if key not in {"version", "key"}}
-    row |= figures_of(lambda: artifacts.read_chunks(path))
+    row |= summary.all_figures(lambda: artifacts.read_chunks(path))
     classes = len(get_label_space(note["label_space"]).labels) if note["label_space"] in LABEL_SPACES else None
     row["closed"] = None
     if classes is not None and artifacts.count_classes(path) > classes:
-        row["closed"] = figures_of(lambda: (summary.closed(chunk, classes) for chunk in artifacts.read_chunks(path)))
+        row["closed"] = summary.all_figures(
+            lambda: (summary.closed(chunk, classes) for chunk in artifacts.read_chunks(path))
+        )
     row["predictions_sha256"] = sha256_of(path)
     return row
 
 
-def figures_of(read: Callable[[], Iterable[Answers]]) -> dict[str, Any]:
-    """All figures that follow from answers; `read` gives them from the start, as often as it is called."""
-    scaled = summary.scale(read)
-    figures = summary.summarize(summary.per_image(read()))
-    figures["macro_auc"] = summary.area_under_roc(read())
-    figures["temperature"] = None if scaled is None else asdict(scaled)
-    return figures
-
-
-def describe_set(labeled: Dataset) -> dict[str, Any]:
-    """What the summary says about a set; `unreachable` are its classes that ImageNet has no place for."""
+def describe_dataset(labeled: Dataset) -> dict[str, Any]:
+    """Return what the summary has of a dataset; `unreachable` are its classes that ImageNet has no place for."""
     space = labeled.label_space.name
     rolls_up = space in LABEL_SPACES and space != "imagenet_1k"
     return {
         "name": labeled.name,
-        "label_space": labeled.label_space.name,
-        "labels": list(labeled.label_space.labels) if labeled.label_space.name != "imagenet_1k" else None,
+        "label_space": space,
+        "labels": list(labeled.label_space.labels) if space != "imagenet_1k" else None,
         "images": len(labeled),
         "classes": len(set(labeled.targets)),
         "source": labeled.source,
@@ -181,45 +179,9 @@ def describe_set(labeled: Dataset) -> dict[str, Any]:
 
 
 def time_model(spec: ModelSpec, labeled: Dataset, settings: Settings, compiled: Path, framing: str = "crop") -> Timing:
-    """Time the compiled network on the first images of `labeled` that can be read; see `Timing`."""
+    """Time the compiled network on the first images of `labeled` that can be read."""
     from imgrec.inference.openvino_engine import OpenVINOEngine
 
-    items, images = _to_time(labeled, settings)
-    if not images:
-        raise InputError(f"Expected readable images in {labeled.name}. Received: none.")
-    manifest = conversion.read_manifest(compiled)
-    memory_bytes = None if manifest is None else manifest.memory_bytes
-    start = time.perf_counter()
-    engine = OpenVINOEngine(compiled, memory_bytes or 0)
-    engine.predict(framed_for(images[0], spec, framing)[np.newaxis])
-    cold = time.perf_counter() - start
-    times = []
-    for i in range(TIMED):
-        start = time.perf_counter()
-        engine.predict(framed_for(images[i % len(images)], spec, framing)[np.newaxis])
-        times.append(time.perf_counter() - start)
-    engine.close()
-    start = time.perf_counter()
-    answers = stream_predictions(spec, enumerate(items), settings, compiled, framing)
-    answered = sum(1 for _, answer in answers if not isinstance(answer, str))
-    flowing = time.perf_counter() - start
-    p50, p95 = np.percentile(times, [50, 95])
-    return Timing(
-        cold_ms=round(cold * 1e3, 1),
-        latency_p50_ms=round(float(p50) * 1e3, 2),
-        latency_p95_ms=round(float(p95) * 1e3, 2),
-        throughput_per_s=round(answered / flowing, 1),
-        memory_bytes=memory_bytes,
-        hardware=hardware(),
-        timed_at=_now(),
-    )
-
-
-def _to_time(labeled: Dataset, settings: Settings) -> tuple[list[Item], list[np.ndarray]]:
-    """The first `FLOWING` images that may flow, and the first `KEPT` readable ones of them, decoded.
-
-    What cannot be read at the start is passed over: a hundred broken files must not stand for a set.
-    """
     items: list[Item] = []
     images: list[np.ndarray] = []
     for item in labeled.items():
@@ -227,36 +189,58 @@ def _to_time(labeled: Dataset, settings: Settings) -> tuple[list[Item], list[np.
             try:
                 images.append(decode(item, settings).pixels)
             except ImageError:
-                continue
+                continue  # many broken files at the start must not be what is timed
         items.append(item)
         if len(items) >= FLOWING:
             break
-    return items, images
+    if not images:
+        raise InputError(f"Expected readable images in {labeled.name}. Received: none.")
+    manifest = conversion.read_manifest(compiled)
+    memory_bytes = None if manifest is None else manifest.memory_bytes
+    times = [time.perf_counter()]
+    engine = OpenVINOEngine(compiled, memory_bytes or 0)
+    for i in range(TIMED + 1):
+        engine.predict(framed_for(images[max(i - 1, 0) % len(images)], spec, framing)[np.newaxis])
+        times.append(time.perf_counter())
+    engine.close()
+    cold, *warm = np.diff(times)
+    start = time.perf_counter()
+    answers = stream_predictions(spec, enumerate(items), settings, compiled, framing)
+    answered = sum(1 for _, answer in answers if not isinstance(answer, str))
+    streaming = time.perf_counter() - start
+    p50, p95 = np.percentile(warm, [50, 95])
+    return Timing(
+        cold_ms=round(float(cold) * 1e3, 1),
+        latency_p50_ms=round(float(p50) * 1e3, 2),
+        latency_p95_ms=round(float(p95) * 1e3, 2),
+        throughput_per_s=round(answered / streaming, 1),
+        memory_bytes=memory_bytes,
+        hardware=hardware(),
+        timed_at=_now(),
+    )
 
 
 def hardware() -> str:
-    """Processor, cores and memory that this process may use, as numbers depend on them."""
-    model = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return f"{model}, {usable_cores()} cores, {available_memory_bytes() / MIB / 1024:.0f} GiB"
+    """Return the processor, cores and memory of this process, on which times depend."""
+    return f"{processor()}, {usable_cores()} cores, {available_memory_bytes() / MIB / 1024:.0f} GiB"
 
 
-def _answer_all(
+def backbone_of(spec: ModelSpec, settings: Settings) -> Any:
+    """Return {model, sha256} of the published weights that a model started from; None where it did not."""
+    found = (card.fields.get("backbone") for card in cards.all_cards(settings) if card.name == spec.name)
+    return next(found, None)
+
+
+def _predict(
     spec: ModelSpec,
     labeled: Dataset,
     settings: Settings,
     compiled: Path,
-    framing: str,
-    to_set: LabelMap | None,
     parts: Path,
     provenance: dict[str, Any],
     on_progress: OnProgress | None,
 ) -> list[dict[str, str]]:
-    """Write the parts that are missing, and return what could not be read, in the order of the set."""
+    """Write the parts that are missing, and return what could not be read, in the order of the dataset."""
     count = len(labeled)
     blocks = [range(start, min(start + PART_ROWS, count)) for start in range(0, count, PART_ROWS)]
     files = [parts / f"{number:05d}.parquet" for number in range(len(blocks))]
@@ -264,15 +248,14 @@ def _answer_all(
     done = count - sum(len(blocks[number]) for number in missing)
     wanted = ((i, item) for i, item in enumerate(labeled.items()) if i // PART_ROWS in missing)
     waiting: dict[int, dict[int, np.ndarray | str]] = {number: {} for number in missing}
-    for position, answer in stream_predictions(spec, wanted, settings, compiled, framing):
+    for position, answer in stream_predictions(spec, wanted, settings, compiled, provenance["framing"]):
         number = position // PART_ROWS
         waiting[number][position] = answer
         done += 1
         if on_progress is not None:
             on_progress(done, count)
         if len(waiting[number]) == len(blocks[number]):
-            block = waiting.pop(number)
-            answers, failures = _scored(labeled, block, to_set, len(spec.get_label_space().labels))
+            answers, failures = _score(spec, labeled, waiting.pop(number))
             artifacts.write_part(files[number], answers, provenance | {"failures": failures})
     if any(waiting.values()):
         raise InputError(f"Expected {count:,} images in {labeled.name}. Received: fewer; it changed meanwhile.")
@@ -282,31 +265,35 @@ def _answer_all(
     return failures
 
 
-def _scored(
-    labeled: Dataset, block: dict[int, np.ndarray | str], to_set: LabelMap | None, classes: int
+def _score(
+    spec: ModelSpec, labeled: Dataset, block: dict[int, np.ndarray | str]
 ) -> tuple[Answers, list[dict[str, str]]]:
-    """The answers of a block in the order of the set, in the set's classes, and what could not be read."""
-    positions = sorted(block)
-    rows = {i: row for i in positions if not isinstance(row := block[i], str)}
-    probabilities = np.stack(list(rows.values())) if rows else np.empty((0, classes), np.float32)
-    if to_set is not None:
-        probabilities = to_set.apply(probabilities).astype(np.float32)
+    """Return the answers of a block in the dataset's order and classes, and what could not be read."""
+    space = spec.get_label_space()
+    rows = {i: row for i, row in sorted(block.items()) if not isinstance(row, str)}
+    probabilities = np.array(list(rows.values()), np.float32).reshape(len(rows), len(space.labels))
+    label_map = scoring(space, labeled.label_space)
+    if label_map is not None:
+        probabilities = label_map.apply(probabilities).astype(np.float32)
     answers = Answers(
         tuple(labeled.ids[i] for i in rows),
         np.array([labeled.targets[i] for i in rows], np.int64),
-        artifacts.halved(probabilities) if len(rows) else probabilities.astype(np.float16),
+        artifacts.halved(probabilities) if rows else probabilities.astype(np.float16),
     )
-    failures = [{"id": labeled.ids[i], "reason": reason} for i in positions if isinstance(reason := block[i], str)]
-    return answers, failures
+    return answers, [{"id": labeled.ids[i], "reason": why} for i, why in sorted(block.items()) if isinstance(why, str)]
 
 
-def _check_framing(framing: str) -> None:
-    if framing not in FRAMINGS:
-        raise InputError(f"Expected one of the framings {', '.join(FRAMINGS)}. Received: {framing!r}.")
+def _nearest(specs: Iterable[ModelSpec], space: LabelSpace) -> str:
+    """Return a sentence about the model with most classes of `space`; nothing where no model has any."""
+    unknown = {spec.title: unknown_classes(spec.get_label_space(), space) for spec in specs}
+    title = min(unknown, key=lambda title: len(unknown[title]), default="")
+    if not title or not 0 < len(unknown[title]) < len(space.labels):
+        return ""
+    return f" Nearest is {title}. Not among its classes: {in_words(unknown[title])}."
 
 
 def _provenance(spec: ModelSpec, labeled: Dataset, settings: Settings, framing: str) -> dict[str, Any]:
-    """What answers depend on, with a `key` by which a later run finds its own."""
+    """Return what answers depend on, with a `key` by which a later run finds its own."""
     digest = weights.sha256(spec, settings)
     if digest is None:
         raise WeightsError(f"Expected the weights of {spec.title} on this machine. Received: none.")
@@ -326,7 +313,7 @@ def _provenance(spec: ModelSpec, labeled: Dataset, settings: Settings, framing: 
     }
     key = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]
     about = {
-        # Its labels are in the digest of the set; what it is called may depend on the other models here.
+        # Not in the key: its labels are in the digest, and its name may depend on the other models here.
         "label_space": labeled.label_space.name,
         "parameters": spec.parameters,
         "title": spec.title,
@@ -337,22 +324,9 @@ def _provenance(spec: ModelSpec, labeled: Dataset, settings: Settings, framing: 
     return depends_on | about | {"key": key}
 
 
-def backbone_of(spec: ModelSpec, settings: Settings) -> Any:
-    """{model, sha256} of the published weights that a model trained here started from; None where it did not."""
-    found = (card.fields.get("backbone") for card in cards.all_cards(settings) if card.name == spec.name)
-    return next(found, None)
-
-
 def _has_key(path: Path, key: str) -> bool:
-    """Whether answers are stored at `path`, whole, and with this `key`."""
+    """Return whether answers are stored at `path`, whole, and with this `key`."""
     return path.is_file() and artifacts.is_whole(path) and artifacts.read_note(path).get("key") == key
-
-
-def _discard_others(parts: Path, key: str) -> None:
-    """Throw away what an unfinished run left, unless it was the same run."""
-    for file in parts.glob("*.parquet"):
-        if not _has_key(file, key):
-            file.unlink()
 
 
 def _now() -> str:

@@ -53,13 +53,13 @@ class PerImage:
     """
 
     ids: tuple[str, ...]
+    classes: int
     target: Integers
     choice: Integers
     confidence: Floats
     own: Floats
     rank: Integers
     brier: Floats
-    classes: int
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -86,7 +86,7 @@ class PerImage:
 
     def take(self, places: Integers, classes: int) -> "PerImage":
         """Return the images at these positions, as ones of `classes` classes."""
-        return PerImage(tuple(self.ids[i] for i in places), *(array[places] for array in self.arrays), classes)
+        return PerImage(tuple(self.ids[i] for i in places), classes, *(array[places] for array in self.arrays))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def per_image(chunks: Iterable[Answers]) -> PerImage:
     if not parts:
         raise InputError("Expected answers to at least one image. Received: none.")
     columns = (np.concatenate(column) for column in zip(*(part.arrays for part in parts), strict=True))
-    return PerImage(tuple(name for part in parts for name in part.ids), *columns, parts[0].classes)
+    return PerImage(tuple(name for part in parts for name in part.ids), parts[0].classes, *columns)
 
 
 def closed(answers: Answers, classes: int) -> Answers:
@@ -224,7 +224,7 @@ def _reduced(answers: Answers) -> PerImage:
     places, choice = np.arange(len(rows)), first_choices(rows)
     confidence, own = rows[places, choice], rows[places, target]
     return PerImage(
-        answers.ids, target, choice, confidence, own, ranks(rows, target), brier_scores(rows, target), rows.shape[1]
+        answers.ids, rows.shape[1], target, choice, confidence, own, ranks(rows, target), brier_scores(rows, target)
     )
 
 

@@ -69,11 +69,8 @@ def bootstrap(
 ) -> Interval:
     """Return the percentile interval of `statistic` (Efron 1979), over samples of `count` images with replacement.
 
-    Args:
-        statistic: A number for positions int64 (count,). Samples where it is NaN are left out.
-        count: The number of images.
-        resamples: The number of samples.
-        seed: Of the samples; the same seed gives the same interval.
+    `statistic` takes positions int64 (count,) and returns a number; samples where it is NaN are left out. The same
+    `seed` gives the same interval.
     """
     generator = np.random.default_rng(seed)
     values = np.array([statistic(generator.integers(0, count, count)) for _ in range(resamples)], np.float64)
@@ -139,13 +136,19 @@ def error_correlation(right: Sequence[npt.ArrayLike]) -> Floats:
         return np.atleast_2d(np.corrcoef(np.stack([np.asarray(one, np.float64) for one in right]))).round(12) + 0.0
 
 
-def p_text(p_value: float) -> str:
-    """Return a p-value in words.
+def p_number(p_value: float) -> str:
+    """Return a p-value to three decimals.
 
-    >>> p_text(0.0312), p_text(1e-9)
-    ('p = 0.031', 'p < 0.001')
+    >>> p_number(0.0312), p_number(1e-9)
+    ('0.031', '< 0.001')
     """
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def p_text(p_value: float) -> str:
+    """Return "p = 0.031" or "p < 0.001"."""
+    number = p_number(p_value)
+    return f"p {number}" if number.startswith("<") else f"p = {number}"
 
 
 def _mid_p(smaller: int, discordant: int) -> float:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from imgrec.data.array_sources import MEMORY_SHARE
 from imgrec.data.dataset import Images
-from imgrec.data.sources import MEMORY_SHARE
 from imgrec.errors import InputError, MemoryBudgetError
 from imgrec.files import replacing, storage_errors
 from imgrec.images.preprocessing import frame

@@ -25,8 +25,8 @@ import numpy as np
 
 from imgrec import jobs
 from imgrec.data import arrays, features
+from imgrec.data.array_sources import MEMORY_SHARE
 from imgrec.data.dataset import ArrayDataset, Images
-from imgrec.data.sources import MEMORY_SHARE
 from imgrec.data.splits import split
 from imgrec.errors import ConversionError, WeightsError
 from imgrec.images import perceptual_hash

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgrec.data import array_files, sources
+from imgrec.data import array_sources, classes, dataset
 from imgrec.data.arrays import load
 from imgrec.errors import InputError, MemoryBudgetError, StorageError
 from imgrec.settings import Settings
@@ -157,7 +157,7 @@ def test_a_split_csv_tells_training_from_test(tmp_path: Path, settings: Settings
 @pytest.fixture
 def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every dataset lies on the disk."""
-    monkeypatch.setattr(array_files, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(dataset, "IN_MEMORY_BYTES", 0)
 
 
 def test_a_set_on_the_disk_is_the_same_set(tmp_path: Path, settings: Settings, request: pytest.FixtureRequest) -> None:
@@ -209,7 +209,7 @@ def test_a_disk_that_fills_leaves_nothing(tmp_path: Path, settings: Settings, mo
     def fill(*_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(array_files.os, "posix_fallocate", fill, raising=False)
+    monkeypatch.setattr(dataset.os, "posix_fallocate", fill, raising=False)
     with pytest.raises(StorageError, match="room in"):
         load(str(folder), settings, (8, 8))
     assert list((settings.home / "pictures").iterdir()) == []
@@ -217,7 +217,7 @@ def test_a_disk_that_fills_leaves_nothing(tmp_path: Path, settings: Settings, mo
 
 def test_arrays_larger_than_the_memory(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez(tmp_path / "set.npz", x_train=PIXELS, y_train=np.array([0, 0, 1, 1]))
-    monkeypatch.setattr(sources, "available_memory_bytes", lambda: 1000)
+    monkeypatch.setattr(array_sources, "available_memory_bytes", lambda: 1000)
     with pytest.raises(MemoryBudgetError, match="on the disk"):
         load(str(tmp_path / "set.npz"), settings)
 
@@ -240,7 +240,7 @@ def test_what_is_no_image_among_images_is_listed(tmp_path: Path, settings: Setti
 
 
 def test_too_many_classes(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MAX_CLASSES", 3)
+    monkeypatch.setattr(classes, "MAX_CLASSES", 3)
     with pytest.raises(InputError, match=r"at most 3 classes .* Received: 4"):
         load(str(make(tmp_path / "set", dict.fromkeys("abcd", 2))), settings, (8, 8))
 
@@ -371,7 +371,7 @@ def test_a_class_of_arrays_keeps_its_name(tmp_path: Path, settings: Settings) ->
 
 
 def test_too_many_classes_of_arrays(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MAX_CLASSES", 1)
+    monkeypatch.setattr(classes, "MAX_CLASSES", 1)
     np.savez(tmp_path / "set.npz", x_train=PIXELS, y_train=np.array([0, 0, 9, 9]))
     with pytest.raises(InputError, match=r"at most 1 classes .* Received: 2"):
         load(str(tmp_path / "set.npz"), settings)

@@ -8,8 +8,9 @@ import pytest
 
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.evaluation import artifacts
-from imgrec.evaluation.aligned_results import REST, load, read, set_names, stack
-from imgrec.evaluation.comparisons import figures_of, matrix_of
+from imgrec.evaluation.aligned_results import REST, dataset_names, load, read, stack
+from imgrec.evaluation.comparisons import matrix_of
+from imgrec.evaluation.summary import figures
 from imgrec.metrics.curves import macro_auc
 from tests.evaluation.measured import measure
 
@@ -32,24 +33,24 @@ def change_row(folder: Path, model: str, **values: object) -> None:
 
 
 def test_a_board_has_what_the_summary_says(folder: Path) -> None:
-    assert set_names([folder]) == ["cifar10"]
-    board = load([folder], "cifar10")
-    assert set(board.models) == set(MODELS)
-    assert board.images == 200
-    assert len(board.labels) == 10
-    for model in board.models:
-        figures = figures_of(board, model)
-        assert {key: round(value, 6) for key, value in figures.items()} == {
-            key: board.rows[model][key] for key in figures
+    assert dataset_names([folder]) == ["cifar10"]
+    results = load([folder], "cifar10")
+    assert set(results.models) == set(MODELS)
+    assert results.images == 200
+    assert len(results.labels) == 10
+    for model in results.models:
+        found = figures(results.per_image[model])
+        assert {key: round(value, 6) for key, value in found.items()} == {
+            key: results.rows[model][key] for key in found
         }
 
 
 def test_a_model_without_something_else_stands_beside_one_with_it(tmp_path: Path) -> None:
     measure(tmp_path, MODELS, rest_of=("mobilenet",))
-    board = load([tmp_path], "cifar10")
-    assert board.labels[-1] == REST
-    assert matrix_of(board, "mobilenet_v2").shape == (11, 11)
-    assert stack(board, MODELS).shape == (3, 200, 11)
+    results = load([tmp_path], "cifar10")
+    assert results.labels[-1] == REST
+    assert matrix_of(results, "mobilenet_v2").shape == (11, 11)
+    assert stack(results, MODELS).shape == (3, 200, 11)
 
 
 def test_only_images_that_all_were_asked_about_are_compared(folder: Path) -> None:
@@ -58,20 +59,20 @@ def test_only_images_that_all_were_asked_about_are_compared(folder: Path) -> Non
     keep = np.arange(len(whole))[::-1][50:]
     shuffled = artifacts.Answers(tuple(whole.ids[i] for i in keep), whole.targets[keep], whole.probabilities[keep])
     artifacts.write_part(path, shuffled, note)
-    board = load([folder], "cifar10")
-    assert board.images == 150
-    assert len({one.ids for one in board.found.values()}) == 1
-    assert (board.target == np.array([int(name) % 10 for name in board.ids])).all()
-    layers = stack(board, board.models)
-    assert (layers.argmax(2) == [one.choice for one in board.found.values()]).all()
+    results = load([folder], "cifar10")
+    assert results.images == 150
+    assert len({one.ids for one in results.per_image.values()}) == 1
+    assert (results.target == np.array([int(name) % 10 for name in results.ids])).all()
+    layers = stack(results, results.models)
+    assert (layers.argmax(2) == [one.choice for one in results.per_image.values()]).all()
 
 
 def test_a_broken_file_leaves_its_model_out_and_is_named(folder: Path) -> None:
     path = artifacts.predictions_path(folder, "mobilenet", "cifar10")
     path.write_bytes(path.read_bytes()[:200])
-    board = load([folder], "cifar10")
-    assert "mobilenet" not in board.models
-    assert board.problems[0].startswith("mobilenet is left out. Expected mobilenet.cifar10.parquet to be predictions")
+    results = load([folder], "cifar10")
+    assert "mobilenet" not in results.models
+    assert results.problems[0].startswith("mobilenet is left out. Expected mobilenet.cifar10.parquet to be predictions")
 
 
 def test_figures_are_of_the_images_that_all_could_read(folder: Path) -> None:
@@ -79,15 +80,15 @@ def test_figures_are_of_the_images_that_all_could_read(folder: Path) -> None:
     path = artifacts.predictions_path(folder, "mobilenet", "cifar10")
     whole, note = artifacts.read(path), artifacts.read_note(path)
     artifacts.write_part(path, artifacts.Answers(whole.ids[50:], whole.targets[50:], whole.probabilities[50:]), note)
-    board = load([folder], "cifar10")
-    assert (board.images, board.unread) == (150, 50)
+    results = load([folder], "cifar10")
+    assert (results.images, results.unread) == (150, 50)
     for model in MODELS:
-        row, right = board.rows[model], board.found[model].right
+        row, right = results.rows[model], results.per_image[model].right
         assert row["images"] == len(right) == 150
         assert row["top_1"] == right.mean()
         assert row["top_1_low"] < right.mean() < row["top_1_high"]
-        assert {key: row[key] for key in figures_of(board, model)} == figures_of(board, model)
-        assert row["macro_auc"] == pytest.approx(macro_auc(stack(board, [model])[0], board.target))
+        assert figures(results.per_image[model]).items() <= row.items()
+        assert row["macro_auc"] == pytest.approx(macro_auc(stack(results, [model])[0], results.target))
         assert "macro_f1_low" not in row, "an interval of other images"
         assert row["latency_p50_ms"] is not None
 
@@ -100,9 +101,9 @@ def test_answers_to_other_images_of_that_name_are_left_out(folder: Path, what: s
     summary["datasets"]["cifar10"]["pictures_sha256"] = "d" * 64
     path.write_text(json.dumps(summary))
     change_row(folder, "mobilenet", **{what: "e" * 64})
-    board = load([folder], "cifar10")
-    assert set(board.models) == {"mobilenet_v2", "mobilenet_a025_128"}
-    assert board.problems == (
+    results = load([folder], "cifar10")
+    assert set(results.models) == {"mobilenet_v2", "mobilenet_a025_128"}
+    assert results.problems == (
         "mobilenet is left out. Expected answers to the images that summary.json describes as cifar10. "
         "Received: answers to others of that name; measure it again.",
     )
@@ -126,11 +127,11 @@ def test_only_the_classes_of_the_set_can_be_counted(tmp_path: Path) -> None:
     assert closed.top_1("mobilenet") > strict.top_1("mobilenet")
     assert closed.top_1("mobilenet_v2") == strict.top_1("mobilenet_v2")
     for model in MODELS:
-        figures = figures_of(closed, model)
-        assert figures == pytest.approx({key: closed.rows[model][key] for key in figures}, abs=1e-6)
+        found = figures(closed.per_image[model])
+        assert found == pytest.approx({key: closed.rows[model][key] for key in found}, abs=1e-6)
         assert closed.rows[model]["latency_p50_ms"] == strict.rows[model]["latency_p50_ms"]
     answers = read(closed, "mobilenet")
-    assert (answers.probabilities.argmax(1) == closed.found["mobilenet"].choice).all()
+    assert (answers.probabilities.argmax(1) == closed.per_image["mobilenet"].choice).all()
     assert answers.probabilities.sum(1) == pytest.approx(1, abs=5e-3)
     assert stack(closed, MODELS).dtype == np.float16
 
@@ -143,9 +144,9 @@ def test_a_summary_from_before_there_were_two_ways_is_named(tmp_path: Path) -> N
         row.pop("closed")
     path.write_text(json.dumps(summary))
     assert load([tmp_path], "cifar10").problems == ()
-    board = load([tmp_path], "cifar10", "closed")
-    assert "mobilenet" not in board.models
-    assert "figures of these classes only. Received: an older one" in board.problems[0]
+    results = load([tmp_path], "cifar10", "closed")
+    assert "mobilenet" not in results.models
+    assert "figures of these classes only. Received: an older one" in results.problems[0]
 
 
 def test_another_reading_is_named(folder: Path) -> None:
@@ -154,18 +155,20 @@ def test_another_reading_is_named(folder: Path) -> None:
 
 
 def test_the_best_stands_first(folder: Path) -> None:
-    board = load([folder], "cifar10")
-    assert [board.top_1(model) for model in board.models] == sorted(map(board.top_1, board.models), reverse=True)
+    results = load([folder], "cifar10")
+    assert [results.top_1(model) for model in results.models] == sorted(
+        map(results.top_1, results.models), reverse=True
+    )
 
 
 def test_what_was_measured_here_stands_beside_what_comes_with_imgrec(tmp_path: Path) -> None:
     came, own = tmp_path / "came", tmp_path / "own"
     measure(came, ("mobilenet", "mobilenet_v2"))
     measure(own, ("mobilenet_a025_128", "mobilenet"))
-    board = load([came, own], "cifar10")
-    assert set(board.models) == set(MODELS)
-    assert [board.paths[model].is_relative_to(own) for model in MODELS] == [True, False, True]
-    assert stack(board, MODELS).shape == (3, 200, 10)
+    results = load([came, own], "cifar10")
+    assert set(results.models) == set(MODELS)
+    assert [results.paths[model].is_relative_to(own) for model in MODELS] == [True, False, True]
+    assert stack(results, MODELS).shape == (3, 200, 10)
 
 
 def test_a_set_of_the_same_name_with_other_images_is_another(tmp_path: Path) -> None:
@@ -174,7 +177,7 @@ def test_a_set_of_the_same_name_with_other_images_is_another(tmp_path: Path) -> 
     measure(own, ("mobilenet_v2",))
     path = own / artifacts.SUMMARY
     path.write_text(path.read_text().replace("d" * 64, "e" * 64))
-    assert set_names([came, own]) == ["cifar10", "cifar10 (measured here)"]
+    assert dataset_names([came, own]) == ["cifar10", "cifar10 (measured here)"]
     assert load([came, own], "cifar10").models == ["mobilenet"]
     assert load([came, own], "cifar10 (measured here)").models == ["mobilenet_v2"]
 
@@ -188,9 +191,9 @@ def test_a_broken_measurement_of_ones_own_hides_no_earlier_one(tmp_path: Path, w
         artifacts.predictions_path(own, "mobilenet", "cifar10").unlink()
     else:
         change_row(own, "mobilenet", dataset_digest="e" * 64)
-    board = load([came, own], "cifar10")
-    assert board.paths["mobilenet"].is_relative_to(came)
-    assert board.problems[0].startswith("A later measurement of mobilenet is left out. Expected ")
+    results = load([came, own], "cifar10")
+    assert results.paths["mobilenet"].is_relative_to(came)
+    assert results.problems[0].startswith("A later measurement of mobilenet is left out. Expected ")
 
 
 @pytest.mark.parametrize("lost", ["top_1", "versions", "model", "predictions_sha256"])
@@ -201,9 +204,9 @@ def test_a_row_without_its_figures_hides_nothing_else(tmp_path: Path, lost: str)
     summary = json.loads((own / artifacts.SUMMARY).read_text())
     del summary["rows"][0][lost]
     (own / artifacts.SUMMARY).write_text(json.dumps(summary))
-    board = load([came, own], "cifar10")
-    assert board.models == ["mobilenet"]
-    assert "Expected" in board.problems[0]
+    results = load([came, own], "cifar10")
+    assert results.models == ["mobilenet"]
+    assert "Expected" in results.problems[0]
 
 
 def test_a_broken_summary_of_ones_own_hides_nothing_else(tmp_path: Path) -> None:
@@ -211,6 +214,6 @@ def test_a_broken_summary_of_ones_own_hides_nothing_else(tmp_path: Path) -> None
     measure(came, ("mobilenet",))
     own.mkdir()
     (own / artifacts.SUMMARY).write_text("{")
-    board = load([came, own], "cifar10")
-    assert board.models == ["mobilenet"]
-    assert "summary of measurements" in board.problems[0]
+    results = load([came, own], "cifar10")
+    assert results.models == ["mobilenet"]
+    assert "summary of measurements" in results.problems[0]

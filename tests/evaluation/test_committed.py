@@ -51,12 +51,12 @@ def test_the_smallest_rows_follow_from_their_answers() -> None:
 
 
 def test_accuracies_follow_from_their_answers() -> None:
-    for name in aligned_results.set_names([FOLDER]):
-        board = aligned_results.load([FOLDER], name)
-        assert board.problems == ()
-        for model, found in board.found.items():
-            assert board.rows[model]["top_1"] == pytest.approx(found.right.mean(), abs=1e-6)
-            assert board.rows[model]["images"] == len(found)
+    for name in aligned_results.dataset_names([FOLDER]):
+        results = aligned_results.load([FOLDER], name)
+        assert results.problems == ()
+        for model, found in results.per_image.items():
+            assert results.rows[model]["top_1"] == pytest.approx(found.right.mean(), abs=1e-6)
+            assert results.rows[model]["images"] == len(found)
 
 
 def test_every_file_has_its_row() -> None:

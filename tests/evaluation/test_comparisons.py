@@ -1,4 +1,4 @@
-"""What can be seen on a board of made-up measurements."""
+"""Comparisons of made-up measurements."""
 
 import doctest
 import json
@@ -10,33 +10,34 @@ import pytest
 
 from imgrec.evaluation import comparisons
 from imgrec.evaluation.aligned_results import load, narrowed, read, stack
+from imgrec.evaluation.artifacts import Answers
 from imgrec.evaluation.comparisons import (
-    FIGURES,
-    Figure,
+    METRICS,
+    Metric,
     PairTest,
     best_at,
     calibration,
     change,
     change_text,
     confused,
-    disagreements,
-    figures_of,
     frontier,
     hardest,
     in_cell,
-    judge,
     matrix_of,
-    mistakes,
+    most_certain,
     most_confused,
+    outcomes,
     paired_tests,
-    versus,
+    wrong_images,
 )
+from imgrec.evaluation.summary import figures, per_image
+from imgrec.metrics.calibration import calibration_error
 from imgrec.metrics.ensemble_selection import combine_stack
 from imgrec.metrics.significance import Paired
 from tests.evaluation.measured import measure
 
 MODELS = ("mobilenet", "mobilenet_v2", "mobilenet_a025_128")
-TOP_1, P50 = FIGURES[0], next(figure for figure in FIGURES if figure.key == "latency_p50_ms")
+TOP_1, P50 = METRICS[0], next(figure for figure in METRICS if figure.key == "latency_p50_ms")
 
 
 @pytest.fixture
@@ -67,6 +68,24 @@ def test_the_frontier_is_whom_nobody_beats(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("places", "on_frontier"),
+    [
+        pytest.param({"mobilenet": (2.0, 0.8), "mobilenet_v2": (2.0, 0.8)}, {"mobilenet", "mobilenet_v2"}, id="equal"),
+        pytest.param({"mobilenet": (2.0, 0.8), "mobilenet_v2": (2.0, 0.9)}, {"mobilenet_v2"}, id="as fast"),
+        pytest.param({"mobilenet": (2.0, 0.8), "mobilenet_v2": (3.0, 0.8)}, {"mobilenet"}, id="as accurate"),
+        pytest.param(
+            {"mobilenet": (2.0, 0.8), "mobilenet_v2": (3.0, 0.9)}, {"mobilenet", "mobilenet_v2"}, id="neither"
+        ),
+    ],
+)
+def test_ties_on_the_frontier(folder: Path, places: dict[str, tuple[float, float]], on_frontier: set[str]) -> None:
+    results = narrowed(load([folder], "cifar10"), list(places))
+    rows = {m: {**results.rows[m], "latency_p50_ms": ms, "top_1": top_1} for m, (ms, top_1) in places.items()}
+    points, _ = frontier(replace(results, rows=rows))
+    assert {point.model for point in points if point.on_frontier} == on_frontier
+
+
+@pytest.mark.parametrize(
     ("values", "sentence"),
     [
         pytest.param({"latency_p50_ms": None}, "no latency was measured", id="not timed"),
@@ -76,61 +95,72 @@ def test_the_frontier_is_whom_nobody_beats(folder: Path) -> None:
     ],
 )
 def test_who_is_not_on_the_chart_is_named(folder: Path, values: dict[str, object], sentence: str) -> None:
-    board = load([folder], "cifar10")
-    changed = {**board.rows["mobilenet"], **values}
-    points, left_out = frontier(replace(board, rows={**board.rows, "mobilenet": changed}))
+    results = load([folder], "cifar10")
+    changed = {**results.rows["mobilenet"], **values}
+    points, left_out = frontier(replace(results, rows={**results.rows, "mobilenet": changed}))
     assert len(points) == 2
     assert sentence in left_out[0]
 
 
 def test_the_best_in_a_figure(folder: Path) -> None:
-    board = load([folder], "cifar10")
-    assert best_at(board, TOP_1) == "mobilenet_a025_128"
-    assert best_at(board, P50) == min(board.models, key=lambda model: board.rows[model]["latency_p50_ms"])
-    assert best_at(narrowed(board, ["mobilenet"]), TOP_1) is None
+    results = load([folder], "cifar10")
+    assert best_at(results, TOP_1) == "mobilenet_a025_128"
+    assert best_at(results, P50) == min(results.models, key=lambda model: results.rows[model]["latency_p50_ms"])
+    assert best_at(narrowed(results, ["mobilenet"]), TOP_1) is None
 
 
 def test_a_cell_has_its_images_the_surest_first(folder: Path) -> None:
-    board = load([folder], "cifar10")
-    matrix = matrix_of(board, "mobilenet")
+    results = load([folder], "cifar10")
+    matrix = matrix_of(results, "mobilenet")
     for truth, said in np.argwhere(matrix):
-        places = in_cell(board, "mobilenet", int(truth), int(said))
+        places = in_cell(results, "mobilenet", int(truth), int(said))
         assert len(places) == matrix[truth, said]
-        sure = board.found["mobilenet"].confidence[places]
+        sure = results.per_image["mobilenet"].confidence[places]
         assert (np.diff(sure) <= 0).all()
-    assert len(mistakes(board, "mobilenet")) == matrix.sum() - np.trace(matrix)
-    assert len(mistakes(board, "mobilenet", 3)) == matrix[3].sum() - matrix[3, 3]
+    assert len(wrong_images(results, "mobilenet")) == matrix.sum() - np.trace(matrix)
+    assert len(wrong_images(results, "mobilenet", 3)) == matrix[3].sum() - matrix[3, 3]
+    for truth in (None, 3):
+        sure = results.per_image["mobilenet"].confidence[wrong_images(results, "mobilenet", truth)]
+        assert (np.diff(sure) <= 0).all()
+        assert sure[0] > sure[-1]
 
 
-def test_two_models_in_five_cases(folder: Path) -> None:
-    board = load([folder], "cifar10")
-    found = versus(board, "mobilenet", "mobilenet_v2")
-    cases = (found.both, found.only_a, found.only_b, found.neither_same, found.neither_different)
-    assert sum(cases) == 200
-    assert len(disagreements(board, "mobilenet", "mobilenet_v2", "a")) == found.only_a
-    assert len(disagreements(board, "mobilenet", "mobilenet_v2", "neither")) == found.neither_different
-    differ = found.only_a + found.only_b + found.neither_different
-    assert len(disagreements(board, "mobilenet", "mobilenet_v2")) == differ
+def test_every_image_has_one_of_five_outcomes(folder: Path) -> None:
+    results = load([folder], "cifar10")
+    found = outcomes(results, "mobilenet", "mobilenet_v2")
+    assert (np.sum(list(found.values()), axis=0) == 1).all()
+    one, two = (results.per_image[model] for model in ("mobilenet", "mobilenet_v2"))
+    differ = found["only_a"] | found["only_b"] | found["neither_different"]
+    assert (differ == (one.choice != two.choice)).all()
+    assert (found["only_a"] == (one.right & ~two.right)).all()
+    assert (found["only_b"] == (~one.right & two.right)).all()
+    assert (found["neither_same"] == (~one.right & (one.choice == two.choice))).all()
 
 
-def test_confused_classes_stand_by_how_often_then_how_surely(folder: Path) -> None:
-    board = load([folder], "cifar10")
-    pairs = confused(board, "mobilenet")
-    wrong = matrix_of(board, "mobilenet") * (1 - np.eye(len(board.labels), dtype=int))
-    assert {(pair.truth, pair.choice): pair.count for pair in pairs} == {
-        (r, c): wrong[r, c] for r, c in zip(*np.nonzero(wrong), strict=True)
-    }
-    order = [(-pair.count, -pair.confidence) for pair in pairs]
+def test_the_most_certain_stand_first_and_ties_keep_their_order() -> None:
+    chosen = np.array([True, True, False, True, True])
+    first, second = np.array([0.5, 0.9, 1.0, 0.5, 0.4]), np.array([0.0, 0.0, 0.0, 0.0, 0.9])
+    assert most_certain(chosen, first) == [1, 0, 3, 4]
+    assert most_certain(chosen, first, second) == [4, 1, 0, 3]
+
+
+def test_confused_classes_stand_by_how_often_then_how_certainly(folder: Path) -> None:
+    results = load([folder], "cifar10")
+    pairs = confused(results, "mobilenet")
+    wrong = matrix_of(results, "mobilenet") * (1 - np.eye(len(results.labels), dtype=int))
+    counts = dict(zip(zip(pairs["truth"], pairs["choice"], strict=True), pairs["count"], strict=True))
+    assert counts == {(r, c): wrong[r, c] for r, c in zip(*np.nonzero(wrong), strict=True)}
+    order = list(zip(-pairs["count"], -pairs["confidence"], strict=True))
     assert order == sorted(order)
-    first = in_cell(board, "mobilenet", pairs[0].truth, pairs[0].choice)[0]
-    assert pairs[0].confidence == board.found["mobilenet"].confidence[first]
-    assert most_confused(narrowed(board, ["mobilenet"])) == pairs[0].count
+    first = in_cell(results, "mobilenet", pairs["truth"][0], pairs["choice"][0])[0]
+    assert pairs["confidence"][0] == results.per_image["mobilenet"].confidence[first]
+    assert most_confused(narrowed(results, ["mobilenet"])) == pairs["count"][0]
 
 
 def test_every_pair_is_tested_and_raised(folder: Path) -> None:
     tests = paired_tests(load([folder], "cifar10"))
     assert len(tests) == 3
-    assert all(test.raised >= test.paired.p_value for test in tests)
+    assert all(test.corrected >= test.paired.p_value for test in tests)
     assert paired_tests(narrowed(load([folder], "cifar10"), ["mobilenet"])) == []
 
 
@@ -161,7 +191,7 @@ def test_the_verdict_goes_by_the_raised_p(raised: float, pairs: int, better: str
         pytest.param(P50, 9.04, "same", id="the same in its decimals"),
     ],
 )
-def test_a_difference_is_a_number_with_words(figure: Figure, value: float, text: str) -> None:
+def test_a_difference_is_a_number_with_words(figure: Metric, value: float, text: str) -> None:
     reference = 0.9 if figure is TOP_1 else 9.0
     found = change(figure, value, reference)
     assert found is not None
@@ -170,9 +200,9 @@ def test_a_difference_is_a_number_with_words(figure: Figure, value: float, text:
 
 
 def test_an_ensemble_of_one_is_that_one(folder: Path) -> None:
-    board = load([folder], "cifar10")
-    alone = judge(combine_stack(stack(board, ["mobilenet"])), board)
-    assert alone == pytest.approx(figures_of(board, "mobilenet"), abs=1e-6)
+    results = load([folder], "cifar10")
+    alone = Answers(results.ids, results.target, combine_stack(stack(results, ["mobilenet"])))
+    assert figures(per_image([alone])) == pytest.approx(figures(results.per_image["mobilenet"]), abs=1e-6)
 
 
 def test_the_hardest_classes() -> None:
@@ -186,16 +216,17 @@ def test_the_hardest_classes() -> None:
 @pytest.mark.parametrize("reading", ["strict", "closed"])
 def test_calibration_is_that_of_the_row(tmp_path: Path, reading: str) -> None:
     measure(tmp_path, MODELS, rest_of=("mobilenet",))
-    board = load([tmp_path], "cifar10", reading)
-    row = board.rows["mobilenet"]["temperature"]
-    found = calibration(board, "mobilenet", read(board, "mobilenet"))
+    results = load([tmp_path], "cifar10", reading)
+    row = results.rows["mobilenet"]["temperature"]
+    found = calibration(results, "mobilenet", read(results, "mobilenet"))
     assert found is not None
-    assert sum(b.count for b in found.before) == sum(b.count for b in found.after) == row["tested"]
-    assert found.ece_before == pytest.approx(row["ece_before"], abs=2e-3)
-    assert found.ece_after == pytest.approx(row["ece_after"], abs=2e-3)
+    assert len(found.before) == len(found.after) == len(found.right) == row["tested"]
+    assert calibration_error(found.before, found.right) == pytest.approx(row["ece_before"], abs=2e-3)
+    assert calibration_error(found.after, found.right) == pytest.approx(row["ece_after"], abs=2e-3)
+    assert found.temperature == row["temperature"]
 
 
 def test_no_calibration_without_images_to_fit_on(folder: Path) -> None:
     alter(folder, temperature=None)
-    board = load([folder], "cifar10")
-    assert calibration(board, "mobilenet", read(board, "mobilenet")) is None
+    results = load([folder], "cifar10")
+    assert calibration(results, "mobilenet", read(results, "mobilenet")) is None

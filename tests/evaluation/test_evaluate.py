@@ -212,10 +212,10 @@ def test_rows_of_earlier_images_do_not_stand_beside_new_ones(
 ) -> None:
     evaluate.evaluate(spec, colors(), settings, tmp_path)
     evaluate.evaluate(replace(spec, name="newer", title="Newer"), colors(shift=1), settings, tmp_path)
-    board = aligned_results.load([tmp_path], "toy")
-    assert board.models == ["newer"]
-    assert len(board.problems) == 1
-    assert "measure it again" in board.problems[0]
+    results = aligned_results.load([tmp_path], "toy")
+    assert results.models == ["newer"]
+    assert len(results.problems) == 1
+    assert "measure it again" in results.problems[0]
 
 
 def test_a_summary_that_cannot_be_used_is_told_before_any_work_and_its_rows_are_made_again(

@@ -1,4 +1,4 @@
-"""Figures from pieces are those of the whole, as `metrics`, `confusion` and `curves` compute them."""
+"""Figures from pieces are those of the whole, as the metrics compute them."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,11 @@ import pytest
 from imgrec.errors import InputError
 from imgrec.evaluation.artifacts import Answers, halved
 from imgrec.evaluation.summary import MAX_FITTED, area_under_roc, closed, per_image, scale, summarize
-from imgrec.metrics.classification import METRICS, log_loss
+from imgrec.metrics.calibration import fit_temperature, held_out, with_temperature
+from imgrec.metrics.classification import log_loss
 from imgrec.metrics.confusion import average, class_figures, confusion_matrix, kappa
-from imgrec.metrics.curves import fit_temperature, held_out, macro_auc, with_temperature
-from tests.metrics.test_classification import some
+from imgrec.metrics.curves import macro_auc
+from tests.metrics.test_classification import METRICS, some
 
 
 def stored(count: int = 1000, classes: int = 10) -> Answers:
@@ -30,7 +31,7 @@ def test_figures_are_those_of_the_metrics(classes: int) -> None:
     figures = summarize(per_image(pieces(answers)))
     assert figures["images"] == 400
     for name, metric in METRICS.items():
-        assert figures[name] == pytest.approx(metric.compute(answers.probabilities, answers.targets), abs=2e-6)
+        assert figures[name] == pytest.approx(metric(answers.probabilities, answers.targets), abs=2e-6)
     matrix = confusion_matrix(answers.targets, answers.probabilities.argmax(1), classes)
     assert figures["kappa"] == pytest.approx(kappa(matrix), abs=1e-6)
     assert figures["micro_f1"] == pytest.approx(average(class_figures(matrix), "micro").f1, abs=1e-6)

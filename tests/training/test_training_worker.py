@@ -56,11 +56,11 @@ def test_a_run_learns_and_its_model_joins_the_catalog(data: Path, settings: Sett
     assert card.classes == ("plain", "rows", "columns")
     assert card.metrics["set"] == "validation"
     # On the Benchmarks page, what was held out stands in for the test part that the set does not have.
-    [name] = aligned_results.set_names([artifacts.own_folder(settings)])
+    [name] = aligned_results.dataset_names([artifacts.own_folder(settings)])
     assert name == "validation part of stripes (seed 0, 36 images)"
-    board = aligned_results.load([artifacts.own_folder(settings)], name)
-    assert "a test part would be stricter" in board.about["flaws"][0]
-    assert board.top_1("my_simple_cnn") == pytest.approx(card.metrics["accuracy"])
+    results = aligned_results.load([artifacts.own_folder(settings)], name)
+    assert "a test part would be stricter" in results.about["flaws"][0]
+    assert results.top_1("my_simple_cnn") == pytest.approx(card.metrics["accuracy"])
     # One file under two names, and no checkpoint that nothing will go on from.
     assert (job.folder / "my_simple_cnn.keras").samefile(card.weights)
     assert not list(job.folder.glob("*.npz"))
@@ -135,8 +135,8 @@ def test_what_was_tested_stands_on_the_benchmarks_page(data: Path, settings: Set
     metrics = training_job.read_curves(job).finished["metrics"]
     assert (row["model"], row["images"]) == ("my_simple_cnn", metrics["pictures"]) == ("my_simple_cnn", 36)
     assert row["top_1"] == pytest.approx(metrics["accuracy"])
-    board = aligned_results.load([artifacts.own_folder(settings)], "stripes")
-    assert board.top_1("my_simple_cnn") == pytest.approx(metrics["accuracy"])
+    results = aligned_results.load([artifacts.own_folder(settings)], "stripes")
+    assert results.top_1("my_simple_cnn") == pytest.approx(metrics["accuracy"])
 
 
 def test_wrong_images_are_refused_before_the_first_epoch(data: Path, settings: Settings) -> None:

@@ -162,8 +162,8 @@ def test_few_images_without_a_test_set_give_no_limit_of_doubt(here: Settings, da
         job = finish(transfer_job.start(lesson, str(path), here, name=name))
         [card] = [card for card in cards.all_cards(here) if card.name == name]
         assert (card.metrics["set"], card.metrics["pictures"]) == ("validation", 9)
-        board = aligned_results.load([artifacts.own_folder(here)], "validation part of no_test (seed 0, 9 images)")
-        assert board.top_1(name) == pytest.approx(card.metrics["accuracy"], abs=1 / 9 + 1e-9)
+        results = aligned_results.load([artifacts.own_folder(here)], "validation part of no_test (seed 0, 9 images)")
+        assert results.top_1(name) == pytest.approx(card.metrics["accuracy"], abs=1 / 9 + 1e-9)
         assert card.metrics["entropy_bits_95"] is None
         assert card.fields["unknown_images"] == "No limit for unknown images: too few held-out images (9)."
         assert np.sum(card.metrics["confusion"]) == 9

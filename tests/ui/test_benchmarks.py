@@ -15,10 +15,10 @@ from streamlit.testing.v1 import AppTest
 from imgrec.data import evaluation_split
 from imgrec.errors import InputError
 from imgrec.evaluation import aligned_results, artifacts, comparisons
-from imgrec.evaluation.comparisons import FIGURES
+from imgrec.evaluation.comparisons import METRICS
 from imgrec.inference import classify
 from imgrec.metrics.classification import Integers
-from imgrec.metrics.significance import p_text
+from imgrec.metrics.significance import SIGNIFICANCE, p_text
 from imgrec.settings import Settings
 from imgrec.ui.benchmarks import image_files, measurements, overview, provenance
 from tests.evaluation.measured import measure
@@ -152,8 +152,8 @@ def test_a_class_that_is_never_chosen_stands_first(page: Open, folder: Path, mon
     measure(folder)
     matrix_of = comparisons.matrix_of
 
-    def without_the_cat(board: aligned_results.AlignedResults, model: str) -> Integers:
-        matrix = matrix_of(board, model)
+    def without_the_cat(results: aligned_results.AlignedResults, model: str) -> Integers:
+        matrix = matrix_of(results, model)
         matrix[:, 4] += matrix[:, 3]
         matrix[:, 3] = 0
         return matrix
@@ -339,13 +339,13 @@ def test_every_view_gives_the_same_verdict_on_a_pair(page: Open, folder: Path) -
     app = page("benchmarks.py")
     found = next(
         test
-        for test in measurements.pair_tests(measurements.board("cifar10"))
-        if test.paired.distinguishable and not test.better
+        for test in measurements.pair_tests(measurements.load("cifar10"))
+        if test.paired.p_value < SIGNIFICANCE and not test.better
     )
-    a, b = (measurements.title(measurements.board("cifar10"), model) for model in (found.a, found.b))
+    a, b = (measurements.title(measurements.load("cifar10"), model) for model in (found.a, found.b))
     app.selectbox(key="bench_reference_cifar10_4").set_value(found.a).run()
     table = app.dataframe[0].value.set_index("Model")
-    assert f"p = {table['p'][b]}" == p_text(found.raised)
+    assert f"p = {table['p'][b]}" == p_text(found.corrected)
     assert shown(app, "Top-1 diff.")[list(table.index).index(b)] == "no clear difference"
     app.session_state["bench_view"] = "Pairs"
     table = app.run().dataframe[0].value.set_index(["A", "B"])
@@ -365,7 +365,7 @@ def test_every_figure_has_its_difference(page: Open, folder: Path) -> None:
     assert "Kappa" not in app.dataframe[0].value
     app.multiselect(key="bench_figures").set_value([]).run()
     table = app.dataframe[0].value
-    for figure in FIGURES:
+    for figure in METRICS:
         (_, *changes) = shown(app, f"{figure.title} diff.")
         values = list(table[figure.title])
         for value, change in zip(values[1:], changes, strict=True):
@@ -387,7 +387,7 @@ def test_what_is_neither_can_be_left_out(page: Open, folder: Path) -> None:
 def test_a_repeated_protocol_stands_beside_the_printed_one(
     page: Open, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provenance, "LESSONS", tmp_path)
+    monkeypatch.setattr(provenance, "PROTOCOLS", tmp_path)
     lesson = {"title": "Our folds", "provenance": {"data": "flowers"}, "columns": ["fold"], "rows": [[1]], "note": "N."}
     (tmp_path / "folds.json").write_text(json.dumps(lesson))
     (tmp_path / "half.json").write_text("{")

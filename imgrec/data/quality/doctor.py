@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from imgrec.data import arrays, features
-from imgrec.data.dataset import Dataset
 from imgrec.data.quality.checks import check
 from imgrec.data.quality.label_errors import suspects
 from imgrec.data.quality.report import Case, Diagnosis, Finding
@@ -54,56 +53,15 @@ def examine(
     backbone: str | None = DEFAULT_BACKBONE,
     on_progress: OnProgress = lambda stage, done, count: None,
 ) -> Diagnosis:
-    """Return what is to be known of a dataset before a training.
+    """Return what is to be known of a dataset before a training; `name_or_path` as for `sources.open_dataset`.
 
-    Args:
-        name_or_path: As for `sources.open_dataset`.
-        settings: Limits, and where weights and features are kept.
-        input_size: (height, width) in px of the network to be trained.
-        backbone: The network whose features predict the labels. Without it, or when it is not on this machine, label
-            errors are not looked for, and the diagnosis says so.
-        on_progress: Called with ("reading" or "features", done, all).
+    `input_size` (height, width) in px is that of the network to be trained. Label errors are looked for with the
+    features of `backbone`; without one, or when it is not on this machine, the diagnosis says that they were not.
 
     Raises:
         InputError: There is nothing at the path, or it is no dataset at all.
     """
-    return _examine(open_dataset(name_or_path, settings), name_or_path, settings, input_size, backbone, on_progress)
-
-
-def glance(name_or_path: str, settings: Settings, *, input_size: tuple[int, int] = DEFAULT_INPUT_PX) -> Diagnosis:
-    """Return what `examine` finds within seconds, without a look at the labels.
-
-    Of more than `GLANCE_IMAGES` images or `GLANCE_BYTES` only the names are looked at, and `not_made` says so; of
-    arrays so large nothing. Raises as `examine`.
-    """
-    path = Path(name_or_path).expanduser()
-    is_array = path.is_file() and path.suffix == ".npz" and name_or_path not in DATASETS
-    if is_array and path.stat().st_size > GLANCE_BYTES:
-        return Diagnosis(path.stem, str(path), {}, (), not_made=(NOT_READ,))
     found = open_dataset(name_or_path, settings)
-    if found.arrays is None:
-        files = [path / id_ for id_ in found.ids] if path.is_dir() else [path]
-        if len(found) > GLANCE_IMAGES or sum(os.path.getsize(file) for file in files) > GLANCE_BYTES:
-            seen = scan(found, settings, input_size, None)
-            findings, passed = check(seen, unread=True)
-            return Diagnosis(found.name, str(path), seen.counts(), tuple(findings), tuple(passed), (NOT_READ,))
-    return _examine(found, name_or_path, settings, input_size, None, lambda stage, done, count: None)
-
-
-def look_up(name_or_path: str, files: Collection[str], settings: Settings) -> dict[str, DecodedImage]:
-    """Return the images that a finding names, as far as they can be read; `name_or_path` as for `examine`."""
-    found = read_images(open_dataset(name_or_path, settings).items(files), settings, lambda image: image)
-    return {item.id: image for item, image in found if not isinstance(image, ImageError)}
-
-
-def _examine(
-    found: Dataset,
-    name_or_path: str,
-    settings: Settings,
-    input_size: tuple[int, int],
-    backbone: str | None,
-    on_progress: OnProgress,
-) -> Diagnosis:
     seen = scan(found, settings, input_size, lambda done, count: on_progress("reading", done, count))
     findings, passed = check(seen)
     not_made: list[str] = []
@@ -132,6 +90,33 @@ def _examine(
         passed=(*passed, ONE_FEEDING),
         not_made=tuple(not_made),
     )
+
+
+def glance(name_or_path: str, settings: Settings, *, input_size: tuple[int, int] = DEFAULT_INPUT_PX) -> Diagnosis:
+    """Return what `examine` finds within seconds, without a look at the labels.
+
+    Of more than `GLANCE_IMAGES` images or `GLANCE_BYTES` only the names are looked at, and `not_made` says so; of
+    arrays so large nothing. Raises as `examine`.
+    """
+    path = Path(name_or_path).expanduser()
+    if name_or_path not in DATASETS and path.exists():
+        if path.is_file() and path.suffix == ".npz":
+            if path.stat().st_size > GLANCE_BYTES:
+                return Diagnosis(path.stem, str(path), {}, (), not_made=(NOT_READ,))
+        else:
+            found = open_dataset(name_or_path, settings)
+            files = [path / id_ for id_ in found.ids] if path.is_dir() else [path]
+            if len(found) > GLANCE_IMAGES or sum(os.path.getsize(file) for file in files) > GLANCE_BYTES:
+                seen = scan(found, settings, input_size, None)
+                findings, passed = check(seen, unread=True)
+                return Diagnosis(found.name, str(path), seen.counts(), tuple(findings), tuple(passed), (NOT_READ,))
+    return examine(name_or_path, settings, input_size=input_size, backbone=None)
+
+
+def look_up(name_or_path: str, files: Collection[str], settings: Settings) -> dict[str, DecodedImage]:
+    """Return the images that a finding names, as far as they can be read; `name_or_path` as for `examine`."""
+    found = read_images(open_dataset(name_or_path, settings).items(files), settings, lambda image: image)
+    return {item.id: image for item, image in found if not isinstance(image, ImageError)}
 
 
 def _label_errors(

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imgrec.data.classes import no_classes
 from imgrec.data.dataset import Dataset
 from imgrec.data.quality.report import Case
 from imgrec.data.reader import read_images
-from imgrec.data.sources import no_classes
 from imgrec.errors import ImageError
 from imgrec.images.decoding import DecodedImage
 from imgrec.images.perceptual_hash import THUMBNAIL_SHAPE
@@ -65,16 +65,6 @@ class Examined:
         return np.asarray(spread.reshape(len(spread), -1).max(axis=1, initial=0) < GRAY_SPREAD)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What is kept of one image."""
-
-    digest: bytes
-    size_px: tuple[int, int]
-    format: str
-    thumbnail: np.ndarray
-
-
 def scan(
     found: Dataset,
     settings: Settings,
@@ -86,37 +76,36 @@ def scan(
     kept, seen, unreadable = list(zip(found.ids, found.targets, strict=True)), [], []
     if on_progress is not None:
         kept = []
-        for done, (item, image) in enumerate(read_images(found.items(), settings, _look), 1):
-            if isinstance(image, ImageError):
-                unreadable.append((item.id, str(image)))
+        for done, (item, measured) in enumerate(read_images(found.items(), settings, _measure), 1):
+            if isinstance(measured, ImageError):
+                unreadable.append((item.id, str(measured)))
             else:
                 kept.append((item.id, item.target))
-                seen.append(image)
+                seen.append(measured)
             on_progress(done, len(found))
     space = found.label_space.labels
     present = sorted({target for _, target in kept})
     labels = tuple(space[target] for target in present)
-    empty = sorted({*found.empty, *space} - set(labels))
     return Examined(
         labels=labels,
         files=[file for file, _ in kept],
         targets=np.searchsorted(present, np.array([target for _, target in kept], np.int64)),
         is_test=np.array([is_test[file] for file, _ in kept], bool),
-        digests=[image.digest for image in seen],
-        sizes_px=np.array([image.size_px for image in seen], np.int64).reshape(-1, 2),
-        formats=np.array([image.format for image in seen], np.str_),
-        thumbnails=np.array([image.thumbnail for image in seen], np.uint8).reshape(-1, *THUMBNAIL_SHAPE, 3),
+        digests=[digest for digest, *_ in seen],
+        sizes_px=np.array([size for _, size, *_ in seen], np.int64).reshape(-1, 2),
+        formats=np.array([kind for *_, kind, _ in seen], np.str_),
+        thumbnails=np.array([thumbnail for *_, thumbnail in seen], np.uint8).reshape(-1, *THUMBNAIL_SHAPE, 3),
         unreadable=tuple(unreadable),
         left_out=found.left_out,
         input_size=input_size,
-        missing=no_classes(empty) if found.arrays is None else found.arrays.missing,
+        missing=found.arrays.missing if found.arrays else no_classes(sorted({*found.empty, *space} - set(labels))),
         remarks=found.remarks,
     )
 
 
-def _look(image: DecodedImage) -> _Seen:
+def _measure(image: DecodedImage) -> tuple[bytes, tuple[int, int], str, np.ndarray]:
     thumbnail = frame(image, THUMBNAIL_SHAPE, 1.0, "squash")
-    return _Seen(bytes.fromhex(image.sha256), image.size_px, image.format, thumbnail)
+    return bytes.fromhex(image.sha256), image.size_px, image.format, thumbnail
 
 
 def listed(labels: Sequence[str]) -> str:

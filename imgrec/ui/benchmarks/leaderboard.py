@@ -1,25 +1,24 @@
 """The leaderboard: the chosen metrics of all models, each with its difference to one model, the best ones marked."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from imgrec.evaluation import comparisons
 from imgrec.evaluation.aligned_results import AlignedResults
-from imgrec.evaluation.comparisons import FIGURES, Figure
+from imgrec.evaluation.comparisons import METRICS, Metric
 from imgrec.formatting import THIN_SPACE, interval
-from imgrec.metrics.significance import SIGNIFICANCE, p_text
+from imgrec.metrics.significance import SIGNIFICANCE, p_number
+from imgrec.settings import MIB
 from imgrec.ui import query_params
 from imgrec.ui.benchmarks.measurements import pair_test, title
 
-if TYPE_CHECKING:
-    import pandas
+# As many as fit on a screen beside the differences; all others are one click away.
+FIRST_METRICS = ("top_1", "log_loss", "ece", "latency_p50_ms")
 
-# What fits on a screen beside the differences; all others are one click away.
-FIRST_FIGURES = ("top_1", "log_loss", "ece", "latency_p50_ms")
-
-_TITLES = {figure.key: figure.title for figure in FIGURES}
+_TITLES = {metric.key: metric.title for metric in METRICS}
 
 # Marks besides the star and the words, on both themes: the best of a column, and differences.
 _BEST = "font-weight: 600"
@@ -32,131 +31,114 @@ MAX_ROWS = 25
 _ROW_PX = 35
 
 
-def leaderboard(board: AlignedResults) -> None:
-    """The chosen metrics of all models, and the difference to one of them."""
+def leaderboard(results: AlignedResults) -> None:
+    """Show the chosen metrics of all models, and the difference to one of them."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         reference = st.selectbox(
             "Compare with",
-            board.models,
-            key=f"bench_reference_{board.name}_{len(board.models)}",
-            format_func=lambda model: title(board, model),
+            results.models,
+            key=f"bench_reference_{results.name}_{len(results.models)}",
+            format_func=lambda model: title(results, model),
             width=320,
             help="Differences are to this model: green is better, red is worse.",
         )
         chosen = st.multiselect(
             "Metrics",
             list(_TITLES),
-            default=FIRST_FIGURES,
+            default=FIRST_METRICS,
             key=query_params.named(
-                "bench_figures", "figure", list(_TITLES), FIRST_FIGURES, title=lambda key: _TITLES[key]
+                "bench_figures", "figure", list(_TITLES), FIRST_METRICS, title=lambda key: _TITLES[key]
             ),
             format_func=lambda key: _TITLES.get(key, str(key)),
             placeholder="All",
         )
-    figures = [figure for figure in FIGURES if figure.key in chosen or not chosen]
-    _table(board, reference, figures)
-    machines = {board.rows[model].get("hardware") for model in board.models}
+    _table(results, reference, [metric for metric in METRICS if metric.key in chosen or not chosen])
+    machines = {results.rows[model].get("hardware") for model in results.models}
     several = " Times of different machines are not compared." if len(machines) > 1 else ""
     st.caption(
         f"{_STAR.strip()} Best of its column.{several} Click a column header to sort.",
         help="95 % intervals: Wilson for shares, bootstrap for the rest. Differences in top-1 are tested by McNemar's "
-        f"mid-p on the same {board.images:,} images, Holm-corrected for all pairs of models, at {SIGNIFICANCE}. "
+        f"mid-p on the same {results.images:,} images, Holm-corrected for all pairs of models, at {SIGNIFICANCE}. "
         "Provenance names the machine of each latency.",
     )
     with st.expander("What the metrics mean"):
-        st.markdown("\n".join(f"- **{figure.title}**: {figure.sentence}" for figure in FIGURES))
+        st.markdown("\n".join(f"- **{metric.title}**: {metric.sentence}" for metric in METRICS))
 
 
-def _table(board: AlignedResults, reference: str, figures: list[Figure]) -> None:
-    import pandas
-
-    rows = [_line(board, model, reference, figures) for model in board.models]
-    best = {figure.title: comparisons.best_at(board, figure) for figure in figures}
-    unclear = [model != reference and pair_test(board, model, reference).better is None for model in board.models]
-    by_change = {_difference(figure): figure for figure in figures if len(rows) > 1}
-
-    def marked(column: "pandas.Series[Any]") -> list[str]:
-        name = str(column.name)
-        if name not in by_change:
-            return [_BEST if best.get(name) == model else "" for model in board.models]
-        figure = by_change[name]
-        return [
-            "" if figure.key == "top_1" and vague else _tint(figure, value)
-            for value, vague in zip(column, unclear, strict=True)
-        ]
-
-    # Numbers under their words, so that a click on the header sorts by how large a difference is.
-    numbers: dict[Any, Any] = {figure.title: partial(_number, figure) for figure in figures}
-    changes: dict[Any, Any] = {name: partial(comparisons.change_text, figure) for name, figure in by_change.items()}
-    table = pandas.DataFrame(rows).astype(dict.fromkeys(changes, float))
-    style = table.style.apply(marked).format(numbers | changes | {"Parameters": "{:,}", "MiB": "{:.0f}"}, na_rep="–")
-    for figure in figures:
-        if (model := best[figure.title]) is not None:
-            cell = ([board.models.index(model)], [figure.title])
-            style = style.format(partial(_number, figure, mark=_STAR), subset=cell, na_rep="–")
-        if figure.key == "top_1" and any(unclear):
-            cells = ([i for i, vague in enumerate(unclear) if vague], [_difference(figure)])
-            style = style.format(lambda _: "no clear difference", subset=cells)
+def _table(results: AlignedResults, reference: str, metrics: list[Metric]) -> None:
+    models, rows = results.models, [results.rows[model] for model in results.models]
+    tests = [None if model == reference else pair_test(results, model, reference) for model in models]
+    unclear = [test is not None and test.better is None for test in tests]
+    columns: dict[str, list[Any]] = {"Model": [title(results, model) for model in models]}
+    config: dict[str, Any] = {"Model": st.column_config.TextColumn(pinned=True)}
+    # Numbers under their words, so that a click on a header sorts by how large a difference is.
+    words: dict[Any, Any] = {"Parameters": "{:,}", "MiB": "{:.0f}"}
+    for metric in metrics:
+        values = [row.get(metric.key) for row in rows]
+        columns[metric.title] = [v if v is None or not metric.percent else v * 100 for v in values]
+        config[metric.title] = st.column_config.NumberColumn(help=metric.sentence)
+        words[metric.title] = partial(_number, metric)
+        if metric.key == "top_1":
+            columns["95 %"] = [interval(row["top_1_low"], row["top_1_high"]) for row in rows]
+        if len(models) > 1:
+            name = _difference(metric)
+            columns[name] = _changes(results, reference, metric)
+            config[name] = st.column_config.NumberColumn(help=f"{metric.title} compared with the chosen model.")
+            words[name] = partial(comparisons.change_text, metric)
+            if metric.key == "top_1":
+                columns["p"] = ["–" if test is None else p_number(test.corrected) for test in tests]
+    columns["Parameters"] = [row["parameters"] for row in rows]
+    columns["MiB"] = [row["memory_bytes"] / MIB if row.get("memory_bytes") else None for row in rows]
+    config["95 %"] = st.column_config.TextColumn("95 % interval", help="Confidence interval of top-1 (Wilson).")
+    config["p"] = st.column_config.TextColumn(
+        "p (Holm)", help="Of the difference in top-1: McNemar's mid-p, Holm-corrected for all pairs of models."
+    )
+    config["MiB"] = st.column_config.NumberColumn(help="Memory that the loaded model takes.")
+    table = pd.DataFrame(columns).astype({_difference(metric): float for metric in metrics if len(models) > 1})
+    style = table.style.format(words, na_rep="–")
+    for metric in metrics:
+        best, name = comparisons.best_at(results, metric), _difference(metric)
+        if best is not None:
+            cell = ([models.index(best)], [metric.title])
+            style = style.format(partial(_number, metric, mark=_STAR), subset=cell, na_rep="–")
+            style = style.map(lambda _: _BEST, subset=cell)
+        if len(models) > 1:
+            vague = [i for i, is_unclear in enumerate(unclear) if is_unclear and metric.key == "top_1"]
+            clear = [i for i in range(len(models)) if i not in vague]
+            style = style.map(partial(_tint, metric), subset=(clear, [name]))
+            style = style.format(lambda _: "no clear difference", subset=(vague, [name]))
     st.dataframe(
         style,
-        column_config=_columns(figures),
+        column_config=config,
         hide_index=True,
         height=_ROW_PX * (min(len(rows), MAX_ROWS) + 1) + 3,
         row_height=_ROW_PX,
         placeholder="–",
         key="bench_leaderboard",
-        alt=f"{len(figures)} metrics of {len(rows)} models on {board.name}, and their differences to one of them",
+        alt=f"{len(metrics)} metrics of {len(rows)} models on {results.name}, and their differences to one of them",
     )
 
 
-def _line(board: AlignedResults, model: str, reference: str, figures: list[Figure]) -> dict[str, Any]:
-    row, other = board.rows[model], board.rows[reference]
-    line: dict[str, Any] = {"Model": title(board, model)}
-    for figure in figures:
-        value = row.get(figure.key)
-        line[figure.title] = value if value is None or not figure.percent else value * 100
-        if figure.key == "top_1":
-            line["95 %"] = interval(row["top_1_low"], row["top_1_high"])
-        if len(board.models) == 1:
-            continue
-        comparable = not figure.is_time or row.get("hardware") == other.get("hardware")
-        line[_difference(figure)] = comparisons.change(figure, value, other.get(figure.key)) if comparable else None
-        if figure.key == "top_1":
-            line["p"] = "–" if model == reference else _p(board, model, reference)
-    line["Parameters"] = row["parameters"]
-    line["MiB"] = None if row.get("memory_bytes") is None else row["memory_bytes"] / 2**20
-    return line
+def _changes(results: AlignedResults, reference: str, metric: Metric) -> list[float | None]:
+    """Return the differences to the model `reference`; None for times of different machines."""
+    other = results.rows[reference]
+    return [
+        comparisons.change(metric, row.get(metric.key), other.get(metric.key))
+        if not metric.is_time or row.get("hardware") == other.get("hardware")
+        else None
+        for row in (results.rows[model] for model in results.models)
+    ]
 
 
-def _difference(figure: Figure) -> str:
-    return f"{figure.title} diff."
+def _difference(metric: Metric) -> str:
+    return f"{metric.title} diff."
 
 
-def _p(board: AlignedResults, model: str, reference: str) -> str:
-    return p_text(pair_test(board, model, reference).raised).removeprefix("p ").removeprefix("= ")
+def _number(metric: Metric, value: float, mark: str = "") -> str:
+    return f"{mark}{value:,.{metric.decimals}f}" + (f"{THIN_SPACE}%" if metric.percent else "")
 
 
-def _number(figure: Figure, value: float, mark: str = "") -> str:
-    return f"{mark}{value:,.{figure.decimals}f}" + (f"{THIN_SPACE}%" if figure.percent else "")
-
-
-def _tint(figure: Figure, change: float) -> str:
-    # No change, or none known.
+def _tint(metric: Metric, change: float) -> str:
     if not change or change != change:
-        return ""
-    return _BETTER if comparisons.is_better(figure, change) else _WORSE
-
-
-def _columns(figures: list[Figure]) -> dict[str, Any]:
-    columns: dict[str, Any] = {figure.title: st.column_config.NumberColumn(help=figure.sentence) for figure in figures}
-    columns |= {
-        _difference(figure): st.column_config.NumberColumn(help=f"{figure.title} compared with the chosen model.")
-        for figure in figures
-    }
-    columns["Model"] = st.column_config.TextColumn(pinned=True)
-    columns["95 %"] = st.column_config.TextColumn("95 % interval", help="Confidence interval of top-1 (Wilson).")
-    columns["p"] = st.column_config.TextColumn(
-        "p (Holm)", help="Of the difference in top-1: McNemar's mid-p, Holm-corrected for all pairs of models."
-    )
-    columns["MiB"] = st.column_config.NumberColumn(help="Memory that the loaded model takes.")
-    return columns
+        return ""  # no change, or none known
+    return _BETTER if comparisons.is_better(metric, change) else _WORSE

@@ -1,7 +1,4 @@
-"""The Benchmarks page: which dataset, which models, which view. Reads stored predictions only.
-
-Each view is drawn when it is looked at, and none of them runs a model.
-"""
+"""The Benchmarks page: the choice of dataset, models and view. Only the chosen view is computed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +21,7 @@ TITLES = {
     "catsdogs_first_100": "Cats and dogs, first 100 of each",
 }
 
-# What links of old call them; links by name are understood too.
+# Names of datasets in older links.
 FORMER_TITLES = {
     "ImageNet, 668 validation images": "imagenet_val_a",
     "ImageNet, 500 training images": "imagenet_sample_even",
@@ -37,40 +34,40 @@ _SUITED = "bench_suited"
 
 
 @dataclass(frozen=True, slots=True)
-class Charts:
-    """A view that shows the same as charts or as tables; `has_chart` says whether a chart of a board is of use."""
+class View:
+    """A view of at least so many models. With `has_chart` it is drawn as charts or as tables.
 
-    draw: Callable[[AlignedResults, bool], None]
-    has_chart: Callable[[AlignedResults], bool] = lambda board: True
+    `has_chart` tells whether a chart of the results is of use.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """A view that has one form."""
-
-    draw: Callable[[AlignedResults], None]
+    draw: Callable[..., None]
+    has_chart: Callable[[AlignedResults], bool] | None = None
+    least_models: int = 1
 
 
-VIEWS: dict[str, Charts | Plain] = {
-    "Leaderboard": Plain(leaderboard.leaderboard),
-    "Speed": Charts(pairs.speed),
-    "Pairs": Charts(pairs.pairs),
-    "Confusion": Charts(confusion.confusion, confusion.has_matrix),
-    "A against B": Charts(confusion.duel, confusion.has_matrix),
-    "Classes": Charts(curves.classes, curves.has_bars),
-    "Curves": Charts(curves.over_thresholds),
-    "Errors": Plain(confusion.gallery),
-    "Ensembles": Plain(ensembles.builder),
-    "Published": Plain(provenance.printed),
-    "Provenance": Plain(provenance.provenance),
+def _always(results: AlignedResults) -> bool:
+    return True
+
+
+VIEWS: dict[str, View] = {
+    "Leaderboard": View(leaderboard.leaderboard),
+    "Speed": View(pairs.speed, _always),
+    "Pairs": View(pairs.pairs, _always, least_models=2),
+    "Confusion": View(confusion.confusion, confusion.has_matrix),
+    "A against B": View(confusion.pair, confusion.has_matrix, least_models=2),
+    "Classes": View(curves.classes, curves.has_bars),
+    "Curves": View(curves.over_thresholds, _always),
+    "Errors": View(confusion.errors),
+    "Ensembles": View(ensembles.builder, least_models=2),
+    "Published": View(provenance.published),
+    "Provenance": View(provenance.provenance),
 }
 
 
 def chooser() -> AlignedResults | None:
-    """Return the dataset and the models to look at; None, with a sentence, where there are no measurements."""
+    """Show the choosers of dataset and models, and return the results; None, with a sentence, if there are none."""
     try:
-        names = measurements.set_names()
-        suited = measurements.suited()
+        names, suited = measurements.dataset_names(), measurements.suited()
     except ImgrecError as error:
         st.error(plain(str(error)), icon=":material/broken_image:")
         return None
@@ -87,33 +84,37 @@ def chooser() -> AlignedResults | None:
             "Dataset",
             names,
             index=names.index(usual),
-            key=query_params.named(
-                "bench_set", "dataset", names, usual, title=lambda name: TITLES.get(name, str(name))
-            ),
-            format_func=lambda name: TITLES.get(name, str(name)),
+            key=query_params.named("bench_set", "dataset", names, usual, title=_title),
+            format_func=_title,
             width=320,
         )
-        name = name if name in names else names[0]
-        board = _board(name, "strict")
-        if board is not None and board.has_rest:
-            board = _board(name, _reading())
-        if board is None:
+        try:
+            results = measurements.load(name if name in names else names[0])
+            if results.has_rest:
+                results = measurements.load(results.name, _reading())
+        except ImgrecError as error:
+            st.error(plain(str(error)), icon=":material/broken_image:")
             return None
-        models = sorted(board.models)
+        models = sorted(results.models)
         chosen = st.multiselect(
             "Models",
             models,
-            key=f"bench_models_{board.name}",
-            format_func=lambda model: title(board, model),
+            key=f"bench_models_{results.name}",
+            format_func=lambda model: title(results, model),
             placeholder=f"All {len(models)}",
         )
-        _notes(board)
-    _about(board)
-    return aligned_results.narrowed(board, chosen) if chosen else board
+        _notes(results)
+    words = [f"**{results.images:,} images**, {results.about['classes']} classes.", *results.about["flaws"][:1]]
+    if results.unread:
+        words.append(f"Metrics are of the images that all models could read; {results.unread:,} are left out.")
+    st.caption(" ".join(words))
+    for problem in results.problems:
+        st.warning(plain(problem), icon=":material/broken_image:")
+    return aligned_results.narrowed(results, chosen) if chosen else results
 
 
-def show(board: AlignedResults) -> None:
-    """The chosen view of `board`."""
+def show(results: AlignedResults) -> None:
+    """Show the chosen view of `results`."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         name = st.pills(
             "View",
@@ -123,27 +124,31 @@ def show(board: AlignedResults) -> None:
             key=query_params.named("bench_view", "view", list(VIEWS), "Leaderboard", name=query_params.slug),
             label_visibility="collapsed",
         )
-        view = VIEWS.get(name or "Leaderboard", VIEWS["Leaderboard"])
-        table = isinstance(view, Charts) and not view.has_chart(board)
-        if isinstance(view, Charts) and not table:
+        view = VIEWS.get(name or "", VIEWS["Leaderboard"])
+        table = view.has_chart is not None and not view.has_chart(results)
+        if view.has_chart is not None and not table:
             st.space("stretch")
             table = settings_bar.view()
     with st.container(key="bench_panel"):
+        if len(results.models) < view.least_models:
+            st.info("Choose two or more models to compare.", icon=":material/compare_arrows:")
+            return
         try:
-            if isinstance(view, Charts):
-                view.draw(board, table)
-            else:
-                view.draw(board)
+            view.draw(results, *([] if view.has_chart is None else [table]))
         except ImgrecError as error:
-            # A file of the board may be gone or changed since it was read.
+            # A file of stored answers may be gone or changed since it was read.
             st.error(plain(str(error)), icon=":material/broken_image:")
 
 
+def _title(dataset: str) -> str:
+    return TITLES.get(dataset, str(dataset))
+
+
 def _follow(suited: str | None) -> None:
-    """Show the dataset that fits the models chosen meanwhile, unless another one was chosen here or in the address."""
-    asked = st.query_params.get("bench_set", "")
-    if asked in FORMER_TITLES:
-        st.query_params["bench_set"] = FORMER_TITLES[asked]
+    """Choose the dataset that fits the models chosen meanwhile, unless another was chosen here or in the address."""
+    link = st.query_params.get("bench_set", "")
+    if link in FORMER_TITLES:
+        st.query_params["bench_set"] = FORMER_TITLES[link]
     before = st.session_state.get(_SUITED)
     if suited != before and st.session_state.get("bench_set") == before and "bench_set" not in st.query_params:
         st.session_state.pop("bench_set", None)
@@ -151,7 +156,7 @@ def _follow(suited: str | None) -> None:
 
 
 def _reading() -> str:
-    """How predictions outside the dataset's classes count; a key of `READINGS`."""
+    """Show the choice of how predictions outside the dataset's classes count; return a key of `READINGS`."""
     chosen = st.segmented_control(
         "Answers outside these classes",
         list(READINGS),
@@ -166,35 +171,15 @@ def _reading() -> str:
     return chosen if chosen in READINGS else "strict"
 
 
-def _board(name: str, reading: str) -> AlignedResults | None:
-    try:
-        return measurements.board(name, reading)
-    except ImgrecError as error:
-        st.error(plain(str(error)), icon=":material/broken_image:")
-        return None
-
-
-def _notes(board: AlignedResults) -> None:
-    """What a reader of the metrics must know: the flaws of the dataset, and how its predictions are counted."""
-    remarks = [f"**{board.images:,} images**, {board.about['classes']} classes. {board.about['source']}."]
-    remarks += board.about["flaws"]
-    if board.has_rest:
-        remarks.append(f"The classes of ImageNet models are grouped into these by WordNet. {READINGS[board.reading]}")
-    if board.has_rest and board.about["unreachable"]:
-        remarks.append(
-            f"ImageNet has no class for {', '.join(board.about['unreachable'])}: its models cannot predict it."
-        )
-    if any(board.rows[model].get("note") for model in board.models):
+def _notes(results: AlignedResults) -> None:
+    """Show the flaws of the dataset, and how its predictions are counted."""
+    about = results.about
+    remarks = [f"**{results.images:,} images**, {about['classes']} classes. {about['source']}.", *about["flaws"]]
+    if results.has_rest:
+        remarks.append(f"The classes of ImageNet models are grouped into these by WordNet. {READINGS[results.reading]}")
+    if results.has_rest and about["unreachable"]:
+        remarks.append(f"ImageNet has no class for {', '.join(about['unreachable'])}: its models cannot predict it.")
+    if any(results.rows[model].get("note") for model in results.models):
         remarks.append("Some models have weights that are not their publisher's own: see Provenance.")
     with st.popover("About this dataset", icon=":material/info:"):
         st.markdown("\n".join(f"- {remark}" for remark in remarks))
-
-
-def _about(board: AlignedResults) -> None:
-    """The size of the dataset and the first of its flaws; the rest is in `_notes`."""
-    words = [f"**{board.images:,} images**, {board.about['classes']} classes.", *board.about["flaws"][:1]]
-    if board.unread:
-        words.append(f"Metrics are of the images that all models could read; {board.unread:,} are left out.")
-    st.caption(" ".join(words))
-    for problem in board.problems:
-        st.warning(plain(problem), icon=":material/broken_image:")

@@ -1,15 +1,18 @@
-"""The classes of a dataset and those of a model, matched by name or WordNet id."""
+"""The classes of a dataset: checked, named, and matched with those of a model by name or WordNet id."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from imgrec.errors import LabelSpaceError
+from imgrec.data.folders import MAX_CLASSES
+from imgrec.data.splits import MIN_PER_CLASS
+from imgrec.errors import InputError, LabelSpaceError
 from imgrec.predictions.labels import LABEL_SPACES, LabelMap, LabelSpace, get_label_map, get_label_space
 
-# Of many classes a sentence names so many.
+# Of many classes a sentence names so many; of classes without images, so many.
 MAX_NAMED = 4
+MAX_NAMED_EMPTY = 5
 
 # Words by which people call the classes of known spaces, besides the spaces' own.
 SYNONYMS = {"plane": "airplane", "aeroplane": "airplane", "car": "automobile", "boat": "ship"}
@@ -73,6 +76,49 @@ def place_of_label(space: LabelSpace, name: str) -> int:
     """Return the index of the class called `name` (a WordNet id, or a name in any form), -1 if there is none."""
     positions = _positions(space)
     return positions.get(name, positions.get(_plain(name), -1))
+
+
+def no_classes(labels: Sequence[str], more: int = 0) -> tuple[str, ...]:
+    """Return the sentence on classes, `labels` and so many `more`, that have no training image; none of no classes.
+
+    >>> no_classes(["frog"])
+    ('frog: no readable image to learn from, so it is no class',)
+    """
+    if not labels:
+        return ()
+    named, more = ", ".join(labels[:MAX_NAMED_EMPTY]), more + len(labels[MAX_NAMED_EMPTY:])
+    single = len(labels) + more == 1
+    return (
+        f"{named}{f' and {more:,} more' if more else ''}: no readable image to learn from, so "
+        f"{'it is no class' if single else 'they are no classes'}",
+    )
+
+
+def untested(labels: Sequence[str], targets: np.ndarray) -> list[str]:
+    """Return a sentence for each class that does not occur in the `targets` (N,) of the test."""
+    tested = set(targets.tolist())
+    return [f"{label}: no image to test on" for i, label in enumerate(labels) if i not in tested]
+
+
+def check_classes(name: str, counts: dict[str, int], refused: Sequence[str]) -> None:
+    """Raise `InputError` unless there are two classes or more, not too many, with enough training images each."""
+    hint = f" {len(refused):,} could not be used, the first: {refused[0]}" if refused else ""
+    if len(counts) < 2:
+        received = f"only {next(iter(counts))!r}" if counts else "none"
+        raise InputError(
+            f"Expected two class folders or more with readable images in {name}. Received: {received}.{hint}"
+        )
+    if len(counts) > MAX_CLASSES:
+        raise InputError(
+            f"Expected at most {MAX_CLASSES:,} classes in {name}. Received: {len(counts):,}; "
+            "the folder that directly holds an image is taken for its class."
+        )
+    few = [label for label, count in counts.items() if count < MIN_PER_CLASS]
+    if few:
+        raise InputError(
+            f"Expected at least {MIN_PER_CLASS} readable images of each class. "
+            f"Received: fewer of {', '.join(few[:5])}.{hint}"
+        )
 
 
 def in_words(labels: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgrec.data import arrays, cifar10
+from imgrec.data import array_sources, arrays
 from imgrec.errors import CorruptWeightsError, OfflineError
 from imgrec.settings import Settings
 
@@ -27,7 +27,7 @@ def archive(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
             member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
-    monkeypatch.setattr(cifar10, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(array_sources, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
     return path
 
 
@@ -58,7 +58,7 @@ def test_a_pickle_that_would_run_something_is_refused(
         member = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
         member.size = len(data)
         tar.addfile(member, io.BytesIO(data))
-    monkeypatch.setattr(cifar10, "SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
+    monkeypatch.setattr(array_sources, "SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
     with pytest.raises(pickle.UnpicklingError, match="print"):
         arrays.load("cifar10", settings)
 

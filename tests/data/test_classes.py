@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from imgrec.data.label_matching import recognize, scoring
+from imgrec.data.classes import recognize, scoring
 from imgrec.errors import LabelSpaceError
 from imgrec.predictions.labels import CATS_AND_DOGS, CIFAR_10, LabelSpace, get_label_space
 
