@@ -214,16 +214,16 @@ def _conclude_run(job: "Job") -> None:
     from imgrec.training import summary, training_job
 
     curves = training_job.read_curves(job)
-    say(f"{(curves.finished or {}).get('name')}: {summary.outcome(curves)}")
+    say(f"{curves.finished and curves.finished.name}: {summary.outcome(curves)}")
 
 
 def _conclude_lesson(job: "Job") -> None:
-    """The result, the effect of fine-tuning, and one line for each learning rate."""
-    from imgrec.training import summary, transfer_job
+    """Print the result, the effect of fine-tuning, and one line for each learning rate."""
+    from imgrec.training import summary, transfer_job, transfer_stages
 
     progress = transfer_job.read_progress(job)
-    say(f"{(progress.curves.finished or {}).get('name')}: {summary.outcome(progress)}")
+    say(f"{progress.curves.finished and progress.curves.finished.name}: {summary.outcome(progress)}")
     if progress.tuned is not None:
-        say(f"  {progress.tuned.describe(summary.validated_on(progress.curves))}")
+        say(f"  {transfer_stages.describe_fine_tuning(progress.tuned, summary.validated_on(progress.curves))}")
     for row in progress.summaries:
         say(f"  {summary.describe_rate(row, summary.validated_on(progress.curves))}")

@@ -15,6 +15,7 @@ Knows no interface; TensorFlow is imported in the workers only.
 `trainer`: the loop over epochs.
 `cross_validation`: learning rates and folds.
 `fine_tuning`: the last layers of a backbone.
+`events`: what a run writes in its log.
 `trial_results`: the figures of trials.
 `trained_model`: evaluate and register a new model.
 `training_job`: start and read a training from scratch.

@@ -13,7 +13,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ from imgrec.metrics.confusion import confusion_matrix
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import entropy_bits
 from imgrec.reports import accuracy
+from imgrec.training.events import EpochEnd, HeadChosen, TrialEnd, from_fields, to_fields
 from imgrec.training.heads import DivergedError, Epoch, HeadTrainer, Layers, Schedule
 from imgrec.training.transfer_job import Lesson
-from imgrec.training.trial_results import Trial, choose, logged
+from imgrec.training.trial_results import choose, logged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +40,7 @@ class Validated:
     entropies in bits (M,) of what it said. One that failed has no epochs, no layers, and said nothing.
     """
 
-    trial: Trial
+    trial: TrialEnd
     epochs: tuple[Epoch, ...]
     held_out: np.ndarray
     said: np.ndarray
@@ -53,7 +54,7 @@ class Taught:
 
     layers: Layers
     learning_rate: float
-    rows: tuple[dict[str, Any], ...]
+    rows: tuple[EpochEnd, ...]
     metrics: dict[str, Any]
 
 
@@ -108,7 +109,7 @@ def conclude(
     validated: list[Validated],
     targets: np.ndarray,
     classes: int,
-    on_chosen: Callable[[dict[str, Any]], None],
+    on_chosen: Callable[[HeadChosen], None],
     on_epoch: Callable[[Epoch], None],
     groups: np.ndarray | None = None,
 ) -> Taught:
@@ -122,7 +123,7 @@ def conclude(
         why = f"validation accuracy {mean:.1f} ± {sd:.1f}\u202f% over {lesson.folds} folds"
     else:
         why = f"validation accuracy {accuracy.short(best.validation_accuracy, len(mine[0].held_out))}"
-    on_chosen({"learning_rate": best.learning_rate, "epochs": epochs, "why": why})
+    on_chosen(HeadChosen(best.learning_rate, epochs, why))
     if lesson.folds:
         schedule = Schedule(best.learning_rate, epochs, lesson.batch_size, lesson.step_epochs)
         kept = final_rows(lesson, targets, groups)
@@ -133,7 +134,7 @@ def conclude(
         layers, rows = only.layers, _rows(only.epochs, [only.epochs], len(targets) - len(only.held_out))
         if lesson.unfreeze:
             rows = rows[:epochs]  # what is unfrozen goes on from there
-    rows = [row | {"confusion": metrics["confusion"]} for row in rows]
+    rows = [replace(row, confusion=metrics["confusion"]) for row in rows]
     return Taught(layers, best.learning_rate, tuple(rows), metrics)
 
 
@@ -152,10 +153,10 @@ def _run(
         trained = trainer.train(schedule, kept, held_out, on_epoch)
     except DivergedError as error:
         # The other rates may do; at this one it would fail again, so it is kept as any other.
-        failed = Trial(rate, fold, 0, 0.0, 0.0, 0.0, 0.0, time.perf_counter() - start, str(error))
+        failed = TrialEnd(rate, fold, seconds=time.perf_counter() - start, error=str(error))
         return Validated(failed, (), held_out, np.empty(0, np.int64), np.empty(0), [])
     best = trained.best
-    trial = Trial(
+    trial = TrialEnd(
         learning_rate=rate,
         fold=fold,
         best_epoch=best.epoch,
@@ -169,22 +170,20 @@ def _run(
     return Validated(trial, trained.epochs, held_out, first_choices(said), entropy_bits(said), trained.layers)
 
 
-def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], images: int) -> list[dict[str, Any]]:
+def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], images: int) -> list[EpochEnd]:
     """The log's rows: training figures of `epochs`, validation's as the mean over `validated` at the same epoch."""
-    rows = []
-    for i, epoch in enumerate(epochs):
-        rows.append(
-            {
-                "epoch": epoch.epoch,
-                "seconds": epoch.seconds,
-                "loss": epoch.train_loss,
-                "accuracy": epoch.train_accuracy,
-                "validation_loss": float(np.mean([mine[i].validation_loss for mine in validated])),
-                "validation_accuracy": float(np.mean([mine[i].validation_accuracy for mine in validated])),
-                "images_per_second": images / max(epoch.seconds, 1e-9),
-            }
+    return [
+        EpochEnd(
+            epoch=epoch.epoch,
+            seconds=epoch.seconds,
+            loss=epoch.train_loss,
+            accuracy=epoch.train_accuracy,
+            validation_loss=float(np.mean([mine[i].validation_loss for mine in validated])),
+            validation_accuracy=float(np.mean([mine[i].validation_accuracy for mine in validated])),
+            images_per_second=images / max(epoch.seconds, 1e-9),
         )
-    return rows
+        for i, epoch in enumerate(epochs)
+    ]
 
 
 def _pooled(validated: list[Validated], targets: np.ndarray, classes: int) -> dict[str, Any]:
@@ -203,7 +202,7 @@ def _pooled(validated: list[Validated], targets: np.ndarray, classes: int) -> di
 
 def _write(file: Path, validated: Validated, key: str, *, keep_layers: bool) -> None:
     """Whole or not at all. Weights are kept where the final head is one of these."""
-    note = {"key": key, "trial": asdict(validated.trial), "epochs": [asdict(epoch) for epoch in validated.epochs]}
+    note = {"key": key, "trial": to_fields(validated.trial), "epochs": [asdict(epoch) for epoch in validated.epochs]}
     arrays = {"note": np.array(json.dumps(note))}
     arrays |= {"held_out": validated.held_out, "said": validated.said, "doubts": validated.doubts}
     for number, (kernel, bias) in enumerate(validated.layers if keep_layers else []):
@@ -223,5 +222,5 @@ def _read(file: Path, key: str) -> Validated | None:
             held_out, said, doubts = arrays["held_out"], arrays["said"], arrays["doubts"]
         if note["key"] == key:
             epochs = tuple(Epoch(**epoch) for epoch in note["epochs"])
-            return Validated(Trial(**note["trial"]), epochs, held_out, said, doubts, layers)
+            return Validated(from_fields(TrialEnd, note["trial"]), epochs, held_out, said, doubts, layers)
     return None

@@ -7,7 +7,7 @@ one of them. Runs in workers only.
 
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,13 @@ from imgrec.files import replacing, storage_errors
 from imgrec.images.preprocessing import frame
 from imgrec.settings import MIB, available_memory_bytes
 from imgrec.training import trainer
-from imgrec.training.backbones import Backbone, Listener
+from imgrec.training.backbones import Backbone
+from imgrec.training.events import EpochEnd, FineTuned, Listener
 from imgrec.training.heads import Layers
 from imgrec.training.recipes import Recipe
 from imgrec.training.train_step import Loop, Position
 from imgrec.training.transfer_job import HEADS, TUNING, Lesson
-from imgrec.training.trial_results import Tuned, rank
+from imgrec.training.trial_results import rank
 
 # In the lesson's folder, what of the network learns, as it was after the best epoch so far.
 BEST = "best.npz"
@@ -41,9 +42,9 @@ class Figures:
     loss: float
 
     @classmethod
-    def of(cls, epoch: int, report: Mapping[str, Any]) -> "Figures":
-        """Those of a `report` of the trainer."""
-        return cls(epoch, float(report["validation_accuracy"]), float(report["validation_loss"]))
+    def of(cls, epoch: int, end: EpochEnd) -> "Figures":
+        """Return those of the validation after an epoch."""
+        return cls(epoch, end.validation_accuracy, end.validation_loss)
 
     @property
     def rank(self) -> tuple[float, float]:
@@ -164,7 +165,9 @@ def unfreeze(
     if not checkpoint.exists():
         loop = Loop(recipe, train, recipe.classes, "float32", backbone)
         _set_head(loop.model, layers)
-        best.begin(loop.model, Figures.of(0, trainer.validate(loop, validation, recipe.loss, Position())))
+        best.begin(
+            loop.model, Figures.of(0, EpochEnd(0, **trainer.validate(loop, validation, recipe.loss, Position())))
+        )
         loop.save(checkpoint, Position())
         del loop
     model = trainer.train(
@@ -176,16 +179,16 @@ def unfreeze(
         folder=folder,
         listener=_Later(listener, epochs_before),
         backbone=backbone,
-        on_epoch=lambda model, epoch, report: best.offer(model, Figures.of(epoch, report)),
+        on_epoch=lambda model, end: best.offer(model, Figures.of(end.epoch, end)),
     )
     best.restore(model)
     return model, *best.figures()
 
 
-def conclude(kept: Figures, head: Figures, rows: Sequence[Mapping[str, Any]]) -> Tuned:
+def conclude(kept: Figures, head: Figures, rows: Sequence[EpochEnd]) -> FineTuned:
     """Return what came of it: `kept` and `head` as `unfreeze` gives them, `rows` are those of the log, one an epoch."""
     reached = max((Figures.of(number, row) for number, row in enumerate(rows, 1)), key=lambda each: each.rank)
-    return Tuned(
+    return FineTuned(
         kept=kept.epoch,
         epochs=len(rows),
         head_accuracy=head.accuracy,

@@ -16,6 +16,8 @@ from imgrec.jobs import Job, Needs
 from imgrec.models import cards
 from imgrec.models.catalog import check_name
 from imgrec.settings import MIB, Settings, available_memory_bytes
+from imgrec.training import events
+from imgrec.training.events import DataRead, EpochEnd, Event, Finished, StepProgress, TrainingBegin, WeightsFetched
 from imgrec.training.recipes import Optimiser, Recipe
 
 Said = TypeVar("Said")
@@ -49,20 +51,20 @@ NOTES_BYTES = 16 * MIB
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """What a run has told so far. Rows are events of the log: see `trainer.train`."""
+    """The log of a training: its epochs and steps in their order, and the last event of each other kind."""
 
-    epochs: list[dict[str, Any]]
-    steps: list[dict[str, Any]]
-    plan: dict[str, Any] | None  # epochs, steps an epoch, batch_size, parameters, precision
-    data: dict[str, Any] | None  # classes, counts, notes
-    finished: dict[str, Any] | None  # model name and test metrics
-    weights: dict[str, Any] | None = None  # of the backbone: the last event of `backbones.fetch`
+    epochs: list[EpochEnd]
+    steps: list[StepProgress]
+    plan: TrainingBegin | None
+    data: DataRead | None
+    finished: Finished | None
+    weights: WeightsFetched | None = None  # of the backbone
     learning_rates: tuple[tuple[int, float], ...] = ()  # (from which epoch on, the peak); of old logs none
 
     @property
     def training_seconds(self) -> float:
         """Time spent training, from the log: whole epochs, without waiting and without pauses between workers."""
-        return float(sum(row["seconds"] for row in self.epochs))
+        return float(sum(row.seconds for row in self.epochs))
 
     @property
     def remaining_seconds(self) -> float | None:
@@ -74,13 +76,12 @@ class Curves:
             return None
         last = self.steps[-1]
         # Two epochs of one worker: what lies between them is no pause.
-        if len(self.epochs) > 1 and self.epochs[-2]["at"] > self.plan["at"]:
-            before, latest = float(self.epochs[-2]["at"]), float(self.epochs[-1]["at"])
-            epochs_left = int(self.plan["epochs"]) - len(self.epochs)
-            return max(0.0, epochs_left * (latest - before) - max(0.0, float(last["at"]) - latest))
-        done = (last["epoch"] - 1) * self.plan["steps"] + last["step"]
-        left = self.plan["epochs"] * self.plan["steps"] - done
-        return float(left * self.plan["batch_size"] / last["images_per_second"])
+        if len(self.epochs) > 1 and self.epochs[-2].at > self.plan.at:
+            before, latest = self.epochs[-2].at, self.epochs[-1].at
+            epochs_left = self.plan.epochs - len(self.epochs)
+            return max(0.0, epochs_left * (latest - before) - max(0.0, last.at - latest))
+        left = (self.plan.epochs - last.epoch + 1) * self.plan.steps - last.step
+        return left * self.plan.batch_size / last.images_per_second
 
 
 def start(
@@ -216,36 +217,30 @@ def read_curves(job: Job) -> Curves:
     return curves_in(job.progress()[0])
 
 
-def curves_in(events: Iterable[dict[str, Any]]) -> Curves:
-    """Return what the events of a log tell. Steps and epochs that a resumed run did again count once, as last told."""
-    epochs: dict[int, dict[str, Any]] = {}
-    steps: dict[tuple[int, int], dict[str, Any]] = {}
-    plan = data = finished = weights = None
+def curves_in(lines: Iterable[dict[str, Any]]) -> Curves:
+    """Return the curves in the lines of a log. Steps and epochs that a resumed run repeats count once, as last told."""
+    epochs: dict[int, EpochEnd] = {}
+    steps: dict[tuple[int, int], StepProgress] = {}
+    last: dict[type[Event], Any] = {}
     rates: dict[int, float] = {}
-    for event in events:
-        kind = event["event"]
-        if kind == "epoch":
-            epochs[event["epoch"]] = event
-        elif kind == "step":
-            steps[event["epoch"], event["step"]] = event
-        elif kind == "training":
-            plan = event
-            first = event.get("resumed_at", [0])[0] + 1
-            rates = {epoch: rate for epoch, rate in rates.items() if epoch < first}
-            if "learning_rate" in event and event["learning_rate"] not in list(rates.values())[-1:]:
-                rates[first] = event["learning_rate"]
-        elif kind == "data":
-            data = event
-        elif kind == "weights":
-            weights = event
-        elif kind == "model":
-            finished = event
+    for event in events.read(lines):
+        last[type(event)] = event
+        match event:
+            case EpochEnd():
+                epochs[event.epoch] = event
+            case StepProgress():
+                steps[event.epoch, event.step] = event
+            case TrainingBegin():
+                first = event.resumed_at[0] + 1
+                rates = {epoch: rate for epoch, rate in rates.items() if epoch < first}
+                if event.learning_rate is not None and event.learning_rate not in list(rates.values())[-1:]:
+                    rates[first] = event.learning_rate
     return Curves(
         [epochs[i] for i in sorted(epochs)],
         [steps[i] for i in sorted(steps)],
-        plan,
-        data,
-        finished,
-        weights,
+        last.get(TrainingBegin),
+        last.get(DataRead),
+        last.get(Finished),
+        last.get(WeightsFetched),
         tuple(rates.items()),
     )

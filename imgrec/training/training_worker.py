@@ -32,16 +32,14 @@ from imgrec.predictions.ensembles import entropy_bits
 from imgrec.predictions.labels import space_name
 from imgrec.settings import Settings
 from imgrec.training import backbones, trained_model, trainer
+from imgrec.training.events import DataRead, Finished, to_fields, write
 from imgrec.training.recipes import Recipe
 from imgrec.training.train_step import predict
-from imgrec.training.training_job import final_name, read_curves
+from imgrec.training.training_job import Curves, final_name, read_curves
 from imgrec.training.trial_results import logged
 
 # Listed one by one on the page; of more, the count suffices.
 MAX_NOTES = 50
-
-# Logged once a second, of no use on a card.
-EPOCH_FIELDS = ("epoch", "seconds", "loss", "accuracy", "validation_loss", "validation_accuracy", "images_per_second")
 
 
 def run(worker: jobs.Worker) -> None:
@@ -71,7 +69,7 @@ def run(worker: jobs.Worker) -> None:
     card = cards.write(path, _card(worker.job, name, recipe, data, seed, model.count_params(), metrics))
     publish(card, settings)
     trained_model.rank(card, data, worker, settings, held_out=_divided(data, recipe, seed)[1], seed=seed)
-    worker.tell("model", name=card.name, metrics=metrics)
+    write(worker, Finished(card.name, metrics))
     (folder / trainer.CHECKPOINT).unlink(missing_ok=True)  # nothing goes on from here
 
 
@@ -102,22 +100,24 @@ def tell_data(worker: jobs.Worker, data: ArrayDataset, *, trained_on: int, valid
     it has learned from would be validated on.
     """
     before = read_curves(worker.job).data
-    if before is not None and before["sha256"] != data.sha256:
+    if before is not None and before.sha256 != data.sha256:
         raise InputError(
             f"Expected the images that this run began with. Received: others in {data.name}; "
             "put back what was there, or start a new run."
         )
-    worker.tell(
-        "data",
-        name=data.name,
-        source=data.source,
-        classes=list(data.classes),
-        counts=data.counts(),
-        trained_on=trained_on,
-        validated_on=validated_on,
-        sha256=data.sha256,
-        notes=list(data.notes[:MAX_NOTES]),
-        left_out=len(data.notes),
+    write(
+        worker,
+        DataRead(
+            name=data.name,
+            source=data.source,
+            classes=list(data.classes),
+            counts={label: list(counts) for label, counts in data.counts().items()},
+            trained_on=trained_on,
+            validated_on=validated_on,
+            sha256=data.sha256,
+            notes=list(data.notes[:MAX_NOTES]),
+            left_out=len(data.notes),
+        ),
     )
 
 
@@ -155,7 +155,6 @@ def _card(
     job: jobs.Job, name: str, recipe: Recipe, data: ArrayDataset, seed: int, parameters: int, metrics: dict[str, Any]
 ) -> dict[str, Any]:
     told = read_curves(job)
-    plan = told.plan or {}
     return {
         "model": {
             "name": name,
@@ -172,12 +171,12 @@ def _card(
         "classes": list(data.classes),
         "recipe": recipe.to_dict(),
         "learning_rate_from_epoch": [list(pair) for pair in told.learning_rates],
-        "backbone": told.weights and {key: told.weights[key] for key in ("model", "sha256")},
+        "backbone": told.weights and {"model": told.weights.model, "sha256": told.weights.sha256},
         "seed": seed,
-        "precision": plan.get("precision"),
-        "trained_parameters": plan.get("trained_parameters"),
-        "data": {key: value for key, value in (told.data or {}).items() if key not in {"event", "at", "notes"}},
-        "curves": [{key: row[key] for key in EPOCH_FIELDS} for row in told.epochs],
+        "precision": told.plan and told.plan.precision,
+        "trained_parameters": told.plan and told.plan.trained_parameters,
+        "data": data_fields(told),
+        "curves": curve_fields(told),
         "metrics": metrics,
         "unknown_images": describe_limit(metrics, len(data.classes)),
         "machine": machine(),
@@ -185,6 +184,17 @@ def _card(
         "started_at": job.created_at,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def data_fields(curves: Curves) -> dict[str, Any]:
+    """Return the images of a run for its card, without the notes about single files."""
+    fields = {} if curves.data is None else to_fields(curves.data)
+    return {name: value for name, value in fields.items() if name != "notes"}
+
+
+def curve_fields(curves: Curves) -> list[dict[str, Any]]:
+    """Return the epochs of a run for its card, without confusion matrices."""
+    return [{name: value for name, value in to_fields(row).items() if name != "confusion"} for row in curves.epochs]
 
 
 def machine() -> dict[str, Any]:

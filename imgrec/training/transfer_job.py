@@ -28,10 +28,11 @@ from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.models.downloads import offline_error
 from imgrec.settings import MIB, Settings, available_memory_bytes
-from imgrec.training import training_job
+from imgrec.training import events, training_job
+from imgrec.training.events import FeaturesExtracted, FineTuned, HeadChosen, Preparing, TrialEnd, TrialsPlanned
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS, Optimiser
 from imgrec.training.training_job import RUNTIME_BYTES, Curves, activations, curves_in
-from imgrec.training.trial_results import Summary, Trial, Tuned, summaries
+from imgrec.training.trial_results import Summary, summaries
 
 WORKER = "imgrec.training.transfer_worker"
 
@@ -182,17 +183,6 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class Extraction:
-    """How far the features of one `part` (train or test) are; `cached`: they were on the disk."""
-
-    part: str
-    done: int
-    count: int
-    seconds: float
-    cached: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
     """What a lesson has told so far.
 
@@ -202,12 +192,12 @@ class Progress:
     """
 
     preparing: str
-    features: tuple[Extraction, ...]
-    trials: tuple[Trial, ...]
+    features: tuple[FeaturesExtracted, ...]
+    trials: tuple[TrialEnd, ...]
     trials_planned: int
-    chosen: dict[str, Any] | None
+    chosen: HeadChosen | None
     curves: Curves
-    tuned: Tuned | None = None
+    tuned: FineTuned | None = None
 
     @property
     def summaries(self) -> list[Summary]:
@@ -299,30 +289,28 @@ def read_progress(job: Job) -> Progress:
     return progress_in(job.progress()[0])
 
 
-def progress_in(events: Sequence[dict[str, Any]]) -> Progress:
-    """Return what the events of a log tell. What a resumed lesson did again counts once, as last told."""
-    preparing = ""
-    parts: dict[str, Extraction] = {}
-    trials: dict[tuple[float, int], Trial] = {}
-    planned, chosen, tuned = 0, None, None
-    for event in events:
-        kind = event["event"]
-        fields = {key: value for key, value in event.items() if key not in {"event", "at"}}
-        if kind == "preparing":
-            preparing = str(event["sentence"])
-        elif kind == "features":
-            preparing = ""
-            parts[event["part"]] = Extraction(**fields)
-        elif kind == "trials":
-            planned = int(event["count"])
-        elif kind == "trial":
-            trials[event["learning_rate"], event["fold"]] = Trial(**fields)
-        elif kind == "chosen":
-            chosen = fields
-        elif kind == "tuned":
-            tuned = Tuned(**fields)
-    curves = curves_in(events)
-    return Progress(preparing, tuple(parts.values()), tuple(trials.values()), planned, chosen, curves, tuned)
+def progress_in(lines: Sequence[dict[str, Any]]) -> Progress:
+    """Return the progress in the lines of a log. What a resumed run repeats counts once, as last told."""
+    preparing, planned = "", 0
+    parts: dict[str, FeaturesExtracted] = {}
+    trials: dict[tuple[float, int], TrialEnd] = {}
+    chosen: HeadChosen | None = None
+    tuned: FineTuned | None = None
+    for event in events.read(lines):
+        match event:
+            case Preparing():
+                preparing = event.sentence
+            case FeaturesExtracted():
+                preparing, parts[event.part] = "", event
+            case TrialsPlanned():
+                planned = event.count
+            case TrialEnd():
+                trials[event.learning_rate, event.fold] = event
+            case HeadChosen():
+                chosen = event
+            case FineTuned():
+                tuned = event
+    return Progress(preparing, tuple(parts.values()), tuple(trials.values()), planned, chosen, curves_in(lines), tuned)
 
 
 def preview(job: Job, features: np.ndarray) -> np.ndarray | None:

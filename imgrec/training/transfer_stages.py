@@ -1,12 +1,12 @@
 """The stages of a transfer learning run: which one it is at, the share that is done, and what each does in words."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from imgrec.formatting import duration, percent
+from imgrec.reports import accuracy
+from imgrec.training.events import FeaturesExtracted, FineTuned, HeadChosen, TrialEnd
 from imgrec.training.training_job import Curves
-from imgrec.training.transfer_job import Extraction, Lesson, Progress
-from imgrec.training.trial_results import Trial
+from imgrec.training.transfer_job import Lesson, Progress
 
 # Seconds on two cores, of a network of MobileNet's size: the features of an image, an epoch of a head, plus for each
 # image, and an image in an epoch of fine-tuning. Only the progress bar needs them.
@@ -25,7 +25,7 @@ def stage(progress: Progress) -> int:
     curves = progress.curves
     if curves.finished is not None:
         return len(STAGES)
-    if curves.plan is not None and len(curves.epochs) >= curves.plan["epochs"]:
+    if curves.plan is not None and len(curves.epochs) >= curves.plan.epochs:
         return TESTING
     if progress.chosen is not None or curves.epochs:
         return FINAL
@@ -44,7 +44,7 @@ def stages(progress: Progress, lesson: Lesson) -> tuple[str, ...]:
 
 def has_test(progress: Progress) -> bool:
     """Return whether the images have a test set, as far as is known by now."""
-    counts = (progress.curves.data or {}).get("counts", {})
+    counts = progress.curves.data.counts if progress.curves.data else {}
     return any(part.part == "test" for part in progress.features) or any(test for _, test in counts.values())
 
 
@@ -53,13 +53,13 @@ def share_done(progress: Progress, lesson: Lesson) -> float:
     at = stage(progress)
     if at == len(STAGES):
         return 1.0
-    counts = (progress.curves.data or {}).get("counts", {})
+    counts = progress.curves.data.counts if progress.curves.data else {}
     known = sum(part.count for part in progress.features)
     unknown = max(0, sum(train + test for train, test in counts.values()) - known)
     if any(part.cached for part in progress.features):
         unknown = 0  # where one part is on the disk, the other most likely is, too
     computed = [part for part in progress.features if not part.cached]
-    images = (progress.curves.data or {}).get("trained_on", known)
+    images = (progress.curves.data and progress.curves.data.trained_on) or known
     head_s = lesson.epochs * (_HEAD_EPOCH_S + _HEAD_IMAGE_S * images)
     tuned_s = lesson.tuning_epochs * _TUNED_IMAGE_S * images if lesson.unfreeze else 0.0
     # (seconds, how much of it is done)
@@ -85,16 +85,16 @@ def _tuning_done(progress: Progress, lesson: Lesson) -> float:
     curves = progress.curves
     if not lesson.unfreeze or curves.plan is None:
         return 0.0
-    before = int(curves.plan["epochs"]) - lesson.tuning_epochs
+    before = curves.plan.epochs - lesson.tuning_epochs
     return min(max((epochs_done(curves) - before) / lesson.tuning_epochs, 0.0), 1.0)
 
 
 def epochs_done(curves: Curves) -> float:
     """Return how many epochs of a training are done; steps count."""
     last = curves.steps[-1] if curves.steps else None
-    if curves.plan is None or last is None or last["epoch"] <= len(curves.epochs):
+    if curves.plan is None or last is None or last.epoch <= len(curves.epochs):
         return float(len(curves.epochs))
-    return len(curves.epochs) + float(last["step"]) / int(curves.plan["steps"])
+    return len(curves.epochs) + last.step / curves.plan.steps
 
 
 def count_of(number: int, noun: str) -> str:
@@ -106,10 +106,10 @@ def count_of(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def describe_features(part: Extraction) -> str:
+def describe_features(part: FeaturesExtracted) -> str:
     """Return what was computed of one part of the images, and how fast.
 
-    >>> describe_features(Extraction("train", 400, 400, 8.0, False))
+    >>> describe_features(FeaturesExtracted("train", 400, 400, 8.0, False))
     'Features of 400 training images: 8.0 s, 50 images/s.'
     """
     images = f"{part.count:,} {'training' if part.part == 'train' else part.part} images"
@@ -140,19 +140,40 @@ def describe_plan(lesson: Lesson, *, tested: bool | None = None) -> str:
     return f"{tried}{heads}{final}{tuned}.{test[tested]}"
 
 
-def describe_choice(chosen: Mapping[str, Any]) -> str:
+def describe_choice(chosen: HeadChosen) -> str:
     """Return which head was chosen, and why.
 
-    >>> describe_choice({"learning_rate": 0.01, "epochs": 12, "why": "validation accuracy 66.4 %"})
+    >>> describe_choice(HeadChosen(0.01, 12, "validation accuracy 66.4 %"))
     'Learning rate 0.01, 12 epochs: validation accuracy 66.4 %.'
     """
-    return f"Learning rate {chosen['learning_rate']:g}, {chosen['epochs']} epochs: {chosen['why']}."
+    return f"Learning rate {chosen.learning_rate:g}, {chosen.epochs} epochs: {chosen.why}."
 
 
-def describe_failures(trials: Sequence[Trial]) -> str:
+def describe_fine_tuning(tuned: FineTuned, images: int | None = None) -> str:
+    """Return whether fine-tuning helped, and by how much, on `images` validation images."""
+    head, reached, kept = (
+        accuracy.short(share, images) for share in (tuned.head_accuracy, tuned.reached_accuracy, tuned.kept_accuracy)
+    )
+    if not tuned.kept:
+        same = tuned.reached_accuracy == tuned.head_accuracy
+        loss = f" at a loss of {tuned.reached_loss:.3f} instead of {tuned.head_loss:.3f}" if same else ""
+        return (
+            f"Fine-tuning did not help: {reached} after {count_of(tuned.epochs, 'epoch')}{loss}; "
+            f"the classifier alone ({head}) was kept."
+        )
+    epochs = f"epoch {tuned.kept} of {tuned.epochs} was kept"
+    if tuned.kept_accuracy == tuned.head_accuracy:
+        return (
+            f"Fine-tuning reduced the loss from {tuned.head_loss:.3f} to {tuned.kept_loss:.3f} at the same accuracy "
+            f"({head}); {epochs}."
+        )
+    return f"Fine-tuning helped: {kept} instead of {head} with the classifier alone; {epochs}."
+
+
+def describe_failures(trials: Sequence[TrialEnd]) -> str:
     """Return the learning rates that failed, in a sentence; empty where none did.
 
-    >>> describe_failures([Trial(1.0, 2, 0, 0.0, 0.0, 0.0, 0.0, 0.1, "Expected a loss that is a number. …")])
+    >>> describe_failures([TrialEnd(1.0, 2, 0, 0.0, 0.0, 0.0, 0.0, 0.1, "Expected a loss that is a number. …")])
     'The loss became NaN at learning rate 1.'
     """
     rates = [f"{rate:g}" for rate in sorted({trial.learning_rate for trial in trials if trial.error}, reverse=True)]
@@ -165,7 +186,7 @@ def kept_epoch(progress: Progress, lesson: Lesson) -> int | None:
         return len(progress.curves.epochs) - progress.tuned.epochs + progress.tuned.kept
     if lesson.folds or lesson.unfreeze or progress.chosen is None:
         return None  # the last one, or not known yet
-    return int(progress.chosen["epochs"])
+    return progress.chosen.epochs
 
 
 def describe_curves(progress: Progress, lesson: Lesson) -> tuple[str, str]:
@@ -187,7 +208,7 @@ def describe_measured(progress: Progress, lesson: Lesson) -> tuple[str, str]:
     """Return what the final accuracy was measured on: a title, and a remark."""
     if progress.curves.finished is None:
         return "", ""
-    if progress.curves.finished["metrics"]["set"] == "test":
+    if progress.curves.finished.metrics["set"] == "test":
         share = percent(lesson.test_fraction, 0)
         return "Test set", f"{share} of each class, held out before training." if lesson.test_fraction else ""
     if lesson.folds and not lesson.unfreeze:

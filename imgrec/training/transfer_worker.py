@@ -39,9 +39,20 @@ from imgrec.predictions.labels import space_name
 from imgrec.settings import MIB, Settings, available_memory_bytes
 from imgrec.training import cross_validation, fine_tuning, heads, trained_model, trainer, training_worker, transfer_job
 from imgrec.training.backbones import Backbone
+from imgrec.training.events import (
+    FeaturesExtracted,
+    Finished,
+    Preparing,
+    TrainingBegin,
+    TrialsPlanned,
+    to_fields,
+    write,
+)
+from imgrec.training.summary import validated_on
 from imgrec.training.train_step import predict
 from imgrec.training.training_job import final_name
 from imgrec.training.transfer_job import CHECKPOINT, HEADS, Lesson
+from imgrec.training.transfer_stages import describe_fine_tuning
 
 # In the job's folder, what each learning rate and fold came to.
 TRIALS = "trials"
@@ -105,7 +116,7 @@ def run(job: jobs.Worker) -> None:
     held_out = tested if len(tested) else np.setdiff1d(np.arange(len(data.train)), kept)
     part = "test" if len(tested) else "validation"
     trained_model.rank(card, loaded, job, settings, held_out=held_out, seed=lesson.seed, part=part)
-    job.tell("model", name=card.name, metrics=metrics, training=training)
+    write(job, Finished(card.name, metrics, training))
     # Nothing goes on from here. The newest head stays: a page may still ask it.
     for file in (trainer.CHECKPOINT, fine_tuning.BEST):
         (job.job.folder / file).unlink(missing_ok=True)
@@ -125,7 +136,7 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settin
         if preparation.stage == "downloading" and preparation.total_bytes:
             sentence += f", {preparation.done_bytes / MIB:,.0f} of {preparation.total_bytes / MIB:,.0f} MiB"
         if sentence and sentence != last and (not last or time.monotonic() - told > TELL_S):
-            job.tell("preparing", sentence=sentence)
+            write(job, Preparing(sentence))
             told, last = time.monotonic(), sentence
 
     def extracting(done: int, count: int) -> None:
@@ -135,12 +146,12 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settin
             start = time.monotonic()  # what came before was preparing
         if time.monotonic() - told > TELL_S and done < count:
             told = time.monotonic()
-            job.tell("features", part=part, done=done, count=count, seconds=told - start, cached=False)
+            write(job, FeaturesExtracted(part, done, count, told - start))
 
     most_bytes = int(available_memory_bytes() * MEMORY_SHARE) // FEATURE_COPIES
     found = features.extract(row, images, settings, extracting, preparing, most_bytes=most_bytes)
     count = len(images)
-    job.tell("features", part=part, done=count, count=count, seconds=found.seconds, cached=found.cached)
+    write(job, FeaturesExtracted(part, count, count, found.seconds, found.cached))
     return found.rows
 
 
@@ -156,30 +167,31 @@ def _teach(
         job.check()
         checkpoint.save(teacher.layers)
 
-    job.tell("trials", count=lesson.trials)
+    write(job, TrialsPlanned(lesson.trials))
     key = _key(lesson, data, groups)
     validated = []
     for each in cross_validation.run_trials(lesson, teacher, targets, folder / TRIALS, key, on_epoch, groups):
-        job.tell("trial", **asdict(each.trial))
+        write(job, each.trial)
         validated.append(each)
     taught = cross_validation.conclude(
-        lesson, teacher, validated, targets, classes, lambda fields: job.tell("chosen", **fields), on_epoch, groups
+        lesson, teacher, validated, targets, classes, lambda chosen: write(job, chosen), on_epoch, groups
     )
     checkpoint.save(lambda: taught.layers, now=True)
     batch = min(lesson.batch_size, len(targets))
     learned = sum(kernel.size + bias.size for kernel, bias in taught.layers)
-    job.tell(
-        "training",
-        epochs=len(taught.rows) + (lesson.tuning_epochs if lesson.unfreeze else 0),
-        steps=max(1, len(targets) // batch),
-        batch_size=batch,
-        parameters=learned,
-        trained_parameters=learned,
-        precision="float32",
-        resumed_at=[0, 0],
+    write(
+        job,
+        TrainingBegin(
+            epochs=len(taught.rows) + (lesson.tuning_epochs if lesson.unfreeze else 0),
+            steps=max(1, len(targets) // batch),
+            batch_size=batch,
+            parameters=learned,
+            trained_parameters=learned,
+            precision="float32",
+        ),
     )
     for row in taught.rows:
-        job.tell("epoch", **row)
+        write(job, row)
     return taught
 
 
@@ -209,7 +221,7 @@ def _unfreeze(
         epochs_before=len(taught.rows),
     )
     told = transfer_job.read_progress(job.job).curves.epochs[len(taught.rows) :]
-    job.tell("tuned", **asdict(fine_tuning.conclude(best, head, told)))
+    write(job, fine_tuning.conclude(best, head, told))
     training = training_worker.measure(predict(model, train.pixels, recipe.preprocess), train.targets)
     # The only time that this model meets the test set, if there is one.
     seen = validation if data.test is None else fine_tuning.fitted(data.test, recipe.input_size)
@@ -250,8 +262,7 @@ def _trained_parameters(model: Any, told: transfer_job.Progress) -> int | None:
     """How many of the published model's parameters have learned; the head's alone where fine-tuning was given up."""
     if told.tuned is not None and not told.tuned.kept:
         return int(sum(layer.count_params() for layer in model.layers if type(layer).__name__ == "Dense"))
-    count: int | None = (told.curves.plan or {}).get("trained_parameters")
-    return count
+    return told.curves.plan.trained_parameters if told.curves.plan else None
 
 
 def _card(
@@ -287,14 +298,14 @@ def _card(
         "seed": lesson.seed,
         "precision": "float32",
         "trained_parameters": _trained_parameters(model, told),
-        "data": {key: value for key, value in (told.curves.data or {}).items() if key not in {"event", "at", "notes"}},
-        "features": [asdict(part) for part in told.features],
-        "trials": [asdict(trial) for trial in told.trials],
+        "data": training_worker.data_fields(told.curves),
+        "features": [to_fields(part) for part in told.features],
+        "trials": [to_fields(trial) for trial in told.trials],
         "learning_rates": [asdict(summary) for summary in told.summaries],
-        "chosen": told.chosen or {},
+        "chosen": to_fields(told.chosen) if told.chosen else {},
         "tuned": told.tuned
-        and asdict(told.tuned) | {"sentence": told.tuned.describe((told.curves.data or {}).get("validated_on"))},
-        "curves": [{key: row[key] for key in training_worker.EPOCH_FIELDS} for row in told.curves.epochs],
+        and to_fields(told.tuned) | {"sentence": describe_fine_tuning(told.tuned, validated_on(told.curves))},
+        "curves": training_worker.curve_fields(told.curves),
         "metrics": metrics,
         "unknown_images": training_worker.describe_limit(metrics, len(data.classes)),
         "training": training,

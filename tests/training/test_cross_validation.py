@@ -10,6 +10,7 @@ from imgrec.data.splits import split
 from imgrec.errors import InputError
 from imgrec.predictions import out_of_distribution
 from imgrec.training import cross_validation, trial_results
+from imgrec.training.events import HeadChosen, TrialEnd
 from imgrec.training.heads import DivergedError, Epoch, Layers, Schedule, Trained
 from imgrec.training.transfer_job import Lesson
 
@@ -51,12 +52,13 @@ class Pretender:
 
 def teach(
     lesson: Lesson, folder: Path, key: str = "key", diverging: tuple[float, ...] = ()
-) -> tuple[cross_validation.Taught, Pretender, dict[str, object]]:
-    pretender, chosen = Pretender(diverging), {}
+) -> tuple[cross_validation.Taught, Pretender, HeadChosen]:
+    pretender = Pretender(diverging)
+    chosen: list[HeadChosen] = []
     found = list(cross_validation.run_trials(lesson, pretender, TARGETS, folder, key, lambda _: None))  # type: ignore[arg-type]
     assert len(found) == lesson.trials
-    taught = cross_validation.conclude(lesson, pretender, found, TARGETS, 3, chosen.update, lambda _: None)  # type: ignore[arg-type]
-    return taught, pretender, chosen
+    taught = cross_validation.conclude(lesson, pretender, found, TARGETS, 3, chosen.append, lambda _: None)  # type: ignore[arg-type]
+    return taught, pretender, chosen[0]
 
 
 def test_folds_choose_and_then_all_images_teach(tmp_path: Path) -> None:
@@ -64,10 +66,10 @@ def test_folds_choose_and_then_all_images_teach(tmp_path: Path) -> None:
     taught, pretender, chosen = teach(lesson, tmp_path / "trials")
     assert pretender.asked[-1] == (0.01, 3, 30, None)
     assert pretender.asked[:-1] == [(rate, 6, 24, 6) for rate in (0.1, 0.01) for _ in range(5)]
-    assert (chosen["learning_rate"], chosen["epochs"]) == (0.01, 3)
+    assert (chosen.learning_rate, chosen.epochs) == (0.01, 3)
     assert (taught.metrics["pictures"], taught.metrics["accuracy"]) == (30, 1.0)
     assert taught.metrics["confusion"] == np.diag([10, 10, 10]).tolist()
-    assert [row["validation_accuracy"] for row in taught.rows] == [pytest.approx(v) for v in (0.3, 0.3, 1.0)]
+    assert [row.validation_accuracy for row in taught.rows] == [pytest.approx(v) for v in (0.3, 0.3, 1.0)]
     assert taught.layers[0][0][0, 0] == 30
 
 
@@ -105,7 +107,7 @@ def test_one_split_keeps_its_best_head(tmp_path: Path) -> None:
 def test_curves_end_where_the_layers_begin_to_learn(tmp_path: Path) -> None:
     lesson = Lesson("mobilenet", learning_rates=(0.01,), epochs=6, unfreeze=2)
     taught, _, chosen = teach(lesson, tmp_path / "trials")
-    assert len(taught.rows) == chosen["epochs"] == 3
+    assert len(taught.rows) == chosen.epochs == 3
 
 
 @pytest.mark.parametrize("folds", [0, 3])
@@ -131,7 +133,7 @@ def test_rates_that_are_nearly_the_same_are_trials_of_their_own(tmp_path: Path) 
 def test_no_matrix_of_very_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial_results, "MAX_CONFUSION_CLASSES", 2)
     taught, _, _ = teach(Lesson("mobilenet", learning_rates=(0.01,), epochs=4), tmp_path / "trials")
-    assert [taught.metrics["confusion"], *(row["confusion"] for row in taught.rows)] == [None] * 5
+    assert [taught.metrics["confusion"], *(row.confusion for row in taught.rows)] == [None] * 5
     assert taught.metrics["accuracy"] == 1.0
 
 
@@ -156,7 +158,7 @@ def test_too_few_held_out_images_set_no_limit(tmp_path: Path) -> None:
 def test_a_rate_that_diverges_is_left_out_and_not_tried_again(tmp_path: Path, folds: int) -> None:
     lesson = Lesson("mobilenet", learning_rates=(1.0, 0.01), folds=folds, epochs=4)
     taught, first, chosen = teach(lesson, tmp_path / "trials", diverging=(1.0,))
-    assert (taught.learning_rate, chosen["learning_rate"], taught.metrics["accuracy"]) == (0.01, 0.01, 1.0)
+    assert (taught.learning_rate, chosen.learning_rate, taught.metrics["accuracy"]) == (0.01, 0.01, 1.0)
     assert len(first.asked) == lesson.trials + bool(folds)
     again, second, _ = teach(lesson, tmp_path / "trials", diverging=(1.0,))
     assert (again.metrics, len(second.asked)) == (taught.metrics, int(bool(folds)))
@@ -172,8 +174,8 @@ def test_when_all_rates_diverge_there_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_rate_at_which_one_fold_failed_is_not_chosen() -> None:
-    def trial(rate: float, fold: int, accuracy: float, error: str | None = None) -> trial_results.Trial:
-        return trial_results.Trial(rate, fold, 1, 0.5, 1.0, accuracy, 1.0, 0.1, error)
+    def trial(rate: float, fold: int, accuracy: float, error: str | None = None) -> TrialEnd:
+        return TrialEnd(rate, fold, 1, 0.5, 1.0, accuracy, 1.0, 0.1, error)
 
     found = [trial(1.0, 1, 1.0), trial(1.0, 2, 0.0, "diverged"), trial(0.1, 1, 0.4), trial(0.1, 2, 0.4)]
     assert [summary.learning_rate for summary in trial_results.summaries(found)] == [0.1]

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ from imgrec.jobs import Job
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
 from imgrec.training import summary, training_job, transfer_job
+from imgrec.training.events import FineTuned, HeadChosen, TrialEnd, to_fields
 from imgrec.training.transfer_job import HEADS, Lesson
-from imgrec.training.trial_results import Trial, Tuned, choose, summaries
+from imgrec.training.trial_results import choose, summaries
 
 
-def trial(rate: float, fold: int, accuracy: float, *, loss: float = 0.5, best: int = 10) -> Trial:
-    return Trial(rate, fold, best, 0.9, 0.3, accuracy, loss, 1.0)
+def trial(rate: float, fold: int, accuracy: float, *, loss: float = 0.5, best: int = 10) -> TrialEnd:
+    return TrialEnd(rate, fold, best, 0.9, 0.3, accuracy, loss, 1.0)
 
 
 def test_a_lesson_survives_json() -> None:
@@ -87,7 +88,7 @@ def test_summaries_are_means_and_sample_deviations() -> None:
     ],
     ids=["the mean counts", "then the loss", "then the larger rate"],
 )
-def test_a_learning_rate_is_chosen(trials: list[Trial], chosen: float) -> None:
+def test_a_learning_rate_is_chosen(trials: list[TrialEnd], chosen: float) -> None:
     assert choose(trials).learning_rate == chosen
 
 
@@ -116,7 +117,7 @@ def test_the_preview_reads_the_newest_head(tmp_path: Path) -> None:
     assert transfer_job.preview(job, features) is None
 
 
-TUNED = Tuned(1, 5, 0.8, 0.5, 0.9, 0.4, 0.9, 0.4)
+TUNED = FineTuned(1, 5, 0.8, 0.5, 0.9, 0.4, 0.9, 0.4)
 
 
 def test_progress_is_read_from_the_log(tmp_path: Path) -> None:
@@ -126,12 +127,12 @@ def test_progress_is_read_from_the_log(tmp_path: Path) -> None:
         part | {"done": 4},
         part | {"done": 9},
         {"event": "trials", "count": 2},
-        {"event": "trial"} | asdict(trial(0.1, 1, 0.5)),
-        {"event": "trial"} | asdict(trial(0.1, 2, 0.7)),
+        {"event": "trial"} | to_fields(trial(0.1, 1, 0.5)),
+        {"event": "trial"} | to_fields(trial(0.1, 2, 0.7)),
         # A worker that was killed before it could tell does so again.
-        {"event": "trial"} | asdict(trial(0.1, 2, 0.7)),
+        {"event": "trial"} | to_fields(trial(0.1, 2, 0.7)),
         {"event": "chosen", "learning_rate": 0.1, "epochs": 10, "why": "best"},
-        {"event": "tuned"} | asdict(TUNED),
+        {"event": "tuned"} | to_fields(TUNED),
     ]
     lines: list[str] = []
     seen = []
@@ -146,7 +147,7 @@ def test_progress_is_read_from_the_log(tmp_path: Path) -> None:
     assert [row.done for row in progress.features] == [9]
     assert len(progress.trials) == progress.trials_planned == 2
     assert progress.summaries[0].validation_accuracy == pytest.approx(0.6)
-    assert progress.chosen == {"learning_rate": 0.1, "epochs": 10, "why": "best"}
+    assert progress.chosen == HeadChosen(0.1, 10, "best")
     assert progress.tuned == TUNED
 
 

@@ -35,10 +35,12 @@ def learning_curves(curves: Curves, key: str, *, table: bool = False, kept: int 
     """
     if table:
         st.dataframe(
-            [{title: row.get(field) for title, (field, _) in COLUMNS.items()} for row in curves.epochs],
+            [{title: getattr(row, field) for title, (field, _) in COLUMNS.items()} for row in curves.epochs],
             hide_index=True,
             alt="Training and validation loss and accuracy after each epoch",
-            column_config={title: st.column_config.NumberColumn(format=format) for title, (_, format) in COLUMNS.items()},
+            column_config={
+                title: st.column_config.NumberColumn(format=format) for title, (_, format) in COLUMNS.items()
+            },
         )
         return
     with st.grid(2, min_column_width=320):
@@ -52,12 +54,12 @@ def learning_curves(curves: Curves, key: str, *, table: bool = False, kept: int 
 
 
 def matrix(
-    counts: Sequence[Sequence[int]], classes: Sequence[str], kind: str, key: str, *, table: bool = False
+    counts: Sequence[Sequence[int]] | None, classes: Sequence[str], kind: str, key: str, *, table: bool = False
 ) -> None:
     """Show a confusion matrix as a chart while it can be read, and else as a table; its sentence above."""
     words = describe_run_matrix(counts, classes, kind)
     st.markdown(plain(words))
-    if len(classes) > MAX_TABLE_CLASSES:
+    if counts is None or len(classes) > MAX_TABLE_CLASSES:
         return
     if len(classes) <= MAX_MATRIX_CLASSES and not table:
         titles = ("true class", "predicted class")

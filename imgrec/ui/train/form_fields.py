@@ -74,7 +74,9 @@ def choice(
     )
 
 
-def count(label: str, default: int, key: str, *, least: int = 1, most: int = MAX_EPOCHS, help: str | None = None) -> int:
+def count(
+    label: str, default: int, key: str, *, least: int = 1, most: int = MAX_EPOCHS, help: str | None = None
+) -> int:
     """Return the whole number of an input from `least` to `most`."""
     return int(st.number_input(label, least, most, default, key=key, help=help))
 

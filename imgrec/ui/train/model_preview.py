@@ -42,7 +42,7 @@ def preview(job: Job, lesson: Lesson, progress: Progress, state: str) -> None:
 
 
 def _prediction(job: Job, lesson: Lesson, progress: Progress, image: Image) -> None:
-    row = lesson.backbone_row()
+    row, classes = lesson.backbone_row(), progress.curves.data.classes if progress.curves.data else []
     key = (image.id, row.name)
     kept = st.session_state.get("preview_features")
     if kept is None or kept[0] != key:
@@ -53,7 +53,7 @@ def _prediction(job: Job, lesson: Lesson, progress: Progress, image: Image) -> N
     if found is None:
         st.caption("The first classifier is not trained yet.")
         return
-    lines = transfer.preview_lines(found[0], [str(label) for label in (progress.curves.data or {})["classes"]])
+    lines = transfer.preview_lines(found[0], classes)
     words = transfer.describe_preview(lines)
     st.vega_lite_chart(transfer.preview_chart(lines), theme=None, alt=f"Prediction: {words}", key="run_preview")
     st.caption(plain(words))

@@ -9,6 +9,7 @@ from imgrec import jobs
 from imgrec.export.bundle import without_paths
 from imgrec.jobs import Job
 from imgrec.training import search_job, summary, training_job, transfer_job
+from imgrec.training.events import Queued, read
 from imgrec.training.recipes import Recipe
 from imgrec.training.training_job import Curves
 from imgrec.ui import caches
@@ -89,7 +90,7 @@ def _watch(job: Job, others: Sequence[Job], was_active: bool, table: bool) -> st
     events = job.progress()[0]  # read once for all that is shown: the log of a long run has thousands of lines
     progress = transfer_job.progress_in(events) if job.module == transfer_job.WORKER else None
     told = training_job.curves_in(events) if progress is None else progress.curves
-    model = None if told.finished is None else str(told.finished["name"])
+    model = None if told.finished is None else told.finished.name
     if was_active and state not in ACTIVE:
         caches.renew_catalog()
         if model is not None:
@@ -103,9 +104,9 @@ def _watch(job: Job, others: Sequence[Job], was_active: bool, table: bool) -> st
             if (other_state := other.state) in ACTIVE:
                 words = plain(_status(other, other_state, other.progress()[0]))
                 st.markdown(f":small[{STATES[other_state][0]} {plain(other.title)} :gray[{words}]]")
-        if told.data is not None and told.data["left_out"]:
-            with st.expander(f"Skipped files: {told.data['left_out']:,}", icon=":material/warning:"):
-                st.markdown("\n".join(f"- {plain(note)}" for note in told.data["notes"]))
+        if told.data is not None and told.data.left_out:
+            with st.expander(f"Skipped files: {told.data.left_out:,}", icon=":material/warning:"):
+                st.markdown("\n".join(f"- {plain(note)}" for note in told.data.notes))
         if not caches.settings().demo:
             _buttons(job, state)
         if progress is not None:
@@ -120,18 +121,18 @@ def _training(told: Curves, was_active: bool, table: bool) -> None:
     if was_active and told.plan is not None:
         st.progress(summary.share_done(told))
     if told.finished is not None:
-        finished(str(told.finished["name"]), summary.outcome(told), told.finished["metrics"])
+        finished(told.finished.name, summary.outcome(told), told.finished.metrics)
     if told.steps or told.epochs:
         curves.learning_curves(told, "run", table=table)
     if told.epochs and told.data is not None:
-        st.markdown(f"**After epoch {told.epochs[-1]['epoch']}**")
-        curves.matrix(told.epochs[-1]["confusion"], told.data["classes"], "validation", "run", table=table)
+        st.markdown(f"**After epoch {told.epochs[-1].epoch}**")
+        curves.matrix(told.epochs[-1].confusion, told.data.classes, "validation", "run", table=table)
 
 
 def _status(job: Job, state: str, events: Sequence[dict[str, Any]]) -> str:
     if state == "queued":
-        behind = next((event["behind"] for event in reversed(events) if event["event"] == "queued"), [])
-        return f"queued behind {', '.join(map(str, behind))}" if behind else "queued"
+        behind = next((event.behind for event in reversed(list(read(events))) if isinstance(event, Queued)), [])
+        return f"queued behind {', '.join(behind)}" if behind else "queued"
     is_transfer = job.module == transfer_job.WORKER
     return summary.status(transfer_job.progress_in(events) if is_transfer else training_job.curves_in(events), state)
 

@@ -17,9 +17,7 @@ def form() -> None:
     is_sound = form_fields.is_sound(recipe, data)
     if not form_fields.is_demo("train"):
         start = partial(training_job.start, recipe, data, caches.settings()) if is_sound else None
-        form_fields.start_button(
-            "Start training", "start_training", start, shown="run", icon=":material/play_arrow:"
-        )
+        form_fields.start_button("Start training", "start_training", start, shown="run", icon=":material/play_arrow:")
     dataset_preview.explorer(recipe, data)
 
 
@@ -35,4 +33,3 @@ def _recipe() -> Recipe:
             batch_size=form_fields.count("Batch size", recipe.batch_size, f"batch_{name}", most=MAX_BATCH_SIZE),
             learning_rate=form_fields.learning_rate(recipe.optimiser.learning_rate, f"rate_{name}"),
         )
-

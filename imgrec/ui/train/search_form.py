@@ -67,7 +67,9 @@ def _space() -> tuple[Space, bool]:
     about = "  \n".join(one.in_words.capitalize() for one in space.hyperparameters)
     if space.is_published:
         recipe = RECIPES[space.recipe]
-        found = summary.in_words({one.name: recipe.arguments[one.name] for one in get_space(name).hyperparameters})
+        found = summary.in_words(
+            {one.name: dict(recipe.arguments)[one.name] for one in get_space(name).hyperparameters}
+        )
         about += f"\n\nPublished result of this search: {found} ({recipe.parameters:,} parameters)."
     st.caption(f"{count} combinations.", help=about)
     return space, is_valid

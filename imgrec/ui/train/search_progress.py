@@ -44,7 +44,7 @@ def _watch(job: Job, was_active: bool, table: bool) -> None:
     with st.container(border=True, key="search_panel"):
         runs.state_line(state, summary.status(search, state))
         if was_active and search.plan is not None:
-            st.progress(min(1.0, len(search.ended) / search.plan.trials))
+            st.progress(min(1.0, (len(search.finished) + len(search.failed)) / search.plan.trials))
         runs.ending(job, state)
         if search.best is not None:
             st.markdown(f"**{plain(summary.outcome(search))}**")

@@ -88,7 +88,12 @@ def _images() -> str:
     if wanted := st.session_state.pop("source_wanted", None):
         st.session_state["source"] = wanted
     key = query_params.named(
-        "source", "source of images", SOURCES, SOURCES[0], title=lambda one: FORMER.get(one, one), name=query_params.slug
+        "source",
+        "source of images",
+        SOURCES,
+        SOURCES[0],
+        title=lambda one: FORMER.get(one, one),
+        name=query_params.slug,
     )
     source = st.segmented_control("Images", SOURCES, default=SOURCES[0], required=True, key=key)
     if source == FOLDER:

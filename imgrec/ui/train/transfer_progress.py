@@ -40,9 +40,9 @@ def transfer_view(job: Job, progress: Progress, state: str, *, is_active: bool, 
         st.caption(transfer_stages.describe_plan(lesson, tested=tested))
     told = progress.curves
     if told.finished is not None:
-        finished(str(told.finished["name"]), summary.outcome(progress), told.finished["metrics"])
+        finished(told.finished.name, summary.outcome(progress), told.finished.metrics)
     if progress.tuned is not None:
-        st.markdown(plain(progress.tuned.describe(summary.validated_on(progress.curves))))
+        st.markdown(plain(transfer_stages.describe_fine_tuning(progress.tuned, summary.validated_on(told))))
     model_preview.preview(job, lesson, progress, state)
     if progress.trials and (lesson.trials > 1 or lesson.folds):
         _trials(progress, table, folds=lesson.folds > 0)
@@ -52,10 +52,10 @@ def transfer_view(job: Job, progress: Progress, state: str, *, is_active: bool, 
         return
     if told.finished is not None:
         _measured(lesson, progress, table)
-    elif told.epochs and told.epochs[-1].get("confusion"):
+    elif told.epochs and told.epochs[-1].confusion:
         # Of folds, and of one split, it is what the trials said; while layers learn, that of their newest epoch.
         st.markdown("**Validation so far**")
-        curves.matrix(told.epochs[-1]["confusion"], told.data["classes"], "validation", "run", table=table)
+        curves.matrix(told.epochs[-1].confusion, told.data.classes, "validation", "run", table=table)
 
 
 def finished(name: str, outcome: str, metrics: Mapping[str, Any]) -> None:
@@ -160,16 +160,16 @@ def _measured(lesson: Lesson, progress: Progress, table: bool) -> None:
     if told.finished is None or told.data is None:
         return
     title, words = transfer_stages.describe_measured(progress, lesson)
-    metrics, training = told.finished["metrics"], told.finished.get("training")
+    metrics, training = told.finished.metrics, told.finished.training
     with st.grid(2, min_column_width=320):
         if training is not None:  # older runs do not have it
             with st.container():
                 st.markdown("**Training set**")
                 st.caption("Training accuracy; not a measure of performance on new images.")
-                curves.matrix(training["confusion"], told.data["classes"], "training", "run_training", table=table)
+                curves.matrix(training["confusion"], told.data.classes, "training", "run_training", table=table)
         with st.container():
             st.markdown(f"**{title}**")
             if words:
                 first, _, more = words.partition(". ")
                 st.caption(first if not more else f"{first}.", help=more or None)
-            curves.matrix(metrics["confusion"], told.data["classes"], metrics["set"], "run", table=table)
+            curves.matrix(metrics["confusion"], told.data.classes, metrics["set"], "run", table=table)
