@@ -69,11 +69,8 @@ def bootstrap(
 ) -> Interval:
     """Return the percentile interval of `statistic` (Efron 1979), over samples of `count` images with replacement.
 
-    Args:
-        statistic: A number for positions int64 (count,). Samples where it is NaN are left out.
-        count: The number of images.
-        resamples: The number of samples.
-        seed: Of the samples; the same seed gives the same interval.
+    `statistic` takes positions int64 (count,) and returns a number; samples where it is NaN are left out. The same
+    `seed` gives the same interval.
     """
     generator = np.random.default_rng(seed)
     values = np.array([statistic(generator.integers(0, count, count)) for _ in range(resamples)], np.float64)

@@ -27,6 +27,7 @@ from imgrec.predictions.ensembles import (
     combine,
     contributions,
     leave_one_out,
+    uncertainty,
 )
 from imgrec.predictions.labels import LabelSpace
 from imgrec.predictions.prediction import Prediction
@@ -144,6 +145,15 @@ class TestAgainstOracles:
         expected = scipy.spatial.distance.jensenshannon(*np.float32(rows).astype(np.float64), base=2) ** 2
         found = combine(predictions_of(rows)).uncertainty.mutual_information_bits
         assert found == pytest.approx(0.0 if math.isnan(expected) else expected, abs=1e-5)
+
+    @given(members_and_weights)
+    def test_mutual_information_counts_each_member_by_its_weight(self, pair: tuple[np.ndarray, list[float]]) -> None:
+        rows, weights = pair
+        shares = np.array(weights) / sum(weights)
+        found = uncertainty(rows, shares).mutual_information_bits
+        # I = Σ w KL(p_m ‖ p̄), with scipy's relative entropy as the oracle.
+        expected = shares @ scipy.stats.entropy(rows, (shares @ rows)[None], base=2, axis=1)
+        assert found == pytest.approx(expected, abs=1e-5)
 
 
 class TestEveryRule:
