@@ -93,7 +93,7 @@ def download(url: str, destination: Path, progress: Progress, *, allow_http: boo
     """
     _check_address(url, allow_http=allow_http)
     part = _part(destination)
-    failures = arrived_bytes = 0
+    failures, at_first = 0, _size(part)
     while True:
         progress.check()
         before = _size(part)
@@ -101,10 +101,8 @@ def download(url: str, destination: Path, progress: Progress, *, allow_http: boo
             _receive(url, destination, progress)
             return part
         except _BrokenError as broken:
-            arrived = max(0, _size(part) - before)
-            arrived_bytes += arrived
-            failures = 1 if arrived >= PROGRESS_BYTES else failures + 1
-            if broken.offline and (arrived_bytes == 0 or failures > len(BACKOFF_S)):
+            failures = 1 if _size(part) - before >= PROGRESS_BYTES else failures + 1
+            if broken.offline and (_size(part) <= at_first or failures > len(BACKOFF_S)):
                 raise offline_error(url, destination, str(broken)) from broken
             if failures > len(BACKOFF_S):
                 raise DownloadError(
