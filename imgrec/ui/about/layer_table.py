@@ -1,4 +1,4 @@
-"""What a network consists of: the layers of a small CNN, and a network small enough to follow its training."""
+"""The layers of a small CNN, and a network of three parameters whose training can be followed."""
 
 import numpy as np
 import streamlit as st
@@ -19,7 +19,7 @@ LEARNING_RATE = 0.5
 
 
 def layers() -> None:
-    """The layers of the network as a table with their parameters, and what each kind computes."""
+    """Show the layers of the network with their parameters, and what each kind computes."""
     rows = _layers()
     total = sum(layer.parameters for layer in rows)
     largest = max(rows, key=lambda layer: layer.parameters)
@@ -58,7 +58,7 @@ one of the small models: {len(rows)} layers and {total:,} parameters, which are 
 
 
 def toy() -> None:
-    """A network of three parameters that learns to add two numbers."""
+    """Show a network of three parameters that learns to add two numbers."""
     st.markdown(
         "**Training, step by step.** The smallest network is one dense unit: *y* = *w*₁ · *a* + *w*₂ · *b* + bias. "
         "Here it learns to add. Each step of gradient descent computes the error on 25 sums and moves the three "

@@ -1,4 +1,4 @@
-"""Where labels, weights and sample images come from, and under which licenses."""
+"""Sources and licenses of labels, weights and sample images."""
 
 import streamlit as st
 
@@ -9,13 +9,13 @@ from imgrec.ui.markdown import plain
 
 
 def step(title: str, words: str) -> None:
-    """One step of the explanation, as a card."""
+    """Show one step of the explanation, as a card."""
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{title}**\n\n{words}")
 
 
 def sources() -> None:
-    """Labels, weights and accuracies in words; the licenses of weights and sample images in expanders."""
+    """Show the sources, and the licenses of weights and sample images in expanders."""
     st.markdown(
         """
 - **Images** on Compare and Ensemble stay in this server's memory for your visit; they are not saved or sent.
