@@ -11,7 +11,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import socket
 import threading
 import urllib.error
@@ -25,7 +24,7 @@ from urllib.parse import urlsplit
 
 from imgrec import __version__
 from imgrec.errors import DownloadError, OfflineError, StorageError
-from imgrec.files import storage_errors
+from imgrec.files import check_disk, storage_errors
 from imgrec.settings import MIB
 
 # Seconds without an answer, or without one further byte, after which a connection counts as broken.
@@ -235,7 +234,7 @@ def _copy(response: http.client.HTTPResponse, destination: Path, progress: Progr
     """Append the body to the part."""
     part = _part(destination)
     if needed_bytes is not None:
-        _check_room(part, needed_bytes)
+        check_disk(part.parent, needed_bytes + HEADROOM_BYTES)
     try:
         with storage_errors(part, needed_bytes), part.open("ab") as file:
             while True:
@@ -265,17 +264,6 @@ def _broken(error: OSError, url: str) -> DownloadError | _BrokenError:
     no_route = reason is not error and isinstance(reason, socket.gaierror | TimeoutError)
     offline = no_route or reason.errno in OFFLINE_ERRNOS
     return _BrokenError(reason.strerror or str(reason) or type(reason).__name__, offline=offline)
-
-
-def _check_room(path: Path, needed_bytes: int) -> None:
-    """Raise `StorageError` before the first byte, instead of after the last one that fits."""
-    with storage_errors(path):
-        free = shutil.disk_usage(path.parent).free
-    if free < needed_bytes + HEADROOM_BYTES:
-        raise StorageError(
-            f"Expected {(needed_bytes + HEADROOM_BYTES) / MIB:,.1f} MiB of room in {path.parent}. "
-            f"Received: {free / MIB:,.1f} MiB free."
-        )
 
 
 def _check_address(url: str, *, allow_http: bool) -> None:
