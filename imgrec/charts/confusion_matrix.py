@@ -13,7 +13,7 @@ import numpy as np
 
 from imgrec.charts.colors import COLORS, NEUTRAL
 from imgrec.charts.theme import FONT_PX, PLACED, Rows, Spec, fill, framed, placed, told_apart
-from imgrec.formatting import integer, percent
+from imgrec.formatting import THIN_SPACE, integer, percent
 from imgrec.metrics.classification import Floats, Integers
 from imgrec.metrics.confusion import FREQUENT_FROM, mistakes, mistakes_title, row_shares
 from imgrec.reports import accuracy
@@ -90,7 +90,7 @@ def matrix_chart(
     for r, row in enumerate(rows):
         for c, column in enumerate(columns):
             count, part = int(matrix[r, c]), float(shares[r, c])
-            figure = _percents(part, count) if shade == "rows" and not counts else integer(count) if count else ""
+            figure = (_whole(part) if shade == "rows" and not counts else integer(count)) if count else ""
             cells.append(
                 {
                     "row": places[0][r],
@@ -152,7 +152,7 @@ def square_chart(table: Floats, titles: Sequence[str], *, domain: tuple[float, f
             "first": titles[r],
             "second": titles[c],
             "Value": _value(value, as_percent),
-            "strength": 0.0 if math.isnan(value) else round(_between(value, domain), 4),
+            "strength": round(float(np.interp(np.nan_to_num(value, nan=domain[0]), domain, (0, 1))), 4),
             "figure": _value(value, as_percent),
             # As exact as the cells are wide: with a decimal, whole percents, or none.
             "short": _whole(value) if as_percent else _value(value, as_percent),
@@ -243,11 +243,6 @@ def _template(
     return framed(alt.layer(cells, text, data=alt.NamedData(name="cells")))
 
 
-def _percents(share: float, count: int) -> str:
-    """Return a share of a row in whole percents without the sign; empty where there are no images."""
-    return f"{share * 100:.0f}" if share >= 0.01 else ("<1" if count else "")
-
-
 def _value(value: float, as_percent: bool) -> str:
     if math.isnan(value):
         return "–"
@@ -255,11 +250,5 @@ def _value(value: float, as_percent: bool) -> str:
 
 
 def _whole(share: float) -> str:
-    """Return percent without decimals and sign; neither 0 nor 100 unless it is exactly that."""
-    if math.isnan(share):
-        return "–"
-    return "<1" if 0 < share < 0.005 else ">99" if 0.995 <= share < 1 else f"{share * 100:.0f}"
-
-
-def _between(value: float, domain: tuple[float, float]) -> float:
-    return min(max((value - domain[0]) / (domain[1] - domain[0]), 0.0), 1.0)
+    """Return whole percents without the sign; neither 0 nor 100 unless it is exactly that."""
+    return "–" if math.isnan(share) else percent(share, 0).removesuffix(f"{THIN_SPACE}%")

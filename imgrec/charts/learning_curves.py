@@ -1,7 +1,5 @@
 """Accuracy and loss of a training over its epochs, each with a sentence and a table that say the same."""
 
-from typing import Any
-
 from imgrec.charts.colors import COLORS
 from imgrec.charts.line_chart import SOLID, Axis, line_chart
 from imgrec.charts.theme import Rows, Spec
@@ -63,19 +61,6 @@ def curve_chart(curves: Curves, quantity: str, kept: int | None = None) -> Spec:
         rings=[row for row in validation if row["x"] == kept],
         height_px=HEIGHT_PX,
     )
-
-
-def epoch_row(row: dict[str, Any]) -> dict[str, Any]:
-    """Return one line of the table of the curves, from an epoch of the log."""
-    return {
-        "Epoch": row["epoch"],
-        "Loss": row["loss"],
-        "Validation loss": row["validation_loss"],
-        "Accuracy": row["accuracy"],
-        "Validation accuracy": row["validation_accuracy"],
-        "Seconds": row["seconds"],
-        "Images/s": row.get("images_per_second"),
-    }
 
 
 def describe_curve(curves: Curves, quantity: str, kept: int | None = None) -> str:

@@ -26,8 +26,8 @@ PLOT_PX = 340
 # the encoding has none; left unsaid, Streamlit would show every field.
 SILENT: Spec = {"aria": False, "tooltip": None}
 
-# Shares in [0, 1] beside an axis, in the form of `formatting.percent`.
-PERCENT = f"format(100 * datum.value, '.1~f') + '{THIN_SPACE}%'"
+# Shares beside an axis, in the form of `formatting.percent`; an axis with room above 100 % does not name it.
+PERCENT = f"datum.value > 1 ? '' : format(100 * datum.value, '.1~f') + '{THIN_SPACE}%'"
 
 # A name that stands in an ordinal axis after the digits of its place, which keep equal names apart: see `placed`.
 PLACE_DIGITS = 4

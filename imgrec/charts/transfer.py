@@ -86,38 +86,6 @@ def describe_rates(summaries: Sequence[Summary], *, folds: bool, images: int | N
     return f"Best of {len(summaries)} learning rates: {best.learning_rate:g}, validation accuracy {figure}{where}."
 
 
-def trial_rows(progress: Progress) -> Rows:
-    """Return one row a trial, in their order; of one that failed, without figures."""
-    return [
-        {
-            "Learning rate": f"{trial.learning_rate:g}",
-            "Fold": str(trial.fold) if trial.fold else "single split",
-            "Best epoch": None if trial.error else trial.best_epoch,
-            "Validation accuracy": None if trial.error else trial.validation_accuracy,
-            "Validation loss": None if trial.error else trial.validation_loss,
-            "Training accuracy": None if trial.error else trial.train_accuracy,
-            "Training loss": None if trial.error else trial.train_loss,
-            "Seconds": round(trial.seconds, 2),
-        }
-        for trial in progress.trials
-    ]
-
-
-def summary_rows(summaries: Sequence[Summary]) -> Rows:
-    """Return one row a learning rate: mean ± standard deviation over its folds."""
-    return [
-        {
-            "Learning rate": f"{row.learning_rate:g}",
-            "Trials": row.trials,
-            "Validation accuracy": spread(row.validation_accuracy, row.validation_accuracy_sd, row.trials),
-            "Validation loss": f"{row.validation_loss:.3f} ± {row.validation_loss_sd:.3f}",
-            "Training accuracy": spread(row.train_accuracy, row.train_accuracy_sd, row.trials),
-            "Best epoch": round(row.best_epoch, 1),
-        }
-        for row in summaries
-    ]
-
-
 def preview_lines(probabilities: np.ndarray, classes: Sequence[str]) -> list[tuple[str, float]]:
     """Return (class, probability) of one image (C,), in the order of the classes; of many classes the likeliest.
 

@@ -42,15 +42,10 @@ def combine_stack(stack: npt.ArrayLike, rule: str = "mean", weights: Sequence[fl
     """Return the ensemble's probabilities (N, C) for a stack (M, N, C), by the rule `RULES[rule]`.
 
     Where classes have equal shares of the votes, they differ by a millionth, in the order of their mean probability.
-
-    Args:
-        stack: Probabilities of M members for N images of C classes.
-        rule: A key of `RULES`.
-        weights: (M,) of 0 or more; equal if None.
+    `weights` are (M,) of 0 or more, equal if None.
 
     Raises:
-        UnknownNameError: On another rule.
-        InputError: On other weights.
+        InputError: On another rule, and on other weights.
     """
     if rule not in RULES:
         raise UnknownNameError.of("rule", rule, list(RULES))
@@ -60,14 +55,10 @@ def combine_stack(stack: npt.ArrayLike, rule: str = "mean", weights: Sequence[fl
         raise InputError(f"Expected {len(members)} weights of 0 or more, not all 0. Received: {shares.tolist()}.")
     shares = shares / shares.sum()
     if rule == "geometric_mean":
-        logs = _weighted(np.log(np.maximum(members, SMALLEST_PROBABILITY, dtype=np.float64)), shares)
-        return softmax(logs)
+        return softmax(_weighted(np.log(np.maximum(members, SMALLEST_PROBABILITY, dtype=np.float64)), shares))
     means = _weighted(members, shares)
-    if rule == "majority_vote":
-        return _ordered(_weighted(_votes(members), shares), means)
-    if rule == "rank_vote":
-        return _ordered(_weighted(_borda_points(members), shares), means)
-    return means
+    votes = {"majority_vote": _votes, "rank_vote": _borda_points}.get(rule)
+    return means if votes is None else _ordered(_weighted(votes(members), shares), means)
 
 
 def best_subset(

@@ -69,11 +69,8 @@ def bootstrap(
 ) -> Interval:
     """Return the percentile interval of `statistic` (Efron 1979), over samples of `count` images with replacement.
 
-    Args:
-        statistic: A number for positions int64 (count,). Samples where it is NaN are left out.
-        count: The number of images.
-        resamples: The number of samples.
-        seed: Of the samples; the same seed gives the same interval.
+    `statistic` takes positions int64 (count,) and returns a number; samples where it is NaN are left out. The same
+    `seed` gives the same interval.
     """
     generator = np.random.default_rng(seed)
     values = np.array([statistic(generator.integers(0, count, count)) for _ in range(resamples)], np.float64)
@@ -86,7 +83,7 @@ def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> Paired:
     """Test whether two models are right equally often, from the images on which they differ: McNemar's mid-p.
 
     With b and c images where only one is right, n = b + c: p = 2 Σ_{i ≤ min(b,c)} C(n,i)/2ⁿ − C(n,min(b,c))/2ⁿ
-    (Fagerland, Lydersen and Laake 2013, who recommend it over the exact and the χ² tests). `right_…` are bool (N,).
+    (recommended over the exact and the χ² tests by Fagerland, Lydersen and Laake 2013). `right_…` are bool (N,).
 
     >>> round(mcnemar([True] * 9 + [False], [False] * 9 + [True]).p_value, 4)
     0.0117

@@ -27,8 +27,9 @@ from imgrec.charts import (
 )
 from imgrec.charts.theme import Spec
 from imgrec.evaluation.comparisons import Point
+from imgrec.metrics.calibration import reliability
 from imgrec.metrics.confusion import class_figures
-from imgrec.metrics.curves import reliability, roc_curve
+from imgrec.metrics.curves import roc_curve
 from imgrec.predictions.ensembles import RULES, combine
 from imgrec.settings import MIB, ROOT
 from imgrec.training import search_job

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from imgrec.charts import metric_curves
-from imgrec.metrics import curves
+from imgrec.metrics import calibration, curves
 from imgrec.metrics.confusion import class_figures
 from tests.charts.reading import bars, drawn, legend, mark, words
 
@@ -69,7 +69,7 @@ def test_the_legend_tells_long_names_apart_and_the_tooltip_has_them_whole() -> N
 
 def test_reliability_has_a_bar_for_each_bin_with_images() -> None:
     confidence, right = np.array([0.95, 0.97, 0.15, 0.55]), np.array([True, False, False, True])
-    bins = curves.reliability(confidence, right)
+    bins = calibration.reliability(confidence, right)
     rows = drawn(metric_curves.reliability_chart(bins, "#2864c8"), "bar")
     assert [row["accuracy"] for row in rows] == [b.accuracy for b in bins if b.count]
     assert max(row["strength"] for row in rows) == 1.0

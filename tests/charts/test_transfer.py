@@ -22,8 +22,6 @@ def test_rates_are_compared_by_mean_and_spread() -> None:
     assert [row["value"] for row in means] == pytest.approx([0.85, 0.6])
     assert spread[0]["high"] - spread[0]["low"] == pytest.approx(2 * np.std([0.8, 0.9], ddof=1))
     assert words(rates_chart(told), "x") == ["0.001", "0.01"]
-    assert [row["Fold"] for row in transfer.trial_rows(told)] == ["1", "2", "1"]
-    assert [row["Trials"] for row in transfer.summary_rows(told.summaries)] == [2, 1]
 
 
 def test_a_rate_that_diverged_has_no_figures() -> None:
@@ -32,7 +30,6 @@ def test_a_rate_that_diverged_has_no_figures() -> None:
     assert status(told, "running").endswith("learning rate 1, fold 1: failed")
     assert describe_failures(told.trials) == "The loss became NaN at learning rate 1."
     assert describe_failures(TRIALS) == ""
-    assert transfer.trial_rows(told)[-1]["Validation accuracy"] is None
     assert [row.learning_rate for row in told.summaries] == [0.01, 0.001]
     assert "1" not in {row["Learning rate"] for one in marks(rates_chart(told)) for row in one.rows}
 

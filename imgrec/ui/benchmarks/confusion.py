@@ -67,9 +67,6 @@ def confusion(results: AlignedResults, table: bool) -> None:
 
 def pair(results: AlignedResults, table: bool) -> None:
     """Show two models on the same images: where each is correct, and where their predictions differ."""
-    if len(results.models) < 2:
-        st.info("Choose two or more models to compare.", icon=":material/compare_arrows:")
-        return
     with st.container(horizontal=True):
         a = model_chooser(results, "A", "bench_a")
         b = model_chooser(results, "B", "bench_b", index=1)

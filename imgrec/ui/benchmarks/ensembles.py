@@ -28,9 +28,6 @@ SHOWN = ("top_1", "top_5", "macro_f1", "log_loss", "brier", "ece")
 
 def builder(results: AlignedResults) -> None:
     """Show the metrics of an ensemble beside those of its members, and whether the difference is significant."""
-    if len(results.models) < 2:
-        st.info("Choose two or more models to combine.", icon=":material/join_inner:")
-        return
     best_first = sorted(results.models, key=results.top_1, reverse=True)
     compared = [model for model in best_first if model in compared_models()]
     first = compared if len(compared) > 1 else best_first[:FIRST_MEMBERS]

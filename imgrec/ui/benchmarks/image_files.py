@@ -134,9 +134,9 @@ def match(ids: Sequence[str], names: Sequence[PurePosixPath]) -> dict[str, PureP
     depth = max((len(PurePosixPath(name).parts) for name in ids), default=1)
     for parts in (depth, 1):
         if not found:
-            wanted, have = (Counter(_end(name, parts) for name in some) for some in (ids, names))
-            files = {_end(name, parts): name for name in names}
-            ends = {name: _end(name, parts) for name in ids}
+            ends = {name: PurePosixPath(name).parts[-parts:] for name in ids}
+            files = {name.parts[-parts:]: name for name in names}
+            wanted, have = Counter(ends.values()), Counter(name.parts[-parts:] for name in names)
             found = {name: files[end] for name, end in ends.items() if wanted[end] == have[end] == 1}
     return found
 
@@ -151,10 +151,6 @@ def remember(results: AlignedResults, place: str) -> None:
         home.mkdir(parents=True, exist_ok=True)
     with replacing(home / REMEMBERED) as beside:
         beside.write_text(json.dumps(_remembered() | {str(results.about["digest"]): place}, indent=1))
-
-
-def _end(name: str | PurePosixPath, parts: int) -> str:
-    return "/".join(PurePosixPath(name).parts[-parts:])
 
 
 def _candidates(results: AlignedResults) -> Iterator[tuple[str, bool]]:
@@ -192,27 +188,31 @@ def _changed_at(place: str) -> int:
 
 
 def _look(results: AlignedResults, place: str) -> Source | str:
-    return _open(place, str(results.about["digest"]), results.images, _changed_at(place), results)
+    return _open(results, place, _changed_at(place))
 
 
-@st.cache_resource(max_entries=16, show_spinner="Looking for the images")
-def _open(place: str, digest: str, images: int, changed_at: int, _results: AlignedResults) -> Source | str:
+@st.cache_resource(
+    max_entries=16,
+    show_spinner="Looking for the images",
+    hash_funcs={AlignedResults: lambda results: (results.about["digest"], results.images)},
+)
+def _open(results: AlignedResults, place: str, changed_at: int) -> Source | str:
     """Return what of the dataset is at `place`, or a sentence on why nothing is."""
     try:
         if place in sources.DATASETS or place.endswith(".npz"):
-            per_class = _results.about.get("per_class")
+            per_class = results.about.get("per_class")
             found = evaluation_split.open_evaluation_split(place, caches.settings(), per_class=per_class)
-            if found.digest != digest:
+            if found.digest != results.about["digest"]:
                 return f"{place} has other images than this dataset."
             return Source(place, frozenset(found.ids), found.images)
         path = Path(place).expanduser()
         if not path.exists():
             return f"There is no folder or file {place}. Check the spelling."
-        files = match(_results.ids, archives.survey(path).names)
+        files = match(results.ids, archives.survey(path).names)
     except ImgrecError as error:
         return str(error)
     if not files:
-        return f"No file in {path.name} has the name of an image of this dataset, such as {_results.ids[0]}."
+        return f"No file in {path.name} has the name of an image of this dataset, such as {results.ids[0]}."
     return Source(str(path), files.keys(), partial(_read_files, path, files))
 
 

@@ -1,8 +1,9 @@
 """The leaderboard: the chosen metrics of all models, each with its difference to one model, the best ones marked."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from imgrec.evaluation import comparisons
@@ -10,13 +11,11 @@ from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.evaluation.comparisons import METRICS, Metric
 from imgrec.formatting import THIN_SPACE, interval
 from imgrec.metrics.significance import SIGNIFICANCE, p_number
+from imgrec.settings import MIB
 from imgrec.ui import query_params
 from imgrec.ui.benchmarks.measurements import pair_test, title
 
-if TYPE_CHECKING:
-    import pandas
-
-# What fits on a screen beside the differences; all others are one click away.
+# As many as fit on a screen beside the differences; all others are one click away.
 FIRST_METRICS = ("top_1", "log_loss", "ece", "latency_p50_ms")
 
 _TITLES = {metric.key: metric.title for metric in METRICS}
@@ -53,8 +52,7 @@ def leaderboard(results: AlignedResults) -> None:
             format_func=lambda key: _TITLES.get(key, str(key)),
             placeholder="All",
         )
-    metrics = [metric for metric in METRICS if metric.key in chosen or not chosen]
-    _table(results, reference, metrics)
+    _table(results, reference, [metric for metric in METRICS if metric.key in chosen or not chosen])
     machines = {results.rows[model].get("hardware") for model in results.models}
     several = " Times of different machines are not compared." if len(machines) > 1 else ""
     st.caption(
@@ -68,38 +66,50 @@ def leaderboard(results: AlignedResults) -> None:
 
 
 def _table(results: AlignedResults, reference: str, metrics: list[Metric]) -> None:
-    import pandas
-
-    rows = [_line(results, model, reference, metrics) for model in results.models]
-    best = {metric.title: comparisons.best_at(results, metric) for metric in metrics}
-    unclear = [model != reference and pair_test(results, model, reference).better is None for model in results.models]
-    by_change = {_difference(metric): metric for metric in metrics if len(rows) > 1}
-
-    def marked(column: "pandas.Series[Any]") -> list[str]:
-        name = str(column.name)
-        if name not in by_change:
-            return [_BEST if best.get(name) == model else "" for model in results.models]
-        metric = by_change[name]
-        return [
-            "" if metric.key == "top_1" and vague else _tint(metric, value)
-            for value, vague in zip(column, unclear, strict=True)
-        ]
-
-    # Numbers under their words, so that a click on the header sorts by how large a difference is.
-    numbers: dict[Any, Any] = {metric.title: partial(_number, metric) for metric in metrics}
-    changes: dict[Any, Any] = {name: partial(comparisons.change_text, metric) for name, metric in by_change.items()}
-    table = pandas.DataFrame(rows).astype(dict.fromkeys(changes, float))
-    style = table.style.apply(marked).format(numbers | changes | {"Parameters": "{:,}", "MiB": "{:.0f}"}, na_rep="–")
+    models, rows = results.models, [results.rows[model] for model in results.models]
+    tests = [None if model == reference else pair_test(results, model, reference) for model in models]
+    unclear = [test is not None and test.better is None for test in tests]
+    columns: dict[str, list[Any]] = {"Model": [title(results, model) for model in models]}
+    config: dict[str, Any] = {"Model": st.column_config.TextColumn(pinned=True)}
+    # Numbers under their words, so that a click on a header sorts by how large a difference is.
+    words: dict[Any, Any] = {"Parameters": "{:,}", "MiB": "{:.0f}"}
     for metric in metrics:
-        if (model := best[metric.title]) is not None:
-            cell = ([results.models.index(model)], [metric.title])
+        values = [row.get(metric.key) for row in rows]
+        columns[metric.title] = [v if v is None or not metric.percent else v * 100 for v in values]
+        config[metric.title] = st.column_config.NumberColumn(help=metric.sentence)
+        words[metric.title] = partial(_number, metric)
+        if metric.key == "top_1":
+            columns["95 %"] = [interval(row["top_1_low"], row["top_1_high"]) for row in rows]
+        if len(models) > 1:
+            name = _difference(metric)
+            columns[name] = _changes(results, reference, metric)
+            config[name] = st.column_config.NumberColumn(help=f"{metric.title} compared with the chosen model.")
+            words[name] = partial(comparisons.change_text, metric)
+            if metric.key == "top_1":
+                columns["p"] = ["–" if test is None else p_number(test.corrected) for test in tests]
+    columns["Parameters"] = [row["parameters"] for row in rows]
+    columns["MiB"] = [row["memory_bytes"] / MIB if row.get("memory_bytes") else None for row in rows]
+    config["95 %"] = st.column_config.TextColumn("95 % interval", help="Confidence interval of top-1 (Wilson).")
+    config["p"] = st.column_config.TextColumn(
+        "p (Holm)", help="Of the difference in top-1: McNemar's mid-p, Holm-corrected for all pairs of models."
+    )
+    config["MiB"] = st.column_config.NumberColumn(help="Memory that the loaded model takes.")
+    table = pd.DataFrame(columns).astype({_difference(metric): float for metric in metrics if len(models) > 1})
+    style = table.style.format(words, na_rep="–")
+    for metric in metrics:
+        best, name = comparisons.best_at(results, metric), _difference(metric)
+        if best is not None:
+            cell = ([models.index(best)], [metric.title])
             style = style.format(partial(_number, metric, mark=_STAR), subset=cell, na_rep="–")
-        if metric.key == "top_1" and any(unclear):
-            cells = ([i for i, vague in enumerate(unclear) if vague], [_difference(metric)])
-            style = style.format(lambda _: "no clear difference", subset=cells)
+            style = style.map(lambda _: _BEST, subset=cell)
+        if len(models) > 1:
+            vague = [i for i, is_unclear in enumerate(unclear) if is_unclear and metric.key == "top_1"]
+            clear = [i for i in range(len(models)) if i not in vague]
+            style = style.map(partial(_tint, metric), subset=(clear, [name]))
+            style = style.format(lambda _: "no clear difference", subset=(vague, [name]))
     st.dataframe(
         style,
-        column_config=_columns(metrics),
+        column_config=config,
         hide_index=True,
         height=_ROW_PX * (min(len(rows), MAX_ROWS) + 1) + 3,
         row_height=_ROW_PX,
@@ -109,23 +119,15 @@ def _table(results: AlignedResults, reference: str, metrics: list[Metric]) -> No
     )
 
 
-def _line(results: AlignedResults, model: str, reference: str, metrics: list[Metric]) -> dict[str, Any]:
-    row, other = results.rows[model], results.rows[reference]
-    line: dict[str, Any] = {"Model": title(results, model)}
-    for metric in metrics:
-        value = row.get(metric.key)
-        line[metric.title] = value if value is None or not metric.percent else value * 100
-        if metric.key == "top_1":
-            line["95 %"] = interval(row["top_1_low"], row["top_1_high"])
-        if len(results.models) == 1:
-            continue
-        comparable = not metric.is_time or row.get("hardware") == other.get("hardware")
-        line[_difference(metric)] = comparisons.change(metric, value, other.get(metric.key)) if comparable else None
-        if metric.key == "top_1":
-            line["p"] = "–" if model == reference else p_number(pair_test(results, model, reference).corrected)
-    line["Parameters"] = row["parameters"]
-    line["MiB"] = None if row.get("memory_bytes") is None else row["memory_bytes"] / 2**20
-    return line
+def _changes(results: AlignedResults, reference: str, metric: Metric) -> list[float | None]:
+    """Return the differences to the model `reference`; None for times of different machines."""
+    other = results.rows[reference]
+    return [
+        comparisons.change(metric, row.get(metric.key), other.get(metric.key))
+        if not metric.is_time or row.get("hardware") == other.get("hardware")
+        else None
+        for row in (results.rows[model] for model in results.models)
+    ]
 
 
 def _difference(metric: Metric) -> str:
@@ -137,22 +139,6 @@ def _number(metric: Metric, value: float, mark: str = "") -> str:
 
 
 def _tint(metric: Metric, change: float) -> str:
-    # No change, or none known.
     if not change or change != change:
-        return ""
+        return ""  # no change, or none known
     return _BETTER if comparisons.is_better(metric, change) else _WORSE
-
-
-def _columns(metrics: list[Metric]) -> dict[str, Any]:
-    columns: dict[str, Any] = {metric.title: st.column_config.NumberColumn(help=metric.sentence) for metric in metrics}
-    columns |= {
-        _difference(metric): st.column_config.NumberColumn(help=f"{metric.title} compared with the chosen model.")
-        for metric in metrics
-    }
-    columns["Model"] = st.column_config.TextColumn(pinned=True)
-    columns["95 %"] = st.column_config.TextColumn("95 % interval", help="Confidence interval of top-1 (Wilson).")
-    columns["p"] = st.column_config.TextColumn(
-        "p (Holm)", help="Of the difference in top-1: McNemar's mid-p, Holm-corrected for all pairs of models."
-    )
-    columns["MiB"] = st.column_config.NumberColumn(help="Memory that the loaded model takes.")
-    return columns

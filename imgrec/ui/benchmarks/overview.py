@@ -34,27 +34,33 @@ _SUITED = "bench_suited"
 
 
 @dataclass(frozen=True, slots=True)
-class Charts:
-    """A view that shows the same as charts or as tables; `has_chart` tells whether a chart of results is of use."""
+class View:
+    """A view of at least so many models. With `has_chart` it is drawn as charts or as tables.
 
-    draw: Callable[[AlignedResults, bool], None]
-    has_chart: Callable[[AlignedResults], bool] = lambda results: True
+    `has_chart` tells whether a chart of the results is of use.
+    """
+
+    draw: Callable[..., None]
+    has_chart: Callable[[AlignedResults], bool] | None = None
+    least_models: int = 1
 
 
-View = Charts | Callable[[AlignedResults], None]
+def _always(results: AlignedResults) -> bool:
+    return True
+
 
 VIEWS: dict[str, View] = {
-    "Leaderboard": leaderboard.leaderboard,
-    "Speed": Charts(pairs.speed),
-    "Pairs": Charts(pairs.pairs),
-    "Confusion": Charts(confusion.confusion, confusion.has_matrix),
-    "A against B": Charts(confusion.pair, confusion.has_matrix),
-    "Classes": Charts(curves.classes, curves.has_bars),
-    "Curves": Charts(curves.over_thresholds),
-    "Errors": confusion.errors,
-    "Ensembles": ensembles.builder,
-    "Published": provenance.published,
-    "Provenance": provenance.provenance,
+    "Leaderboard": View(leaderboard.leaderboard),
+    "Speed": View(pairs.speed, _always),
+    "Pairs": View(pairs.pairs, _always, least_models=2),
+    "Confusion": View(confusion.confusion, confusion.has_matrix),
+    "A against B": View(confusion.pair, confusion.has_matrix, least_models=2),
+    "Classes": View(curves.classes, curves.has_bars),
+    "Curves": View(curves.over_thresholds, _always),
+    "Errors": View(confusion.errors),
+    "Ensembles": View(ensembles.builder, least_models=2),
+    "Published": View(provenance.published),
+    "Provenance": View(provenance.provenance),
 }
 
 
@@ -119,16 +125,16 @@ def show(results: AlignedResults) -> None:
             label_visibility="collapsed",
         )
         view = VIEWS.get(name or "", VIEWS["Leaderboard"])
-        table = isinstance(view, Charts) and not view.has_chart(results)
-        if isinstance(view, Charts) and not table:
+        table = view.has_chart is not None and not view.has_chart(results)
+        if view.has_chart is not None and not table:
             st.space("stretch")
             table = settings_bar.view()
     with st.container(key="bench_panel"):
+        if len(results.models) < view.least_models:
+            st.info("Choose two or more models to compare.", icon=":material/compare_arrows:")
+            return
         try:
-            if isinstance(view, Charts):
-                view.draw(results, table)
-            else:
-                view(results)
+            view.draw(results, *([] if view.has_chart is None else [table]))
         except ImgrecError as error:
             # A file of stored answers may be gone or changed since it was read.
             st.error(plain(str(error)), icon=":material/broken_image:")

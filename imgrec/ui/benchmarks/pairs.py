@@ -40,9 +40,6 @@ def speed(results: AlignedResults, table: bool) -> None:
 
 def pairs(results: AlignedResults, table: bool) -> None:
     """Show how often models agree, whether they fail together, and which differences are significant."""
-    if len(results.models) < 2:
-        st.info("Choose two or more models to compare.", icon=":material/compare_arrows:")
-        return
     titles = {model: title(results, model) for model in results.models}
     found = results.per_image.values()
     left, right = st.columns(2, gap="large")

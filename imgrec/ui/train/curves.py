@@ -6,9 +6,20 @@ import numpy as np
 import streamlit as st
 
 from imgrec.charts.confusion_matrix import describe_run_matrix, matrix_chart
-from imgrec.charts.learning_curves import QUANTITIES, curve_chart, describe_curve, epoch_row
+from imgrec.charts.learning_curves import QUANTITIES, curve_chart, describe_curve
 from imgrec.training.training_job import Curves
 from imgrec.ui.markdown import plain
+
+# The columns of the table of epochs, and the fields of the log that they show.
+COLUMNS = {
+    "Epoch": "epoch",
+    "Loss": "loss",
+    "Validation loss": "validation_loss",
+    "Accuracy": "accuracy",
+    "Validation accuracy": "validation_accuracy",
+    "Seconds": "seconds",
+    "Images/s": "images_per_second",
+}
 
 # A table of more columns nobody reads, and a browser has trouble with ten thousand cells.
 MAX_TABLE_CLASSES = 100
@@ -24,7 +35,7 @@ def learning_curves(curves: Curves, key: str, *, table: bool = False, kept: int 
     """
     if table:
         st.dataframe(
-            [epoch_row(row) for row in curves.epochs],
+            [{title: row.get(field) for title, field in COLUMNS.items()} for row in curves.epochs],
             hide_index=True,
             alt="Training and validation loss and accuracy after each epoch",
             column_config={

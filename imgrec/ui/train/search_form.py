@@ -1,6 +1,8 @@
 """Searches: what to vary and between which values, and each search while it grows. It only looks at run folders."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -202,9 +204,9 @@ def _charts(job: Job, search: Search) -> None:
 
 def _table(job: Job, search: Search) -> None:
     knobs = search_job.knobs_of(job)
-    rows = hyperparameter_search.table_rows(search, knobs)
+    rows = table_rows(search, knobs)
     # Streamlit would cut a learning rate to four decimals.
-    fine = [hyperparameter_search.heading(knob) for knob in knobs if knob.count is None]
+    fine = [_heading(knob) for knob in knobs if knob.count is None]
     st.dataframe(
         rows,
         hide_index=True,
@@ -220,7 +222,7 @@ def _table(job: Job, search: Search) -> None:
     with st.container(horizontal=True):
         st.download_button(
             "Trials as CSV",
-            hyperparameter_search.to_csv(rows),
+            to_csv(rows),
             f"{job.name}.csv",
             "text/csv",
             key="search_csv",
@@ -238,6 +240,37 @@ def _table(job: Job, search: Search) -> None:
                 icon=":material/download:",
                 on_click="ignore",
             )
+
+
+def table_rows(search: Search, varied: Sequence[Knob]) -> list[dict[str, Any]]:
+    """Return one row a trial, in the order in which they were tried; what is not known yet is None."""
+    best = search.best
+    return [
+        {
+            "Trial": trial.number,
+            "State": "best" if trial is best else trial.state,
+            "Validation accuracy": trial.accuracy,
+            "Parameters": trial.parameters,
+            **{_heading(one): trial.values.get(one.name) for one in varied},
+            "Epochs": trial.epochs[-1]["epoch"] if trial.epochs else 0,
+            "Validation loss": trial.loss,
+            "Seconds": round(trial.seconds, 1),
+            "Remark": trial.reason or "",
+        }
+        for trial in search.trials
+    ]
+
+
+def _heading(hyperparameter: Knob) -> str:
+    """Return the name of a hyperparameter's column in the table."""
+    return words(hyperparameter.name).capitalize()
+
+
+def to_csv(rows: list[dict[str, Any]]) -> str:
+    """Return the table as CSV, with a line of names."""
+    import pandas  # slow to import, and loaded by the first table at the latest
+
+    return str(pandas.DataFrame(rows, dtype=object).to_csv(index=False))
 
 
 def _buttons(job: Job, state: str, search: Search) -> None:

@@ -1,6 +1,6 @@
 """A fine-tuning run, running or finished: its stages, its trials, learning curves, and a preview of the classifier."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from imgrec.reports import accuracy
 from imgrec.settings import MIB, ROOT
 from imgrec.training import summary, transfer_job, transfer_stages
 from imgrec.training.transfer_job import Lesson, Progress
+from imgrec.training.trial_results import Summary, spread
 from imgrec.ui import caches, image_input, uploads
 from imgrec.ui.elements import Tile, strip
 from imgrec.ui.markdown import plain
@@ -120,12 +121,12 @@ def _trials(progress: Progress, table: bool, *, folds: bool) -> None:
     if progress.summaries:
         st.markdown(words)
     if progress.summaries and table:
-        st.dataframe(transfer.summary_rows(progress.summaries), hide_index=True, alt=words)
+        st.dataframe(summary_rows(progress.summaries), hide_index=True, alt=words)
     elif progress.summaries:
         st.vega_lite_chart(transfer.rates_chart(progress), theme=None, alt=words, key="run_rates")
     with st.expander(f"All {len(progress.trials)} trials", icon=":material/table_rows:"):
         st.dataframe(
-            transfer.trial_rows(progress),
+            trial_rows(progress),
             hide_index=True,
             alt="Every trial: learning rate, fold, best epoch, accuracies and losses",
             column_config={
@@ -137,6 +138,38 @@ def _trials(progress: Progress, table: bool, *, folds: bool) -> None:
         )
     bars = " Bars: ± one standard deviation over the folds." if folds else ""
     st.caption(f"Each trial is scored at its epoch with the best validation accuracy.{bars}")
+
+
+def trial_rows(progress: Progress) -> list[dict[str, Any]]:
+    """Return one row a trial, in their order; of one that failed, without figures."""
+    columns = {
+        "Best epoch": "best_epoch",
+        "Validation accuracy": "validation_accuracy",
+        "Validation loss": "validation_loss",
+        "Training accuracy": "train_accuracy",
+        "Training loss": "train_loss",
+    }
+    return [
+        {"Learning rate": f"{trial.learning_rate:g}", "Fold": str(trial.fold) if trial.fold else "single split"}
+        | {name: None if trial.error else getattr(trial, field) for name, field in columns.items()}
+        | {"Seconds": round(trial.seconds, 2)}
+        for trial in progress.trials
+    ]
+
+
+def summary_rows(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
+    """Return one row a learning rate: mean ± standard deviation over its folds."""
+    return [
+        {
+            "Learning rate": f"{row.learning_rate:g}",
+            "Trials": row.trials,
+            "Validation accuracy": spread(row.validation_accuracy, row.validation_accuracy_sd, row.trials),
+            "Validation loss": f"{row.validation_loss:.3f} ± {row.validation_loss_sd:.3f}",
+            "Training accuracy": spread(row.train_accuracy, row.train_accuracy_sd, row.trials),
+            "Best epoch": round(row.best_epoch, 1),
+        }
+        for row in summaries
+    ]
 
 
 def _curves(lesson: Lesson, progress: Progress, table: bool) -> None:

@@ -1,5 +1,7 @@
 """The panel of searches: empty, with searches in every state, with ranges that cannot be meant, and in a demo."""
 
+import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from imgrec import jobs
 from imgrec.training import search_job
 from imgrec.training.recipes import RECIPES
 from imgrec.training.search_spaces import SPACES
+from imgrec.ui.train import search_form
 from tests.data.quality.test_doctor import make
 from tests.training.searches import EVENTS, leave, trial
 from tests.ui.conftest import words
@@ -187,3 +190,14 @@ def test_a_demo_searches_nothing(app: AppTest, search: Callable[..., None], monk
     assert not app.exception
     assert "demo" in words(app)
     assert not {"start_search", "resume_search", "train_best"} & {button.key for button in app.button}
+
+
+def test_the_table_has_every_trial_and_is_the_csv(tmp_path: Path) -> None:
+    job = leave(tmp_path / "search", EVENTS)
+    rows = search_form.table_rows(search_job.read(job), search_job.knobs_of(job))
+    assert [row["State"] for row in rows] == ["finished", "failed", "best"]
+    assert rows[1]["Remark"].startswith("Expected a loss")
+    assert rows[2]["Learning rate"] == 0.0001
+    read = list(csv.DictReader(io.StringIO(search_form.to_csv(rows))))
+    assert [row["Validation accuracy"] for row in read] == ["0.5", "", "0.625"]
+    assert [row["Parameters"] for row in read] == ["1000", "2000", "3000"]
