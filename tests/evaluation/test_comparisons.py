@@ -107,6 +107,11 @@ def test_the_best_in_a_figure(folder: Path) -> None:
     assert best_at(results, TOP_1) == "mobilenet_a025_128"
     assert best_at(results, P50) == min(results.models, key=lambda model: results.rows[model]["latency_p50_ms"])
     assert best_at(narrowed(results, ["mobilenet"]), TOP_1) is None
+    fastest = best_at(results, P50)
+    assert fastest is not None
+    elsewhere = {**results.rows, fastest: {**results.rows[fastest], "hardware": "Another"}}
+    second = min(set(results.models) - {fastest}, key=lambda model: results.rows[model]["latency_p50_ms"])
+    assert best_at(replace(results, rows=elsewhere), P50) == second, "times of another machine do not count"
 
 
 def test_a_cell_has_its_images_the_surest_first(folder: Path) -> None:
