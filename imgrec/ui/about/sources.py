@@ -32,7 +32,7 @@ def sources() -> None:
     with st.expander("Licenses of the weights", icon=":material/license:"):
         groups: dict[str, list[str]] = {}
         for spec in caches.catalog().values():
-            groups.setdefault(f"**{plain(spec.licence)}**, {_source(spec)}", []).append(plain(spec.title))
+            groups.setdefault(f"**{plain(spec.license)}**, {_source(spec)}", []).append(plain(spec.title))
         st.markdown("\n".join(f"- {group}: {', '.join(titles)}" for group, titles in groups.items()))
     with st.expander("Licenses of the sample images", icon=":material/license:"):
         st.table(
@@ -40,7 +40,7 @@ def sources() -> None:
                 {
                     "Image": sample.title,
                     "Author": sample.author,
-                    "License": sample.licence,
+                    "License": sample.license,
                     "Source": sample.source,
                     "Changes": sample.changes,
                 }
