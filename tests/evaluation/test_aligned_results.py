@@ -9,7 +9,6 @@ import pytest
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.evaluation import artifacts
 from imgrec.evaluation.aligned_results import REST, best_dataset, dataset_names, load, read, stack
-from imgrec.evaluation.comparisons import matrix_of
 from imgrec.evaluation.summary import figures
 from imgrec.metrics.curves import macro_auc
 from tests.evaluation.measured import measure
@@ -49,7 +48,7 @@ def test_a_model_without_something_else_stands_beside_one_with_it(tmp_path: Path
     measure(tmp_path, MODELS, rest_of=("mobilenet",))
     results = load([tmp_path], "cifar10")
     assert results.labels[-1] == REST
-    assert matrix_of(results, "mobilenet_v2").shape == (11, 11)
+    assert results.per_image["mobilenet_v2"].matrix.shape == (11, 11)
     assert stack(results, MODELS).shape == (3, 200, 11)
 
 

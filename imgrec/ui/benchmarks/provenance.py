@@ -5,11 +5,11 @@ from collections.abc import Callable
 import streamlit as st
 
 from imgrec.errors import ImgrecError
-from imgrec.evaluation import comparisons, reference_tables
+from imgrec.evaluation import reference_tables
 from imgrec.evaluation.aligned_results import AlignedResults, Row
 from imgrec.evaluation.reference_tables import PublishedTable, RepeatedTable
 from imgrec.formatting import duration, milliseconds, percent
-from imgrec.metrics.confusion import average
+from imgrec.metrics.confusion import average, class_figures
 from imgrec.models import cards
 from imgrec.settings import ASSETS
 from imgrec.ui import caches
@@ -155,7 +155,7 @@ def _overall(results: AlignedResults, model: str) -> str:
 
 def _recalls(results: AlignedResults, model: str) -> str:
     """Return the recall of each class: "cat 44 %, dog 94 %"."""
-    figures = comparisons.figures_by_class(results, model)
+    figures = class_figures(results.per_image[model].matrix)
     present = [i for i in range(len(results.labels)) if figures.support[i]]
     return ", ".join(f"{results.labels[i]} {percent(float(figures.recall[i]))}" for i in present)
 
