@@ -151,7 +151,7 @@ def _inputs() -> None:
                 sample_gallery()
     if camera.open:
         # Otherwise the browser would ask for the camera at once.
-        shot = f"camera_{st.session_state['upload_round']}"
+        shot = uploads.key_of("photo")
         camera.camera_input("Take a photo", key=shot, on_change=_take_photo, args=(shot,), resolution="720p")
 
 
