@@ -15,8 +15,8 @@ from imgrec.errors import ImgrecError
 from imgrec.images import decoding, gallery
 from imgrec.images.gallery import Sample
 from imgrec.settings import MIB
-from imgrec.ui import caches, layout, uploads
-from imgrec.ui.elements import Tile, intake, remember_tab, strip
+from imgrec.ui import caches, uploads
+from imgrec.ui.elements import RESULT, Tile, intake, remember_tab, strip
 from imgrec.ui.image_store import KEEP_S
 from imgrec.ui.image_store import Image as Image
 from imgrec.ui.markdown import plain
@@ -99,7 +99,7 @@ def panel() -> Image:
         "drop_zone",
         caches.settings().max_upload_bytes,
         key="intake",
-        result=layout.RESULT,
+        result=RESULT,
         changes=st.session_state.get("tray_changes", 0),
         on_too_large=_refuse_too_large,
     )
