@@ -5,12 +5,15 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from imgrec.errors import StorageError
 from imgrec.settings import MIB
+
+# The interval between two looks at a lock that another one holds.
+LOCK_POLL_S = 0.1
 
 FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -44,6 +47,28 @@ def replacing(path: Path, needed_bytes: int | None = None) -> Iterator[Path]:
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def sole_holder(path: Path, while_waiting: Callable[[], object]) -> Iterator[None]:
+    """Hold the lock file at `path`, as one thread of one process at a time; the kernel frees it when that is killed.
+
+    `while_waiting` is called several times a second until then; an error that it raises ends the wait.
+    """
+    import filelock  # 20 ms, for few commands
+
+    lock = filelock.FileLock(path, thread_local=False)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=LOCK_POLL_S)
+            except filelock.Timeout:
+                while_waiting()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def sha256_of(path: Path) -> str:

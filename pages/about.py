@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from imgrec.ui.about import layer_table, sources
+from imgrec.ui.about import layer_table, normalization_mistake, sources
 
 st.header("How it works", anchor=False)
 st.markdown(
@@ -50,5 +50,7 @@ with st.grid(2, min_column_width=320):
 st.header("What a network consists of", anchor=False)
 layer_table.layers()
 layer_table.toy()
+st.header("A preprocessing bug, measured", anchor=False)
+normalization_mistake.show()
 st.header("Sources and licenses", anchor=False)
 sources.sources()

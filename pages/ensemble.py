@@ -7,4 +7,4 @@ left, right = layout.halves()
 with left:
     image = image_input.panel()
 with right:
-    combined.explain(image, settings_bar.ensemble_toolbar())
+    combined.explain(image, settings_bar.toolbar(rule_in_sight=True))

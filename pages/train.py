@@ -3,7 +3,6 @@
 import streamlit as st
 
 from imgrec.ui import settings_bar
-from imgrec.ui.about import normalization_mistake
 from imgrec.ui.models import trained_models
 from imgrec.ui.train import runs, scratch_form, search_form, transfer_form
 
@@ -21,4 +20,3 @@ else:
     with right:
         shown = runs.run_list(table=table)
 trained_models.trained(table=table, shown=shown)
-normalization_mistake.one_sided(table=table)

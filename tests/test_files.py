@@ -2,13 +2,14 @@
 
 import errno
 import hashlib
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from imgrec.errors import StorageError
-from imgrec.files import replacing, sha256_of
+from imgrec.files import replacing, sha256_of, sole_holder
 
 
 def test_a_block_that_ends_well_replaces_the_file(tmp_path: Path) -> None:
@@ -62,3 +63,33 @@ def test_sha256_of_a_file(tmp_path: Path) -> None:
     assert sha256_of(tmp_path / "file") == hashlib.sha256(b"imgrec").hexdigest()
     with pytest.raises(StorageError, match="Expected access to"):
         sha256_of(tmp_path / "none")
+
+
+def test_of_many_threads_one_holds_the_lock_and_the_others_wait(tmp_path: Path) -> None:
+    path, waits, log = tmp_path / "folder" / "x.lock", [], []
+
+    def hold(number: int) -> None:
+        with sole_holder(path, lambda: waits.append(number)):
+            log.append(number)
+            time.sleep(0.15)
+            log.append(number)
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(hold, range(3)))
+    assert log[::2] == log[1::2]
+    assert len(set(waits)) == 2
+
+
+def test_an_error_ends_the_wait_for_a_lock(tmp_path: Path) -> None:
+    def give_up() -> None:
+        raise RuntimeError("too long")
+
+    path = tmp_path / "x.lock"
+    with sole_holder(path, give_up), pytest.raises(RuntimeError, match="too long"), sole_holder(path, give_up):
+        pass
+
+
+def test_a_lock_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "folder").write_text("a file")
+    with pytest.raises(StorageError), sole_holder(tmp_path / "folder" / "x.lock", lambda: None):
+        pass

@@ -26,7 +26,7 @@ def evaluate(
     per_class: Annotated[int | None, typer.Option(help="Only the first so many images of each class.")] = None,
     training: Annotated[
         str | None,
-        typer.Option(help="The set that the models were trained on: images that stand in both are counted."),
+        typer.Option(help="The dataset that the models were trained on: images that stand in both are counted."),
     ] = None,
     note: Annotated[str, typer.Option(help="What a reader of the numbers should know about the weights.")] = "",
 ) -> None:

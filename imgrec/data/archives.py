@@ -1,4 +1,4 @@
-"""Folders, zip and tar archives as one thing: a sequence of named files, read where they lie.
+"""Folders, zip and tar archives as one thing: a sequence of named files, read in place.
 
 An archive is never unpacked onto the disk, so a member called `../../.ssh/config`, a link or a device has no effect:
 only plain files are read, their names only tell classes apart, and no more than `max_bytes` of each is read. What is
@@ -113,13 +113,11 @@ def files(
     *,
     max_bytes: int,
     only: Collection[PurePosixPath] | None = None,
-    on_damaged: Callable[[PurePosixPath, str], None] | None = None,
-) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Yield (name below `path`, content) of each plain file in a folder, zip or tar, without hidden files.
+) -> Iterator[tuple[PurePosixPath, bytes | str]]:
+    """Yield (name below `path`, content) of each plain file in a folder, zip or tar; a sentence for a damaged one.
 
     Each name comes once; folders come in the order of their names. With `only`, these names alone. A content longer
-    than `max_bytes` is cut one byte above, so that a check of its length finds it. `on_damaged` gets the name of a file
-    that is damaged, and a sentence; without it the error is raised.
+    than `max_bytes` is cut one byte above, so that a check of its length finds it.
 
     Raises:
         InputError: The path is neither, holds too many files, unpacks to far more than it is, or is damaged.
@@ -127,15 +125,13 @@ def files(
     """
     for member in _members(path):
         if member.refusal is None and (only is None or member.name in only):
+            data: bytes | str
             try:
                 with _archive_errors(path):
                     data = member.read(max_bytes + 1)
             except InputError as error:
-                if on_damaged is None:
-                    raise
-                on_damaged(member.name, str(error))
-            else:
-                yield member.name, data
+                data = str(error)
+            yield member.name, data
 
 
 def _members(path: Path) -> Iterator[_Member]:
@@ -158,7 +154,7 @@ def _members(path: Path) -> Iterator[_Member]:
         if taken_bytes > limit_bytes:
             raise InputError(
                 f"Expected {path.name} to hold at most {limit_bytes / MIB:,.0f} MiB when unpacked. Received: more; "
-                "images do not shrink so much, and a set so large can be given as a folder."
+                "images do not shrink so much, and a dataset so large can be given as a folder."
             )
         if any(part in _CLUTTER or (part[0] == "." and part != "..") for part in member.name.parts):
             continue

@@ -14,7 +14,7 @@ from imgrec.predictions.labels import LABEL_SPACES, LabelMap, LabelSpace, get_la
 MAX_NAMED = 4
 MAX_NAMED_EMPTY = 5
 
-# Words by which people call the classes of known spaces, besides the spaces' own.
+# Other words for the classes of known spaces.
 SYNONYMS = {"plane": "airplane", "aeroplane": "airplane", "car": "automobile", "boat": "ship"}
 
 
@@ -62,8 +62,8 @@ def scoring(model_space: LabelSpace, data_space: LabelSpace) -> LabelMap | None:
         else in_words(data_space.labels)
     )
     raise LabelSpaceError(
-        f"Expected a set with the classes of the model ({in_words(model_space.labels)}), or ones that these roll up "
-        f"to. Received: {received}."
+        f"Expected a dataset with the classes of the model ({in_words(model_space.labels)}), or ones that these roll "
+        f"up to. Received: {received}."
     )
 
 

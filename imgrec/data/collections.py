@@ -1,7 +1,7 @@
 """Collections: images by class that are put together on a page, in folders that every reader of datasets accepts.
 
     IMGREC_HOME/sets/<collection>/
-    ├── .album.json          the order of its classes, as they were added
+    ├── ".album.json"        the order of its classes, as they were added
     ├── cat/  3f2a….jpg …    the bytes as they arrived, named by their sha256
     └── dog/
 
@@ -190,7 +190,7 @@ def create(text: str, settings: Settings, labels: tuple[str, ...] = ()) -> Colle
     """Create a collection with empty classes, called `text`, or that with the first number that is free."""
     wanted = _folder_name(text)
     if wanted is None:
-        raise InputError(f"Expected a name for the set. Received: {text[: folders.MAX_NAME_CHARACTERS]!r}.")
+        raise InputError(f"Expected a name for the dataset. Received: {text[: folders.MAX_NAME_CHARACTERS]!r}.")
     folder = home(settings)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

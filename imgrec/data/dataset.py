@@ -1,4 +1,4 @@
-"""Labeled images: read one by one from where they lie, or as arrays for a training."""
+"""Labeled images: read one by one in place, or as arrays for a training."""
 
 import hashlib
 import math
@@ -18,7 +18,7 @@ from imgrec.files import storage_errors
 from imgrec.predictions.labels import LabelSpace
 from imgrec.settings import MIB
 
-# Larger arrays lie on the disk. What was read lately is in the system's cache anyway, which shrinks when memory is
+# Larger arrays are on the disk. What was read lately is in the system's cache anyway, which shrinks when memory is
 # needed and which no limit of a container counts against the process.
 IN_MEMORY_BYTES = 256 * MIB
 
@@ -42,8 +42,8 @@ class Item:
 class Images:
     """Images in an array: `pixels` uint8 (N, height, width, 3) RGB, `targets` int64 (N,).
 
-    Many images are an `np.memmap`, read-only: take batches of them, not all. `folder` is where copies of them may lie
-    when they are many. Raises `InputError` on other types and shapes.
+    Many images are an `np.memmap`, read-only: take batches of them, not all. `folder` is for copies of them that are
+    many. Raises `InputError` on other types and shapes.
     """
 
     pixels: np.ndarray
@@ -122,8 +122,8 @@ class ArrayDataset:
 class Dataset:
     """Labeled images that are read one by one, so that there may be more of them than the memory holds.
 
-    `ids`, `targets` and `is_test` stand in the order of the images. `read` gives (id, image) of some of the ids, in
-    that order. `source` says where the dataset is from, `flaws` what a reader of numbers measured on it must know.
+    `ids`, `targets` and `is_test` are in the order of the images. `read` gives (id, image) of some of the ids, in that
+    order. `source` is where the dataset is from, `flaws` are sentences on what affects numbers measured on it.
     `per_class` is how many images of each class were taken at most, None for all. `left_out` are sentences on files
     that are no images of a class, `remarks` sentences on the parts, `empty` names of classes without any file. `arrays`
     is the same in arrays, where the source is arrays.

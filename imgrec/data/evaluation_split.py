@@ -13,7 +13,7 @@ from imgrec.data import archives, folders
 from imgrec.data.classes import in_words, place_of_label, recognize
 from imgrec.data.dataset import Dataset, digest_of
 from imgrec.data.folders import LABELS_FILE
-from imgrec.data.sources import DATASETS, name_of, of_arrays, open_dataset, path_of, read_files
+from imgrec.data.sources import DATASETS, from_files, name_of, of_arrays, open_dataset, path_of, read_files
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.predictions.labels import get_label_space
 from imgrec.settings import Settings
@@ -45,10 +45,12 @@ def open_evaluation_split(
     `training` is the dataset that models were trained on: the number of images in both is added to the flaws.
     Raises `InputError` when there is nothing to measure on, or labels cannot be understood.
     """
-    table = None
-    if name_or_path not in DATASETS and (path := path_of(name_or_path)).suffix != ".npz":
-        table = next((name for name in archives.survey(path).names if name.name == LABELS_FILE), None)
-    found = _of_table(path, table, settings) if table else _of_parts(open_dataset(name_or_path, settings), name_or_path)
+    if name_or_path in DATASETS or (path := path_of(name_or_path)).suffix == ".npz":
+        found = _of_parts(open_dataset(name_or_path, settings), name_or_path)
+    else:
+        listing = archives.survey(path)
+        table = next((name for name in listing.names if name.name == LABELS_FILE), None)
+        found = _of_table(path, table, listing, settings) if table else _of_parts(from_files(path, settings, listing))
     if per_class is not None:
         found = _limited(found, per_class)
     if training is not None:
@@ -56,7 +58,7 @@ def open_evaluation_split(
     return replace(found, flaws=(*found.flaws, *flaws))
 
 
-def _of_parts(found: Dataset, name: str) -> Dataset:
+def _of_parts(found: Dataset, name: str = "") -> Dataset:
     """Return the test part, or all images where there is none."""
     labels = found.label_space.labels
     if (data := found.arrays) is not None:
@@ -90,7 +92,7 @@ def _leaks(found: Dataset) -> int:
     return len(digests[False] & digests[True])
 
 
-def _of_table(path: Path, table: PurePosixPath, settings: Settings) -> Dataset:
+def _of_table(path: Path, table: PurePosixPath, listing: archives.Listing, settings: Settings) -> Dataset:
     """Return the images that `labels.csv` lists and that are there."""
     column, words = folders.read_labels(path, table)
     if column == "index":
@@ -106,7 +108,7 @@ def _of_table(path: Path, table: PurePosixPath, settings: Settings) -> Dataset:
             f"Expected classes of {space.name} in the column {column} of {table}. "
             f"Received: {in_words(wrong)}, not among them."
         )
-    names = [name for name in archives.survey(path).names if name in targets]
+    names = [name for name in listing.names if name in targets]
     if not names:
         raise InputError(f"Expected the images that {table} lists. Received: none of {len(targets):,} is there.")
     missing = len(targets) - len(names)

@@ -57,7 +57,7 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """`rows` is float32 (N, …), read where it lies on disk. `seconds` counts computing alone; `cached`: none of it."""
+    """`rows` is float32 (N, …), read from the disk. `seconds` counts computing alone; `cached`: none of it."""
 
     rows: np.ndarray
     seconds: float
@@ -196,7 +196,7 @@ def _check_size(row: np.ndarray, count: int, most_bytes: int | None) -> None:
 def _join(path: Path, count: int, made_of: dict[str, Any]) -> None:
     """Join the parts into `path`, one at a time; the note last, since an entry without it does not count.
 
-    They are written, never stored into a mapping: a full disk is then an error that can be told.
+    They are written, never stored into a mapping: a full disk is then an error with a sentence.
     """
     parts = path.with_suffix(".parts")
     files = sorted(parts.glob("*.npy"))

@@ -198,6 +198,8 @@ def _read_split(path: Path, table: PurePosixPath) -> dict[PurePosixPath, tuple[s
 def _read_table(path: Path, table: PurePosixPath) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the rows of a table in the folder or archive at `path`, and the names of its columns, sorted."""
     content = next(data for _, data in archives.files(path, max_bytes=MAX_TABLE_BYTES, only={table}))
+    if isinstance(content, str):
+        raise InputError(content)
     if len(content) > MAX_TABLE_BYTES:
         raise InputError(f"Expected {table} to have at most {MAX_TABLE_BYTES // MIB} MiB. Received: more.")
     try:

@@ -60,9 +60,9 @@ def of_arrays(data: ArrayDataset, parts: Mapping[str, Images | None] | None = No
     )
 
 
-def from_files(path: Path, settings: Settings) -> Dataset:
-    """Return the images in class folders of a folder or archive; they may be none."""
-    listing = archives.survey(path)
+def from_files(path: Path, settings: Settings, listing: archives.Listing | None = None) -> Dataset:
+    """Return the images in class folders of a folder or archive, which has that `listing`; they may be none."""
+    listing = listing or archives.survey(path)
     layout = folders.lay_out(path, listing.names, listing.empty)
     parts, labels = zip(*layout.places.values(), strict=True) if layout.places else ((), ())
     space = own_space(labels)
@@ -83,18 +83,8 @@ def from_files(path: Path, settings: Settings) -> Dataset:
 
 def read_files(path: Path, max_bytes: int, ids: Collection[str]) -> Iterator[tuple[str, Raw]]:
     """Yield (name, content) of the files called `ids` in a folder or archive; of a damaged one, a sentence."""
-    damaged: list[tuple[str, Raw]] = []
-    found = archives.files(
-        path,
-        max_bytes=max_bytes,
-        only={PurePosixPath(id_) for id_ in ids},
-        on_damaged=lambda name, sentence: damaged.append((str(name), sentence)),
-    )
-    for name, data in found:
-        yield from damaged
-        damaged.clear()
-        yield str(name), data
-    yield from damaged
+    found = archives.files(path, max_bytes=max_bytes, only={PurePosixPath(id_) for id_ in ids})
+    return ((str(name), data) for name, data in found)
 
 
 def name_of(path: Path) -> str:

@@ -39,21 +39,20 @@ WAY_OUT = (
 )
 
 # What each row of a summary has, and each dataset, by type. What was added later may be missing in older files.
-_TEXTS = ("weights_sha256", "predictions_sha256", "preprocess", "framing", "resampling", "runtime", "measured_at")
-_FIGURES = ("top_1", "top_1_low", "top_1_high", "top_5", "log_loss", "brier", "ece")
-_TIMES = ("cold_ms", "latency_p50_ms", "latency_p95_ms", "throughput_per_s")
-_ROW: dict[str, Any] = {
-    **dict.fromkeys(("model", "dataset", *_TEXTS), str),
-    **dict.fromkeys(("images", "parameters"), int),
-    **dict.fromkeys((*_FIGURES, *_TIMES), (int, float)),
-    **dict.fromkeys(("input_size", "failures"), list),
-    "versions": dict,
+_Types = dict[type | tuple[type, ...], str]
+_ROW: _Types = {
+    str: "model dataset weights_sha256 predictions_sha256 preprocess framing resampling runtime measured_at",
+    int: "images parameters",
+    (int, float): "top_1 top_1_low top_1_high top_5 log_loss brier ece "
+    "cold_ms latency_p50_ms latency_p95_ms throughput_per_s",
+    list: "input_size failures",
+    dict: "versions",
 }
-_DATASET: dict[str, Any] = {
-    **dict.fromkeys(("name", "label_space", "source", "digest"), str),
-    **dict.fromkeys(("images", "classes"), int),
-    **dict.fromkeys(("flaws", "unreachable"), list),
-    "labels": (list, type(None)),
+_DATASET: _Types = {
+    str: "name label_space source digest",
+    int: "images classes",
+    list: "flaws unreachable",
+    (list, type(None)): "labels",
 }
 
 # First bytes with first bytes, second with second: a tenth smaller than probabilities one after the other.
@@ -254,7 +253,10 @@ def _what_is_wrong(summary: Any) -> str | None:
         entries.append((f"row {number}{of}", row, _ROW))
     for name, entry, types in entries:
         known = entry if isinstance(entry, dict) else {}
-        if lacks := [key for key, kind in types.items() if not isinstance(known.get(key, ...), kind)]:
+        lacks = [
+            key for kind, keys in types.items() for key in keys.split() if not isinstance(known.get(key, ...), kind)
+        ]
+        if lacks:
             return f"{', '.join(lacks)} missing or of another type in {name}"
         if types is _ROW and entry["dataset"] not in datasets:
             return f"{name} of a dataset that is not described"

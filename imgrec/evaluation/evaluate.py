@@ -79,17 +79,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure `spec` on `labeled`, store the answers and the row under `folder`, and return the row.
 
-    Answers that are there already for the same weights, images (to the last byte) and preprocessing are kept.
-
-    Args:
-        spec: The model.
-        labeled: The images and their classes.
-        settings: Where weights and conversions are.
-        folder: Where the summary and the answers are put.
-        framing: A key of `FRAMINGS`.
-        note: A remark for readers, such as that the weights are not the publisher's own.
-        command: The command that reproduces the row.
-        on_progress: Called with (done, all) after each image.
+    Answers that are there already for the same weights, images (to the last byte) and preprocessing are kept. `framing`
+    is a key of `FRAMINGS`, `note` a remark for readers, such as that the weights are not the publisher's own, `command`
+    the one that reproduces the row. `on_progress` is called with (done, all) after each image.
 
     Raises:
         LabelSpaceError: Before any work, if the classes of the dataset are not those of the model.

@@ -6,7 +6,7 @@ Answers are read piece by piece and reduced to a few numbers for each image, so 
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -89,19 +89,6 @@ class PerImage:
         return PerImage(tuple(self.ids[i] for i in places), classes, *(array[places] for array in self.arrays))
 
 
-@dataclass(frozen=True, slots=True)
-class Scaled:
-    """The effect of temperature scaling: fitted on `fitted` images, measured on `tested` others."""
-
-    temperature: float
-    fitted: int
-    tested: int
-    log_loss_before: float
-    log_loss_after: float
-    ece_before: float
-    ece_after: float
-
-
 def per_image(chunks: Iterable[Answers]) -> PerImage:
     """Reduce answers that come in pieces; raises `InputError` where there are none."""
     parts = [_reduced(chunk) for chunk in chunks if len(chunk)]
@@ -168,9 +155,7 @@ def summarize(found: PerImage) -> dict[str, Any]:
 
 def all_figures(read: Callable[[], Iterable[Answers]]) -> dict[str, Any]:
     """Return all figures that follow from answers; `read` returns them from the start each time."""
-    scaled = scale(read)
-    found = summarize(per_image(read()))
-    return found | {"macro_auc": area_under_roc(read()), "temperature": scaled and asdict(scaled)}
+    return summarize(per_image(read())) | {"macro_auc": area_under_roc(read()), "temperature": scale(read)}
 
 
 def area_under_roc(chunks: Iterable[Answers]) -> float | None:
@@ -184,7 +169,7 @@ def area_under_roc(chunks: Iterable[Answers]) -> float | None:
     return _number(macro_auc(whole.probabilities, whole.targets))
 
 
-def scale(read: Callable[[], Iterable[Answers]]) -> Scaled | None:
+def scale(read: Callable[[], Iterable[Answers]]) -> dict[str, Any] | None:
     """Fit a temperature on held-out images, and measure its effect on the others; None if either are none.
 
     At most `MAX_FITTED` images are fitted on, chosen by a hash of their ids: the first ones of a dataset that is sorted
@@ -208,15 +193,14 @@ def scale(read: Callable[[], Iterable[Answers]]) -> Scaled | None:
     if not any(True for _ in tested(None)):
         return None
     before, after = per_image(tested(None)), per_image(tested(temperature))
-    return Scaled(
-        temperature=round(temperature, 3),
-        fitted=len(wanted),
-        tested=len(before),
-        log_loss_before=round(float(before.log_losses.mean()), DECIMALS),
-        log_loss_after=round(float(after.log_losses.mean()), DECIMALS),
-        ece_before=round(calibration_error(before.confidence, before.right), DECIMALS),
-        ece_after=round(calibration_error(after.confidence, before.right), DECIMALS),
-    )
+    values = {
+        "temperature": round(temperature, 3),
+        "log_loss_before": before.log_losses.mean(),
+        "log_loss_after": after.log_losses.mean(),
+        "ece_before": calibration_error(before.confidence, before.right),
+        "ece_after": calibration_error(after.confidence, before.right),
+    }
+    return {name: _number(value) for name, value in values.items()} | {"fitted": len(wanted), "tested": len(before)}
 
 
 def _reduced(answers: Answers) -> PerImage:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from imgrec.errors import ConversionError, ImgrecError, StorageError
 from imgrec.export.scripts import FORMATS
 from imgrec.inference import child_process
-from imgrec.inference.conversion import spec_of
+from imgrec.models.catalog import spec_from_json
 from imgrec.settings import MIB
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
     from imgrec.inference import keras_engine as networks
     from imgrec.inference import openvino_engine
 
-    spec, folder = spec_of(request["spec"]), Path(request["folder"])
+    spec, folder = spec_from_json(request["spec"]), Path(request["folder"])
     if os.environ["KERAS_BACKEND"] == "openvino":
         openvino_engine.runtime()  # before Keras imports it
     writing = "Keras' network"

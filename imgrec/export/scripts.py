@@ -185,7 +185,7 @@ Output: 1 x {len(space.labels)} probabilities
 The scripts give what imgrec gives for an opaque 8-bit RGB image in sRGB; imgrec also puts transparent images on
 white and converts other color profiles.
 
-License of the weights: {spec.licence}. Exported by imgrec {__version__}.
+License of the weights: {spec.license}. Exported by imgrec {__version__}.
 """
 
 

@@ -22,7 +22,7 @@ class Sample:
     title: str
     alt: str  # text alternative
     lesson: str  # what it demonstrates, in a sentence of at most two lines
-    licence: str  # SPDX identifier, or "public domain"
+    license: str  # SPDX identifier, or "public domain"
     author: str
     source: str  # where the original is
     changes: str  # what was done to it, as CC licenses require
@@ -37,7 +37,7 @@ class Sample:
 def get_samples() -> tuple[Sample, ...]:
     """Return all samples in the order of the gallery; read from disk the first time."""
     rows = json.loads((SAMPLES_FOLDER / "samples.json").read_text(encoding="utf-8"))
-    return tuple(Sample(**row) for row in rows)
+    return tuple(Sample(license=row.pop("licence"), **row) for row in rows)
 
 
 def get_sample(file: str) -> Sample:

@@ -18,17 +18,16 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from imgrec.errors import BusyError, ConversionError, EngineError, StorageError
-from imgrec.files import sha256_of, storage_errors
+from imgrec.files import sha256_of, sole_holder, storage_errors
 from imgrec.images.preprocessing import PREPROCESS
 from imgrec.inference import child_process
-from imgrec.models.catalog import ModelSpec, WeightsSource
+from imgrec.models.catalog import ModelSpec, spec_from_json
 from imgrec.settings import MIB, Settings
 
 # To be counted up whenever `fold` or the building of networks changes what a graph computes.
@@ -46,9 +45,6 @@ WORKER_COPIES = 3
 
 # Besides twice the weights (as Keras exports them, then folded; or folded, and as a blob): the graphs themselves.
 HEADROOM_BYTES = 32 * MIB
-
-# The interval at which the conversion of another process is checked.
-LOCK_POLL_S = 0.2
 
 # Named on the progress line in this order; "waiting" only while another process converts the same network.
 STAGES = ("waiting", "building", "folding", "checking")
@@ -98,7 +94,17 @@ def convert(spec: ModelSpec, weights_path: Path, settings: Settings, on_progress
     path = compiled_path(spec, weights_sha256, settings)
     if read_intact(path) is not None:
         return path
-    with _sole_converter(spec, path, on_progress):
+    give_up_at = time.monotonic() + TIMEOUT_S
+
+    def wait() -> None:
+        if time.monotonic() > give_up_at:
+            raise BusyError(
+                f"Another process has been converting {spec.name} for {TIMEOUT_S / 60:.0f} min. Try again later."
+            )
+        if on_progress is not None:
+            on_progress("waiting")
+
+    with sole_holder(path.parent.with_suffix(".lock"), wait):
         if read_intact(path) is None:
             _build(spec, weights_path, weights_sha256, path, on_progress)
     return path
@@ -145,33 +151,6 @@ def discard(path: Path) -> None:
 def versions() -> dict[str, str]:
     """Return what a compiled network depends on, besides its weights."""
     return {"graph": str(GRAPH_VERSION)} | {name: importlib.metadata.version(name) for name in ("keras", "openvino")}
-
-
-@contextmanager
-def _sole_converter(spec: ModelSpec, path: Path, on_progress: OnProgress | None) -> Iterator[None]:
-    """Held by one thread of one process at a time; the kernel frees it when its holder is killed."""
-    import filelock  # 20 ms
-
-    with storage_errors(path):
-        path.parent.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(path.parent.with_suffix(".lock"), thread_local=False)
-    give_up_at = time.monotonic() + TIMEOUT_S
-    while not lock.is_locked:
-        try:
-            lock.acquire(timeout=LOCK_POLL_S)
-        except filelock.Timeout as error:
-            if time.monotonic() > give_up_at:
-                raise BusyError(
-                    f"Another process has been converting {spec.name} for {TIMEOUT_S / 60:.0f} min. Try again later."
-                ) from error
-            if on_progress is not None:
-                on_progress("waiting")
-        except OSError as error:
-            raise StorageError(f"Expected access to {path.parent.parent}. Received: {error.strerror}.") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _describe(folder: Path) -> dict[str, tuple[int, str]]:
@@ -235,7 +214,7 @@ def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
     """Return the worker: stages, and at last `memory_bytes`."""
     folder = Path(request["folder"])
     try:
-        tell(memory_bytes=_convert(spec_of(request["spec"]), Path(request["weights_path"]), folder, tell))
+        tell(memory_bytes=_convert(spec_from_json(request["spec"]), Path(request["weights_path"]), folder, tell))
     except (OSError, RuntimeError) as error:
         # OpenVINO gives no reason for a failed write.
         if shutil.disk_usage(folder).free > MIB:
@@ -276,18 +255,6 @@ def _put_off(name: str) -> None:
     spec.loader = importlib.util.LazyLoader(spec.loader)
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-
-
-def spec_of(fields: dict[str, Any]) -> ModelSpec:
-    """Return a `ModelSpec` from what JSON makes of one; without what only people need."""
-    height, width = fields["input_size"]
-    rebuilt = {
-        "arguments": tuple((name, value) for name, value in fields["arguments"]),
-        "input_size": (height, width),
-        "weights": WeightsSource(**fields["weights"] | {"package_file": None}),
-        "published": None,
-    }
-    return ModelSpec(**fields | rebuilt)
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def describe(spec: ModelSpec, state: str) -> dict[str, object]:
     return {
         **{name: values[name] for name in first},
         "state": state,
-        "licence": spec.licence,
+        "licence": spec.license,
         "published": values["published"],
         "weights": {name: values["weights"][name] for name in weights},
     }

@@ -83,7 +83,7 @@ def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> Paired:
     """Test whether two models are right equally often, from the images on which they differ: McNemar's mid-p.
 
     With b and c images where only one is right, n = b + c: p = 2 Σ_{i ≤ min(b,c)} C(n,i)/2ⁿ − C(n,min(b,c))/2ⁿ
-    (Fagerland, Lydersen and Laake 2013, who recommend it over the exact and the χ² tests). `right_…` are bool (N,).
+    (recommended over the exact and the χ² tests by Fagerland, Lydersen and Laake 2013). `right_…` are bool (N,).
 
     >>> round(mcnemar([True] * 9 + [False], [False] * 9 + [True]).p_value, 4)
     0.0117

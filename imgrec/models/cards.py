@@ -1,18 +1,15 @@
-"""Cards: what is known of a model that was trained here, beside its weights.
+"""Model cards: what is known of a model that was trained here, beside its weights.
 
     assets/models/             or IMGREC_HOME/models/
     ├── <name>.keras     network and weights, float32
     └── <name>.json      recipe, data, seed, curves, metrics, sha256, machine, versions, date
 
-A card makes a model one of the catalogue's: the bundled ones when imgrec starts, the user's own whenever `register`
-finds them new, changed or gone. Models with the same classes in the same order share a label space, whatever their
-cards call it, and can be combined. Times are derived from the curves, never typed in.
+A card makes a model a row of the catalog. Models with the same classes in the same order share a label space, whatever
+name their cards have for it, and can be combined.
 """
 
 import json
-import os
-from collections.abc import Container, Mapping
-from contextlib import suppress
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -29,13 +26,11 @@ BUNDLED = ASSETS / "models"
 VERSION = 1
 
 # What the pages show of each model, besides its row of the catalog.
-_SHOWN = {"data": ("trained_on",), "metrics": ("set", "pictures", "accuracy", "confusion")}
-
-# A card takes some kB, and is read with every look at the Train page.
-_MAX_KEPT = 128
+_SHOWN = ("classes", "curves", "finished_at", "data.trained_on")
+_SHOWN_METRICS = ("set", "pictures", "accuracy", "confusion")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Card:
     """`fields` as they stand in the file at `path`."""
 
@@ -44,6 +39,7 @@ class Card:
 
     @property
     def name(self) -> str:
+        """The name of the model."""
         return str(self.fields["model"]["name"])
 
     @property
@@ -53,20 +49,22 @@ class Card:
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """The labels in the order of the model's outputs."""
         return tuple(str(label) for label in self.fields["classes"])
 
     @property
     def curves(self) -> list[dict[str, Any]]:
-        """One row an epoch: epoch, seconds, loss, accuracy, validation_loss, validation_accuracy, …"""
+        """One row an epoch: epoch, seconds, loss, accuracy, validation_loss, validation_accuracy, and others."""
         return list(self.fields["curves"])
 
     @property
     def training_seconds(self) -> float:
-        """The sum of what the epochs took."""
+        """The sum of the durations of the epochs."""
         return float(sum(row["seconds"] for row in self.curves))
 
     @property
     def metrics(self) -> dict[str, Any]:
+        """The results on held-out images: accuracy, confusion and others."""
         return dict(self.fields["metrics"])
 
     def spec(self, *, bundled: bool) -> ModelSpec:
@@ -81,25 +79,18 @@ def read(path: Path) -> Card:
         text = path.read_text(encoding="utf-8")
     try:
         card = Card(path, json.loads(text))
-        if card.fields["card_version"] != VERSION:
-            raise InputError(f"Expected a card of version {VERSION}. Received: {card.fields['card_version']}.")
+        if (version := card.fields["card_version"]) != VERSION:
+            raise InputError(f"Expected a card of version {VERSION}. Received: {version}.")
         card.spec(bundled=False)
-        if not (card.classes and card.metrics):
-            raise InputError(f"Expected classes and metrics in {path.name}. Received: neither, or one of them.")
-        _check_shown(card)
-        return card
+        data, metrics = card.fields.get("data", {}), card.fields.get("metrics", {})
+        values = card.fields | {"classes": card.classes, "data.trained_on": "trained_on" in data}
+        missing = [name for name in _SHOWN if not values.get(name)]
+        missing += [f"metrics.{name}" for name in _SHOWN_METRICS if name not in metrics]
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"Expected {path} to be a model's card. Received: {error!r}.") from error
-
-
-def _check_shown(card: Card) -> None:
-    """Raise `InputError` unless all is there that a page shows of every model."""
-    fields = card.fields
-    missing = [name for name in ("curves", "data", "finished_at") if not fields.get(name)]
-    for part, names in _SHOWN.items():
-        missing += [f"{part}.{name}" for name in names if name not in fields.get(part, {})]
     if missing:
-        raise InputError(f"Expected {', '.join(missing)} in {card.path.name}. Received: a card without.")
+        raise InputError(f"Expected {', '.join(missing)} in {path.name}. Received: a card without.")
+    return card
 
 
 def write(path: Path, fields: dict[str, Any]) -> Card:
@@ -116,53 +107,35 @@ def write(path: Path, fields: dict[str, Any]) -> Card:
 
 
 def home(settings: Settings) -> Path:
-    """Where the models of this user's own training lie."""
+    """Return the folder of the models that this user trained."""
     return settings.home / "models"
 
 
 def all_cards(settings: Settings) -> list[Card]:
-    """Of the bundled models and of this user's own, in the order of their names; unusable ones are left out."""
-    found = []
-    for path in [*sorted(BUNDLED.glob("*.json")), *sorted(home(settings).glob("*.json"))]:
-        with suppress(ImgrecError):  # such as one that was removed meanwhile
-            found.append(_read_once(path))
-    return found
-
-
-def _read_once(path: Path) -> Card:
-    """As `read`, but only where the file has changed."""
-    with storage_errors(path):
-        stat = path.stat()
-    return _kept(path, stat.st_mtime_ns, stat.st_size)
-
-
-@lru_cache(_MAX_KEPT)
-def _kept(path: Path, mtime_ns: int, size_bytes: int) -> Card:
-    return read(path)
+    """Return the cards of the bundled models and of the user's own, by name; those that cannot be used are left out."""
+    return _cards_in(BUNDLED)[0] + _cards_in(home(settings))[0]
 
 
 def load_catalog(settings: Settings) -> Catalog:
     """Return the built-in models with this user's own.
 
-    The same snapshot is returned until a file in the folder of the own models has another name, time or size. A card
-    that cannot be used, or that has the name of another model, is one of the `problems`.
+    The same snapshot is returned until a card appears, changes or goes. A card that cannot be used, or that has the
+    name of another model, is one of the `problems`.
     """
-    global _newest
-    files = _look(home(settings))
-    newest = _newest
-    if newest is None or newest[0] != files:
-        _newest = newest = (files, _read_catalog(settings))
-    return newest[1]
-
-
-# The files as they were seen, and the snapshot that they made.
-_newest: tuple[object, Catalog] | None = None
+    cards, problems = _cards_in(home(settings))
+    complete = [card for card in cards if card.weights.is_file()]
+    problems += [
+        Problem(card.path, f"Expected the model {card.weights.name} beside its card. Received: the card alone.")
+        for card in cards
+        if card not in complete
+    ]
+    return _catalog_of(tuple(complete), tuple(problems))
 
 
 def remove(name: str, settings: Settings) -> None:
-    """Delete the model called `name` of this user's own training, with its card; nothing else.
+    """Delete the user's own model called `name` with its card; the run that made it stays.
 
-    The run that made it stays. Raises `UnknownNameError` for a model that is not the user's own, `StorageError`.
+    Raises `UnknownNameError` for a model that is not the user's own, `StorageError`.
     """
     catalog = load_catalog(settings)
     if name not in catalog.own:
@@ -174,83 +147,78 @@ def remove(name: str, settings: Settings) -> None:
         weights.unlink(missing_ok=True)
 
 
-def _look(folder: Path) -> object:
-    """Return names, times and sizes of the files in `folder`; None where there is no such folder."""
-    try:
-        with os.scandir(folder) as entries:
-            found = [(entry.name, entry.stat()) for entry in entries if entry.name.endswith((".json", ".keras"))]
-    except OSError:
-        return None
-    return str(folder), sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
-
-
-def _read_catalog(settings: Settings) -> Catalog:
-    found: dict[str, Card] = {}
-    problems = []
-    for path in sorted(home(settings).glob("*.json")):
-        try:
-            card = read(path)
-            _check(card, found)
-            found[card.name] = card
-        except ImgrecError as error:
-            problems.append(Problem(path, str(error)))
-    if not (found or problems):
-        return BUILT_IN
-    own = _with_label_spaces(found)
-    return Catalog({**BUILT_IN, **own}, frozenset(own), tuple(problems))
-
-
-def _check(card: Card, others: Container[str]) -> None:
-    if not card.weights.is_file():
-        raise InputError(f"Expected the model {card.weights.name} beside its card. Received: the card alone.")
-    if card.name in BUILT_IN or card.name in others:
-        raise InputError(f"Expected a name that no other model has in {card.path.name}. Received: {card.name}.")
-    from imgrec.predictions.labels import LABEL_SPACES, get_label_space  # they import numpy
-
-    named = card.spec(bundled=False).label_space
-    if named in LABEL_SPACES and get_label_space(named).labels != card.classes:
-        raise InputError(
-            f"Expected the {len(get_label_space(named).labels)} classes of {named} in {card.path.name}. "
-            f"Received: {len(card.classes)} classes, not the same."
-        )
-
-
-def _with_label_spaces(found: Mapping[str, Card]) -> dict[str, ModelSpec]:
-    """Return the rows of `found`; those with the same classes, which are not built in, share a label space."""
-    from imgrec.predictions.labels import LABEL_SPACES, EntropyLimit, LabelSpace, space_name
-
-    limits: dict[str, float] = {}
-    names = {name: space_name(card.classes) for name, card in found.items()}
-    for name, card in found.items():
-        if (bits := _entropy_limit(card)) is not None:
-            # Of several models the largest: each keeps its share of images, or more.
-            limits[names[name]] = max(bits, limits.get(names[name], bits))
-    spaces = {
-        names[name]: LabelSpace(
-            names[name],
-            card.classes,
-            (None,) * len(card.classes),
-            entropy_limit=EntropyLimit(limits[names[name]]) if names[name] in limits else None,
-        )
-        for name, card in found.items()
-        if names[name] not in LABEL_SPACES
-    }
-    return {
-        name: replace(card.spec(bundled=False), label_space=names[name], own_label_space=spaces.get(names[name]))
-        for name, card in found.items()
-    }
-
-
-def _entropy_limit(card: Card) -> float | None:
-    """Return the limit that the card brings; None where it was set on too few images, as older ones may be."""
-    from imgrec.predictions.out_of_distribution import MIN_IMAGES
-
-    bits = card.metrics.get("entropy_bits_95")
-    return bits if isinstance(bits, float) and card.metrics["pictures"] >= MIN_IMAGES else None
-
-
 def free_name(wanted: str, settings: Settings) -> str:
     """Return `wanted`, or it with the first number that makes it a name that no model has yet."""
     taken = {*load_catalog(settings), *(path.stem for path in home(settings).glob("*.json"))}
     names = [wanted, *(f"{wanted}_{number}" for number in range(2, 10_000))]
     return next(name for name in names if name not in taken)
+
+
+def _cards_in(folder: Path) -> tuple[list[Card], list[Problem]]:
+    """Return the cards in `folder`, by name, and those that cannot be used; reads only what has changed."""
+    cards: list[Card] = []
+    problems: list[Problem] = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            with storage_errors(path):
+                stat = path.stat()
+            cards.append(_read_once(path, stat.st_mtime_ns, stat.st_size))
+        except ImgrecError as error:  # also of a card that was removed meanwhile
+            problems.append(Problem(path, str(error)))
+    return cards, problems
+
+
+@lru_cache(maxsize=128)  # a card takes some kB
+def _read_once(path: Path, mtime_ns: int, size_bytes: int) -> Card:
+    return read(path)
+
+
+@lru_cache(maxsize=4)
+def _catalog_of(cards: tuple[Card, ...], problems: tuple[Problem, ...]) -> Catalog:
+    found: dict[str, Card] = {}
+    for card in cards:
+        if (sentence := _refusal(card, found)) is None:
+            found[card.name] = card
+        else:
+            problems += (Problem(card.path, sentence),)
+    if not (found or problems):
+        return BUILT_IN
+    return Catalog({**BUILT_IN, **_rows(found.values())}, frozenset(found), problems)
+
+
+def _refusal(card: Card, others: Container[str]) -> str | None:
+    """Return the sentence that says why `card` makes no model beside `others`; None if it does."""
+    from imgrec.predictions.labels import LABEL_SPACES, get_label_space  # numpy, not needed without own models
+
+    if card.name in BUILT_IN or card.name in others:
+        return f"Expected a name that no other model has in {card.path.name}. Received: {card.name}."
+    named = card.spec(bundled=False).label_space
+    if named not in LABEL_SPACES or get_label_space(named).labels == card.classes:
+        return None
+    return (
+        f"Expected the {len(get_label_space(named).labels)} classes of {named} in {card.path.name}. "
+        f"Received: {len(card.classes)} classes, not the same."
+    )
+
+
+def _rows(cards: Iterable[Card]) -> dict[str, ModelSpec]:
+    """Return the models by name; those with the same classes share a label space."""
+    from imgrec.predictions.labels import LABEL_SPACES, EntropyLimit, LabelSpace, space_name
+    from imgrec.predictions.out_of_distribution import MIN_IMAGES
+
+    groups: dict[tuple[str, ...], list[Card]] = {}
+    for card in cards:
+        groups.setdefault(card.classes, []).append(card)
+    rows = {}
+    for classes, group in groups.items():
+        name, space = space_name(classes), None
+        if name not in LABEL_SPACES:
+            # Older versions also set limits on few images.
+            enough = [card.metrics.get("entropy_bits_95") for card in group if card.metrics["pictures"] >= MIN_IMAGES]
+            # Of several limits the largest: each model keeps its share of images, or more.
+            bits = max((bits for bits in enough if isinstance(bits, float)), default=None)
+            limit = None if bits is None else EntropyLimit(bits)
+            space = LabelSpace(name, classes, (None,) * len(classes), entropy_limit=limit)
+        for card in group:
+            rows[card.name] = replace(card.spec(bundled=False), label_space=name, own_label_space=space)
+    return rows

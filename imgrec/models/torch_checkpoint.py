@@ -1,7 +1,7 @@
-"""Reads the tensors of a PyTorch checkpoint without PyTorch, and without running what the file says.
+"""The tensors of a PyTorch checkpoint, read without PyTorch and without running code that the file names.
 
-The format is PyTorch's legacy one (before 1.6): five pickles one after another, then the storages, each behind its
-length. The unpickler knows four names and calls nothing of PyTorch's.
+The format is PyTorch's legacy one (before 1.6): five pickles one after another, then the storages, each after its
+length. The unpickler accepts four names and calls nothing of PyTorch's.
 """
 
 import pickle
@@ -17,6 +17,8 @@ MAGIC_NUMBER, PROTOCOL_VERSION = 0x1950A86A20F9469CFC6C, 1001
 # The storages of a state dict of weights; batch normalization counts its batches in integers.
 STORAGE_DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
+_MALFORMED = (pickle.UnpicklingError, struct.error, EOFError, AttributeError, TypeError, LookupError, ValueError)
+
 
 def read_state_dict(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of the checkpoint at `path` by their names, in the order of the file.
@@ -28,20 +30,12 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file:
         try:
             return _read(file)
-        except (
-            pickle.UnpicklingError,
-            struct.error,
-            EOFError,
-            AttributeError,
-            TypeError,
-            KeyError,
-            IndexError,
-        ) as error:
+        except _MALFORMED as error:
             raise ValueError(f"Expected {path.name} to be a state dict of PyTorch. Received: {error!r}.") from error
 
 
 class _StateDictUnpickler(pickle.Unpickler):
-    """Makes of each tensor the tuple (key of its storage, offset, shape, strides)."""
+    """An unpickler that makes of each tensor the tuple (key of its storage, offset, shape, strides)."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
@@ -64,10 +58,8 @@ class _StateDictUnpickler(pickle.Unpickler):
         return str(key)
 
 
-def _describe_tensor(
-    storage: str, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object
-) -> tuple[str, int, tuple[int, ...], tuple[int, ...]]:
-    return storage, offset, shape, strides
+def _describe_tensor(*tensor: Any) -> tuple[Any, ...]:
+    return tensor[:4]
 
 
 def _read(file: BinaryIO) -> dict[str, np.ndarray]:

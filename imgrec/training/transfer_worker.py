@@ -290,7 +290,7 @@ def _card(
             "label_space": data.label_space or space_name(data.classes),
             "parameters": model.count_params(),
             "cam_layer": seen[0] if seen else None,
-            "licence": f"yours; its backbone's weights: {backbone.licence}",
+            "licence": f"yours; its backbone's weights: {backbone.license}",
         },
         "classes": list(data.classes),
         "lesson": lesson.to_dict(),

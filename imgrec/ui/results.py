@@ -45,8 +45,8 @@ class Classification:
     @property
     def ready(self) -> tuple[ModelSpec, ...]:
         """The models of `answering` that are converted on this machine."""
-        stored = [name for name, found in self.known.items() if isinstance(found, PrecomputedPrediction)]
-        return tuple(spec for spec in self.answering if spec.name not in stored)
+        known = self.known
+        return tuple(s for s in self.answering if not isinstance(known.get(s.name), PrecomputedPrediction))
 
     def finish(self, on_outcome: Callable[[Prediction | Failure], None] = lambda _: None) -> Result:
         """Compute what is not known; `on_outcome` gets each outcome as soon as it is there, known ones first."""
@@ -59,9 +59,8 @@ class Classification:
             if isinstance(outcome, Prediction):
                 caches.remember(_key(specs[outcome.model], self.image, framing), outcome)
             on_outcome(outcome)
-        return self.choice.to_result(
-            self.image.name, self.image.image, [outcomes[spec.name] for spec in self.answering]
-        )
+        in_order = [outcomes[spec.name] for spec in self.answering]
+        return self.choice.to_result(self.image.name, self.image.image, in_order)
 
 
 def classify(image: Image, choice: Choice) -> Classification:

@@ -37,50 +37,30 @@ class Choice(Options):
         return given if RULES[self.rule].takes_weights and any(given) else None
 
 
-def toolbar() -> Choice:
-    """Show the settings of Compare: models, view, and all others behind one button."""
+def toolbar(*, rule_in_sight: bool = False) -> Choice:
+    """Show the settings: models, view, and the others behind one button; on request the rule in sight, with weights."""
     specs = models()
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        with st.popover("Options", icon=":material/tune:"):
-            k, framing, rule = _top_k(), _framing(), _rule()
-        table = view()
-        _changed(k, framing, rule)
-    _knowledge(specs)
-    return Choice(specs, k, rule, framing, st.session_state.get("weights", {}), table)
-
-
-def ensemble_toolbar() -> Choice:
-    """Show the settings of Ensemble, with the rule in sight, its sentence and its weights."""
-    specs = models()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        rule = _rule()
+    with st.container(horizontal=True, vertical_alignment="bottom" if rule_in_sight else "center", gap="small"):
+        rule = _rule() if rule_in_sight else DEFAULT_RULE
         with st.popover("Options", icon=":material/tune:"):
             k, framing = _top_k(), _framing()
+            rule = rule if rule_in_sight else _rule()
         table = view()
-        _changed(k, framing, DEFAULT_RULE)
-    _knowledge(specs)
-    st.caption(f"**{RULES[rule].title}**. {RULES[rule].sentence}")
-    if RULES[rule].takes_weights and len(specs) > 1:
-        # Under a key that is no widget's, so that it is still there on Compare.
-        st.session_state["weights"] = _weights(specs)
-    return Choice(specs, k, rule, framing, st.session_state.get("weights", {}), table)
-
-
-def _changed(k: int, framing: str, rule: str) -> None:
-    """Show the options behind the button that are not the default."""
-    options = [
-        (f"top {k}", k != DEFAULT_TOP_K),
-        (framing, framing != DEFAULT_FRAMING),
-        (RULES[rule].title.lower(), rule != DEFAULT_RULE),
-    ]
-    changed = [words for words, is_changed in options if is_changed]
-    if changed:
-        st.caption(" · ".join(changed))
-
-
-def _knowledge(specs: Sequence[ModelSpec]) -> None:
+        changed = [
+            *([f"top {k}"] if k != DEFAULT_TOP_K else []),
+            *([framing] if framing != DEFAULT_FRAMING else []),
+            *([RULES[rule].title.lower()] if rule != DEFAULT_RULE and not rule_in_sight else []),
+        ]
+        if changed:
+            st.caption(" · ".join(changed))
     if knowledge := sentences.describe_knowledge(specs):
         st.caption(knowledge)
+    if rule_in_sight:
+        st.caption(f"**{RULES[rule].title}**. {RULES[rule].sentence}")
+        if RULES[rule].takes_weights and len(specs) > 1:
+            # Under a key that is no widget's, so that it is still there on Compare.
+            st.session_state["weights"] = _weights(specs)
+    return Choice(specs, k, rule, framing, st.session_state.get("weights", {}), table)
 
 
 def models() -> tuple[ModelSpec, ...]:

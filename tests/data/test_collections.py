@@ -123,7 +123,7 @@ def test_a_set_may_be_called_what_no_class_may(settings: Settings, text: str) ->
 
 @pytest.mark.parametrize("text", ["", " . ", "\u202e"])
 def test_what_cannot_be_a_set_gets_a_sentence(settings: Settings, text: str) -> None:
-    with pytest.raises(InputError, match="Expected a name for the set"):
+    with pytest.raises(InputError, match="Expected a name for the dataset"):
         collections.create(text, settings)
 
 

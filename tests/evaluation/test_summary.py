@@ -55,12 +55,12 @@ def test_temperature_is_fitted_on_one_part_and_judged_on_the_other() -> None:
     found = scale(lambda: pieces(answers))
     assert found is not None
     fit = held_out(answers.ids)
-    assert (found.fitted, found.tested) == (fit.sum(), (~fit).sum())
+    assert (found["fitted"], found["tested"]) == (fit.sum(), (~fit).sum())
     temperature = fit_temperature(answers.probabilities[fit], answers.targets[fit])
-    assert found.temperature == pytest.approx(temperature, abs=1e-3)
+    assert found["temperature"] == pytest.approx(temperature, abs=1e-3)
     after = with_temperature(answers.probabilities[~fit], temperature)
-    assert found.log_loss_after == pytest.approx(log_loss(after, answers.targets[~fit]), abs=1e-4)
-    assert found.log_loss_after < found.log_loss_before
+    assert found["log_loss_after"] == pytest.approx(log_loss(after, answers.targets[~fit]), abs=1e-4)
+    assert found["log_loss_after"] < found["log_loss_before"]
 
 
 def test_few_images_are_enough_for_a_temperature_and_all_classes_are_among_them() -> None:
@@ -69,8 +69,8 @@ def test_few_images_are_enough_for_a_temperature_and_all_classes_are_among_them(
     by_class = Answers(answers.ids, answers.targets[order], answers.probabilities[order])
     found = scale(lambda: pieces(by_class, 1000))
     assert found is not None
-    assert found.fitted == MAX_FITTED
-    assert found.log_loss_after < found.log_loss_before
+    assert found["fitted"] == MAX_FITTED
+    assert found["log_loss_after"] < found["log_loss_before"]
 
 
 def test_a_single_image_has_figures_and_no_temperature() -> None:

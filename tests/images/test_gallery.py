@@ -18,7 +18,7 @@ MAX_SAMPLE_BYTES = 60_000
 MAX_SIDE_PX = 640
 # Two lines of the narrow column.
 MAX_LESSON = 90
-LICENCES = {"CC0-1.0", "CC-BY-2.0", "public domain"}
+LICENSES = {"CC0-1.0", "CC-BY-2.0", "public domain"}
 
 each_sample = pytest.mark.parametrize("sample", get_samples(), ids=lambda sample: sample.file)
 
@@ -35,7 +35,7 @@ def test_each_sample_is_a_small_image(sample: Sample) -> None:
 @each_sample
 def test_each_sample_says_what_it_shows_and_whose_it_is(sample: Sample) -> None:
     assert all((sample.title, sample.alt, sample.author, sample.source, sample.changes))
-    assert sample.licence in LICENCES
+    assert sample.license in LICENSES
     assert sample.lesson.endswith(".")
     assert len(sample.lesson) <= MAX_LESSON
     assert not sample.alt.endswith(".")

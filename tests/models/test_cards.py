@@ -156,7 +156,7 @@ def test_an_unusable_card_is_named_and_left_out(path: Path, settings: Settings, 
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"finished_at": None, "data": {}}, "Expected data, finished_at, data.trained_on in my_test_model.json"),
+        ({"finished_at": None, "data": {}}, "Expected finished_at, data.trained_on in my_test_model.json"),
         ({"curves": []}, "Expected curves in"),
         ({"metrics": {"accuracy": 0.5, "set": "test"}}, "Expected metrics.pictures, metrics.confusion in"),
         ({"metrics": [1]}, "to be a model's card|Expected metrics.set"),
@@ -192,13 +192,13 @@ def test_a_card_that_goes_while_others_are_read_is_left_out(
 ) -> None:
     cards.write(path, FIELDS)
     bundled = len(list(cards.BUNDLED.glob("*.json")))
-    read_once = cards._read_once
+    read = cards.read
 
     def gone(found: Path) -> cards.Card:
         path.unlink(missing_ok=True)
-        return read_once(found)
+        return read(found)
 
-    monkeypatch.setattr(cards, "_read_once", gone)
+    monkeypatch.setattr(cards, "read", gone)
     assert len(cards.all_cards(settings)) == bundled
 
 

@@ -47,7 +47,7 @@ def test_a_row_fits_together(spec: ModelSpec) -> None:
     assert spec.preprocess in PREPROCESS
     assert spec.get_label_space().name == spec.label_space
     assert spec.parameters > 0
-    assert spec.licence
+    assert spec.license
     assert spec.title
 
 
@@ -136,7 +136,7 @@ def test_a_row_that_cannot_be_meant_is_refused(changed: dict[str, Any], message:
         "weights": WeightsSource(url="", filename="mine.h5", hash=None, size_bytes=40),
         "published": None,
         "cam_layer": None,
-        "licence": "MIT",
+        "license": "MIT",
         "bundled": True,
     }
     assert ModelSpec(**row).bundled

@@ -34,7 +34,7 @@ def spec_of(filename: str = "tiny.h5", *, url: str = "", hash: str | None = None
         weights=WeightsSource(url, filename, hash, size_bytes),
         published=None,
         cam_layer=None,
-        licence="none",
+        license="none",
     )
 
 

@@ -140,6 +140,16 @@ class TestAgainstOracles:
         found = combine(predictions_of(rows), "weighted_mean", weights).uncertainty
         assert found.entropy_bits == pytest.approx(expected, abs=1e-5)
 
+    @given(members_and_weights)
+    def test_mutual_information_is_the_entropy_of_the_mean_less_the_mean_entropy(
+        self, pair: tuple[np.ndarray, list[float]]
+    ) -> None:
+        rows, weights = pair
+        mean = scipy.stats.entropy(np.average(rows, axis=0, weights=weights), base=2)
+        own = np.average(scipy.stats.entropy(rows, axis=1, base=2), weights=weights)
+        found = combine(predictions_of(rows), "weighted_mean", weights).uncertainty
+        assert found.mutual_information_bits == pytest.approx(mean - own, abs=1e-5)
+
     @given(distributions(st.just(2)))
     def test_mutual_information_of_two_is_the_jensen_shannon_divergence(self, rows: np.ndarray) -> None:
         expected = scipy.spatial.distance.jensenshannon(*np.float32(rows).astype(np.float64), base=2) ** 2
@@ -231,6 +241,13 @@ class TestTies:
         assert 0.1 + 0.2 != 0.3
         ensemble = combine(predictions_of(rows), "majority_vote", [0.1, 0.2, 0.3])
         assert ensemble.prediction.top_k(1)[0].index == 1
+
+    @pytest.mark.parametrize("rule", ["majority_vote", "rank_vote"])
+    def test_equal_shares_are_ordered_by_the_weighted_mean(self, rule: str) -> None:
+        rows = [[0.9, 0.1], [0.2, 0.8], [0.2, 0.8]]  # weighted mean 0.55 and 0.45, unweighted 0.43 and 0.57
+        prediction = combine(predictions_of(rows), rule, [2, 1, 1]).prediction
+        assert prediction.probabilities.tolist() == [0.5, 0.5]
+        assert [c.index for c in prediction.top_k(2)] == [0, 1]
 
     @pytest.mark.parametrize("rule", ["majority_vote", "rank_vote"])
     def test_shares_are_exact(self, rule: str) -> None:
@@ -363,6 +380,12 @@ class TestLeaveOneOut:
             np.testing.assert_allclose(
                 without.ensemble.prediction.probabilities, expected.prediction.probabilities, atol=CLOSE
             )
+
+    def test_keeps_the_weights_of_the_others(self) -> None:
+        rows = [[1.0, 0.0], [0.4, 0.6], [0.8, 0.2]]
+        (_, _, last) = leave_one_out(combine(predictions_of(rows), "weighted_mean", [3, 1, 4]))
+        assert last.ensemble.weights == (0.75, 0.25)
+        assert last.ensemble.prediction.probabilities[0] == pytest.approx(0.85)
 
     def test_of_a_single_member_is_empty(self) -> None:
         assert leave_one_out(combine(predictions_of([[0.5, 0.5]]))) == []

@@ -118,7 +118,7 @@ def test_every_class_reaches_entity_by_known_synsets() -> None:
         assert set(above) <= table.keys()
 
 
-def test_the_committed_table_is_small_and_names_source_and_licence() -> None:
+def test_the_committed_table_is_small_and_names_source_and_license() -> None:
     file = ASSETS / "labels" / "imagenet_1k.json"
     table = json.loads(file.read_text(encoding="utf-8"))
     assert file.stat().st_size < 150_000

@@ -1,7 +1,7 @@
 """Checks of a labeled dataset: one function for each problem, on what `scan` has measured.
 
-A check returns its findings, or none; `CHECKS` says in words what it means when there are none. Sentences contain
-figures, so that a reader can judge whether it matters.
+A check returns its findings, or none; `CHECKS` has a sentence for when there are none. Sentences contain
+figures, so that a reader can decide whether it matters.
 """
 
 from collections import defaultdict
@@ -271,23 +271,23 @@ def differences(seen: Examined) -> list[Finding]:
     test, train = seen.is_test, ~seen.is_test
     light = brightness(seen.thumbnails).mean(axis=(1, 2))
     side = seen.sizes_px.min(axis=1)
-    told = []
+    shown = []
     if _is_clear(light[train], light[test], CLEAR_BRIGHTNESS):
-        told.append(
+        shown.append(
             f"mean brightness {light[train].mean():.0f} in training and {light[test].mean():.0f} in test (of 255)"
         )
     if _is_clear(np.log2(side[train]), np.log2(side[test]), CLEAR_OCTAVES):
-        told.append(
+        shown.append(
             f"short side {np.median(side[train]):.0f} px in training and {np.median(side[test]):.0f} px in test"
         )
     marks = {"grayscale": seen.gray()} | {str(kind): seen.formats == kind for kind in np.unique(seen.formats)}
     for name, mark in marks.items():
         shares = mark[train].mean(), mark[test].mean()
         if abs(shares[0] - shares[1]) >= CLEAR_SHARE:
-            told.append(f"{percent(shares[0], 0)} {name} in training and {percent(shares[1], 0)} in test")
-    if not told:
+            shown.append(f"{percent(shares[0], 0)} {name} in training and {percent(shares[1], 0)} in test")
+    if not shown:
         return []
-    sentence = f"Training and test images differ: {'; '.join(told)}. Test accuracy may be lower for this reason."
+    sentence = f"Training and test images differ: {'; '.join(shown)}. Test accuracy may be lower for this reason."
     return [Finding.of("parts_differ", "warn", sentence)]
 
 

@@ -56,7 +56,7 @@ def examine(
     """Return what is to be known of a dataset before a training; `name_or_path` as for `sources.open_dataset`.
 
     `input_size` (height, width) in px is that of the network to be trained. Label errors are looked for with the
-    features of `backbone`; without one, or when it is not on this machine, the diagnosis says that they were not.
+    features of `backbone`; without one, or when it is not on this machine, the diagnosis notes that.
 
     Raises:
         InputError: There is nothing at the path, or it is no dataset at all.
@@ -95,7 +95,7 @@ def examine(
 def glance(name_or_path: str, settings: Settings, *, input_size: tuple[int, int] = DEFAULT_INPUT_PX) -> Diagnosis:
     """Return what `examine` finds within seconds, without a look at the labels.
 
-    Of more than `GLANCE_IMAGES` images or `GLANCE_BYTES` only the names are looked at, and `not_made` says so; of
+    Of more than `GLANCE_IMAGES` images or `GLANCE_BYTES` only the names are looked at, and `not_made` notes that; of
     arrays so large nothing. Raises as `examine`.
     """
     path = Path(name_or_path).expanduser()
@@ -129,25 +129,25 @@ def _label_errors(
         row, data.train, settings, on_progress=lambda done, count: on_progress("features", done, count)
     )
     targets = data.train.targets
-    judged = suspects(np.asarray(found.rows), targets)
+    suspected = suspects(np.asarray(found.rows), targets)
     largest = np.bincount(targets).max() / len(targets)
-    if judged.agreement < largest + MIN_ADVANTAGE * (1 - largest):
+    if suspected.agreement < largest + MIN_ADVANTAGE * (1 - largest):
         words = (
-            f"Label errors cannot be detected: features of {spec.title} predict only {percent(judged.agreement, 0)} of "
-            "the labels, hardly more than the largest class does."
+            f"Label errors cannot be detected: features of {spec.title} predict only {percent(suspected.agreement, 0)} "
+            "of the labels, hardly more than the largest class does."
         )
         return [], [], [words]
-    count = len(judged.indices)
+    count = len(suspected.indices)
     if not count:
         return [], [f"No likely label errors (features of {spec.title})."], []
     files = data.files or tuple(f"train/{i:05d}" for i in range(len(targets)))
     cases = [
-        Case((files[i],), f"labeled {data.classes[targets[i]]}, looks like {data.classes[says]}")
-        for i, says in zip(judged.indices.tolist(), judged.says.tolist(), strict=True)
+        Case((files[i],), f"labeled {data.classes[targets[i]]}, looks like {data.classes[predicted]}")
+        for i, predicted in zip(suspected.indices.tolist(), suspected.predicted.tolist(), strict=True)
     ]
     sentence = (
         f"{count:,} of {len(targets):,} training images may be mislabeled, or are hard cases: review them. Features of "
-        f"{spec.title} predict {percent(judged.agreement, 1)} of the labels."
+        f"{spec.title} predict {percent(suspected.agreement, 1)} of the labels."
     )
     few = count < FEW_SUSPECTS * len(targets)
     return [Finding.of("label_noise", "note" if few else "warn", sentence, cases)], [], []

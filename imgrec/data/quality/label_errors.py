@@ -22,12 +22,12 @@ FOLDS = 5
 # MobileNet's features of 3,457 flowers, 0.0001 finds 68 % of the labels again, 0.1 finds 75 %, and 10 finds 66 %.
 RIDGES = (0.001, 0.01, 0.1, 1.0, 10.0)
 
-# The highest threshold: where classes are easy, the mean is so near to 1 that half of the images lie below it, a
-# wrongly labeled one among them. On 100 easy sets with planted labels 29 of 196 were missed without it, and with it
-# none; nothing more was suspected, and sets whose classes overlap keep their own, lower thresholds.
+# The highest threshold: where classes are easy, the mean is so near to 1 that half of the images are below it, a
+# wrongly labeled one among them. On 100 easy datasets with planted labels 29 of 196 were missed without it, and with it
+# none; nothing more was suspected, and datasets whose classes overlap keep their own, lower thresholds.
 MAX_THRESHOLD = 0.8
 
-# Slopes to choose from that turn scores into probabilities; scores of one-hot regression lie within about [0, 1].
+# Slopes to choose from that turn scores into probabilities; scores of one-hot regression are within about [0, 1].
 SLOPES = tuple(float(slope) for slope in np.geomspace(0.5, 64, 29))
 
 
@@ -35,13 +35,13 @@ SLOPES = tuple(float(slope) for slope in np.geomspace(0.5, 64, 29))
 class Suspects:
     """Images that are probably labeled wrong, most suspicious first.
 
-    `indices` int64 (K,); `says` int64 (K,): the class that is predicted; `margins` float64 (K,): p(says) − p(label), in
-    [−1, 1]. `agreement`: the share of all images whose label is the most probable class; where it is hardly better than
-    chance the suspects mean nothing.
+    `indices` int64 (K,); `predicted` int64 (K,) classes; `margins` float64 (K,): p(predicted) − p(label), in [−1, 1].
+    `agreement`: the share of all images whose label is the most probable class; where it is hardly better than chance
+    the suspects mean nothing.
     """
 
     indices: np.ndarray
-    says: np.ndarray
+    predicted: np.ndarray
     margins: np.ndarray
     agreement: float
 
@@ -63,12 +63,14 @@ def suspects(features: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Sus
     thresholds = np.minimum(np.bincount(targets, own) / np.maximum(counts, 1), MAX_THRESHOLD)
     thresholds[counts == 0] = np.inf
     confident = np.where(probabilities >= thresholds, probabilities, -1.0)
-    says = confident.argmax(axis=1)
-    margins = probabilities[rows, says] - own
-    found = np.flatnonzero((confident.max(axis=1) >= 0) & (says != targets) & (margins > 0) & (counts[targets] > 1))
+    predicted = confident.argmax(axis=1)
+    margins = probabilities[rows, predicted] - own
+    found = np.flatnonzero(
+        (confident.max(axis=1) >= 0) & (predicted != targets) & (margins > 0) & (counts[targets] > 1)
+    )
     found = found[np.argsort(-margins[found], kind="stable")]
     agreement = float((probabilities.argmax(axis=1) == targets).mean())
-    return Suspects(found, says[found], margins[found], agreement)
+    return Suspects(found, predicted[found], margins[found], agreement)
 
 
 def out_of_fold(features: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> np.ndarray:

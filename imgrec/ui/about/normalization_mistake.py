@@ -14,8 +14,8 @@ FIELDS = {"accuracy": "training", "alike": "validation, normalized", "one_sided"
 STYLES = dict(zip(FIELDS.values(), ((COLORS[0], SOLID), (COLORS[2], (5, 3)), (COLORS[1], (2, 2))), strict=True))
 
 
-def one_sided(*, table: bool) -> None:
-    """Show one training, validated with correct and with wrong preprocessing; closed at first."""
+def show() -> None:
+    """Show a training that was validated with correct and with wrong preprocessing."""
     found = json.loads(FIGURE.read_text(encoding="utf-8"))
     epochs = found["networks"][0]["epochs"]
     rows = [
@@ -29,15 +29,11 @@ def one_sided(*, table: bool) -> None:
         f"with normalization and {percent(epochs[-1]['one_sided'])} without; chance level "
         f"{percent(1 / found['classes'])}."
     )
-    with st.expander("Case study: a preprocessing bug", icon=":material/troubleshoot:"):
-        st.markdown(
-            "A published system fine-tuned a pretrained network on ten classes and reported a training accuracy of "
-            "**14.4\u202f% to 51.0\u202f%** but a validation accuracy of **9.3\u202f% to 10.5\u202f%**, and called it "
-            "overfitting. The cause was a bug: training images were normalized, validation images were not."
-        )
-        if table:
-            st.dataframe([{name: row[name] for name in ("Curve", "Epoch", "Accuracy")} for row in rows], alt=words)
-        else:
-            spec = line_chart(rows, STYLES, Axis("epoch", "whole", len(epochs)), Axis("Accuracy"), height_px=200)
-            st.vega_lite_chart(spec, width=480, theme=None, alt=words, key="one_sided")
-        st.caption(f"{words} CIFAR-10, measured on {found['measured_at'][:10]}.")
+    st.markdown(
+        "A published system fine-tuned a pretrained network on ten classes and reported a training accuracy of "
+        "**14.4\u202f% to 51.0\u202f%** but a validation accuracy of **9.3\u202f% to 10.5\u202f%**, and called it "
+        "overfitting. The cause was a bug: training images were normalized, validation images were not."
+    )
+    spec = line_chart(rows, STYLES, Axis("epoch", "whole", len(epochs)), Axis("Accuracy"), height_px=200)
+    st.vega_lite_chart(spec, width=480, theme=None, alt=words, key="one_sided")
+    st.caption(f"{words} CIFAR-10, measured on {found['measured_at'][:10]}.")

@@ -1,4 +1,4 @@
-"""Where labels, weights and sample images come from, and under which licenses."""
+"""Sources and licenses of labels, weights and sample images."""
 
 import streamlit as st
 
@@ -9,13 +9,13 @@ from imgrec.ui.markdown import plain
 
 
 def step(title: str, words: str) -> None:
-    """One step of the explanation, as a card."""
+    """Show one step of the explanation, as a card."""
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{title}**\n\n{words}")
 
 
 def sources() -> None:
-    """Labels, weights and accuracies in words; the licenses of weights and sample images in expanders."""
+    """Show the sources, and the licenses of weights and sample images in expanders."""
     st.markdown(
         """
 - **Images** on Compare and Ensemble stay in this server's memory for your visit; they are not saved or sent.
@@ -32,7 +32,7 @@ def sources() -> None:
     with st.expander("Licenses of the weights", icon=":material/license:"):
         groups: dict[str, list[str]] = {}
         for spec in caches.catalog().values():
-            groups.setdefault(f"**{plain(spec.licence)}**, {_source(spec)}", []).append(plain(spec.title))
+            groups.setdefault(f"**{plain(spec.license)}**, {_source(spec)}", []).append(plain(spec.title))
         st.markdown("\n".join(f"- {group}: {', '.join(titles)}" for group, titles in groups.items()))
     with st.expander("Licenses of the sample images", icon=":material/license:"):
         st.table(
@@ -40,7 +40,7 @@ def sources() -> None:
                 {
                     "Image": sample.title,
                     "Author": sample.author,
-                    "License": sample.licence,
+                    "License": sample.license,
                     "Source": sample.source,
                     "Changes": sample.changes,
                 }

@@ -218,9 +218,8 @@ def _open(results: AlignedResults, place: str, changed_at: int) -> Source | str:
 
 def _read_files(path: Path, files: Mapping[str, PurePosixPath], ids: Collection[str]) -> Images:
     names = {files[name]: name for name in ids}
-    limit = caches.settings().max_upload_bytes
-    found = archives.files(path, max_bytes=limit, only=set(names), on_damaged=lambda *_: None)
-    return {names[name]: data for name, data in found}
+    found = archives.files(path, max_bytes=caches.settings().max_upload_bytes, only=set(names))
+    return {names[name]: data for name, data in found if not isinstance(data, str)}
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

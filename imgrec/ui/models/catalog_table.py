@@ -229,7 +229,7 @@ def _facts(spec: ModelSpec) -> dict[str, object]:
         "Parameters": spec.parameters,
         "Size": spec.weights.size_bytes / MIB,
         "Input": f"{spec.input_size[1]} × {spec.input_size[0]}",
-        "License": spec.licence,
+        "License": spec.license,
         "Name": spec.name,
     }
 

@@ -36,7 +36,7 @@ MAX_ROWS = 24
 # better given by its path. .streamlit/config.toml lets as much arrive.
 MAX_ARCHIVE_MIB = 200
 
-# A collection begins with these, as people know it from Teachable Machine.
+# A collection begins with these, as in Teachable Machine.
 FIRST_CLASSES = ("Class 1", "Class 2")
 FIRST_NAME = "My images"
 
@@ -222,7 +222,7 @@ def _thumbnails(chosen: Collection, label: str, files: list[Path], id_: str) -> 
             st.button(
                 "Remove the selected image",
                 icon=":material/delete:",
-                key=f"remove_picture_{id_}",
+                key=f"remove_selected_{id_}",
                 type="tertiary",
                 on_click=chosen.remove,
                 args=(label, file.name),

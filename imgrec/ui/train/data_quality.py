@@ -74,15 +74,15 @@ class Examination:
             self.diagnosis.set_exception(ImgrecError("The check failed unexpectedly. See the server log."))
 
 
-def examined(data: str, size: tuple[int, int], judge: ModelSpec | None = None) -> bool:
+def examined(data: str, size: tuple[int, int], backbone: ModelSpec | None = None) -> bool:
     """Show the check of `data`, or its progress; return whether training may start.
 
-    `size` (height, width) in px is the input of the network to be trained. The features of `judge` are used to look
+    `size` (height, width) in px is the input of the network to be trained. The features of `backbone` are used to look
     for label errors, once the button for that was clicked and if the network is on this machine.
     """
-    judge = judge if judge is not None and caches.is_here(judge) else None
-    is_judged = judge is not None and st.session_state.get("judge_labels") == data
-    current = _current(data, size, judge.name if judge is not None and is_judged else None)
+    backbone = backbone if backbone is not None and caches.is_here(backbone) else None
+    is_used = backbone is not None and st.session_state.get("judge_labels") == data
+    current = _current(data, size, backbone.name if backbone is not None and is_used else None)
     try:
         # Most datasets of a few dozen images are done before a progress bar could be read.
         found = current.diagnosis.result(POLL_S)
@@ -94,7 +94,7 @@ def examined(data: str, size: tuple[int, int], judge: ModelSpec | None = None) -
         return False
     with st.container(border=True, gap="xsmall", key="doctor_panel"):
         diagnosis_view(found)
-        if judge is not None and not is_judged and found.may_train:
+        if backbone is not None and not is_used and found.may_train:
             st.button(
                 "Also check for label errors",
                 icon=":material/troubleshoot:",
@@ -102,7 +102,7 @@ def examined(data: str, size: tuple[int, int], judge: ModelSpec | None = None) -
                 key="judge",
                 on_click=st.session_state.__setitem__,
                 args=("judge_labels", data),
-                help=f"Uses features of {judge.title}, which training needs anyway.",
+                help=f"Uses features of {backbone.title}, which training needs anyway.",
             )
     return found.may_train
 
@@ -122,9 +122,9 @@ def _watch(current: Examination) -> None:
     st.progress(done / count if count else 0.0, words)
 
 
-def _current(data: str, size: tuple[int, int], judge: str | None) -> Examination:
+def _current(data: str, size: tuple[int, int], backbone: str | None) -> Examination:
     """Return the check of `data` as it is now; the one that this visitor waited for before is stopped."""
-    key = (data, state_of(data), size, judge)
+    key = (data, state_of(data), size, backbone)
     if _examination(*key).is_stopped:
         _examination.clear(*key)
     found = _examination(*key)
@@ -136,6 +136,6 @@ def _current(data: str, size: tuple[int, int], judge: str | None) -> Examination
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _examination(data: str, state: tuple[object, ...], size: tuple[int, int], judge: str | None) -> Examination:
+def _examination(data: str, state: tuple[object, ...], size: tuple[int, int], backbone: str | None) -> Examination:
     """Return the one check of this state of the dataset; `state` changes when a file comes or goes."""
-    return Examination(data, caches.settings(), size, judge)
+    return Examination(data, caches.settings(), size, backbone)

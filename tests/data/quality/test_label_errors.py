@@ -27,7 +27,7 @@ def test_planted_wrong_labels_are_the_suspects(classes: int, each: int, wrong: i
     targets[planted] = (truth[planted] + rng.integers(1, classes, wrong)) % classes
     found = suspects(features, targets)
     assert set(found.indices.tolist()) == set(planted.tolist())
-    np.testing.assert_array_equal(found.says, truth[found.indices])
+    np.testing.assert_array_equal(found.predicted, truth[found.indices])
     assert (np.diff(found.margins) <= 0).all()
 
 
