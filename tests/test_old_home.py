@@ -15,7 +15,7 @@ from imgrec.models import cards
 from imgrec.settings import ROOT, Settings
 from imgrec.training import search_job, summary, training_job, transfer_job, transfer_stages
 from imgrec.training.recipes import Recipe, read_recipe
-from imgrec.training.transfer_job import Lesson
+from imgrec.training.transfer_config import TransferConfig
 
 OLD_HOME = ROOT / "tests" / "old_home"
 
@@ -78,7 +78,7 @@ def test_a_transfer_learning_run_shows_its_trials(settings: Settings) -> None:
     assert progress.chosen is not None
     assert (progress.chosen.learning_rate, progress.chosen.epochs) == (0.01, 2)
     assert len(progress.curves.epochs) == 2
-    lesson = Lesson.from_dict(job.configuration["lesson"])
+    lesson = TransferConfig.from_dict(job.configuration["lesson"])
     assert (lesson.backbone, lesson.folds, lesson.learning_rates) == ("mobilenet_a025_128", 2, (0.01, 0.001))
     assert transfer_stages.share_done(progress, lesson) == 1.0
     assert summary.status(progress, job.state).startswith("3 of 6 test images correct")

@@ -183,7 +183,7 @@ def _buttons(job: Job, state: str) -> None:
         rate = st.number_input(
             "Learning rate (peak)",
             0.0,
-            value=recipe.optimiser.learning_rate,
+            value=recipe.optimizer.learning_rate,
             format="%g",
             key=f"resume_rate_{job.name}",
             help="Used from here on. Reduce it if the loss became NaN.",
