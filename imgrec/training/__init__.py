@@ -20,6 +20,7 @@ Knows no interface; TensorFlow is imported in the workers only.
 `trained_model`: evaluate and register a new model.
 `training_job`: start and read a training from scratch.
 `training_worker`: its worker process.
+`transfer_config`: the settings of a transfer learning run.
 `transfer_job`: start and read a transfer learning run.
 `transfer_worker`: its worker process.
 `search_spaces`: ranges of hyperparameters.

@@ -1,4 +1,4 @@
-"""Backbones: networks of the catalog without their classifier, to be taught something new. Runs in workers only."""
+"""Backbones: networks of the catalog without their classifier, to be final something new. Runs in workers only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The protocol of a lesson: a head for each learning rate and fold, the choice among them, the final head.
+"""The protocol of a config: a head for each learning rate and fold, the choice among them, the final head.
 
 Why so: the learning rate with the highest mean validation accuracy is taken, since a single fold's is noise. Then one
 head learns from all training images, for as many epochs as the folds' best ones on average: nothing is held out any
@@ -28,7 +28,7 @@ from imgrec.predictions.ensembles import entropy_bits
 from imgrec.reports import accuracy
 from imgrec.training.events import EpochEnd, HeadChosen, TrialEnd, from_fields, to_fields
 from imgrec.training.heads import DivergedError, Epoch, HeadTrainer, Layers, Schedule
-from imgrec.training.transfer_job import Lesson
+from imgrec.training.transfer_config import TransferConfig
 from imgrec.training.trial_results import choose, logged
 
 
@@ -49,7 +49,7 @@ class Validated:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Taught:
+class FinalHead:
     """The final head. `rows` are its epochs as the log has them; `metrics` are of all that was validated on."""
 
     layers: Layers
@@ -59,30 +59,30 @@ class Taught:
 
 
 def parts(
-    lesson: Lesson, targets: np.ndarray, groups: np.ndarray | None = None
+    config: TransferConfig, targets: np.ndarray, groups: np.ndarray | None = None
 ) -> list[tuple[int, np.ndarray, np.ndarray]]:
-    """(fold, indices to train on, indices held out); the fold 0 is the one split of a lesson without folds.
+    """(fold, indices to train on, indices held out); the fold 0 is the one split of a config without folds.
 
     `groups` (N,) are those of `likeness.groups`: copies stand on one side.
     """
-    if lesson.folds:
-        folds = stratified_folds(targets, lesson.folds, lesson.seed, groups)
+    if config.folds:
+        folds = stratified_folds(targets, config.folds, config.seed, groups)
         return [(number, kept, held_out) for number, (kept, held_out) in enumerate(folds, start=1)]
-    return [(0, *split(targets, lesson.validation_fraction, lesson.seed, groups))]
+    return [(0, *split(targets, config.validation_fraction, config.seed, groups))]
 
 
-def final_rows(lesson: Lesson, targets: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
+def final_rows(config: TransferConfig, targets: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
     """Return what the final head learns from, indices into `targets`: all there is, after folds.
 
     A backbone that is unfrozen afterwards is validated on the one split, so its head must not have seen that.
     """
-    if lesson.folds and not lesson.unfreeze:
+    if config.folds and not config.fine_tune_layers:
         return np.arange(len(targets))
-    return split(targets, lesson.validation_fraction, lesson.seed, groups)[0]
+    return split(targets, config.validation_fraction, config.seed, groups)[0]
 
 
 def run_trials(
-    lesson: Lesson,
+    config: TransferConfig,
     trainer: HeadTrainer,
     targets: np.ndarray,
     folder: Path,
@@ -91,20 +91,20 @@ def run_trials(
     groups: np.ndarray | None = None,
 ) -> Iterator[Validated]:
     """Each trial as it is finished, or found in `folder`; `key` says what of, so that no other lesson's is taken."""
-    for rate in lesson.learning_rates:
-        for fold, kept, held_out in parts(lesson, targets, groups):
+    for rate in config.learning_rates:
+        for fold, kept, held_out in parts(config, targets, groups):
             file = folder / f"{rate!r}-{fold}.npz"
             found = _read(file, key)
             if found is None:
-                found = _run(lesson, trainer, rate, fold, kept, held_out, on_epoch)
+                found = _run(config, trainer, rate, fold, kept, held_out, on_epoch)
                 with storage_errors(file):
                     folder.mkdir(exist_ok=True)
-                    _write(file, found, key, keep_layers=not lesson.folds)
+                    _write(file, found, key, keep_layers=not config.folds)
             yield found
 
 
 def conclude(
-    lesson: Lesson,
+    config: TransferConfig,
     trainer: HeadTrainer,
     validated: list[Validated],
     targets: np.ndarray,
@@ -112,34 +112,34 @@ def conclude(
     on_chosen: Callable[[HeadChosen], None],
     on_epoch: Callable[[Epoch], None],
     groups: np.ndarray | None = None,
-) -> Taught:
+) -> FinalHead:
     """Return the final head of the trials, as the module says; `on_chosen` is told before it is trained."""
     best = choose([each.trial for each in validated])
     mine = [each for each in validated if each.trial.learning_rate == best.learning_rate]
     epochs = max(1, round(best.best_epoch))
     metrics = _pooled(mine, targets, classes)
-    if lesson.folds:  # a mean over folds is no count of images
+    if config.folds:  # a mean over folds is no count of images
         mean, sd = 100 * best.validation_accuracy, 100 * best.validation_accuracy_sd
-        why = f"validation accuracy {mean:.1f} ± {sd:.1f}\u202f% over {lesson.folds} folds"
+        why = f"validation accuracy {mean:.1f} ± {sd:.1f}\u202f% over {config.folds} folds"
     else:
         why = f"validation accuracy {accuracy.short(best.validation_accuracy, len(mine[0].held_out))}"
     on_chosen(HeadChosen(best.learning_rate, epochs, why))
-    if lesson.folds:
-        schedule = Schedule(best.learning_rate, epochs, lesson.batch_size, lesson.step_epochs)
-        kept = final_rows(lesson, targets, groups)
+    if config.folds:
+        schedule = Schedule(best.learning_rate, epochs, config.batch_size, config.step_epochs)
+        kept = final_rows(config, targets, groups)
         final = trainer.train(schedule, kept, None, on_epoch)
         layers, rows = final.layers, _rows(final.epochs, [each.epochs for each in mine], len(kept))
     else:
         [only] = mine
         layers, rows = only.layers, _rows(only.epochs, [only.epochs], len(targets) - len(only.held_out))
-        if lesson.unfreeze:
+        if config.fine_tune_layers:
             rows = rows[:epochs]  # what is unfrozen goes on from there
     rows = [replace(row, confusion=metrics["confusion"]) for row in rows]
-    return Taught(layers, best.learning_rate, tuple(rows), metrics)
+    return FinalHead(layers, best.learning_rate, tuple(rows), metrics)
 
 
 def _run(
-    lesson: Lesson,
+    config: TransferConfig,
     trainer: HeadTrainer,
     rate: float,
     fold: int,
@@ -147,7 +147,7 @@ def _run(
     held_out: np.ndarray,
     on_epoch: Callable[[Epoch], None],
 ) -> Validated:
-    schedule = Schedule(rate, lesson.epochs, lesson.batch_size, lesson.step_epochs)
+    schedule = Schedule(rate, config.epochs, config.batch_size, config.step_epochs)
     start = time.perf_counter()
     try:
         trained = trainer.train(schedule, kept, held_out, on_epoch)
@@ -212,7 +212,7 @@ def _write(file: Path, validated: Validated, key: str, *, keep_layers: bool) -> 
 
 
 def _read(file: Path, key: str) -> Validated | None:
-    """Return the trial in `file`; None unless it is there, whole, and of the same lesson."""
+    """Return the trial in `file`; None unless it is there, whole, and of the same config."""
     with suppress(OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         # Opened here: numpy forgets to close what turns out to be no archive.
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:

@@ -26,7 +26,7 @@ from imgrec.training.events import EpochEnd, FineTuned, Listener
 from imgrec.training.heads import Layers
 from imgrec.training.recipes import Recipe
 from imgrec.training.train_step import Loop, Position
-from imgrec.training.transfer_job import HEADS, TUNING, Lesson
+from imgrec.training.transfer_config import FINE_TUNING, HEADS, TransferConfig
 from imgrec.training.trial_results import rank
 
 # In the lesson's folder, what of the network learns, as it was after the best epoch so far.
@@ -116,11 +116,11 @@ class _Later:
         self._listener.check()
 
 
-def recipe_of(lesson: Lesson, name: str, classes: int) -> Recipe:
+def recipe_of(config: TransferConfig, name: str, classes: int) -> Recipe:
     """Return what the trainer is to do: the lesson's network, its last layers free, for `tuning_epochs`."""
-    spec = lesson.backbone_row()
-    head = HEADS[lesson.head]
-    pooled = lesson.pooling is not None
+    spec = config.backbone_spec()
+    head = HEADS[config.head]
+    pooled = config.pooling is not None
     arguments: tuple[tuple[str, Any], ...] = (("fixed_norms", True),)
     if pooled:
         arguments += (("dense", head.hidden), ("dropout", head.dropout))
@@ -133,18 +133,18 @@ def recipe_of(lesson: Lesson, name: str, classes: int) -> Recipe:
         dataset=None,
         classes=classes,
         parameters=spec.parameters,
-        epochs=lesson.tuning_epochs,
-        batch_size=lesson.batch_size,
-        optimiser=TUNING,
-        validation_fraction=lesson.validation_fraction,
+        epochs=config.fine_tune_epochs,
+        batch_size=config.batch_size,
+        optimizer=FINE_TUNING,
+        validation_fraction=config.validation_fraction,
         preprocess=spec.preprocess,
-        backbone=lesson.backbone,
-        trainable_layers=lesson.trainable_layers,
+        backbone=config.backbone,
+        trainable_layers=config.trainable_layers,
         arguments=arguments,
     )
 
 
-def unfreeze(
+def fine_tune(
     recipe: Recipe,
     backbone: Backbone,
     layers: Layers,

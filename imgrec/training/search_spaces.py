@@ -226,7 +226,7 @@ def apply(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
     optimizer = {name: changes.pop(name) for name in OPTIMIZER_LIMITS if name in changes}
     arguments = dict(recipe.arguments) | {name: value for name, value in values.items() if name not in LIMITS}
     return replace(
-        recipe, **changes, optimiser=replace(recipe.optimiser, **optimizer), arguments=tuple(arguments.items())
+        recipe, **changes, optimizer=replace(recipe.optimizer, **optimizer), arguments=tuple(arguments.items())
     )
 
 
@@ -250,7 +250,7 @@ def get_space(name: str) -> Space:
 
 def around(recipe: Recipe) -> Space:
     """Return the space of any recipe: learning rate, batch size and regularization."""
-    rate, batch = recipe.optimiser.learning_rate, recipe.batch_size
+    rate, batch = recipe.optimizer.learning_rate, recipe.batch_size
     slow, fast = (f"{end:.{DIGITS}g}" for end in (rate / RATE_FACTOR, rate * RATE_FACTOR))
     batches = sorted({max(1, batch // 2), batch, min(MAX_BATCH_SIZE, 2 * batch)})
     texts = [f"learning_rate={slow}:{fast}:log", f"batch_size={','.join(map(str, batches))}"]

@@ -140,7 +140,7 @@ class Tuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner has no type
     def _copy_checkpoint(self, earlier: Path, folder: Path) -> None:
         """Begin where hyperband's `earlier` trial ended, unless this one has begun, or its rate went by one cycle."""
         source, target = earlier / trainer.CHECKPOINT, folder / trainer.CHECKPOINT
-        if source.exists() and not target.exists() and not self._recipe.optimiser.one_cycle:
+        if source.exists() and not target.exists() and not self._recipe.optimizer.one_cycle:
             with replacing(target) as beside:
                 shutil.copyfile(source, beside)
 

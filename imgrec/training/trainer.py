@@ -82,7 +82,7 @@ def train(
             parameters=loop.model.count_params(),
             trained_parameters=sum(math.prod(variable.shape) for variable in loop.model.trainable_variables),
             precision=precision,
-            learning_rate=recipe.optimiser.learning_rate,
+            learning_rate=recipe.optimizer.learning_rate,
             resumed_at=[at.epoch, at.step],
         ),
     )

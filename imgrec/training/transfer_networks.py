@@ -96,7 +96,7 @@ def _features(backbone: keras.Model, x: Any, *, fixed_norms: bool = False) -> An
     """What `backbone` sees in `x`: (N, h, w, C). One that is frozen whole always works as it does when it is used.
 
     With `fixed_norms` its batch normalization does too, while the layers between learn: the statistics of a batch of
-    32 are not those of a million images, and a network that is taught by them forgets what it knew. The layers are
+    32 are not those of a million images, and a network that is final by them forgets what it knew. The layers are
     frozen for that: Keras passes `training=True`, with which the whole is called, on to a network inside, whatever
     that one was called with here.
     """

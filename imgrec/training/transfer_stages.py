@@ -6,7 +6,8 @@ from imgrec.formatting import duration, percent
 from imgrec.reports import accuracy
 from imgrec.training.events import FeaturesExtracted, FineTuned, HeadChosen, TrialEnd
 from imgrec.training.training_job import Curves
-from imgrec.training.transfer_job import Lesson, Progress
+from imgrec.training.transfer_config import TransferConfig
+from imgrec.training.transfer_job import Progress
 
 # Seconds on two cores, of a network of MobileNet's size: the features of an image, an epoch of a head, plus for each
 # image, and an image in an epoch of fine-tuning. Only the progress bar needs them.
@@ -36,9 +37,9 @@ def stage(progress: Progress) -> int:
     return FEATURES if progress.features or progress.preparing or curves.data is not None else READING
 
 
-def stages(progress: Progress, lesson: Lesson) -> tuple[str, ...]:
+def stages(progress: Progress, config: TransferConfig) -> tuple[str, ...]:
     """Return the titles of a run's stages: one split has its best head already; without a test set there is no test."""
-    final = "Fine-tuning" if lesson.unfreeze else STAGES[FINAL] if lesson.folds else "Selection"
+    final = "Fine-tuning" if config.fine_tune_layers else STAGES[FINAL] if config.folds else "Selection"
     return (*STAGES[:FINAL], final, *(STAGES[TESTING:] if has_test(progress) else ()))
 
 
@@ -48,7 +49,7 @@ def has_test(progress: Progress) -> bool:
     return any(part.part == "test" for part in progress.features) or any(test for _, test in counts.values())
 
 
-def share_done(progress: Progress, lesson: Lesson) -> float:
+def share_done(progress: Progress, config: TransferConfig) -> float:
     """Return about how much of a run is done, in [0, 1]; features that are on the disk do not count."""
     at = stage(progress)
     if at == len(STAGES):
@@ -60,14 +61,14 @@ def share_done(progress: Progress, lesson: Lesson) -> float:
         unknown = 0  # where one part is on the disk, the other most likely is, too
     computed = [part for part in progress.features if not part.cached]
     images = (progress.curves.data and progress.curves.data.trained_on) or known
-    head_s = lesson.epochs * (_HEAD_EPOCH_S + _HEAD_IMAGE_S * images)
-    tuned_s = lesson.tuning_epochs * _TUNED_IMAGE_S * images if lesson.unfreeze else 0.0
+    head_s = config.epochs * (_HEAD_EPOCH_S + _HEAD_IMAGE_S * images)
+    tuned_s = config.fine_tune_epochs * _TUNED_IMAGE_S * images if config.fine_tune_layers else 0.0
     # (seconds, how much of it is done)
     work = [
         (_FEATURE_S * (sum(part.count for part in computed) + unknown), _features_done(progress, unknown)),
-        (lesson.trials * head_s, 1.0 if at >= FINAL else len(progress.trials) / lesson.trials),
-        (head_s if lesson.folds else 0.0, float(bool(progress.curves.epochs))),
-        (tuned_s, _tuning_done(progress, lesson)),
+        (config.trials * head_s, 1.0 if at >= FINAL else len(progress.trials) / config.trials),
+        (head_s if config.folds else 0.0, float(bool(progress.curves.epochs))),
+        (tuned_s, _tuning_done(progress, config)),
     ]
     total = sum(seconds for seconds, _ in work)
     return min(sum(seconds * done for seconds, done in work) / total, 1.0) if total else 0.0
@@ -80,13 +81,13 @@ def _features_done(progress: Progress, unknown: int) -> float:
     return sum(part.done for part in parts) / count if count else 0.0
 
 
-def _tuning_done(progress: Progress, lesson: Lesson) -> float:
+def _tuning_done(progress: Progress, config: TransferConfig) -> float:
     """Return the share of the epochs of fine-tuning that is done; steps count."""
     curves = progress.curves
-    if not lesson.unfreeze or curves.plan is None:
+    if not config.fine_tune_layers or curves.plan is None:
         return 0.0
-    before = curves.plan.epochs - lesson.tuning_epochs
-    return min(max((epochs_done(curves) - before) / lesson.tuning_epochs, 0.0), 1.0)
+    before = curves.plan.epochs - config.fine_tune_epochs
+    return min(max((epochs_done(curves) - before) / config.fine_tune_epochs, 0.0), 1.0)
 
 
 def epochs_done(curves: Curves) -> float:
@@ -121,17 +122,17 @@ def describe_features(part: FeaturesExtracted) -> str:
     return f"Features of {images}: {duration(part.seconds)}{speed}."
 
 
-def describe_plan(lesson: Lesson, *, tested: bool | None = None) -> str:
+def describe_plan(config: TransferConfig, *, tested: bool | None = None) -> str:
     """Return what will be tried, in a sentence; `tested`: whether there is a test set, None where that is not known.
 
-    >>> describe_plan(Lesson("mobilenet", learning_rates=(0.01, 0.001), folds=5), tested=False)
+    >>> describe_plan(TransferConfig("mobilenet", learning_rates=(0.01, 0.001), folds=5), tested=False)
     '2 learning rates × 5 folds = 10 trials of 20 epochs, then final training.'
     """
-    rates = count_of(len(lesson.learning_rates), "learning rate")
-    tried = f"{rates} × {lesson.folds} folds = " if lesson.folds else f"{rates}, single split: "
-    heads = f"{count_of(lesson.trials, 'trial')} of {count_of(lesson.epochs, 'epoch')}"
-    final = ", then final training" if lesson.folds else ""
-    tuned = f", then {count_of(lesson.tuning_epochs, 'epoch')} of fine-tuning" if lesson.unfreeze else ""
+    rates = count_of(len(config.learning_rates), "learning rate")
+    tried = f"{rates} × {config.folds} folds = " if config.folds else f"{rates}, single split: "
+    heads = f"{count_of(config.trials, 'trial')} of {count_of(config.epochs, 'epoch')}"
+    final = ", then final training" if config.folds else ""
+    tuned = f", then {count_of(config.fine_tune_epochs, 'epoch')} of fine-tuning" if config.fine_tune_layers else ""
     test = {
         True: " The test set is used once, at the end.",
         False: "",
@@ -180,41 +181,41 @@ def describe_failures(trials: Sequence[TrialEnd]) -> str:
     return f"The loss became NaN at learning rate{'s' * (len(rates) > 1)} {', '.join(rates)}." if rates else ""
 
 
-def kept_epoch(progress: Progress, lesson: Lesson) -> int | None:
+def kept_epoch(progress: Progress, config: TransferConfig) -> int | None:
     """Return the epoch (from 1) of the curves whose network was published; None where that is not to be marked."""
     if progress.tuned is not None:
         return len(progress.curves.epochs) - progress.tuned.epochs + progress.tuned.kept
-    if lesson.folds or lesson.unfreeze or progress.chosen is None:
+    if config.folds or config.fine_tune_layers or progress.chosen is None:
         return None  # the last one, or not known yet
     return progress.chosen.epochs
 
 
-def describe_curves(progress: Progress, lesson: Lesson) -> tuple[str, str]:
+def describe_curves(progress: Progress, config: TransferConfig) -> tuple[str, str]:
     """Return what the curves are of: a title, and how to read them."""
-    folds = f"he validation curve is the mean over {lesson.folds} folds" if lesson.folds else ""
-    kept = kept_epoch(progress, lesson)
+    folds = f"he validation curve is the mean over {config.folds} folds" if config.folds else ""
+    kept = kept_epoch(progress, config)
     ring = f"The ring marks the saved model: epoch {kept}." if kept is not None else ""
-    if lesson.unfreeze:
+    if config.fine_tune_layers:
         head = len(progress.curves.epochs) - progress.tuned.epochs if progress.tuned else None
         until = f"Classifier only up to epoch {head}" if head else "Classifier only at first"
         means = f"; there t{folds}, then of one held-out part" if folds else ""
         return "Classifier, then fine-tuning", f"{until}{means}. {ring}".rstrip()
-    if lesson.folds:
+    if config.folds:
         return "Final training", f"T{folds} at the same epoch; the training curve is of the final classifier."
     return "Best trial", ring
 
 
-def describe_measured(progress: Progress, lesson: Lesson) -> tuple[str, str]:
+def describe_measured(progress: Progress, config: TransferConfig) -> tuple[str, str]:
     """Return what the final accuracy was measured on: a title, and a remark."""
     if progress.curves.finished is None:
         return "", ""
     if progress.curves.finished.metrics["set"] == "test":
-        share = percent(lesson.test_fraction, 0)
-        return "Test set", f"{share} of each class, held out before training." if lesson.test_fraction else ""
-    if lesson.folds and not lesson.unfreeze:
+        share = percent(config.test_fraction, 0)
+        return "Test set", f"{share} of each class, held out before training." if config.test_fraction else ""
+    if config.folds and not config.fine_tune_layers:
         return "Cross-validation", (
             f"{NO_TEST_SET} Each image was predicted by a classifier not trained on it; this accuracy also selected "
             "the learning rate."
         )
-    selected = "epoch" if lesson.unfreeze else "classifier"
+    selected = "epoch" if config.fine_tune_layers else "classifier"
     return "Validation set", f"{NO_TEST_SET} It also selected the {selected}, so expect slightly less on new images."

@@ -1,4 +1,4 @@
-"""The worker process of a lesson: `python -m imgrec.training.transfer_worker FOLDER`. See `jobs` for how it is kept.
+"""The worker process of a config: `python -m imgrec.training.transfer_worker FOLDER`. See `jobs` for how it is kept.
 
 Images → features by the compiled engine → trials and the final head (`trials`) → one Keras model → its card. Events:
 `data`, `preparing`, `features`, `trials`, `trial`, `chosen`, as in a training `training`, `epoch` and `model`, and of
@@ -51,7 +51,8 @@ from imgrec.training.events import (
 from imgrec.training.summary import validated_on
 from imgrec.training.train_step import predict
 from imgrec.training.training_job import final_name
-from imgrec.training.transfer_job import CHECKPOINT, HEADS, Lesson
+from imgrec.training.transfer_config import HEADS, TransferConfig
+from imgrec.training.transfer_job import CHECKPOINT
 from imgrec.training.transfer_stages import describe_fine_tuning
 
 # In the job's folder, what each learning rate and fold came to.
@@ -74,48 +75,48 @@ CHECK_TOLERANCE = 1e-3
 def run(job: jobs.Worker) -> None:
     """Data, features, trials, head, model, test, card; each step tells what it did."""
     configuration = job.job.configuration
-    lesson = Lesson.from_dict(configuration["lesson"])
+    config = TransferConfig.from_dict(configuration["lesson"])
     settings = replace(
         Settings.from_env(), home=Path(configuration["home"]), keras_home=Path(configuration["keras_home"])
     )
-    row = lesson.backbone_row()
+    row = config.backbone_spec()
     loaded = arrays.load(configuration["data"], settings, row.input_size)
-    kept_to_learn, tested = transfer_job.dealt(lesson, loaded)
+    kept_to_learn, tested = transfer_job.dealt(config, loaded)
     data = transfer_job.held_out(loaded, kept_to_learn, tested)
-    transfer_job.check_data(lesson, data)
+    transfer_job.check_data(config, data)
     # Nothing is told of them that the images do not tell again: whoever goes on deals the same.
     groups = perceptual_hash.groups(data.train.pixels, data.train.targets)
-    kept = cross_validation.final_rows(lesson, data.train.targets, groups)
+    kept = cross_validation.final_rows(config, data.train.targets, groups)
     # Where the final head learns from all, each fold was validated on in its turn.
-    validated_on = len(data.train) - len(kept) or len(cross_validation.parts(lesson, data.train.targets, groups)[0][2])
+    validated_on = len(data.train) - len(kept) or len(cross_validation.parts(config, data.train.targets, groups)[0][2])
     training_worker.tell_data(job, data, trained_on=len(kept), validated_on=validated_on)
     train_features = _extract(job, "train", row, data.train, settings)
     test_features = None if data.test is None else _extract(job, "test", row, data.test, settings)
-    taught = _teach(job, lesson, data, groups, train_features)
-    weights_path = weights.find(BUILT_IN.get_spec(lesson.backbone), settings)
+    final = _train_head(job, config, data, groups, train_features)
+    weights_path = weights.find(BUILT_IN.get_spec(config.backbone), settings)
     if weights_path is None:
         raise WeightsError(f"Expected the weights of {row.title} on this machine. Received: none any more.")
-    if lesson.unfreeze:
-        backbone = Backbone(BUILT_IN.get_spec(lesson.backbone), weights_path, lesson.trainable_layers)
-        model, metrics, training = _unfreeze(job, lesson, data, groups, taught, backbone)
+    if config.fine_tune_layers:
+        backbone = Backbone(BUILT_IN.get_spec(config.backbone), weights_path, config.trainable_layers)
+        model, metrics, training = _fine_tune(job, config, data, groups, final, backbone)
     else:
-        model = heads.compose(engine.load(row, weights_path), HEADS[lesson.head], taught.layers)
-        _check_agreement(model, row, data.train, train_features, taught.layers)
-        training = _measure_head(taught.layers, train_features, data.train.targets, kept)
-        metrics = taught.metrics | {"set": "validation"}
+        model = heads.compose(engine.load(row, weights_path), HEADS[config.head], final.layers)
+        _check_agreement(model, row, data.train, train_features, final.layers)
+        training = _measure_head(final.layers, train_features, data.train.targets, kept)
+        metrics = final.metrics | {"set": "validation"}
         if data.test is not None and test_features is not None:
             # The only time that this model meets the test set.
             every = np.arange(len(data.test))
-            metrics = _measure_head(taught.layers, test_features, data.test.targets, every) | {"set": "test"}
+            metrics = _measure_head(final.layers, test_features, data.test.targets, every) | {"set": "test"}
     name = final_name(job.job, settings)
     path = job.job.folder / f"{name}.json"
     training_worker.save(model, path.with_suffix(".keras"))
-    card = cards.write(path, _card(job.job, name, lesson, data, model, metrics, training, settings))
+    card = cards.write(path, _card(job.job, name, config, data, model, metrics, training, settings))
     training_worker.publish(card, settings)
     # Where the set has no test part: what the model has not learned from.
     held_out = tested if len(tested) else np.setdiff1d(np.arange(len(data.train)), kept)
     part = "test" if len(tested) else "validation"
-    trained_model.rank(card, loaded, job, settings, held_out=held_out, seed=lesson.seed, part=part)
+    trained_model.rank(card, loaded, job, settings, held_out=held_out, seed=config.seed, part=part)
     write(job, Finished(card.name, metrics, training))
     # Nothing goes on from here. The newest head stays: a page may still ask it.
     for file in (trainer.CHECKPOINT, fine_tuning.BEST):
@@ -155,34 +156,34 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settin
     return found.rows
 
 
-def _teach(
-    job: jobs.Worker, lesson: Lesson, data: ArrayDataset, groups: np.ndarray, rows: np.ndarray
-) -> cross_validation.Taught:
+def _train_head(
+    job: jobs.Worker, config: TransferConfig, data: ArrayDataset, groups: np.ndarray, rows: np.ndarray
+) -> cross_validation.FinalHead:
     """All trials, and the final head."""
     targets, classes, folder = data.train.targets, len(data.classes), job.job.folder
-    teacher = heads.HeadTrainer(HEADS[lesson.head], rows, targets, classes, seed=lesson.seed)
+    head_trainer = heads.HeadTrainer(HEADS[config.head], rows, targets, classes, seed=config.seed)
     checkpoint = heads.Checkpoint(folder / CHECKPOINT)
 
     def on_epoch(_: heads.Epoch) -> None:
         job.check()
-        checkpoint.save(teacher.layers)
+        checkpoint.save(head_trainer.layers)
 
-    write(job, TrialsPlanned(lesson.trials))
-    key = _key(lesson, data, groups)
+    write(job, TrialsPlanned(config.trials))
+    key = _key(config, data, groups)
     validated = []
-    for each in cross_validation.run_trials(lesson, teacher, targets, folder / TRIALS, key, on_epoch, groups):
+    for each in cross_validation.run_trials(config, head_trainer, targets, folder / TRIALS, key, on_epoch, groups):
         write(job, each.trial)
         validated.append(each)
-    taught = cross_validation.conclude(
-        lesson, teacher, validated, targets, classes, lambda chosen: write(job, chosen), on_epoch, groups
+    final = cross_validation.conclude(
+        config, head_trainer, validated, targets, classes, lambda chosen: write(job, chosen), on_epoch, groups
     )
-    checkpoint.save(lambda: taught.layers, now=True)
-    batch = min(lesson.batch_size, len(targets))
-    learned = sum(kernel.size + bias.size for kernel, bias in taught.layers)
+    checkpoint.save(lambda: final.layers, now=True)
+    batch = min(config.batch_size, len(targets))
+    learned = sum(kernel.size + bias.size for kernel, bias in final.layers)
     write(
         job,
         TrainingBegin(
-            epochs=len(taught.rows) + (lesson.tuning_epochs if lesson.unfreeze else 0),
+            epochs=len(final.rows) + (config.fine_tune_epochs if config.fine_tune_layers else 0),
             steps=max(1, len(targets) // batch),
             batch_size=batch,
             parameters=learned,
@@ -190,37 +191,37 @@ def _teach(
             precision="float32",
         ),
     )
-    for row in taught.rows:
+    for row in final.rows:
         write(job, row)
-    return taught
+    return final
 
 
-def _unfreeze(
+def _fine_tune(
     job: jobs.Worker,
-    lesson: Lesson,
+    config: TransferConfig,
     data: ArrayDataset,
     groups: np.ndarray,
-    taught: cross_validation.Taught,
+    final: cross_validation.FinalHead,
     backbone: Backbone,
 ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     """The model after its backbone's last layers have learned too, if that helped; its figures, and of the training."""
-    recipe = fine_tuning.recipe_of(lesson, job.job.configuration["name"], len(data.classes))
+    recipe = fine_tuning.recipe_of(config, job.job.configuration["name"], len(data.classes))
     images = fine_tuning.fitted(data.train, recipe.input_size)
     # As in a training, a share is held out, which the head has not seen either: see `trials.final_rows`.
-    kept, held_out = split(images.targets, recipe.validation_fraction, lesson.seed, groups)
+    kept, held_out = split(images.targets, recipe.validation_fraction, config.seed, groups)
     train, validation = images.take(kept), images.take(held_out)
-    model, best, head = fine_tuning.unfreeze(
+    model, best, head = fine_tuning.fine_tune(
         recipe,
         backbone,
-        taught.layers,
+        final.layers,
         train,
         validation,
-        seed=lesson.seed,
+        seed=config.seed,
         folder=job.job.folder,
         listener=job,
-        epochs_before=len(taught.rows),
+        epochs_before=len(final.rows),
     )
-    told = transfer_job.read_progress(job.job).curves.epochs[len(taught.rows) :]
+    told = transfer_job.read_progress(job.job).curves.epochs[len(final.rows) :]
     write(job, fine_tuning.conclude(best, head, told))
     training = training_worker.measure(predict(model, train.pixels, recipe.preprocess), train.targets)
     # The only time that this model meets the test set, if there is one.
@@ -250,9 +251,9 @@ def _check_agreement(model: Any, row: ModelSpec, images: Images, rows: np.ndarra
         )
 
 
-def _key(lesson: Lesson, data: ArrayDataset, groups: np.ndarray) -> str:
+def _key(config: TransferConfig, data: ArrayDataset, groups: np.ndarray) -> str:
     """Return what a trial depends on; how many rates there are besides is none of its business."""
-    fields = lesson.to_dict() | {"learning_rates": None, "unfreeze": None, "tuning_epochs": None}
+    fields = config.to_dict() | {"learning_rates": None, "unfreeze": None, "tuning_epochs": None}
     if (copies := np.flatnonzero(groups != np.arange(len(groups)))).size:
         fields["kept_together"] = [copies.tolist(), groups[copies].tolist()]
     return hashlib.sha256(json.dumps([fields, data.sha256], sort_keys=True).encode()).hexdigest()[:16]
@@ -268,7 +269,7 @@ def _trained_parameters(model: Any, told: transfer_job.Progress) -> int | None:
 def _card(
     job: jobs.Job,
     name: str,
-    lesson: Lesson,
+    config: TransferConfig,
     data: ArrayDataset,
     model: Any,
     metrics: dict[str, Any],
@@ -276,7 +277,7 @@ def _card(
     settings: Settings,
 ) -> dict[str, Any]:
     told = transfer_job.read_progress(job)
-    backbone, row = BUILT_IN.get_spec(lesson.backbone), lesson.backbone_row()
+    backbone, row = BUILT_IN.get_spec(config.backbone), config.backbone_spec()
     layers = {layer.name for layer in model.layers}
     seen = [layer for layer in ("features", backbone.cam_layer) if layer in layers]
     return {
@@ -293,9 +294,9 @@ def _card(
             "licence": f"yours; its backbone's weights: {backbone.license}",
         },
         "classes": list(data.classes),
-        "lesson": lesson.to_dict(),
-        "backbone": {"model": lesson.backbone, "sha256": weights.sha256(backbone, settings)},
-        "seed": lesson.seed,
+        "lesson": config.to_dict(),
+        "backbone": {"model": config.backbone, "sha256": weights.sha256(backbone, settings)},
+        "seed": config.seed,
         "precision": "float32",
         "trained_parameters": _trained_parameters(model, told),
         "data": training_worker.data_fields(told.curves),

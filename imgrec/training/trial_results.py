@@ -1,4 +1,4 @@
-"""Figures of a lesson: one row a trial, what a learning rate comes to on all folds, and what fine-tuning did."""
+"""Figures of a config: one row a trial, what a learning rate comes to on all folds, and what fine-tuning did."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

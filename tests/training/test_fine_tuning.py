@@ -15,7 +15,7 @@ from imgrec.settings import ROOT
 from imgrec.training import fine_tuning
 from imgrec.training.events import EpochEnd, FineTuned, from_fields, to_fields
 from imgrec.training.fine_tuning import Best, Figures
-from imgrec.training.transfer_job import ALL_LAYERS, TUNING, Lesson
+from imgrec.training.transfer_config import ALL_LAYERS, FINE_TUNING, TransferConfig
 from imgrec.training.transfer_stages import describe_fine_tuning
 from imgrec.training.trial_results import rank
 
@@ -123,9 +123,9 @@ def test_what_fine_tuning_did_is_said(kept: Figures, rows: list[EpochEnd], sente
 
 @pytest.mark.parametrize("pooling", ["avg", None])
 def test_layers_learn_gently_whatever_rate_suited_the_head(pooling: Any) -> None:
-    recipe = fine_tuning.recipe_of(Lesson("mobilenet", unfreeze=ALL_LAYERS, pooling=pooling), "x", 5)
-    assert recipe.optimiser == TUNING
-    assert 1e-5 <= TUNING.learning_rate <= 1e-4
+    recipe = fine_tuning.recipe_of(TransferConfig("mobilenet", fine_tune_layers=ALL_LAYERS, pooling=pooling), "x", 5)
+    assert recipe.optimizer == FINE_TUNING
+    assert 1e-5 <= FINE_TUNING.learning_rate <= 1e-4
     assert dict(recipe.arguments)["fixed_norms"] is True
 
 

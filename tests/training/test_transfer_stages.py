@@ -19,7 +19,8 @@ from imgrec.training.events import (
 )
 from imgrec.training.summary import status
 from imgrec.training.training_job import Curves
-from imgrec.training.transfer_job import Lesson, Progress
+from imgrec.training.transfer_config import TransferConfig
+from imgrec.training.transfer_job import Progress
 from imgrec.training.transfer_stages import (
     describe_curves,
     describe_measured,
@@ -37,9 +38,9 @@ PLAN = TrainingBegin(epochs=2, steps=1, batch_size=8, parameters=7)
 FINISHED = Finished("x")
 
 
-FOLDS = Lesson("mobilenet", learning_rates=(0.01, 0.001), folds=2)
-SPLIT = Lesson("mobilenet", learning_rates=(0.01, 0.001))
-UNFROZEN = Lesson("mobilenet", learning_rates=(0.01,), unfreeze=30, tuning_epochs=2)
+FOLDS = TransferConfig("mobilenet", learning_rates=(0.01, 0.001), folds=2)
+SPLIT = TransferConfig("mobilenet", learning_rates=(0.01, 0.001))
+UNFROZEN = TransferConfig("mobilenet", learning_rates=(0.01,), fine_tune_layers=30, fine_tune_epochs=2)
 TUNED = FineTuned(0, 2, 0.8, 0.5, 0.8, 0.5, 0.7, 0.9)
 
 
@@ -130,8 +131,8 @@ def test_the_bar_begins_at_nothing_when_the_features_are_there_already() -> None
 def test_the_bar_weighs_what_is_to_be_computed() -> None:
     data = replace(DATA, counts={"cat": [40, 10], "dog": [60, 0]}, trained_on=100)
     told = progress(features=(WHOLE,), planned=1, curves=Curves([], [], None, data, None))
-    shares = {lesson: share_done(told, lesson) for lesson in (SPLIT, replace(SPLIT, epochs=1000), UNFROZEN)}
-    assert max(shares, key=lambda lesson: shares[lesson]) is SPLIT, "the others have most of it before them"
+    shares = {config: share_done(told, config) for config in (SPLIT, replace(SPLIT, epochs=1000), UNFROZEN)}
+    assert max(shares, key=lambda config: shares[config]) is SPLIT, "the others have most of it before them"
     tuning = Curves([EPOCH] * 3, [StepProgress(4, 1)], replace(PLAN, epochs=4, steps=2), data, None)
     before = share_done(progress(features=(WHOLE,), trials=TRIALS[:1], planned=1, curves=tuning), UNFROZEN)
     assert shares[UNFROZEN] < before < 1
@@ -145,7 +146,7 @@ def test_the_bar_weighs_what_is_to_be_computed() -> None:
 def test_there_is_no_test_without_a_test_set(counts: dict[str, list[int]], last: str) -> None:
     told = progress(curves=Curves([], [], None, replace(DATA, counts=counts), None))
     assert stages(told, FOLDS)[-1] == last
-    assert [stages(told, lesson)[3] for lesson in (SPLIT, UNFROZEN)] == ["Selection", "Fine-tuning"]
+    assert [stages(told, config)[3] for config in (SPLIT, UNFROZEN)] == ["Selection", "Fine-tuning"]
     tested = transfer_stages.has_test(told)
     assert ("used once" in describe_plan(SPLIT, tested=tested)) == tested
     assert "A test set, if there is one" in describe_plan(SPLIT)
@@ -157,7 +158,7 @@ def finished(kind: str, epochs: int = 5) -> Curves:
 
 
 @pytest.mark.parametrize(
-    ("lesson", "tuned", "kept", "title", "words"),
+    ("config", "tuned", "kept", "title", "words"),
     [
         (SPLIT, None, 3, "Best trial", "The ring marks the saved model: epoch 3"),
         (FOLDS, None, None, "Final training", "mean over 2 folds"),
@@ -167,16 +168,16 @@ def finished(kind: str, epochs: int = 5) -> Curves:
     ids=["one split", "folds", "tuning in vain", "tuning"],
 )
 def test_curves_say_what_they_are_of(
-    lesson: Lesson, tuned: FineTuned | None, kept: int | None, title: str, words: str
+    config: TransferConfig, tuned: FineTuned | None, kept: int | None, title: str, words: str
 ) -> None:
     told = progress(chosen=HeadChosen(0.1, 3, "best"), curves=finished("validation"), tuned=tuned)
-    assert kept_epoch(told, lesson) == kept
-    assert describe_curves(told, lesson)[0] == title
-    assert words in describe_curves(told, lesson)[1]
+    assert kept_epoch(told, config) == kept
+    assert describe_curves(told, config)[0] == title
+    assert words in describe_curves(told, config)[1]
 
 
 @pytest.mark.parametrize(
-    ("lesson", "kind", "title", "words"),
+    ("config", "kind", "title", "words"),
     [
         (SPLIT, "validation", "Validation set", "It also selected the classifier"),
         (UNFROZEN, "validation", "Validation set", "It also selected the epoch"),
@@ -186,8 +187,8 @@ def test_curves_say_what_they_are_of(
     ],
     ids=["one split", "unfrozen", "folds", "test", "held out"],
 )
-def test_the_figure_says_what_it_is_worth(lesson: Lesson, kind: str, title: str, words: str) -> None:
-    found = describe_measured(progress(curves=finished(kind)), lesson)
+def test_the_figure_says_what_it_is_worth(config: TransferConfig, kind: str, title: str, words: str) -> None:
+    found = describe_measured(progress(curves=finished(kind)), config)
     assert found[0] == title
     assert words in found[1]
 

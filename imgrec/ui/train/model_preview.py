@@ -10,7 +10,8 @@ from imgrec.images.preprocessing import frame
 from imgrec.jobs import Job
 from imgrec.settings import MIB
 from imgrec.training import transfer_job
-from imgrec.training.transfer_job import Lesson, Progress
+from imgrec.training.transfer_config import TransferConfig
+from imgrec.training.transfer_job import Progress
 from imgrec.ui import caches, image_input, uploads
 from imgrec.ui.elements import Tile, strip
 from imgrec.ui.image_store import Image
@@ -20,13 +21,13 @@ from imgrec.ui.train.form_fields import errors_shown
 SIDE_PX = 220
 
 
-def preview(job: Job, lesson: Lesson, progress: Progress, state: str) -> None:
+def preview(job: Job, config: TransferConfig, progress: Progress, state: str) -> None:
     """Show an image of the visitor's choice, and the prediction of the newest classifier."""
     # Before the first features the network may still have to be downloaded, and a page does not wait for that.
     if not progress.features or progress.curves.data is None or state not in {"running", "finished"}:
         return
     is_changed = progress.tuned is None or progress.tuned.kept
-    if lesson.unfreeze and state == "finished" and is_changed:
+    if config.fine_tune_layers and state == "finished" and is_changed:
         return  # its backbone is no longer the published one; Compare uses the whole network
     with st.container(border=True, gap="small"):
         st.markdown("**Try it while it trains**" if state == "running" else "**Try it**")
@@ -38,11 +39,11 @@ def preview(job: Job, lesson: Lesson, progress: Progress, state: str) -> None:
                 st.caption("Drop an image, or choose a sample.")
                 return
             with errors_shown():
-                _prediction(job, lesson, progress, image)
+                _prediction(job, config, progress, image)
 
 
-def _prediction(job: Job, lesson: Lesson, progress: Progress, image: Image) -> None:
-    row, classes = lesson.backbone_row(), progress.curves.data.classes if progress.curves.data else []
+def _prediction(job: Job, config: TransferConfig, progress: Progress, image: Image) -> None:
+    row, classes = config.backbone_spec(), progress.curves.data.classes if progress.curves.data else []
     key = (image.id, row.name)
     kept = st.session_state.get("preview_features")
     if kept is None or kept[0] != key:
@@ -57,7 +58,7 @@ def _prediction(job: Job, lesson: Lesson, progress: Progress, image: Image) -> N
     words = transfer.describe_preview(lines)
     st.vega_lite_chart(transfer.preview_chart(lines), theme=None, alt=f"Prediction: {words}", key="run_preview")
     st.caption(plain(words))
-    if lesson.unfreeze and progress.curves.epochs and progress.curves.finished is None:
+    if config.fine_tune_layers and progress.curves.epochs and progress.curves.finished is None:
         st.caption("Prediction of the classifier before fine-tuning of further layers.")
 
 

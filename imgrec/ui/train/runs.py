@@ -163,7 +163,7 @@ def _buttons(job: Job, state: str) -> None:
         rate = st.number_input(
             "Learning rate (peak)",
             0.0,
-            value=Recipe.from_dict(job.configuration["recipe"]).optimiser.learning_rate,
+            value=Recipe.from_dict(job.configuration["recipe"]).optimizer.learning_rate,
             format="%g",
             key=f"resume_rate_{job.name}",
             help="Used from here on. Reduce it if the loss became NaN.",

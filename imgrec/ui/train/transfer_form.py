@@ -9,9 +9,9 @@ from imgrec.data.sources import DATASETS
 from imgrec.errors import ImgrecError, InputError
 from imgrec.formatting import percent, size
 from imgrec.models.catalog import ModelSpec
-from imgrec.training import transfer_job, transfer_stages
+from imgrec.training import transfer_config, transfer_job, transfer_stages
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
-from imgrec.training.transfer_job import ALL_LAYERS, HEADS, Lesson
+from imgrec.training.transfer_config import ALL_LAYERS, HEADS, TransferConfig
 from imgrec.ui import caches, query_params
 from imgrec.ui.markdown import plain
 from imgrec.ui.models import download
@@ -64,7 +64,7 @@ def form() -> None:
     # The button stands above the settings, which are rarely changed, so that it is seen without scrolling.
     button = st.container()
     counts = counted() if is_sound else {}
-    lesson = _settings(backbone, counts)
+    config = _settings(backbone, counts)
     with button:
         name = st.text_input(
             "Model name",
@@ -73,14 +73,14 @@ def form() -> None:
             key="transfer_name",
         ).strip()
         start = None
-        if lesson is not None and is_sound:
-            start = partial(transfer_job.start, lesson, data, caches.settings(), name=name or None)
+        if config is not None and is_sound:
+            start = partial(transfer_job.start, config, data, caches.settings(), name=name or None)
         start_button("Start training", "start_transfer", start, shown="run", icon=":material/play_arrow:")
         if not data:
             st.caption(":material/arrow_upward: Add images first: at least two classes, 20 or more images each.")
-        elif lesson is not None:
-            tested = True if lesson.test_fraction or _is_tested(counts) else False if counts else None
-            st.caption(f"{HEADS[lesson.head].title} classifier; {transfer_stages.describe_plan(lesson, tested=tested)}")
+        elif config is not None:
+            tested = True if config.test_fraction or _is_tested(counts) else False if counts else None
+            st.caption(f"{HEADS[config.head].title} classifier; {transfer_stages.describe_plan(config, tested=tested)}")
 
 
 def _images() -> str:
@@ -165,9 +165,9 @@ def _test_fraction(counts: Mapping[str, tuple[int, int]]) -> float:
     return TEST_FRACTION if wanted else 0.0
 
 
-def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Lesson | None:
+def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> TransferConfig | None:
     """Return the settings of the run; None, with a sentence, while they are not valid. `counts` as of a `Diagnosis`."""
-    default = Lesson(backbone.name)
+    default = TransferConfig(backbone.name)
     with st.expander("Training settings", icon=":material/tune:"):
         titles = {name: head.title for name, head in HEADS.items()}
         head = choice("Classifier", "classifier", list(HEADS), "head", titles=titles)
@@ -177,7 +177,7 @@ def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Les
             RATES,
             [f"{rate:g}" for rate in default.learning_rates],
             accept_new_options=True,
-            max_selections=transfer_job.MAX_LEARNING_RATES,
+            max_selections=transfer_config.MAX_LEARNING_RATES,
             key="rates",
             help="Each is tried; the one with the best validation accuracy is kept.",
         )
@@ -211,22 +211,22 @@ def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Les
             former=FORMER,
             name=query_params.slug,
             help="First the classifier is trained on extracted features, which takes seconds. Then these layers are "
-            f"fine-tuned with it at learning rate {transfer_job.TUNING.learning_rate:g}, which takes minutes to hours. "
-            "The better of both is kept.",
+            f"fine-tuned with it at learning rate {transfer_config.FINE_TUNING.learning_rate:g}, which takes minutes to "
+            "hours. The better of both is kept.",
         )
-        tuning_epochs = default.tuning_epochs
+        fine_tune_epochs = default.fine_tune_epochs
         if LAYERS[layers]:
-            tuning_epochs = count("Fine-tuning epochs", tuning_epochs, "transfer_tuning_epochs")
+            fine_tune_epochs = count("Fine-tuning epochs", fine_tune_epochs, "transfer_tuning_epochs")
         keeps_map = st.toggle(
             "Keep spatial features (no pooling)",
             key="transfer_no_pooling",
             help="Uses the whole feature map instead of global average pooling. Adds many weights.",
         )
         try:
-            return Lesson(
+            return TransferConfig(
                 backbone.name,
                 head=head,
-                unfreeze=LAYERS[layers],
+                fine_tune_layers=LAYERS[layers],
                 epochs=epochs,
                 batch_size=batch_size,
                 learning_rates=_numbers(rates),
@@ -234,7 +234,7 @@ def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Les
                 folds=FOLDS[folds],
                 seed=seed,
                 pooling=None if keeps_map else "avg",
-                tuning_epochs=tuning_epochs,
+                fine_tune_epochs=fine_tune_epochs,
                 test_fraction=test_fraction,
             )
         except ImgrecError as error:

@@ -10,8 +10,9 @@ from imgrec.jobs import Job
 from imgrec.models import cards
 from imgrec.reports import accuracy
 from imgrec.settings import ROOT
-from imgrec.training import summary, transfer_job, transfer_stages
-from imgrec.training.transfer_job import Lesson, Progress
+from imgrec.training import summary, transfer_stages
+from imgrec.training.transfer_config import TransferConfig
+from imgrec.training.transfer_job import Progress
 from imgrec.training.trial_results import Summary, spread
 from imgrec.ui import caches
 from imgrec.ui.markdown import plain
@@ -29,29 +30,29 @@ _DONE, _NOW, _LATER = ":material/check_circle:", ":material/pending:", ":materia
 
 def transfer_view(job: Job, progress: Progress, state: str, *, is_active: bool, table: bool) -> None:
     """Show the `progress` of a transfer learning run."""
-    lesson = Lesson.from_dict(job.configuration["lesson"])
-    _stages(lesson, progress, state)
+    config = TransferConfig.from_dict(job.configuration["lesson"])
+    _stages(config, progress, state)
     if is_active:
-        st.progress(transfer_stages.share_done(progress, lesson))
+        st.progress(transfer_stages.share_done(progress, config))
     for part in progress.features:
         st.caption(transfer_stages.describe_features(part))
     if state != "finished":
         tested = transfer_stages.has_test(progress) if progress.curves.data else None
-        st.caption(transfer_stages.describe_plan(lesson, tested=tested))
+        st.caption(transfer_stages.describe_plan(config, tested=tested))
     told = progress.curves
     if told.finished is not None:
         finished(told.finished.name, summary.outcome(progress), told.finished.metrics)
     if progress.tuned is not None:
         st.markdown(plain(transfer_stages.describe_fine_tuning(progress.tuned, summary.validated_on(told))))
-    model_preview.preview(job, lesson, progress, state)
-    if progress.trials and (lesson.trials > 1 or lesson.folds):
-        _trials(progress, table, folds=lesson.folds > 0)
+    model_preview.preview(job, config, progress, state)
+    if progress.trials and (config.trials > 1 or config.folds):
+        _trials(progress, table, folds=config.folds > 0)
     if told.epochs:
-        _curves(lesson, progress, table)
+        _curves(config, progress, table)
     if told.data is None:
         return
     if told.finished is not None:
-        _measured(lesson, progress, table)
+        _measured(config, progress, table)
     elif told.epochs and told.epochs[-1].confusion:
         # Of folds, and of one split, it is what the trials said; while layers learn, that of their newest epoch.
         st.markdown("**Validation so far**")
@@ -72,11 +73,11 @@ def finished(name: str, outcome: str, metrics: Mapping[str, Any]) -> None:
         st.page_link(COMPARE, label="Try it on Compare", icon=":material/compare:", query_params=link)
 
 
-def _stages(lesson: Lesson, progress: Progress, state: str) -> None:
+def _stages(config: TransferConfig, progress: Progress, state: str) -> None:
     """Show the stages of a run in one line: done, current and coming."""
     now = transfer_stages.stage(progress)
     parts = []
-    for number, title in enumerate(transfer_stages.stages(progress, lesson)):
+    for number, title in enumerate(transfer_stages.stages(progress, config)):
         if number == now == transfer_stages.TRIALS and progress.trials_planned:
             title += f" {len(progress.trials)} of {progress.trials_planned}"
         icon = _DONE if number < now else _NOW if number == now and state == "running" else _LATER
@@ -144,22 +145,22 @@ def summary_rows(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
     ]
 
 
-def _curves(lesson: Lesson, progress: Progress, table: bool) -> None:
+def _curves(config: TransferConfig, progress: Progress, table: bool) -> None:
     """Show the learning curves, and which epoch was kept."""
-    title, words = transfer_stages.describe_curves(progress, lesson)
+    title, words = transfer_stages.describe_curves(progress, config)
     st.markdown(f"**{title}**")
     if progress.chosen is not None:
         st.caption(plain(f"{transfer_stages.describe_choice(progress.chosen)} {words}"))
-    kept = transfer_stages.kept_epoch(progress, lesson)
+    kept = transfer_stages.kept_epoch(progress, config)
     curves.learning_curves(progress.curves, "run", table=table, kept=kept)
 
 
-def _measured(lesson: Lesson, progress: Progress, table: bool) -> None:
+def _measured(config: TransferConfig, progress: Progress, table: bool) -> None:
     """Show the confusion matrices of the saved model: of the training set, and of held-out images."""
     told = progress.curves
     if told.finished is None or told.data is None:
         return
-    title, words = transfer_stages.describe_measured(progress, lesson)
+    title, words = transfer_stages.describe_measured(progress, config)
     metrics, training = told.finished.metrics, told.finished.training
     with st.grid(2, min_column_width=320):
         if training is not None:  # older runs do not have it
