@@ -115,14 +115,15 @@ class Search:
     @property
     def remaining_seconds(self) -> float | None:
         """Expected from the trials that are finished, or from the epochs of the first; None before there are any."""
-        now, times = self.open, [trial.wall_seconds for trial in self.finished]
-        spent = sum(row.seconds for row in now.epochs) if now else 0.0
-        if self.plan is None or not (times or spent):
+        if self.plan is None:
             return None
-        if times:
-            each = sum(times) / len(times)
-        else:
-            each = spent / len(now.epochs) * now.planned_epochs if now else 0.0
+        rows, times = self.open.epochs if self.open else [], [trial.wall_seconds for trial in self.finished]
+        spent = sum(row.seconds for row in rows)
+        if self.open and rows and not times:
+            times = [spent / len(rows) * self.open.planned_epochs]
+        if not times:
+            return None
+        each = sum(times) / len(times)
         left = self.plan.trials - len(self.finished) - len(self.failed)
         return max(0.0, left * each - min(spent, each))
 

@@ -1,4 +1,4 @@
-"""Hyperparameter searches, live: state, charts and table of the chosen one, and what can be done with its best trial."""
+"""Hyperparameter searches: the state, charts and table of the chosen one, live, and the training of its best trial."""
 
 import json
 from collections.abc import Sequence

@@ -9,9 +9,9 @@ from imgrec.data.sources import DATASETS
 from imgrec.errors import ImgrecError, InputError
 from imgrec.formatting import percent, size
 from imgrec.models.catalog import ModelSpec
-from imgrec.training import transfer_config, transfer_job, transfer_stages
+from imgrec.training import transfer_job, transfer_stages
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
-from imgrec.training.transfer_config import ALL_LAYERS, HEADS, TransferConfig
+from imgrec.training.transfer_config import ALL_LAYERS, FINE_TUNING, HEADS, MAX_LEARNING_RATES, TransferConfig
 from imgrec.ui import caches, query_params
 from imgrec.ui.markdown import plain
 from imgrec.ui.models import download
@@ -177,7 +177,7 @@ def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Tra
             RATES,
             [f"{rate:g}" for rate in default.learning_rates],
             accept_new_options=True,
-            max_selections=transfer_config.MAX_LEARNING_RATES,
+            max_selections=MAX_LEARNING_RATES,
             key="rates",
             help="Each is tried; the one with the best validation accuracy is kept.",
         )
@@ -211,8 +211,8 @@ def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Tra
             former=FORMER,
             name=query_params.slug,
             help="First the classifier is trained on extracted features, which takes seconds. Then these layers are "
-            f"fine-tuned with it at learning rate {transfer_config.FINE_TUNING.learning_rate:g}, which takes minutes to "
-            "hours. The better of both is kept.",
+            f"fine-tuned with it at learning rate {FINE_TUNING.learning_rate:g}, which takes minutes to hours. The "
+            "better of both is kept.",
         )
         fine_tune_epochs = default.fine_tune_epochs
         if LAYERS[layers]:
