@@ -1,4 +1,4 @@
-"""The small JSON files of a job's folder, and the disk that it lies on."""
+"""The small JSON files of a job's folder, and the free room on its disk."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ def write(path: Path, fields: dict[str, Any]) -> None:
 
 
 def now() -> str:
-    """UTC, ISO 8601, to the microsecond: jobs are queued by it."""
+    """Return the time, UTC, ISO 8601, to the microsecond: the order of the queue."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 

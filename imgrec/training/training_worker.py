@@ -2,7 +2,7 @@
 
 import os
 
-# Before Keras is imported, by whoever imports it first: training is TensorFlow's.
+# Before the first import of Keras: training needs TensorFlow as its backend.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -43,7 +43,7 @@ MAX_NOTES = 50
 
 
 def run(worker: jobs.Worker) -> None:
-    """Data, training, test, card; each step tells what it did."""
+    """Run all steps: data, training, test, card."""
     configuration = worker.job.configuration
     recipe = Recipe.from_dict(configuration["recipe"])
     seed = int(configuration["seed"])
@@ -89,7 +89,7 @@ def open_data(worker: jobs.Worker, recipe: Recipe, settings: Settings) -> tuple[
 
 
 def _divided(data: ArrayDataset, recipe: Recipe, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices into the training images, to train and to validate on."""
+    """Return indices into the training images, to train and to validate on."""
     return split(data.train.targets, recipe.validation_fraction, seed)
 
 
@@ -203,6 +203,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide a result."""
     names = ("keras", "tensorflow", "tensorflow-cpu", "numpy")
     installed = {distribution.name.lower().replace("_", "-") for distribution in importlib.metadata.distributions()}
     found = {name: importlib.metadata.version(name) for name in names if name in installed}

@@ -7,7 +7,7 @@ unfrozen layers `tuned`.
 
 import os
 
-# Before Keras is imported, by whoever imports it first: training is TensorFlow's.
+# Before the first import of Keras: training needs TensorFlow as its backend.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -73,7 +73,7 @@ CHECK_TOLERANCE = 1e-3
 
 
 def run(job: jobs.Worker) -> None:
-    """Data, features, trials, head, model, test, card; each step tells what it did."""
+    """Run all steps: data, features, trials, head, model, test, card."""
     configuration = job.job.configuration
     config = TransferConfig.from_dict(configuration["lesson"])
     settings = replace(
@@ -84,7 +84,7 @@ def run(job: jobs.Worker) -> None:
     kept_to_learn, tested = transfer_job.dealt(config, loaded)
     data = transfer_job.held_out(loaded, kept_to_learn, tested)
     transfer_job.check_data(config, data)
-    # Nothing is told of them that the images do not tell again: whoever goes on deals the same.
+    # They are not stored: a resumed worker computes the same from the images.
     groups = perceptual_hash.groups(data.train.pixels, data.train.targets)
     kept = cross_validation.final_rows(config, data.train.targets, groups)
     # Where the final head learns from all, each fold was validated on in its turn.
@@ -204,7 +204,7 @@ def _fine_tune(
     final: cross_validation.FinalHead,
     backbone: Backbone,
 ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """The model after its backbone's last layers have learned too, if that helped; its figures, and of the training."""
+    """Return the model after fine-tuning, if that helped, with its figures and those of the training images."""
     recipe = fine_tuning.recipe_of(config, job.job.configuration["name"], len(data.classes))
     images = fine_tuning.fitted(data.train, recipe.input_size)
     # As in a training, a share is held out, which the head has not seen either: see `trials.final_rows`.
