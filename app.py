@@ -32,7 +32,7 @@ warm = threading.Event()
 
 
 def caches() -> ModuleType:
-    """The caches that pages and API share. Imported when they are needed: by then Streamlit's runtime is up."""
+    """Return the caches that pages and API share, imported late: they need Streamlit's runtime."""
     from imgrec.ui import caches as module
 
     return module
@@ -50,7 +50,7 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
         try:
             await anyio.to_thread.run_sync(lambda: caches().warm_up(), abandon_on_cancel=True)
         except Exception:
-            # A model that cannot be preloaded must not take the server down: its card will say why.
+            # A model that cannot be preloaded must not stop the server: its card shows the error.
             log.exception("The warm-up was cut short")
         warm.set()
 

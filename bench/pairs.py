@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from imgrec.inference.process_info import usable_cores
+from imgrec.inference.process_info import processor, processor_flags, usable_cores
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import ASSETS, ROOT, Settings
 
@@ -152,11 +152,6 @@ def save(name: str, results: dict[str, Any]) -> None:
 
 def _processor() -> str:
     """Return the model, and the widest vectors that it computes with."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    facts = {line.split(":")[0].strip(): line.split(":", 1)[1].strip() for line in lines if ":" in line}
-    flags = set(facts.get("flags", "").split())
+    flags = processor_flags()
     widest = next((flag for flag in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if flag in flags), "")
-    return f"{facts.get('model name', platform.processor())}, {widest}"
+    return f"{processor()}, {widest}"

@@ -71,6 +71,17 @@ def sole_holder(path: Path, while_waiting: Callable[[], object]) -> Iterator[Non
         lock.release()
 
 
+def check_disk(folder: Path, needed_bytes: int, purpose: str = "") -> None:
+    """Raise `StorageError` with the figures unless `needed_bytes` are free where `folder` is or will be."""
+    with storage_errors(folder):
+        there = next(path for path in [folder, *folder.parents] if path.exists())
+        free = shutil.disk_usage(there).free
+    if free < needed_bytes:
+        raise StorageError(
+            f"Expected {needed_bytes / MIB:,.0f} MiB of room in {there}{purpose}. Received: {free / MIB:,.0f} MiB free."
+        )
+
+
 def sha256_of(path: Path) -> str:
     """In hexadecimal; raises `StorageError` when the file cannot be read."""
     with storage_errors(path), path.open("rb") as file:

@@ -1,9 +1,9 @@
 """Ensemble: the chosen models as one. Rules, weights, leave-one-out, and how sure they are."""
 
-from imgrec.ui import image_input, layout, settings_bar
+from imgrec.ui import elements, image_input, settings_bar
 from imgrec.ui.ensemble import combined
 
-left, right = layout.halves()
+left, right = elements.halves()
 with left:
     image = image_input.panel()
 with right:

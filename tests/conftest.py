@@ -66,7 +66,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     """No Python package carries weights."""
-    monkeypatch.setattr(weights, "find_in_package", lambda package_file: None)
+    monkeypatch.setattr(weights, "_find_package", lambda name: None)
 
 
 @pytest.fixture(scope="session")

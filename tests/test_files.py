@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgrec.errors import StorageError
-from imgrec.files import replacing, sha256_of, sole_holder
+from imgrec.files import check_disk, replacing, sha256_of, sole_holder
 
 
 def test_a_block_that_ends_well_replaces_the_file(tmp_path: Path) -> None:
@@ -93,3 +93,9 @@ def test_a_lock_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "folder").write_text("a file")
     with pytest.raises(StorageError), sole_holder(tmp_path / "folder" / "x.lock", lambda: None):
         pass
+
+
+def test_the_disk_is_checked_where_the_folder_will_be(tmp_path: Path) -> None:
+    check_disk(tmp_path / "later" / "still later", 1)
+    with pytest.raises(StorageError, match=rf"MiB of room in {tmp_path} for nothing\. Received: [\d,]+ MiB free"):
+        check_disk(tmp_path / "later", 1 << 60, " for nothing")

@@ -32,7 +32,9 @@ INSTEAD = {
 }
 
 # Parts of words that are written to files or spoken by others, and so keep their form.
-KEPT: dict[str, set[str]] = {}
+KEPT: dict[str, set[str]] = {
+    "imgrec/models/downloads.py": {"Cancelled"},  # concurrent.futures.CancelledError
+}
 
 WORDS = re.compile("|".join(rf"(?P<w{i}>\b(?:{words})\b)" for i, words in enumerate(INSTEAD)), re.IGNORECASE)
 

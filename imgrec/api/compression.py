@@ -25,6 +25,7 @@ class CompressedFiles:
         self._kept: dict[str, tuple[Message, bytes]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, from the kept files where they have it."""
         if not _applies(scope):
             await self._app(scope, receive, send)
             return

@@ -153,12 +153,13 @@ class _Endpoints:
     def _answer(self, upload: _Upload) -> dict[str, object]:
         settings, pool = self.get_settings(), self.get_pool()
         catalog = cards.load_catalog(settings)
-        models = upload.options.get("models", "")
-        specs = parse_models(models, catalog) if models.strip(" ,") else get_default_specs(catalog, settings)
+        words = dict(upload.options)
+        specs = parse_models(words.pop("models", ""), catalog) or get_default_specs(catalog, settings)
         _check_models(specs, settings)
-        options = Options.parse(specs, **{name: text for name, text in upload.options.items() if name != "models"})
+        options = Options.parse(specs, **words)
         check_budget(specs, pool)
-        self._prepare([spec for spec in specs if spec.name not in {row.name for row in pool.loaded()}])
+        loaded = {row.name for row in pool.loaded()}
+        self._prepare([spec for spec in specs if spec.name not in loaded])
         found = get_result(upload.data, upload.name, options, pool, max_bytes=settings.max_upload_bytes)
         return result.to_dict(found, options.k)
 
@@ -254,17 +255,16 @@ def _check_models(specs: Sequence[ModelSpec], settings: Settings) -> None:
 
 
 def _json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(content, status, {**HEADERS, **(headers or {})})
+    return JSONResponse(content, status, HEADERS | dict(headers or {}))
 
 
 def _failure(sentence: str, kind: str, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:
     return _json({"error": sentence, "type": kind}, status, headers)
 
 
-async def _on_error(request: Request, error: Exception) -> Response:
-    status = getattr(error, "http_status", 500)
+async def _on_error(_: Request, error: Exception) -> Response:
     headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, BusyError) else None
-    return _failure(str(error), type(error).__name__, status, headers)
+    return _failure(str(error), type(error).__name__, getattr(error, "http_status", 500), headers)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
@@ -279,6 +279,6 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     return _failure(sentence, "HTTPException", error.status_code, error.headers)
 
 
-async def _on_bug(request: Request, error: Exception) -> Response:
+async def _on_bug(_: Request, __: Exception) -> Response:
     """Answer with 500; Starlette then raises the error again, which writes it to the log."""
     return _failure("Something went wrong here; it is in the log of the server.", "InternalError", 500)

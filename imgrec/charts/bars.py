@@ -43,27 +43,25 @@ _TYPES: Spec = {"fillOpacity": "quantitative", "strokeWidth": "quantitative"}
 
 def labeled_bars(
     bars: Rows,
-    labels: Sequence[str],
-    figures: Sequence[str],
+    lines: Sequence[tuple[str, str]],
     *,
     swatches: Mapping[str, Swatch] | Swatch,
     legend: bool = False,
     domain: tuple[float, float] = (0.0, 1.0),
 ) -> Spec:
-    """Return a chart with one line for each of `labels`: label, bar or bars, figure.
+    """Return a chart of lines: label, bar or bars, figure.
 
     Args:
         bars: Rows with `line`, `start` and `end`; their entries with a capital make the tooltip.
-        labels: The text left of each line.
-        figures: The text right of each line.
+        lines: The texts left and right of each line.
         swatches: The mark of all bars, or that of each "Model".
         legend: Whether a legend below names the models.
         domain: Where the track begins and ends, in the unit of `start` and `end`.
     """
     track = [
-        {"line": placed(line, figure), "start": domain[0], "end": domain[1]} for line, figure in enumerate(figures)
+        {"line": placed(line, figure), "start": domain[0], "end": domain[1]} for line, (_, figure) in enumerate(lines)
     ]
-    lines = [placed(line, label) for line, label in enumerate(labels)]
+    labels = [placed(line, label) for line, (label, _) in enumerate(lines)]
     by_model = {} if isinstance(swatches, Swatch) else swatches
     used = [swatches] if isinstance(swatches, Swatch) else list(swatches.values())
     # Color alone, as long as no two models share one.
@@ -73,13 +71,13 @@ def labeled_bars(
     drawn = [
         bar
         | looks[by_model.get(bar.get("Model", ""), used[0])]
-        | {"line": lines[bar["line"]], "opacity": float(bar["start"] != bar["end"])}
+        | {"line": labels[bar["line"]], "opacity": float(bar["start"] != bar["end"])}
         for bar in bars
     ]
     named = tuple(by_model.items()) if legend else ()
     below = _LEGEND_GAP_PX + _LEGEND_ROW_PX * -(-len(named) // _LEGEND_COLUMNS) if named else 0
     template = _template(tuple(name for name in bars[0] if name[0].isupper()), named, channels)
-    return fill(template, card_height(ROW_PX * len(labels) + below), track=track, bars=drawn)
+    return fill(template, card_height(ROW_PX * len(lines) + below), track=track, bars=drawn)
 
 
 @lru_cache(maxsize=128)

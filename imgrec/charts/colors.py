@@ -41,13 +41,8 @@ USUAL_MODELS = (
     "inception_v3",
 )
 
-IMAGENET = "imagenet_1k"
-
-# How models of the same color differ: filled, outlined, outlined with dashes.
-_GLYPHS = "■□▥"
-_FILL_OPACITIES = (1.0, 0.25, 0.25)
-_STROKE_WIDTHS = (0.0, 1.5, 1.5)
-_STROKE_DASHES = ([1, 0], [1, 0], [3, 2])
+# How models of the same color differ, as (glyph, opacity of the fill, width of the outline, its dashes).
+_TURNS = (("■", 1.0, 0.0, [1, 0]), ("□", 0.25, 1.5, [1, 0]), ("▥", 0.25, 1.5, [3, 2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +55,14 @@ class Swatch:
     @property
     def markdown(self) -> str:
         """The mark before a model's title, as Streamlit's Markdown."""
-        return f':color[{_GLYPHS[self.turn % len(_GLYPHS)]}]{{foreground="{self.color}"}}'
+        return f':color[{_TURNS[self.turn % len(_TURNS)][0]}]{{foreground="{self.color}"}}'
 
     @property
     def channels(self) -> dict[str, Any]:
         """The encoding channels of a bar with this mark, by their name in Vega-Lite."""
-        turn = self.turn % len(_GLYPHS)
-        return {
-            "color": self.color,
-            "stroke": self.color,
-            "fillOpacity": _FILL_OPACITIES[turn],
-            "strokeWidth": _STROKE_WIDTHS[turn],
-            "strokeDash": _STROKE_DASHES[turn],
-        }
+        names = ("fillOpacity", "strokeWidth", "strokeDash")
+        look = dict(zip(names, _TURNS[self.turn % len(_TURNS)][1:], strict=True))
+        return {"color": self.color, "stroke": self.color} | look
 
 
 def color_of(model: str) -> str:
@@ -111,8 +101,8 @@ def _preferred(model: str) -> int:
     spec = BUILT_IN.get(model)
     if spec is None:
         return sum(model.encode()) % len(COLORS)
-    is_other = spec.label_space != IMAGENET
-    alike = [name for name, row in BUILT_IN.items() if (row.label_space != IMAGENET) == is_other]
+    is_other = spec.label_space != "imagenet_1k"
+    alike = [name for name, row in BUILT_IN.items() if (row.label_space != "imagenet_1k") == is_other]
     place = [name for name in alike if name not in USUAL_MODELS].index(model)
     return (-1 - place if is_other else place) % len(COLORS)
 

@@ -54,7 +54,7 @@ _CLASS_PX = 120
 # on a phone, have a shorter figure or none: figures that overlap cannot be read, and the table has them.
 _SHORT_PX, _LONG_PX = 24, 42
 
-# The axes, and as far as they are given the names of what a click picks.
+# The titles of the axes.
 TRUE, PREDICTED = "True", "Predicted"
 
 
@@ -161,7 +161,9 @@ def square_chart(table: Floats, titles: Sequence[str], *, domain: tuple[float, f
         for r, c in np.ndindex(table.shape)
         for value in [float(table[r, c])]
     ]
-    template = _template(("First", "Second"), None, ("Value",), _NAME_PX, _LONG_PX if as_percent else _SHORT_PX, None)
+    template = _template(
+        ("First", "Second"), (None, None), ("Value",), _NAME_PX, _LONG_PX if as_percent else _SHORT_PX, None
+    )
     return fill(template, max(CELL_PX * len(titles), LEAST_PX), cells=cells)
 
 
@@ -185,26 +187,19 @@ def describe_square(table: Floats, titles: Sequence[str], what: str, *, as_perce
 @lru_cache(maxsize=128)
 def _template(
     told: tuple[str, str],
-    titles: tuple[str, str] | None,
+    titles: tuple[str | None, str | None],
     figures: tuple[str, ...],
     names_px: int,
     long_px: int,
     pick: str | None,
 ) -> Spec:
-    """Return the chart of cells.
+    """Return the chart of cells: `told` and `figures` are its tooltip, `names_px` is the room of names beside the axes.
 
-    Args:
-        told: What the tooltip calls the row and the column.
-        titles: The titles of the axes.
-        figures: The other fields of the tooltip.
-        names_px: How long names beside the axes may be.
-        long_px: How wide cells are from which on they have their full figure.
-        pick: The name of the selection, or None.
+    Cells have their full figure from `long_px` on.
     """
     axis: Spec = {"ticks": False, "domain": False, "grid": False, "labelOverlap": False, "labelLimit": names_px}
-    titles_of = titles or (None, None)
-    x = alt.X("across:O", axis=alt.Axis(title=titles_of[1], labelAngle=-45, labelExpr=PLACED, **axis))
-    y = alt.Y("down:O", axis=alt.Axis(title=titles_of[0], labelExpr=PLACED, **axis))
+    x = alt.X("across:O", axis=alt.Axis(title=titles[1], labelAngle=-45, labelExpr=PLACED, **axis))
+    y = alt.Y("down:O", axis=alt.Axis(title=titles[0], labelExpr=PLACED, **axis))
     tooltip = [alt.Tooltip("first:N", title=told[0]), alt.Tooltip("second:N", title=told[1])]
     tooltip += [alt.Tooltip(field=name, type="nominal") for name in figures]
     cells = (

@@ -1,6 +1,6 @@
 """Lines of several series: curves of metrics and of trainings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -46,9 +46,9 @@ def line_chart(
     y: Axis,
     *,
     steps: bool = False,
-    guide: Rows | None = None,
-    points: Rows | None = None,
-    rings: Rows | None = None,
+    guide: Sequence[Mapping[str, Any]] = (),
+    points: Sequence[Mapping[str, Any]] = (),
+    rings: Sequence[Mapping[str, Any]] = (),
     height_px: int = PLOT_PX,
 ) -> Spec:
     """Return a line for each series, in the order of its rows.
@@ -66,14 +66,8 @@ def line_chart(
     """
     told = tuple(name for name in rows[0] if name[0].isupper()) if rows else ()
     template = _template(tuple(styles.items()), x, y, steps, told)
-    return fill(
-        template,
-        height_px,
-        guide=guide or [],
-        lines=[row | {"place": place} for place, row in enumerate(rows)],
-        points=points or [],
-        rings=rings or [],
-    )
+    lines = [row | {"place": place} for place, row in enumerate(rows)]
+    return fill(template, height_px, guide=guide, lines=lines, points=points, rings=rings)
 
 
 @lru_cache(maxsize=128)

@@ -37,7 +37,7 @@ def class_bars(figures: ClassFigures, labels: Sequence[str], which: str, color: 
         }
         for line, i in enumerate(order)
     ]
-    return labeled_bars(bars, [labels[i] for i in order], [_dash(values[i]) for i in order], swatches=Swatch(color))
+    return labeled_bars(bars, [(labels[i], _dash(values[i])) for i in order], swatches=Swatch(color))
 
 
 def describe_classes(figures: ClassFigures, labels: Sequence[str], which: str, order: Sequence[int]) -> str:
@@ -83,7 +83,7 @@ def curve_chart(
     for title, name in names.items():
         styles[name] = colors[title], _DASHES[before[colors[title]] % len(_DASHES)]
         before[colors[title]] += 1
-    return line_chart(rows, styles, Axis(axes[0]), Axis(axes[1]), steps=steps, guide=_DIAGONAL if diagonal else None)
+    return line_chart(rows, styles, Axis(axes[0]), Axis(axes[1]), steps=steps, guide=_DIAGONAL if diagonal else ())
 
 
 def describe_curves(curves: Mapping[str, Curve], what: str) -> str:

@@ -28,11 +28,7 @@ MAX_MARKS = 8
 
 
 def brushable_page(search: Search, varied: Sequence[Knob], title: str) -> str:
-    """Return the chart as HTML, about 5 MB, for any browser and without a network.
-
-    Raises:
-        ValueError: No trial is finished.
-    """
+    """Return the chart as HTML, about 5 MB, for any browser and without a network; raises as `figure_of` does."""
     from plotly.graph_objects import Figure
 
     drawing = Figure(figure_of(search, varied))

@@ -141,7 +141,8 @@ def _placed(centers: Sequence[tuple[float, float]], names: Mapping[int, str]) ->
         others = taken[:i] + taken[i + 1 :]
         for text, (align, dx, dy) in wishes:
             box = _box(centers[i], len(text) * _LETTER_PX, align, dx, dy)
-            if _is_inside(box) and not any(_overlap(box, other) for other in others):
+            inside = box[0] >= 0 and box[2] <= _WIDE_PX and box[1] >= -_LINE_PX / 2 and box[3] <= PLOT_PX
+            if inside and not any(_overlap(box, other) for other in others):
                 found[i] = {"name": text, "align": align, "dx": dx, "dy": dy}
                 taken.append(box)
                 break
@@ -151,12 +152,7 @@ def _placed(centers: Sequence[tuple[float, float]], names: Mapping[int, str]) ->
 def _box(center: tuple[float, float], width_px: float, align: str, dx: float, dy: float) -> Box:
     """Return the room (left, top, right, bottom) of a text beside a point."""
     left = center[0] + dx - {"left": 0.0, "center": width_px / 2, "right": width_px}[align]
-    top = center[1] + dy - _LINE_PX / 2
-    return left, top, left + width_px, top + _LINE_PX
-
-
-def _is_inside(box: Box) -> bool:
-    return box[0] >= 0 and box[2] <= _WIDE_PX and box[1] >= -_LINE_PX / 2 and box[3] <= PLOT_PX
+    return left, center[1] + dy - _LINE_PX / 2, left + width_px, center[1] + dy + _LINE_PX / 2
 
 
 def _overlap(a: Box, b: Box) -> bool:

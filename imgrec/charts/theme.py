@@ -9,6 +9,7 @@ color: 14:1 on both pages, and with it 3.6:1 on the light one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from os.path import commonprefix
 from typing import Any
 
 import altair as alt
@@ -122,15 +123,11 @@ def told_apart(titles: Sequence[str], letters: int = NAME_LETTERS) -> list[str]:
     """
     names = []
     for title in titles:
-        shared = max((_shared(title, other) for other in titles if other != title), default=0)
+        # Letters with which another title begins, too.
+        shared = max((len(commonprefix([title, other])) for other in titles if other != title), default=0)  # noqa: RUF071
         # From the beginning of the word in which they part.
         start = max((title.rfind(mark, 0, shared) + 1 for mark in " _-,(/"), default=0)
         room = letters - 1 - (len(title) - start)
         cut = len(title) > letters and shared > letters - _OWN_LETTERS and room > 0
         names.append(f"{title[:room]}…{title[start:]}" if cut else title)
     return names if len(set(names)) == len(set(titles)) else list(titles)
-
-
-def _shared(a: str, b: str) -> int:
-    """Return the number of letters with which both begin."""
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

@@ -1,6 +1,6 @@
 """Predictions and ensembles as bars, each with a sentence and a table that say the same."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from imgrec.charts.bars import labeled_bars
 from imgrec.charts.colors import Swatch, swatch_of, swatches_of
@@ -40,7 +40,7 @@ def top_k_bars(prediction: Prediction, k: int = DEFAULT_TOP_K, *, among: Iterabl
         }
         for line, found in enumerate(drawn)
     ]
-    return _lines(bars, prediction, drawn, swatch_of(prediction.model, among))
+    return labeled_bars(bars, _texts(prediction, drawn), swatches=swatch_of(prediction.model, among))
 
 
 def top_k_rows(prediction: Prediction, k: int = DEFAULT_TOP_K) -> Rows:
@@ -89,7 +89,8 @@ def ensemble_bars(
                 }
             )
             start += part
-    return _lines(bars, ensemble.prediction, drawn, _swatches(ensemble, among), legend=legend)
+    texts = _texts(ensemble.prediction, drawn)
+    return labeled_bars(bars, texts, swatches=_swatches(ensemble, among), legend=legend)
 
 
 def ensemble_rows(ensemble: Ensemble, k: int = DEFAULT_TOP_K) -> Rows:
@@ -126,8 +127,7 @@ def contribution_bars(ensemble: Ensemble, index: int, *, among: Iterable[str] = 
     ]
     return labeled_bars(
         bars,
-        [row["Model"] for row in rows],
-        [row["Contribution"] for row in rows],
+        [(row["Model"], row["Contribution"]) for row in rows],
         swatches=_swatches(ensemble, among),
         domain=(min(0.0, *parts), max(float(ensemble.prediction.probabilities[index]), *parts, LEAST_AXIS_END)),
     )
@@ -160,18 +160,9 @@ def _drawn(prediction: Prediction, k: int) -> list[Classification]:
     return [first, *(found for found in others if found.probability >= LEAST_DRAWN)]
 
 
-def _lines(
-    bars: Rows,
-    prediction: Prediction,
-    drawn: Sequence[Classification],
-    swatches: Mapping[str, Swatch] | Swatch,
-    *,
-    legend: bool = False,
-) -> Spec:
-    """Return `bars` between the labels and the probabilities of the classes `drawn`."""
-    labels = [label_of(prediction.label_space, found.index) for found in drawn]
-    figures = [percent(found.probability) for found in drawn]
-    return labeled_bars(bars, labels, figures, swatches=swatches, legend=legend)
+def _texts(prediction: Prediction, drawn: Sequence[Classification]) -> list[tuple[str, str]]:
+    """Return label and probability of the classes `drawn`."""
+    return [(label_of(prediction.label_space, found.index), percent(found.probability)) for found in drawn]
 
 
 def _signed(part: float) -> str:

@@ -103,8 +103,7 @@ def preview_chart(lines: Sequence[tuple[str, float]]) -> Spec:
         {"line": i, "start": 0.0, "end": value, "Class": label, "Probability": percent(value)}
         for i, (label, value) in enumerate(lines)
     ]
-    labels, figures = [label for label, _ in lines], [percent(value) for _, value in lines]
-    return labeled_bars(bars, labels, figures, swatches=Swatch(COLORS[0]))
+    return labeled_bars(bars, [(label, percent(value)) for label, value in lines], swatches=Swatch(COLORS[0]))
 
 
 def describe_preview(lines: Sequence[tuple[str, float]]) -> str:

@@ -48,7 +48,7 @@ for command in COMMANDS:
 
 
 def main() -> None:
-    """The entry point of the command `imgrec`."""
+    """Run the command `imgrec`."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A terminal or a file name that is not UTF-8 must not end a command with an error.
@@ -62,6 +62,7 @@ def main() -> None:
 
 @app.callback(invoke_without_command=True)
 def imgrec(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Print the version on request."""
     if version:
         say(__version__)
         raise typer.Exit

@@ -3,9 +3,9 @@
 import json
 import shlex
 import textwrap
-from collections.abc import Callable
 from contextlib import ExitStack
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,16 +42,14 @@ def doctor(
     from imgrec.data.quality.doctor import examine
 
     with ExitStack() as lines:
-        shown: dict[str, Callable[[int, int], None]] = {}
-
-        def show(stage: str, done: int, count: int) -> None:
-            if stage not in shown:
-                shown[stage] = lines.enter_context(count_line(stage))
-            shown[stage](done, count)
-
-        network = None if backbone == "none" else backbone
-        size = (input_size, input_size)
-        found = examine(data, Settings.from_env(), input_size=size, backbone=network, on_progress=show)
+        line = cache(lambda stage: lines.enter_context(count_line(stage)))
+        found = examine(
+            data,
+            Settings.from_env(),
+            input_size=(input_size, input_size),
+            backbone=None if backbone == "none" else backbone,
+            on_progress=lambda stage, done, count: line(stage)(done, count),
+        )
     say(_table(found) if format is Format.table else json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
     if not found.may_train:
         raise typer.Exit(BAD_INPUT)
@@ -82,15 +80,12 @@ def warn_about(data: str, settings: Settings, input_size: tuple[int, int]) -> No
 
 def _table(found: "Diagnosis") -> str:
     lines = [f"{found.name}: {found.verdict}", ""]
-    for finding in found.findings:
-        lines.append(_paragraph(WORDS[finding.severity][0], finding.sentence))
+    rows = [(WORDS[each.severity][0], each.sentence, each.cases, each.count) for each in found.findings]
+    rows += [("fine", sentence, (), 0) for sentence in found.passed]
+    rows += [("open", sentence, (), 0) for sentence in found.not_made]
+    for word, sentence, cases, count in rows:
+        lines.append(textwrap.fill(sentence, 100, initial_indent=f"{word}    ", subsequent_indent=" " * 8))
         # One line each, whatever a file is called.
-        lines += [f"        {case}".replace("\n", "�") for case in finding.cases[:MAX_SHOWN]]
-        if finding.count > MAX_SHOWN:
-            lines.append(f"        and {finding.count - MAX_SHOWN:,} more")
-    lines += [_paragraph("fine", sentence) for sentence in found.passed]
-    return "\n".join([*lines, *(_paragraph("open", sentence) for sentence in found.not_made)])
-
-
-def _paragraph(mark: str, sentence: str) -> str:
-    return textwrap.fill(sentence, 100, initial_indent=f"{mark}    ", subsequent_indent=" " * 8)
+        lines += [f"        {case}".replace("\n", "�") for case in cases[:MAX_SHOWN]]
+        lines += [f"        and {count - MAX_SHOWN:,} more"] if count > MAX_SHOWN else []
+    return "\n".join(lines)

@@ -59,9 +59,8 @@ def fetch(
     specs = load_catalog(settings).get_specs(names)
     failed = {failure.model for failure in prepare(specs, Preparations(settings))}
     for spec in specs:
-        if spec.name not in failed:
-            if record := weights.get_record(spec, settings):
-                say(f"{spec.name} is ready: {record.path} (sha256 {record.sha256})")
+        if spec.name not in failed and (record := weights.get_record(spec, settings)):
+            say(f"{spec.name} is ready: {record.path} (sha256 {record.sha256})")
     if failed:
         raise typer.Exit(BAD_INPUT)
 
@@ -91,7 +90,7 @@ def predict(
         raise InputError(f"Expected the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Received: {format!r}.")
     settings = Settings.from_env()
     catalog = load_catalog(settings)
-    specs = parse_models(models, catalog) if models.strip(" ,") else get_default_specs(catalog, settings)
+    specs = parse_models(models, catalog) or get_default_specs(catalog, settings)
     options = Options.parse(specs, k=top, rule=rule, framing=framing, weights=weights)
 
     preparations = Preparations(settings)

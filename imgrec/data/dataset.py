@@ -3,7 +3,6 @@
 import hashlib
 import math
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.errors import InputError, StorageError
-from imgrec.files import storage_errors
+from imgrec.errors import InputError
+from imgrec.files import check_disk, storage_errors
 from imgrec.predictions.labels import LabelSpace
 from imgrec.settings import MIB
 
@@ -199,12 +198,8 @@ def empty_images(count: int, shape: tuple[int, ...], folder: Path) -> np.ndarray
     place = folder / "rows"
     with storage_errors(place, needed_bytes):
         folder.mkdir(parents=True, exist_ok=True)
-        free_bytes = shutil.disk_usage(folder).free
-        if free_bytes < needed_bytes + HEADROOM_BYTES:
-            raise StorageError(
-                f"Expected {(needed_bytes + HEADROOM_BYTES) / MIB:,.0f} MiB of room in {folder} for "
-                f"{count:,} images of {' × '.join(map(str, shape[:2]))} px. Received: {free_bytes / MIB:,.0f} MiB free."
-            )
+        purpose = f" for {count:,} images of {' × '.join(map(str, shape[:2]))} px"
+        check_disk(folder, needed_bytes + HEADROOM_BYTES, purpose)
         with tempfile.TemporaryFile(dir=folder) as file:
             # Reserved before it is mapped: a disk that is full later would end the process.
             if hasattr(os, "posix_fallocate"):

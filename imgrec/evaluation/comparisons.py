@@ -15,7 +15,7 @@ from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.evaluation.artifacts import Answers
 from imgrec.metrics.calibration import held_out, with_temperature
 from imgrec.metrics.classification import Booleans, Floats, Integers, first_choices
-from imgrec.metrics.confusion import ClassFigures, class_figures, confusion_matrix, mistakes
+from imgrec.metrics.confusion import mistakes
 from imgrec.metrics.significance import SIGNIFICANCE, Paired, holm, mcnemar, p_number, p_text
 
 
@@ -200,17 +200,6 @@ def frontier(results: AlignedResults, timed_on: str | None = None) -> tuple[list
         interval = (row["top_1_low"], row["top_1_high"])
         points.append(Point(model, row.get("title", model), *place, *interval, row["parameters"], not beaten))
     return points, left_out
-
-
-def matrix_of(results: AlignedResults, model: str) -> Integers:
-    """Return the confusion matrix of a model."""
-    found = results.per_image[model]
-    return confusion_matrix(found.target, found.choice, len(results.labels))
-
-
-def figures_by_class(results: AlignedResults, model: str) -> ClassFigures:
-    """Return the one-vs-rest figures of each class."""
-    return class_figures(matrix_of(results, model))
 
 
 def hardest(matrix: Integers, limit: int) -> Integers:

@@ -30,10 +30,9 @@ from imgrec import __version__
 from imgrec.errors import BusyError, ConversionError, ImgrecError, InputError, MemoryBudgetError, UnknownNameError
 from imgrec.export import scripts
 from imgrec.export.scripts import FORMATS
-from imgrec.files import storage_errors
+from imgrec.files import check_disk, storage_errors
 from imgrec.inference import child_process, conversion
 from imgrec.inference.preparation import Preparation, Preparations
-from imgrec.jobs import check_disk
 from imgrec.models import cards, weights
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB, Settings, available_memory_bytes

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from imgrec.errors import BusyError, ConversionError, EngineError, StorageError
-from imgrec.files import sha256_of, sole_holder, storage_errors
+from imgrec.files import check_disk, sha256_of, sole_holder, storage_errors
 from imgrec.images.preprocessing import PREPROCESS
 from imgrec.inference import child_process
 from imgrec.models.catalog import ModelSpec, spec_from_json
@@ -166,14 +166,8 @@ def _build(
     part = path.parent.with_suffix(".part")
     with storage_errors(part):
         shutil.rmtree(part, ignore_errors=True)  # of a conversion that was killed
+        check_disk(part.parent, 2 * 4 * spec.parameters + HEADROOM_BYTES, f" to convert {spec.name}")
         part.mkdir()
-        needed = 2 * 4 * spec.parameters + HEADROOM_BYTES
-        if (free := shutil.disk_usage(part).free) < needed:
-            part.rmdir()
-            raise StorageError(
-                f"Expected {needed / MIB:,.0f} MiB of room in {part.parent} to convert {spec.name}. "
-                f"Received: {free / MIB:,.0f} MiB free."
-            )
     try:
         memory_bytes = _run_worker(spec, weights_path, part, on_progress)
         with storage_errors(part):

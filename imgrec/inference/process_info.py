@@ -28,9 +28,10 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return names.group(1).strip() if names else platform.processor() or platform.machine()
 
 
-def has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Return whether the processor computes with bfloat16, which others emulate slowly."""
-    return re.search("avx512_bf16|amx_bf16", _text(cpuinfo)) is not None
+def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """Return the instruction sets of the processor, such as avx2; empty where the system does not tell them."""
+    flags = re.search(r"^flags\s*:\s*(.+)$", _text(cpuinfo), re.MULTILINE)
+    return frozenset(flags.group(1).split() if flags else ())
 
 
 def anonymous_bytes() -> int | None:

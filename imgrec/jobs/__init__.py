@@ -23,12 +23,12 @@ killed leaves no `end.json`: the job is "interrupted", and `resume` starts anoth
 `job_folder`: the files of a job.
 """
 
+from imgrec.files import check_disk as check_disk
 from imgrec.jobs.job import Job as Job
 from imgrec.jobs.job import Needs as Needs
 from imgrec.jobs.job import all_jobs as all_jobs
 from imgrec.jobs.job import next_to_resume as next_to_resume
 from imgrec.jobs.job import start as start
-from imgrec.jobs.job_folder import check_disk as check_disk
 from imgrec.jobs.worker import CanceledJobError as CanceledJobError
 from imgrec.jobs.worker import Worker as Worker
 from imgrec.jobs.worker import work as work

@@ -59,7 +59,7 @@ def adaptive_calibration_error(confidence: Floats, right: Booleans) -> float:
     """
     count = len(confidence)
     bins = np.empty(count, np.int64)
-    bins[np.argsort(confidence, kind="stable")] = np.arange(count) * min(BINS, count) // count
+    bins[np.argsort(confidence, kind="stable")] = np.arange(count) * BINS // count
     return _mean_gap(confidence, right, bins)
 
 

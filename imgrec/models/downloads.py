@@ -11,7 +11,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import socket
 import threading
 import urllib.error
@@ -25,7 +24,7 @@ from urllib.parse import urlsplit
 
 from imgrec import __version__
 from imgrec.errors import DownloadError, OfflineError, StorageError
-from imgrec.files import storage_errors
+from imgrec.files import check_disk, storage_errors
 from imgrec.settings import MIB
 
 # Seconds without an answer, or without one further byte, after which a connection counts as broken.
@@ -93,7 +92,7 @@ def download(url: str, destination: Path, progress: Progress, *, allow_http: boo
     """
     _check_address(url, allow_http=allow_http)
     part = _part(destination)
-    failures = arrived_bytes = 0
+    failures, at_first = 0, _size(part)
     while True:
         progress.check()
         before = _size(part)
@@ -101,10 +100,8 @@ def download(url: str, destination: Path, progress: Progress, *, allow_http: boo
             _receive(url, destination, progress)
             return part
         except _BrokenError as broken:
-            arrived = max(0, _size(part) - before)
-            arrived_bytes += arrived
-            failures = 1 if arrived >= PROGRESS_BYTES else failures + 1
-            if broken.offline and (arrived_bytes == 0 or failures > len(BACKOFF_S)):
+            failures = 1 if _size(part) - before >= PROGRESS_BYTES else failures + 1
+            if broken.offline and (_size(part) <= at_first or failures > len(BACKOFF_S)):
                 raise offline_error(url, destination, str(broken)) from broken
             if failures > len(BACKOFF_S):
                 raise DownloadError(
@@ -237,7 +234,7 @@ def _copy(response: http.client.HTTPResponse, destination: Path, progress: Progr
     """Append the body to the part."""
     part = _part(destination)
     if needed_bytes is not None:
-        _check_room(part, needed_bytes)
+        check_disk(part.parent, needed_bytes + HEADROOM_BYTES)
     try:
         with storage_errors(part, needed_bytes), part.open("ab") as file:
             while True:
@@ -267,17 +264,6 @@ def _broken(error: OSError, url: str) -> DownloadError | _BrokenError:
     no_route = reason is not error and isinstance(reason, socket.gaierror | TimeoutError)
     offline = no_route or reason.errno in OFFLINE_ERRNOS
     return _BrokenError(reason.strerror or str(reason) or type(reason).__name__, offline=offline)
-
-
-def _check_room(path: Path, needed_bytes: int) -> None:
-    """Raise `StorageError` before the first byte, instead of after the last one that fits."""
-    with storage_errors(path):
-        free = shutil.disk_usage(path.parent).free
-    if free < needed_bytes + HEADROOM_BYTES:
-        raise StorageError(
-            f"Expected {(needed_bytes + HEADROOM_BYTES) / MIB:,.1f} MiB of room in {path.parent}. "
-            f"Received: {free / MIB:,.1f} MiB free."
-        )
 
 
 def _check_address(url: str, *, allow_http: bool) -> None:

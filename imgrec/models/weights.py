@@ -13,7 +13,7 @@ import struct
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -53,10 +53,6 @@ class Record:
     fetched_at: str | None = None
 
 
-# Records of this process: faster than the disk, and enough where IMGREC_HOME cannot be written.
-_RECORDS: dict[Path, Record] = {}
-
-
 def target_path(spec: ModelSpec, settings: Settings) -> Path:
     """Return the place of the downloaded weights of `spec`, whether they are there or not."""
     return settings.keras_home / "models" / spec.weights.filename
@@ -92,8 +88,11 @@ def get_record(spec: ModelSpec, settings: Settings) -> Record | None:
         CorruptWeightsError: It is not the file that the catalog describes.
         StorageError: It cannot be read.
     """
-    path = locate(spec, settings)
-    return None if path is None else _examine(path, spec, settings)
+    if (path := locate(spec, settings)) is None:
+        return None
+    with storage_errors(path):
+        stat = path.stat()
+    return _examine(path, stat.st_size, stat.st_mtime_ns, spec, settings)
 
 
 def find(spec: ModelSpec, settings: Settings) -> Path | None:
@@ -117,7 +116,7 @@ def fetch(spec: ModelSpec, settings: Settings, progress: Progress | None = None)
     Raises:
         PackageError: The weights are in a package that is not installed.
         CorruptWeightsError, StorageError: As `get_record`.
-        OfflineError, DownloadError, CancelledError: As `downloads.download`.
+        OfflineError, DownloadError: As `downloads.download`, which can also be canceled.
     """
     progress = progress or Progress()
     if (found := find(spec, settings)) is not None:
@@ -161,17 +160,13 @@ def _find_package(name: str) -> importlib.metadata.Distribution | None:
         return None
 
 
-def _examine(path: Path, spec: ModelSpec, settings: Settings) -> Record:
-    """Return the valid record of the file at `path`: from memory, from disk, or by reading the file."""
-    with storage_errors(path):
-        stat = path.stat()
-    facts = (str(path), stat.st_size, stat.st_mtime_ns, spec.weights.hash)
-    same: Record | None = None
-    for record in filter(None, (_RECORDS.get(path), _load(path.name, settings))):
-        if (record.path, record.size_bytes, record.mtime_ns, record.published_hash) == facts:
-            _RECORDS[path] = record
-            return record
-        same = same or record
+@lru_cache(maxsize=256)
+def _examine(path: Path, size_bytes: int, mtime_ns: int, spec: ModelSpec, settings: Settings) -> Record:
+    """Return the record of the file at `path`: the one on the disk if it is valid, or by reading the file."""
+    facts = (str(path), size_bytes, mtime_ns, spec.weights.hash)
+    known = _load(path.name, settings)
+    if known is not None and (known.path, known.size_bytes, known.mtime_ns, known.published_hash) == facts:
+        return known
     try:
         digest = _verify(path, spec)
     except CorruptWeightsError as error:
@@ -184,9 +179,9 @@ def _examine(path: Path, spec: ModelSpec, settings: Settings) -> Record:
             )
         raise CorruptWeightsError(f"{error} {advice}") from None
     # A file that was only touched or moved is still the one that was fetched.
-    if same is None or same.sha256 != digest:
+    if known is None or known.sha256 != digest:
         return _remember(path, spec, settings, digest)
-    return _remember(path, spec, settings, digest, same.url, same.fetched_at)
+    return _remember(path, spec, settings, digest, known.url, known.fetched_at)
 
 
 def _verify(path: Path, spec: ModelSpec) -> str:
@@ -246,10 +241,9 @@ def _remember(
     url: str | None = None,
     fetched_at: str | None = None,
 ) -> Record:
-    """Keep and return the record; where the home cannot be written, the next process reads the file again."""
+    """Write and return the record; where the home cannot be written, the next process reads the file again."""
     stat = path.stat()
     record = Record(str(path), stat.st_size, stat.st_mtime_ns, digest, spec.weights.hash, url, fetched_at)
-    _RECORDS[path] = record
     file = _record_path(path.name, settings)
     with suppress(StorageError), replacing(file) as beside:
         file.parent.mkdir(parents=True, exist_ok=True)

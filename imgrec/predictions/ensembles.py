@@ -87,11 +87,11 @@ class Ensemble:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Without:
-    """The ensemble without `member`; `tips` where its first choice is then another class."""
+    """The ensemble without `member`; the member `is_decisive` where the first choice is then another class."""
 
     member: Prediction
     ensemble: Ensemble
-    tips: bool
+    is_decisive: bool
 
 
 def combine(predictions: Sequence[Prediction], rule: str = "mean", weights: Sequence[float] | None = None) -> Ensemble:
@@ -154,7 +154,7 @@ def leave_one_out(ensemble: Ensemble) -> list[Without]:
     """
     first = ensemble.prediction.first.index
     rests = ((member, _without(ensemble, position)) for position, member in enumerate(ensemble.members))
-    return [Without(member, rest, tips=rest.prediction.first.index != first) for member, rest in rests if rest]
+    return [Without(member, rest, is_decisive=rest.prediction.first.index != first) for member, rest in rests if rest]
 
 
 def uncertainty(probabilities: Floats, weights: Floats) -> Uncertainty:

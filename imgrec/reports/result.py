@@ -95,7 +95,20 @@ def to_rows(results: Sequence[Result], k: int = DEFAULT_TOP_K) -> list[dict[str,
 
     Full precision; None where a column does not apply. A failure is one row with its `error`.
     """
-    return [row for result in results for row in _rows(result, k)]
+    rows: list[dict[str, object]] = []
+    for result in results:
+        image = dict.fromkeys(CSV_COLUMNS) | {"image": result.image, "sha256": result.sha256, "error": result.error}
+        models = [_model_dict(outcome, k) for outcome in result.outcomes]
+        if isinstance(result.ensemble, Failure):
+            models.append(_model_dict(result.ensemble, k))
+        elif result.ensemble is not None:
+            combined = {"rule": result.ensemble.rule, "none_of_these": is_none_of_these(result.ensemble)}
+            models.append(_model_dict(result.ensemble.prediction, k) | combined)
+        for model in models if result.error is None else [{}]:
+            top = model.pop("top", None)
+            ranked = [{"rank": rank} | row for rank, row in enumerate(top, 1)] if isinstance(top, list) else [{}]
+            rows += [image | model | row for row in ranked]
+    return rows
 
 
 def to_csv(results: Sequence[Result], k: int = DEFAULT_TOP_K) -> str:
@@ -145,24 +158,6 @@ def _ensemble_dict(ensemble: Ensemble | Failure | None, k: int) -> dict[str, obj
         },
         "none_of_these": is_none_of_these(ensemble),
     }
-
-
-def _rows(result: Result, k: int) -> list[dict[str, object]]:
-    columns = dict.fromkeys(CSV_COLUMNS) | {"image": result.image, "sha256": result.sha256}
-    if result.error is not None:
-        return [columns | {"error": result.error}]
-    models = [_model_dict(outcome, k) for outcome in result.outcomes]
-    if isinstance(result.ensemble, Failure):
-        models.append(_model_dict(result.ensemble, k))
-    elif result.ensemble is not None:
-        combined = {"rule": result.ensemble.rule, "none_of_these": is_none_of_these(result.ensemble)}
-        models.append(_model_dict(result.ensemble.prediction, k) | combined)
-    rows: list[dict[str, object]] = []
-    for model in models:
-        top = model.pop("top", None)
-        ranked = [{"rank": rank} | found for rank, found in enumerate(top, start=1)] if isinstance(top, list) else [{}]
-        rows += [columns | model | row for row in ranked]
-    return rows
 
 
 def _safe_cell(value: object) -> object:

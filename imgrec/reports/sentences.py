@@ -156,7 +156,7 @@ def describe_knowledge(specs: Sequence[ModelSpec]) -> str:
 
 def describe_without(without: Without) -> str:
     """Return the ensemble's first choice without one member: "Without VGG16 it would say lynx 41.2 %."."""
-    title, still = title_of(without.member), "" if without.tips else "still "
+    title, still = title_of(without.member), "" if without.is_decisive else "still "
     if tie := _tie(without.ensemble):
         return f"Without {title}: {tie}."
     return f"Without {title} it would {still}say {_first_choice(without.ensemble.prediction)}."

@@ -158,7 +158,8 @@ LOSSES = {"categorical_crossentropy": log_loss, "binary_crossentropy": binary_lo
 
 def _usable(precision: str) -> str:
     """bfloat16 only where the processor has it: elsewhere it is emulated, and many times slower than float32."""
-    return "bfloat16" if precision == "bfloat16" and process_info.has_bfloat16() else "float32"
+    has_bfloat16 = not process_info.processor_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
+    return "bfloat16" if precision == "bfloat16" and has_bfloat16 else "float32"
 
 
 def _summed(loop: Loop, at: Position) -> Position:

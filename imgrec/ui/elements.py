@@ -1,4 +1,4 @@
-"""Components that Streamlit lacks: a strip of images, paste and drop, the memory of a tab, the drawer of a phone.
+"""Columns, and components that Streamlit lacks: a strip of images, paste and drop, a tab's memory, a phone's drawer.
 
 They exchange ids and events with the page; their scripts are in `assets/components/`. Images are sent to the browser as
 thumbnails, and to the server through Streamlit's own uploader, never through these components.
@@ -10,8 +10,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from imgrec.settings import ASSETS
+
+# Names the right column, for the focus after an image has been taken.
+RESULT = "result"
+
+
+def halves() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Return a narrow column for the image and a wide one for the result; stacked on a narrow screen."""
+    left, right = st.columns([1, 3], gap="large")
+    return left, right.container(key=RESULT)
 
 
 @dataclass(frozen=True, slots=True)

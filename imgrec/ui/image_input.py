@@ -15,8 +15,8 @@ from imgrec.errors import ImgrecError
 from imgrec.images import decoding, gallery
 from imgrec.images.gallery import Sample
 from imgrec.settings import MIB
-from imgrec.ui import caches, layout, uploads
-from imgrec.ui.elements import Tile, intake, remember_tab, strip
+from imgrec.ui import caches, uploads
+from imgrec.ui.elements import RESULT, Tile, intake, remember_tab, strip
 from imgrec.ui.image_store import KEEP_S
 from imgrec.ui.image_store import Image as Image
 from imgrec.ui.markdown import plain
@@ -99,7 +99,7 @@ def panel() -> Image:
         "drop_zone",
         caches.settings().max_upload_bytes,
         key="intake",
-        result=layout.RESULT,
+        result=RESULT,
         changes=st.session_state.get("tray_changes", 0),
         on_too_large=_refuse_too_large,
     )
@@ -151,7 +151,7 @@ def _inputs() -> None:
                 sample_gallery()
     if camera.open:
         # Otherwise the browser would ask for the camera at once.
-        shot = f"camera_{st.session_state['upload_round']}"
+        shot = uploads.key_of("photo")
         camera.camera_input("Take a photo", key=shot, on_change=_take_photo, args=(shot,), resolution="720p")
 
 

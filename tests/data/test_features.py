@@ -13,7 +13,7 @@ import pytest
 from imgrec.data import features
 from imgrec.data.dataset import Images
 from imgrec.errors import InputError, MemoryBudgetError, StorageError
-from imgrec.inference import openvino_async
+from imgrec.inference import conversion, openvino_async
 from imgrec.inference.preparation import Preparations
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN
@@ -83,6 +83,17 @@ def test_images_are_looked_at_once(engine: FakeEngine, settings: Settings) -> No
     assert (first.cached, again.cached, again.seconds) == (False, True, 0.0)
     assert engine.looked_at == COUNT
     assert {path.suffix for path in (settings.home / "features").iterdir()} == {".npy", ".json", ".lock"}
+
+
+def test_an_entry_of_version_0_1_is_found(
+    engine: FakeEngine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of the file is that of version 0.1 for the same images, weights and versions."""
+    monkeypatch.setattr(conversion, "versions", lambda: {"openvino": "2026.1"})
+    monkeypatch.setattr(features.metadata, "version", lambda _: "12.0")
+    pixels = np.arange(3 * SIDE * SIDE * 3, dtype=np.uint32).astype(np.uint8).reshape(3, SIDE, SIDE, 3)
+    features.extract(SPEC, Images(pixels, np.zeros(3, np.int64)), settings)
+    assert the_file(settings).name == "mobilenet_a025_128_features_32x32-0728470410fca3eb.npy"
 
 
 def test_an_extraction_that_was_stopped_goes_on(engine: FakeEngine, settings: Settings) -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.evaluation import artifacts
-from imgrec.evaluation.aligned_results import REST, dataset_names, load, read, stack
-from imgrec.evaluation.comparisons import matrix_of
+from imgrec.evaluation.aligned_results import REST, best_dataset, dataset_names, load, read, stack
 from imgrec.evaluation.summary import figures
 from imgrec.metrics.curves import macro_auc
 from tests.evaluation.measured import measure
@@ -49,7 +48,7 @@ def test_a_model_without_something_else_stands_beside_one_with_it(tmp_path: Path
     measure(tmp_path, MODELS, rest_of=("mobilenet",))
     results = load([tmp_path], "cifar10")
     assert results.labels[-1] == REST
-    assert matrix_of(results, "mobilenet_v2").shape == (11, 11)
+    assert results.per_image["mobilenet_v2"].matrix.shape == (11, 11)
     assert stack(results, MODELS).shape == (3, 200, 11)
 
 
@@ -217,3 +216,23 @@ def test_a_broken_summary_of_ones_own_hides_nothing_else(tmp_path: Path) -> None
     results = load([came, own], "cifar10")
     assert results.models == ["mobilenet"]
     assert "summary of measurements" in results.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("spaces", "expected"),
+    [
+        pytest.param({}, "large", id="no model: the largest"),
+        pytest.param({"mobilenet": "cifar_10"}, "small", id="its own classes before a larger dataset"),
+        pytest.param(dict.fromkeys(("mobilenet", "mobilenet_v2"), "imagenet_1k"), "small", id="most models first"),
+        pytest.param({"mobilenet": None}, "large", id="a model without a label space"),
+    ],
+)
+def test_the_dataset_that_fits_the_models(tmp_path: Path, spaces: dict[str, str | None], expected: str) -> None:
+    measure(tmp_path, ("mobilenet", "mobilenet_v2"), 40, name="small")
+    measure(tmp_path / "other", ("mobilenet",), 200, name="large")
+    path = tmp_path / "other" / artifacts.SUMMARY
+    summary = json.loads(path.read_text())
+    summary["datasets"]["large"]["label_space"] = "imagenet_1k"
+    path.write_text(json.dumps(summary))
+    assert best_dataset([tmp_path, tmp_path / "other"], spaces) == expected
+    assert best_dataset([tmp_path / "none"], spaces) is None

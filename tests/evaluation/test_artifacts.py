@@ -76,6 +76,12 @@ def test_parts_become_one_file_that_is_read_piece_by_piece(tmp_path: Path) -> No
     assert read_note(tmp_path / "whole.parquet")["failures"] == [{"id": "x", "reason": "y"}]
 
 
+def test_of_values_that_half_precision_makes_equal_the_first_choice_stays_first() -> None:
+    half = halved(np.array([[0.49990, 0.49991, 0.00019], [0.2, 0.4, 0.4]]))
+    assert half.argmax(axis=1).tolist() == [1, 1]
+    assert half[0] == pytest.approx([0.4999, 0.4999, 0.0002], abs=5e-4)
+
+
 @given(
     rows=npst.arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(2, 9)), elements=st.floats(1e-6, 1)).map(
         lambda a: a / a.sum(1, keepdims=True)

@@ -23,7 +23,6 @@ from imgrec.evaluation.comparisons import (
     frontier,
     hardest,
     in_cell,
-    matrix_of,
     most_certain,
     most_confused,
     outcomes,
@@ -107,11 +106,16 @@ def test_the_best_in_a_figure(folder: Path) -> None:
     assert best_at(results, TOP_1) == "mobilenet_a025_128"
     assert best_at(results, P50) == min(results.models, key=lambda model: results.rows[model]["latency_p50_ms"])
     assert best_at(narrowed(results, ["mobilenet"]), TOP_1) is None
+    fastest = best_at(results, P50)
+    assert fastest is not None
+    elsewhere = {**results.rows, fastest: {**results.rows[fastest], "hardware": "Another"}}
+    second = min(set(results.models) - {fastest}, key=lambda model: results.rows[model]["latency_p50_ms"])
+    assert best_at(replace(results, rows=elsewhere), P50) == second, "times of another machine do not count"
 
 
 def test_a_cell_has_its_images_the_surest_first(folder: Path) -> None:
     results = load([folder], "cifar10")
-    matrix = matrix_of(results, "mobilenet")
+    matrix = results.per_image["mobilenet"].matrix
     for truth, said in np.argwhere(matrix):
         places = in_cell(results, "mobilenet", int(truth), int(said))
         assert len(places) == matrix[truth, said]
@@ -147,7 +151,7 @@ def test_the_most_certain_stand_first_and_ties_keep_their_order() -> None:
 def test_confused_classes_stand_by_how_often_then_how_certainly(folder: Path) -> None:
     results = load([folder], "cifar10")
     pairs = confused(results, "mobilenet")
-    wrong = matrix_of(results, "mobilenet") * (1 - np.eye(len(results.labels), dtype=int))
+    wrong = results.per_image["mobilenet"].matrix * (1 - np.eye(len(results.labels), dtype=int))
     counts = dict(zip(zip(pairs["truth"], pairs["choice"], strict=True), pairs["count"], strict=True))
     assert counts == {(r, c): wrong[r, c] for r, c in zip(*np.nonzero(wrong), strict=True)}
     order = list(zip(-pairs["count"], -pairs["confidence"], strict=True))

@@ -4,6 +4,7 @@ import io
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -285,6 +286,18 @@ def test_an_unknown_framing_is_named(spec: ModelSpec, settings: Settings, tmp_pa
 def test_a_set_without_images_is_named() -> None:
     with pytest.raises(InputError, match="Expected labeled images in toy"):
         colors().take([])
+
+
+def test_times_are_of_the_intervals_between_predictions(
+    spec: ModelSpec, settings: Settings, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Loading and the first prediction, five warm ones, then a stream of all images.
+    clock = iter([0.0, 1.0, 1.01, 1.03, 1.06, 1.10, 1.15, 2.0, 4.0])
+    monkeypatch.setattr(evaluate, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    found = evaluate.time_model(spec, colors(), settings, network)
+    assert (found.cold_ms, found.latency_p50_ms, found.latency_p95_ms) == (1000.0, 30.0, 48.0)
+    assert found.throughput_per_s == 34 / 2
+    assert found.hardware == evaluate.hardware()
 
 
 def test_what_the_hardware_is() -> None:

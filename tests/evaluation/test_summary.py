@@ -47,6 +47,7 @@ def test_intervals_hold_their_figures() -> None:
 def test_the_area_of_the_pieces_is_that_of_the_whole() -> None:
     answers = stored()
     assert area_under_roc(pieces(answers)) == pytest.approx(macro_auc(answers.probabilities, answers.targets), abs=1e-6)
+    assert area_under_roc(pieces(stored(300, 100))) is not None
     assert area_under_roc(pieces(stored(20, 101))) is None
 
 

@@ -64,7 +64,6 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeConversion:
     monkeypatch.setattr(conversion, "compiled_path", fake.compiled_path)
     monkeypatch.setattr(conversion, "read_intact", fake.read)
     monkeypatch.setattr(conversion, "read_manifest", fake.read)
-    monkeypatch.setattr(weights, "_RECORDS", {})
     monkeypatch.setattr(downloads, "BACKOFF_S", (0.01,))
     monkeypatch.setenv("no_proxy", "*")
     return fake

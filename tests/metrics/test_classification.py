@@ -122,6 +122,7 @@ def test_probabilities_stored_in_half_precision_are_good_enough() -> None:
         pytest.param([[0.5, 0.5]], [0.0], "float64", id="targets that are no whole numbers"),
         pytest.param([[3.0, -1.0]], [0], "values from -1", id="logits"),
         pytest.param([[60.0, 40.0]], [0], "to 100", id="percent"),
+        pytest.param([[0.505, 0.505]], [0], "to 1.01", id="a sum that no rounding explains"),
         pytest.param([[np.nan, 1.0]], [0], "nan", id="NaN"),
         pytest.param([[0.5, 0.5]], [2], "2 to 2", id="a class too high"),
         pytest.param([[0.5, 0.5]], [-1], "-1 to -1", id="no class"),

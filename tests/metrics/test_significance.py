@@ -72,7 +72,7 @@ def test_the_bootstrap_of_a_mean_is_near_its_normal_interval() -> None:
     values = np.random.default_rng(0).normal(5, 2, 400)
     found = bootstrap(lambda rows: float(values[rows].mean()), 400)
     half = 1.96 * values.std() / 20
-    assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.03)
+    assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.015)
 
 
 def test_the_bootstrap_covers_the_truth_about_as_often_as_it_says() -> None:

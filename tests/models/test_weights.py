@@ -27,7 +27,7 @@ MD5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "_RECORDS", {})
+    weights._examine.cache_clear()
     monkeypatch.setenv("no_proxy", "*")
 
 
@@ -112,7 +112,7 @@ def test_the_file_is_read_once(settings: Settings, monkeypatch: pytest.MonkeyPat
     reads = []
     monkeypatch.setattr(weights, "_verify", lambda *a: reads.append(a) or SHA256)
     weights.find(spec_of(), settings)
-    weights._RECORDS.clear()  # as another process would
+    weights._examine.cache_clear()  # as another process would
     weights.find(spec_of(), settings)
     assert not reads
 

@@ -363,9 +363,9 @@ class TestContributions:
 
 
 class TestLeaveOneOut:
-    def test_names_who_tipped_it(self) -> None:
+    def test_names_the_decisive_member(self) -> None:
         ensemble = combine(predictions_of([[0.99, 0.01], [0.3, 0.7], [0.4, 0.6]]))
-        assert [(without.member.model, without.tips) for without in leave_one_out(ensemble)] == [
+        assert [(without.member.model, without.is_decisive) for without in leave_one_out(ensemble)] == [
             ("a", True),
             ("b", False),
             ("c", False),

@@ -161,7 +161,7 @@ def test_a_model_of_ones_own_has_its_title_everywhere() -> None:
     assert describe_without(without).startswith("Without My cats it would ")
 
 
-def test_who_tipped_it() -> None:
+def test_the_first_choice_without_one_member() -> None:
     ensemble = combine([says("vgg16", 1, 0.99), says("vgg19", 2, 0.7)])
     assert [plain(describe_without(without)) for without in leave_one_out(ensemble)] == [
         "Without VGG16 it would say fox 70.0 %.",

@@ -100,7 +100,7 @@ def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str)
     assert all(part.cached for part in progress.features)
     assert len(progress.trials) == progress.trials_planned == 4
     assert progress.chosen is not None
-    assert len(progress.curves.epochs) == progress.chosen["epochs"]
+    assert len(progress.curves.epochs) == progress.chosen.epochs
     [card] = [card for card in cards.all_cards(here) if card.name == "stripes"]
     assert card.classes == CLASSES
     assert (card.metrics["set"], card.metrics["pictures"]) == ("test", 12)
@@ -131,8 +131,8 @@ def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str) -> None
     job = finish(transfer_job.start(config, data, here, name="tuned_stripes"))
     progress = transfer_job.read_progress(job)
     assert progress.chosen is not None
-    epochs = progress.chosen["epochs"] + 1
-    assert [row["epoch"] for row in progress.curves.epochs] == list(range(1, epochs + 1))
+    epochs = progress.chosen.epochs + 1
+    assert [row.epoch for row in progress.curves.epochs] == list(range(1, epochs + 1))
     # From the beginning: a page would take the head's last epoch for the end.
     assert [event["epochs"] for event in job.progress()[0] if event["event"] == "training"] == [epochs, epochs]
     [card] = [card for card in cards.all_cards(here) if card.name == "tuned_stripes"]

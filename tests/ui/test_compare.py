@@ -388,6 +388,19 @@ def test_models_that_do_not_fit_together_say_that_they_take_turns(page: Page, mo
     assert len(charts(app)) == 4
 
 
+def test_a_photo_of_the_camera_is_an_image_and_the_camera_is_emptied(page: Page) -> None:
+    app = page()
+    assert not app.get("camera_input")
+    app.session_state["camera_open"] = True
+    app.run()
+    assert not app.exception
+    app.camera_input[0].upload("photo.jpg", photo())
+    app.run()
+    assert not app.exception
+    assert "**Photo**" in words(app)
+    assert app.camera_input[0].value is None
+
+
 def test_files_that_are_taken_already_are_not_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a rerun brings them that was on its way when the uploader was emptied."""
     state = {"upload_0_images": [DeletedFile("id-of-a-file")], "upload_0_photo": DeletedFile("id-of-a-photo")}

@@ -44,7 +44,7 @@ def confusion(results: AlignedResults, table: bool) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = model_chooser(results, "Model", "bench_confusion_model")
-        matrix = comparisons.matrix_of(results, model)
+        matrix = results.per_image[model].matrix
         shade = st.segmented_control(
             "Color by", list(SHADES), default="rows", required=True, key="bench_shade", format_func=str.capitalize
         )

@@ -8,13 +8,12 @@ import streamlit as st
 
 from imgrec.charts import metric_curves
 from imgrec.charts.colors import COLORS, swatch_of, swatches_of
-from imgrec.evaluation import comparisons
 from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.formatting import PERCENT_COLUMN, interval, percent
 from imgrec.metrics import curves
 from imgrec.metrics.calibration import calibration_error, reliability
 from imgrec.metrics.classification import Booleans, Floats
-from imgrec.metrics.confusion import AVERAGES, ClassFigures, average
+from imgrec.metrics.confusion import AVERAGES, ClassFigures, average, class_figures
 from imgrec.ui.benchmarks.measurements import calibration, chart_or_table, model_chooser, stored, title
 
 # Bars a chart: the lowest classes where there are more.
@@ -51,7 +50,7 @@ def classes(results: AlignedResults, table: bool) -> None:
             format_func=TITLES.__getitem__,
         )
     which = which or "f1"
-    figures = comparisons.figures_by_class(results, model)
+    figures = class_figures(results.per_image[model].matrix)
     # A figure that is not defined is that of a class which is never predicted: lower than any.
     values = np.nan_to_num(getattr(figures, which), nan=-1)
     shown = [int(i) for i in np.argsort(values, kind="stable") if figures.support[i] > 0]

@@ -146,10 +146,10 @@ def remember(results: AlignedResults, place: str) -> None:
     found = _look(results, place)
     if isinstance(found, str):
         raise InputError(found)
-    home = caches.settings().home
-    with storage_errors(home):
-        home.mkdir(parents=True, exist_ok=True)
-    with replacing(home / REMEMBERED) as beside:
+    path = caches.settings().home / REMEMBERED
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as beside:
         beside.write_text(json.dumps(_remembered() | {str(results.about["digest"]): place}, indent=1))
 
 
@@ -161,25 +161,23 @@ def _candidates(results: AlignedResults) -> Iterator[tuple[str, bool]]:
     if settings.demo:
         return
     given = _remembered()
-    paths = [(Path(given[digest]), False)] if digest in given else []
-    paths += [(settings.home / "datasets" / end, False) for end in (name, *(f"{name}.{end}" for end in ARCHIVES))]
-    for other in dict.fromkeys(given.values()):
-        paths += [(Path(other), True), (Path(other).parent / name, True)]
-    if Path(str(results.about["source"])).is_absolute():
-        paths.append((Path(str(results.about["source"])), True))
-    yield from ((str(path), has_all) for path, has_all in paths if not has_all and path.exists())
+    own = [Path(given[digest])] if digest in given else []
+    own += [settings.home / "datasets" / end for end in (name, *(f"{name}.{suffix}" for suffix in ARCHIVES))]
+    others = [path for place in dict.fromkeys(given.values()) for path in (Path(place), Path(place).parent / name)]
+    others += [source] if (source := Path(str(results.about["source"]))).is_absolute() else []
+    yield from ((str(path), False) for path in own if path.exists())
     if name in sources.DATASETS and any((settings.keras_home / "datasets").glob("cifar*10*")):
         yield name, True
-    yield from ((str(path), has_all) for path, has_all in paths if has_all and path.exists())
+    yield from ((str(path), True) for path in others if path.exists())
 
 
 def _remembered() -> dict[str, str]:
     """Return the places given before, by the digest of their dataset; a broken file counts as empty."""
     try:
         found = json.loads((caches.settings().home / REMEMBERED).read_text())
-    except (OSError, ValueError):
+        return {str(key): str(place) for key, place in found.items()}
+    except (OSError, ValueError, AttributeError):
         return {}
-    return {str(key): str(place) for key, place in found.items()} if isinstance(found, dict) else {}
 
 
 def _changed_at(place: str) -> int:

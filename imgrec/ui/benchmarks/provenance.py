@@ -1,13 +1,15 @@
 """Views of the Benchmarks page on where figures come from: published comparisons, and how each row was measured."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from imgrec.errors import ImgrecError
-from imgrec.evaluation import comparisons, reference_tables
+from imgrec.evaluation import reference_tables
 from imgrec.evaluation.aligned_results import AlignedResults, Row
 from imgrec.evaluation.reference_tables import PublishedTable, RepeatedTable
 from imgrec.formatting import duration, milliseconds, percent
-from imgrec.metrics.confusion import average
+from imgrec.metrics.confusion import average, class_figures
 from imgrec.models import cards
 from imgrec.settings import ASSETS
 from imgrec.ui import caches
@@ -102,18 +104,22 @@ def _published_accuracies(results: AlignedResults) -> bool:
 def _published_table(table: PublishedTable, repeated: list[RepeatedTable]) -> None:
     """Show the published rows with their measured columns, and what was repeated of the table."""
     rows: list[dict[str, str]] = []
-    missing: dict[str, list[str]] = {"Not repeated here": [], "Not evaluated here on this dataset": []}
+    not_repeated: list[str] = []
+    not_evaluated: list[str] = []
     for row, model in zip(table.rows, table.measured_as, strict=True):
-        cells = dict(zip(table.columns, row, strict=True))
-        if table.measured_on is not None:
-            cells |= _measured_cells(table.by_class, table.measured_on, model)
-            if model is None:
-                missing["Not repeated here"].append(row[0])
-            elif _results_of(table.measured_on, model, "strict") is None:
-                missing["Not evaluated here on this dataset"].append(row[0])
-        rows.append(cells)
+        cells = {}
+        if table.measured_on is not None and table.by_class:
+            cells["Measured, others wrong"] = _measured(table.measured_on, model, "strict", _recalls)
+            cells["Measured, others ignored"] = _measured(table.measured_on, model, "closed", _recalls)
+        elif table.measured_on is not None:
+            cells["Measured"] = _measured(table.measured_on, model, "strict", _overall)
+        if "–" in cells.values():
+            (not_repeated if model is None else not_evaluated).append(row[0])
+        rows.append(dict(zip(table.columns, row, strict=True)) | cells)
     st.table(rows, border="horizontal", alt=table.title)
-    if sentences := [f"{why}: {'; '.join(names)}." for why, names in missing.items() if names]:
+    sentences = [f"Not repeated here: {'; '.join(not_repeated)}."] if not_repeated else []
+    sentences += [f"Not evaluated here on this dataset: {'; '.join(not_evaluated)}."] if not_evaluated else []
+    if sentences:
         st.caption(" ".join(sentences))
     for one in repeated:
         if one.beside == table.title:
@@ -128,16 +134,16 @@ def _repeated_table(table: RepeatedTable) -> None:
         st.caption(table.note, help="; ".join(f"{key}: {value}" for key, value in table.provenance.items()) + ".")
 
 
-def _measured_cells(by_class: bool, dataset: str, model: str | None) -> dict[str, str]:
-    """Return what was measured of `model`, a dash where nothing was: overall, or the recall of each class."""
-    if not by_class:
-        results = _results_of(dataset, model, "strict")
-        return {"Measured": "–" if results is None or model is None else _overall(results, model)}
-    cells = {}
-    for name, reading in (("others wrong", "strict"), ("others ignored", "closed")):
-        results = _results_of(dataset, model, reading)
-        cells[f"Measured, {name}"] = "–" if results is None or model is None else _recalls(results, model)
-    return cells
+def _measured(dataset: str, model: str | None, reading: str, describe: Callable[[AlignedResults, str], str]) -> str:
+    """Return what was measured of `model` in words, a dash where nothing was.
+
+    What is wrong with a dataset is told where the dataset is shown.
+    """
+    try:
+        results = measurements.load(dataset, reading) if dataset in measurements.dataset_names() else None
+    except ImgrecError:
+        return "–"
+    return describe(results, model) if results is not None and model in results.models and model is not None else "–"
 
 
 def _overall(results: AlignedResults, model: str) -> str:
@@ -149,18 +155,9 @@ def _overall(results: AlignedResults, model: str) -> str:
 
 def _recalls(results: AlignedResults, model: str) -> str:
     """Return the recall of each class: "cat 44 %, dog 94 %"."""
-    figures = comparisons.figures_by_class(results, model)
+    figures = class_figures(results.per_image[model].matrix)
     present = [i for i in range(len(results.labels)) if figures.support[i]]
     return ", ".join(f"{results.labels[i]} {percent(float(figures.recall[i]))}" for i in present)
-
-
-def _results_of(dataset: str, model: str | None, reading: str) -> AlignedResults | None:
-    """Return the results on a dataset if `model` is among them; what is wrong with them is told in other views."""
-    try:
-        results = measurements.load(dataset, reading) if dataset in measurements.dataset_names() else None
-    except ImgrecError:
-        return None
-    return results if results is not None and model in results.models else None
 
 
 def _facts(row: Row) -> dict[str, str]:

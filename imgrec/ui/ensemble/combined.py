@@ -75,7 +75,7 @@ def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown("**Without one of them**")
         for without in ensembles.leave_one_out(ensemble):
-            icon = ":material/swap_horiz:" if without.tips else ":material/check:"
+            icon = ":material/swap_horiz:" if without.is_decisive else ":material/check:"
             st.markdown(f"{icon} {sentences.describe_without(without)}")
     _uncertainty(ensemble.uncertainty)
 

@@ -30,6 +30,10 @@ class _StoppedError(Exception):
     """The examination is not wanted any more."""
 
 
+class _FailedError(ImgrecError):
+    """A bug in the examination."""
+
+
 # Each takes a core and the memory of its images: one after another.
 _turn = threading.Lock()
 
@@ -71,7 +75,7 @@ class Examination:
             self.diagnosis.set_exception(error)
         except Exception:
             log.exception("The examination of %s ended unexpectedly", data)
-            self.diagnosis.set_exception(ImgrecError("The check failed unexpectedly. See the server log."))
+            self.diagnosis.set_exception(_FailedError("The check failed unexpectedly. See the server log."))
 
 
 def examined(data: str, size: tuple[int, int], backbone: ModelSpec | None = None) -> bool:
