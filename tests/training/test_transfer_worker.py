@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,9 @@ from imgrec.models import cards
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT, Settings
 from imgrec.training import transfer_job
+from imgrec.training.events import to_fields
 from imgrec.training.transfer_config import TransferConfig
+from imgrec.training.transfer_stages import describe_fine_tuning
 
 pytestmark = pytest.mark.slow
 
@@ -139,7 +140,7 @@ def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str) -> None
     assert card.metrics["set"] == "test"
     assert progress.tuned is not None
     assert progress.tuned.kept_accuracy >= progress.tuned.head_accuracy
-    assert card.fields["tuned"] == asdict(progress.tuned) | {"sentence": progress.tuned.describe(9)}
+    assert card.fields["tuned"] == to_fields(progress.tuned) | {"sentence": describe_fine_tuning(progress.tuned, 9)}
     assert np.sum(card.fields["training"]["confusion"]) == card.fields["training"]["pictures"] == 39
     from imgrec.inference.openvino_engine import OpenVINOEngine
 
