@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from imgrec.errors import InputError, UnknownNameError
-from imgrec.training.recipes import MAX_BATCH_SIZE, RECIPES, Optimiser, Recipe
+from imgrec.training.recipes import MAX_BATCH_SIZE, RECIPES, Optimizer, Recipe
 
 # Digits of a value that lies between two others: a tenth of a percent of a learning rate changes nothing, and what
 # is read can be typed.
@@ -208,11 +208,11 @@ def apply(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
     Raises `InputError` on what a recipe cannot be.
     """
     known = {name: value for name, value in values.items() if name in LIMITS}
-    optimiser = {name: value for name, value in known.items() if name in {field.name for field in fields(Optimiser)}}
-    direct = {name: value for name, value in known.items() if name not in optimiser}
+    optimizer = {name: value for name, value in known.items() if name in {field.name for field in fields(Optimizer)}}
+    direct = {name: value for name, value in known.items() if name not in optimizer}
     arguments = dict(recipe.arguments) | {name: value for name, value in values.items() if name not in known}
     changes: dict[str, Any] = direct | {
-        "optimiser": replace(recipe.optimiser, **optimiser),  # type: ignore[arg-type]  # numbers, by LIMITS
+        "optimizer": replace(recipe.optimizer, **optimizer),  # type: ignore[arg-type]  # numbers, by LIMITS
         "arguments": tuple(arguments.items()),
     }
     return replace(recipe, **changes)
@@ -245,7 +245,7 @@ def get_space(name: str) -> Space:
 
 def around(recipe: Recipe) -> Space:
     """Return the space of any recipe: how fast it learns, from how many images at once, and how it is held back."""
-    rate, batch = recipe.optimiser.learning_rate, recipe.batch_size
+    rate, batch = recipe.optimizer.learning_rate, recipe.batch_size
     slow, fast = (float(f"{end:.{DIGITS}g}") for end in (rate / RATE_FACTOR, rate * RATE_FACTOR))
     batches = sorted({max(1, batch // 2), batch, min(MAX_BATCH_SIZE, 2 * batch)})
     knobs: list[Knob] = [Range("learning_rate", slow, fast, log=True), Choice("batch_size", tuple(batches))]

@@ -195,7 +195,7 @@ class Trials(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner has no typ
 
     def _continue(self, folder: Path, earlier: str | None) -> None:
         """Begin where hyperband's trial `earlier` ended, unless this one has begun, or its rate went by one cycle."""
-        if earlier is None or self._recipe.optimiser.one_cycle or (folder / trainer.CHECKPOINT).exists():
+        if earlier is None or self._recipe.optimizer.one_cycle or (folder / trainer.CHECKPOINT).exists():
             return
         source = folder.parent / str(int(earlier) + 1) / trainer.CHECKPOINT
         if source.exists():

@@ -135,7 +135,7 @@ def test_the_best_is_a_recipe_like_any_other(tmp_path: Path) -> None:
     best = search_job.read(job).best
     assert best is not None
     recipe = search_job.recipe_of(job, best)
-    assert (recipe.optimiser.learning_rate, recipe.batch_size, recipe.parameters) == (0.0001, 32, 3000)
+    assert (recipe.optimizer.learning_rate, recipe.batch_size, recipe.parameters) == (0.0001, 32, 3000)
     assert (recipe.name, recipe.epochs) == ("simple_cnn_tuned", get_recipe("simple_cnn").epochs)
     assert Recipe.from_dict(recipe.to_dict()) == recipe
     assert search_job.recipe_of(job, best, epochs=2) == replace(recipe, epochs=2)

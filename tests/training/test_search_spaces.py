@@ -88,7 +88,7 @@ def test_values_go_where_they_belong() -> None:
     recipe = apply(
         get_recipe("tuned_cnn_6"), {"learning_rate": 0.5, "batch_size": 8, "label_smoothing": 0.1, "conv_1_filter": 32}
     )
-    assert (recipe.optimiser.learning_rate, recipe.batch_size, recipe.label_smoothing) == (0.5, 8, 0.1)
+    assert (recipe.optimizer.learning_rate, recipe.batch_size, recipe.label_smoothing) == (0.5, 8, 0.1)
     assert dict(recipe.arguments) == dict(get_recipe("tuned_cnn_6").arguments) | {"conv_1_filter": 32}
 
 
@@ -110,7 +110,7 @@ def test_every_recipe_has_a_space_around_itself(name: str) -> None:
     space, recipe = around(RECIPES[name]), RECIPES[name]
     assert space.varied([]) == space
     held = {knob.name: knob for knob in space.knobs}
-    assert held["learning_rate"].holds(recipe.optimiser.learning_rate)
+    assert held["learning_rate"].holds(recipe.optimizer.learning_rate)
     assert held["batch_size"].holds(recipe.batch_size)
     assert ("label_smoothing" in held) == bool(recipe.label_smoothing)
 

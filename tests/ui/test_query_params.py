@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from imgrec.predictions.combination_rules import RULES
-from imgrec.training.transfer_job import HEADS
+from imgrec.training.transfer_config import HEADS
 from imgrec.ui.benchmarks import overview
 from imgrec.ui.train import scratch_form, transfer_form
 

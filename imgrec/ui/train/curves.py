@@ -35,7 +35,7 @@ def learning_curves(curves: Curves, key: str, *, table: bool = False, kept: int 
     """
     if table:
         st.dataframe(
-            [{title: row.get(field) for title, field in COLUMNS.items()} for row in curves.epochs],
+            [{title: getattr(row, field) for title, field in COLUMNS.items()} for row in curves.epochs],
             hide_index=True,
             alt="Training and validation loss and accuracy after each epoch",
             column_config={

@@ -10,6 +10,7 @@ from imgrec.errors import ImgrecError
 from imgrec.export.bundle import without_paths
 from imgrec.jobs import Job
 from imgrec.training import summary, training_job, transfer_job
+from imgrec.training.events import Queued, read
 from imgrec.training.recipes import Recipe
 from imgrec.training.training_job import Curves
 from imgrec.ui import caches
@@ -104,7 +105,7 @@ def _watch(job: Job, others: Sequence[Job], was_moving: bool, table: bool) -> st
     if was_moving and state not in MOVING:
         caches.renew_catalog()
         if told.finished is not None:
-            trained_models.look_at(str(told.finished["name"]))
+            trained_models.look_at(str(told.finished.name))
         st.rerun()
     with st.container(border=True, key="run_panel"):
         # What came of a finished run stands below.
@@ -118,7 +119,7 @@ def _watch(job: Job, others: Sequence[Job], was_moving: bool, table: bool) -> st
             lesson_view(job, progress, state, moving=was_moving, table=table)
         else:
             _training(told, was_moving, table)
-    return None if told.finished is None else str(told.finished["name"])
+    return None if told.finished is None else str(told.finished.name)
 
 
 def _training(told: Curves, was_moving: bool, table: bool) -> None:
@@ -126,12 +127,12 @@ def _training(told: Curves, was_moving: bool, table: bool) -> None:
     if was_moving and told.plan is not None:
         st.progress(summary.share_done(told))
     if told.finished is not None:
-        finished(str(told.finished["name"]), summary.outcome(told), told.finished["metrics"])
+        finished(str(told.finished.name), summary.outcome(told), told.finished.metrics)
     if told.steps or told.epochs:
         curves.learning_curves(told, "run", table=table)
     if told.epochs and told.data is not None:
-        st.markdown(f"**After epoch {told.epochs[-1]['epoch']}**")
-        curves.matrix(told.epochs[-1]["confusion"], told.data["classes"], "validation", "run", table=table)
+        st.markdown(f"**After epoch {told.epochs[-1].epoch}**")
+        curves.matrix(told.epochs[-1].confusion or [], told.data.classes, "validation", "run", table=table)
 
 
 def _queue(others: Sequence[Job]) -> None:
@@ -145,8 +146,8 @@ def _queue(others: Sequence[Job]) -> None:
 
 def _status(job: Job, state: str, events: Sequence[dict[str, Any]]) -> str:
     if state == "queued":
-        told = [event["behind"] for event in events if event["event"] == "queued"]
-        behind = [str(title) for title in told[-1]] if told else []
+        told = [event for event in read(events) if isinstance(event, Queued)]
+        behind = told[-1].behind if told else []
         return f"queued behind {', '.join(behind)}" if behind else "queued"
     if job.module == transfer_job.WORKER:
         return summary.status(transfer_job.progress_in(events), state)
@@ -182,7 +183,7 @@ def _buttons(job: Job, state: str) -> None:
         rate = st.number_input(
             "Learning rate (peak)",
             0.0,
-            value=recipe.optimiser.learning_rate,
+            value=recipe.optimizer.learning_rate,
             format="%g",
             key=f"resume_rate_{job.name}",
             help="Used from here on. Reduce it if the loss became NaN.",
@@ -201,8 +202,8 @@ def _buttons(job: Job, state: str) -> None:
 
 
 def _left_out(told: Curves) -> None:
-    if told.data is None or not told.data["left_out"]:
+    if told.data is None or not told.data.left_out:
         return
-    with st.expander(f"Skipped files: {told.data['left_out']:,}", icon=":material/warning:"):
-        for note in told.data["notes"]:
+    with st.expander(f"Skipped files: {told.data.left_out:,}", icon=":material/warning:"):
+        for note in told.data.notes:
             st.markdown(f"- {plain(note)}")

@@ -61,7 +61,7 @@ def recipe_chooser() -> Recipe:
             "Learning rate (peak)",
             1e-6,
             10.0,
-            recipe.optimiser.learning_rate,
+            recipe.optimizer.learning_rate,
             format="%g",
             key=f"rate_{name}",
         )

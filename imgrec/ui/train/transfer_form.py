@@ -8,9 +8,9 @@ from imgrec.data.sources import DATASETS
 from imgrec.errors import ImgrecError, InputError
 from imgrec.formatting import percent, size
 from imgrec.models.catalog import ModelSpec
-from imgrec.training import transfer_job, transfer_stages
+from imgrec.training import transfer_config, transfer_job, transfer_stages
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
-from imgrec.training.transfer_job import ALL_LAYERS, HEADS, Lesson
+from imgrec.training.transfer_config import ALL_LAYERS, HEADS, TransferConfig
 from imgrec.ui import caches, query_params
 from imgrec.ui.markdown import plain
 from imgrec.ui.models import download
@@ -91,7 +91,7 @@ def teach_panel() -> None:
         _start(lesson, data, name)
 
 
-def _start(lesson: Lesson, data: str, name: str) -> None:
+def _start(lesson: TransferConfig, data: str, name: str) -> None:
     try:
         job = transfer_job.start(lesson, data, caches.settings(), name=name or None)
     except ImgrecError as error:
@@ -194,9 +194,9 @@ def _test_fraction(counts: Mapping[str, tuple[int, int]]) -> float:
     return TEST_FRACTION if wanted else 0.0
 
 
-def _lesson(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Lesson | None:
+def _lesson(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> TransferConfig | None:
     """How it is taught; None, with a sentence, while that cannot be meant. `counts` as of a `Diagnosis`."""
-    default = Lesson(backbone.name)
+    default = TransferConfig(backbone.name)
     with st.expander("Training settings", icon=":material/tune:"):
         head = st.selectbox(
             "Classifier",
@@ -212,7 +212,7 @@ def _lesson(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Lesso
             RATES,
             [f"{rate:g}" for rate in default.learning_rates],
             accept_new_options=True,
-            max_selections=transfer_job.MAX_LEARNING_RATES,
+            max_selections=transfer_config.MAX_LEARNING_RATES,
             key="rates",
             help="Each is tried; the one with the best validation accuracy is kept.",
         )
@@ -243,10 +243,10 @@ def _lesson(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Lesso
                 "layers", "choice of layers", list(LAYERS), next(iter(LAYERS)), title=_former, name=query_params.slug
             ),
             help="First the classifier is trained on extracted features, which takes seconds. Then these layers are "
-            f"fine-tuned with it at learning rate {transfer_job.TUNING.learning_rate:g}, which takes minutes to hours. "
-            "The better of both is kept.",
+            f"fine-tuned with it at learning rate {transfer_config.FINE_TUNING.learning_rate:g}, which takes minutes to "
+            "hours. The better of both is kept.",
         )
-        tuning = default.tuning_epochs
+        tuning = default.fine_tune_epochs
         if LAYERS[layers]:
             tuning = st.number_input("Fine-tuning epochs", 1, MAX_EPOCHS, tuning, key="teach_tuning")
         whole = st.toggle(
@@ -255,10 +255,10 @@ def _lesson(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Lesso
             help="Uses the whole feature map instead of global average pooling. Adds many weights.",
         )
         try:
-            lesson = Lesson(
+            lesson = TransferConfig(
                 backbone.name,
                 head=head,
-                unfreeze=LAYERS[layers],
+                fine_tune_layers=LAYERS[layers],
                 epochs=int(epochs),
                 batch_size=int(batch),
                 learning_rates=_numbers(rates),
@@ -266,7 +266,7 @@ def _lesson(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Lesso
                 folds=FOLDS[folds],
                 seed=int(seed),
                 pooling=None if whole else "avg",
-                tuning_epochs=int(tuning),
+                fine_tune_epochs=int(tuning),
                 test_fraction=test_fraction,
             )
         except ImgrecError as error:

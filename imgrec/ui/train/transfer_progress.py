@@ -17,7 +17,8 @@ from imgrec.models import cards
 from imgrec.reports import accuracy
 from imgrec.settings import MIB, ROOT
 from imgrec.training import summary, transfer_job, transfer_stages
-from imgrec.training.transfer_job import Lesson, Progress
+from imgrec.training.transfer_config import TransferConfig
+from imgrec.training.transfer_job import Progress
 from imgrec.training.trial_results import Summary, spread
 from imgrec.ui import caches, image_input, uploads
 from imgrec.ui.elements import Tile, strip
@@ -46,7 +47,7 @@ class Shown:
 
 def lesson_view(job: Job, progress: Progress, state: str, *, moving: bool, table: bool) -> None:
     """All that a lesson has told, which is `progress`."""
-    lesson = Lesson.from_dict(job.configuration["lesson"])
+    lesson = TransferConfig.from_dict(job.configuration["lesson"])
     _stages(lesson, progress, state)
     if moving:
         st.progress(transfer_stages.share_done(progress, lesson))
@@ -57,9 +58,9 @@ def lesson_view(job: Job, progress: Progress, state: str, *, moving: bool, table
         st.caption(transfer_stages.describe_plan(lesson, tested=tested))
     told = progress.curves
     if told.finished is not None:
-        finished(str(told.finished["name"]), summary.outcome(progress), told.finished["metrics"])
+        finished(str(told.finished.name), summary.outcome(progress), told.finished.metrics)
     if progress.tuned is not None:
-        st.markdown(plain(progress.tuned.describe(summary.validated_on(progress.curves))))
+        st.markdown(plain(transfer_stages.describe_fine_tuning(progress.tuned, summary.validated_on(progress.curves))))
     _preview(job, lesson, progress, state)
     if progress.trials and (lesson.trials > 1 or lesson.folds):
         _trials(progress, table, folds=lesson.folds > 0)
@@ -69,10 +70,10 @@ def lesson_view(job: Job, progress: Progress, state: str, *, moving: bool, table
         return
     if told.finished is not None:
         _measured(lesson, progress, table)
-    elif told.epochs and told.epochs[-1].get("confusion"):
+    elif told.epochs and told.epochs[-1].confusion:
         # Of folds, and of one split, it is what the trials said; while layers learn, that of their newest epoch.
         st.markdown("**Validation so far**")
-        curves.matrix(told.epochs[-1]["confusion"], told.data["classes"], "validation", "run", table=table)
+        curves.matrix(told.epochs[-1].confusion, told.data.classes, "validation", "run", table=table)
 
 
 def finished(name: str, outcome: str, metrics: Mapping[str, Any]) -> None:
@@ -99,7 +100,7 @@ def limit(card: cards.Card) -> None:
         st.caption(plain(str(sentence)), help=UNKNOWN_IMAGES)
 
 
-def _stages(lesson: Lesson, progress: Progress, state: str) -> None:
+def _stages(lesson: TransferConfig, progress: Progress, state: str) -> None:
     """The stages of a run in one line: done, current and coming."""
     now = transfer_stages.stage(progress)
     parts = []
@@ -172,7 +173,7 @@ def summary_rows(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
     ]
 
 
-def _curves(lesson: Lesson, progress: Progress, table: bool) -> None:
+def _curves(lesson: TransferConfig, progress: Progress, table: bool) -> None:
     """The learning curves, and which epoch was kept."""
     title, words = transfer_stages.describe_curves(progress, lesson)
     st.markdown(f"**{title}**")
@@ -182,34 +183,34 @@ def _curves(lesson: Lesson, progress: Progress, table: bool) -> None:
     curves.learning_curves(progress.curves, "run", table=table, kept=kept)
 
 
-def _measured(lesson: Lesson, progress: Progress, table: bool) -> None:
+def _measured(lesson: TransferConfig, progress: Progress, table: bool) -> None:
     """Confusion matrices of the saved model: on the training set, and on held-out images."""
     told = progress.curves
     if told.finished is None or told.data is None:
         return
     title, words = transfer_stages.describe_measured(progress, lesson)
-    metrics, training = told.finished["metrics"], told.finished.get("training")
+    metrics, training = told.finished.metrics, told.finished.training
     with st.grid(2, min_column_width=320):
         if training is not None:  # older runs do not have it
             with st.container():
                 st.markdown("**Training set**")
                 st.caption("Training accuracy; not a measure of performance on new images.")
-                curves.matrix(training["confusion"], told.data["classes"], "training", "run_training", table=table)
+                curves.matrix(training["confusion"], told.data.classes, "training", "run_training", table=table)
         with st.container():
             st.markdown(f"**{title}**")
             if words:
                 first, _, more = words.partition(". ")
                 st.caption(first if not more else f"{first}.", help=more or None)
-            curves.matrix(metrics["confusion"], told.data["classes"], metrics["set"], "run", table=table)
+            curves.matrix(metrics["confusion"], told.data.classes, metrics["set"], "run", table=table)
 
 
-def _preview(job: Job, lesson: Lesson, progress: Progress, state: str) -> None:
+def _preview(job: Job, lesson: TransferConfig, progress: Progress, state: str) -> None:
     """Any image, and what the newest head says of it; while it trains the bars move."""
     # Before the first features the network may still have to be fetched, and a page does not wait for that.
     if not progress.features or progress.curves.data is None or state not in {"running", "finished"}:
         return
     changed = progress.tuned is None or progress.tuned.kept
-    if lesson.unfreeze and state == "finished" and changed:
+    if lesson.fine_tune_layers and state == "finished" and changed:
         return  # its backbone is no longer the published one; Compare asks the whole network
     with st.container(border=True, gap="small"):
         st.markdown("**Try it while it trains**" if state == "running" else "**Try it**")
@@ -223,9 +224,9 @@ def _preview(job: Job, lesson: Lesson, progress: Progress, state: str) -> None:
             _answer(job, lesson, progress, shown)
 
 
-def _answer(job: Job, lesson: Lesson, progress: Progress, shown: Shown) -> None:
-    classes = [str(label) for label in (progress.curves.data or {})["classes"]]
-    row = lesson.backbone_row()
+def _answer(job: Job, lesson: TransferConfig, progress: Progress, shown: Shown) -> None:
+    classes = progress.curves.data.classes if progress.curves.data else []
+    row = lesson.backbone_spec()
     try:
         key = (shown.image.sha256, row.name)
         kept = st.session_state.get("preview_features")
@@ -244,7 +245,7 @@ def _answer(job: Job, lesson: Lesson, progress: Progress, shown: Shown) -> None:
     words = transfer.describe_preview(lines)
     st.vega_lite_chart(transfer.preview_chart(lines), theme=None, alt=f"Prediction: {words}", key="run_preview")
     st.caption(plain(words))
-    if lesson.unfreeze and progress.curves.epochs and progress.curves.finished is None:
+    if lesson.fine_tune_layers and progress.curves.epochs and progress.curves.finished is None:
         st.caption("Prediction of the classifier before fine-tuning of further layers.")
 
 

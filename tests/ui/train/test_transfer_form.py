@@ -19,11 +19,11 @@ from imgrec.images import decoding
 from imgrec.jobs import Job
 from imgrec.settings import Settings
 from imgrec.training import transfer_job
-from imgrec.training.transfer_job import Lesson
+from imgrec.training.transfer_config import TransferConfig
 from imgrec.ui.train import transfer_form
 from tests.ui.conftest import photo, words
 
-LESSON = Lesson("mobilenet", learning_rates=(0.01, 0.001), folds=2)
+LESSON = TransferConfig("mobilenet", learning_rates=(0.01, 0.001), folds=2)
 CLASSES = ["cat", "<b>dog"]
 
 
@@ -213,9 +213,9 @@ def test_settings_that_cannot_be_meant_get_a_sentence(page: Callable[..., AppTes
 def test_start_passes_on_what_was_chosen(
     page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, leave: Callable[..., Path]
 ) -> None:
-    asked: list[tuple[Lesson, str, str | None]] = []
+    asked: list[tuple[TransferConfig, str, str | None]] = []
 
-    def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = None) -> Job:
+    def start(lesson: TransferConfig, data: str, settings: Settings, *, name: str | None = None) -> Job:
         asked.append((lesson, data, name))
         if len(asked) == 1:
             raise InputError("Expected another [name].")
@@ -231,7 +231,7 @@ def test_start_passes_on_what_was_chosen(
     app.button(key="start_teaching").click().run()
     assert app.error[0].value.replace("\\", "") == "Expected another [name]."
     app.button(key="start_teaching").click().run()
-    assert asked[-1] == (Lesson("mobilenet", folds=5), str(album.folder), "my_pets")
+    assert asked[-1] == (TransferConfig("mobilenet", folds=5), str(album.folder), "my_pets")
     assert "Canceled" in words(app)
 
 
@@ -239,9 +239,9 @@ def test_many_images_without_a_test_set_are_tested_on_a_fifth(
     page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, leave: Callable[..., Path]
 ) -> None:
     monkeypatch.setattr(transfer_form, "ENOUGH_TO_TEST", 4)
-    asked: list[Lesson] = []
+    asked: list[TransferConfig] = []
 
-    def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = None) -> Job:
+    def start(lesson: TransferConfig, data: str, settings: Settings, *, name: str | None = None) -> Job:
         asked.append(lesson)
         return Job(leave({"state": "cancelled", "error": None}, EVENTS[:3]))
 
@@ -256,7 +256,7 @@ def test_many_images_without_a_test_set_are_tested_on_a_fifth(
     assert "used once" not in words(app)
     app.toggle(key="teach_test_True").set_value(True).run()
     app.button(key="start_teaching").click().run()
-    assert asked == [Lesson("mobilenet", test_fraction=0.2)]
+    assert asked == [TransferConfig("mobilenet", test_fraction=0.2)]
     album.add("cat", image(99), max_bytes=10**6, test=True)
     album.add("dog", image(98), max_bytes=10**6, test=True)
     app = page("train.py", backbone="MobileNet")
