@@ -131,7 +131,7 @@ def _one_sided(model: Any, pixels: np.ndarray, mean: np.ndarray, deviation: np.n
 def main(path: Path) -> None:
     """Measure on a slice of CIFAR-10, and write the result to `path`."""
     from imgrec.training.backbones import Backbone
-    from imgrec.training.training_worker import machine, versions
+    from imgrec.training.trained_model import machine, versions
 
     settings = Settings.from_env()
     data = load("cifar10", settings)

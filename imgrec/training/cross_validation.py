@@ -5,7 +5,7 @@ head learns from all training images, for as many epochs as the folds' best ones
 more that could tell when to stop. Whatever was chosen here has seen every training image, so it is the test set, and
 that once, which says how good it is. With one split instead of folds the best head of the best rate is kept as it was.
 
-Finished trials lie in the lesson's folder, one file each, and are not done again.
+Finished trials are in the folder of the run, one file each, and are not repeated.
 """
 
 import json
@@ -90,7 +90,7 @@ def run_trials(
     on_epoch: Callable[[Epoch], None],
     groups: np.ndarray | None = None,
 ) -> Iterator[Validated]:
-    """Each trial as it is finished, or found in `folder`; `key` says what of, so that no other lesson's is taken."""
+    """Return each trial as it is finished, or found in `folder` with the same `key`, the digest of its conditions."""
     for rate in config.learning_rates:
         for fold, kept, held_out in parts(config, targets, groups):
             file = folder / f"{rate!r}-{fold}.npz"
@@ -171,7 +171,7 @@ def _run(
 
 
 def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], images: int) -> list[EpochEnd]:
-    """The log's rows: training figures of `epochs`, validation's as the mean over `validated` at the same epoch."""
+    """Return training figures of `epochs` with the mean validation figures over `validated` at the same epoch."""
     return [
         EpochEnd(
             epoch=epoch.epoch,

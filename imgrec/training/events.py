@@ -13,8 +13,11 @@ from typing import Any, Protocol, TypeVar
 class Listener(Protocol):
     """What receives the events of a run and can stop it; `jobs.Worker` is one."""
 
-    def tell(self, event: str, **fields: Any) -> None: ...
-    def check(self) -> None: ...
+    def tell(self, event: str, **fields: Any) -> None:
+        """Append one event."""
+
+    def check(self) -> None:
+        """Raise when the run is to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

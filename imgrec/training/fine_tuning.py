@@ -29,7 +29,7 @@ from imgrec.training.train_step import Loop, Position
 from imgrec.training.transfer_config import FINE_TUNING, HEADS, TransferConfig
 from imgrec.training.trial_results import rank
 
-# In the lesson's folder, what of the network learns, as it was after the best epoch so far.
+# In the folder of the run: the trained variables after the best epoch so far.
 BEST = "best.npz"
 
 
@@ -48,6 +48,7 @@ class Figures:
 
     @property
     def rank(self) -> tuple[float, float]:
+        """What is compared, the better the larger."""
         return rank(self.accuracy, self.loss)
 
 
@@ -117,7 +118,7 @@ class _Later:
 
 
 def recipe_of(config: TransferConfig, name: str, classes: int) -> Recipe:
-    """Return what the trainer is to do: the lesson's network, its last layers free, for `tuning_epochs`."""
+    """Return the recipe of the fine-tuning: the network of `config` with its last layers trainable."""
     spec = config.backbone_spec()
     head = HEADS[config.head]
     pooled = config.pooling is not None
@@ -156,7 +157,7 @@ def fine_tune(
     listener: Listener,
     epochs_before: int,
 ) -> tuple[Any, Figures, Figures]:
-    """The Keras model of the best epoch of `recipe`, its figures, and those of the head of `layers` that it began with.
+    """Return the Keras model of the best epoch of `recipe`, its figures, and those of the head before the first epoch.
 
     The head alone is an epoch of its own: where none is better, it is what comes back. Goes on from the checkpoint in
     `folder`. Raises what `trainer.train` raises.

@@ -1,9 +1,8 @@
-"""Heads trained on features: one compiled function an epoch, so that a step of a small head takes a fraction of a
-millisecond. TensorFlow; runs in workers only.
+"""Heads trained on features, with one compiled function for an epoch. TensorFlow; runs in workers only.
 
 `Model.fit` spends a millisecond a step on callbacks, batches and calls, however small the network. Here the loop
-over the steps is in the graph, images' features are tensors that it gathers from, and all trials of a config (rates,
-folds) use the one graph: only its variables are set back.
+over the steps is in the graph, it gathers from the features as one tensor, and all trials of a run (rates, folds)
+use the same graph: only its variables are reset. A step of a small head takes a fraction of a millisecond.
 """
 
 import time
@@ -25,7 +24,7 @@ from imgrec.training.trial_results import rank
 # Rows looked at together: enough that the call costs nothing, few enough that the widest head's fit.
 EVALUATION_ROWS = 4096
 
-# Between two checkpoints for whoever watches; each is a file of the head's size.
+# Between two checkpoints for the page; each is a file of the head's size.
 CHECKPOINT_S = 1.0
 
 Layers = list[tuple[np.ndarray, np.ndarray]]
@@ -157,7 +156,7 @@ class HeadTrainer:
         return list(zip(values[::2], values[1::2], strict=True))
 
     def _train_epoch(self, order: Any) -> tuple[Any, Any]:
-        """Steps over the batches of `order` (steps, batch); the sums of their mean losses and of what was right."""
+        """Train on the batches of `order` (steps, batch); return the sums of mean losses and of correct predictions."""
         import tensorflow as tf
 
         loss_sum, right = tf.constant(0.0), tf.constant(0.0)
@@ -226,7 +225,7 @@ def compose(backbone: Any, head: Head, layers: Layers) -> Any:
 
 
 class Checkpoint:
-    """`head.npz` of a config: the newest head, about once a second, for whoever looks meanwhile."""
+    """The file `head.npz` of a run: the newest head, about once a second, for the preview on the page."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

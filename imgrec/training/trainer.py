@@ -168,7 +168,7 @@ def _summed(loop: Loop, at: Position) -> Position:
 
 
 def _save(loop: Loop, path: Path, at: Position) -> None:
-    """A checkpoint of where `at` is; raises `InputError` and leaves the one before when the network has diverged."""
+    """Write a checkpoint; raises `InputError` and leaves the former one when the network has diverged."""
     _check_loss(loop, _summed(loop, at))
     _check_weights(loop, at)
     loop.save(path, at)
@@ -194,7 +194,7 @@ def _diverged(expected: str, loop: Loop, at: Position) -> InputError:
 
 
 def validate(loop: Loop, validation: Images, loss: str, at: Position) -> dict[str, Any]:
-    """What the network says of `validation` by now: loss, accuracy and confusion matrix, as `train` tells them."""
+    """Return loss, accuracy and confusion matrix of `validation`, as fields of `EpochEnd`."""
     probabilities = loop.predict(validation.pixels)
     if not np.isfinite(probabilities).all():  # weights that are numbers still, and too large to reckon with
         raise _diverged("probabilities that are numbers. Received: others in the validation", loop, at)

@@ -185,7 +185,7 @@ def preview(job: Job, features: np.ndarray) -> np.ndarray | None:
 
 
 def forward(layers: Sequence[tuple[np.ndarray, np.ndarray]], features: np.ndarray) -> np.ndarray:
-    """Return float32 (N, C): softmax of dense layers (kernel (D, E), bias (E,)) with ReLU between on `features` (N, …)."""
+    """Return softmax float32 (N, C) of dense layers (kernel (D, E), bias (E,)) with ReLU between, on (N, …)."""
     x = np.asarray(features, np.float32).reshape(len(features), -1)
     for number, (kernel, bias) in enumerate(layers):
         x = x @ kernel + bias

@@ -7,7 +7,7 @@ unfrozen layers `tuned`.
 
 import os
 
-# Before Keras is imported, by whoever imports it first: training is TensorFlow's.
+# Before the first import of Keras: training needs TensorFlow as its backend.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -16,8 +16,7 @@ import json
 import shutil
 import sys
 import time
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +34,8 @@ from imgrec.inference import keras_engine as engine
 from imgrec.inference.preparation import Preparation
 from imgrec.models import cards, weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
-from imgrec.predictions.labels import space_name
 from imgrec.settings import MIB, Settings, available_memory_bytes
-from imgrec.training import cross_validation, fine_tuning, heads, trained_model, trainer, training_worker, transfer_job
+from imgrec.training import cross_validation, fine_tuning, heads, trained_model, trainer, transfer_job
 from imgrec.training.backbones import Backbone
 from imgrec.training.events import (
     FeaturesExtracted,
@@ -50,7 +48,7 @@ from imgrec.training.events import (
 )
 from imgrec.training.summary import validated_on
 from imgrec.training.train_step import predict
-from imgrec.training.training_job import final_name
+from imgrec.training.training_worker import tell_data
 from imgrec.training.transfer_config import HEADS, TransferConfig
 from imgrec.training.transfer_job import CHECKPOINT
 from imgrec.training.transfer_stages import describe_fine_tuning
@@ -73,23 +71,21 @@ CHECK_TOLERANCE = 1e-3
 
 
 def run(job: jobs.Worker) -> None:
-    """Data, features, trials, head, model, test, card; each step tells what it did."""
+    """Run all steps: data, features, trials, head, model, test, card."""
     configuration = job.job.configuration
     config = TransferConfig.from_dict(configuration["lesson"])
-    settings = replace(
-        Settings.from_env(), home=Path(configuration["home"]), keras_home=Path(configuration["keras_home"])
-    )
+    settings = trained_model.settings_of(configuration)
     row = config.backbone_spec()
     loaded = arrays.load(configuration["data"], settings, row.input_size)
     kept_to_learn, tested = transfer_job.dealt(config, loaded)
     data = transfer_job.held_out(loaded, kept_to_learn, tested)
     transfer_job.check_data(config, data)
-    # Nothing is told of them that the images do not tell again: whoever goes on deals the same.
+    # They are not stored: a resumed worker computes the same from the images.
     groups = perceptual_hash.groups(data.train.pixels, data.train.targets)
     kept = cross_validation.final_rows(config, data.train.targets, groups)
     # Where the final head learns from all, each fold was validated on in its turn.
     validated_on = len(data.train) - len(kept) or len(cross_validation.parts(config, data.train.targets, groups)[0][2])
-    training_worker.tell_data(job, data, trained_on=len(kept), validated_on=validated_on)
+    tell_data(job, data, trained_on=len(kept), validated_on=validated_on)
     train_features = _extract(job, "train", row, data.train, settings)
     test_features = None if data.test is None else _extract(job, "test", row, data.test, settings)
     final = _train_head(job, config, data, groups, train_features)
@@ -108,15 +104,11 @@ def run(job: jobs.Worker) -> None:
             # The only time that this model meets the test set.
             every = np.arange(len(data.test))
             metrics = _measure_head(final.layers, test_features, data.test.targets, every) | {"set": "test"}
-    name = final_name(job.job, settings)
-    path = job.job.folder / f"{name}.json"
-    training_worker.save(model, path.with_suffix(".keras"))
-    card = cards.write(path, _card(job.job, name, config, data, model, metrics, training, settings))
-    training_worker.publish(card, settings)
+    card = _publish(job, config, data, model, metrics, training, settings)
     # Where the set has no test part: what the model has not learned from.
     held_out = tested if len(tested) else np.setdiff1d(np.arange(len(data.train)), kept)
     part = "test" if len(tested) else "validation"
-    trained_model.rank(card, loaded, job, settings, held_out=held_out, seed=config.seed, part=part)
+    trained_model.evaluate_new(card, loaded, job, settings, held_out=held_out, seed=config.seed, part=part)
     write(job, Finished(card.name, metrics, training))
     # Nothing goes on from here. The newest head stays: a page may still ask it.
     for file in (trainer.CHECKPOINT, fine_tuning.BEST):
@@ -204,7 +196,7 @@ def _fine_tune(
     final: cross_validation.FinalHead,
     backbone: Backbone,
 ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """The model after its backbone's last layers have learned too, if that helped; its figures, and of the training."""
+    """Return the model after fine-tuning, if that helped, with its figures and those of the training images."""
     recipe = fine_tuning.recipe_of(config, job.job.configuration["name"], len(data.classes))
     images = fine_tuning.fitted(data.train, recipe.input_size)
     # As in a training, a share is held out, which the head has not seen either: see `trials.final_rows`.
@@ -223,17 +215,17 @@ def _fine_tune(
     )
     told = transfer_job.read_progress(job.job).curves.epochs[len(final.rows) :]
     write(job, fine_tuning.conclude(best, head, told))
-    training = training_worker.measure(predict(model, train.pixels, recipe.preprocess), train.targets)
+    training = trained_model.measure(predict(model, train.pixels, recipe.preprocess), train.targets)
     # The only time that this model meets the test set, if there is one.
     seen = validation if data.test is None else fine_tuning.fitted(data.test, recipe.input_size)
-    metrics = training_worker.measure(predict(model, seen.pixels, recipe.preprocess), seen.targets)
+    metrics = trained_model.measure(predict(model, seen.pixels, recipe.preprocess), seen.targets)
     return model, metrics | {"set": "validation" if data.test is None else "test"}, training
 
 
 def _measure_head(layers: heads.Layers, rows: np.ndarray, targets: np.ndarray, places: np.ndarray) -> dict[str, Any]:
     """As `worker.measure`, of the head alone on the features `rows` (N, …) at `places` (M,)."""
     parts = [places[i : i + MEASURED_TOGETHER] for i in range(0, len(places), MEASURED_TOGETHER)]
-    return training_worker.measure(
+    return trained_model.measure(
         np.concatenate([transfer_job.forward(layers, rows[part]) for part in parts]), targets[places]
     )
 
@@ -259,62 +251,51 @@ def _key(config: TransferConfig, data: ArrayDataset, groups: np.ndarray) -> str:
     return hashlib.sha256(json.dumps([fields, data.sha256], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _trained_parameters(model: Any, told: transfer_job.Progress) -> int | None:
-    """How many of the published model's parameters have learned; the head's alone where fine-tuning was given up."""
-    if told.tuned is not None and not told.tuned.kept:
-        return int(sum(layer.count_params() for layer in model.layers if type(layer).__name__ == "Dense"))
-    return told.curves.plan.trained_parameters if told.curves.plan else None
-
-
-def _card(
-    job: jobs.Job,
-    name: str,
+def _publish(
+    job: jobs.Worker,
     config: TransferConfig,
     data: ArrayDataset,
     model: Any,
     metrics: dict[str, Any],
     training: dict[str, Any],
     settings: Settings,
-) -> dict[str, Any]:
-    told = transfer_job.read_progress(job)
-    backbone, row = BUILT_IN.get_spec(config.backbone), config.backbone_spec()
+) -> cards.Card:
+    progress = transfer_job.read_progress(job.job)
+    backbone, spec = BUILT_IN.get_spec(config.backbone), config.backbone_spec()
     layers = {layer.name for layer in model.layers}
     seen = [layer for layer in ("features", backbone.cam_layer) if layer in layers]
-    return {
-        "model": {
-            "name": name,
-            "title": f"{backbone.title}, fine-tuned ({name})",
-            "architecture": backbone.architecture,
-            "input_size": list(row.input_size),
-            "preprocess": row.preprocess,
-            "crop_fraction": features.CROP_FRACTION,
-            "label_space": data.label_space or space_name(data.classes),
-            "parameters": model.count_params(),
-            "cam_layer": seen[0] if seen else None,
-            "licence": f"yours; its backbone's weights: {backbone.license}",
-        },
-        "classes": list(data.classes),
+    tuned = progress.tuned
+    more = {
         "lesson": config.to_dict(),
         "backbone": {"model": config.backbone, "sha256": weights.sha256(backbone, settings)},
         "seed": config.seed,
-        "precision": "float32",
-        "trained_parameters": _trained_parameters(model, told),
-        "data": training_worker.data_fields(told.curves),
-        "features": [to_fields(part) for part in told.features],
-        "trials": [to_fields(trial) for trial in told.trials],
-        "learning_rates": [asdict(summary) for summary in told.summaries],
-        "chosen": to_fields(told.chosen) if told.chosen else {},
-        "tuned": told.tuned
-        and to_fields(told.tuned) | {"sentence": describe_fine_tuning(told.tuned, validated_on(told.curves))},
-        "curves": training_worker.curve_fields(told.curves),
-        "metrics": metrics,
-        "unknown_images": training_worker.describe_limit(metrics, len(data.classes)),
+        "features": [to_fields(part) for part in progress.features],
+        "trials": [to_fields(trial) for trial in progress.trials],
+        "learning_rates": [asdict(summary) for summary in progress.summaries],
+        "chosen": to_fields(progress.chosen) if progress.chosen else {},
+        "tuned": tuned and to_fields(tuned) | {"sentence": describe_fine_tuning(tuned, validated_on(progress.curves))},
         "training": training,
-        "machine": training_worker.machine(),
-        "versions": training_worker.versions(),
-        "started_at": job.created_at,
-        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    if tuned is not None and not tuned.kept:  # of the published network the head alone was trained
+        dense = [layer for layer in model.layers if type(layer).__name__ == "Dense"]
+        more["trained_parameters"] = int(sum(layer.count_params() for layer in dense))
+    return trained_model.publish(
+        job,
+        model,
+        data,
+        metrics,
+        settings,
+        title=f"{backbone.title}, fine-tuned",
+        fields={
+            "architecture": backbone.architecture,
+            "input_size": list(spec.input_size),
+            "preprocess": spec.preprocess,
+            "crop_fraction": features.CROP_FRACTION,
+            "cam_layer": seen[0] if seen else None,
+            "licence": f"yours; its backbone's weights: {backbone.license}",
+        },
+        more=more,
+    )
 
 
 if __name__ == "__main__":

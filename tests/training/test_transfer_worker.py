@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,9 @@ from imgrec.models import cards
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT, Settings
 from imgrec.training import transfer_job
+from imgrec.training.events import to_fields
 from imgrec.training.transfer_config import TransferConfig
+from imgrec.training.transfer_stages import describe_fine_tuning
 
 pytestmark = pytest.mark.slow
 
@@ -100,7 +101,7 @@ def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str)
     assert all(part.cached for part in progress.features)
     assert len(progress.trials) == progress.trials_planned == 4
     assert progress.chosen is not None
-    assert len(progress.curves.epochs) == progress.chosen["epochs"]
+    assert len(progress.curves.epochs) == progress.chosen.epochs
     [card] = [card for card in cards.all_cards(here) if card.name == "stripes"]
     assert card.classes == CLASSES
     assert (card.metrics["set"], card.metrics["pictures"]) == ("test", 12)
@@ -131,15 +132,15 @@ def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str) -> None
     job = finish(transfer_job.start(config, data, here, name="tuned_stripes"))
     progress = transfer_job.read_progress(job)
     assert progress.chosen is not None
-    epochs = progress.chosen["epochs"] + 1
-    assert [row["epoch"] for row in progress.curves.epochs] == list(range(1, epochs + 1))
+    epochs = progress.chosen.epochs + 1
+    assert [row.epoch for row in progress.curves.epochs] == list(range(1, epochs + 1))
     # From the beginning: a page would take the head's last epoch for the end.
     assert [event["epochs"] for event in job.progress()[0] if event["event"] == "training"] == [epochs, epochs]
     [card] = [card for card in cards.all_cards(here) if card.name == "tuned_stripes"]
     assert card.metrics["set"] == "test"
     assert progress.tuned is not None
     assert progress.tuned.kept_accuracy >= progress.tuned.head_accuracy
-    assert card.fields["tuned"] == asdict(progress.tuned) | {"sentence": progress.tuned.describe(9)}
+    assert card.fields["tuned"] == to_fields(progress.tuned) | {"sentence": describe_fine_tuning(progress.tuned, 9)}
     assert np.sum(card.fields["training"]["confusion"]) == card.fields["training"]["pictures"] == 39
     from imgrec.inference.openvino_engine import OpenVINOEngine
 
