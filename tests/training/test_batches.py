@@ -7,8 +7,8 @@ import pytest
 
 from imgrec.data.dataset import Images
 from imgrec.images.preprocessing import PREPROCESS, normalize
-from imgrec.training.augmentation import Augmentation
 from imgrec.training import heads
+from imgrec.training.augmentation import Augmentation
 from imgrec.training.batches import batches, steps_per_epoch
 from imgrec.training.input_normalization import channel_statistics, whitening_kernel
 
