@@ -118,9 +118,9 @@ def _search_status(search: Search, state: str) -> str:
     if search.plan is None:
         return "reading the images" if state == "running" else state
     now, done = search.open, len(search.finished) + len(search.failed)
-    parts = [f"trial {now.number if now else done} of {search.plan['trials']}"]
+    parts = [f"trial {now.number if now else done} of {search.plan.trials}"]
     if now is not None and now.step is not None and state == "running":
-        parts.append(f"epoch {now.step['epoch']} of {now.planned_epochs}")
+        parts.append(f"epoch {now.step.epoch} of {now.planned_epochs}")
     if search.failed:
         parts.append(f"{len(search.failed)} failed")
     if (best := search.best) is not None:
@@ -131,7 +131,7 @@ def _search_status(search: Search, state: str) -> str:
 
 
 def _search_outcome(search: Search) -> str:
-    best, images = search.best, (search.data or {}).get("validated_on")
+    best, images = search.best, search.data.validated_on if search.data else None
     if best is None:
         return "No trial is finished yet."
     measured = f"validation accuracy {percent(best.accuracy or 0.0)}"
@@ -151,7 +151,7 @@ def share_done(curves: Curves) -> float:
 
 def result(search: Search, trial: Trial) -> str:
     """Return the validation accuracy of a finished trial; of few images as counts."""
-    return accuracy.short(trial.accuracy or 0.0, (search.data or {}).get("validated_on"))
+    return accuracy.short(trial.accuracy or 0.0, search.data.validated_on if search.data else None)
 
 
 def in_words(values: Mapping[str, Value]) -> str:

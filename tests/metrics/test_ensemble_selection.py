@@ -66,6 +66,35 @@ def test_the_best_subset_is_the_best_of_all(rule: str) -> None:
     assert found.test_top_1 == expected
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_the_best_subset_is_that_of_the_rule(rule: str) -> None:
+    """Some members are far too certain: they count more in a mean than in a vote."""
+    stack, target = voters(count=1000)
+    powers = stack.astype(np.float64) ** np.array([1, 1, 1, 9, 1])[:, None, None]
+    stack = powers / powers.sum(axis=2, keepdims=True)
+    validation = np.arange(len(target)) % 2 == 0
+    found = best_subset(stack, target, 3, validation, rule)
+    scores = [
+        top_1(combine_stack(stack[list(three)][:, validation], rule), target[validation])
+        for three in combinations(range(5), 3)
+    ]
+    assert found.validation_top_1 == pytest.approx(max(scores), abs=1e-9)
+
+
+def test_of_equally_accurate_members_the_least_log_loss_wins_and_then_the_first() -> None:
+    target = np.array([0, 1, 0, 1])
+    truth = np.eye(2)[target]
+    hesitant, certain = 0.6 * truth + 0.4 * (1 - truth), 0.9 * truth + 0.1 * (1 - truth)
+    validation = np.array([True, True, False, False])
+    assert best_subset(np.stack([hesitant, certain, certain]), target, 1, validation).members == (1,)
+
+
+def test_classes_without_a_vote_stand_in_the_order_of_their_means() -> None:
+    (found,) = combine_stack(np.array([[[0.5, 0.2, 0.3]], [[0.6, 0.1, 0.3]]]), "majority_vote")
+    assert np.argsort(-found).tolist() == [0, 2, 1]
+    assert found[1] > 0
+
+
 @pytest.mark.parametrize("size", [0, 6], ids=["none", "more than there are"])
 def test_refuses_other_sizes(size: int) -> None:
     stack, target = voters()
