@@ -31,11 +31,11 @@ from bench import pairs
 from imgrec.data.dataset import Images
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
-from imgrec.training import transfer_job
-from imgrec.training.transfer_job import Lesson
+from imgrec.training import transfer_config, transfer_job
+from imgrec.training.transfer_config import TransferConfig
 
 MODEL = "mobilenet"
-LESSON = Lesson(MODEL, learning_rates=(1e-2, 1e-3, 1e-4, 1e-5, 1e-6), folds=5, epochs=20, batch_size=32)
+LESSON = TransferConfig(MODEL, learning_rates=(1e-2, 1e-3, 1e-4, 1e-5, 1e-6), folds=5, epochs=20, batch_size=32)
 TRAIN, TEST = 6000, 2000
 
 # Timed in each turn, after a warm-up.
@@ -105,7 +105,7 @@ def plain() -> Any:
 
     spec, settings = BUILT_IN.get_spec(MODEL), Settings.from_env()
     # The same published weights, without the network that `weights="imagenet"` would ask for them.
-    base.set_weights(engine.load(LESSON.backbone_row(), weights.fetch(spec, settings)).get_weights())
+    base.set_weights(engine.load(LESSON.backbone_spec(), weights.fetch(spec, settings)).get_weights())
     base.trainable = False
     model = keras.Sequential([base, keras.layers.Dense(5, activation="softmax")])
     model.compile(keras.optimizers.Adam(SLICE_RATE), "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -168,8 +168,8 @@ def compare(data: Path) -> dict[str, Any]:
     pixels = np.stack([frame(image, (224, 224), features.CROP_FRACTION) for image in decoded])
     targets = np.array([classes.index(file.parent.name) for file in files])
     rows, others = np.arange(SLICE_TRAIN), np.arange(SLICE_TRAIN, len(files))
-    found = features.extract(LESSON.backbone_row(), Images(pixels, targets), Settings.from_env())
-    trainer = heads.HeadTrainer(transfer_job.HEADS["linear"], found.rows, targets, len(classes), seed=SEED)
+    found = features.extract(LESSON.backbone_spec(), Images(pixels, targets), Settings.from_env())
+    trainer = heads.HeadTrainer(transfer_config.HEADS["linear"], found.rows, targets, len(classes), seed=SEED)
     model = plain()
     model.layers[-1].set_weights(trainer.layers()[0])
     schedule = heads.Schedule(SLICE_RATE, SLICE_EPOCHS, LESSON.batch_size)
@@ -197,7 +197,7 @@ def main(images: Path) -> None:
     try:
         link(images, home / "data")
         start = time.perf_counter()
-        Preparations(settings).ensure(LESSON.backbone_row())
+        Preparations(settings).ensure(LESSON.backbone_spec())
         conversion_seconds = time.perf_counter() - start
         side = pairs.Side("bench.cross_validation", f"--keras={home / 'data'}", keras_home=settings.keras_home)
         turns = [side.measure()]

@@ -27,7 +27,7 @@ from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
 from imgrec.training.augmentation import Augmentation
 from imgrec.training.input_normalization import channel_statistics
-from imgrec.training.recipes import Optimiser, Recipe, get_recipe
+from imgrec.training.recipes import Optimizer, Recipe, get_recipe
 from imgrec.training.transfer_networks import MakeBackbone
 
 # Enough images for a network to be far from chance after a few epochs, few enough for a minute or two.
@@ -47,7 +47,7 @@ NETWORKS = {
         get_recipe("inception_v3_upsampled"),
         backbone="mobilenet_a025_128",
         preprocess="tf",
-        optimiser=Optimiser("rmsprop", 2e-4),
+        optimizer=Optimizer("rmsprop", 2e-4),
         loss="categorical_crossentropy",
         arguments=(("doublings", 2),),
     ),
@@ -131,7 +131,7 @@ def _one_sided(model: Any, pixels: np.ndarray, mean: np.ndarray, deviation: np.n
 def main(path: Path) -> None:
     """Measure on a slice of CIFAR-10, and write the result to `path`."""
     from imgrec.training.backbones import Backbone
-    from imgrec.training.training_worker import machine, versions
+    from imgrec.training.trained_model import machine, versions
 
     settings = Settings.from_env()
     data = load("cifar10", settings)
@@ -153,7 +153,7 @@ def main(path: Path) -> None:
                 "network": recipe.network,
                 "backbone": recipe.backbone,
                 "arguments": dict(recipe.arguments),
-                "optimiser": asdict(recipe.optimiser),
+                "optimiser": asdict(recipe.optimizer),
                 "epochs": [asdict(row) for row in rows],
             }
         )

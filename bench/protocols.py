@@ -29,9 +29,9 @@ from imgrec.formatting import duration
 from imgrec.models import cards
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ASSETS, Settings
-from imgrec.training import training_job, transfer_job
+from imgrec.training import training_job, transfer_config, transfer_job
 from imgrec.training.recipes import get_recipe
-from imgrec.training.transfer_job import Lesson
+from imgrec.training.transfer_config import TransferConfig
 
 TABLES = ASSETS / "protocols"
 
@@ -78,7 +78,7 @@ def folds(data: Path, settings: Settings) -> None:
     """Tables 7 and 8 of PB3: each rate by itself, so that each model looks at the test set once."""
     trained = {}
     for rate in RATES:
-        transfer = Lesson(BACKBONE, learning_rates=(rate,), folds=FOLDS, epochs=20, batch_size=32)
+        transfer = TransferConfig(BACKBONE, learning_rates=(rate,), folds=FOLDS, epochs=20, batch_size=32)
         name = f"flowers_{BACKBONE}_{rate:.0e}".replace("-", "m")
         trained[rate] = fine_tune(transfer, data / FLOWERS.data, name, settings)
         measure(name, FLOWERS, settings, "folds")
@@ -148,14 +148,16 @@ def heads(data: Path, settings: Settings) -> None:
     """PB3's other comparison: variants of the head under a stepped learning rate, by five folds."""
     rows = []
     for name in ("linear", "wide", "hidden"):
-        transfer = Lesson(BACKBONE, name, learning_rates=(1e-3,), step_epochs=5, folds=FOLDS, epochs=20, batch_size=32)
+        transfer = TransferConfig(
+            BACKBONE, name, learning_rates=(1e-3,), step_epochs=5, folds=FOLDS, epochs=20, batch_size=32
+        )
         card = fine_tune(transfer, data / FLOWERS.data, f"flowers_head_{name}", settings)
         row = measure(f"flowers_head_{name}", FLOWERS, settings, "heads")
         [mean] = card.fields["learning_rates"]
         rows.append(
             [
-                transfer_job.HEADS[name].title,
-                f"{transfer_job.HEADS[name].parameters(1024, 5):,}",
+                transfer_config.HEADS[name].title,
+                f"{transfer_config.HEADS[name].parameters(1024, 5):,}",
                 *(four(trial["validation_accuracy"]) for trial in card.fields["trials"]),
                 f"{four(mean['validation_accuracy'])} ± {four(mean['validation_accuracy_sd'])}",
                 f"{four(mean['validation_loss'])} ± {four(mean['validation_loss_sd'])}",
@@ -187,7 +189,7 @@ def three_ways(data: Path, settings: Settings) -> None:
     recipe = get_recipe("cats_dogs_cnn")
     scratch = train(recipe.name, str(data / CATS_AND_DOGS.data), "cats_dogs_scratch", settings)
     few = few_images(data / CATS_AND_DOGS.data, settings)
-    transfer = Lesson(BACKBONE, pooling=None, learning_rates=(1e-3,), epochs=20, batch_size=16)
+    transfer = TransferConfig(BACKBONE, pooling=None, learning_rates=(1e-3,), epochs=20, batch_size=16)
     trained = fine_tune(transfer, few, "cats_dogs_64", settings, features_anew=True)
     pretrained = measure_pretrained(settings)
     learned, held_out = (trained.fields["data"][key] for key in ("trained_on", "validated_on"))
@@ -230,7 +232,7 @@ def three_ways(data: Path, settings: Settings) -> None:
 
 def frozen(data: Path, settings: Settings) -> None:
     """Train what A Comparison of CNNs could not finish: one dense layer on a frozen backbone, all cats and dogs."""
-    transfer = Lesson(BACKBONE, learning_rates=(1e-2, 1e-3, 1e-4), folds=FOLDS, epochs=20, batch_size=32)
+    transfer = TransferConfig(BACKBONE, learning_rates=(1e-2, 1e-3, 1e-4), folds=FOLDS, epochs=20, batch_size=32)
     card = fine_tune(transfer, data / CATS_AND_DOGS.data, "cats_dogs_frozen", settings, features_anew=True)
     row = measure("cats_dogs_frozen", CATS_AND_DOGS, settings, "frozen")
     pretrained = measure_pretrained(settings)
@@ -243,7 +245,7 @@ def frozen(data: Path, settings: Settings) -> None:
         columns=["What", "Here", "As printed"],
         rows=[
             ["Backbone", BUILT_IN.get_spec(BACKBONE).title, "ResNet50 (23,589,761 parameters, 2,049 of them trained)"],
-            ["Trained parameters", f"{transfer_job.HEADS['linear'].parameters(1024, 2):,}", "2,049"],
+            ["Trained parameters", f"{transfer_config.HEADS['linear'].parameters(1024, 2):,}", "2,049"],
             ["Time for features, once", duration(features), "more than a day an epoch; never finished"],
             [f"Time for {len(card.fields['trials'])} trials and the final head", duration(heads), "–"],
             ["Test accuracy, 2,000 images", three(row), "–"],
@@ -257,8 +259,8 @@ def frozen(data: Path, settings: Settings) -> None:
 
 def lite(data: Path, settings: Settings) -> None:
     """Two of the runs above with EfficientNet-Lite0, beside the committed rows of MobileNet."""
-    flowers = Lesson(LITE, learning_rates=(1e-3,), step_epochs=5, folds=FOLDS, epochs=20, batch_size=32)
-    cats_dogs = Lesson(LITE, learning_rates=(1e-2, 1e-3, 1e-4), folds=FOLDS, epochs=20, batch_size=32)
+    flowers = TransferConfig(LITE, learning_rates=(1e-3,), step_epochs=5, folds=FOLDS, epochs=20, batch_size=32)
+    cats_dogs = TransferConfig(LITE, learning_rates=(1e-2, 1e-3, 1e-4), folds=FOLDS, epochs=20, batch_size=32)
     rows = []
     for transfer, wanted, name, beside in (
         (flowers, FLOWERS, "flowers_lite0", "flowers_head_linear"),
@@ -291,7 +293,7 @@ def networks(data: Path, settings: Settings) -> None:
 
 
 def fine_tune(
-    transfer: Lesson, data: Path, name: str, settings: Settings, *, features_anew: bool = False
+    transfer: TransferConfig, data: Path, name: str, settings: Settings, *, features_anew: bool = False
 ) -> cards.Card:
     """`features_anew` where their time is shown: what an earlier transfer has left would take none."""
 

@@ -4,19 +4,22 @@ import streamlit as st
 
 from imgrec.ui import settings_bar
 from imgrec.ui.models import trained_models
-from imgrec.ui.train import runs, scratch_form, search_form, transfer_form
+from imgrec.ui.train import form_fields, runs, scratch_form, search_form, search_progress, transfer_form
 
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-    way = scratch_form.method()
+    method = form_fields.method()
     st.space("stretch")
     table = settings_bar.view()
 shown = None
-if way == scratch_form.TUNE:
-    search_form.tuning_panel(table=table)
-else:
-    left, right = st.columns([2, 3], gap="large")
+left, right = st.columns([2, 3], gap="large")
+if method == form_fields.TUNE:
     with left:
-        scratch_form.scratch_panel() if way == scratch_form.SCRATCH else transfer_form.teach_panel()
+        search_form.form()
+    with right:
+        search_progress.search_list(table=table)
+else:
+    with left:
+        scratch_form.form() if method == form_fields.SCRATCH else transfer_form.form()
     with right:
         shown = runs.run_list(table=table)
 trained_models.trained(table=table, shown=shown)

@@ -23,12 +23,12 @@ QUANTITIES = {
 
 def curve_rows(curves: Curves, quantity: str) -> Rows:
     """Return one row a point: `x` (the epoch, counted with fractions), `y`, `series` (training or validation)."""
-    steps = curves.plan["steps"] if curves.plan else 1
+    steps = curves.plan.steps if curves.plan else 1
     stride = max(1, len(curves.steps) // MAX_POINTS)
-    training = [(row["epoch"] - 1 + row["step"] / steps, row[quantity]) for row in curves.steps[::stride]]
+    training = [(row.epoch - 1 + row.step / steps, getattr(row, quantity)) for row in curves.steps[::stride]]
     # Rows of the epochs besides, so that runs of short epochs have points too.
-    training += [(row["epoch"], row[quantity]) for row in curves.epochs]
-    validation = [(row["epoch"], row[f"validation_{quantity}"]) for row in curves.epochs]
+    training += [(row.epoch, getattr(row, quantity)) for row in curves.epochs]
+    validation = [(row.epoch, getattr(row, f"validation_{quantity}")) for row in curves.epochs]
     return [
         {
             "series": name,
@@ -49,7 +49,7 @@ def curve_chart(curves: Curves, quantity: str, kept: int | None = None) -> Spec:
     `quantity` is a key of `QUANTITIES`, `kept` the epoch (from 1) whose network was published.
     """
     color, axis = QUANTITIES[quantity]
-    epochs = curves.plan["epochs"] if curves.plan else 1
+    epochs = curves.plan.epochs if curves.plan else 1
     rows = curve_rows(curves, quantity)
     validation = [row for row in rows if row["series"] == "validation"]
     return line_chart(
@@ -69,10 +69,10 @@ def describe_curve(curves: Curves, quantity: str, kept: int | None = None) -> st
     if not curves.epochs:
         return f"{title} of training and validation; no epoch finished yet."
     last = curves.epochs[-1]
-    ending = "" if kept is None or kept == last["epoch"] else f"; epoch {kept} was kept"
+    ending = "" if kept is None or kept == last.epoch else f"; epoch {kept} was kept"
     return (
-        f"{title} after epoch {last['epoch']}: training {_text(last[quantity], quantity)}, "
-        f"validation {_text(last[f'validation_{quantity}'], quantity)}{ending}."
+        f"{title} after epoch {last.epoch}: training {_text(getattr(last, quantity), quantity)}, "
+        f"validation {_text(getattr(last, f'validation_{quantity}'), quantity)}{ending}."
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from imgrec.charts.colors import COLORS
 from imgrec.training.search_job import Search
-from imgrec.training.search_spaces import Knob, Value, words
+from imgrec.training.search_spaces import Hyperparameter, Value, words
 from imgrec.training.summary import figure, in_words, result
 
 TRIAL_COLOR = COLORS[0]
@@ -27,7 +27,7 @@ MARGIN_PX = {"l": 70, "r": 70, "t": 60, "b": 30}
 MAX_MARKS = 8
 
 
-def brushable_page(search: Search, varied: Sequence[Knob], title: str) -> str:
+def brushable_page(search: Search, varied: Sequence[Hyperparameter], title: str) -> str:
     """Return the chart as HTML, about 5 MB, for any browser and without a network; raises as `figure_of` does."""
     from plotly.graph_objects import Figure
 
@@ -43,7 +43,9 @@ def brushable_page(search: Search, varied: Sequence[Knob], title: str) -> str:
     )
 
 
-def figure_of(search: Search, varied: Sequence[Knob], *, ink: str = INK, paper: str = "white") -> dict[str, Any]:
+def figure_of(
+    search: Search, varied: Sequence[Hyperparameter], *, ink: str = INK, paper: str = "white"
+) -> dict[str, Any]:
     """Return what Plotly draws: the finished trials, the best one last, above the others.
 
     Axes are those of the settings, then parameters where they differ, then validation accuracy; `ink` is the color of
@@ -89,7 +91,7 @@ def figure_of(search: Search, varied: Sequence[Knob], *, ink: str = INK, paper: 
     }
 
 
-def describe_parallel(search: Search, varied: Sequence[Knob]) -> str:
+def describe_parallel(search: Search, varied: Sequence[Hyperparameter]) -> str:
     """Return the best and the worst trial, in a sentence."""
     ranking = search.ranking
     if not ranking:
@@ -102,7 +104,7 @@ def describe_parallel(search: Search, varied: Sequence[Knob]) -> str:
     return sentence
 
 
-def _marks(hyperparameter: Knob) -> tuple[Value, ...]:
+def _marks(hyperparameter: Hyperparameter) -> tuple[Value, ...]:
     """Return the values that an axis names; of a long list every second, third ..."""
     marks = hyperparameter.marks()
     return marks[:: -(-len(marks) // MAX_MARKS)]

@@ -1,8 +1,9 @@
-"""`imgrec train`: a recipe's network from scratch, or a head of one's own on a published network."""
+"""`imgrec train`: a recipe's network from scratch, or a published network on new classes."""
 
+import difflib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,15 +13,24 @@ from imgrec.errors import InputError, UnknownNameError
 from imgrec.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from imgrec.jobs import Job
     from imgrec.training.recipes import Recipe
 
 ONLY_MODELS = "For a model only: "
 
-# Beside --resume: where the run is, and of a network that learns from scratch how fast it learns from there on.
+# Beside --resume: where the run is; of a recipe also the learning rate from there on.
 RESUMING = ("name", "out", "resume")
+
+# Options of a model only, and the fields that they set.
+TRANSFER = {
+    "learning_rates": "learning_rates",
+    "step_epochs": "step_epochs",
+    "head": "head",
+    "unfreeze": "fine_tune_layers",
+    "tuning_epochs": "fine_tune_epochs",
+    "flat": "pooling",
+    "folds": "folds",
+}
 
 
 def train(
@@ -28,8 +38,7 @@ def train(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME",
-            help="A recipe or its .json file (trained from scratch), or a model to teach new classes.",
+            metavar="NAME", help="A recipe or its .json file (trained from scratch), or a model to fine-tune."
         ),
     ],
     data: Annotated[
@@ -65,165 +74,112 @@ def train(
         bool, typer.Option("--resume", help="Go on with the last run of NAME, or the one in --out.")
     ] = False,
 ) -> None:
-    """Train a network of your own, or teach a published one your classes; the result joins the catalog.
+    """Train a network of your own, or fine-tune a published one on your classes; the result joins the catalog.
 
     The run is a process by itself. It goes on when the terminal is closed; Ctrl-C stops it. What was stopped or killed
     goes on with --resume, a recipe's with another --learning-rate if that is given, too.
     """
     from imgrec.models.catalog import BUILT_IN
+    from imgrec.training import training_job
     from imgrec.training.recipes import RECIPES, read_recipe
 
     settings = Settings.from_env()
-    folder = Path(out).expanduser() if out else None
-    wanted_name = called or None
-    options: dict[str, object] = {"epochs": epochs, "batch_size": batch_size}
-    taught: dict[str, object] = {
-        "learning_rates": _rates(learning_rates),
-        "step_epochs": step_epochs,
-        "head": head or None,
-        "unfreeze": unfreeze,
-        "tuning_epochs": tuning_epochs,
-        "flat": flat or None,
-        "folds": folds,
-    }
-    given = [f"--{option.replace('_', '-')}" for option, value in taught.items() if value is not None]
+    options = context.params | {"folder": Path(out).expanduser() if out else None}
     recipe = read_recipe(Path(name).expanduser()) if name.endswith(".json") else RECIPES.get(name)
-    if recipe is not None:
-        if given:
-            raise InputError(f"Expected {', '.join(given)} with a model to teach. Received: the recipe {name}.")
-        if resume:
-            check_resuming(context, (*RESUMING, "learning_rate"))
-            job = _resumed(recipe.name, settings, folder, learning_rate)
-        else:
-            job = _start_recipe(recipe, data, settings, options, learning_rate, seed, wanted_name, folder)
-        _follow(job, name, out, _describe_run)
-        _conclude_run(job)
-        return
-    if name not in BUILT_IN:
-        raise _unknown(name, list(RECIPES), list(BUILT_IN))
-    if learning_rate is not None and taught["learning_rates"] is None:
-        taught["learning_rates"] = (learning_rate,)
+    if recipe is None and name not in BUILT_IN:
+        near = [difflib.get_close_matches(name, known, n=3) or known[:3] for known in (list(RECIPES), list(BUILT_IN))]
+        raise UnknownNameError(
+            f"Expected the name of a recipe, such as {', '.join(near[0])}, or of a model to fine-tune, such as "
+            f"{', '.join(near[1])}. Received: {name!r}."
+        )
+    if recipe is not None and (given := [f"--{key.replace('_', '-')}" for key in TRANSFER if _is_given(options[key])]):
+        raise InputError(f"Expected {', '.join(given)} with a model to fine-tune. Received: the recipe {name}.")
     if resume:
-        check_resuming(context, RESUMING)
-        job = _resumed_lesson(name, settings, folder)
+        check_resuming(context, RESUMING if recipe is None else (*RESUMING, "learning_rate"))
+        job = _resume(name, recipe, settings, options)
     else:
-        job = _start_lesson(name, data, settings, options | taught | {"seed": seed}, wanted_name, folder)
-    _follow(job, name, out, _describe_lesson)
-    _conclude_lesson(job)
+        job = _start_transfer(settings, options) if recipe is None else _start_recipe(recipe, settings, options)
+    print(f"{job.title}: run {job.folder}", file=sys.stderr)
+    lines = training_job.follow(job, _describe)
+    follow(job, lines, f"imgrec train {name} --resume" + (f" --out {out}" if out else ""))
+    _conclude(job)
 
 
-def _unknown(name: str, recipes: list[str], models: list[str]) -> UnknownNameError:
-    """The nearest of both kinds."""
-    import difflib
+def _is_given(value: object) -> bool:
+    return value is not None and value is not False and value != ""
 
-    near = [difflib.get_close_matches(name, known, n=3) or known[:3] for known in (recipes, models)]
-    return UnknownNameError(
-        f"Expected the name of a recipe, such as {', '.join(near[0])}, or of a model to teach, such as "
-        f"{', '.join(near[1])}. Received: {name!r}."
+
+def _start_recipe(recipe: "Recipe", settings: Settings, options: dict[str, Any]) -> "Job":
+    from imgrec.training import training_job
+
+    data = options["data"] or recipe.dataset
+    if not data:
+        raise InputError(f"Expected --data for {recipe.name}, which is made for no known set. Received: none.")
+    changed = recipe.changed(**{name: options[name] for name in ("epochs", "batch_size", "learning_rate")})
+    warn_about(data, settings, recipe.input_size)
+    return training_job.start(
+        changed, data, settings, seed=options["seed"], name=options["called"], folder=options["folder"]
     )
 
 
-def _rates(text: str) -> tuple[float, ...] | None:
-    try:
-        return tuple(float(part) for part in text.split(",")) if text else None
-    except ValueError:
-        raise InputError(f"Expected learning rates such as 1e-2,1e-3. Received: {text!r}.") from None
-
-
-def _start_recipe(
-    recipe: "Recipe",
-    data: str,
-    settings: Settings,
-    options: dict[str, object],
-    learning_rate: float | None,
-    seed: int,
-    called: str | None,
-    folder: Path | None,
-) -> "Job":
-    from imgrec.training import training_job
-
-    if not (data or recipe.dataset):
-        raise InputError(f"Expected --data for {recipe.name}, which is made for no known set. Received: none.")
-    changed = recipe.changed(**options, learning_rate=learning_rate)  # type: ignore[arg-type]
-    warn_about(data or recipe.dataset or "", settings, recipe.input_size)
-    return training_job.start(changed, data or recipe.dataset or "", settings, seed=seed, name=called, folder=folder)
-
-
-def _start_lesson(
-    name: str, data: str, settings: Settings, options: dict[str, object], called: str | None, folder: Path | None
-) -> "Job":
+def _start_transfer(settings: Settings, options: dict[str, Any]) -> "Job":
     from imgrec.training import transfer_job
+    from imgrec.training.transfer_config import TransferConfig
 
+    name, data, text = options["name"], options["data"], options["learning_rates"]
     if not data:
-        raise InputError(f"Expected --data with the images to teach {name}. Received: none.")
-    given = {option: value for option, value in options.items() if value is not None}
-    if given.pop("flat", False):
+        raise InputError(f"Expected --data with the images to fine-tune {name}. Received: none.")
+    fields = {"epochs": "epochs", "batch_size": "batch_size", "seed": "seed"} | TRANSFER
+    given: dict[str, Any] = {field: options[key] for key, field in fields.items() if _is_given(options[key])}
+    if text:
+        try:
+            given["learning_rates"] = tuple(float(part) for part in text.split(","))
+        except ValueError:
+            raise InputError(f"Expected learning rates such as 1e-2,1e-3. Received: {text!r}.") from None
+    elif options["learning_rate"] is not None:
+        given["learning_rates"] = (options["learning_rate"],)
+    if options["flat"]:
         given["pooling"] = None
-    lesson = transfer_job.Lesson(name, **given)  # type: ignore[arg-type]
-    warn_about(data, settings, lesson.backbone_row().input_size)
-    return transfer_job.start(lesson, data, settings, name=called, folder=folder)
+    config = TransferConfig(name, **given)
+    warn_about(data, settings, config.backbone_spec().input_size)
+    return transfer_job.start(config, data, settings, name=options["called"], folder=options["folder"])
 
 
-def _resumed(name: str, settings: Settings, folder: Path | None, learning_rate: float | None) -> "Job":
-    from imgrec.training import training_job
+def _resume(name: str, recipe: "Recipe | None", settings: Settings, options: dict[str, Any]) -> "Job":
+    """Return the stopped run, its worker started again unless one is at work."""
+    from imgrec.training import training_job, transfer_job
 
-    job = training_job.find_unfinished(name, settings, folder)
-    if learning_rate is None:
-        return _going(job)
-    training_job.resume(job, learning_rate=learning_rate)
-    return job
-
-
-def _resumed_lesson(name: str, settings: Settings, folder: Path | None) -> "Job":
-    from imgrec.training import transfer_job
-
-    return _going(transfer_job.find_unfinished(name, settings, folder))
-
-
-def _going(job: "Job") -> "Job":
-    """The job, its worker started again unless one lives."""
-    if job.state not in {"queued", "running"}:
+    if recipe is None:
+        job = transfer_job.find_unfinished(name, settings, options["folder"])
+    else:
+        job = training_job.find_unfinished(recipe.name, settings, options["folder"])
+    if options["learning_rate"] is not None:
+        training_job.resume(job, learning_rate=options["learning_rate"])
+    elif job.state not in {"queued", "running"}:
         job.resume()
     return job
 
 
-def _follow(job: "Job", name: str, out: str, describe: "Callable[[Job, str], Line]") -> None:
-    """Show how the job goes until it is finished; raises `InputError` when it ends otherwise."""
-    from imgrec.training import training_job
+def _describe(job: "Job", state: str) -> Line:
+    from imgrec.training import summary, training_job, transfer_job, transfer_stages
+    from imgrec.training.transfer_config import TransferConfig
 
-    print(f"{job.title}: run {job.folder}", file=sys.stderr)
-    follow(job, training_job.follow(job, describe), f"imgrec train {name} --resume" + (f" --out {out}" if out else ""))
-
-
-def _describe_run(job: "Job", state: str) -> Line:
-    from imgrec.training import summary, training_job
-
-    curves = training_job.read_curves(job)
-    return Line(summary.status(curves, state), summary.share_done(curves), summary.left_out(curves))
-
-
-def _describe_lesson(job: "Job", state: str) -> Line:
-    from imgrec.training import summary, transfer_job, transfer_stages
-
+    if job.module == training_job.WORKER:
+        curves = training_job.read_curves(job)
+        return Line(summary.status(curves, state), summary.share_done(curves), summary.left_out(curves))
     progress = transfer_job.read_progress(job)
-    share = transfer_stages.share_done(progress, transfer_job.Lesson.from_dict(job.configuration["lesson"]))
+    share = transfer_stages.share_done(progress, TransferConfig.from_dict(job.configuration["lesson"]))
     return Line(summary.status(progress, state), share, summary.left_out(progress.curves))
 
 
-def _conclude_run(job: "Job") -> None:
-    from imgrec.training import summary, training_job
+def _conclude(job: "Job") -> None:
+    """Print the result; of transfer learning also the effect of fine-tuning, and a line for each learning rate."""
+    from imgrec.training import summary, training_job, transfer_job, transfer_stages
 
-    curves = training_job.read_curves(job)
-    say(f"{(curves.finished or {}).get('name')}: {summary.outcome(curves)}")
-
-
-def _conclude_lesson(job: "Job") -> None:
-    """The result, the effect of fine-tuning, and one line for each learning rate."""
-    from imgrec.training import summary, transfer_job
-
-    progress = transfer_job.read_progress(job)
-    say(f"{(progress.curves.finished or {}).get('name')}: {summary.outcome(progress)}")
-    if progress.tuned is not None:
-        say(f"  {progress.tuned.describe(summary.validated_on(progress.curves))}")
-    for row in progress.summaries:
-        say(f"  {summary.describe_rate(row, summary.validated_on(progress.curves))}")
+    progress = None if job.module == training_job.WORKER else transfer_job.read_progress(job)
+    curves = training_job.read_curves(job) if progress is None else progress.curves
+    say(f"{curves.finished and curves.finished.name}: {summary.outcome(progress or curves)}")
+    if progress is not None and progress.tuned is not None:
+        say(f"  {transfer_stages.describe_fine_tuning(progress.tuned, summary.validated_on(curves))}")
+    for row in () if progress is None else progress.summaries:
+        say(f"  {summary.describe_rate(row, summary.validated_on(curves))}")

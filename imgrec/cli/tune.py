@@ -1,6 +1,7 @@
 """`imgrec tune`."""
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from imgrec.cli.output import Line, check_resuming, complain, follow, say
 from imgrec.errors import InputError
 from imgrec.settings import Settings
 
-# Beside --resume: where the search is.
+# The options beside --resume: where the search is.
 RESUMING = ("space", "out", "resume")
 
 
@@ -45,6 +46,7 @@ def tune(
 
     settings = Settings.from_env()
     wanted = get_space(space)
+    recipe = get_recipe(wanted.recipe)
     folder = Path(out).expanduser() if out else None
     if resume:
         check_resuming(context, RESUMING)
@@ -52,22 +54,13 @@ def tune(
         if job.state not in {"queued", "running"}:
             job.resume()
     else:
-        source = data or get_recipe(wanted.recipe).dataset
+        source = data or recipe.dataset
         if not source:
-            raise InputError(f"Expected --data for {wanted.name}, which is made for no known set. Received: none.")
-        varied = wanted.varied(vary or [])
-        warn_about(source, settings, get_recipe(wanted.recipe).input_size)
-        job = search_job.start(
-            varied,
-            source,
-            settings,
-            trials=trials,
-            epochs=epochs,
-            method=method,
-            seed=seed,
-            train_best=train_best,
-            folder=folder,
-        )
+            raise InputError(f"Expected --data for {wanted.name}, which has no dataset of its own. Received: none.")
+        wanted = wanted.varied(vary or [])
+        warn_about(source, settings, recipe.input_size)
+        start = partial(search_job.start, trials=trials, epochs=epochs, method=method, seed=seed)
+        job = start(wanted, source, settings, train_best=train_best, folder=folder)
     print(f"{job.title}: run {job.folder}", file=sys.stderr)
     lines = training_job.follow(job, lambda _, state: Line(summary.status(search_job.read(job), state)))
     follow(job, lines, f"imgrec tune {wanted.name} --resume" + (f" --out {out}" if out else ""))
@@ -78,4 +71,4 @@ def tune(
     if search.handed_on is None:
         say(f"Its recipe: {job.folder / search_job.BEST}")
     else:
-        say(f"It is being trained as {search.handed_on['model']}: run {search.handed_on['run']}")
+        say(f"It is being trained as {search.handed_on.model}: run {search.handed_on.run}")

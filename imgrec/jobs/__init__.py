@@ -1,4 +1,4 @@
-"""Jobs that cannot be lost: each a detached worker process with a folder of its own, and nothing else.
+"""Jobs that cannot be lost: each is a detached worker process with a folder of its own, and nothing else.
 
     IMGREC_HOME/runs/20261121-031500-cifar_vgg/
     ├── job.json         what to do: the worker module, its configuration, what it needs
@@ -6,20 +6,19 @@
     ├── started.json     when the worker was started, and its process id
     ├── worker.lock      held by the living worker; the kernel frees it however the worker ends
     ├── worker.log       its stdout and stderr
-    ├── turn.json        it had its turn: memory and cores are its own while it lives
-    ├── reserve          room on the disk while a worker lives, so that it can say how it ended on a full one
-    ├── cancel           somebody asked it to stop
+    ├── turn.json        it had its turn: memory and cores are reserved while it lives
+    ├── reserve          room on the disk while a worker lives, so that its end can be written on a full one
+    ├── cancel           a request to stop
     ├── end.json         how it ended: finished, failed, canceled
-    ├── checkpoint.npz   of a training: all that it goes on from
-    ├── head.npz         of a lesson: its newest head
-    └── trials/          of a search or a lesson: the trials that it goes on from
+    ├── checkpoint.npz   of a training: everything that a resumed worker needs
+    ├── head.npz         of transfer learning: the newest head
+    └── trials/          of a search or transfer learning: the finished trials
 
-The folder is the whole truth: a page that is reloaded, a browser that is closed and a server that is killed lose
-nothing, and whoever looks next reads the same. A worker that was killed leaves no `end.json`: it is "interrupted",
-and `resume` starts another one on the same folder.
+All state is in the folder: a reloaded page, a closed browser or a killed server lose nothing. A worker that was
+killed leaves no `end.json`: the job is "interrupted", and `resume` starts another worker on the same folder.
 
-`job`: the view from outside.
-`worker`: the view of the process at work.
+`job`: start, read, cancel and resume a job.
+`worker`: the queue and the log, in the worker process.
 `processes`: start a process, tell a living one from a dead one.
 `job_folder`: the files of a job.
 """

@@ -1,4 +1,4 @@
-"""A job as it is seen from outside its worker: started, looked at, canceled, resumed."""
+"""A job as seen from outside its worker: start, read, cancel, resume."""
 
 import contextlib
 import json
@@ -16,16 +16,16 @@ from imgrec.files import storage_errors
 from imgrec.jobs import job_folder, processes
 from imgrec.settings import Settings
 
-# How often a waiting worker looks whether it is its turn, and how often whoever waits for a worker looks.
+# Between two looks of a waiting worker at the queue; a fifth of it between two looks at a job that is waited for.
 POLL_S = 0.5
 
 # A worker holds its lock within this time after its start; until then it counts as living while its process does.
 STARTING_S = 30.0
 
-# In a job's folder, what another worker goes on from.
+# In a job's folder, what a resumed worker continues from.
 KEPT = ("checkpoint.npz", "trials")
 
-# Shown when a worker ended without a word of its own.
+# The part of a worker's output that is shown when it ended without an error of its own.
 LAST_WORDS_CHARACTERS = 600
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}")
@@ -33,7 +33,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}")
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a job takes while it runs. A job that needs more than there is runs alone."""
+    """The memory and cores of a running job. A job that needs more than the machine has runs alone."""
 
     memory_bytes: int
     cores: int
@@ -55,38 +55,43 @@ class Job:
 
     @property
     def name(self) -> str:
+        """The name of the folder."""
         return self.folder.name
 
     @cached_property
     def _fields(self) -> dict[str, Any]:
-        """Read once: this file changes only when the job is resumed with another configuration."""
+        """The contents of `job.json`, read once: it changes only when the job is resumed with another configuration."""
         return job_folder.read(self.folder / "job.json") or {}
 
     @property
     def module(self) -> str:
+        """The worker module, under its present name."""
         module = str(self._fields.get("module", ""))
         return FORMER_MODULES.get(module, module)
 
     @property
     def title(self) -> str:
+        """The title for lists."""
         return str(self._fields.get("title", self.name))
 
     @property
     def created_at(self) -> str:
-        """UTC, ISO 8601."""
+        """The start, UTC, ISO 8601."""
         return str(self._fields.get("created_at", ""))
 
     @property
     def configuration(self) -> dict[str, Any]:
+        """A copy of what the worker is given."""
         return dict(self._fields.get("configuration", {}))
 
     @property
     def needs(self) -> Needs:
+        """The memory and cores that it reserves."""
         return Needs(**self._fields["needs"])
 
     @property
     def is_alive(self) -> bool:
-        """Whether a worker lives: it holds its lock, or was started a moment ago."""
+        """Whether a worker is alive: it holds its lock, or was started a moment ago."""
         if processes.is_held(self.folder / "worker.lock"):
             return True
         started = job_folder.read(self.folder / "started.json")
@@ -99,18 +104,18 @@ class Job:
 
     @property
     def state(self) -> str:
-        """queued, running, finished, failed, canceled or interrupted."""
+        """The state: queued, running, finished, failed, canceled or interrupted."""
         if (end := job_folder.read(self.folder / "end.json")) is not None:
             return str(end["state"])
         if self.is_alive:
             return "running" if (self.folder / "turn.json").exists() else "queued"
-        # It may have ended between the two looks.
+        # It may have ended between the two reads.
         end = job_folder.read(self.folder / "end.json")
         return str(end["state"]) if end is not None else "interrupted"
 
     @property
     def error(self) -> str | None:
-        """Why it failed, in a sentence; None unless it did."""
+        """The sentence of a failed job; None of others."""
         end = job_folder.read(self.folder / "end.json")
         return None if end is None else end.get("error")
 
@@ -138,25 +143,29 @@ class Job:
         return ""
 
     def cancel(self) -> None:
-        """Ask the worker to stop at its next step; what it has saved stays. Nothing to do for one that has ended."""
+        """Request the worker to stop at its next step; what it has saved stays. A job that has ended is unchanged."""
         if self.state not in {"queued", "running", "interrupted"}:
             return
         with storage_errors(self.folder):
             (self.folder / "cancel").touch()
-        # A worker that ended meanwhile has said how before it let go of its lock.
+        # A worker that ended meanwhile has written `end.json` before it released its lock.
         if not self.is_alive and not (self.folder / "end.json").exists():
             job_folder.write(self.folder / "end.json", {"state": "cancelled", "error": None, "at": job_folder.now()})
 
     @property
     def has_kept(self) -> bool:
-        """Whether there is something that another worker would go on from, instead of starting anew."""
+        """Whether a resumed worker would continue instead of starting anew."""
         return any((self.folder / name).exists() for name in KEPT)
 
     def resume(self, configuration: dict[str, Any] | None = None) -> None:
-        """Start another worker on the folder of one that was interrupted, canceled or failed.
+        """Start another worker on the folder of a job that was interrupted, canceled or failed.
 
-        With `configuration`, that takes the place of the one it had. Raises `BusyError` while one lives, `InputError`
-        when the job is finished.
+        Args:
+            configuration: Replaces the former one, if given.
+
+        Raises:
+            BusyError: A worker is alive.
+            InputError: The job is finished.
         """
         if self.is_alive:
             raise BusyError(f"{self.name} is {self.state} already.")

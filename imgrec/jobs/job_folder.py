@@ -24,5 +24,5 @@ def write(path: Path, fields: dict[str, Any]) -> None:
 
 
 def now() -> str:
-    """UTC, ISO 8601, to the microsecond: jobs are queued by it."""
+    """Return the time, UTC, ISO 8601, to the microsecond: the order of the queue."""
     return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -1,4 +1,4 @@
-"""Worker processes: started so that they outlive whoever started them, and told from dead ones by their locks."""
+"""Worker processes: they outlive the process that started them, and their locks tell living from dead ones."""
 
 import os
 import subprocess
@@ -10,12 +10,12 @@ from imgrec.files import storage_errors
 from imgrec.jobs import job_folder
 from imgrec.settings import ROOT
 
-# Workers that this process started: asked now and then whether they have ended, or they would stay as zombies.
+# Workers that this process started. Ended ones must be polled, or they stay as zombies.
 _CHILDREN: list["subprocess.Popen[bytes]"] = []
 
 
 def spawn(folder: Path, module: str) -> None:
-    """Start a worker that lives on when this process ends: its own session, no pipe, no terminal."""
+    """Start a worker that outlives this process: its own session, no pipe, no terminal."""
     reap()
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
@@ -34,12 +34,12 @@ def spawn(folder: Path, module: str) -> None:
 
 
 def reap() -> None:
-    """Let go of those that have ended."""
+    """Forget the workers that have ended."""
     _CHILDREN[:] = [child for child in _CHILDREN if child.poll() is None]
 
 
 def exists(pid: int) -> bool:
-    """Whether a process with this number lives."""
+    """Return whether a process with this number is alive."""
     reap()
     try:
         os.kill(pid, 0)
@@ -51,7 +51,7 @@ def exists(pid: int) -> bool:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock file at `path`. Two that look at once do not disturb each other."""
+    """Return whether a living process holds the lock file at `path`; concurrent calls do not disturb each other."""
     if sys.platform != "win32":
         import fcntl
 

@@ -1,7 +1,6 @@
-"""The worker's side of a job: what a worker process knows, tells and asks.
+"""The worker's side of a job: its log, its place in the queue, its end.
 
-There is no scheduler. A worker that starts waits until what it needs fits beside the workers that had their turn,
-first come, first served.
+There is no scheduler. A worker waits until what it needs fits beside the running workers, first come, first served.
 """
 
 import hashlib
@@ -20,22 +19,22 @@ from imgrec.jobs import job_folder
 from imgrec.jobs.job import POLL_S, Job, Needs
 from imgrec.settings import available_memory_bytes
 
-# What other processes on the machine keep of its memory.
+# The share of the free memory that jobs may use.
 FREE_SHARE = 0.9
 
-# Kept on the disk while a worker runs, and given back when it ends: on a full disk it can still say so.
+# Reserved on the disk while a worker runs, so that its end can be written on a full disk.
 RESERVE_BYTES = 64 * 1024
 
-# In the folder of the jobs: a note for each job that queues with them and whose own folder lies elsewhere.
+# In the folder of the jobs: a note for each job of the same queue whose own folder is elsewhere.
 ELSEWHERE = ".elsewhere"
 
 
 class CanceledJobError(Exception):
-    """Raised inside a worker after somebody asked it to stop."""
+    """Raised inside a worker after a request to stop."""
 
 
 class Worker:
-    """What a worker process knows of its own job."""
+    """The log and the queue of a job, for its own worker process."""
 
     def __init__(self, folder: Path) -> None:
         self.job = Job(folder)
@@ -46,18 +45,18 @@ class Worker:
                 file.write(b"\n")
 
     def tell(self, event: str, **fields: Any) -> None:
-        """Append one event; it is on its way to the disk when this returns. Raises `StorageError`."""
+        """Append one event to the log. Raises `StorageError`."""
         line = {"event": event, "at": time.time(), **fields}
         with storage_errors(self._log), self._log.open("ab") as file:
             file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
 
     def check(self) -> None:
-        """Raise `CanceledJobError` once somebody asked the job to stop."""
+        """Raise `CanceledJobError` after a request to stop."""
         if (self.job.folder / "cancel").exists():
             raise CanceledJobError
 
     def wait_for_turn(self) -> None:
-        """Return when memory and cores suffice beside the jobs that run; older jobs go first."""
+        """Wait until memory and cores suffice beside the running jobs; older jobs go first."""
         import filelock
 
         told = False
@@ -83,9 +82,9 @@ class Worker:
 
 
 def work(folder: Path, do: Callable[[Worker], None]) -> int:
-    """Return the main of a worker process: holds the lock, waits for its turn, calls `do`, writes how it ended.
+    """Run the main of a worker process: hold the lock, wait for the turn, call `do`, write how it ended.
 
-    Returns the exit code: 0 finished or canceled, 2 failed with a sentence. A bug is written down and raised.
+    Returns the exit code: 0 finished or canceled, 2 failed with a sentence. A bug is written to `end.json` and raised.
     """
     import filelock
 
@@ -93,7 +92,7 @@ def work(folder: Path, do: Callable[[Worker], None]) -> int:
     try:
         lock.acquire(timeout=2)
     except filelock.Timeout:
-        return 0  # another worker is at it
+        return 0  # another worker runs the job
     with lock:
         # What cannot be written now will fail below, with a sentence.
         with suppress(OSError):
@@ -117,7 +116,7 @@ def work(folder: Path, do: Callable[[Worker], None]) -> int:
 
 
 def _end(folder: Path, state: str, error: str | None) -> None:
-    """Say how it ended; on a disk without any room to whoever reads the worker's output."""
+    """Write how it ended; on a disk without any room, to the worker's output."""
     (folder / "reserve").unlink(missing_ok=True)
     try:
         job_folder.write(folder / "end.json", {"state": state, "error": error, "at": job_folder.now()})
@@ -135,7 +134,7 @@ def _fits(mine: Needs, running: list[Needs]) -> bool:
 
 
 def _room(job: Job) -> Path:
-    """The folder of the jobs that this one queues with: those of its user, and it notes itself there if it must."""
+    """Return the folder of the jobs in the same queue; a job whose own folder is elsewhere leaves a note there."""
     home = job.configuration.get("home")
     folder = job.folder.resolve()
     room = folder.parent if home is None else Path(home).resolve() / "runs"

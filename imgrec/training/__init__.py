@@ -15,10 +15,12 @@ Knows no interface; TensorFlow is imported in the workers only.
 `trainer`: the loop over epochs.
 `cross_validation`: learning rates and folds.
 `fine_tuning`: the last layers of a backbone.
+`events`: what a run writes in its log.
 `trial_results`: the figures of trials.
-`trained_model`: evaluate and register a new model.
+`trained_model`: measure, publish and evaluate a new model.
 `training_job`: start and read a training from scratch.
 `training_worker`: its worker process.
+`transfer_config`: the settings of a transfer learning run.
 `transfer_job`: start and read a transfer learning run.
 `transfer_worker`: its worker process.
 `search_spaces`: ranges of hyperparameters.

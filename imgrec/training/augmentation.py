@@ -35,9 +35,9 @@ class Augmentation:
     shift: float = 0.0
 
     def apply(self, images: np.ndarray, indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
-        """Changed copies of uint8 (N, H, W, 3); `indices` (N,) say which images of the dataset they are.
+        """Return changed copies of uint8 (N, H, W, 3); `indices` (N,) say which images of the dataset they are.
 
-        A picture's change depends on `seed`, `epoch` and the batch alone.
+        The change of an image depends on `seed`, `epoch` and the batch alone.
         """
         rng = np.random.default_rng((seed, epoch, int(indices[0])))
         if self.rotation or self.shear or self.zoom or self.shift:

@@ -1,30 +1,24 @@
-"""Backbones: networks of the catalog without their classifier, to be taught something new. Runs in workers only."""
+"""Backbones: networks of the catalog without their classifier, to be final something new. Runs in workers only."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from imgrec.inference import keras_engine as engine
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.models.downloads import Progress
 from imgrec.settings import Settings
+from imgrec.training.events import Listener, WeightsFetched, write
 
 if TYPE_CHECKING:
     import keras
 
 # Between two looks at a download.
 REPORT_S = 1.0
-
-
-class Listener(Protocol):
-    """What a run tells, and whom it asks whether to go on; `jobs.Worker` is one."""
-
-    def tell(self, event: str, **fields: Any) -> None: ...
-    def check(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +58,10 @@ def fetch(name: str, trainable_layers: int | None, settings: Settings, listener:
         try:
             while wait([fetching], REPORT_S).not_done:
                 listener.check()
-                listener.tell("weights", model=name, done_bytes=progress.done_bytes, total_bytes=progress.total_bytes)
+                write(listener, WeightsFetched(name, progress.done_bytes, progress.total_bytes))
         except BaseException:
             progress.cancel()  # what has arrived is kept
             raise
         path = fetching.result()
-    listener.tell("weights", model=name, sha256=weights.sha256(spec, settings))
+    write(listener, WeightsFetched(name, sha256=weights.sha256(spec, settings)))
     return Backbone(spec, path, trainable_layers)

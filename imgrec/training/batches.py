@@ -10,7 +10,7 @@ from imgrec.training.augmentation import Augmentation
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Whole batches in `count` images; at least one, of all there are. Who is left over comes next epoch."""
+    """Return the number of whole batches in `count` images; at least one, of all images. The rest is left out."""
     return max(1, count // batch_size)
 
 

@@ -1,11 +1,11 @@
-"""The protocol of a lesson: a head for each learning rate and fold, the choice among them, the final head.
+"""The protocol of a config: a head for each learning rate and fold, the choice among them, the final head.
 
 Why so: the learning rate with the highest mean validation accuracy is taken, since a single fold's is noise. Then one
 head learns from all training images, for as many epochs as the folds' best ones on average: nothing is held out any
 more that could tell when to stop. Whatever was chosen here has seen every training image, so it is the test set, and
 that once, which says how good it is. With one split instead of folds the best head of the best rate is kept as it was.
 
-Finished trials lie in the lesson's folder, one file each, and are not done again.
+Finished trials are in the folder of the run, one file each, and are not repeated.
 """
 
 import json
@@ -13,7 +13,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ from imgrec.metrics.confusion import confusion_matrix
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import entropy_bits
 from imgrec.reports import accuracy
+from imgrec.training.events import EpochEnd, HeadChosen, TrialEnd, from_fields, to_fields
 from imgrec.training.heads import DivergedError, Epoch, HeadTrainer, Layers, Schedule
-from imgrec.training.transfer_job import Lesson
-from imgrec.training.trial_results import Trial, choose, logged
+from imgrec.training.transfer_config import TransferConfig
+from imgrec.training.trial_results import choose, logged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +40,7 @@ class Validated:
     entropies in bits (M,) of what it said. One that failed has no epochs, no layers, and said nothing.
     """
 
-    trial: Trial
+    trial: TrialEnd
     epochs: tuple[Epoch, ...]
     held_out: np.ndarray
     said: np.ndarray
@@ -48,40 +49,40 @@ class Validated:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Taught:
+class FinalHead:
     """The final head. `rows` are its epochs as the log has them; `metrics` are of all that was validated on."""
 
     layers: Layers
     learning_rate: float
-    rows: tuple[dict[str, Any], ...]
+    rows: tuple[EpochEnd, ...]
     metrics: dict[str, Any]
 
 
 def parts(
-    lesson: Lesson, targets: np.ndarray, groups: np.ndarray | None = None
+    config: TransferConfig, targets: np.ndarray, groups: np.ndarray | None = None
 ) -> list[tuple[int, np.ndarray, np.ndarray]]:
-    """(fold, indices to train on, indices held out); the fold 0 is the one split of a lesson without folds.
+    """(fold, indices to train on, indices held out); the fold 0 is the one split of a config without folds.
 
     `groups` (N,) are those of `likeness.groups`: copies stand on one side.
     """
-    if lesson.folds:
-        folds = stratified_folds(targets, lesson.folds, lesson.seed, groups)
+    if config.folds:
+        folds = stratified_folds(targets, config.folds, config.seed, groups)
         return [(number, kept, held_out) for number, (kept, held_out) in enumerate(folds, start=1)]
-    return [(0, *split(targets, lesson.validation_fraction, lesson.seed, groups))]
+    return [(0, *split(targets, config.validation_fraction, config.seed, groups))]
 
 
-def final_rows(lesson: Lesson, targets: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
+def final_rows(config: TransferConfig, targets: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
     """Return what the final head learns from, indices into `targets`: all there is, after folds.
 
     A backbone that is unfrozen afterwards is validated on the one split, so its head must not have seen that.
     """
-    if lesson.folds and not lesson.unfreeze:
+    if config.folds and not config.fine_tune_layers:
         return np.arange(len(targets))
-    return split(targets, lesson.validation_fraction, lesson.seed, groups)[0]
+    return split(targets, config.validation_fraction, config.seed, groups)[0]
 
 
 def run_trials(
-    lesson: Lesson,
+    config: TransferConfig,
     trainer: HeadTrainer,
     targets: np.ndarray,
     folder: Path,
@@ -89,56 +90,56 @@ def run_trials(
     on_epoch: Callable[[Epoch], None],
     groups: np.ndarray | None = None,
 ) -> Iterator[Validated]:
-    """Each trial as it is finished, or found in `folder`; `key` says what of, so that no other lesson's is taken."""
-    for rate in lesson.learning_rates:
-        for fold, kept, held_out in parts(lesson, targets, groups):
+    """Return each trial as it is finished, or found in `folder` with the same `key`, the digest of its conditions."""
+    for rate in config.learning_rates:
+        for fold, kept, held_out in parts(config, targets, groups):
             file = folder / f"{rate!r}-{fold}.npz"
             found = _read(file, key)
             if found is None:
-                found = _run(lesson, trainer, rate, fold, kept, held_out, on_epoch)
+                found = _run(config, trainer, rate, fold, kept, held_out, on_epoch)
                 with storage_errors(file):
                     folder.mkdir(exist_ok=True)
-                    _write(file, found, key, keep_layers=not lesson.folds)
+                    _write(file, found, key, keep_layers=not config.folds)
             yield found
 
 
 def conclude(
-    lesson: Lesson,
+    config: TransferConfig,
     trainer: HeadTrainer,
     validated: list[Validated],
     targets: np.ndarray,
     classes: int,
-    on_chosen: Callable[[dict[str, Any]], None],
+    on_chosen: Callable[[HeadChosen], None],
     on_epoch: Callable[[Epoch], None],
     groups: np.ndarray | None = None,
-) -> Taught:
+) -> FinalHead:
     """Return the final head of the trials, as the module says; `on_chosen` is told before it is trained."""
     best = choose([each.trial for each in validated])
     mine = [each for each in validated if each.trial.learning_rate == best.learning_rate]
     epochs = max(1, round(best.best_epoch))
     metrics = _pooled(mine, targets, classes)
-    if lesson.folds:  # a mean over folds is no count of images
+    if config.folds:  # a mean over folds is no count of images
         mean, sd = 100 * best.validation_accuracy, 100 * best.validation_accuracy_sd
-        why = f"validation accuracy {mean:.1f} ± {sd:.1f}\u202f% over {lesson.folds} folds"
+        why = f"validation accuracy {mean:.1f} ± {sd:.1f}\u202f% over {config.folds} folds"
     else:
         why = f"validation accuracy {accuracy.short(best.validation_accuracy, len(mine[0].held_out))}"
-    on_chosen({"learning_rate": best.learning_rate, "epochs": epochs, "why": why})
-    if lesson.folds:
-        schedule = Schedule(best.learning_rate, epochs, lesson.batch_size, lesson.step_epochs)
-        kept = final_rows(lesson, targets, groups)
+    on_chosen(HeadChosen(best.learning_rate, epochs, why))
+    if config.folds:
+        schedule = Schedule(best.learning_rate, epochs, config.batch_size, config.step_epochs)
+        kept = final_rows(config, targets, groups)
         final = trainer.train(schedule, kept, None, on_epoch)
         layers, rows = final.layers, _rows(final.epochs, [each.epochs for each in mine], len(kept))
     else:
         [only] = mine
         layers, rows = only.layers, _rows(only.epochs, [only.epochs], len(targets) - len(only.held_out))
-        if lesson.unfreeze:
+        if config.fine_tune_layers:
             rows = rows[:epochs]  # what is unfrozen goes on from there
-    rows = [row | {"confusion": metrics["confusion"]} for row in rows]
-    return Taught(layers, best.learning_rate, tuple(rows), metrics)
+    rows = [replace(row, confusion=metrics["confusion"]) for row in rows]
+    return FinalHead(layers, best.learning_rate, tuple(rows), metrics)
 
 
 def _run(
-    lesson: Lesson,
+    config: TransferConfig,
     trainer: HeadTrainer,
     rate: float,
     fold: int,
@@ -146,16 +147,16 @@ def _run(
     held_out: np.ndarray,
     on_epoch: Callable[[Epoch], None],
 ) -> Validated:
-    schedule = Schedule(rate, lesson.epochs, lesson.batch_size, lesson.step_epochs)
+    schedule = Schedule(rate, config.epochs, config.batch_size, config.step_epochs)
     start = time.perf_counter()
     try:
         trained = trainer.train(schedule, kept, held_out, on_epoch)
     except DivergedError as error:
         # The other rates may do; at this one it would fail again, so it is kept as any other.
-        failed = Trial(rate, fold, 0, 0.0, 0.0, 0.0, 0.0, time.perf_counter() - start, str(error))
+        failed = TrialEnd(rate, fold, seconds=time.perf_counter() - start, error=str(error))
         return Validated(failed, (), held_out, np.empty(0, np.int64), np.empty(0), [])
     best = trained.best
-    trial = Trial(
+    trial = TrialEnd(
         learning_rate=rate,
         fold=fold,
         best_epoch=best.epoch,
@@ -169,22 +170,20 @@ def _run(
     return Validated(trial, trained.epochs, held_out, first_choices(said), entropy_bits(said), trained.layers)
 
 
-def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], images: int) -> list[dict[str, Any]]:
-    """The log's rows: training figures of `epochs`, validation's as the mean over `validated` at the same epoch."""
-    rows = []
-    for i, epoch in enumerate(epochs):
-        rows.append(
-            {
-                "epoch": epoch.epoch,
-                "seconds": epoch.seconds,
-                "loss": epoch.train_loss,
-                "accuracy": epoch.train_accuracy,
-                "validation_loss": float(np.mean([mine[i].validation_loss for mine in validated])),
-                "validation_accuracy": float(np.mean([mine[i].validation_accuracy for mine in validated])),
-                "images_per_second": images / max(epoch.seconds, 1e-9),
-            }
+def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], images: int) -> list[EpochEnd]:
+    """Return training figures of `epochs` with the mean validation figures over `validated` at the same epoch."""
+    return [
+        EpochEnd(
+            epoch=epoch.epoch,
+            seconds=epoch.seconds,
+            loss=epoch.train_loss,
+            accuracy=epoch.train_accuracy,
+            validation_loss=float(np.mean([mine[i].validation_loss for mine in validated])),
+            validation_accuracy=float(np.mean([mine[i].validation_accuracy for mine in validated])),
+            images_per_second=images / max(epoch.seconds, 1e-9),
         )
-    return rows
+        for i, epoch in enumerate(epochs)
+    ]
 
 
 def _pooled(validated: list[Validated], targets: np.ndarray, classes: int) -> dict[str, Any]:
@@ -203,7 +202,7 @@ def _pooled(validated: list[Validated], targets: np.ndarray, classes: int) -> di
 
 def _write(file: Path, validated: Validated, key: str, *, keep_layers: bool) -> None:
     """Whole or not at all. Weights are kept where the final head is one of these."""
-    note = {"key": key, "trial": asdict(validated.trial), "epochs": [asdict(epoch) for epoch in validated.epochs]}
+    note = {"key": key, "trial": to_fields(validated.trial), "epochs": [asdict(epoch) for epoch in validated.epochs]}
     arrays = {"note": np.array(json.dumps(note))}
     arrays |= {"held_out": validated.held_out, "said": validated.said, "doubts": validated.doubts}
     for number, (kernel, bias) in enumerate(validated.layers if keep_layers else []):
@@ -213,7 +212,7 @@ def _write(file: Path, validated: Validated, key: str, *, keep_layers: bool) -> 
 
 
 def _read(file: Path, key: str) -> Validated | None:
-    """Return the trial in `file`; None unless it is there, whole, and of the same lesson."""
+    """Return the trial in `file`; None unless it is there, whole, and of the same config."""
     with suppress(OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         # Opened here: numpy forgets to close what turns out to be no archive.
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
@@ -223,5 +222,5 @@ def _read(file: Path, key: str) -> Validated | None:
             held_out, said, doubts = arrays["held_out"], arrays["said"], arrays["doubts"]
         if note["key"] == key:
             epochs = tuple(Epoch(**epoch) for epoch in note["epochs"])
-            return Validated(Trial(**note["trial"]), epochs, held_out, said, doubts, layers)
+            return Validated(from_fields(TrialEnd, note["trial"]), epochs, held_out, said, doubts, layers)
     return None

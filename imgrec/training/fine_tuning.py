@@ -7,7 +7,7 @@ one of them. Runs in workers only.
 
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,15 @@ from imgrec.files import replacing, storage_errors
 from imgrec.images.preprocessing import frame
 from imgrec.settings import MIB, available_memory_bytes
 from imgrec.training import trainer
-from imgrec.training.backbones import Backbone, Listener
+from imgrec.training.backbones import Backbone
+from imgrec.training.events import EpochEnd, FineTuned, Listener
 from imgrec.training.heads import Layers
 from imgrec.training.recipes import Recipe
 from imgrec.training.train_step import Loop, Position
-from imgrec.training.transfer_job import HEADS, TUNING, Lesson
-from imgrec.training.trial_results import Tuned, rank
+from imgrec.training.transfer_config import FINE_TUNING, HEADS, TransferConfig
+from imgrec.training.trial_results import rank
 
-# In the lesson's folder, what of the network learns, as it was after the best epoch so far.
+# In the folder of the run: the trained variables after the best epoch so far.
 BEST = "best.npz"
 
 
@@ -41,12 +42,13 @@ class Figures:
     loss: float
 
     @classmethod
-    def of(cls, epoch: int, report: Mapping[str, Any]) -> "Figures":
-        """Those of a `report` of the trainer."""
-        return cls(epoch, float(report["validation_accuracy"]), float(report["validation_loss"]))
+    def of(cls, epoch: int, end: EpochEnd) -> "Figures":
+        """Return those of the validation after an epoch."""
+        return cls(epoch, end.validation_accuracy, end.validation_loss)
 
     @property
     def rank(self) -> tuple[float, float]:
+        """What is compared, the better the larger."""
         return rank(self.accuracy, self.loss)
 
 
@@ -115,11 +117,11 @@ class _Later:
         self._listener.check()
 
 
-def recipe_of(lesson: Lesson, name: str, classes: int) -> Recipe:
-    """Return what the trainer is to do: the lesson's network, its last layers free, for `tuning_epochs`."""
-    spec = lesson.backbone_row()
-    head = HEADS[lesson.head]
-    pooled = lesson.pooling is not None
+def recipe_of(config: TransferConfig, name: str, classes: int) -> Recipe:
+    """Return the recipe of the fine-tuning: the network of `config` with its last layers trainable."""
+    spec = config.backbone_spec()
+    head = HEADS[config.head]
+    pooled = config.pooling is not None
     arguments: tuple[tuple[str, Any], ...] = (("fixed_norms", True),)
     if pooled:
         arguments += (("dense", head.hidden), ("dropout", head.dropout))
@@ -132,18 +134,18 @@ def recipe_of(lesson: Lesson, name: str, classes: int) -> Recipe:
         dataset=None,
         classes=classes,
         parameters=spec.parameters,
-        epochs=lesson.tuning_epochs,
-        batch_size=lesson.batch_size,
-        optimiser=TUNING,
-        validation_fraction=lesson.validation_fraction,
+        epochs=config.fine_tune_epochs,
+        batch_size=config.batch_size,
+        optimizer=FINE_TUNING,
+        validation_fraction=config.validation_fraction,
         preprocess=spec.preprocess,
-        backbone=lesson.backbone,
-        trainable_layers=lesson.trainable_layers,
+        backbone=config.backbone,
+        trainable_layers=config.trainable_layers,
         arguments=arguments,
     )
 
 
-def unfreeze(
+def fine_tune(
     recipe: Recipe,
     backbone: Backbone,
     layers: Layers,
@@ -155,7 +157,7 @@ def unfreeze(
     listener: Listener,
     epochs_before: int,
 ) -> tuple[Any, Figures, Figures]:
-    """The Keras model of the best epoch of `recipe`, its figures, and those of the head of `layers` that it began with.
+    """Return the Keras model of the best epoch of `recipe`, its figures, and those of the head before the first epoch.
 
     The head alone is an epoch of its own: where none is better, it is what comes back. Goes on from the checkpoint in
     `folder`. Raises what `trainer.train` raises.
@@ -164,7 +166,9 @@ def unfreeze(
     if not checkpoint.exists():
         loop = Loop(recipe, train, recipe.classes, "float32", backbone)
         _set_head(loop.model, layers)
-        best.begin(loop.model, Figures.of(0, trainer.validate(loop, validation, recipe.loss, Position())))
+        best.begin(
+            loop.model, Figures.of(0, EpochEnd(0, **trainer.validate(loop, validation, recipe.loss, Position())))
+        )
         loop.save(checkpoint, Position())
         del loop
     model = trainer.train(
@@ -176,16 +180,16 @@ def unfreeze(
         folder=folder,
         listener=_Later(listener, epochs_before),
         backbone=backbone,
-        on_epoch=lambda model, epoch, report: best.offer(model, Figures.of(epoch, report)),
+        on_epoch=lambda model, end: best.offer(model, Figures.of(end.epoch, end)),
     )
     best.restore(model)
     return model, *best.figures()
 
 
-def conclude(kept: Figures, head: Figures, rows: Sequence[Mapping[str, Any]]) -> Tuned:
+def conclude(kept: Figures, head: Figures, rows: Sequence[EpochEnd]) -> FineTuned:
     """Return what came of it: `kept` and `head` as `unfreeze` gives them, `rows` are those of the log, one an epoch."""
     reached = max((Figures.of(number, row) for number, row in enumerate(rows, 1)), key=lambda each: each.rank)
-    return Tuned(
+    return FineTuned(
         kept=kept.epoch,
         epochs=len(rows),
         head_accuracy=head.accuracy,

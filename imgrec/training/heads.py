@@ -1,9 +1,8 @@
-"""Heads trained on features: one compiled function an epoch, so that a step of a small head takes a fraction of a
-millisecond. TensorFlow; runs in workers only.
+"""Heads trained on features, with one compiled function for an epoch. TensorFlow; runs in workers only.
 
 `Model.fit` spends a millisecond a step on callbacks, batches and calls, however small the network. Here the loop
-over the steps is in the graph, images' features are tensors that it gathers from, and all trials of a lesson (rates,
-folds) use the one graph: only its variables are set back.
+over the steps is in the graph, it gathers from the features as one tensor, and all trials of a run (rates, folds)
+use the same graph: only its variables are reset. A step of a small head takes a fraction of a millisecond.
 """
 
 import time
@@ -19,13 +18,13 @@ from imgrec.files import replacing
 from imgrec.metrics.classification import log_loss, top_1
 from imgrec.training.batches import steps_per_epoch
 from imgrec.training.optimizers import STEP_FACTOR
-from imgrec.training.transfer_job import Head
+from imgrec.training.transfer_config import Head
 from imgrec.training.trial_results import rank
 
 # Rows looked at together: enough that the call costs nothing, few enough that the widest head's fit.
 EVALUATION_ROWS = 4096
 
-# Between two checkpoints for whoever watches; each is a file of the head's size.
+# Between two checkpoints for the page; each is a file of the head's size.
 CHECKPOINT_S = 1.0
 
 Layers = list[tuple[np.ndarray, np.ndarray]]
@@ -91,10 +90,10 @@ class HeadTrainer:
         self._targets = tf.constant(targets.astype(np.int32))
         keras.utils.set_random_seed(seed)
         self._network = network(head, int(self._features.shape[1]), classes)
-        self._optimiser = keras.optimizers.Adam()
-        self._optimiser.build(self._network.trainable_variables)
+        self._optimizer = keras.optimizers.Adam()
+        self._optimizer.build(self._network.trainable_variables)
         self._first = [
-            (variable, variable.numpy()) for variable in (*self._network.variables, *self._optimiser.variables)
+            (variable, variable.numpy()) for variable in (*self._network.variables, *self._optimizer.variables)
         ]
         self._epoch = tf.function(self._train_epoch, input_signature=[tf.TensorSpec((None, None), tf.int32)])
         self._logits = tf.function(
@@ -121,7 +120,7 @@ class HeadTrainer:
         best: tuple[Epoch, Layers, np.ndarray | None] | None = None
         for number in range(schedule.epochs):
             start = time.perf_counter()
-            self._optimiser.learning_rate.assign(schedule.rate(number))
+            self._optimizer.learning_rate.assign(schedule.rate(number))
             order = batches(rows, schedule.batch_size, seed=self._seed, epoch=number)
             loss_sum, right = self._epoch(order.astype(np.int32))
             loss = float(loss_sum) / len(order)
@@ -157,7 +156,7 @@ class HeadTrainer:
         return list(zip(values[::2], values[1::2], strict=True))
 
     def _train_epoch(self, order: Any) -> tuple[Any, Any]:
-        """Steps over the batches of `order` (steps, batch); the sums of their mean losses and of what was right."""
+        """Train on the batches of `order` (steps, batch); return the sums of mean losses and of correct predictions."""
         import tensorflow as tf
 
         loss_sum, right = tf.constant(0.0), tf.constant(0.0)
@@ -170,7 +169,7 @@ class HeadTrainer:
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(wanted, logits)
                 loss = tf.reduce_mean(losses)
             gradients = tape.gradient(loss, variables)
-            self._optimiser.apply(gradients, variables)
+            self._optimizer.apply(gradients, variables)
             loss_sum += loss
             said = tf.argmax(logits, axis=1, output_type=tf.int32)
             right += tf.reduce_sum(tf.cast(said == wanted, tf.float32))
@@ -226,7 +225,7 @@ def compose(backbone: Any, head: Head, layers: Layers) -> Any:
 
 
 class Checkpoint:
-    """`head.npz` of a lesson: the newest head, about once a second, for whoever looks meanwhile."""
+    """The file `head.npz` of a run: the newest head, about once a second, for the preview on the page."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

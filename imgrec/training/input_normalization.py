@@ -3,7 +3,7 @@
 Featurewise normalization gives each channel the mean 0 and the deviation 1. Whitening does more: neighboring pixels
 of photographs are nearly equal, and a layer that first decorrelates them saves the rest of the network several
 epochs of finding that out (Keller Jordan, *94 % on CIFAR-10 in 3.29 seconds*, 2024, §3.2). Both are part of the
-network: whoever feeds it, in training, validation, test or serving, cannot leave them out.
+network, so that training, validation, test and serving all include them.
 """
 
 from collections.abc import Iterator

@@ -111,7 +111,7 @@ def tuned_cnn(
 
 
 def cats_dogs_cnn(input_size: tuple[int, int], classes: int) -> keras.Model:
-    """The network of A Comparison of CNNs: one convolution, 128 dense, one sigmoid; 3,937,409 parameters at 64x64.
+    """Return the network of A Comparison of CNNs: a convolution, 128 dense, a sigmoid; 3,937,409 parameters at 64x64.
 
     Raises `InputError` unless `classes` is 2.
     """
@@ -164,7 +164,7 @@ def cifar_dense(input_size: tuple[int, int], classes: int, *, twice: bool = Fals
 
 
 def start(input_size: tuple[int, int], statistics: Statistics | None = None) -> tuple[Any, Any]:
-    """The input, and the same normalized by `statistics` (mean and deviation of each channel) where there are some."""
+    """Return the input, and the same normalized by `statistics` (mean and deviation of each channel) if given."""
     from keras import layers
 
     inputs = layers.Input((*input_size, 3), name="picture")
@@ -224,7 +224,7 @@ def _head(x: Any, classes: int) -> Any:
 
 
 def as_model(name: str, inputs: Any, logits: Any, *, twice: bool = False) -> keras.Model:
-    """The model from its input and its logits (N, classes); those of `twice` are of images, then mirror images."""
+    """Return the model from its input and its logits (N, classes); those of `twice`: images, then mirror images."""
     import keras
     from keras import layers, ops
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from imgrec.errors import InputError
-from imgrec.training.recipes import Optimiser
+from imgrec.training.recipes import Optimizer
 
 # The start of one cycle: this share of the peak, rising over this share of all steps.
 WARM_START = 0.2
@@ -13,38 +13,38 @@ WARM_SHARE = 0.2
 STEP_FACTOR = 0.1
 
 
-def groups(model: Any, optimiser: Optimiser, *, steps: int, epochs: int) -> list[tuple[Any, list[Any]]]:
+def groups(model: Any, optimizer: Optimizer, *, steps: int, epochs: int) -> list[tuple[Any, list[Any]]]:
     """(Keras optimizer, the variables it moves); the shifts of batch normalization apart if they have their rate.
 
     `steps` are those of one epoch.
     """
     variables = list(model.trainable_variables)
-    shifts = [v for v in variables if v.path.endswith("/beta")] if optimiser.shift_rate != 1 else []
+    shifts = [v for v in variables if v.path.endswith("/beta")] if optimizer.shift_rate != 1 else []
     weights = [v for v in variables if not any(v is shift for shift in shifts)]
-    found = [(_keras_optimiser(optimiser, steps, epochs, 1.0), weights)]
+    found = [(_keras_optimizer(optimizer, steps, epochs, 1.0), weights)]
     if shifts:
-        found.append((_keras_optimiser(optimiser, steps, epochs, optimiser.shift_rate), shifts))
+        found.append((_keras_optimizer(optimizer, steps, epochs, optimizer.shift_rate), shifts))
     for made, group in found:
         made.build(group)
     return found
 
 
-def _keras_optimiser(optimiser: Optimiser, steps: int, epochs: int, rate: float) -> Any:
+def _keras_optimizer(optimizer: Optimizer, steps: int, epochs: int, rate: float) -> Any:
     import keras
 
-    schedule = _schedule(optimiser, steps, epochs, optimiser.learning_rate * rate)
+    schedule = _schedule(optimizer, steps, epochs, optimizer.learning_rate * rate)
     # The decay is meant for a step at the common rate, so a faster group decays no faster.
-    decay = optimiser.weight_decay / rate or None
-    if optimiser.kind == "sgd":
-        return keras.optimizers.SGD(schedule, optimiser.momentum, nesterov=True, weight_decay=decay)
-    if optimiser.kind == "adam":
+    decay = optimizer.weight_decay / rate or None
+    if optimizer.kind == "sgd":
+        return keras.optimizers.SGD(schedule, optimizer.momentum, nesterov=True, weight_decay=decay)
+    if optimizer.kind == "adam":
         return keras.optimizers.Adam(schedule, weight_decay=decay)
-    if optimiser.kind == "rmsprop":
+    if optimizer.kind == "rmsprop":
         return keras.optimizers.RMSprop(schedule, weight_decay=decay)
-    raise InputError(f"Expected sgd, adam or rmsprop. Received: {optimiser.kind!r}.")
+    raise InputError(f"Expected sgd, adam or rmsprop. Received: {optimizer.kind!r}.")
 
 
-def _schedule(optimiser: Optimiser, steps: int, epochs: int, peak: float) -> Any:
+def _schedule(optimizer: Optimizer, steps: int, epochs: int, peak: float) -> Any:
     """Return the learning rate as a number, or as a function of the steps done so far."""
     import keras
     import tensorflow as tf
@@ -59,10 +59,10 @@ def _schedule(optimiser: Optimiser, steps: int, epochs: int, peak: float) -> Any
             falling = (total - at) / max(1.0, total - warm)
             return peak * tf.clip_by_value(tf.minimum(rising, falling), 0.0, 1.0)
 
-    if optimiser.one_cycle:
+    if optimizer.one_cycle:
         return OneCycle()
-    if optimiser.step_epochs:
+    if optimizer.step_epochs:
         return keras.optimizers.schedules.ExponentialDecay(
-            peak, decay_steps=optimiser.step_epochs * steps, decay_rate=STEP_FACTOR, staircase=True
+            peak, decay_steps=optimizer.step_epochs * steps, decay_rate=STEP_FACTOR, staircase=True
         )
     return peak

@@ -23,8 +23,17 @@ LOSSES = ("categorical_crossentropy", "binary_crossentropy")
 NO_AUGMENTATION = Augmentation()
 
 
+def check_plan(epochs: int, batch_size: int) -> None:
+    """Raise `InputError` unless both numbers are in their ranges."""
+    if not 1 <= epochs <= MAX_EPOCHS or not 1 <= batch_size <= MAX_BATCH_SIZE:
+        raise InputError(
+            f"Expected 1 to {MAX_EPOCHS} epochs of batches of 1 to {MAX_BATCH_SIZE}. "
+            f"Received: {epochs} of {batch_size}."
+        )
+
+
 @dataclass(frozen=True, slots=True)
-class Optimiser:
+class Optimizer:
     """How weights move. `kind` is sgd (Nesterov's), adam or rmsprop.
 
     `learning_rate` is the peak. With `one_cycle` it rises from a fifth of that over the first fifth of all steps and
@@ -61,7 +70,7 @@ class Recipe:
     parameters: int
     epochs: int
     batch_size: int
-    optimiser: Optimiser
+    optimizer: Optimizer
     augmentation: Augmentation = NO_AUGMENTATION
     label_smoothing: float = 0.0
     precision: str = "float32"
@@ -76,21 +85,17 @@ class Recipe:
     featurewise: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.epochs <= MAX_EPOCHS or not 1 <= self.batch_size <= MAX_BATCH_SIZE:
-            raise InputError(
-                f"Expected 1 to {MAX_EPOCHS} epochs of batches of 1 to {MAX_BATCH_SIZE}. "
-                f"Received: {self.epochs} of {self.batch_size}."
-            )
-        if not 0 < self.validation_fraction < 1 or not 0 < self.optimiser.learning_rate < math.inf:
+        check_plan(self.epochs, self.batch_size)
+        if not 0 < self.validation_fraction < 1 or not 0 < self.optimizer.learning_rate < math.inf:
             raise InputError(
                 f"Expected a validation share in (0, 1) and a finite learning rate above 0. "
-                f"Received: {self.validation_fraction} and {self.optimiser.learning_rate}."
+                f"Received: {self.validation_fraction} and {self.optimizer.learning_rate}."
             )
         if self.preprocess not in PREPROCESS:
             raise UnknownNameError.of("preprocessing mode", self.preprocess, list(PREPROCESS))
         if self.loss not in LOSSES:
             raise UnknownNameError.of("loss", self.loss, list(LOSSES))
-        if self.optimiser.one_cycle and self.optimiser.step_epochs:
+        if self.optimizer.one_cycle and self.optimizer.step_epochs:
             raise InputError("Expected one cycle or a stepped learning rate. Received: both.")
         if self.trainable_layers is not None and (self.backbone is None or self.trainable_layers < 0):
             raise InputError(
@@ -110,35 +115,35 @@ class Recipe:
         return self.network == "cats_dogs_cnn" or bool(dict(self.arguments).get("sigmoid"))
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it; `from_dict` is the way back."""
-        return asdict(self)
+        """Return the fields under the names that they have in files; `from_dict` is the way back."""
+        return {_IN_FILES.get(name, name): value for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Recipe":
-        height, width = fields["input_size"]
-        return cls(
-            **fields
-            | {
-                "input_size": (height, width),
-                "optimiser": Optimiser(**fields["optimiser"]),
-                "augmentation": Augmentation(**fields["augmentation"]),
-                "arguments": tuple(
-                    # JSON has no tuples.
-                    (name, tuple(value) if isinstance(value, list) else value)
-                    for name, value in fields.get("arguments", ())
-                ),
-            }
-        )
+        """Return the recipe that a `job.json`, a card or a recipe's file holds."""
+        values = {name: _with_tuples(value) for name, value in fields.items()} | {
+            "optimizer": Optimizer(**fields["optimiser"]),
+            "augmentation": Augmentation(**fields["augmentation"]),
+        }
+        return cls(**{name: value for name, value in values.items() if name != "optimiser"})
 
     def changed(
         self, *, epochs: int | None = None, batch_size: int | None = None, learning_rate: float | None = None
     ) -> "Recipe":
         """Return the same recipe with what a person asked for instead of what stands in it."""
-        rate = self.optimiser.learning_rate if learning_rate is None else learning_rate
-        optimiser = replace(self.optimiser, learning_rate=rate)
+        rate = self.optimizer.learning_rate if learning_rate is None else learning_rate
+        optimizer = replace(self.optimizer, learning_rate=rate)
         return replace(
-            self, epochs=epochs or self.epochs, batch_size=batch_size or self.batch_size, optimiser=optimiser
+            self, epochs=epochs or self.epochs, batch_size=batch_size or self.batch_size, optimizer=optimizer
         )
+
+
+_IN_FILES = {"optimizer": "optimiser"}
+
+
+def _with_tuples(value: Any) -> Any:
+    """Return a value from JSON, which has lists only, as it was."""
+    return tuple(map(_with_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def get_recipe(name: str) -> Recipe:
@@ -157,21 +162,38 @@ def read_recipe(path: Path) -> Recipe:
         raise InputError(f"Expected {path} to be a recipe as JSON. Received: {error}.") from error
 
 
-def _modern(name: str, title: str, about: str, *, parameters: int, epochs: int, cutout_px: int) -> Recipe:
-    """Whitened input, one cycle of fast SGD, light label smoothing: Keller Jordan's, for smaller networks."""
+def _recipe(
+    name: str, title: str, about: str, parameters: int, epochs: int, batch_size: int, optimizer: Optimizer, **more: Any
+) -> Recipe:
+    """Return a recipe for CIFAR-10 whose network has the same name, unless `more` has other fields."""
+    backbone = more.get("backbone")
+    fields: dict[str, Any] = {"network": name, "input_size": (32, 32), "dataset": "cifar10", "classes": 10} | more
+    if backbone is not None:  # it gets what its own weights expect
+        fields["preprocess"] = BUILT_IN.get_spec(backbone).preprocess
     return Recipe(
         name=name,
         title=title,
         about=about,
-        network=name,
-        input_size=(32, 32),
-        dataset="cifar10",
-        classes=10,
         parameters=parameters,
         epochs=epochs,
-        batch_size=512,
-        optimiser=Optimiser("sgd", 0.5, momentum=0.9, weight_decay=0.01, one_cycle=True, shift_rate=64.0),
-        augmentation=Augmentation(mirror=True, shift_px=3, cutout_px=cutout_px),
+        batch_size=batch_size,
+        optimizer=optimizer,
+        **fields,
+    )
+
+
+def _modern(name: str, title: str, about: str, *, parameters: int, epochs: int) -> Recipe:
+    """Return a recipe with whitened input, one cycle of fast SGD and light label smoothing, as Keller Jordan's."""
+    optimizer = Optimizer("sgd", 0.5, momentum=0.9, weight_decay=0.01, one_cycle=True, shift_rate=64.0)
+    return _recipe(
+        name,
+        title,
+        about,
+        parameters,
+        epochs,
+        512,
+        optimizer,
+        augmentation=Augmentation(mirror=True, shift_px=3, cutout_px=6),
         label_smoothing=0.1,
         precision="bfloat16",
         looks_twice=True,
@@ -179,76 +201,75 @@ def _modern(name: str, title: str, about: str, *, parameters: int, epochs: int, 
     )
 
 
-def _transfer(name: str, title: str, about: str, *, network: str, backbone: str, **fields: Any) -> Recipe:
-    """Return a head on a backbone of the catalog, which is fed as its own weights expect."""
-    return Recipe(
-        name=name,
-        title=title,
-        about=about,
-        network=network,
-        backbone=backbone,
-        preprocess=BUILT_IN.get_spec(backbone).preprocess,
-        **{"dataset": None} | fields,
-    )
-
-
-def _upsampled(backbone: str, title: str, *, parameters: int) -> Recipe:
-    """Springboard Capstone 2's: CIFAR-10 at eight times its size, everything learns, one sigmoid's loss per class."""
-    return _transfer(
+def _upsampled(backbone: str, title: str, parameters: int) -> Recipe:
+    """Return Springboard Capstone 2's: CIFAR-10 at eight times its size, all layers trained, one loss per class."""
+    return _recipe(
         f"{backbone}_upsampled",
         f"{title}, upsampled",
         "Images of 32 px are upsampled 8 times; all layers are trainable, with three dense layers on top.",
+        parameters,
+        5,
+        20,
+        Optimizer("rmsprop", 2e-5),
         network="upsampled_transfer",
         backbone=backbone,
-        input_size=(32, 32),
-        dataset="cifar10",
-        classes=10,
-        parameters=parameters,
-        epochs=5,
-        batch_size=20,
-        optimiser=Optimiser("rmsprop", 2e-5),
         loss="binary_crossentropy",
         validation_fraction=0.2,
         arguments=(("doublings", 3),),
     )
 
 
-def _flat(backbone: str, title: str, *, parameters: int) -> Recipe:
-    """Return the transfer of Capstone #3: 64 images, a frozen backbone, one dense layer over all that it sees."""
-    return _transfer(
+def _pooled(
+    name: str, title: str, about: str, parameters: int, epochs: int, optimizer: Optimizer, **more: Any
+) -> Recipe:
+    """Return a head on the pooled features of a backbone that is frozen, unless `more` has `trainable_layers`."""
+    fields = {"network": "pooled_transfer", "trainable_layers": 0, "input_size": (224, 224), "dataset": None} | more
+    return _recipe(name, title, about, parameters, epochs, 32, optimizer, **fields)
+
+
+def _flat(backbone: str, title: str, parameters: int) -> Recipe:
+    """Return the transfer of Capstone #3: 64 images, a frozen backbone, one dense layer on all its features."""
+    return _recipe(
         f"{backbone}_flat",
         f"{title}, one dense layer",
         "A frozen backbone and one dense layer on its feature maps; for two classes and at least 64 images.",
+        parameters,
+        10,
+        16,
+        Optimizer("adam", 0.001),
         network="flat_transfer",
         backbone=backbone,
         trainable_layers=0,
         input_size=(224, 224),
+        dataset=None,
         classes=2,
-        parameters=parameters,
-        epochs=10,
-        batch_size=16,
-        optimiser=Optimiser("adam", 0.001),
         arguments=(("sigmoid", True),),
     )
 
 
-def _tuned(blocks: int, about: str, *, parameters: int, **arguments: int) -> Recipe:
-    """Springboard Capstone 2's tuned networks; epochs, batch size and learning rate were not printed."""
-    return Recipe(
-        name=f"tuned_cnn_{blocks + 2}",
-        title=f"Tuned CNN, {blocks + 2} layers",
-        about=about,
+def _tuned(blocks: int, about: str, parameters: int, filters: tuple[int, int], kernel: int) -> Recipe:
+    """Return Springboard Capstone 2's tuned network; epochs, batch size and learning rate were not printed."""
+    return _recipe(
+        f"tuned_cnn_{blocks + 2}",
+        f"Tuned CNN, {blocks + 2} layers",
+        about,
+        parameters,
+        20,
+        64,
+        Optimizer("adam", 0.001),
         network="tuned_cnn",
-        input_size=(32, 32),
-        dataset="cifar10",
-        classes=10,
-        parameters=parameters,
-        epochs=20,
-        batch_size=64,
-        optimiser=Optimiser("adam", 0.001),
-        arguments=(*arguments.items(), ("blocks", blocks)),
+        arguments=(
+            ("conv_1_filter", filters[0]),
+            ("conv_1_kernel", kernel),
+            ("conv_2_filter", filters[1]),
+            ("conv_2_kernel", 5),
+            ("dense_1_units", 96),
+            ("blocks", blocks),
+        ),
     )
 
+
+_FOUND = "with dropout and batch normalization, no pooling; found by a search."
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
@@ -259,7 +280,6 @@ RECIPES: dict[str, Recipe] = {
             "A plain stack of 3×3 convolutions, as in VGG, with a whitened input.",
             parameters=1_161_504,
             epochs=28,
-            cutout_px=6,
         ),
         _modern(
             "cifar_resnet",
@@ -267,7 +287,6 @@ RECIPES: dict[str, Recipe] = {
             "Convolutions with shortcuts around them, as in ResNet.",
             parameters=1_036_400,
             epochs=16,
-            cutout_px=6,
         ),
         _modern(
             "cifar_dense",
@@ -275,123 +294,85 @@ RECIPES: dict[str, Recipe] = {
             "Each convolution sees the outputs of all before it, as in DenseNet.",
             parameters=803_744,
             epochs=24,
-            cutout_px=6,
         ),
-        Recipe(
-            name="capstone_cnn",
-            title="Capstone CNN",
-            about="Two pairs of convolutions, dropout and a wide dense layer; no augmentation.",
-            network="capstone_cnn",
-            input_size=(32, 32),
-            dataset="cifar10",
-            classes=10,
-            parameters=1_250_858,
-            epochs=30,
-            batch_size=64,
-            optimiser=Optimiser("adam", 0.001),
+        _recipe(
+            "capstone_cnn",
+            "Capstone CNN",
+            "Two pairs of convolutions, dropout and a wide dense layer; no augmentation.",
+            1_250_858,
+            30,
+            64,
+            Optimizer("adam", 0.001),
             precision="bfloat16",
             validation_fraction=0.02,
         ),
-        Recipe(
-            name="simple_cnn",
-            title="Simple CNN",
-            about="Three convolutions and 64 dense units, with standard augmentation.",
-            network="simple_cnn",
-            input_size=(32, 32),
-            dataset="cifar10",
-            classes=10,
-            parameters=94_890,
-            epochs=30,
-            batch_size=64,
-            optimiser=Optimiser("rmsprop", 0.001),
-            # Keras' generator counts shear in degrees: 0.2 of one, next to nothing, which is what that work asked for.
+        _recipe(
+            "simple_cnn",
+            "Simple CNN",
+            "Three convolutions and 64 dense units, with standard augmentation.",
+            94_890,
+            30,
+            64,
+            Optimizer("rmsprop", 0.001),
+            # Keras' generator counts shear in degrees: 0.2 of one, next to nothing, as in the published code.
             augmentation=Augmentation(mirror=True, shift=0.2, rotation=20.0, shear=0.2, zoom=0.2),
             featurewise=True,
         ),
-        Recipe(
-            name="cats_dogs_cnn",
-            title="Cats-and-dogs CNN",
-            about="One convolution and a dense layer at 64×64, with shear, zoom and flip; for two classes.",
-            network="cats_dogs_cnn",
+        _recipe(
+            "cats_dogs_cnn",
+            "Cats-and-dogs CNN",
+            "One convolution and a dense layer at 64×64, with shear, zoom and flip; for two classes.",
+            3_937_409,
+            25,
+            32,
+            Optimizer("adam", 0.001),
             input_size=(64, 64),
             dataset=None,
             classes=2,
-            parameters=3_937_409,
-            epochs=25,
-            batch_size=32,
-            optimiser=Optimiser("adam", 0.001),
             augmentation=Augmentation(mirror=True, shear=0.2, zoom=0.2),
         ),
-        _tuned(
-            4,
-            "Five convolutions of 5×5 with dropout and batch normalization, no pooling; found by a search.",
-            parameters=940_458,
-            conv_1_filter=80,
-            conv_1_kernel=5,
-            conv_2_filter=48,
-            conv_2_kernel=5,
-            dense_1_units=96,
-        ),
-        _tuned(
-            3,
-            "Four wider convolutions with dropout and batch normalization, no pooling; found by a search.",
-            parameters=2_379_818,
-            conv_1_filter=112,
-            conv_1_kernel=3,
-            conv_2_filter=64,
-            conv_2_kernel=5,
-            dense_1_units=96,
-        ),
-        _transfer(
+        _tuned(4, f"Five convolutions of 5×5 {_FOUND}", 940_458, filters=(80, 48), kernel=5),
+        _tuned(3, f"Four wider convolutions {_FOUND}", 2_379_818, filters=(112, 64), kernel=3),
+        _pooled(
             "mobilenet_frozen",
             "MobileNet, frozen",
             "A frozen MobileNet and one dense layer on its pooled features.",
-            network="pooled_transfer",
+            3_233_989,
+            20,
+            Optimizer("adam", 1e-4),
             backbone="mobilenet",
-            trainable_layers=0,
-            input_size=(224, 224),
             classes=5,
-            parameters=3_233_989,
-            epochs=20,
-            batch_size=32,
-            optimiser=Optimiser("adam", 1e-4),
             validation_fraction=0.2,
         ),
-        _transfer(
+        _pooled(
             "resnet50_last_layers",
             "ResNet50, last layers",
             "A ResNet50 with its last convolution fine-tuned, and two wide dense layers.",
-            network="pooled_transfer",
+            26_740_613,
+            20,
+            Optimizer("adam", 1e-3, step_epochs=5),
             backbone="resnet50",
             trainable_layers=4,
             input_size=(256, 256),
             classes=5,
-            parameters=26_740_613,
-            epochs=20,
-            batch_size=32,
-            optimiser=Optimiser("adam", 1e-3, step_epochs=5),
             validation_fraction=0.2,
             arguments=(("dense", (1024, 1024)), ("dropout", 0.05)),
         ),
-        _transfer(
+        _pooled(
             "resnet50_sigmoid",
             "ResNet50, one sigmoid",
             "A frozen ResNet50 and one sigmoid on its pooled features; for two classes.",
-            network="pooled_transfer",
+            23_589_761,
+            5,
+            Optimizer("adam", 0.001),
             backbone="resnet50",
-            trainable_layers=0,
-            input_size=(224, 224),
             classes=2,
-            parameters=23_589_761,
-            epochs=5,
-            batch_size=32,
-            optimiser=Optimiser("adam", 0.001),
             arguments=(("sigmoid", True),),
         ),
-        _upsampled("resnet50", "ResNet50", parameters=40_899_018),
-        _upsampled("vgg16", "VGG16", parameters=19_049_866),
-        _upsampled("inception_v3", "InceptionV3", parameters=31_544_682),
-        _flat("vgg16", "VGG16", parameters=14_739_777),
-        _flat("mobilenet", "MobileNet", parameters=3_279_041),
+        _upsampled("resnet50", "ResNet50", 40_899_018),
+        _upsampled("vgg16", "VGG16", 19_049_866),
+        _upsampled("inception_v3", "InceptionV3", 31_544_682),
+        _flat("vgg16", "VGG16", 14_739_777),
+        _flat("mobilenet", "MobileNet", 3_279_041),
     )
 }

@@ -1,11 +1,11 @@
-"""Searches: many short trainings of one recipe with other settings, as one job. No TensorFlow here.
+"""Hyperparameter searches: many short trainings of one recipe with other settings, as one job. No TensorFlow here.
 
-The worker is `tuner`; what it has told, read here, is all that is known of a search. A search that was killed asks
-the same questions again, in the same order, and the log answers those that were finished.
+`search_worker` is the worker; its log, read here, is all that is known of a search. A search that was killed runs
+Keras Tuner again, which proposes the same trials in the same order, and the log has the results of the finished ones.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,26 +15,37 @@ from imgrec.data.sources import DATASETS
 from imgrec.errors import InputError, MemoryBudgetError, UnknownNameError
 from imgrec.jobs import Job
 from imgrec.settings import MIB, Settings, available_memory_bytes
-from imgrec.training import training_job
+from imgrec.training import events, training_job
+from imgrec.training.events import (
+    DataRead,
+    EpochEnd,
+    Event,
+    HandedOn,
+    SearchBegin,
+    SearchTrialBegin,
+    SearchTrialEnd,
+    StepProgress,
+    TrainingBegin,
+)
 from imgrec.training.recipes import MAX_EPOCHS, Recipe, get_recipe
-from imgrec.training.search_spaces import Choice, Knob, Space, Value, apply, parse_knob
+from imgrec.training.search_spaces import Hyperparameter, Space, Value, apply, parse
 
 WORKER = "imgrec.training.search_worker"
 
-# Among other jobs it is called so.
+# The title of a search among other jobs begins with this.
 TITLE = "Search: "
 
-# What a finished search leaves in its folder: the recipe of its best trial.
+# In the folder of a finished search: the recipe of its best trial.
 BEST = "best.json"
 
-# Whoever wants more starts a second search where the first one ended.
+# More are a second search, which begins where the first one ended.
 MAX_TRIALS = 1000
 
 # Of each round of hyperband, one in so many goes on, with so many times the epochs.
 HYPERBAND_FACTOR = 3
 
-# Random first: with five settings a model of the results needs about fifteen of them before it knows better than
-# chance, and on one machine that is a whole search. It also explains itself.
+# Random is the default: with five hyperparameters a model of the results needs about fifteen trials before it is better
+# than chance, and on one machine that is a whole search.
 METHODS = {
     "random": "Samples settings uniformly at random.",
     "bayesian": "After some random trials, a Gaussian process proposes settings. Worth it from about 30 trials on.",
@@ -49,44 +60,46 @@ DISK_COPIES = 6
 class Trial:
     """One network of a search. `accuracy` and `loss` are those of the validation after its last epoch.
 
-    `state` is finished, failed (`reason` says why) or open: running, or left by a worker that ended.
+    `state` is finished, failed (`reason` has why) or open: running, or left by a worker that ended.
     """
 
     number: int  # from 1
     values: dict[str, Value]
-    state: str
     planned_epochs: int
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-    step: dict[str, Any] | None = None
+    state: str = "open"
+    epochs: list[EpochEnd] = field(default_factory=list)
+    step: StepProgress | None = None
     parameters: int | None = None
     accuracy: float | None = None
     loss: float | None = None
     seconds: float = 0.0  # spent training, over all its workers
-    wall_seconds: float = 0.0  # with making the network, in the last of them
+    wall_seconds: float = 0.0  # with building the network, in the last of them
     reason: str | None = None
     starts: int = 1  # workers that began with it since its last step
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What a search has told so far."""
+    """The log of a search: its trials in their order, and the last event of each other kind."""
 
-    plan: dict[str, Any] | None  # trials, and what else the worker decided
-    data: dict[str, Any] | None  # classes, counts, notes
+    plan: SearchBegin | None
+    data: DataRead | None
     trials: list[Trial]
-    handed_on: dict[str, Any] | None  # run and name of the training of the best, where that was asked for
+    handed_on: HandedOn | None  # the training of the best, if that was asked for
 
     @property
     def finished(self) -> list[Trial]:
+        """The trials with a result."""
         return [trial for trial in self.trials if trial.state == "finished"]
 
     @property
     def failed(self) -> list[Trial]:
+        """The trials without one."""
         return [trial for trial in self.trials if trial.state == "failed"]
 
     @property
     def open(self) -> Trial | None:
-        """The trial that is being trained, or was when the worker ended."""
+        """The trial that is running, or was when the worker ended."""
         return next((trial for trial in self.trials if trial.state == "open"), None)
 
     @property
@@ -96,24 +109,23 @@ class Search:
 
     @property
     def best(self) -> Trial | None:
+        """The first of the ranking."""
         return next(iter(self.ranking), None)
 
     @property
     def remaining_seconds(self) -> float | None:
-        """Expected from the trials that are finished, or from the epochs of the first; None before one is."""
+        """Expected from the trials that are finished, or from the epochs of the first; None before there are any."""
         if self.plan is None:
             return None
-        now = self.open
-        spent = sum(row["seconds"] for row in now.epochs) if now else 0.0
-        times = [trial.wall_seconds for trial in self.finished]
-        if times:
-            each = sum(times) / len(times)
-        elif now is not None and now.epochs:
-            each = spent / len(now.epochs) * now.planned_epochs
-        else:
+        rows, times = self.open.epochs if self.open else [], [trial.wall_seconds for trial in self.finished]
+        spent = sum(row.seconds for row in rows)
+        if self.open and rows and not times:
+            times = [spent / len(rows) * self.open.planned_epochs]
+        if not times:
             return None
-        left = self.plan["trials"] - len(self.finished) - len(self.failed)
-        return float(max(0.0, left * each - min(spent, each)))
+        each = sum(times) / len(times)
+        left = self.plan.trials - len(self.finished) - len(self.failed)
+        return max(0.0, left * each - min(spent, each))
 
 
 def start(
@@ -130,9 +142,20 @@ def start(
 ) -> Job:
     """Start a search in a worker of its own; returns at once.
 
-    `data` as in `datasets.load`; `epochs` is how long each trial learns, else as the space says. With `train_best`
-    a training of the best with the whole recipe's epochs follows by itself. All trials see the same split.
-    Raises `InputError` on what cannot be meant, `MemoryBudgetError` and `StorageError` when there is too little.
+    Args:
+        space: What is varied.
+        data: A dataset as in `arrays.load`; all trials have the same split of it.
+        settings: Where the search lies.
+        trials: The number of networks; a space may have fewer.
+        epochs: The length of each trial; by default as in the space.
+        method: A key of `METHODS`.
+        seed: Decides the trials, the split and the first weights.
+        train_best: Whether a training of the best with all epochs of its recipe follows.
+        folder: The folder of the search; by default a new one.
+
+    Raises:
+        InputError: An argument is not valid.
+        MemoryBudgetError, StorageError: There is too little memory or disk.
     """
     if method not in METHODS:
         raise UnknownNameError.of("way to search", method, list(METHODS))
@@ -150,18 +173,18 @@ def start(
             f"network to get through. Received: {trials}. Fewer epochs need fewer trials."
         )
     recipe = get_recipe(space.recipe)
-    needs = training_job.needs_of(largest(recipe, space.knobs))
+    needs = training_job.needs_of(largest(recipe, space.hyperparameters))
     if (usable := available_memory_bytes()) < needs.memory_bytes:
         raise MemoryBudgetError(
             f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory for the largest network of {space.name}. "
             f"Received: {usable / MIB:,.0f} MiB; smaller batches need less."
         )
-    kept = trials if method == "hyperband" else 1  # whose checkpoints wait for the next round
+    kept = trials if method == "hyperband" else 1  # checkpoints that are kept for the next round
     jobs.check_disk(folder or settings.home, kept * DISK_COPIES * 4 * recipe.parameters + 16 * MIB)
     configuration = {
         "space": space.name,
         "recipe": recipe.to_dict(),
-        "knobs": [str(knob) for knob in space.knobs],
+        "knobs": list(map(str, space.hyperparameters)),
         "trials": min(trials, sum(map(sum, rounds)) if method == "hyperband" else space.count or trials),
         "epochs": epochs,
         "method": method,
@@ -186,13 +209,13 @@ def find_unfinished(space: str, settings: Settings, folder: Path | None) -> Job:
     raise InputError(f"Expected a search of {space} that was stopped. Received: none under {settings.home / 'runs'}.")
 
 
-def knobs_of(job: Job) -> tuple[Knob, ...]:
+def hyperparameters_of(job: Job) -> tuple[Hyperparameter, ...]:
     """Return what the search of `job` varies."""
-    return tuple(map(parse_knob, job.configuration["knobs"]))
+    return tuple(map(parse, job.configuration["knobs"]))
 
 
-def recipe_of(job: Job, trial: Trial, *, epochs: int | None = None) -> Recipe:
-    """The recipe that trains the network of `trial` anew, with the epochs of the whole recipe unless others are said.
+def recipe_of(job: Job, trial: Trial) -> Recipe:
+    """Return the recipe that trains the network of `trial` again, with all epochs of the recipe of the search.
 
     With the trial's own epochs, the same data and the same seed it ends where the trial ended.
     """
@@ -203,24 +226,22 @@ def recipe_of(job: Job, trial: Trial, *, epochs: int | None = None) -> Recipe:
         title=f"{recipe.title}, tuned",
         about=f"{recipe.about} Settings from trial {trial.number} of a search.",
         parameters=trial.parameters or recipe.parameters,
-        epochs=epochs or recipe.epochs,
     )
 
 
 def train_best(job: Job, trial: Trial, settings: Settings) -> Job:
-    """Start a training of what `trial` found, on the images of the search; raises as `runs.start` does."""
+    """Start a training of the network of `trial`, on the images of the search; raises as `training_job.start` does."""
     configuration = job.configuration
     return training_job.start(recipe_of(job, trial), configuration["data"], settings, seed=configuration["seed"])
 
 
-def largest(recipe: Recipe, knobs: Sequence[Knob]) -> Recipe:
-    """`recipe` with the largest value of each setting: what takes the most memory."""
-    values = {knob.name: _largest(knob) for knob in knobs}
-    return apply(recipe, values)
+def largest(recipe: Recipe, varied: Sequence[Hyperparameter]) -> Recipe:
+    """Return `recipe` with the largest value of each hyperparameter, which takes the most memory."""
+    return apply(recipe, {one.name: one.largest for one in varied})
 
 
 def hyperband_rounds(epochs: int) -> list[list[int]]:
-    """How many networks each round of each of hyperband's brackets trains, if one may have `epochs` epochs.
+    """Return how many networks each round of each of hyperband's brackets trains, if one may have `epochs` epochs.
 
     The first bracket begins with the most networks and the fewest epochs, the last one trains all to the end.
 
@@ -238,46 +259,26 @@ def hyperband_rounds(epochs: int) -> list[list[int]]:
 
 
 def read(job: Job) -> Search:
-    """All that the search has told. What a resumed search did again counts once, as last told."""
-    plan = data = handed_on = None
+    """Return the log of a search. What a resumed search repeats counts once, as last told."""
+    last: dict[type[Event], Any] = {}
     trials: dict[int, Trial] = {}
-    for event in job.progress()[0]:
-        kind, number = event["event"], int(event.get("trial", 0))
-        if kind == "search":
-            plan = event
-        elif kind == "data":
-            data = event
-        elif kind == "handed_on":
-            handed_on = event
-        elif kind == "trial":
-            before = trials.get(number)
-            if before is None or before.values != event["values"]:
-                trials[number] = Trial(number, event["values"], "open", event["epochs"])
-            else:  # its next worker goes on with it
-                trials[number] = replace(before, state="open", starts=before.starts + 1)
-        elif number in trials:
-            trials[number] = _told(trials[number], event)
-    return Search(plan, data, [trials[number] for number in sorted(trials)], handed_on)
-
-
-def _told(trial: Trial, event: Mapping[str, Any]) -> Trial:
-    """`trial` after one more event of its own."""
-    kind = event["event"]
-    if kind == "training":
-        return replace(trial, parameters=event["parameters"])
-    if kind == "step":
-        return replace(trial, step=dict(event), starts=0)
-    if kind == "epoch":
-        rows = {row["epoch"]: row for row in trial.epochs} | {event["epoch"]: dict(event)}
-        return replace(trial, epochs=[rows[epoch] for epoch in sorted(rows)])
-    if kind == "result":
-        names = ("state", "parameters", "accuracy", "loss", "seconds", "wall_seconds", "reason")
-        return replace(trial, **{name: event[name] for name in names})
-    return trial
-
-
-def _largest(knob: Knob) -> Value:
-    if not isinstance(knob, Choice):
-        return round(knob.high) if knob.is_whole else knob.high
-    numbers = [value for value in knob.values if not isinstance(value, str)]
-    return max(numbers) if numbers else knob.values[0]
+    for event in events.read(job.progress()[0]):
+        last[type(event)] = event
+        before = trials.get(event.trial or 0)
+        match event:
+            case SearchTrialBegin(trial=int(number)):
+                if before is None or before.values != event.values:
+                    trials[number] = Trial(number, event.values, event.epochs)
+                else:  # the next worker goes on with it
+                    trials[number] = replace(before, state="open", starts=before.starts + 1)
+            case TrainingBegin() if before:
+                trials[before.number] = replace(before, parameters=event.parameters)
+            case StepProgress() if before:
+                trials[before.number] = replace(before, step=event, starts=0)
+            case EpochEnd() if before:
+                rows = [row for row in before.epochs if row.epoch < event.epoch]
+                trials[before.number] = replace(before, epochs=[*rows, event])
+            case SearchTrialEnd() if before:
+                trials[before.number] = replace(before, **events.to_fields(event))
+    ordered = [trials[number] for number in sorted(trials)]
+    return Search(last.get(SearchBegin), last.get(DataRead), ordered, last.get(HandedOn))

@@ -7,6 +7,8 @@ from imgrec.formatting import duration, percent
 from imgrec.models.cards import Card
 from imgrec.reports import accuracy
 from imgrec.settings import MIB
+from imgrec.training import events
+from imgrec.training.events import EpochEnd, TrainingBegin
 from imgrec.training.search_job import Search, Trial
 from imgrec.training.search_spaces import Value, words
 from imgrec.training.training_job import Curves
@@ -34,7 +36,7 @@ def outcome(run: Curves | Progress | Search) -> str:
     curves = run.curves if isinstance(run, Progress) else run
     if curves.finished is None:
         return ""
-    metrics: dict[str, Any] = curves.finished["metrics"]
+    metrics: dict[str, Any] = curves.finished.metrics
     measured = accuracy.in_words(metrics["accuracy"], metrics["pictures"], metrics["set"])
     if not isinstance(run, Progress):
         parts = [
@@ -47,33 +49,33 @@ def outcome(run: Curves | Progress | Search) -> str:
             f"features in {duration(computed)}" if computed else "cached features",
             f"{count_of(len(run.trials), 'trial')} in {duration(sum(trial.seconds for trial in run.trials))}",
         ]
-        if run.tuned and (tuned := sum(row["seconds"] for row in curves.epochs[-run.tuned.epochs :])):
+        if run.tuned and (tuned := sum(row.seconds for row in curves.epochs[-run.tuned.epochs :])):
             parts.append(f"fine-tuning in {duration(tuned)}")
     return f"{measured}; {', '.join(filter(None, parts))}"
 
 
 def _training_status(curves: Curves, state: str) -> str:
     if curves.plan is None:
-        if state == "running" and curves.weights is not None and "done_bytes" in curves.weights:
-            done, total = curves.weights["done_bytes"] / MIB, (curves.weights["total_bytes"] or 0) / MIB
+        if state == "running" and curves.weights is not None and curves.weights.done_bytes is not None:
+            done, total = curves.weights.done_bytes / MIB, (curves.weights.total_bytes or 0) / MIB
             share = f", {done:,.0f} of {total:,.0f} MiB" if total else f", {done:,.0f} MiB" if done else ""
-            return f"downloading {curves.weights['model']}{share}"
+            return f"downloading {curves.weights.model}{share}"
         return "reading the images" if state == "running" else state
     parts = []
     if curves.steps:
         last = curves.steps[-1]
-        parts.append(f"epoch {last['epoch']} of {curves.plan['epochs']}")
-        if curves.plan["steps"] > 1:
-            parts.append(f"step {last['step']} of {curves.plan['steps']}")
-        parts.append(f"loss {last['loss']:.3f}, accuracy {percent(last['accuracy'])}")
+        parts.append(f"epoch {last.epoch} of {curves.plan.epochs}")
+        if curves.plan.steps > 1:
+            parts.append(f"step {last.step} of {curves.plan.steps}")
+        parts.append(f"loss {last.loss:.3f}, accuracy {percent(last.accuracy)}")
     else:
         parts.append("building the network")
     if curves.epochs:
         parts.append(
-            f"validation accuracy {accuracy.short(curves.epochs[-1]['validation_accuracy'], validated_on(curves))}"
+            f"validation accuracy {accuracy.short(curves.epochs[-1].validation_accuracy, validated_on(curves))}"
         )
     if state == "running" and curves.steps:
-        parts.append(f"{curves.steps[-1]['images_per_second']:,.0f} images/s")
+        parts.append(f"{curves.steps[-1].images_per_second:,.0f} images/s")
         if (left := curves.remaining_seconds) is not None:
             parts.append(f"{duration(left)} left")
     return " · ".join(parts)
@@ -84,16 +86,16 @@ def _transfer_status(progress: Progress, state: str) -> str:
     # Folds may differ in size, so that a mean over them is no count.
     images = None if any(trial.fold for trial in progress.trials) else validated_on(curves)
     if curves.finished is not None:
-        metrics = curves.finished["metrics"]
+        metrics = curves.finished.metrics
         return accuracy.in_words(metrics["accuracy"], metrics["pictures"], metrics["set"])
     if curves.epochs and curves.plan is not None:
-        if chosen and len(curves.epochs) >= curves.plan["epochs"]:
-            return f"learning rate {chosen['learning_rate']:g}, {chosen['epochs']} epochs: {chosen['why']}"
+        if chosen and len(curves.epochs) >= curves.plan.epochs:
+            return f"learning rate {chosen.learning_rate:g}, {chosen.epochs} epochs: {chosen.why}"
         last = curves.epochs[-1]
         return (
-            f"epoch {last['epoch']} of {curves.plan['epochs']} · loss {last['loss']:.3f}, "
-            f"accuracy {percent(last['accuracy'])} · "
-            f"validation accuracy {accuracy.short(last['validation_accuracy'], images)}"
+            f"epoch {last.epoch} of {curves.plan.epochs} · loss {last.loss:.3f}, "
+            f"accuracy {percent(last.accuracy)} · "
+            f"validation accuracy {accuracy.short(last.validation_accuracy, images)}"
         )
     if progress.trials:
         trial = progress.trials[-1]
@@ -116,9 +118,9 @@ def _search_status(search: Search, state: str) -> str:
     if search.plan is None:
         return "reading the images" if state == "running" else state
     now, done = search.open, len(search.finished) + len(search.failed)
-    parts = [f"trial {now.number if now else done} of {search.plan['trials']}"]
+    parts = [f"trial {now.number if now else done} of {search.plan.trials}"]
     if now is not None and now.step is not None and state == "running":
-        parts.append(f"epoch {now.step['epoch']} of {now.planned_epochs}")
+        parts.append(f"epoch {now.step.epoch} of {now.planned_epochs}")
     if search.failed:
         parts.append(f"{len(search.failed)} failed")
     if (best := search.best) is not None:
@@ -129,7 +131,7 @@ def _search_status(search: Search, state: str) -> str:
 
 
 def _search_outcome(search: Search) -> str:
-    best, images = search.best, (search.data or {}).get("validated_on")
+    best, images = search.best, search.data.validated_on if search.data else None
     if best is None:
         return "No trial is finished yet."
     measured = f"validation accuracy {percent(best.accuracy or 0.0)}"
@@ -144,12 +146,12 @@ def _search_outcome(search: Search) -> str:
 
 def share_done(curves: Curves) -> float:
     """Return how much of a training is done, in [0, 1]; steps count."""
-    return min(epochs_done(curves) / int(curves.plan["epochs"]), 1.0) if curves.plan else 0.0
+    return min(epochs_done(curves) / curves.plan.epochs, 1.0) if curves.plan else 0.0
 
 
 def result(search: Search, trial: Trial) -> str:
     """Return the validation accuracy of a finished trial; of few images as counts."""
-    return accuracy.short(trial.accuracy or 0.0, (search.data or {}).get("validated_on"))
+    return accuracy.short(trial.accuracy or 0.0, search.data.validated_on if search.data else None)
 
 
 def in_words(values: Mapping[str, Value]) -> str:
@@ -168,8 +170,7 @@ def figure(value: Value) -> str:
 
 def validated_on(curves: Curves) -> int | None:
     """Return how many images a network or each trial was validated on; None where nothing is known yet."""
-    count: int | None = (curves.data or {}).get("validated_on")
-    return count
+    return None if curves.data is None else curves.data.validated_on
 
 
 def learning_rates(curves: Curves) -> str:
@@ -186,10 +187,10 @@ def learning_rates(curves: Curves) -> str:
 def left_out(curves: Curves) -> tuple[str, ...]:
     """Return how many files a run could not use, and the first of them; empty where there are none."""
     data = curves.data
-    if data is None or not data["left_out"]:
+    if data is None or not data.left_out:
         return ()
-    named = data["notes"][:MAX_NAMED]
-    more = data["left_out"] - len(named)
+    named = data.notes[:MAX_NAMED]
+    more = data.left_out - len(named)
     rest = [f"skipped: {more:,} more; see the run's log"] if more else []
     return (*(f"skipped: {note}" for note in named), *rest)
 
@@ -204,9 +205,9 @@ def describe_rate(row: Summary, images: int | None) -> str:
 
 def curves_of(card: Card) -> Curves:
     """Return the curves of a model that was trained before, from its card."""
-    rows = card.curves
+    rows = [events.from_fields(EpochEnd, row) for row in card.curves]
     rates = tuple((int(epoch), float(rate)) for epoch, rate in card.fields.get("learning_rate_from_epoch", ()))
-    return Curves(rows, [], {"epochs": len(rows), "steps": 1}, None, None, learning_rates=rates)
+    return Curves(rows, [], TrainingBegin(epochs=len(rows)), None, None, learning_rates=rates)
 
 
 def epochs_of(card: Card) -> int:

@@ -83,7 +83,7 @@ class Loop:
             keras.config.set_dtype_policy("float32")
         _whiten(self.model, images)
         steps = steps_per_epoch(len(images), recipe.batch_size)
-        self._groups = optimizers.groups(self.model, recipe.optimiser, steps=steps, epochs=recipe.epochs)
+        self._groups = optimizers.groups(self.model, recipe.optimizer, steps=steps, epochs=recipe.epochs)
         self._classes = classes
         self._loss: Callable[[Any, Any], Any] = getattr(keras.losses, recipe.loss)
         self._loss_sum = tf.Variable(0.0)
@@ -111,8 +111,8 @@ class Loop:
             loss = tf.reduce_mean(self._loss(wanted, probabilities))
         variables = [variable for _, group in self._groups for variable in group]
         gradients = tape.gradient(loss, variables)
-        for optimiser, group in self._groups:
-            optimiser.apply(gradients[: len(group)], group)
+        for optimizer, group in self._groups:
+            optimizer.apply(gradients[: len(group)], group)
             gradients = gradients[len(group) :]
         self._loss_sum.assign_add(loss)
         right = tf.equal(tf.argmax(probabilities, axis=1), targets)
@@ -133,12 +133,12 @@ class Loop:
 
     def _variables(self) -> list[Any]:
         """All that a run consists of, dropout's generators included."""
-        return [*self.model.variables, *(v for optimiser, _ in self._groups for v in optimiser.variables)]
+        return [*self.model.variables, *(v for optimizer, _ in self._groups for v in optimizer.variables)]
 
     @property
     def learning_rate(self) -> float:
         """The peak that its recipe asks for."""
-        return self._recipe.optimiser.learning_rate
+        return self._recipe.optimizer.learning_rate
 
     def is_finite(self) -> bool:
         """Whether every weight is a number."""
@@ -164,7 +164,7 @@ class Loop:
                 arrays = [file[f"variable_{i}"] for i in range(len(variables))]
                 position = file["position"]
             # One that stays the same is a variable of its optimizer; one with a schedule is reckoned from its steps.
-            rates = [optimiser.learning_rate for optimiser, _ in self._groups]
+            rates = [optimizer.learning_rate for optimizer, _ in self._groups]
             for variable, array in zip(variables, arrays, strict=True):
                 if not any(variable is rate for rate in rates):
                     variable.assign(array)

@@ -25,8 +25,8 @@ from imgrec.errors import InputError
 from imgrec.inference import process_info
 from imgrec.metrics.classification import first_choices, log_loss
 from imgrec.metrics.confusion import confusion_matrix
-from imgrec.training.backbones import Listener
 from imgrec.training.batches import batches, steps_per_epoch
+from imgrec.training.events import EpochEnd, Listener, StepProgress, TrainingBegin, write
 from imgrec.training.recipes import Recipe
 from imgrec.training.train_step import Loop, Position
 from imgrec.training.training_job import CHECKPOINT as CHECKPOINT
@@ -53,14 +53,14 @@ def train(
     folder: Path,
     listener: Listener,
     backbone: MakeBackbone | None = None,
-    on_epoch: Callable[[Any, int, dict[str, Any]], None] | None = None,
+    on_epoch: Callable[[Any, EpochEnd], None] | None = None,
 ) -> Any:
     """Train from the checkpoint in `folder`, or from the start, to the last epoch; returns the Keras model.
 
     The model computes in float32, whatever the recipe's precision. Tells `step` events about once a second, and
     after each epoch `epoch` with the validation's loss (the recipe's), accuracy and confusion matrix (rows are
     true classes; None of very many). `backbone` is what the recipe's backbone is made by. `on_epoch` is given the
-    model, the epoch (from 1) and what was told of its validation, before the checkpoint is written.
+    model and that event, before the checkpoint is written.
 
     Raises `InputError` when loss, weights or answers are no longer finite numbers (the last good checkpoint stays), and
     whatever `listener.check` raises; a checkpoint is written then.
@@ -73,16 +73,18 @@ def train(
     at = loop.restore(folder / CHECKPOINT)
     steps = steps_per_epoch(len(images), recipe.batch_size)
     batch = min(recipe.batch_size, len(images))
-    listener.tell(
-        "training",
-        epochs=recipe.epochs,
-        steps=steps,
-        batch_size=batch,
-        parameters=loop.model.count_params(),
-        trained_parameters=sum(math.prod(variable.shape) for variable in loop.model.trainable_variables),
-        precision=precision,
-        learning_rate=recipe.optimiser.learning_rate,
-        resumed_at=[at.epoch, at.step],
+    write(
+        listener,
+        TrainingBegin(
+            epochs=recipe.epochs,
+            steps=steps,
+            batch_size=batch,
+            parameters=loop.model.count_params(),
+            trained_parameters=sum(math.prod(variable.shape) for variable in loop.model.trainable_variables),
+            precision=precision,
+            learning_rate=recipe.optimizer.learning_rate,
+            resumed_at=[at.epoch, at.step],
+        ),
     )
     while at.epoch < recipe.epochs:
         began = reported = saved = time.perf_counter()
@@ -111,31 +113,32 @@ def train(
                 _check_loss(loop, _summed(loop, at))
                 now = time.perf_counter()  # the sums were waited for
                 at.seconds = before + now - began
-                listener.tell(
-                    "step",
-                    epoch=at.epoch + 1,
-                    step=at.step,
-                    loss=at.loss_sum / at.step,
-                    accuracy=at.right_sum / (at.step * batch),
-                    images_per_second=(at.step - reported_step) * batch / (now - reported),
+                write(
+                    listener,
+                    StepProgress(
+                        epoch=at.epoch + 1,
+                        step=at.step,
+                        loss=at.loss_sum / at.step,
+                        accuracy=at.right_sum / (at.step * batch),
+                        images_per_second=(at.step - reported_step) * batch / (now - reported),
+                    ),
                 )
                 reported, reported_step = now, at.step
             if now - saved >= CHECKPOINT_S:
                 _save(loop, folder / CHECKPOINT, at)
                 saved = time.perf_counter()
         _check_weights(loop, at)
-        report = validate(loop, validation, recipe.loss, at)
-        listener.tell(
-            "epoch",
+        report = EpochEnd(
             epoch=at.epoch + 1,
             seconds=at.seconds,
             loss=at.loss_sum / steps,
             accuracy=at.right_sum / (steps * batch),
             images_per_second=steps * batch / at.seconds,
-            **report,
+            **validate(loop, validation, recipe.loss, at),
         )
+        write(listener, report)
         if on_epoch is not None:
-            on_epoch(loop.model, at.epoch + 1, report)
+            on_epoch(loop.model, report)
         at = Position(at.epoch + 1)
         loop.reset(at)
         loop.save(folder / CHECKPOINT, at)
@@ -165,7 +168,7 @@ def _summed(loop: Loop, at: Position) -> Position:
 
 
 def _save(loop: Loop, path: Path, at: Position) -> None:
-    """A checkpoint of where `at` is; raises `InputError` and leaves the one before when the network has diverged."""
+    """Write a checkpoint; raises `InputError` and leaves the former one when the network has diverged."""
     _check_loss(loop, _summed(loop, at))
     _check_weights(loop, at)
     loop.save(path, at)
@@ -191,7 +194,7 @@ def _diverged(expected: str, loop: Loop, at: Position) -> InputError:
 
 
 def validate(loop: Loop, validation: Images, loss: str, at: Position) -> dict[str, Any]:
-    """What the network says of `validation` by now: loss, accuracy and confusion matrix, as `train` tells them."""
+    """Return loss, accuracy and confusion matrix of `validation`, as fields of `EpochEnd`."""
     probabilities = loop.predict(validation.pixels)
     if not np.isfinite(probabilities).all():  # weights that are numbers still, and too large to reckon with
         raise _diverged("probabilities that are numbers. Received: others in the validation", loop, at)

@@ -1,4 +1,4 @@
-"""Runs: trainings as jobs. What starts them and reads how they go; no TensorFlow here."""
+"""Trainings as jobs: start one and read its log; no TensorFlow here. The other kinds of runs start alike."""
 
 import os
 import time
@@ -16,9 +16,11 @@ from imgrec.jobs import Job, Needs
 from imgrec.models import cards
 from imgrec.models.catalog import check_name
 from imgrec.settings import MIB, Settings, available_memory_bytes
-from imgrec.training.recipes import Optimiser, Recipe
+from imgrec.training import events
+from imgrec.training.events import DataRead, EpochEnd, Event, Finished, StepProgress, TrainingBegin, WeightsFetched
+from imgrec.training.recipes import Optimizer, Recipe
 
-Said = TypeVar("Said")
+Line = TypeVar("Line")
 
 WORKER = "imgrec.training.training_worker"
 
@@ -28,16 +30,16 @@ RUNTIME_BYTES = 900 * MIB
 # A step holds each activation for its gradient: about so many bytes for each byte of its images, of values 0 to 255.
 ACTIVATIONS = 400
 
-# The same of a backbone that learns whole, and of one that is frozen or nearly so, whose gradients nobody asks for.
+# The same of a backbone that is trained whole, and of one that is frozen or nearly so, which needs no gradients.
 # Measured at 256 px: ResNet50 670, VGG16 510; ResNet50 with its last four layers 20; rounded up.
 ACTIVATIONS_LEARNING = 700
 ACTIVATIONS_FROZEN = 150
 FEW_LAYERS = 10
 
-# How often a terminal is told anew.
+# Between two looks at a run for a terminal.
 FOLLOW_S = 0.5
 
-# In a run's folder: all that it goes on from.
+# In a run's folder: everything that a resumed worker needs.
 CHECKPOINT = "checkpoint.npz"
 
 # Running means that an optimizer keeps for each weight, besides its momentum.
@@ -49,24 +51,24 @@ NOTES_BYTES = 16 * MIB
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """What a run has told so far. Rows are events of the log: see `trainer.train`."""
+    """The log of a training: its epochs and steps in their order, and the last event of each other kind."""
 
-    epochs: list[dict[str, Any]]
-    steps: list[dict[str, Any]]
-    plan: dict[str, Any] | None  # epochs, steps an epoch, batch_size, parameters, precision
-    data: dict[str, Any] | None  # classes, counts, notes
-    finished: dict[str, Any] | None  # model name and test metrics
-    weights: dict[str, Any] | None = None  # of the backbone: the last event of `backbones.fetch`
+    epochs: list[EpochEnd]
+    steps: list[StepProgress]
+    plan: TrainingBegin | None
+    data: DataRead | None
+    finished: Finished | None
+    weights: WeightsFetched | None = None  # of the backbone
     learning_rates: tuple[tuple[int, float], ...] = ()  # (from which epoch on, the peak); of old logs none
 
     @property
     def training_seconds(self) -> float:
-        """Time spent training, from the log: whole epochs, without waiting and without pauses between workers."""
-        return float(sum(row["seconds"] for row in self.epochs))
+        """The seconds spent on whole epochs, without waiting and without pauses between workers."""
+        return float(sum(row.seconds for row in self.epochs))
 
     @property
     def remaining_seconds(self) -> float | None:
-        """Expected from the time between the last two epochs, with validation and checkpoint; else from throughput.
+        """The seconds expected from the time between the last two epochs; before these, from the throughput.
 
         None before the second report: the first step compiles.
         """
@@ -74,13 +76,12 @@ class Curves:
             return None
         last = self.steps[-1]
         # Two epochs of one worker: what lies between them is no pause.
-        if len(self.epochs) > 1 and self.epochs[-2]["at"] > self.plan["at"]:
-            before, latest = float(self.epochs[-2]["at"]), float(self.epochs[-1]["at"])
-            epochs_left = int(self.plan["epochs"]) - len(self.epochs)
-            return max(0.0, epochs_left * (latest - before) - max(0.0, float(last["at"]) - latest))
-        done = (last["epoch"] - 1) * self.plan["steps"] + last["step"]
-        left = self.plan["epochs"] * self.plan["steps"] - done
-        return float(left * self.plan["batch_size"] / last["images_per_second"])
+        if len(self.epochs) > 1 and self.epochs[-2].at > self.plan.at:
+            before, latest = self.epochs[-2].at, self.epochs[-1].at
+            epochs_left = self.plan.epochs - len(self.epochs)
+            return max(0.0, epochs_left * (latest - before) - max(0.0, last.at - latest))
+        left = (self.plan.epochs - last.epoch + 1) * self.plan.steps - last.step
+        return left * self.plan.batch_size / last.images_per_second
 
 
 def start(
@@ -88,57 +89,94 @@ def start(
 ) -> Job:
     """Start a training in a worker of its own; returns at once.
 
-    `data` as in `datasets.load`; `name` is what the model will be called. Raises `InputError` on a dataset or a
-    folder that cannot be meant, `MemoryBudgetError` and `StorageError` with the figures when there is too little.
+    Args:
+        recipe: What is trained, and how.
+        data: A name in `DATASETS` or a path.
+        settings: Where runs and models are.
+        seed: Decides the split, the order of the images and the first weights; 0 or more.
+        name: The name of the new model; else the first free one like `my_` and the recipe.
+        folder: The folder of the run; else a new one under `IMGREC_HOME/runs`.
+
+    Raises:
+        InputError: The dataset, the name or the folder cannot be used.
+        MemoryBudgetError: There is too little memory.
+        StorageError: There is too little room on the disk.
     """
-    if data not in DATASETS and not Path(data).expanduser().exists():
-        raise InputError(f"Expected the name of a dataset ({', '.join(DATASETS)}) or a path. Received: {data!r}.")
-    needs = needs_of(recipe)
+    check_source(data)
+    name = name_for(name, f"my_{recipe.name}", settings)
+    return start_run(
+        WORKER,
+        {"recipe": recipe.to_dict(), "seed": seed, "name": name},
+        data,
+        settings,
+        title=f"{recipe.title}: {name}",
+        needs=needs_of(recipe),
+        disk_bytes=disk_bytes(recipe.parameters, recipe.optimizer),
+        purpose=f"to train {recipe.name} with batches of {recipe.batch_size}",
+        advice="smaller batches need less",
+        folder=folder,
+    )
+
+
+def start_run(
+    worker: str,
+    configuration: dict[str, Any],
+    data: str,
+    settings: Settings,
+    *,
+    title: str,
+    needs: Needs,
+    disk_bytes: int,
+    purpose: str,
+    advice: str,
+    folder: Path | None,
+) -> Job:
+    """Start a run of any kind after the checks of memory and disk; `purpose` and `advice` are for the error."""
     if (usable := available_memory_bytes()) < needs.memory_bytes:
         raise MemoryBudgetError(
-            f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory to train {recipe.name} with batches of "
-            f"{recipe.batch_size}. Received: {usable / MIB:,.0f} MiB; smaller batches need less."
+            f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory {purpose}. "
+            f"Received: {usable / MIB:,.0f} MiB; {advice}."
         )
-    jobs.check_disk(folder or settings.home, disk_bytes(recipe.parameters, recipe.optimiser))
-    name = name_for(name, f"my_{recipe.name}", settings)
-    configuration = {
-        "recipe": recipe.to_dict(),
+    jobs.check_disk(folder or settings.home, disk_bytes)
+    configuration = configuration | {
         "data": data if data in DATASETS else str(Path(data).expanduser().resolve()),
-        "seed": seed,
-        "name": name,
         "home": str(settings.home.resolve()),
         "keras_home": str(settings.keras_home.resolve()),
     }
-    return jobs.start(WORKER, configuration, settings, title=f"{recipe.title}: {name}", needs=needs, folder=folder)
+    return jobs.start(worker, configuration, settings, title=title, needs=needs, folder=folder)
+
+
+def check_source(data: str) -> None:
+    """Raise `InputError` unless `data` is the name of a dataset or a path that exists."""
+    if data not in DATASETS and not Path(data).expanduser().exists():
+        raise InputError(f"Expected the name of a dataset ({', '.join(DATASETS)}) or a path. Received: {data!r}.")
 
 
 def name_for(wanted: str | None, automatic: str, settings: Settings) -> str:
-    """Return the name that was asked for, or, without one, the first like `automatic` that is free.
+    """Return the wanted name, or without one the first free name like `automatic`.
 
-    Raises `InputError` on a name that no model may have, and on one that was asked for and is taken.
+    Raises `InputError` on a name that no model may have, and on a wanted one that is taken.
     """
-    if not wanted:
-        return free_name(check_name(automatic), settings)
-    free = free_name(check_name(wanted), settings)
-    if free != wanted:
+    free = free_name(check_name(wanted or automatic), settings)
+    if wanted and free != wanted:
         raise InputError(
             f"Expected a name that no other model has, nor a run that is not finished. "
             f"Received: {wanted}; {free} is free."
         )
-    return wanted
+    return free
 
 
 def free_name(wanted: str, settings: Settings) -> str:
-    """`wanted`, or it with the first number that no model has, nor a run that is not finished will give its own."""
+    """Return `wanted`, or it with the first number that no model has and no unfinished run will give its own."""
     promised = {job.configuration.get("name") for job in jobs.all_jobs(settings) if job.state != "finished"}
     names = (wanted if number == 1 else f"{wanted}_{number}" for number in count(1))
     return next(name for name in names if name not in promised and cards.free_name(name, settings) == name)
 
 
 def final_name(job: Job, settings: Settings) -> str:
-    """What the model of a run is called at its end: as promised, unless a model of another run has that name by now.
+    """Return the name of a run's model at its end: the promised one, unless a model of another run has it by now.
 
-    Names are promised among the runs in one place; one whose folder lies elsewhere may have taken it meanwhile.
+    Names are promised among the runs in one place; a run whose folder is elsewhere may have taken it meanwhile.
     """
     name = str(job.configuration["name"])
     with suppress(ImgrecError):  # no such card, or a broken one
@@ -148,22 +186,30 @@ def final_name(job: Job, settings: Settings) -> str:
 
 
 def find_unfinished(recipe: str, settings: Settings, folder: Path | None) -> Job:
-    """The run in `folder`, or of `recipe` the newest that can be gone on with; raises `InputError` without any."""
+    """Return the run in `folder`, or the newest stopped one of `recipe`; raises `InputError` without one."""
+    return find_stopped(WORKER, "recipe", "name", recipe, settings, folder)
+
+
+def find_stopped(worker: str, part: str, field: str, value: str, settings: Settings, folder: Path | None) -> Job:
+    """Return the run of `worker` in `folder`, or the newest stopped one with `value` in its configuration.
+
+    Raises `InputError` when there is none.
+    """
     if folder is not None:
         job = Job(folder)
-        if job.module != WORKER:
+        if job.module != worker:
             raise InputError(f"Expected a folder with a run to go on with. Received: {folder}.")
         return job
-    mine = (job for job in jobs.all_jobs(settings, WORKER) if job.configuration["recipe"]["name"] == recipe)
-    if (found := jobs.next_to_resume(mine)) is None:
-        raise InputError(f"Expected a run of {recipe} that was stopped. Received: none under {settings.home / 'runs'}.")
-    return found
+    found = (job for job in jobs.all_jobs(settings, worker) if job.configuration[part][field] == value)
+    if (stopped := jobs.next_to_resume(found)) is None:
+        raise InputError(f"Expected a run of {value} that was stopped. Received: none under {settings.home / 'runs'}.")
+    return stopped
 
 
 def resume(job: Job, *, learning_rate: float | None = None) -> None:
-    """Go on with a run that was stopped, from here on at another learning rate (the peak, if it changes) if given.
+    """Go on with a stopped run, from here on with another learning rate (the peak, if it changes) if given.
 
-    The log remembers which rate held from which epoch on. Raises `InputError` on a rate that cannot be meant, and as
+    The log records which rate was used from which epoch on. Raises `InputError` on a rate out of range, and as
     `Job.resume`.
     """
     configuration = job.configuration
@@ -171,8 +217,8 @@ def resume(job: Job, *, learning_rate: float | None = None) -> None:
     job.resume(configuration | {"recipe": recipe.to_dict()})
 
 
-def follow(job: Job, describe: Callable[[Job, str], Said]) -> Iterator[Said]:
-    """Return what `describe` says of the run and its state, whenever that changes, until its worker has ended."""
+def follow(job: Job, describe: Callable[[Job, str], Line]) -> Iterator[Line]:
+    """Return what `describe` returns for the run and its state, on each change, until its worker has ended."""
     last = None
     while True:
         state = job.state
@@ -186,7 +232,7 @@ def follow(job: Job, describe: Callable[[Job, str], Said]) -> Iterator[Said]:
 
 
 def needs_of(recipe: Recipe) -> Needs:
-    """Memory and cores of one training; a network on all cores is faster than two on half of them."""
+    """Return memory and cores of one training; a network on all cores is faster than two on half of them."""
     height, width = recipe.working_size
     batch_bytes = recipe.batch_size * height * width * 3
     held = ACTIVATIONS if recipe.backbone is None else activations(recipe.trainable_layers)
@@ -194,58 +240,52 @@ def needs_of(recipe: Recipe) -> Needs:
     return Needs(memory_bytes=memory, cores=os.cpu_count() or 1)
 
 
-def disk_bytes(parameters: int, optimiser: Optimiser | None) -> int:
-    """Room for all that a training of so many parameters writes: its model and, if any learn, two checkpoints.
+def disk_bytes(parameters: int, optimizer: Optimizer | None) -> int:
+    """Return the bytes that a training of so many parameters writes: its model and, with an optimizer, two checkpoints.
 
     A checkpoint holds the weights and what `optimizer` keeps for each; the next one is written beside it.
     """
     copies = 1
-    if optimiser is not None:
-        copies += 2 * (1 + MEANS.get(optimiser.kind, 0) + (optimiser.momentum > 0))
+    if optimizer is not None:
+        copies += 2 * (1 + MEANS.get(optimizer.kind, 0) + (optimizer.momentum > 0))
     return copies * 4 * parameters + NOTES_BYTES
 
 
 def activations(trainable_layers: int | None) -> int:
-    """Bytes for each byte of a step's images, while the last `trainable_layers` of a backbone learn; None: all."""
+    """Return the bytes for each byte of a step's images while the last `trainable_layers` are trained; None: all."""
     few = trainable_layers is not None and trainable_layers <= FEW_LAYERS
     return ACTIVATIONS_FROZEN if few else ACTIVATIONS_LEARNING
 
 
 def read_curves(job: Job) -> Curves:
-    """All that the run has told, read from its log."""
+    """Return the curves in the log of a run."""
     return curves_in(job.progress()[0])
 
 
-def curves_in(events: Iterable[dict[str, Any]]) -> Curves:
-    """Return what the events of a log tell. Steps and epochs that a resumed run did again count once, as last told."""
-    epochs: dict[int, dict[str, Any]] = {}
-    steps: dict[tuple[int, int], dict[str, Any]] = {}
-    plan = data = finished = weights = None
+def curves_in(lines: Iterable[dict[str, Any]]) -> Curves:
+    """Return the curves in the lines of a log. Steps and epochs that a resumed run repeats count once, as last told."""
+    epochs: dict[int, EpochEnd] = {}
+    steps: dict[tuple[int, int], StepProgress] = {}
+    last: dict[type[Event], Any] = {}
     rates: dict[int, float] = {}
-    for event in events:
-        kind = event["event"]
-        if kind == "epoch":
-            epochs[event["epoch"]] = event
-        elif kind == "step":
-            steps[event["epoch"], event["step"]] = event
-        elif kind == "training":
-            plan = event
-            first = event.get("resumed_at", [0])[0] + 1
-            rates = {epoch: rate for epoch, rate in rates.items() if epoch < first}
-            if "learning_rate" in event and event["learning_rate"] not in list(rates.values())[-1:]:
-                rates[first] = event["learning_rate"]
-        elif kind == "data":
-            data = event
-        elif kind == "weights":
-            weights = event
-        elif kind == "model":
-            finished = event
+    for event in events.read(lines):
+        last[type(event)] = event
+        match event:
+            case EpochEnd():
+                epochs[event.epoch] = event
+            case StepProgress():
+                steps[event.epoch, event.step] = event
+            case TrainingBegin():
+                first = event.resumed_at[0] + 1
+                rates = {epoch: rate for epoch, rate in rates.items() if epoch < first}
+                if event.learning_rate is not None and event.learning_rate not in list(rates.values())[-1:]:
+                    rates[first] = event.learning_rate
     return Curves(
         [epochs[i] for i in sorted(epochs)],
         [steps[i] for i in sorted(steps)],
-        plan,
-        data,
-        finished,
-        weights,
+        last.get(TrainingBegin),
+        last.get(DataRead),
+        last.get(Finished),
+        last.get(WeightsFetched),
         tuple(rates.items()),
     )

@@ -93,12 +93,11 @@ def upsampled_transfer(
 
 
 def _features(backbone: keras.Model, x: Any, *, fixed_norms: bool = False) -> Any:
-    """What `backbone` sees in `x`: (N, h, w, C). One that is frozen whole always works as it does when it is used.
+    """Return the features (N, h, w, C) of `backbone`; one that is frozen whole runs in inference mode.
 
-    With `fixed_norms` its batch normalization does too, while the layers between learn: the statistics of a batch of
-    32 are not those of a million images, and a network that is taught by them forgets what it knew. The layers are
-    frozen for that: Keras passes `training=True`, with which the whole is called, on to a network inside, whatever
-    that one was called with here.
+    With `fixed_norms` its batch normalization does too, while the layers between are trained: the statistics of a
+    batch of 32 are not those of a million images, and would degrade the network. These layers are frozen, because
+    Keras passes `training=True` of the outer network on to the inner one.
     """
     from keras import layers
 

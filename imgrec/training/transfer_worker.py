@@ -1,4 +1,4 @@
-"""The worker process of a lesson: `python -m imgrec.training.transfer_worker FOLDER`. See `jobs` for how it is kept.
+"""The worker process of a config: `python -m imgrec.training.transfer_worker FOLDER`. See `jobs` for how it is kept.
 
 Images → features by the compiled engine → trials and the final head (`trials`) → one Keras model → its card. Events:
 `data`, `preparing`, `features`, `trials`, `trial`, `chosen`, as in a training `training`, `epoch` and `model`, and of
@@ -7,7 +7,7 @@ unfrozen layers `tuned`.
 
 import os
 
-# Before Keras is imported, by whoever imports it first: training is TensorFlow's.
+# Before the first import of Keras: training needs TensorFlow as its backend.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -16,8 +16,7 @@ import json
 import shutil
 import sys
 import time
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +34,24 @@ from imgrec.inference import keras_engine as engine
 from imgrec.inference.preparation import Preparation
 from imgrec.models import cards, weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
-from imgrec.predictions.labels import space_name
 from imgrec.settings import MIB, Settings, available_memory_bytes
-from imgrec.training import cross_validation, fine_tuning, heads, trained_model, trainer, training_worker, transfer_job
+from imgrec.training import cross_validation, fine_tuning, heads, trained_model, trainer, transfer_job
 from imgrec.training.backbones import Backbone
+from imgrec.training.events import (
+    FeaturesExtracted,
+    Finished,
+    Preparing,
+    TrainingBegin,
+    TrialsPlanned,
+    to_fields,
+    write,
+)
+from imgrec.training.summary import validated_on
 from imgrec.training.train_step import predict
-from imgrec.training.training_job import final_name
-from imgrec.training.transfer_job import CHECKPOINT, HEADS, Lesson
+from imgrec.training.training_worker import tell_data
+from imgrec.training.transfer_config import HEADS, TransferConfig
+from imgrec.training.transfer_job import CHECKPOINT
+from imgrec.training.transfer_stages import describe_fine_tuning
 
 # In the job's folder, what each learning rate and fold came to.
 TRIALS = "trials"
@@ -61,51 +71,45 @@ CHECK_TOLERANCE = 1e-3
 
 
 def run(job: jobs.Worker) -> None:
-    """Data, features, trials, head, model, test, card; each step tells what it did."""
+    """Run all steps: data, features, trials, head, model, test, card."""
     configuration = job.job.configuration
-    lesson = Lesson.from_dict(configuration["lesson"])
-    settings = replace(
-        Settings.from_env(), home=Path(configuration["home"]), keras_home=Path(configuration["keras_home"])
-    )
-    row = lesson.backbone_row()
+    config = TransferConfig.from_dict(configuration["lesson"])
+    settings = trained_model.settings_of(configuration)
+    row = config.backbone_spec()
     loaded = arrays.load(configuration["data"], settings, row.input_size)
-    kept_to_learn, tested = transfer_job.dealt(lesson, loaded)
+    kept_to_learn, tested = transfer_job.dealt(config, loaded)
     data = transfer_job.held_out(loaded, kept_to_learn, tested)
-    transfer_job.check_data(lesson, data)
-    # Nothing is told of them that the images do not tell again: whoever goes on deals the same.
+    transfer_job.check_data(config, data)
+    # They are not stored: a resumed worker computes the same from the images.
     groups = perceptual_hash.groups(data.train.pixels, data.train.targets)
-    kept = cross_validation.final_rows(lesson, data.train.targets, groups)
+    kept = cross_validation.final_rows(config, data.train.targets, groups)
     # Where the final head learns from all, each fold was validated on in its turn.
-    validated_on = len(data.train) - len(kept) or len(cross_validation.parts(lesson, data.train.targets, groups)[0][2])
-    training_worker.tell_data(job, data, trained_on=len(kept), validated_on=validated_on)
+    validated_on = len(data.train) - len(kept) or len(cross_validation.parts(config, data.train.targets, groups)[0][2])
+    tell_data(job, data, trained_on=len(kept), validated_on=validated_on)
     train_features = _extract(job, "train", row, data.train, settings)
     test_features = None if data.test is None else _extract(job, "test", row, data.test, settings)
-    taught = _teach(job, lesson, data, groups, train_features)
-    weights_path = weights.find(BUILT_IN.get_spec(lesson.backbone), settings)
+    final = _train_head(job, config, data, groups, train_features)
+    weights_path = weights.find(BUILT_IN.get_spec(config.backbone), settings)
     if weights_path is None:
         raise WeightsError(f"Expected the weights of {row.title} on this machine. Received: none any more.")
-    if lesson.unfreeze:
-        backbone = Backbone(BUILT_IN.get_spec(lesson.backbone), weights_path, lesson.trainable_layers)
-        model, metrics, training = _unfreeze(job, lesson, data, groups, taught, backbone)
+    if config.fine_tune_layers:
+        backbone = Backbone(BUILT_IN.get_spec(config.backbone), weights_path, config.trainable_layers)
+        model, metrics, training = _fine_tune(job, config, data, groups, final, backbone)
     else:
-        model = heads.compose(engine.load(row, weights_path), HEADS[lesson.head], taught.layers)
-        _check_agreement(model, row, data.train, train_features, taught.layers)
-        training = _measure_head(taught.layers, train_features, data.train.targets, kept)
-        metrics = taught.metrics | {"set": "validation"}
+        model = heads.compose(engine.load(row, weights_path), HEADS[config.head], final.layers)
+        _check_agreement(model, row, data.train, train_features, final.layers)
+        training = _measure_head(final.layers, train_features, data.train.targets, kept)
+        metrics = final.metrics | {"set": "validation"}
         if data.test is not None and test_features is not None:
             # The only time that this model meets the test set.
             every = np.arange(len(data.test))
-            metrics = _measure_head(taught.layers, test_features, data.test.targets, every) | {"set": "test"}
-    name = final_name(job.job, settings)
-    path = job.job.folder / f"{name}.json"
-    training_worker.save(model, path.with_suffix(".keras"))
-    card = cards.write(path, _card(job.job, name, lesson, data, model, metrics, training, settings))
-    training_worker.publish(card, settings)
+            metrics = _measure_head(final.layers, test_features, data.test.targets, every) | {"set": "test"}
+    card = _publish(job, config, data, model, metrics, training, settings)
     # Where the set has no test part: what the model has not learned from.
     held_out = tested if len(tested) else np.setdiff1d(np.arange(len(data.train)), kept)
     part = "test" if len(tested) else "validation"
-    trained_model.rank(card, loaded, job, settings, held_out=held_out, seed=lesson.seed, part=part)
-    job.tell("model", name=card.name, metrics=metrics, training=training)
+    trained_model.evaluate_new(card, loaded, job, settings, held_out=held_out, seed=config.seed, part=part)
+    write(job, Finished(card.name, metrics, training))
     # Nothing goes on from here. The newest head stays: a page may still ask it.
     for file in (trainer.CHECKPOINT, fine_tuning.BEST):
         (job.job.folder / file).unlink(missing_ok=True)
@@ -125,7 +129,7 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settin
         if preparation.stage == "downloading" and preparation.total_bytes:
             sentence += f", {preparation.done_bytes / MIB:,.0f} of {preparation.total_bytes / MIB:,.0f} MiB"
         if sentence and sentence != last and (not last or time.monotonic() - told > TELL_S):
-            job.tell("preparing", sentence=sentence)
+            write(job, Preparing(sentence))
             told, last = time.monotonic(), sentence
 
     def extracting(done: int, count: int) -> None:
@@ -135,92 +139,93 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settin
             start = time.monotonic()  # what came before was preparing
         if time.monotonic() - told > TELL_S and done < count:
             told = time.monotonic()
-            job.tell("features", part=part, done=done, count=count, seconds=told - start, cached=False)
+            write(job, FeaturesExtracted(part, done, count, told - start))
 
     most_bytes = int(available_memory_bytes() * MEMORY_SHARE) // FEATURE_COPIES
     found = features.extract(row, images, settings, extracting, preparing, most_bytes=most_bytes)
     count = len(images)
-    job.tell("features", part=part, done=count, count=count, seconds=found.seconds, cached=found.cached)
+    write(job, FeaturesExtracted(part, count, count, found.seconds, found.cached))
     return found.rows
 
 
-def _teach(
-    job: jobs.Worker, lesson: Lesson, data: ArrayDataset, groups: np.ndarray, rows: np.ndarray
-) -> cross_validation.Taught:
+def _train_head(
+    job: jobs.Worker, config: TransferConfig, data: ArrayDataset, groups: np.ndarray, rows: np.ndarray
+) -> cross_validation.FinalHead:
     """All trials, and the final head."""
     targets, classes, folder = data.train.targets, len(data.classes), job.job.folder
-    teacher = heads.HeadTrainer(HEADS[lesson.head], rows, targets, classes, seed=lesson.seed)
+    head_trainer = heads.HeadTrainer(HEADS[config.head], rows, targets, classes, seed=config.seed)
     checkpoint = heads.Checkpoint(folder / CHECKPOINT)
 
     def on_epoch(_: heads.Epoch) -> None:
         job.check()
-        checkpoint.save(teacher.layers)
+        checkpoint.save(head_trainer.layers)
 
-    job.tell("trials", count=lesson.trials)
-    key = _key(lesson, data, groups)
+    write(job, TrialsPlanned(config.trials))
+    key = _key(config, data, groups)
     validated = []
-    for each in cross_validation.run_trials(lesson, teacher, targets, folder / TRIALS, key, on_epoch, groups):
-        job.tell("trial", **asdict(each.trial))
+    for each in cross_validation.run_trials(config, head_trainer, targets, folder / TRIALS, key, on_epoch, groups):
+        write(job, each.trial)
         validated.append(each)
-    taught = cross_validation.conclude(
-        lesson, teacher, validated, targets, classes, lambda fields: job.tell("chosen", **fields), on_epoch, groups
+    final = cross_validation.conclude(
+        config, head_trainer, validated, targets, classes, lambda chosen: write(job, chosen), on_epoch, groups
     )
-    checkpoint.save(lambda: taught.layers, now=True)
-    batch = min(lesson.batch_size, len(targets))
-    learned = sum(kernel.size + bias.size for kernel, bias in taught.layers)
-    job.tell(
-        "training",
-        epochs=len(taught.rows) + (lesson.tuning_epochs if lesson.unfreeze else 0),
-        steps=max(1, len(targets) // batch),
-        batch_size=batch,
-        parameters=learned,
-        trained_parameters=learned,
-        precision="float32",
-        resumed_at=[0, 0],
+    checkpoint.save(lambda: final.layers, now=True)
+    batch = min(config.batch_size, len(targets))
+    learned = sum(kernel.size + bias.size for kernel, bias in final.layers)
+    write(
+        job,
+        TrainingBegin(
+            epochs=len(final.rows) + (config.fine_tune_epochs if config.fine_tune_layers else 0),
+            steps=max(1, len(targets) // batch),
+            batch_size=batch,
+            parameters=learned,
+            trained_parameters=learned,
+            precision="float32",
+        ),
     )
-    for row in taught.rows:
-        job.tell("epoch", **row)
-    return taught
+    for row in final.rows:
+        write(job, row)
+    return final
 
 
-def _unfreeze(
+def _fine_tune(
     job: jobs.Worker,
-    lesson: Lesson,
+    config: TransferConfig,
     data: ArrayDataset,
     groups: np.ndarray,
-    taught: cross_validation.Taught,
+    final: cross_validation.FinalHead,
     backbone: Backbone,
 ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """The model after its backbone's last layers have learned too, if that helped; its figures, and of the training."""
-    recipe = fine_tuning.recipe_of(lesson, job.job.configuration["name"], len(data.classes))
+    """Return the model after fine-tuning, if that helped, with its figures and those of the training images."""
+    recipe = fine_tuning.recipe_of(config, job.job.configuration["name"], len(data.classes))
     images = fine_tuning.fitted(data.train, recipe.input_size)
     # As in a training, a share is held out, which the head has not seen either: see `trials.final_rows`.
-    kept, held_out = split(images.targets, recipe.validation_fraction, lesson.seed, groups)
+    kept, held_out = split(images.targets, recipe.validation_fraction, config.seed, groups)
     train, validation = images.take(kept), images.take(held_out)
-    model, best, head = fine_tuning.unfreeze(
+    model, best, head = fine_tuning.fine_tune(
         recipe,
         backbone,
-        taught.layers,
+        final.layers,
         train,
         validation,
-        seed=lesson.seed,
+        seed=config.seed,
         folder=job.job.folder,
         listener=job,
-        epochs_before=len(taught.rows),
+        epochs_before=len(final.rows),
     )
-    told = transfer_job.read_progress(job.job).curves.epochs[len(taught.rows) :]
-    job.tell("tuned", **asdict(fine_tuning.conclude(best, head, told)))
-    training = training_worker.measure(predict(model, train.pixels, recipe.preprocess), train.targets)
+    told = transfer_job.read_progress(job.job).curves.epochs[len(final.rows) :]
+    write(job, fine_tuning.conclude(best, head, told))
+    training = trained_model.measure(predict(model, train.pixels, recipe.preprocess), train.targets)
     # The only time that this model meets the test set, if there is one.
     seen = validation if data.test is None else fine_tuning.fitted(data.test, recipe.input_size)
-    metrics = training_worker.measure(predict(model, seen.pixels, recipe.preprocess), seen.targets)
+    metrics = trained_model.measure(predict(model, seen.pixels, recipe.preprocess), seen.targets)
     return model, metrics | {"set": "validation" if data.test is None else "test"}, training
 
 
 def _measure_head(layers: heads.Layers, rows: np.ndarray, targets: np.ndarray, places: np.ndarray) -> dict[str, Any]:
     """As `worker.measure`, of the head alone on the features `rows` (N, …) at `places` (M,)."""
     parts = [places[i : i + MEASURED_TOGETHER] for i in range(0, len(places), MEASURED_TOGETHER)]
-    return training_worker.measure(
+    return trained_model.measure(
         np.concatenate([transfer_job.forward(layers, rows[part]) for part in parts]), targets[places]
     )
 
@@ -238,71 +243,59 @@ def _check_agreement(model: Any, row: ModelSpec, images: Images, rows: np.ndarra
         )
 
 
-def _key(lesson: Lesson, data: ArrayDataset, groups: np.ndarray) -> str:
+def _key(config: TransferConfig, data: ArrayDataset, groups: np.ndarray) -> str:
     """Return what a trial depends on; how many rates there are besides is none of its business."""
-    fields = lesson.to_dict() | {"learning_rates": None, "unfreeze": None, "tuning_epochs": None}
+    fields = config.to_dict() | {"learning_rates": None, "unfreeze": None, "tuning_epochs": None}
     if (copies := np.flatnonzero(groups != np.arange(len(groups)))).size:
         fields["kept_together"] = [copies.tolist(), groups[copies].tolist()]
     return hashlib.sha256(json.dumps([fields, data.sha256], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _trained_parameters(model: Any, told: transfer_job.Progress) -> int | None:
-    """How many of the published model's parameters have learned; the head's alone where fine-tuning was given up."""
-    if told.tuned is not None and not told.tuned.kept:
-        return int(sum(layer.count_params() for layer in model.layers if type(layer).__name__ == "Dense"))
-    count: int | None = (told.curves.plan or {}).get("trained_parameters")
-    return count
-
-
-def _card(
-    job: jobs.Job,
-    name: str,
-    lesson: Lesson,
+def _publish(
+    job: jobs.Worker,
+    config: TransferConfig,
     data: ArrayDataset,
     model: Any,
     metrics: dict[str, Any],
     training: dict[str, Any],
     settings: Settings,
-) -> dict[str, Any]:
-    told = transfer_job.read_progress(job)
-    backbone, row = BUILT_IN.get_spec(lesson.backbone), lesson.backbone_row()
+) -> cards.Card:
+    progress = transfer_job.read_progress(job.job)
+    backbone, spec = BUILT_IN.get_spec(config.backbone), config.backbone_spec()
     layers = {layer.name for layer in model.layers}
     seen = [layer for layer in ("features", backbone.cam_layer) if layer in layers]
-    return {
-        "model": {
-            "name": name,
-            "title": f"{backbone.title}, fine-tuned ({name})",
+    tuned = progress.tuned
+    more = {
+        "lesson": config.to_dict(),
+        "backbone": {"model": config.backbone, "sha256": weights.sha256(backbone, settings)},
+        "seed": config.seed,
+        "features": [to_fields(part) for part in progress.features],
+        "trials": [to_fields(trial) for trial in progress.trials],
+        "learning_rates": [asdict(summary) for summary in progress.summaries],
+        "chosen": to_fields(progress.chosen) if progress.chosen else {},
+        "tuned": tuned and to_fields(tuned) | {"sentence": describe_fine_tuning(tuned, validated_on(progress.curves))},
+        "training": training,
+    }
+    if tuned is not None and not tuned.kept:  # of the published network the head alone was trained
+        dense = [layer for layer in model.layers if type(layer).__name__ == "Dense"]
+        more["trained_parameters"] = int(sum(layer.count_params() for layer in dense))
+    return trained_model.publish(
+        job,
+        model,
+        data,
+        metrics,
+        settings,
+        title=f"{backbone.title}, fine-tuned",
+        fields={
             "architecture": backbone.architecture,
-            "input_size": list(row.input_size),
-            "preprocess": row.preprocess,
+            "input_size": list(spec.input_size),
+            "preprocess": spec.preprocess,
             "crop_fraction": features.CROP_FRACTION,
-            "label_space": data.label_space or space_name(data.classes),
-            "parameters": model.count_params(),
             "cam_layer": seen[0] if seen else None,
             "licence": f"yours; its backbone's weights: {backbone.license}",
         },
-        "classes": list(data.classes),
-        "lesson": lesson.to_dict(),
-        "backbone": {"model": lesson.backbone, "sha256": weights.sha256(backbone, settings)},
-        "seed": lesson.seed,
-        "precision": "float32",
-        "trained_parameters": _trained_parameters(model, told),
-        "data": {key: value for key, value in (told.curves.data or {}).items() if key not in {"event", "at", "notes"}},
-        "features": [asdict(part) for part in told.features],
-        "trials": [asdict(trial) for trial in told.trials],
-        "learning_rates": [asdict(summary) for summary in told.summaries],
-        "chosen": told.chosen or {},
-        "tuned": told.tuned
-        and asdict(told.tuned) | {"sentence": told.tuned.describe((told.curves.data or {}).get("validated_on"))},
-        "curves": [{key: row[key] for key in training_worker.EPOCH_FIELDS} for row in told.curves.epochs],
-        "metrics": metrics,
-        "unknown_images": training_worker.describe_limit(metrics, len(data.classes)),
-        "training": training,
-        "machine": training_worker.machine(),
-        "versions": training_worker.versions(),
-        "started_at": job.created_at,
-        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+        more=more,
+    )
 
 
 if __name__ == "__main__":

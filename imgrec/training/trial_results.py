@@ -1,4 +1,4 @@
-"""Figures of a lesson: one row a trial, what a learning rate comes to on all folds, and what fine-tuning did."""
+"""Figures of a config: one row a trial, what a learning rate comes to on all folds, and what fine-tuning did."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,30 +7,11 @@ import numpy as np
 
 from imgrec.errors import InputError
 from imgrec.formatting import THIN_SPACE, percent
-from imgrec.reports import accuracy
+from imgrec.training.events import TrialEnd
 
 # A line of the log, or a card, with the confusion of more classes than this would be longer than all else together;
 # and no page shows it.
 MAX_CONFUSION_CLASSES = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One head, as it was after its `best_epoch` (from 1): the first with the highest validation accuracy.
-
-    `fold` counts from 1; it is 0 where there is one split. `seconds` is what all its epochs took. `error` is the
-    sentence of one that failed, all of whose figures are 0.
-    """
-
-    learning_rate: float
-    fold: int
-    best_epoch: int
-    train_accuracy: float
-    train_loss: float
-    validation_accuracy: float
-    validation_loss: float
-    seconds: float
-    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,44 +31,6 @@ class Summary:
     validation_loss_sd: float
 
 
-@dataclass(frozen=True, slots=True)
-class Tuned:
-    """What became of a head when its backbone's last layers learned with it for `epochs`, on the same validation.
-
-    `kept` is the epoch (from 1) that was published; 0 is the head on the network as it was before. `head_…` are the
-    figures of that, `kept_…` those of what was kept, and `reached_…` those of the best epoch of tuning, kept or not.
-    """
-
-    kept: int
-    epochs: int
-    head_accuracy: float
-    head_loss: float
-    kept_accuracy: float
-    kept_loss: float
-    reached_accuracy: float
-    reached_loss: float
-
-    def describe(self, images: int | None = None) -> str:
-        """Whether it helped, and by how much, on `images` validation images."""
-        head, reached, kept = (
-            accuracy.short(share, images) for share in (self.head_accuracy, self.reached_accuracy, self.kept_accuracy)
-        )
-        epochs = f"{self.epochs} epoch{'s' * (self.epochs != 1)}"
-        if not self.kept:
-            same = self.reached_accuracy == self.head_accuracy
-            loss = f" at a loss of {self.reached_loss:.3f} instead of {self.head_loss:.3f}" if same else ""
-            return f"Fine-tuning did not help: {reached} after {epochs}{loss}; the classifier alone ({head}) was kept."
-        if self.kept_accuracy == self.head_accuracy:
-            return (
-                f"Fine-tuning reduced the loss from {self.head_loss:.3f} to {self.kept_loss:.3f} at the same accuracy "
-                f"({head}); epoch {self.kept} of {self.epochs} was kept."
-            )
-        return (
-            f"Fine-tuning helped: {kept} instead of {head} with the classifier alone; epoch {self.kept} of "
-            f"{self.epochs} was kept."
-        )
-
-
 def rank(accuracy: float, loss: float) -> tuple[float, float]:
     """Return what is compared of two epochs or heads, the better the larger: accuracy, and of equal ones the loss.
 
@@ -97,12 +40,12 @@ def rank(accuracy: float, loss: float) -> tuple[float, float]:
     return accuracy, -loss
 
 
-def summaries(trials: Iterable[Trial]) -> list[Summary]:
+def summaries(trials: Iterable[TrialEnd]) -> list[Summary]:
     """One for each learning rate, from the largest; means and standard deviations over its folds.
 
     A rate at which a trial failed has none: what is left of it is not to be compared.
     """
-    by_rate: dict[float, list[Trial]] = {}
+    by_rate: dict[float, list[TrialEnd]] = {}
     for trial in trials:
         by_rate.setdefault(trial.learning_rate, []).append(trial)
     found = []
@@ -119,7 +62,7 @@ def summaries(trials: Iterable[Trial]) -> list[Summary]:
     return found
 
 
-def choose(trials: Sequence[Trial]) -> Summary:
+def choose(trials: Sequence[TrialEnd]) -> Summary:
     """Return the learning rate with the highest mean validation accuracy; of equal ones that with the lowest mean loss.
 
     Raises `InputError` when a trial failed at each of them.

@@ -21,8 +21,8 @@ def search(tmp_path: Path) -> Search:
 
 
 @pytest.fixture
-def knobs(tmp_path: Path) -> Any:
-    return search_job.knobs_of(leave(tmp_path / "knobs", EVENTS))
+def hyperparameters(tmp_path: Path) -> Any:
+    return search_job.hyperparameters_of(leave(tmp_path / "hyperparameters", EVENTS))
 
 
 EMPTY = Search(None, None, [], None)

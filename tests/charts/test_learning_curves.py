@@ -15,7 +15,7 @@ def test_a_curve_holds_every_number_of_the_log(quantity: str) -> None:
     rows = curve_rows(HALFWAY, quantity)
     assert [row["x"] for row in rows if row["series"] == "training"] == [0.5, 1.0, 1, 1.5]
     assert [(row["x"], row["y"]) for row in rows if row["series"] == "validation"] == [
-        (1, epoch(1)[f"validation_{quantity}"])
+        (1, getattr(epoch(1), f"validation_{quantity}"))
     ]
     chart = curve_chart(HALFWAY, quantity)
     assert [(row["x"], row["y"]) for row in drawn(chart, "line")] == [(row["x"], row["y"]) for row in rows]
@@ -26,12 +26,12 @@ def test_a_curve_holds_every_number_of_the_log(quantity: str) -> None:
 
 @pytest.mark.parametrize(("epochs", "count"), [(40, 1), (41, 0)])
 def test_points_are_drawn_while_they_stand_apart(epochs: int, count: int) -> None:
-    chart = curve_chart(replace(HALFWAY, plan=PLAN | {"epochs": epochs}), "loss")
+    chart = curve_chart(replace(HALFWAY, plan=replace(PLAN, epochs=epochs)), "loss")
     assert sum(one.shape == "point" for one in marks(chart)) == count
 
 
 def test_the_epoch_that_was_kept_is_marked() -> None:
-    many = Curves([epoch(number) for number in range(1, 61)], [], PLAN | {"epochs": 60}, None, None)
+    many = Curves([epoch(number) for number in range(1, 61)], [], replace(PLAN, epochs=60), None, None)
     assert [row["x"] for row in drawn(curve_chart(many, "accuracy", 25), "point")] == [25]
     assert describe_curve(many, "accuracy", 25).endswith("validation 62.5\u202f%; epoch 25 was kept.")
     assert "kept" not in describe_curve(many, "accuracy", 60)

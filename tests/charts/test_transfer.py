@@ -5,9 +5,9 @@ import pytest
 
 from imgrec.charts import transfer
 from imgrec.charts.transfer import describe_preview, describe_rates, preview_lines, rates_chart
+from imgrec.training.events import TrialEnd
 from imgrec.training.summary import describe_rate, status
 from imgrec.training.transfer_stages import describe_failures
-from imgrec.training.trial_results import Trial
 from tests.charts.reading import bars, marks, words
 from tests.training.test_transfer_stages import TRIALS, WHOLE, progress, trial
 
@@ -25,7 +25,7 @@ def test_rates_are_compared_by_mean_and_spread() -> None:
 
 
 def test_a_rate_that_diverged_has_no_figures() -> None:
-    failed = Trial(1.0, 1, 0, 0.0, 0.0, 0.0, 0.0, 0.1, "Expected a loss that is a number.")
+    failed = TrialEnd(1.0, 1, 0, 0.0, 0.0, 0.0, 0.0, 0.1, "Expected a loss that is a number.")
     told = progress(features=(WHOLE,), trials=(*TRIALS, failed), planned=6)
     assert status(told, "running").endswith("learning rate 1, fold 1: failed")
     assert describe_failures(told.trials) == "The loss became NaN at learning rate 1."
@@ -43,7 +43,7 @@ def test_a_rate_that_diverged_has_no_figures() -> None:
     ],
     ids=["none", "one split", "the first of several folds"],
 )
-def test_rates_in_words(trials: tuple[Trial, ...], folds: bool, sentence: str) -> None:
+def test_rates_in_words(trials: tuple[TrialEnd, ...], folds: bool, sentence: str) -> None:
     assert describe_rates(progress(trials=trials).summaries, folds=folds) == sentence
 
 

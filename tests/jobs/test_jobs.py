@@ -245,6 +245,17 @@ def test_jobs_queue_for_cores_in_the_order_of_their_start(settings: Settings) ->
     assert second.wait(PATIENCE_S) == "finished"
 
 
+def test_of_two_waiting_jobs_the_older_one_runs_first(settings: Settings) -> None:
+    first = start(settings, ALL_CORES, to=1000, pause_s=0.01)
+    until(lambda: first.state == "running")
+    older, newer = start(settings, ALL_CORES, to=1), start(settings, ALL_CORES, to=1)
+    until(lambda: all(any(event["event"] == "queued" for event in job.progress()[0]) for job in (older, newer)))
+    first.cancel()
+    assert (older.wait(PATIENCE_S), newer.wait(PATIENCE_S)) == ("finished", "finished")
+    turns = [job_folder.read(job.folder / "turn.json") or {} for job in (older, newer)]
+    assert turns[0]["at"] < turns[1]["at"]
+
+
 def test_a_job_whose_folder_lies_elsewhere_queues_with_the_others(settings: Settings, tmp_path: Path) -> None:
     home = str(settings.home)
     configuration = {"to": 1000, "pause_s": 0.01, "home": home}

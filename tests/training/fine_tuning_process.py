@@ -21,10 +21,12 @@ from imgrec.training.backbones import Backbone
 from imgrec.training.fine_tuning import Figures
 from imgrec.training.heads import Layers
 from imgrec.training.train_step import network_input, predict
-from imgrec.training.transfer_job import ALL_LAYERS, Lesson
+from imgrec.training.transfer_config import ALL_LAYERS, TransferConfig
 from tests.training.loop_process import Listener, StoppedError
 
-LESSON = Lesson("mobilenet_a025_128", unfreeze=ALL_LAYERS, tuning_epochs=4, batch_size=8, input_size=(32, 32))
+CONFIG = TransferConfig(
+    "mobilenet_a025_128", fine_tune_layers=ALL_LAYERS, fine_tune_epochs=4, batch_size=8, input_size=(32, 32)
+)
 CLASSES = 3
 
 # Of four epochs of four steps, in the middle of the third.
@@ -69,14 +71,14 @@ def run(
     place.mkdir(parents=True, exist_ok=True)
     every = images()
     train, validation = every.take(np.arange(32)), every.take(np.arange(32, 48))
-    backbone = Backbone(BUILT_IN.get_spec(LESSON.backbone), None, LESSON.trainable_layers)
+    backbone = Backbone(BUILT_IN.get_spec(CONFIG.backbone), None, CONFIG.trainable_layers)
     layers = head_of(backbone, train)
     if not knows:
         layers = [(np.zeros_like(kernel), np.zeros_like(bias)) for kernel, bias in layers]
     heard = Heard(stop_at)
     keras.utils.set_random_seed(0)
-    recipe = fine_tuning.recipe_of(LESSON, "tuned", CLASSES).changed(learning_rate=rate, epochs=epochs)
-    found = fine_tuning.unfreeze(
+    recipe = fine_tuning.recipe_of(CONFIG, "tuned", CLASSES).changed(learning_rate=rate, epochs=epochs)
+    found = fine_tuning.fine_tune(
         recipe, backbone, layers, train, validation, seed=1, folder=place, listener=heard, epochs_before=5
     )
     return *found, heard.accuracies

@@ -14,7 +14,8 @@ import numpy as np
 from imgrec.errors import InputError
 from imgrec.training import heads
 from imgrec.training.heads import HeadTrainer, Schedule
-from imgrec.training.transfer_job import HEADS, forward
+from imgrec.training.transfer_config import HEADS
+from imgrec.training.transfer_job import forward
 
 IMAGES, FEATURES, CLASSES = 120, 16, 3
 SCHEDULE = Schedule(0.01, 3, 16, step_epochs=1)

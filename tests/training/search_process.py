@@ -42,11 +42,11 @@ class Network:
         listener.tell("training", parameters=dict(recipe.arguments)["conv_1_filter"], epochs=recipe.epochs)
         if listener.number == self.deadly:
             raise Killed
-        if recipe.optimiser.learning_rate > TOO_FAST:
+        if recipe.optimizer.learning_rate > TOO_FAST:
             raise search_worker.InputError("Expected a loss that is a number. Received: nan.")
         for epoch in range(at + 1, recipe.epochs + 1):
             listener.check()
-            miss = abs(dict(recipe.arguments)["conv_1_filter"] - 64) / 64 + abs(recipe.optimiser.learning_rate - 0.01)
+            miss = abs(dict(recipe.arguments)["conv_1_filter"] - 64) / 64 + abs(recipe.optimizer.learning_rate - 0.01)
             listener.tell("step", epoch=epoch, step=1)
             listener.tell(
                 "epoch",

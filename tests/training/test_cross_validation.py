@@ -10,8 +10,9 @@ from imgrec.data.splits import split
 from imgrec.errors import InputError
 from imgrec.predictions import out_of_distribution
 from imgrec.training import cross_validation, trial_results
+from imgrec.training.events import HeadChosen, TrialEnd
 from imgrec.training.heads import DivergedError, Epoch, Layers, Schedule, Trained
-from imgrec.training.transfer_job import Lesson
+from imgrec.training.transfer_config import TransferConfig
 
 TARGETS = np.repeat([0, 1, 2], 10)
 
@@ -50,130 +51,137 @@ class Pretender:
 
 
 def teach(
-    lesson: Lesson, folder: Path, key: str = "key", diverging: tuple[float, ...] = ()
-) -> tuple[cross_validation.Taught, Pretender, dict[str, object]]:
-    pretender, chosen = Pretender(diverging), {}
-    found = list(cross_validation.run_trials(lesson, pretender, TARGETS, folder, key, lambda _: None))  # type: ignore[arg-type]
-    assert len(found) == lesson.trials
-    taught = cross_validation.conclude(lesson, pretender, found, TARGETS, 3, chosen.update, lambda _: None)  # type: ignore[arg-type]
-    return taught, pretender, chosen
+    config: TransferConfig, folder: Path, key: str = "key", diverging: tuple[float, ...] = ()
+) -> tuple[cross_validation.FinalHead, Pretender, HeadChosen]:
+    pretender = Pretender(diverging)
+    chosen: list[HeadChosen] = []
+    found = list(cross_validation.run_trials(config, pretender, TARGETS, folder, key, lambda _: None))  # type: ignore[arg-type]
+    assert len(found) == config.trials
+    final = cross_validation.conclude(config, pretender, found, TARGETS, 3, chosen.append, lambda _: None)  # type: ignore[arg-type]
+    return final, pretender, chosen[0]
 
 
 def test_folds_choose_and_then_all_images_teach(tmp_path: Path) -> None:
-    lesson = Lesson("mobilenet", learning_rates=(0.1, 0.01), folds=5, epochs=6)
-    taught, pretender, chosen = teach(lesson, tmp_path / "trials")
+    config = TransferConfig("mobilenet", learning_rates=(0.1, 0.01), folds=5, epochs=6)
+    final, pretender, chosen = teach(config, tmp_path / "trials")
     assert pretender.asked[-1] == (0.01, 3, 30, None)
     assert pretender.asked[:-1] == [(rate, 6, 24, 6) for rate in (0.1, 0.01) for _ in range(5)]
-    assert (chosen["learning_rate"], chosen["epochs"]) == (0.01, 3)
-    assert (taught.metrics["pictures"], taught.metrics["accuracy"]) == (30, 1.0)
-    assert taught.metrics["confusion"] == np.diag([10, 10, 10]).tolist()
-    assert [row["validation_accuracy"] for row in taught.rows] == [pytest.approx(v) for v in (0.3, 0.3, 1.0)]
-    assert taught.layers[0][0][0, 0] == 30
+    assert (chosen.learning_rate, chosen.epochs) == (0.01, 3)
+    assert (final.metrics["pictures"], final.metrics["accuracy"]) == (30, 1.0)
+    assert final.metrics["confusion"] == np.diag([10, 10, 10]).tolist()
+    assert [row.validation_accuracy for row in final.rows] == [pytest.approx(v) for v in (0.3, 0.3, 1.0)]
+    assert final.layers[0][0][0, 0] == 30
 
 
 def test_a_head_whose_backbone_will_be_unfrozen_has_not_seen_what_that_is_validated_on(tmp_path: Path) -> None:
-    lesson = Lesson("mobilenet", learning_rates=(0.1, 0.01), folds=5, epochs=6, unfreeze=2, validation_fraction=0.2)
-    _, pretender, _ = teach(lesson, tmp_path / "trials")
+    config = TransferConfig(
+        "mobilenet", learning_rates=(0.1, 0.01), folds=5, epochs=6, fine_tune_layers=2, validation_fraction=0.2
+    )
+    _, pretender, _ = teach(config, tmp_path / "trials")
     assert pretender.asked[-1] == (0.01, 3, 24, None)
-    kept, _ = split(TARGETS, 0.2, lesson.seed)
-    assert cross_validation.final_rows(lesson, TARGETS).tolist() == kept.tolist()
+    kept, _ = split(TARGETS, 0.2, config.seed)
+    assert cross_validation.final_rows(config, TARGETS).tolist() == kept.tolist()
 
 
 @pytest.mark.parametrize("folds", [0, 5])
 def test_copies_are_not_learned_from_where_they_are_validated_on(tmp_path: Path, folds: int) -> None:
-    lesson = Lesson("mobilenet", learning_rates=(0.01,), folds=folds, unfreeze=2)
+    config = TransferConfig("mobilenet", learning_rates=(0.01,), folds=folds, fine_tune_layers=2)
     groups = np.arange(30) // 2 * 2
-    for _, kept, held_out in cross_validation.parts(lesson, TARGETS, groups):
+    for _, kept, held_out in cross_validation.parts(config, TARGETS, groups):
         assert not set(groups[kept]) & set(groups[held_out])
-    rows = cross_validation.final_rows(lesson, TARGETS, groups)
+    rows = cross_validation.final_rows(config, TARGETS, groups)
     assert not set(groups[rows]) & set(groups[np.setdiff1d(np.arange(30), rows)])
     assert len(rows) == 24
-    found = cross_validation.run_trials(lesson, Pretender(), TARGETS, tmp_path, "key", lambda _: None, groups)  # type: ignore[arg-type]
-    wanted = [held_out.tolist() for _, _, held_out in cross_validation.parts(lesson, TARGETS, groups)]
+    found = cross_validation.run_trials(config, Pretender(), TARGETS, tmp_path, "key", lambda _: None, groups)  # type: ignore[arg-type]
+    wanted = [held_out.tolist() for _, _, held_out in cross_validation.parts(config, TARGETS, groups)]
     assert [each.held_out.tolist() for each in found] == wanted
 
 
 def test_one_split_keeps_its_best_head(tmp_path: Path) -> None:
-    lesson = Lesson("mobilenet", learning_rates=(0.1, 0.01), epochs=6)
-    taught, pretender, _ = teach(lesson, tmp_path / "trials")
+    config = TransferConfig("mobilenet", learning_rates=(0.1, 0.01), epochs=6)
+    final, pretender, _ = teach(config, tmp_path / "trials")
     assert pretender.asked == [(0.1, 6, 24, 6), (0.01, 6, 24, 6)]
-    assert taught.layers[0][0][0, 0] == 24
-    assert len(taught.rows) == 6
-    assert taught.metrics["pictures"] == 6
+    assert final.layers[0][0][0, 0] == 24
+    assert len(final.rows) == 6
+    assert final.metrics["pictures"] == 6
 
 
 def test_curves_end_where_the_layers_begin_to_learn(tmp_path: Path) -> None:
-    lesson = Lesson("mobilenet", learning_rates=(0.01,), epochs=6, unfreeze=2)
-    taught, _, chosen = teach(lesson, tmp_path / "trials")
-    assert len(taught.rows) == chosen["epochs"] == 3
+    config = TransferConfig("mobilenet", learning_rates=(0.01,), epochs=6, fine_tune_layers=2)
+    final, _, chosen = teach(config, tmp_path / "trials")
+    assert len(final.rows) == chosen.epochs == 3
 
 
 @pytest.mark.parametrize("folds", [0, 3])
 def test_finished_trials_are_not_done_again(tmp_path: Path, folds: int) -> None:
-    lesson = Lesson("mobilenet", learning_rates=(0.1, 0.01), folds=folds, epochs=4)
-    before, _, _ = teach(lesson, tmp_path / "trials")
+    config = TransferConfig("mobilenet", learning_rates=(0.1, 0.01), folds=folds, epochs=4)
+    before, _, _ = teach(config, tmp_path / "trials")
     files = sorted((tmp_path / "trials").glob("*.npz"))
-    assert len(files) == lesson.trials
+    assert len(files) == config.trials
     files[0].write_bytes(files[0].read_bytes()[:100])  # of a worker that was killed, were it not renamed into place
-    after, pretender, _ = teach(lesson, tmp_path / "trials")
+    after, pretender, _ = teach(config, tmp_path / "trials")
     assert len(pretender.asked) == 1 + bool(folds)
     assert after.metrics == before.metrics
     assert np.array_equal(after.layers[0][0], before.layers[0][0])
-    _, other, _ = teach(lesson, tmp_path / "trials", key="other images")
-    assert len(other.asked) == lesson.trials + bool(folds)
+    _, other, _ = teach(config, tmp_path / "trials", key="other images")
+    assert len(other.asked) == config.trials + bool(folds)
 
 
 def test_rates_that_are_nearly_the_same_are_trials_of_their_own(tmp_path: Path) -> None:
-    _, pretender, _ = teach(Lesson("mobilenet", learning_rates=(0.01, 0.010000001), epochs=4), tmp_path / "trials")
+    _, pretender, _ = teach(
+        TransferConfig("mobilenet", learning_rates=(0.01, 0.010000001), epochs=4), tmp_path / "trials"
+    )
     assert [rate for rate, *_ in pretender.asked] == [0.01, 0.010000001]
 
 
 def test_no_matrix_of_very_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial_results, "MAX_CONFUSION_CLASSES", 2)
-    taught, _, _ = teach(Lesson("mobilenet", learning_rates=(0.01,), epochs=4), tmp_path / "trials")
-    assert [taught.metrics["confusion"], *(row["confusion"] for row in taught.rows)] == [None] * 5
-    assert taught.metrics["accuracy"] == 1.0
+    final, _, _ = teach(TransferConfig("mobilenet", learning_rates=(0.01,), epochs=4), tmp_path / "trials")
+    assert [final.metrics["confusion"], *(row.confusion for row in final.rows)] == [None] * 5
+    assert final.metrics["accuracy"] == 1.0
 
 
 @pytest.mark.parametrize("folds", [0, 3], ids=["one split", "folds"])
 def test_the_limit_of_doubt_needs_no_test_set(tmp_path: Path, folds: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(out_of_distribution, "MIN_IMAGES", 6)  # as many as the one split holds out
-    taught, _, _ = teach(Lesson("mobilenet", learning_rates=(0.01,), folds=folds, epochs=4), tmp_path / "trials")
+    final, _, _ = teach(TransferConfig("mobilenet", learning_rates=(0.01,), folds=folds, epochs=4), tmp_path / "trials")
     doubt = -(0.8 * np.log2(0.8) + 2 * 0.1 * np.log2(0.1))
-    assert taught.metrics["entropy_bits_95"] == pytest.approx(doubt)
-    again, pretender, _ = teach(Lesson("mobilenet", learning_rates=(0.01,), folds=folds, epochs=4), tmp_path / "trials")
+    assert final.metrics["entropy_bits_95"] == pytest.approx(doubt)
+    again, pretender, _ = teach(
+        TransferConfig("mobilenet", learning_rates=(0.01,), folds=folds, epochs=4), tmp_path / "trials"
+    )
     assert len(pretender.asked) == bool(folds)
-    assert again.metrics == taught.metrics
+    assert again.metrics == final.metrics
 
 
 def test_too_few_held_out_images_set_no_limit(tmp_path: Path) -> None:
-    taught, _, _ = teach(Lesson("mobilenet", learning_rates=(0.01,), epochs=4), tmp_path / "trials")
-    assert taught.metrics["pictures"] == 6
-    assert taught.metrics["entropy_bits_95"] is None
+    final, _, _ = teach(TransferConfig("mobilenet", learning_rates=(0.01,), epochs=4), tmp_path / "trials")
+    assert final.metrics["pictures"] == 6
+    assert final.metrics["entropy_bits_95"] is None
 
 
 @pytest.mark.parametrize("folds", [0, 3])
 def test_a_rate_that_diverges_is_left_out_and_not_tried_again(tmp_path: Path, folds: int) -> None:
-    lesson = Lesson("mobilenet", learning_rates=(1.0, 0.01), folds=folds, epochs=4)
-    taught, first, chosen = teach(lesson, tmp_path / "trials", diverging=(1.0,))
-    assert (taught.learning_rate, chosen["learning_rate"], taught.metrics["accuracy"]) == (0.01, 0.01, 1.0)
-    assert len(first.asked) == lesson.trials + bool(folds)
-    again, second, _ = teach(lesson, tmp_path / "trials", diverging=(1.0,))
-    assert (again.metrics, len(second.asked)) == (taught.metrics, int(bool(folds)))
-    found = cross_validation.run_trials(lesson, second, TARGETS, tmp_path / "trials", "key", lambda _: None)  # type: ignore[arg-type]
+    config = TransferConfig("mobilenet", learning_rates=(1.0, 0.01), folds=folds, epochs=4)
+    final, first, chosen = teach(config, tmp_path / "trials", diverging=(1.0,))
+    assert (final.learning_rate, chosen.learning_rate, final.metrics["accuracy"]) == (0.01, 0.01, 1.0)
+    assert len(first.asked) == config.trials + bool(folds)
+    again, second, _ = teach(config, tmp_path / "trials", diverging=(1.0,))
+    assert (again.metrics, len(second.asked)) == (final.metrics, int(bool(folds)))
+    found = cross_validation.run_trials(config, second, TARGETS, tmp_path / "trials", "key", lambda _: None)  # type: ignore[arg-type]
     failed = {each.trial.learning_rate: each.trial.error for each in found}
     assert failed == {1.0: "Expected a loss that is a number. Received: nan.", 0.01: None}
 
 
 def test_when_all_rates_diverge_there_is_a_sentence(tmp_path: Path) -> None:
-    lesson = Lesson("mobilenet", learning_rates=(1.0, 0.1))
+    config = TransferConfig("mobilenet", learning_rates=(1.0, 0.1))
     with pytest.raises(InputError, match=r"stays a number. Received: 1, 0\.1; try smaller ones"):
-        teach(lesson, tmp_path / "trials", diverging=(1.0, 0.1))
+        teach(config, tmp_path / "trials", diverging=(1.0, 0.1))
 
 
 def test_a_rate_at_which_one_fold_failed_is_not_chosen() -> None:
-    def trial(rate: float, fold: int, accuracy: float, error: str | None = None) -> trial_results.Trial:
-        return trial_results.Trial(rate, fold, 1, 0.5, 1.0, accuracy, 1.0, 0.1, error)
+    def trial(rate: float, fold: int, accuracy: float, error: str | None = None) -> TrialEnd:
+        return TrialEnd(rate, fold, 1, 0.5, 1.0, accuracy, 1.0, 0.1, error)
 
     found = [trial(1.0, 1, 1.0), trial(1.0, 2, 0.0, "diverged"), trial(0.1, 1, 0.4), trial(0.1, 2, 0.4)]
     assert [summary.learning_rate for summary in trial_results.summaries(found)] == [0.1]

@@ -13,9 +13,11 @@ import pytest
 from imgrec.errors import InputError
 from imgrec.settings import ROOT
 from imgrec.training import fine_tuning
+from imgrec.training.events import EpochEnd, FineTuned, from_fields, to_fields
 from imgrec.training.fine_tuning import Best, Figures
-from imgrec.training.transfer_job import ALL_LAYERS, TUNING, Lesson
-from imgrec.training.trial_results import Tuned, rank
+from imgrec.training.transfer_config import ALL_LAYERS, FINE_TUNING, TransferConfig
+from imgrec.training.transfer_stages import describe_fine_tuning
+from imgrec.training.trial_results import rank
 
 HEAD = Figures(0, 0.8, 0.5)
 
@@ -77,8 +79,8 @@ def test_a_file_that_was_cut_short_gets_a_sentence(tmp_path: Path) -> None:
         best.figures()
 
 
-def row(accuracy: float, loss: float) -> dict[str, float]:
-    return {"validation_accuracy": accuracy, "validation_loss": loss, "accuracy": 1.0, "loss": 0.0}
+def row(accuracy: float, loss: float) -> EpochEnd:
+    return EpochEnd(1, validation_accuracy=accuracy, validation_loss=loss)
 
 
 @pytest.mark.parametrize(
@@ -108,22 +110,22 @@ def row(accuracy: float, loss: float) -> dict[str, float]:
     ],
     ids=["worse", "no better", "better", "surer"],
 )
-def test_what_fine_tuning_did_is_said(kept: Figures, rows: list[dict[str, float]], sentence: str) -> None:
+def test_what_fine_tuning_did_is_said(kept: Figures, rows: list[EpochEnd], sentence: str) -> None:
     tuned = fine_tuning.conclude(kept, HEAD, rows)
-    assert tuned.describe().replace("\u202f", " ") == sentence
+    assert describe_fine_tuning(tuned).replace("\u202f", " ") == sentence
     counted = {"75.0 %": "15 of 20", "80.0 %": "16 of 20", "90.0 %": "18 of 20"}
     for share, count in counted.items():
         sentence = sentence.replace(share, count)
-    assert tuned.describe(20) == sentence
+    assert describe_fine_tuning(tuned, 20) == sentence
     assert rank(tuned.kept_accuracy, tuned.kept_loss) >= rank(tuned.head_accuracy, tuned.head_loss)
-    assert Tuned(**json.loads(json.dumps({name: getattr(tuned, name) for name in Tuned.__slots__}))) == tuned
+    assert from_fields(FineTuned, json.loads(json.dumps(to_fields(tuned)))) == tuned
 
 
 @pytest.mark.parametrize("pooling", ["avg", None])
 def test_layers_learn_gently_whatever_rate_suited_the_head(pooling: Any) -> None:
-    recipe = fine_tuning.recipe_of(Lesson("mobilenet", unfreeze=ALL_LAYERS, pooling=pooling), "x", 5)
-    assert recipe.optimiser == TUNING
-    assert 1e-5 <= TUNING.learning_rate <= 1e-4
+    recipe = fine_tuning.recipe_of(TransferConfig("mobilenet", fine_tune_layers=ALL_LAYERS, pooling=pooling), "x", 5)
+    assert recipe.optimizer == FINE_TUNING
+    assert 1e-5 <= FINE_TUNING.learning_rate <= 1e-4
     assert dict(recipe.arguments)["fixed_norms"] is True
 
 

@@ -11,7 +11,7 @@ from imgrec.errors import InputError, UnknownNameError
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import MIB
 from imgrec.training.augmentation import Augmentation
-from imgrec.training.recipes import RECIPES, Optimiser, Recipe, get_recipe
+from imgrec.training.recipes import RECIPES, Optimizer, Recipe, get_recipe
 from imgrec.training.training_job import needs_of
 
 
@@ -45,7 +45,7 @@ def test_the_recipes_of_the_systems_that_imgrec_stands_in_for(
 
 def test_the_upsampled_networks_are_trained_as_printed() -> None:
     for recipe in (get_recipe(f"{name}_upsampled") for name in ("resnet50", "vgg16", "inception_v3")):
-        assert recipe.optimiser == Optimiser("rmsprop", 2e-5)
+        assert recipe.optimizer == Optimizer("rmsprop", 2e-5)
         assert (recipe.loss, recipe.validation_fraction) == ("binary_crossentropy", 0.2)
         assert (recipe.input_size, recipe.working_size) == ((32, 32), (256, 256))
         assert recipe.trainable_layers is None
@@ -76,7 +76,7 @@ def test_a_backbone_is_fed_what_its_weights_expect(name: str) -> None:
 
 def test_people_change_what_they_like() -> None:
     changed = get_recipe("capstone_cnn").changed(epochs=2, learning_rate=0.5)
-    assert (changed.epochs, changed.batch_size, changed.optimiser.learning_rate) == (2, 64, 0.5)
+    assert (changed.epochs, changed.batch_size, changed.optimizer.learning_rate) == (2, 64, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_nonsense_is_refused(change: dict[str, int]) -> None:
         {"preprocess": "tensor"},
         {"trainable_layers": 4},
         {"backbone": "mobilenet", "trainable_layers": -1},
-        {"optimiser": Optimiser("sgd", 0.1, one_cycle=True, step_epochs=5)},
+        {"optimizer": Optimizer("sgd", 0.1, one_cycle=True, step_epochs=5)},
     ],
     ids=["loss", "preprocess", "layers of no backbone", "fewer layers than none", "two schedules"],
 )

@@ -8,31 +8,25 @@ from typing import Any
 import pytest
 
 from imgrec.models.cards import Card
-from imgrec.training import search_job, summary
+from imgrec.training import events, search_job, summary
+from imgrec.training.events import DataRead, EpochEnd, Finished, StepProgress, TrainingBegin, WeightsFetched
 from imgrec.training.search_job import Search
 from imgrec.training.summary import outcome, status
 from imgrec.training.training_job import Curves, curves_in
 from tests.training.searches import EVENTS, leave, trial
 
-PLAN: dict[str, Any] = {"epochs": 4, "steps": 10, "batch_size": 8, "parameters": 7}
+PLAN = TrainingBegin(epochs=4, steps=10, batch_size=8, parameters=7)
 
 
-def step(epoch: int, number: int, rate: float = 100.0) -> dict[str, Any]:
-    return {"epoch": epoch, "step": number, "loss": 2.0, "accuracy": 0.25, "images_per_second": rate}
+def step(epoch: int, number: int, rate: float = 100.0) -> StepProgress:
+    return StepProgress(epoch, number, 2.0, 0.25, rate)
 
 
-def epoch(number: int) -> dict[str, Any]:
-    return {
-        "epoch": number,
-        "seconds": 30.0,
-        "loss": 1.5,
-        "accuracy": 0.5,
-        "validation_loss": 1.25,
-        "validation_accuracy": 0.625,
-        "images_per_second": 100.0,
-    }
+def epoch(number: int) -> EpochEnd:
+    return EpochEnd(number, 30.0, 1.5, 0.5, 1.25, 0.625, 100.0)
 
 
+METRICS = {"accuracy": 0.9, "pictures": 1000, "set": "test"}
 HALFWAY = Curves([epoch(1)], [step(1, 5), step(1, 10), step(2, 5)], PLAN, None, None)
 
 
@@ -51,12 +45,12 @@ def test_the_examples_in_the_docstrings() -> None:
     ids=["from scratch", "taught", "tuned", "tuned before it was told"],
 )
 def test_epochs_are_those_of_the_published_model(tmp_path: Path, fields: dict[str, Any], epochs: int) -> None:
-    curves = [epoch(number) for number in range(1, 301)]
+    curves = [events.to_fields(epoch(number)) for number in range(1, 301)]
     assert summary.epochs_of(Card(tmp_path, fields | {"curves": curves})) == epochs
 
 
 def test_few_validation_images_are_counted_in_the_line_of_a_run() -> None:
-    few = replace(HALFWAY, data={"validated_on": 16})
+    few = replace(HALFWAY, data=DataRead(validated_on=16))
     assert "validation accuracy 10 of 16" in status(few, "running")
 
 
@@ -83,7 +77,7 @@ def test_time_is_derived_from_the_log() -> None:
     assert HALFWAY.training_seconds == 30.0
     # 25 of 40 steps of 8 images at 100 a second.
     assert HALFWAY.remaining_seconds == pytest.approx(2.0)
-    done = Curves([epoch(1), epoch(2)], [], PLAN, None, {"metrics": {"accuracy": 0.9, "pictures": 1000, "set": "test"}})
+    done = Curves([epoch(1), epoch(2)], [], PLAN, None, Finished("mine", METRICS))
     assert done.remaining_seconds is None
     assert outcome(done) == "90.0\u202f% accuracy on 1,000 test images; 2 epochs in 1 min 0 s"
 
@@ -94,9 +88,9 @@ def test_time_is_derived_from_the_log() -> None:
     ids=["what an epoch took with its validation", "a pause between the two says nothing"],
 )
 def test_the_time_left_counts_all_of_an_epoch(begun_at: float, seconds: float) -> None:
-    epochs = [epoch(1) | {"at": 150.0}, epoch(2) | {"at": 200.0}]
-    steps = [step(1, 5) | {"at": 110.0}, step(3, 5) | {"at": 220.0}]
-    curves = Curves(epochs, steps, PLAN | {"at": begun_at}, None, None)
+    epochs = [replace(epoch(1), at=150.0), replace(epoch(2), at=200.0)]
+    steps = [replace(step(1, 5), at=110.0), replace(step(3, 5), at=220.0)]
+    curves = Curves(epochs, steps, replace(PLAN, at=begun_at), None, None)
     assert curves.remaining_seconds == pytest.approx(seconds)
 
 
@@ -109,7 +103,7 @@ def test_which_learning_rate_held_from_which_epoch_on() -> None:
     assert curves.learning_rates == ((1, 300.0), (6, 0.1), (10, 0.01))
     assert summary.learning_rates(curves) == "with the learning rate 300, from epoch 6 on 0.1, from epoch 10 on 0.01"
     assert curves_in([began(0, None)]).learning_rates == ()
-    finished = {"metrics": {"accuracy": 0.9, "pictures": 10, "set": "test"}}
+    finished = Finished("mine", METRICS)
     assert outcome(replace(curves, finished=finished)).endswith("from epoch 10 on 0.01")
 
 
@@ -118,7 +112,7 @@ def test_which_learning_rate_held_from_which_epoch_on() -> None:
     [(0, ()), (2, ("skipped: 0", "skipped: 1")), (60, ("skipped: 0", "skipped: 1", "skipped: 2", "57 more"))],
 )
 def test_what_was_left_out_is_counted_and_the_first_are_named(count: int, said: tuple[str, ...]) -> None:
-    data = {"left_out": count, "notes": [str(number) for number in range(min(count, 50))]}
+    data = DataRead(left_out=count, notes=[str(number) for number in range(min(count, 50))])
     found = summary.left_out(Curves([], [], None, data, None))
     assert len(found) == len(said)
     assert all(part in line for part, line in zip(said, found, strict=True))
@@ -129,7 +123,7 @@ def test_nothing_is_foretold_from_the_first_step_which_compiles() -> None:
 
 
 def test_a_download_of_a_backbone_is_told() -> None:
-    under_way = {"model": "vgg16", "done_bytes": 3 * 2**20, "total_bytes": 12 * 2**20}
+    under_way = WeightsFetched("vgg16", 3 * 2**20, 12 * 2**20)
     curves = Curves([], [], None, None, None, under_way)
     assert status(curves, "running") == "downloading vgg16, 3 of 12 MiB"
     assert status(curves, "cancelled") == "cancelled"

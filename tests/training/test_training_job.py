@@ -11,7 +11,7 @@ from imgrec.jobs import Job, processes
 from imgrec.models import cards
 from imgrec.settings import Settings
 from imgrec.training import training_job
-from imgrec.training.recipes import Optimiser, get_recipe
+from imgrec.training.recipes import Optimizer, get_recipe
 
 
 @pytest.mark.parametrize(
@@ -70,18 +70,18 @@ def test_no_run_takes_the_place_of_anothers_model(tmp_path: Path, published_by: 
 
 
 @pytest.mark.parametrize(
-    ("optimiser", "copies"),
+    ("optimizer", "copies"),
     [
         (None, 1),
-        (Optimiser("sgd", 0.1), 3),
-        (Optimiser("sgd", 0.1, momentum=0.9), 5),
-        (Optimiser("rmsprop", 0.1), 5),
-        (Optimiser("adam", 0.1), 7),
+        (Optimizer("sgd", 0.1), 3),
+        (Optimizer("sgd", 0.1, momentum=0.9), 5),
+        (Optimizer("rmsprop", 0.1), 5),
+        (Optimizer("adam", 0.1), 7),
     ],
     ids=["nothing learns", "plain", "momentum", "rmsprop", "adam"],
 )
-def test_room_for_two_checkpoints_and_the_model(optimiser: Optimiser | None, copies: int) -> None:
-    assert training_job.disk_bytes(1_000_000, optimiser) == copies * 4_000_000 + training_job.NOTES_BYTES
+def test_room_for_two_checkpoints_and_the_model(optimizer: Optimizer | None, copies: int) -> None:
+    assert training_job.disk_bytes(1_000_000, optimizer) == copies * 4_000_000 + training_job.NOTES_BYTES
 
 
 @pytest.fixture

@@ -48,10 +48,10 @@ def finish(job: Job, timeout_s: float = 240) -> Job:
 def test_a_run_learns_and_its_model_joins_the_catalog(data: Path, settings: Settings) -> None:
     job = finish(training_job.start(get_recipe("simple_cnn").changed(epochs=8, batch_size=16), str(data), settings))
     curves = training_job.read_curves(job)
-    assert [row["epoch"] for row in curves.epochs] == list(range(1, 9))
-    assert curves.epochs[-1]["validation_accuracy"] > 0.8
-    assert curves.training_seconds == sum(row["seconds"] for row in curves.epochs)
-    assert np.sum(curves.epochs[-1]["confusion"]) == 36
+    assert [row.epoch for row in curves.epochs] == list(range(1, 9))
+    assert curves.epochs[-1].validation_accuracy > 0.8
+    assert curves.training_seconds == sum(row.seconds for row in curves.epochs)
+    assert np.sum(curves.epochs[-1].confusion) == 36
     [card] = [card for card in cards.all_cards(settings) if card.name == "my_simple_cnn"]
     assert card.classes == ("plain", "rows", "columns")
     assert card.metrics["set"] == "validation"
@@ -83,13 +83,13 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(
         time.sleep(0.05)
     broken.resume()
     finish(broken)
-    assert training_job.read_curves(broken).plan["resumed_at"][0] >= 1
+    assert training_job.read_curves(broken).plan.resumed_at[0] >= 1
     for once, twice in zip(
         training_job.read_curves(whole).epochs, training_job.read_curves(broken).epochs, strict=True
     ):
         # To the last bit: the same images in the same order, changed in the same way, with the same dropout.
         for field in ("loss", "accuracy", "validation_loss", "confusion"):
-            assert twice[field] == once[field]
+            assert getattr(twice, field) == getattr(once, field)
     for once_array, twice_array in zip(*(saved_weights(job) for job in (whole, broken)), strict=True):
         np.testing.assert_array_equal(once_array, twice_array)
 
@@ -132,7 +132,7 @@ def test_what_was_tested_stands_on_the_benchmarks_page(data: Path, settings: Set
         np.savez(data, **dict(file), x_test=file["x_train"][::10], y_test=file["y_train"][::10])
     job = finish(training_job.start(get_recipe("simple_cnn").changed(epochs=1, batch_size=32), str(data), settings))
     [row] = artifacts.read_summary(artifacts.own_folder(settings))["rows"]
-    metrics = training_job.read_curves(job).finished["metrics"]
+    metrics = training_job.read_curves(job).finished.metrics
     assert (row["model"], row["images"]) == ("my_simple_cnn", metrics["pictures"]) == ("my_simple_cnn", 36)
     assert row["top_1"] == pytest.approx(metrics["accuracy"])
     results = aligned_results.load([artifacts.own_folder(settings)], "stripes")
@@ -176,7 +176,7 @@ def test_training_validation_and_serving_see_the_same_values(data: Path, setting
         check=True,
     )
     served = float(done.stdout.strip().splitlines()[-1])
-    assert served == pytest.approx(training_job.read_curves(job).epochs[-1]["validation_accuracy"], abs=1e-9)
+    assert served == pytest.approx(training_job.read_curves(job).epochs[-1].validation_accuracy, abs=1e-9)
 
 
 def run_process(*arguments: str) -> Any:

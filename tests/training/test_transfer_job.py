@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,21 @@ from imgrec.errors import ImgrecError, InputError, OfflineError, UnknownNameErro
 from imgrec.jobs import Job
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
-from imgrec.training import summary, training_job, transfer_job
-from imgrec.training.transfer_job import HEADS, Lesson
-from imgrec.training.trial_results import Trial, Tuned, choose, summaries
+from imgrec.training import summary, training_job, transfer_config, transfer_job
+from imgrec.training.events import FineTuned, HeadChosen, TrialEnd, to_fields
+from imgrec.training.transfer_config import HEADS, TransferConfig
+from imgrec.training.trial_results import choose, summaries
 
 
-def trial(rate: float, fold: int, accuracy: float, *, loss: float = 0.5, best: int = 10) -> Trial:
-    return Trial(rate, fold, best, 0.9, 0.3, accuracy, loss, 1.0)
+def trial(rate: float, fold: int, accuracy: float, *, loss: float = 0.5, best: int = 10) -> TrialEnd:
+    return TrialEnd(rate, fold, best, 0.9, 0.3, accuracy, loss, 1.0)
 
 
 def test_a_lesson_survives_json() -> None:
-    lesson = Lesson("mobilenet", "hidden", learning_rates=(1e-2, 1e-6), folds=5, input_size=(256, 256))
-    assert Lesson.from_dict(json.loads(json.dumps(lesson.to_dict()))) == lesson
-    assert lesson.trials == 10
-    assert Lesson("mobilenet").trials == len(transfer_job.DEFAULT_LEARNING_RATES)
+    config = TransferConfig("mobilenet", "hidden", learning_rates=(1e-2, 1e-6), folds=5, input_size=(256, 256))
+    assert TransferConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert config.trials == 10
+    assert TransferConfig("mobilenet").trials == len(transfer_config.DEFAULT_LEARNING_RATES)
 
 
 @pytest.mark.parametrize(
@@ -46,17 +47,17 @@ def test_a_lesson_survives_json() -> None:
         ({"learning_rates": (float("nan"),)}, InputError, "Received: nan"),
         ({"folds": 1}, InputError, "2 to 20 folds"),
         ({"validation_fraction": 1.0}, InputError, "share in"),
-        ({"unfreeze": -2}, InputError, "Received: -2"),
+        ({"fine_tune_layers": -2}, InputError, "Received: -2"),
         ({"input_size": (16, 16)}, InputError, "32 px or more"),
         ({"pooling": "max"}, InputError, "pooling"),
         ({"pooling": None, "head": "hidden"}, InputError, "without pooling"),
-        ({"backbone": "convnext_tiny", "unfreeze": 1}, InputError, "train the classifier only"),
+        ({"backbone": "convnext_tiny", "fine_tune_layers": 1}, InputError, "train the classifier only"),
     ],
     ids=lambda value: next(iter(value), "none") if isinstance(value, dict) else None,
 )
 def test_nonsense_is_refused(fields: dict[str, Any], error: type[ImgrecError], sentence: str) -> None:
     with pytest.raises(error, match=sentence):
-        Lesson(**{"backbone": "mobilenet"} | fields)
+        TransferConfig(**{"backbone": "mobilenet"} | fields)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_summaries_are_means_and_sample_deviations() -> None:
     ],
     ids=["the mean counts", "then the loss", "then the larger rate"],
 )
-def test_a_learning_rate_is_chosen(trials: list[Trial], chosen: float) -> None:
+def test_a_learning_rate_is_chosen(trials: list[TrialEnd], chosen: float) -> None:
     assert choose(trials).learning_rate == chosen
 
 
@@ -116,7 +117,7 @@ def test_the_preview_reads_the_newest_head(tmp_path: Path) -> None:
     assert transfer_job.preview(job, features) is None
 
 
-TUNED = Tuned(1, 5, 0.8, 0.5, 0.9, 0.4, 0.9, 0.4)
+TUNED = FineTuned(1, 5, 0.8, 0.5, 0.9, 0.4, 0.9, 0.4)
 
 
 def test_progress_is_read_from_the_log(tmp_path: Path) -> None:
@@ -126,12 +127,12 @@ def test_progress_is_read_from_the_log(tmp_path: Path) -> None:
         part | {"done": 4},
         part | {"done": 9},
         {"event": "trials", "count": 2},
-        {"event": "trial"} | asdict(trial(0.1, 1, 0.5)),
-        {"event": "trial"} | asdict(trial(0.1, 2, 0.7)),
+        {"event": "trial"} | to_fields(trial(0.1, 1, 0.5)),
+        {"event": "trial"} | to_fields(trial(0.1, 2, 0.7)),
         # A worker that was killed before it could tell does so again.
-        {"event": "trial"} | asdict(trial(0.1, 2, 0.7)),
+        {"event": "trial"} | to_fields(trial(0.1, 2, 0.7)),
         {"event": "chosen", "learning_rate": 0.1, "epochs": 10, "why": "best"},
-        {"event": "tuned"} | asdict(TUNED),
+        {"event": "tuned"} | to_fields(TUNED),
     ]
     lines: list[str] = []
     seen = []
@@ -146,7 +147,7 @@ def test_progress_is_read_from_the_log(tmp_path: Path) -> None:
     assert [row.done for row in progress.features] == [9]
     assert len(progress.trials) == progress.trials_planned == 2
     assert progress.summaries[0].validation_accuracy == pytest.approx(0.6)
-    assert progress.chosen == {"learning_rate": 0.1, "epochs": 10, "why": "best"}
+    assert progress.chosen == HeadChosen(0.1, 10, "best")
     assert progress.tuned == TUNED
 
 
@@ -166,16 +167,16 @@ def images_of(counts: list[int]) -> ArrayDataset:
     ids=["more folds than images", "two images of each class", "as many folds"],
 )
 def test_images_that_do_not_fit_are_refused(counts: list[int], folds: int, sentence: str | None) -> None:
-    lesson, data = Lesson("mobilenet", folds=folds), images_of(counts)
+    config, data = TransferConfig("mobilenet", folds=folds), images_of(counts)
     if sentence is None:
-        transfer_job.check_data(lesson, data)
+        transfer_job.check_data(config, data)
     else:
         with pytest.raises(InputError, match=sentence):
-            transfer_job.check_data(lesson, data)
+            transfer_job.check_data(config, data)
 
 
-def hold_out(lesson: Lesson, data: ArrayDataset) -> ArrayDataset:
-    return transfer_job.held_out(data, *transfer_job.dealt(lesson, data))
+def hold_out(config: TransferConfig, data: ArrayDataset) -> ArrayDataset:
+    return transfer_job.held_out(data, *transfer_job.dealt(config, data))
 
 
 def test_a_test_set_is_held_out_of_images_without_one() -> None:
@@ -183,43 +184,43 @@ def test_a_test_set_is_held_out_of_images_without_one() -> None:
     images = Images(rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8), np.arange(40) % 2)
     data = ArrayDataset("drawn", ("a", "b"), images, None, "here", files=tuple(f"{i}.png" for i in range(40)))
     before = data.sha256
-    lesson = Lesson("mobilenet", test_fraction=0.2)
-    held_out = hold_out(lesson, data)
+    config = TransferConfig("mobilenet", test_fraction=0.2)
+    held_out = hold_out(config, data)
     assert held_out.counts() == {"a": (16, 4), "b": (16, 4)}
     assert held_out.test is not None
     both = np.concatenate([held_out.train.pixels, held_out.test.pixels]).reshape(40, -1)
     assert len(np.unique(both, axis=0)) == 40
-    assert [int(name.removesuffix(".png")) for name in held_out.files] == transfer_job.dealt(lesson, data)[0].tolist()
-    assert held_out.sha256 != before, "a lesson that goes on must find what it learned from"
-    assert hold_out(lesson, data).sha256 == held_out.sha256
+    assert [int(name.removesuffix(".png")) for name in held_out.files] == transfer_job.dealt(config, data)[0].tolist()
+    assert held_out.sha256 != before, "a config that goes on must find what it learned from"
+    assert hold_out(config, data).sha256 == held_out.sha256
     # What has a test set keeps it, and nobody has to.
-    assert hold_out(lesson, held_out) is held_out
-    assert hold_out(Lesson("mobilenet"), data) is data
+    assert hold_out(config, held_out) is held_out
+    assert hold_out(TransferConfig("mobilenet"), data) is data
 
 
 def test_a_lesson_does_not_start_without_what_it_needs(tmp_path: Path, settings: Settings) -> None:
-    lesson = Lesson("mobilenet")
+    config = TransferConfig("mobilenet")
     with pytest.raises(InputError, match="name of a dataset"):
-        transfer_job.start(lesson, "nowhere", settings)
+        transfer_job.start(config, "nowhere", settings)
     with pytest.raises(OfflineError, match=r"mobilenet_1_0_224_tf\.h5"):
-        transfer_job.start(lesson, str(tmp_path), settings)
+        transfer_job.start(config, str(tmp_path), settings)
     spec = BUILT_IN.get_spec("mobilenet")
     path = settings.keras_home / "models" / spec.weights.filename
     path.parent.mkdir(parents=True)
     path.touch()
     with pytest.raises(InputError, match="model name"):
-        transfer_job.start(lesson, str(tmp_path), settings, name="<script>")
+        transfer_job.start(config, str(tmp_path), settings, name="<script>")
     with pytest.raises(InputError, match="stopped"):
         transfer_job.find_unfinished("mobilenet", settings, None)
-    with pytest.raises(InputError, match="folder with a lesson"):
+    with pytest.raises(InputError, match="folder with a run"):
         transfer_job.find_unfinished("mobilenet", settings, tmp_path)
     assert not (settings.home / "runs").exists()
 
 
 def test_what_a_lesson_needs_grows_with_what_learns() -> None:
-    frozen = Lesson("mobilenet")
-    few, all_layers = replace(frozen, unfreeze=4), replace(frozen, unfreeze=transfer_job.ALL_LAYERS)
-    needed = [transfer_job.needs_of(lesson).memory_bytes for lesson in (frozen, few, all_layers)]
+    frozen = TransferConfig("mobilenet")
+    few, all_layers = replace(frozen, fine_tune_layers=4), replace(frozen, fine_tune_layers=transfer_config.ALL_LAYERS)
+    needed = [transfer_job.needs_of(config).memory_bytes for config in (frozen, few, all_layers)]
     assert needed == sorted(set(needed))
     # As much for the images of a step as a recipe that trains the same backbone.
     images = 32 * 224 * 224 * 3

@@ -1,4 +1,4 @@
-"""Real lessons on a real backbone: images to a model that serves; kills; unfreezing."""
+"""Real configs on a real backbone: images to a model that serves; kills; unfreezing."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,9 @@ from imgrec.models import cards
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT, Settings
 from imgrec.training import transfer_job
-from imgrec.training.transfer_job import Lesson
+from imgrec.training.events import to_fields
+from imgrec.training.transfer_config import TransferConfig
+from imgrec.training.transfer_stages import describe_fine_tuning
 
 pytestmark = pytest.mark.slow
 
@@ -79,8 +80,8 @@ def finish(job: Job, timeout_s: float = 240) -> Job:
 
 def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str) -> None:
     # So many epochs that the kill comes between two trials.
-    lesson = Lesson(BACKBONE, learning_rates=(1e-2, 1e-3), folds=2, epochs=400, batch_size=8)
-    job = transfer_job.start(lesson, data, here, name="stripes")
+    config = TransferConfig(BACKBONE, learning_rates=(1e-2, 1e-3), folds=2, epochs=400, batch_size=8)
+    job = transfer_job.start(config, data, here, name="stripes")
     wait_for(job, "trial")
     os.kill(json.loads((job.folder / "started.json").read_text())["pid"], signal.SIGKILL)
     end = time.monotonic() + 60
@@ -100,7 +101,7 @@ def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str)
     assert all(part.cached for part in progress.features)
     assert len(progress.trials) == progress.trials_planned == 4
     assert progress.chosen is not None
-    assert len(progress.curves.epochs) == progress.chosen["epochs"]
+    assert len(progress.curves.epochs) == progress.chosen.epochs
     [card] = [card for card in cards.all_cards(here) if card.name == "stripes"]
     assert card.classes == CLASSES
     assert (card.metrics["set"], card.metrics["pictures"]) == ("test", 12)
@@ -112,7 +113,7 @@ def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str)
     assert spec.get_label_space().labels == CLASSES
     test = arrays.load(data, here).test
     assert test is not None
-    rows = features.extract(lesson.backbone_row(), test, here).rows
+    rows = features.extract(config.backbone_spec(), test, here).rows
     expected = transfer_job.preview(job, rows)
     assert expected is not None
     from imgrec.inference.openvino_engine import OpenVINOEngine
@@ -125,19 +126,21 @@ def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str)
 
 
 def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str) -> None:
-    lesson = Lesson(BACKBONE, learning_rates=(1e-2,), epochs=3, batch_size=8, unfreeze=2, tuning_epochs=1)
-    job = finish(transfer_job.start(lesson, data, here, name="tuned_stripes"))
+    config = TransferConfig(
+        BACKBONE, learning_rates=(1e-2,), epochs=3, batch_size=8, fine_tune_layers=2, fine_tune_epochs=1
+    )
+    job = finish(transfer_job.start(config, data, here, name="tuned_stripes"))
     progress = transfer_job.read_progress(job)
     assert progress.chosen is not None
-    epochs = progress.chosen["epochs"] + 1
-    assert [row["epoch"] for row in progress.curves.epochs] == list(range(1, epochs + 1))
+    epochs = progress.chosen.epochs + 1
+    assert [row.epoch for row in progress.curves.epochs] == list(range(1, epochs + 1))
     # From the beginning: a page would take the head's last epoch for the end.
     assert [event["epochs"] for event in job.progress()[0] if event["event"] == "training"] == [epochs, epochs]
     [card] = [card for card in cards.all_cards(here) if card.name == "tuned_stripes"]
     assert card.metrics["set"] == "test"
     assert progress.tuned is not None
     assert progress.tuned.kept_accuracy >= progress.tuned.head_accuracy
-    assert card.fields["tuned"] == asdict(progress.tuned) | {"sentence": progress.tuned.describe(9)}
+    assert card.fields["tuned"] == to_fields(progress.tuned) | {"sentence": describe_fine_tuning(progress.tuned, 9)}
     assert np.sum(card.fields["training"]["confusion"]) == card.fields["training"]["pictures"] == 39
     from imgrec.inference.openvino_engine import OpenVINOEngine
 
@@ -158,8 +161,10 @@ def test_few_images_without_a_test_set_give_no_limit_of_doubt(here: Settings, da
         kept = {name: arrays[name] for name in ("x_train", "y_train", "class_names")}
     np.savez(path, allow_pickle=False, **kept)
     for name, unfreeze in (("frozen", 0), ("unfrozen", 2)):
-        lesson = Lesson(BACKBONE, learning_rates=(1e-2,), epochs=3, batch_size=8, unfreeze=unfreeze, tuning_epochs=1)
-        job = finish(transfer_job.start(lesson, str(path), here, name=name))
+        config = TransferConfig(
+            BACKBONE, learning_rates=(1e-2,), epochs=3, batch_size=8, fine_tune_layers=unfreeze, fine_tune_epochs=1
+        )
+        job = finish(transfer_job.start(config, str(path), here, name=name))
         [card] = [card for card in cards.all_cards(here) if card.name == name]
         assert (card.metrics["set"], card.metrics["pictures"]) == ("validation", 9)
         results = aligned_results.load([artifacts.own_folder(here)], "validation part of no_test (seed 0, 9 images)")
@@ -181,8 +186,8 @@ def test_copies_are_not_validated_on_where_their_like_is_learned_from(here: Sett
     pixels = np.concatenate([originals + np.uint8(copy) for copy in range(4)])
     path = tmp_path / "copies.npz"
     np.savez(path, allow_pickle=False, x_train=pixels, y_train=np.tile([0, 1], 12))
-    lesson = Lesson(BACKBONE, learning_rates=(1e-2,), epochs=1, batch_size=8)
-    job = finish(transfer_job.start(lesson, str(path), here, name="copies"))
+    config = TransferConfig(BACKBONE, learning_rates=(1e-2,), epochs=1, batch_size=8)
+    job = finish(transfer_job.start(config, str(path), here, name="copies"))
     told = transfer_job.read_progress(job).curves.data
     assert told is not None
     assert (told["trained_on"], told["validated_on"]) == (16, 8)

@@ -17,7 +17,7 @@ from imgrec.predictions.prediction import Prediction
 from imgrec.reports import sentences
 from imgrec.settings import Settings
 from imgrec.training import transfer_job
-from imgrec.training.transfer_job import Lesson
+from imgrec.training.transfer_config import TransferConfig
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +51,9 @@ def test_a_limit_is_set_at_the_end_of_a_training_and_keeps_what_it_promises(
         for file in shuffled[:PER_CLASS]:
             (tmp_path / "two" / label / file.name).symlink_to(file)
         new += [(file, target) for file in shuffled[PER_CLASS : PER_CLASS + 100]]
-    job = transfer_job.start(Lesson(BACKBONE, learning_rates=(1e-2,), folds=3), str(tmp_path / "two"), here, name="two")
+    job = transfer_job.start(
+        TransferConfig(BACKBONE, learning_rates=(1e-2,), folds=3), str(tmp_path / "two"), here, name="two"
+    )
     assert job.wait(240) == "finished", f"{job.error}\n{job.last_words()}"
 
     [card] = [card for card in cards.all_cards(here) if card.name == "two"]

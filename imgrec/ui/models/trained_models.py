@@ -13,11 +13,7 @@ from imgrec.training import summary
 from imgrec.ui import caches
 from imgrec.ui.markdown import plain
 from imgrec.ui.train import curves, model_export
-
-
-def look_at(name: str) -> None:
-    """Choose the model called `name`, before the table is drawn the next time."""
-    st.session_state["trained_wanted"] = name
+from imgrec.ui.train.form_fields import keep_choice
 
 
 def trained(*, table: bool, shown: str | None = None) -> None:
@@ -47,10 +43,7 @@ def trained(*, table: bool, shown: str | None = None) -> None:
         },
     )
     by_name = {card.name: card for card in found}
-    if (wanted := st.session_state.pop("trained_wanted", None)) in by_name:
-        st.session_state["trained"] = wanted
-    elif st.session_state.get("trained", found[0].name) not in by_name:
-        del st.session_state["trained"]
+    keep_choice("trained", list(by_name))
     name = st.selectbox("Model", list(by_name), key="trained", bind="query-params", width=320)
     card = by_name.get(name, found[0])
     if card.name == shown:

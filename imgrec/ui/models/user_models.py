@@ -1,15 +1,17 @@
 """The user's own trained models on the Models page: what each one is, which are broken, and a way to remove them."""
 
+from functools import partial
+
 import streamlit as st
 
 from imgrec.charts.colors import color_of
-from imgrec.errors import ImgrecError
 from imgrec.models import cards
 from imgrec.models.catalog import ModelSpec
 from imgrec.reports import sentences
 from imgrec.ui import caches
 from imgrec.ui.compare.result_cards import MIN_CARD_PX
 from imgrec.ui.markdown import plain
+from imgrec.ui.train.form_fields import errors_shown
 
 
 def panel() -> None:
@@ -42,17 +44,8 @@ def _card(spec: ModelSpec, *, removable: bool) -> None:
     st.caption(f"Classes: {plain(sentences.space_title(spec.get_label_space()))}")
     st.caption(f"{spec.parameters:,} parameters · input {spec.input_size[1]} × {spec.input_size[0]} px")
     if removable:
-        st.button(
-            "Remove",
-            key=f"remove_{spec.name}",
-            icon=":material/delete:",
-            on_click=_ask_to_remove,
-            args=(spec.name,),
-        )
-
-
-def _ask_to_remove(name: str) -> None:
-    st.session_state["remove_asked"] = name
+        on_click = partial(st.session_state.__setitem__, "remove_asked", spec.name)
+        st.button("Remove", key=f"remove_{spec.name}", icon=":material/delete:", on_click=on_click)
 
 
 def _stop_asking() -> None:
@@ -67,18 +60,11 @@ def _confirm(spec: ModelSpec) -> None:
     )
     with st.container(horizontal=True):
         if st.button("Remove", key="remove_yes", type="primary", icon=":material/delete:"):
-            _remove(spec)
+            with errors_shown():
+                cards.remove(spec.name, caches.settings())
+                caches.pool().unload(spec.name)
+                _stop_asking()
+                st.rerun()
         if st.button("Cancel", key="remove_no"):
             _stop_asking()
             st.rerun()
-
-
-def _remove(spec: ModelSpec) -> None:
-    try:
-        cards.remove(spec.name, caches.settings())
-    except ImgrecError as error:
-        st.error(plain(str(error)), icon=":material/error:")
-        return
-    caches.pool().unload(spec.name)
-    _stop_asking()
-    st.rerun()

@@ -1,5 +1,6 @@
 """The Train page.
 
+`form_fields`: what the forms share.
 `scratch_form`: training from scratch.
 `transfer_form`: transfer learning.
 `search_form`: hyperparameter search.
@@ -9,6 +10,8 @@
 `findings`: what the doctor found.
 `runs`: every run, and the one that is shown.
 `transfer_progress`: a transfer learning run.
+`search_progress`: every search, and the one that is shown.
+`model_preview`: the newest classifier of a run, tried on an image.
 `curves`: learning curves and confusion.
 `model_export`: downloading a model.
 """

@@ -10,18 +10,18 @@ from imgrec.charts.learning_curves import QUANTITIES, curve_chart, describe_curv
 from imgrec.training.training_job import Curves
 from imgrec.ui.markdown import plain
 
-# The columns of the table of epochs, and the fields of the log that they show.
+# The columns of the table of epochs: the fields of the log that they show, and the format.
 COLUMNS = {
-    "Epoch": "epoch",
-    "Loss": "loss",
-    "Validation loss": "validation_loss",
-    "Accuracy": "accuracy",
-    "Validation accuracy": "validation_accuracy",
-    "Seconds": "seconds",
-    "Images/s": "images_per_second",
+    "Epoch": ("epoch", None),
+    "Loss": ("loss", "%.4f"),
+    "Validation loss": ("validation_loss", "%.4f"),
+    "Accuracy": ("accuracy", "percent"),
+    "Validation accuracy": ("validation_accuracy", "percent"),
+    "Seconds": ("seconds", "%.3g"),
+    "Images/s": ("images_per_second", "%.0f"),
 }
 
-# A table of more columns nobody reads, and a browser has trouble with ten thousand cells.
+# A table of more columns cannot be read, and a browser has trouble with ten thousand cells.
 MAX_TABLE_CLASSES = 100
 
 # A confusion matrix of more classes has cells that cannot be read; the table has them all.
@@ -29,22 +29,17 @@ MAX_MATRIX_CLASSES = 20
 
 
 def learning_curves(curves: Curves, key: str, *, table: bool = False, kept: int | None = None) -> None:
-    """Accuracy and loss side by side where there is room; with `table` one row an epoch instead.
+    """Show accuracy and loss side by side where there is room; with `table` one row an epoch instead.
 
     The epoch `kept` (from 1) is the one whose network was published, where that is not the last.
     """
     if table:
         st.dataframe(
-            [{title: row.get(field) for title, field in COLUMNS.items()} for row in curves.epochs],
+            [{title: getattr(row, field) for title, (field, _) in COLUMNS.items()} for row in curves.epochs],
             hide_index=True,
             alt="Training and validation loss and accuracy after each epoch",
             column_config={
-                "Accuracy": st.column_config.NumberColumn(format="percent"),
-                "Validation accuracy": st.column_config.NumberColumn(format="percent"),
-                "Loss": st.column_config.NumberColumn(format="%.4f"),
-                "Validation loss": st.column_config.NumberColumn(format="%.4f"),
-                "Seconds": st.column_config.NumberColumn(format="%.3g"),
-                "Images/s": st.column_config.NumberColumn(format="%.0f"),
+                title: st.column_config.NumberColumn(format=format) for title, (_, format) in COLUMNS.items()
             },
         )
         return
@@ -59,12 +54,12 @@ def learning_curves(curves: Curves, key: str, *, table: bool = False, kept: int 
 
 
 def matrix(
-    counts: Sequence[Sequence[int]], classes: Sequence[str], kind: str, key: str, *, table: bool = False
+    counts: Sequence[Sequence[int]] | None, classes: Sequence[str], kind: str, key: str, *, table: bool = False
 ) -> None:
-    """A confusion matrix as a chart while it can be read, and else as a table; its sentence above."""
+    """Show a confusion matrix as a chart while it can be read, and else as a table; its sentence above."""
     words = describe_run_matrix(counts, classes, kind)
     st.markdown(plain(words))
-    if len(classes) > MAX_TABLE_CLASSES:
+    if counts is None or len(classes) > MAX_TABLE_CLASSES:
         return
     if len(classes) <= MAX_MATRIX_CLASSES and not table:
         titles = ("true class", "predicted class")

@@ -12,6 +12,7 @@ from imgrec.models.cards import Card
 from imgrec.models.catalog import ModelSpec
 from imgrec.ui import caches
 from imgrec.ui.markdown import plain
+from imgrec.ui.train.form_fields import errors_shown
 
 # How often the progress bar is updated.
 POLL_S = 0.5
@@ -32,7 +33,7 @@ def export_panel(card: Card) -> None:
             "Formats",
             offered,
             DEFAULT_FORMATS,
-            format_func=_format_title,
+            format_func=lambda name: FORMATS[name].title,
             key=f"formats_{card.name}",
             help="  \n".join(f"**{FORMATS[name].title}**: {FORMATS[name].about}." for name in offered),
         )
@@ -40,10 +41,8 @@ def export_panel(card: Card) -> None:
         if not formats:
             st.caption("Choose at least one format.")
             return
-        try:
+        with errors_shown():  # such as weights that have changed since
             _state(spec, formats)
-        except ImgrecError as error:  # such as weights that have changed since
-            st.error(plain(str(error)), icon=":material/error:")
         st.caption("On the command line:")
         st.code(f"imgrec export {spec.name} --format {','.join(formats)} --out {spec.name}", language="sh")
 
@@ -68,7 +67,9 @@ def _state(spec: ModelSpec, formats: Sequence[str]) -> None:
         )
         return
     if running is not None and running.error is not None:
-        st.error(_reason(running.error), icon=":material/error:")
+        is_known = isinstance(running.error, ImgrecError)
+        words = plain(str(running.error)) if is_known else "Unexpected error; see the server's log."
+        st.error(words, icon=":material/error:")
     st.button(
         "Try again" if running is not None else "Prepare download",
         key=f"prepare_{spec.name}",
@@ -91,13 +92,3 @@ def _watch(running: Export) -> None:
     if running.over:
         st.rerun()
     st.progress(running.share, f"Preparing: {running.words}")
-
-
-def _format_title(name: str) -> str:
-    return FORMATS[name].title
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ImgrecError):
-        return plain(str(error))
-    return "Unexpected error; see the server's log."

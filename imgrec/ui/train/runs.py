@@ -1,62 +1,41 @@
-"""Runs: all that are under way, and the one that is looked at, live. Everything here only reads run folders."""
+"""Runs: the chosen one is shown live, the other active ones in a line each. Only run folders are read."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
 from imgrec import jobs
-from imgrec.errors import ImgrecError
 from imgrec.export.bundle import without_paths
 from imgrec.jobs import Job
-from imgrec.training import summary, training_job, transfer_job
+from imgrec.training import search_job, summary, training_job, transfer_job
+from imgrec.training.events import Queued, read
 from imgrec.training.recipes import Recipe
 from imgrec.training.training_job import Curves
 from imgrec.ui import caches
 from imgrec.ui.markdown import plain
-from imgrec.ui.models import trained_models
 from imgrec.ui.train import curves
-from imgrec.ui.train.transfer_progress import finished, lesson_view
+from imgrec.ui.train.form_fields import choose_next, errors_shown, keep_choice
+from imgrec.ui.train.transfer_progress import finished, transfer_view
 
-# How often a running run is looked at.
+# How often an active run is read.
 POLL_S = 1.0
 
-MOVING = frozenset({"queued", "running"})
+ACTIVE = frozenset({"queued", "running"})
 
-ICONS = {
-    "queued": ":material/hourglass:",
-    "running": ":material/model_training:",
-    "finished": ":material/check_circle:",
-    "failed": ":material/error:",
-    "cancelled": ":material/stop_circle:",
-    "interrupted": ":material/power_off:",
+# The icon and the name of each state on screens; stored states keep their spelling.
+STATES = {
+    "queued": (":material/hourglass:", "Queued"),
+    "running": (":material/model_training:", "Running"),
+    "finished": (":material/check_circle:", "Finished"),
+    "failed": (":material/error:", "Failed"),
+    "cancelled": (":material/stop_circle:", "Canceled"),
+    "interrupted": (":material/power_off:", "Interrupted"),
 }
 
 
-# As screens say it; the stored states keep their names.
-TITLES = {state: state.capitalize() for state in ICONS} | {"cancelled": "Canceled"}
-
-
-def look_at(name: str) -> None:
-    """Choose the run called `name`, before its list is drawn the next time."""
-    st.session_state["run_wanted"] = name
-
-
-def titles_of(found: Sequence[Job]) -> dict[str, str]:
-    """Name → title and when it began, in the order of `found`, newest first; a number tells those of one second apart.
-
-    A list that has one title twice shows only one of the two.
-    """
-    said = [f"{job.title} ({job.created_at[:19].replace('T', ' ')})" for job in found]
-    older = [said[i + 1 :].count(title) for i, title in enumerate(said)]
-    return {
-        job.name: title + (f" · {count + 1}" if count else "")
-        for job, title, count in zip(found, said, older, strict=True)
-    }
-
-
 def run_list(*, table: bool) -> str | None:
-    """Every run of this machine, newest first; the chosen one is shown live. Return the model whose charts it shows."""
+    """Show the chosen run of this machine, live; return the model whose charts it shows."""
     caches.renew_catalog()  # what the command line has trained meanwhile
     found = [
         job for job in jobs.all_jobs(caches.settings()) if job.module in {training_job.WORKER, transfer_job.WORKER}
@@ -64,23 +43,33 @@ def run_list(*, table: bool) -> str | None:
     if not found:
         _nothing_yet()
         return None
-    titles = titles_of(found)
-    if (wanted := st.session_state.pop("run_wanted", None)) in titles:
-        st.session_state["run"] = wanted
-    elif st.session_state.get("run", found[0].name) not in titles:
-        del st.session_state["run"]
-    name = st.selectbox(
-        "Run",
-        list(titles),
-        format_func=lambda name: titles.get(name, str(name)),
-        key="run",
-        bind="query-params",
-    )
-    job = next((job for job in found if job.name == name), found[0])
-    others = [other for other in found if other.name != job.name and other.state in MOVING]
-    moving = job.state in MOVING
-    shown: str | None = st.fragment(_watch, run_every=POLL_S if moving else None)(job, others, moving, table)
+    job = chooser("Run", found, "run", bind="query-params")
+    others = [other for other in found if other.name != job.name and other.state in ACTIVE]
+    is_active = job.state in ACTIVE
+    shown: str | None = st.fragment(_watch, run_every=POLL_S if is_active else None)(job, others, is_active, table)
     return shown
+
+
+def chooser(label: str, found: Sequence[Job], key: str, *, bind: Literal["query-params"] | None = None) -> Job:
+    """Return the chosen one of the jobs `found`, which are listed newest first with the time of their start.
+
+    A number tells those of the same second apart: of two equal titles a list shows only one.
+    """
+    titles = [f"{job.title.removeprefix(search_job.TITLE)} ({job.created_at[:19].replace('T', ' ')})" for job in found]
+    numbers = [titles[i + 1 :].count(title) for i, title in enumerate(titles)]
+    names = {
+        job.name: title + (f" · {number + 1}" if number else "")
+        for job, title, number in zip(found, titles, numbers, strict=True)
+    }
+    keep_choice(key, list(names))
+    name = st.selectbox(label, list(names), format_func=lambda name: names.get(name, str(name)), key=key, bind=bind)
+    return next((job for job in found if job.name == name), found[0])
+
+
+def state_line(state: str, words: str) -> None:
+    """Show the state of a job, and `words` about it."""
+    icon, title = STATES[state]
+    st.markdown(f"{icon} **{title}**" + (f" :gray[{plain(words)}]" if words else ""))
 
 
 def _nothing_yet() -> None:
@@ -95,66 +84,61 @@ def _nothing_yet() -> None:
         )
 
 
-def _watch(job: Job, others: Sequence[Job], was_moving: bool, table: bool) -> str | None:
-    """One run: state, line of figures, all that it has told, its buttons, and the other runs. Return its model."""
+def _watch(job: Job, others: Sequence[Job], was_active: bool, table: bool) -> str | None:
+    """Show one run and the other active ones; return its model."""
     state = job.state
     events = job.progress()[0]  # read once for all that is shown: the log of a long run has thousands of lines
     progress = transfer_job.progress_in(events) if job.module == transfer_job.WORKER else None
     told = training_job.curves_in(events) if progress is None else progress.curves
-    if was_moving and state not in MOVING:
+    model = None if told.finished is None else told.finished.name
+    if was_active and state not in ACTIVE:
         caches.renew_catalog()
-        if told.finished is not None:
-            trained_models.look_at(str(told.finished["name"]))
+        if model is not None:
+            choose_next("trained", model)
         st.rerun()
     with st.container(border=True, key="run_panel"):
-        # What came of a finished run stands below.
-        words = "" if state == "finished" else f" :gray[{plain(_status(job, state, events))}]"
-        st.markdown(f"{ICONS[state]} **{TITLES[state]}**{words}")
+        # The outcome of a finished run stands below.
+        state_line(state, "" if state == "finished" else _status(job, state, events))
         ending(job, state)
-        _queue(others)
-        _left_out(told)
-        _buttons(job, state)
+        for other in others:  # active runs take turns when memory or cores do not suffice for all at once
+            if (other_state := other.state) in ACTIVE:
+                words = plain(_status(other, other_state, other.progress()[0]))
+                st.markdown(f":small[{STATES[other_state][0]} {plain(other.title)} :gray[{words}]]")
+        if told.data is not None and told.data.left_out:
+            with st.expander(f"Skipped files: {told.data.left_out:,}", icon=":material/warning:"):
+                st.markdown("\n".join(f"- {plain(note)}" for note in told.data.notes))
+        if not caches.settings().demo:
+            _buttons(job, state)
         if progress is not None:
-            lesson_view(job, progress, state, moving=was_moving, table=table)
+            transfer_view(job, progress, state, is_active=was_active, table=table)
         else:
-            _training(told, was_moving, table)
-    return None if told.finished is None else str(told.finished["name"])
+            _training(told, was_active, table)
+    return model
 
 
-def _training(told: Curves, was_moving: bool, table: bool) -> None:
-    """Progress, curves and the confusion matrix after the last epoch of a network that learns from scratch."""
-    if was_moving and told.plan is not None:
+def _training(told: Curves, was_active: bool, table: bool) -> None:
+    """Show progress, curves and the latest confusion matrix of a training from scratch."""
+    if was_active and told.plan is not None:
         st.progress(summary.share_done(told))
     if told.finished is not None:
-        finished(str(told.finished["name"]), summary.outcome(told), told.finished["metrics"])
+        finished(told.finished.name, summary.outcome(told), told.finished.metrics)
     if told.steps or told.epochs:
         curves.learning_curves(told, "run", table=table)
     if told.epochs and told.data is not None:
-        st.markdown(f"**After epoch {told.epochs[-1]['epoch']}**")
-        curves.matrix(told.epochs[-1]["confusion"], told.data["classes"], "validation", "run", table=table)
-
-
-def _queue(others: Sequence[Job]) -> None:
-    """Return the other active runs: they take turns when memory or cores do not suffice for all at once."""
-    for other in others:
-        state = other.state
-        if state in MOVING:
-            words = plain(_status(other, state, other.progress()[0]))
-            st.markdown(f":small[{ICONS[state]} {plain(other.title)} :gray[{words}]]")
+        st.markdown(f"**After epoch {told.epochs[-1].epoch}**")
+        curves.matrix(told.epochs[-1].confusion, told.data.classes, "validation", "run", table=table)
 
 
 def _status(job: Job, state: str, events: Sequence[dict[str, Any]]) -> str:
     if state == "queued":
-        told = [event["behind"] for event in events if event["event"] == "queued"]
-        behind = [str(title) for title in told[-1]] if told else []
+        behind = next((event.behind for event in reversed(list(read(events))) if isinstance(event, Queued)), [])
         return f"queued behind {', '.join(behind)}" if behind else "queued"
-    if job.module == transfer_job.WORKER:
-        return summary.status(transfer_job.progress_in(events), state)
-    return summary.status(training_job.curves_in(events), state)
+    is_transfer = job.module == transfer_job.WORKER
+    return summary.status(transfer_job.progress_in(events) if is_transfer else training_job.curves_in(events), state)
 
 
 def ending(job: Job, state: str) -> None:
-    """Why a run ended before it was finished."""
+    """Show why a job ended before it was finished."""
     if (error := job.error) is not None:
         # Visitors of a public demo need not know how its folders are called.
         shown = without_paths(error) if caches.settings().demo else error
@@ -168,41 +152,24 @@ def ending(job: Job, state: str) -> None:
 
 
 def _buttons(job: Job, state: str) -> None:
-    """Stop an active run, resume a stopped one; neither in a public demo."""
-    if caches.settings().demo:
-        return
-    if state in MOVING:
+    """Show the button that stops an active run, or resumes a stopped one."""
+    if state in ACTIVE:
         st.button("Stop", icon=":material/stop:", key="stop_run", on_click=job.cancel)
         return
     if state == "finished":
         return
     rate = None
     if job.module == training_job.WORKER:
-        recipe = Recipe.from_dict(job.configuration["recipe"])
         rate = st.number_input(
             "Learning rate (peak)",
             0.0,
-            value=recipe.optimiser.learning_rate,
+            value=Recipe.from_dict(job.configuration["recipe"]).optimizer.learning_rate,
             format="%g",
             key=f"resume_rate_{job.name}",
             help="Used from here on. Reduce it if the loss became NaN.",
             width=240,
         )
     if st.button("Resume from checkpoint", icon=":material/resume:", key="resume_run"):
-        try:
-            if rate is None:
-                job.resume()
-            else:
-                training_job.resume(job, learning_rate=rate)
-        except ImgrecError as error:
-            st.error(plain(str(error)), icon=":material/error:")
-        else:
+        with errors_shown():
+            job.resume() if rate is None else training_job.resume(job, learning_rate=rate)
             st.rerun()
-
-
-def _left_out(told: Curves) -> None:
-    if told.data is None or not told.data["left_out"]:
-        return
-    with st.expander(f"Skipped files: {told.data['left_out']:,}", icon=":material/warning:"):
-        for note in told.data["notes"]:
-            st.markdown(f"- {plain(note)}")

@@ -13,7 +13,7 @@ from imgrec import jobs
 from imgrec.training import search_job
 from imgrec.training.recipes import RECIPES
 from imgrec.training.search_spaces import SPACES
-from imgrec.ui.train import search_form
+from imgrec.ui.train import search_progress
 from tests.data.quality.test_doctor import make
 from tests.training.searches import EVENTS, leave, trial
 from tests.ui.conftest import words
@@ -22,9 +22,10 @@ BEST_HANDED_ON = {"event": "handed_on", "run": "20260101-mine", "model": "my_<tu
 
 
 def panel() -> None:
-    from imgrec.ui.train import search_form
+    from imgrec.ui.train import search_form, search_progress
 
-    search_form.tuning_panel()
+    search_form.form()
+    search_progress.search_list()
 
 
 @pytest.fixture
@@ -114,9 +115,9 @@ def test_a_search_that_has_ended_shows_how(
 
 def test_a_table_alone_says_all(search: Callable[..., None]) -> None:
     def panel() -> None:
-        from imgrec.ui.train import search_form
+        from imgrec.ui.train import search_progress
 
-        search_form.tuning_panel(table=True)
+        search_progress.search_list(table=True)
 
     search(EVENTS, {"state": "finished", "error": None})
     app = AppTest.from_function(panel, default_timeout=30).run()
@@ -194,10 +195,10 @@ def test_a_demo_searches_nothing(app: AppTest, search: Callable[..., None], monk
 
 def test_the_table_has_every_trial_and_is_the_csv(tmp_path: Path) -> None:
     job = leave(tmp_path / "search", EVENTS)
-    rows = search_form.table_rows(search_job.read(job), search_job.knobs_of(job))
+    rows = search_progress.table_rows(search_job.read(job), search_job.hyperparameters_of(job))
     assert [row["State"] for row in rows] == ["finished", "failed", "best"]
     assert rows[1]["Remark"].startswith("Expected a loss")
     assert rows[2]["Learning rate"] == 0.0001
-    read = list(csv.DictReader(io.StringIO(search_form.to_csv(rows))))
+    read = list(csv.DictReader(io.StringIO(search_progress.to_csv(rows))))
     assert [row["Validation accuracy"] for row in read] == ["0.5", "", "0.625"]
     assert [row["Parameters"] for row in read] == ["1000", "2000", "3000"]

@@ -151,7 +151,7 @@ def test_a_run_that_diverged_goes_on_with_a_smaller_learning_rate(
     monkeypatch.setattr(processes, "spawn", lambda *_: None)
     app = page("train.py", learn="Train from scratch")
     field = app.number_input(key=f"resume_rate_{folder.name}")
-    assert field.value == get_recipe("simple_cnn").optimiser.learning_rate
+    assert field.value == get_recipe("simple_cnn").optimizer.learning_rate
     field.set_value(0.0).run()
     app.button(key="resume_run").click().run()
     assert "learning rate above 0" in words(app)

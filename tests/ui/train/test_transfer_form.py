@@ -19,11 +19,11 @@ from imgrec.images import decoding
 from imgrec.jobs import Job
 from imgrec.settings import Settings
 from imgrec.training import transfer_job
-from imgrec.training.transfer_job import Lesson
+from imgrec.training.transfer_config import TransferConfig
 from imgrec.ui.train import transfer_form
 from tests.ui.conftest import photo, words
 
-LESSON = Lesson("mobilenet", learning_rates=(0.01, 0.001), folds=2)
+LESSON = TransferConfig("mobilenet", learning_rates=(0.01, 0.001), folds=2)
 CLASSES = ["cat", "<b>dog"]
 
 
@@ -101,7 +101,7 @@ def test_empty_offers_two_classes_and_says_what_comes_first(page: Callable[..., 
     assert not app.exception
     assert [name.value for name in app.text_input][:2] == ["Class 1", "Class 2"]
     assert "Add images first" in words(app)
-    assert app.button(key="start_teaching").disabled
+    assert app.button(key="start_transfer").disabled
     assert not (tmp_path / "imgrec" / "sets").exists(), "looking makes no set"
 
 
@@ -191,31 +191,31 @@ def test_one_class_is_stopped_before_it_starts(page: Callable[..., AppTest]) -> 
     until(app, lambda: "**Error:**" in words(app))
     assert not app.exception
     assert "At least two classes are needed" in words(app)
-    assert app.button(key="start_teaching").disabled
+    assert app.button(key="start_transfer").disabled
 
 
 def test_a_path_that_is_not_there_gets_a_sentence(page: Callable[..., AppTest]) -> None:
     app = page("train.py")
     app.segmented_control(key="source").set_value("Folder or archive").run()
-    app.text_input(key="teach_path").set_value("/no/such/<folder>").run()
+    app.text_input(key="transfer_path").set_value("/no/such/<folder>").run()
     until(app, lambda: bool(app.error))
     assert "Expected the name of a dataset" in app.error[0].value
-    assert app.button(key="start_teaching").disabled
+    assert app.button(key="start_transfer").disabled
 
 
 def test_settings_that_cannot_be_meant_get_a_sentence(page: Callable[..., AppTest]) -> None:
     app = page("train.py")
     app.multiselect(key="rates").set_value([]).run()
     assert "learning rates" in app.error[0].value
-    assert app.button(key="start_teaching").disabled
+    assert app.button(key="start_transfer").disabled
 
 
 def test_start_passes_on_what_was_chosen(
     page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, leave: Callable[..., Path]
 ) -> None:
-    asked: list[tuple[Lesson, str, str | None]] = []
+    asked: list[tuple[TransferConfig, str, str | None]] = []
 
-    def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = None) -> Job:
+    def start(lesson: TransferConfig, data: str, settings: Settings, *, name: str | None = None) -> Job:
         asked.append((lesson, data, name))
         if len(asked) == 1:
             raise InputError("Expected another [name].")
@@ -226,12 +226,12 @@ def test_start_passes_on_what_was_chosen(
     for seed in range(8):
         album.add(("cat", "dog")[seed % 2], image(seed), max_bytes=10**6)
     app = page("train.py", backbone="MobileNet", folds="5 folds")
-    until(app, lambda: not app.button(key="start_teaching").disabled)
-    app.text_input(key="teach_name").set_value("my_pets").run()
-    app.button(key="start_teaching").click().run()
+    until(app, lambda: not app.button(key="start_transfer").disabled)
+    app.text_input(key="transfer_name").set_value("my_pets").run()
+    app.button(key="start_transfer").click().run()
     assert app.error[0].value.replace("\\", "") == "Expected another [name]."
-    app.button(key="start_teaching").click().run()
-    assert asked[-1] == (Lesson("mobilenet", folds=5), str(album.folder), "my_pets")
+    app.button(key="start_transfer").click().run()
+    assert asked[-1] == (TransferConfig("mobilenet", folds=5), str(album.folder), "my_pets")
     assert "Canceled" in words(app)
 
 
@@ -239,9 +239,9 @@ def test_many_images_without_a_test_set_are_tested_on_a_fifth(
     page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, leave: Callable[..., Path]
 ) -> None:
     monkeypatch.setattr(transfer_form, "ENOUGH_TO_TEST", 4)
-    asked: list[Lesson] = []
+    asked: list[TransferConfig] = []
 
-    def start(lesson: Lesson, data: str, settings: Settings, *, name: str | None = None) -> Job:
+    def start(lesson: TransferConfig, data: str, settings: Settings, *, name: str | None = None) -> Job:
         asked.append(lesson)
         return Job(leave({"state": "cancelled", "error": None}, EVENTS[:3]))
 
@@ -250,18 +250,18 @@ def test_many_images_without_a_test_set_are_tested_on_a_fifth(
     for seed in range(8):
         album.add(("cat", "dog")[seed % 2], image(seed), max_bytes=10**6)
     app = page("train.py", backbone="MobileNet")
-    until(app, lambda: not app.button(key="start_teaching").disabled)
+    until(app, lambda: not app.button(key="start_transfer").disabled)
     assert "The test set is used once, at the end." in words(app)
-    app.toggle(key="teach_test_True").set_value(False).run()
+    app.toggle(key="transfer_test_True").set_value(False).run()
     assert "used once" not in words(app)
-    app.toggle(key="teach_test_True").set_value(True).run()
-    app.button(key="start_teaching").click().run()
-    assert asked == [Lesson("mobilenet", test_fraction=0.2)]
+    app.toggle(key="transfer_test_True").set_value(True).run()
+    app.button(key="start_transfer").click().run()
+    assert asked == [TransferConfig("mobilenet", test_fraction=0.2)]
     album.add("cat", image(99), max_bytes=10**6, test=True)
     album.add("dog", image(98), max_bytes=10**6, test=True)
     app = page("train.py", backbone="MobileNet")
-    until(app, lambda: not app.button(key="start_teaching").disabled)
-    assert not [toggle for toggle in app.toggle if toggle.key == "teach_test_True"], "it has a test set"
+    until(app, lambda: not app.button(key="start_transfer").disabled)
+    assert not [toggle for toggle in app.toggle if toggle.key == "transfer_test_True"], "it has a test set"
     assert "The test set is used once, at the end." in words(app)
 
 
@@ -393,5 +393,5 @@ def test_a_demo_looks_and_teaches_nothing(
     app = page("train.py")
     assert not app.exception
     assert "demo" in words(app)
-    assert not {"start_teaching", "resume_run", "add_class"} & keys(app)
+    assert not {"start_transfer", "resume_run", "add_class"} & keys(app)
     assert not app.text_input

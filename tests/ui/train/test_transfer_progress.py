@@ -1,6 +1,6 @@
 """Tables of transfer learning: every trial, and what the learning rates come to."""
 
-from imgrec.training.trial_results import Trial
+from imgrec.training.events import TrialEnd
 from imgrec.ui.train.transfer_progress import summary_rows, trial_rows
 from tests.training.test_transfer_stages import TRIALS, progress
 
@@ -16,7 +16,7 @@ def test_the_tables_have_every_trial_and_every_learning_rate() -> None:
 
 
 def test_a_trial_that_failed_has_no_figures() -> None:
-    failed = Trial(1.0, 1, 0, 0.0, 0.0, 0.0, 0.0, 0.1, "Expected a loss that is a number.")
+    failed = TrialEnd(1.0, 1, 0, 0.0, 0.0, 0.0, 0.0, 0.1, "Expected a loss that is a number.")
     row = trial_rows(progress(trials=(*TRIALS, failed), planned=6))[-1]
     assert row["Learning rate"] == "1"
     assert {name for name, value in row.items() if value is None} == {
