@@ -10,6 +10,7 @@ from imgrec.settings import ROOT
 from tests.test_architecture import ROOMS, modules
 
 README = (ROOT / "README.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
 
 def test_the_readme_draws_every_room_once_and_no_other() -> None:
@@ -46,3 +47,27 @@ def test_requirements_are_pinned() -> None:
 def test_committed_json_is_valid() -> None:
     for path in [*ROOT.glob("assets/**/*.json"), *ROOT.glob("bench/**/*.json")]:
         json.loads(path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("path", "lines"), re.findall(r"^`([\w/.]+)`:\n\n```python\n(.*?)```", ARCHITECTURE, re.MULTILINE | re.DOTALL)
+)
+def test_the_architecture_quotes_lines_that_are_there(path: str, lines: str) -> None:
+    assert lines in (ROOT / path).read_text()
+
+
+@pytest.mark.parametrize(
+    ("question", "path", "name"), re.findall(r"^\| (.*\?) \| `(.*)` \| `(.*)` \|$", ARCHITECTURE, re.MULTILINE)
+)
+def test_things_are_where_the_architecture_says(question: str, path: str, name: str) -> None:
+    assert name in (ROOT / path).read_text(), question
+
+
+def test_the_architecture_names_files_that_are_there() -> None:
+    routes = ARCHITECTURE.split("## Three routes")[1].split("## How to add")[0]
+    named = re.findall(
+        r"`((?:ui|images|inference|models|predictions|charts|cli|data|evaluation|training|jobs)/[\w/]*(?:\.py)?)`",
+        routes,
+    )
+    assert named
+    assert [name for name in named if not (ROOT / "imgrec" / name).exists()] == []
