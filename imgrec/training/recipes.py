@@ -79,7 +79,7 @@ class Recipe:
     preprocess: str = "unit"  # a key of preprocessing.PREPROCESS: what the network is fed
     loss: str = "categorical_crossentropy"  # or binary_crossentropy, which one of the printed networks had with softmax
     backbone: str | None = None  # the row of the catalog whose weights it starts from
-    trainable_layers: int | None = None  # so many last layers of the backbone learn too; None: all
+    trainable_layers: int | None = None  # so many last layers of the backbone are trained too; None: all
     arguments: tuple[tuple[str, Any], ...] = ()  # further keyword arguments of the network's function
     # The network begins by giving each channel the mean 0 and the deviation 1 over the training images.
     featurewise: bool = False
@@ -130,7 +130,7 @@ class Recipe:
     def changed(
         self, *, epochs: int | None = None, batch_size: int | None = None, learning_rate: float | None = None
     ) -> "Recipe":
-        """Return the same recipe with what a person asked for instead of what stands in it."""
+        """Return the recipe with those of the fields replaced that are given."""
         rate = self.optimizer.learning_rate if learning_rate is None else learning_rate
         optimizer = replace(self.optimizer, learning_rate=rate)
         return replace(
@@ -162,217 +162,188 @@ def read_recipe(path: Path) -> Recipe:
         raise InputError(f"Expected {path} to be a recipe as JSON. Received: {error}.") from error
 
 
-def _recipe(
-    name: str, title: str, about: str, parameters: int, epochs: int, batch_size: int, optimizer: Optimizer, **more: Any
-) -> Recipe:
-    """Return a recipe for CIFAR-10 whose network has the same name, unless `more` has other fields."""
-    backbone = more.get("backbone")
-    fields: dict[str, Any] = {"network": name, "input_size": (32, 32), "dataset": "cifar10", "classes": 10} | more
-    if backbone is not None:  # it gets what its own weights expect
+_CIFAR = {"input_size": (32, 32), "dataset": "cifar10", "classes": 10}
+_OWN = {"input_size": (224, 224), "dataset": None, "trainable_layers": 0}  # classes are those of one's own images
+_SIGMOID = (("sigmoid", True),)
+_ADAM = Optimizer("adam", 0.001)
+
+# Whitened input, one cycle of fast SGD and light label smoothing: Keller Jordan's, for smaller networks.
+_MODERN = _CIFAR | {
+    "batch_size": 512,
+    "optimizer": Optimizer("sgd", 0.5, momentum=0.9, weight_decay=0.01, one_cycle=True, shift_rate=64.0),
+    "augmentation": Augmentation(mirror=True, shift_px=3, cutout_px=6),
+    "label_smoothing": 0.1,
+    "precision": "bfloat16",
+    "looks_twice": True,
+    "validation_fraction": 0.02,
+}
+
+# Springboard Capstone 2's tuned networks; epochs, batch size and learning rate were not printed.
+_TUNED = _CIFAR | {"network": "tuned_cnn", "epochs": 20, "batch_size": 64, "optimizer": _ADAM}
+
+# Springboard Capstone 2's: CIFAR-10 at eight times its size, all layers trained, one sigmoid's loss for each class.
+_UPSAMPLED = _CIFAR | {
+    "about": "Images of 32 px are upsampled 8 times; all layers are trainable, with three dense layers on top.",
+    "network": "upsampled_transfer",
+    "epochs": 5,
+    "batch_size": 20,
+    "optimizer": Optimizer("rmsprop", 2e-5),
+    "loss": "binary_crossentropy",
+    "validation_fraction": 0.2,
+    "arguments": (("doublings", 3),),
+}
+
+# A head on the pooled features of a backbone.
+_POOLED = _OWN | {"network": "pooled_transfer", "batch_size": 32}
+
+# The transfer of Capstone #3: 64 images, a frozen backbone, one dense layer on all its features.
+_FLAT = _OWN | {
+    "about": "A frozen backbone and one dense layer on its feature maps; for two classes and at least 64 images.",
+    "network": "flat_transfer",
+    "classes": 2,
+    "epochs": 10,
+    "batch_size": 16,
+    "optimizer": _ADAM,
+    "arguments": _SIGMOID,
+}
+
+
+def _recipe(family: dict[str, Any], name: str, title: str, parameters: int, **own: Any) -> Recipe:
+    """Return a recipe with the fields of its family and its own; a backbone gets what its weights expect."""
+    fields: dict[str, Any] = {"network": name} | family | own
+    if (backbone := fields.get("backbone")) is not None:
         fields["preprocess"] = BUILT_IN.get_spec(backbone).preprocess
-    return Recipe(
-        name=name,
-        title=title,
-        about=about,
-        parameters=parameters,
-        epochs=epochs,
-        batch_size=batch_size,
-        optimizer=optimizer,
-        **fields,
-    )
+    return Recipe(name=name, title=title, parameters=parameters, **fields)
 
 
-def _modern(name: str, title: str, about: str, *, parameters: int, epochs: int) -> Recipe:
-    """Return a recipe with whitened input, one cycle of fast SGD and light label smoothing, as Keller Jordan's."""
-    optimizer = Optimizer("sgd", 0.5, momentum=0.9, weight_decay=0.01, one_cycle=True, shift_rate=64.0)
-    return _recipe(
-        name,
-        title,
-        about,
-        parameters,
-        epochs,
-        512,
-        optimizer,
-        augmentation=Augmentation(mirror=True, shift_px=3, cutout_px=6),
-        label_smoothing=0.1,
-        precision="bfloat16",
-        looks_twice=True,
-        validation_fraction=0.02,
-    )
+def _filters(first: int, kernel: int, second: int, blocks: int) -> tuple[tuple[str, Any], ...]:
+    """Return the arguments of a tuned network."""
+    names = ("conv_1_filter", "conv_1_kernel", "conv_2_filter", "conv_2_kernel", "dense_1_units", "blocks")
+    return tuple(zip(names, (first, kernel, second, 5, 96, blocks), strict=True))
 
-
-def _upsampled(backbone: str, title: str, parameters: int) -> Recipe:
-    """Return Springboard Capstone 2's: CIFAR-10 at eight times its size, all layers trained, one loss per class."""
-    return _recipe(
-        f"{backbone}_upsampled",
-        f"{title}, upsampled",
-        "Images of 32 px are upsampled 8 times; all layers are trainable, with three dense layers on top.",
-        parameters,
-        5,
-        20,
-        Optimizer("rmsprop", 2e-5),
-        network="upsampled_transfer",
-        backbone=backbone,
-        loss="binary_crossentropy",
-        validation_fraction=0.2,
-        arguments=(("doublings", 3),),
-    )
-
-
-def _pooled(
-    name: str, title: str, about: str, parameters: int, epochs: int, optimizer: Optimizer, **more: Any
-) -> Recipe:
-    """Return a head on the pooled features of a backbone that is frozen, unless `more` has `trainable_layers`."""
-    fields = {"network": "pooled_transfer", "trainable_layers": 0, "input_size": (224, 224), "dataset": None} | more
-    return _recipe(name, title, about, parameters, epochs, 32, optimizer, **fields)
-
-
-def _flat(backbone: str, title: str, parameters: int) -> Recipe:
-    """Return the transfer of Capstone #3: 64 images, a frozen backbone, one dense layer on all its features."""
-    return _recipe(
-        f"{backbone}_flat",
-        f"{title}, one dense layer",
-        "A frozen backbone and one dense layer on its feature maps; for two classes and at least 64 images.",
-        parameters,
-        10,
-        16,
-        Optimizer("adam", 0.001),
-        network="flat_transfer",
-        backbone=backbone,
-        trainable_layers=0,
-        input_size=(224, 224),
-        dataset=None,
-        classes=2,
-        arguments=(("sigmoid", True),),
-    )
-
-
-def _tuned(blocks: int, about: str, parameters: int, filters: tuple[int, int], kernel: int) -> Recipe:
-    """Return Springboard Capstone 2's tuned network; epochs, batch size and learning rate were not printed."""
-    return _recipe(
-        f"tuned_cnn_{blocks + 2}",
-        f"Tuned CNN, {blocks + 2} layers",
-        about,
-        parameters,
-        20,
-        64,
-        Optimizer("adam", 0.001),
-        network="tuned_cnn",
-        arguments=(
-            ("conv_1_filter", filters[0]),
-            ("conv_1_kernel", kernel),
-            ("conv_2_filter", filters[1]),
-            ("conv_2_kernel", 5),
-            ("dense_1_units", 96),
-            ("blocks", blocks),
-        ),
-    )
-
-
-_FOUND = "with dropout and batch normalization, no pooling; found by a search."
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        _modern(
+        _recipe(
+            _MODERN,
             "cifar_vgg",
             "Small VGG",
-            "A plain stack of 3×3 convolutions, as in VGG, with a whitened input.",
-            parameters=1_161_504,
+            1_161_504,
             epochs=28,
-        ),
-        _modern(
-            "cifar_resnet",
-            "Small ResNet",
-            "Convolutions with shortcuts around them, as in ResNet.",
-            parameters=1_036_400,
-            epochs=16,
-        ),
-        _modern(
-            "cifar_dense",
-            "Small DenseNet",
-            "Each convolution sees the outputs of all before it, as in DenseNet.",
-            parameters=803_744,
-            epochs=24,
+            about="A plain stack of 3×3 convolutions, as in VGG, with a whitened input.",
         ),
         _recipe(
+            _MODERN,
+            "cifar_resnet",
+            "Small ResNet",
+            1_036_400,
+            epochs=16,
+            about="Convolutions with shortcuts around them, as in ResNet.",
+        ),
+        _recipe(
+            _MODERN,
+            "cifar_dense",
+            "Small DenseNet",
+            803_744,
+            epochs=24,
+            about="Each convolution sees the outputs of all before it, as in DenseNet.",
+        ),
+        _recipe(
+            _CIFAR,
             "capstone_cnn",
             "Capstone CNN",
-            "Two pairs of convolutions, dropout and a wide dense layer; no augmentation.",
             1_250_858,
-            30,
-            64,
-            Optimizer("adam", 0.001),
+            about="Two pairs of convolutions, dropout and a wide dense layer; no augmentation.",
+            epochs=30,
+            batch_size=64,
+            optimizer=_ADAM,
             precision="bfloat16",
             validation_fraction=0.02,
         ),
         _recipe(
+            _CIFAR,
             "simple_cnn",
             "Simple CNN",
-            "Three convolutions and 64 dense units, with standard augmentation.",
             94_890,
-            30,
-            64,
-            Optimizer("rmsprop", 0.001),
+            about="Three convolutions and 64 dense units, with standard augmentation.",
+            epochs=30,
+            batch_size=64,
+            optimizer=Optimizer("rmsprop", 0.001),
             # Keras' generator counts shear in degrees: 0.2 of one, next to nothing, as in the published code.
             augmentation=Augmentation(mirror=True, shift=0.2, rotation=20.0, shear=0.2, zoom=0.2),
             featurewise=True,
         ),
         _recipe(
+            {"input_size": (64, 64), "dataset": None, "classes": 2},
             "cats_dogs_cnn",
             "Cats-and-dogs CNN",
-            "One convolution and a dense layer at 64×64, with shear, zoom and flip; for two classes.",
             3_937_409,
-            25,
-            32,
-            Optimizer("adam", 0.001),
-            input_size=(64, 64),
-            dataset=None,
-            classes=2,
+            about="One convolution and a dense layer at 64×64, with shear, zoom and flip; for two classes.",
+            epochs=25,
+            batch_size=32,
+            optimizer=_ADAM,
             augmentation=Augmentation(mirror=True, shear=0.2, zoom=0.2),
         ),
-        _tuned(4, f"Five convolutions of 5×5 {_FOUND}", 940_458, filters=(80, 48), kernel=5),
-        _tuned(3, f"Four wider convolutions {_FOUND}", 2_379_818, filters=(112, 64), kernel=3),
-        _pooled(
+        _recipe(
+            _TUNED,
+            "tuned_cnn_6",
+            "Tuned CNN, 6 layers",
+            940_458,
+            about="Five convolutions of 5×5 with dropout and batch normalization, no pooling; found by a search.",
+            arguments=_filters(80, 5, 48, blocks=4),
+        ),
+        _recipe(
+            _TUNED,
+            "tuned_cnn_5",
+            "Tuned CNN, 5 layers",
+            2_379_818,
+            about="Four wider convolutions with dropout and batch normalization, no pooling; found by a search.",
+            arguments=_filters(112, 3, 64, blocks=3),
+        ),
+        _recipe(
+            _POOLED,
             "mobilenet_frozen",
             "MobileNet, frozen",
-            "A frozen MobileNet and one dense layer on its pooled features.",
             3_233_989,
-            20,
-            Optimizer("adam", 1e-4),
+            about="A frozen MobileNet and one dense layer on its pooled features.",
             backbone="mobilenet",
             classes=5,
+            epochs=20,
+            optimizer=Optimizer("adam", 1e-4),
             validation_fraction=0.2,
         ),
-        _pooled(
+        _recipe(
+            _POOLED,
             "resnet50_last_layers",
             "ResNet50, last layers",
-            "A ResNet50 with its last convolution fine-tuned, and two wide dense layers.",
             26_740_613,
-            20,
-            Optimizer("adam", 1e-3, step_epochs=5),
+            about="A ResNet50 with its last convolution fine-tuned, and two wide dense layers.",
             backbone="resnet50",
             trainable_layers=4,
             input_size=(256, 256),
             classes=5,
+            epochs=20,
+            optimizer=Optimizer("adam", 1e-3, step_epochs=5),
             validation_fraction=0.2,
             arguments=(("dense", (1024, 1024)), ("dropout", 0.05)),
         ),
-        _pooled(
+        _recipe(
+            _POOLED,
             "resnet50_sigmoid",
             "ResNet50, one sigmoid",
-            "A frozen ResNet50 and one sigmoid on its pooled features; for two classes.",
             23_589_761,
-            5,
-            Optimizer("adam", 0.001),
+            about="A frozen ResNet50 and one sigmoid on its pooled features; for two classes.",
             backbone="resnet50",
             classes=2,
-            arguments=(("sigmoid", True),),
+            epochs=5,
+            optimizer=_ADAM,
+            arguments=_SIGMOID,
         ),
-        _upsampled("resnet50", "ResNet50", 40_899_018),
-        _upsampled("vgg16", "VGG16", 19_049_866),
-        _upsampled("inception_v3", "InceptionV3", 31_544_682),
-        _flat("vgg16", "VGG16", 14_739_777),
-        _flat("mobilenet", "MobileNet", 3_279_041),
+        _recipe(_UPSAMPLED, "resnet50_upsampled", "ResNet50, upsampled", 40_899_018, backbone="resnet50"),
+        _recipe(_UPSAMPLED, "vgg16_upsampled", "VGG16, upsampled", 19_049_866, backbone="vgg16"),
+        _recipe(_UPSAMPLED, "inception_v3_upsampled", "InceptionV3, upsampled", 31_544_682, backbone="inception_v3"),
+        _recipe(_FLAT, "vgg16_flat", "VGG16, one dense layer", 14_739_777, backbone="vgg16"),
+        _recipe(_FLAT, "mobilenet_flat", "MobileNet, one dense layer", 3_279_041, backbone="mobilenet"),
     )
 }

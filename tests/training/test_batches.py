@@ -1,10 +1,13 @@
 """Feeding: every image once an epoch, and the same again from the middle on; first layers computed from it."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
 from imgrec.data.dataset import Images
 from imgrec.images.preprocessing import PREPROCESS, normalize
+from imgrec.training import heads
 from imgrec.training.augmentation import Augmentation
 from imgrec.training.batches import batches, steps_per_epoch
 from imgrec.training.input_normalization import channel_statistics, whitening_kernel
@@ -28,6 +31,18 @@ def test_an_epoch_goes_on_in_the_middle_as_if_it_had_not_stopped() -> None:
     for (whole, whole_targets), (rest, rest_targets) in zip(fed(3)[2:], fed(3, first=2), strict=True):
         np.testing.assert_array_equal(whole, rest)
         np.testing.assert_array_equal(whole_targets, rest_targets)
+
+
+def test_order_and_augmentation_are_those_of_version_0_1() -> None:
+    """Else a run that an older version began would go on with other images."""
+    digest = hashlib.sha256()
+    for epoch in (0, 3):
+        for pixels, targets in fed(epoch):
+            digest.update(pixels.tobytes())
+            digest.update(targets.tobytes())
+    assert digest.hexdigest()[:16] == "1eaeabcad91ec5eb"
+    order = [49, 34, 32, 39, 45, 6, 19, 12]
+    assert fed(1)[0][1].tolist() == heads.batches(np.arange(50), 8, seed=5, epoch=1)[0].tolist() == order
 
 
 def test_fewer_images_than_a_batch_are_one_batch() -> None:
