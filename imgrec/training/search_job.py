@@ -5,28 +5,17 @@ Keras Tuner again, which proposes the same trials in the same order, and the log
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from imgrec import jobs
-from imgrec.data.sources import DATASETS
-from imgrec.errors import InputError, MemoryBudgetError, UnknownNameError
+from imgrec.errors import InputError, UnknownNameError
 from imgrec.jobs import Job
-from imgrec.settings import MIB, Settings, available_memory_bytes
+from imgrec.settings import MIB, Settings
 from imgrec.training import events, training_job
-from imgrec.training.events import (
-    DataRead,
-    EpochEnd,
-    Event,
-    HandedOn,
-    SearchBegin,
-    SearchTrialBegin,
-    SearchTrialEnd,
-    StepProgress,
-    TrainingBegin,
-)
+from imgrec.training.events import DataRead, EpochEnd, Event, HandedOn, SearchBegin, StepProgress
 from imgrec.training.recipes import MAX_EPOCHS, Recipe, get_recipe
 from imgrec.training.search_spaces import Hyperparameter, Space, Value, apply, parse
 
@@ -94,7 +83,7 @@ class Search:
 
     @property
     def failed(self) -> list[Trial]:
-        """The trials without one."""
+        """The trials that failed."""
         return [trial for trial in self.trials if trial.state == "failed"]
 
     @property
@@ -159,8 +148,7 @@ def start(
     """
     if method not in METHODS:
         raise UnknownNameError.of("way to search", method, list(METHODS))
-    if data not in DATASETS and not Path(data).expanduser().exists():
-        raise InputError(f"Expected the name of a dataset ({', '.join(DATASETS)}) or a path. Received: {data!r}.")
+    training_job.check_source(data)
     epochs = space.epochs if epochs is None else epochs
     if not 1 <= trials <= MAX_TRIALS:
         raise InputError(f"Expected 1 to {MAX_TRIALS:,} trials. Received: {trials:,}.")
@@ -173,14 +161,8 @@ def start(
             f"network to get through. Received: {trials}. Fewer epochs need fewer trials."
         )
     recipe = get_recipe(space.recipe)
-    needs = training_job.needs_of(largest(recipe, space.hyperparameters))
-    if (usable := available_memory_bytes()) < needs.memory_bytes:
-        raise MemoryBudgetError(
-            f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory for the largest network of {space.name}. "
-            f"Received: {usable / MIB:,.0f} MiB; smaller batches need less."
-        )
+    largest = apply(recipe, {one.name: one.largest for one in space.hyperparameters})
     kept = trials if method == "hyperband" else 1  # checkpoints that are kept for the next round
-    jobs.check_disk(folder or settings.home, kept * DISK_COPIES * 4 * recipe.parameters + 16 * MIB)
     configuration = {
         "space": space.name,
         "recipe": recipe.to_dict(),
@@ -188,13 +170,21 @@ def start(
         "trials": min(trials, sum(map(sum, rounds)) if method == "hyperband" else space.count or trials),
         "epochs": epochs,
         "method": method,
-        "data": data if data in DATASETS else str(Path(data).expanduser().resolve()),
         "seed": seed,
         "train_best": train_best,
-        "home": str(settings.home.resolve()),
-        "keras_home": str(settings.keras_home.resolve()),
     }
-    return jobs.start(WORKER, configuration, settings, title=f"{TITLE}{space.title}", needs=needs, folder=folder)
+    return training_job.start_run(
+        WORKER,
+        configuration,
+        data,
+        settings,
+        title=f"{TITLE}{space.title}",
+        needs=training_job.needs_of(largest),
+        disk_bytes=kept * DISK_COPIES * 4 * recipe.parameters + 16 * MIB,
+        purpose=f"for the largest network of {space.name}",
+        advice="smaller batches need less",
+        folder=folder,
+    )
 
 
 def find_unfinished(space: str, settings: Settings, folder: Path | None) -> Job:
@@ -235,11 +225,6 @@ def train_best(job: Job, trial: Trial, settings: Settings) -> Job:
     return training_job.start(recipe_of(job, trial), configuration["data"], settings, seed=configuration["seed"])
 
 
-def largest(recipe: Recipe, varied: Sequence[Hyperparameter]) -> Recipe:
-    """Return `recipe` with the largest value of each hyperparameter, which takes the most memory."""
-    return apply(recipe, {one.name: one.largest for one in varied})
-
-
 def hyperband_rounds(epochs: int) -> list[list[int]]:
     """Return how many networks each round of each of hyperband's brackets trains, if one may have `epochs` epochs.
 
@@ -248,9 +233,7 @@ def hyperband_rounds(epochs: int) -> list[list[int]]:
     >>> hyperband_rounds(9)
     [[9, 3, 1], [5, 2], [3]]
     """
-    brackets = 1
-    while HYPERBAND_FACTOR**brackets <= epochs:
-        brackets += 1
+    brackets = next(bracket for bracket in count(1) if HYPERBAND_FACTOR**bracket > epochs)
     most = math.ceil(1 + math.log(epochs, HYPERBAND_FACTOR))
     return [
         [math.ceil(most / (bracket + 1) * HYPERBAND_FACTOR**left) for left in range(bracket, -1, -1)]
@@ -266,19 +249,19 @@ def read(job: Job) -> Search:
         last[type(event)] = event
         before = trials.get(event.trial or 0)
         match event:
-            case SearchTrialBegin(trial=int(number)):
+            case events.SearchTrialBegin(trial=int(number)):
                 if before is None or before.values != event.values:
                     trials[number] = Trial(number, event.values, event.epochs)
                 else:  # the next worker goes on with it
                     trials[number] = replace(before, state="open", starts=before.starts + 1)
-            case TrainingBegin() if before:
+            case events.TrainingBegin() if before:
                 trials[before.number] = replace(before, parameters=event.parameters)
             case StepProgress() if before:
                 trials[before.number] = replace(before, step=event, starts=0)
             case EpochEnd() if before:
                 rows = [row for row in before.epochs if row.epoch < event.epoch]
                 trials[before.number] = replace(before, epochs=[*rows, event])
-            case SearchTrialEnd() if before:
+            case events.SearchTrialEnd() if before:
                 trials[before.number] = replace(before, **events.to_fields(event))
     ordered = [trials[number] for number in sorted(trials)]
     return Search(last.get(SearchBegin), last.get(DataRead), ordered, last.get(HandedOn))
