@@ -35,7 +35,7 @@ from imgrec.training import transfer_config, transfer_job
 from imgrec.training.transfer_config import TransferConfig
 
 MODEL = "mobilenet"
-LESSON = TransferConfig(MODEL, learning_rates=(1e-2, 1e-3, 1e-4, 1e-5, 1e-6), folds=5, epochs=20, batch_size=32)
+CONFIG = TransferConfig(MODEL, learning_rates=(1e-2, 1e-3, 1e-4, 1e-5, 1e-6), folds=5, epochs=20, batch_size=32)
 TRAIN, TEST = 6000, 2000
 
 # Timed in each turn, after a warm-up.
@@ -48,14 +48,14 @@ SEED = 0
 
 def steps(images: int) -> int:
     """Batches of an epoch, the last one smaller, as `fit` counts them."""
-    return -(-images // LESSON.batch_size)
+    return -(-images // CONFIG.batch_size)
 
 
 def protocol_steps() -> tuple[int, int]:
     """(training, inference) steps of the whole protocol, the final head for as many epochs as the trials."""
-    folds = LESSON.folds
-    epochs = LESSON.trials * LESSON.epochs
-    training = epochs * steps(TRAIN * (folds - 1) // folds) + LESSON.epochs * steps(TRAIN)
+    folds = CONFIG.folds
+    epochs = CONFIG.trials * CONFIG.epochs
+    training = epochs * steps(TRAIN * (folds - 1) // folds) + CONFIG.epochs * steps(TRAIN)
     return training, epochs * steps(TRAIN // folds) + steps(TEST)
 
 
@@ -75,20 +75,20 @@ def link(images: Path, folder: Path) -> None:
 def ours(data: Path, settings: Settings) -> dict[str, Any]:
     """Return the seconds of a whole run, and what they went into."""
     start = time.perf_counter()
-    job = transfer_job.start(LESSON, str(data), settings)
+    job = transfer_job.start(CONFIG, str(data), settings)
     while job.state in {"queued", "running"}:
         time.sleep(0.1)
     seconds = time.perf_counter() - start
     if job.state != "finished":
         raise SystemExit(f"{job.error} {job.last_words()}")
     progress = transfer_job.read_progress(job)
-    assert len(progress.trials) == LESSON.trials
+    assert len(progress.trials) == CONFIG.trials
     trial_seconds = sum(trial.seconds for trial in progress.trials)
     return {
         "seconds": seconds,
         "features_seconds": sum(part.seconds for part in progress.features),
         "trials_seconds": trial_seconds,
-        "trial_epoch_milliseconds": 1e3 * trial_seconds / (LESSON.trials * LESSON.epochs),
+        "trial_epoch_milliseconds": 1e3 * trial_seconds / (CONFIG.trials * CONFIG.epochs),
     }
 
 
@@ -105,7 +105,7 @@ def plain() -> Any:
 
     spec, settings = BUILT_IN.get_spec(MODEL), Settings.from_env()
     # The same published weights, without the network that `weights="imagenet"` would ask for them.
-    base.set_weights(engine.load(LESSON.backbone_spec(), weights.fetch(spec, settings)).get_weights())
+    base.set_weights(engine.load(CONFIG.backbone_spec(), weights.fetch(spec, settings)).get_weights())
     base.trainable = False
     model = keras.Sequential([base, keras.layers.Dense(5, activation="softmax")])
     model.compile(keras.optimizers.Adam(SLICE_RATE), "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -119,9 +119,9 @@ def keras_side(data: Path) -> Any:
     from imgrec.images.preprocessing import normalize
 
     model = plain()
-    noise = np.random.default_rng(0).integers(0, 256, (STEPS * LESSON.batch_size, 224, 224, 3), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (STEPS * CONFIG.batch_size, 224, 224, 3), dtype=np.uint8)
     x, y = normalize(noise, "tf"), np.arange(len(noise)) % 5
-    few = slice(0, 2 * LESSON.batch_size)
+    few = slice(0, 2 * CONFIG.batch_size)
     told = False
 
     class Clock(keras.callbacks.Callback):  # type: ignore[misc]
@@ -142,11 +142,11 @@ def keras_side(data: Path) -> Any:
         found: dict[str, Any] = {}
         if not told:
             found, told = compare(data), True
-        model.fit(x[few], y[few], batch_size=LESSON.batch_size, verbose=0)
-        model.evaluate(x[few], y[few], batch_size=LESSON.batch_size, verbose=0)
+        model.fit(x[few], y[few], batch_size=CONFIG.batch_size, verbose=0)
+        model.evaluate(x[few], y[few], batch_size=CONFIG.batch_size, verbose=0)
         training, validation = Clock(), Clock()
-        model.fit(x, y, batch_size=LESSON.batch_size, verbose=0, callbacks=[training])
-        model.evaluate(x, y, batch_size=LESSON.batch_size, verbose=0, callbacks=[validation])
+        model.fit(x, y, batch_size=CONFIG.batch_size, verbose=0, callbacks=[training])
+        model.evaluate(x, y, batch_size=CONFIG.batch_size, verbose=0, callbacks=[validation])
         found["step_ms"] = 1e3 * statistics.fmean(training.seconds)
         found["validation_step_ms"] = 1e3 * statistics.fmean(validation.seconds)
         return found
@@ -168,18 +168,18 @@ def compare(data: Path) -> dict[str, Any]:
     pixels = np.stack([frame(image, (224, 224), features.CROP_FRACTION) for image in decoded])
     targets = np.array([classes.index(file.parent.name) for file in files])
     rows, others = np.arange(SLICE_TRAIN), np.arange(SLICE_TRAIN, len(files))
-    found = features.extract(LESSON.backbone_spec(), Images(pixels, targets), Settings.from_env())
+    found = features.extract(CONFIG.backbone_spec(), Images(pixels, targets), Settings.from_env())
     trainer = heads.HeadTrainer(transfer_config.HEADS["linear"], found.rows, targets, len(classes), seed=SEED)
     model = plain()
     model.layers[-1].set_weights(trainer.layers()[0])
-    schedule = heads.Schedule(SLICE_RATE, SLICE_EPOCHS, LESSON.batch_size)
+    schedule = heads.Schedule(SLICE_RATE, SLICE_EPOCHS, CONFIG.batch_size)
     head = trainer.train(schedule, rows, None)
     mine = transfer_job.forward(head.layers, np.asarray(found.rows[others]))
     fed = normalize(pixels, "tf")
     for epoch in range(SLICE_EPOCHS):
-        order = heads.batches(rows, LESSON.batch_size, seed=SEED, epoch=epoch).reshape(-1)
-        model.fit(fed[order], targets[order], batch_size=LESSON.batch_size, shuffle=False, verbose=0)
-    theirs = np.asarray(model.predict(fed[others], batch_size=LESSON.batch_size, verbose=0))
+        order = heads.batches(rows, CONFIG.batch_size, seed=SEED, epoch=epoch).reshape(-1)
+        model.fit(fed[order], targets[order], batch_size=CONFIG.batch_size, shuffle=False, verbose=0)
+    theirs = np.asarray(model.predict(fed[others], batch_size=CONFIG.batch_size, verbose=0))
     right = {name: said.argmax(axis=1) == targets[others] for name, said in (("keras", theirs), ("imgrec", mine))}
     return {
         "accuracy": {name: round(float(mask.mean()), 4) for name, mask in right.items()},
@@ -197,7 +197,7 @@ def main(images: Path) -> None:
     try:
         link(images, home / "data")
         start = time.perf_counter()
-        Preparations(settings).ensure(LESSON.backbone_spec())
+        Preparations(settings).ensure(CONFIG.backbone_spec())
         conversion_seconds = time.perf_counter() - start
         side = pairs.Side("bench.cross_validation", f"--keras={home / 'data'}", keras_home=settings.keras_home)
         turns = [side.measure()]

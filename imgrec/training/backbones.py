@@ -26,8 +26,8 @@ class Backbone:
     """Makes the network of `spec` without its classifier, at any size, as often as it is called.
 
     `weights_path` is the file of the whole network; with None the weights are random ones. The last
-    `trainable_layers` of its layers learn, all others are frozen; None: all learn. Batch normalization that is
-    frozen uses its stored statistics, as Keras has it, also while the layers behind it learn.
+    `trainable_layers` of its layers are trained, all others are frozen; None: all are trained. Frozen batch
+    normalization uses its stored statistics, as in Keras, also while the layers behind it are trained.
     """
 
     spec: ModelSpec

@@ -36,15 +36,15 @@ from imgrec.training.trial_results import choose, logged
 class Validated:
     """A finished trial.
 
-    `said` are the classes (M,) that the head, after its best epoch, gave the `held_out` (M,), and `doubts` the
-    entropies in bits (M,) of what it said. One that failed has no epochs, no layers, and said nothing.
+    `predicted` are the classes int64 (M,) that the head, after its best epoch, predicted for the images `held_out`
+    (M,), and `entropies` those of its predictions in bits (M,). A failed trial has none of these.
     """
 
     trial: TrialEnd
     epochs: tuple[Epoch, ...]
     held_out: np.ndarray
-    said: np.ndarray
-    doubts: np.ndarray
+    predicted: np.ndarray
+    entropies: np.ndarray
     layers: Layers
 
 
@@ -72,7 +72,7 @@ def parts(
 
 
 def final_rows(config: TransferConfig, targets: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
-    """Return what the final head learns from, indices into `targets`: all there is, after folds.
+    """Return indices into `targets`: the images that the final head is trained on; all of them after folds.
 
     A backbone that is unfrozen afterwards is validated on the one split, so its head must not have seen that.
     """
@@ -113,7 +113,7 @@ def conclude(
     on_epoch: Callable[[Epoch], None],
     groups: np.ndarray | None = None,
 ) -> FinalHead:
-    """Return the final head of the trials, as the module says; `on_chosen` is told before it is trained."""
+    """Return the final head of the trials, as the module says; `on_chosen` is called before its training."""
     best = choose([each.trial for each in validated])
     mine = [each for each in validated if each.trial.learning_rate == best.learning_rate]
     epochs = max(1, round(best.best_epoch))
@@ -166,8 +166,8 @@ def _run(
         validation_loss=best.validation_loss or 0.0,
         seconds=sum(epoch.seconds for epoch in trained.epochs),
     )
-    said = np.empty((0, 1)) if trained.probabilities is None else trained.probabilities
-    return Validated(trial, trained.epochs, held_out, first_choices(said), entropy_bits(said), trained.layers)
+    predicted = np.empty((0, 1)) if trained.probabilities is None else trained.probabilities
+    return Validated(trial, trained.epochs, held_out, first_choices(predicted), entropy_bits(predicted), trained.layers)
 
 
 def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], images: int) -> list[EpochEnd]:
@@ -189,14 +189,14 @@ def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], images:
 def _pooled(validated: list[Validated], targets: np.ndarray, classes: int) -> dict[str, Any]:
     """Figures of all images that were validated on, each by the head that had not seen it; as `worker.measure`."""
     held_out = np.concatenate([each.held_out for each in validated])
-    said = np.concatenate([each.said for each in validated])
+    predicted = np.concatenate([each.predicted for each in validated])
     losses = [each.trial.validation_loss * len(each.held_out) for each in validated]
     return {
         "pictures": len(held_out),
-        "accuracy": float((said == targets[held_out]).mean()),
+        "accuracy": float((predicted == targets[held_out]).mean()),
         "loss": float(sum(losses) / len(held_out)),
-        "entropy_bits_95": out_of_distribution.limit_of(np.concatenate([each.doubts for each in validated])),
-        "confusion": logged(confusion_matrix(targets[held_out], said, classes)),
+        "entropy_bits_95": out_of_distribution.limit_of(np.concatenate([each.entropies for each in validated])),
+        "confusion": logged(confusion_matrix(targets[held_out], predicted, classes)),
     }
 
 
@@ -204,7 +204,7 @@ def _write(file: Path, validated: Validated, key: str, *, keep_layers: bool) -> 
     """Whole or not at all. Weights are kept where the final head is one of these."""
     note = {"key": key, "trial": to_fields(validated.trial), "epochs": [asdict(epoch) for epoch in validated.epochs]}
     arrays = {"note": np.array(json.dumps(note))}
-    arrays |= {"held_out": validated.held_out, "said": validated.said, "doubts": validated.doubts}
+    arrays |= {"held_out": validated.held_out, "said": validated.predicted, "doubts": validated.entropies}
     for number, (kernel, bias) in enumerate(validated.layers if keep_layers else []):
         arrays |= {f"kernel_{number}": kernel, f"bias_{number}": bias}
     with replacing(file) as beside, beside.open("wb") as opened:
@@ -214,13 +214,13 @@ def _write(file: Path, validated: Validated, key: str, *, keep_layers: bool) -> 
 def _read(file: Path, key: str) -> Validated | None:
     """Return the trial in `file`; None unless it is there, whole, and of the same config."""
     with suppress(OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        # Opened here: numpy forgets to close what turns out to be no archive.
+        # Opened here, because numpy does not close a file that is no archive.
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             note = json.loads(str(arrays["note"]))
             count = sum(name.startswith("kernel_") for name in arrays.files)
             layers = [(arrays[f"kernel_{i}"], arrays[f"bias_{i}"]) for i in range(count)]
-            held_out, said, doubts = arrays["held_out"], arrays["said"], arrays["doubts"]
+            held_out, predicted, entropies = arrays["held_out"], arrays["said"], arrays["doubts"]
         if note["key"] == key:
             epochs = tuple(Epoch(**epoch) for epoch in note["epochs"])
-            return Validated(from_fields(TrialEnd, note["trial"]), epochs, held_out, said, doubts, layers)
+            return Validated(from_fields(TrialEnd, note["trial"]), epochs, held_out, predicted, entropies, layers)
     return None

@@ -1,4 +1,4 @@
-"""After the head, the last layers of its backbone: they learn too, gently, so that they keep what they know.
+"""Fine-tuning of the last layers of a backbone, after its head, with small steps.
 
 The training loop is that of recipes (`trainer`), with its checkpoints; it starts from the head that is there. What
 comes of it is never worse than that head on the images held out: the best epoch is kept, and the head as it was is
@@ -53,7 +53,7 @@ class Figures:
 
 
 class Best:
-    """The best epoch of a fine-tuning, in the file at `path`: its figures, and all weights that learn.
+    """The best epoch of a fine-tuning, in the file at `path`: its figures, and all trained weights.
 
     It is written before the checkpoint of its epoch. A worker that is killed between the two does that epoch again, to
     the same figures, and finds here what it would have written.
@@ -85,7 +85,7 @@ class Best:
 
     def _arrays(self) -> dict[str, np.ndarray]:
         try:
-            # Opened here: numpy forgets to close what turns out to be no archive.
+            # Opened here, because numpy does not close a file that is no archive.
             with (
                 storage_errors(self._path),
                 self._path.open("rb") as opened,

@@ -76,7 +76,7 @@ class Trained:
 
 
 class HeadTrainer:
-    """Trains heads of one kind on `features` (N, …) with `targets` (N,), as often as asked.
+    """Trains heads of one kind on `features` (N, …) with `targets` (N,), as often as needed.
 
     `seed` fixes first weights, order and dropout: the same comes out each time. The features are held once, in float32.
     """

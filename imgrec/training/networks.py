@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CHANNEL_MEAN = (0.4914, 0.4822, 0.4465)
 CHANNEL_STD = (0.2470, 0.2435, 0.2616)
 
-# The first layer where a recipe asks for featurewise normalization.
+# The first layer of a recipe with featurewise normalization.
 FEATUREWISE = "featurewise"
 
 # The first layer of our modern networks: 2x2 patches, turned into their 12 principal directions and the

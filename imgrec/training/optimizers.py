@@ -1,4 +1,4 @@
-"""How weights move: Keras' optimizers and their learning rates, from what a recipe says. Runs in workers only."""
+"""Keras' optimizers and learning rate schedules from the settings of a recipe. Runs in workers only."""
 
 from typing import Any
 

@@ -79,7 +79,7 @@ class Recipe:
     preprocess: str = "unit"  # a key of preprocessing.PREPROCESS: what the network is fed
     loss: str = "categorical_crossentropy"  # or binary_crossentropy, which one of the printed networks had with softmax
     backbone: str | None = None  # the row of the catalog whose weights it starts from
-    trainable_layers: int | None = None  # so many last layers of the backbone learn too; None: all
+    trainable_layers: int | None = None  # so many last layers of the backbone are trained too; None: all
     arguments: tuple[tuple[str, Any], ...] = ()  # further keyword arguments of the network's function
     # The network begins by giving each channel the mean 0 and the deviation 1 over the training images.
     featurewise: bool = False

@@ -137,7 +137,7 @@ class Loop:
 
     @property
     def learning_rate(self) -> float:
-        """The peak that its recipe asks for."""
+        """The peak of its recipe."""
         return self._recipe.optimizer.learning_rate
 
     def is_finite(self) -> bool:
@@ -163,7 +163,7 @@ class Loop:
                 variables = self._variables()
                 arrays = [file[f"variable_{i}"] for i in range(len(variables))]
                 position = file["position"]
-            # One that stays the same is a variable of its optimizer; one with a schedule is reckoned from its steps.
+            # One that stays the same is a variable of its optimizer; one with a schedule is computed from its steps.
             rates = [optimizer.learning_rate for optimizer, _ in self._groups]
             for variable, array in zip(variables, arrays, strict=True):
                 if not any(variable is rate for rate in rates):
@@ -215,7 +215,7 @@ def _whiten(model: Any, images: Images) -> None:
     layer = next((layer for layer in model.layers if layer.name == networks.WHITENING), None)
     if layer is None:
         return
-    # The images may lie class by class, and a few thousand do.
+    # The images may be sorted by class, and a few thousand suffice.
     some = images.pixels[:: max(1, len(images) // networks.WHITENING_IMAGES)]
     normalized = (some / 255 - np.array(networks.CHANNEL_MEAN)) / np.array(networks.CHANNEL_STD)
     layer.set_weights([whitening_kernel(normalized, networks.PATCH_PX)])

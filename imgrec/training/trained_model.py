@@ -33,7 +33,7 @@ from imgrec.training.events import Event, to_fields
 from imgrec.training.training_job import final_name, read_curves
 from imgrec.training.trial_results import logged
 
-# What a reader of numbers on such a part must know.
+# The limits of figures on such a part.
 FLAWS = {
     "validation": "Held back from training, but looked at after every epoch: a test part would be stricter.",
     "test": "Held back from training by imgrec, as the set has no test part of its own.",
@@ -158,8 +158,8 @@ def evaluate_new(
 ) -> None:
     """Evaluate the model of `card` on the test part of `data`, or where it has none, on its images `held_out`.
 
-    These are int64 (K,) indices into `data.train`, dealt with `seed`; `part` is a key of `FLAWS`. Without any, or when
-    measuring fails, a sentence is told as `unmeasured`: the model is there whatever becomes of this.
+    These are int64 (K,) indices into `data.train`, split off with `seed`; `part` is a key of `FLAWS`. Without any, or
+    when the evaluation fails, a sentence is written as `unmeasured`: the model is complete in any case.
     """
     if data.test is None and not len(held_out):
         worker.tell("unmeasured", sentence="It learned from every image, so none is left to measure it on.")
@@ -185,9 +185,9 @@ def evaluate_new(
 
 
 def part_of(whole: Dataset, data: ArrayDataset, chosen: np.ndarray, space: LabelSpace, part: str, seed: int) -> Dataset:
-    """Return the images `chosen` (K,) of `data.train`, as they lie in `whole`, which is the same set, and in its order.
+    """Return the images `chosen` (K,) of `data.train`, as stored in `whole`, the same dataset, in its order.
 
-    `space` has the classes of `data`. The name has the seed and the count: images that were dealt otherwise are
+    `space` has the classes of `data`. The name has the seed and the count: images of another split are
     another set. Raises `InputError` when `whole` has none of them.
     """
     ids = data.files or tuple(f"{i:05d}" for i in range(len(data.train)))

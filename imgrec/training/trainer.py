@@ -196,7 +196,7 @@ def _diverged(expected: str, loop: Loop, at: Position) -> InputError:
 def validate(loop: Loop, validation: Images, loss: str, at: Position) -> dict[str, Any]:
     """Return loss, accuracy and confusion matrix of `validation`, as fields of `EpochEnd`."""
     probabilities = loop.predict(validation.pixels)
-    if not np.isfinite(probabilities).all():  # weights that are numbers still, and too large to reckon with
+    if not np.isfinite(probabilities).all():  # weights that are still numbers, but too large
         raise _diverged("probabilities that are numbers. Received: others in the validation", loop, at)
     matrix = confusion_matrix(validation.targets, first_choices(probabilities), probabilities.shape[1])
     return {

@@ -75,7 +75,7 @@ class Curves:
         if self.plan is None or len(self.steps) < 2 or self.finished:
             return None
         last = self.steps[-1]
-        # Two epochs of one worker: what lies between them is no pause.
+        # Two epochs of one worker, so that the time between them is no pause.
         if len(self.epochs) > 1 and self.epochs[-2].at > self.plan.at:
             before, latest = self.epochs[-2].at, self.epochs[-1].at
             epochs_left = self.plan.epochs - len(self.epochs)
@@ -263,7 +263,7 @@ def read_curves(job: Job) -> Curves:
 
 
 def curves_in(lines: Iterable[dict[str, Any]]) -> Curves:
-    """Return the curves in the lines of a log. Steps and epochs that a resumed run repeats count once, as last told."""
+    """Return the curves in the lines of a log. What a resumed run repeats counts once, as last written."""
     epochs: dict[int, EpochEnd] = {}
     steps: dict[tuple[int, int], StepProgress] = {}
     last: dict[type[Event], Any] = {}

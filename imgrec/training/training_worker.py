@@ -73,7 +73,7 @@ def run(worker: jobs.Worker) -> None:
 
 
 def open_data(worker: jobs.Worker, recipe: Recipe, settings: Settings) -> tuple[ArrayDataset, Images, Images]:
-    """Return the job's set, and its images to train and to validate on; told as `data`.
+    """Return the dataset of the job, and its images to train and to validate on; written to the log.
 
     The same seed gives the same split, in whichever job. Raises `InputError` when `recipe` cannot take them, and
     what `datasets.load` raises.
@@ -93,7 +93,7 @@ def _divided(data: ArrayDataset, recipe: Recipe, seed: int) -> tuple[np.ndarray,
 
 
 def tell_data(worker: jobs.Worker, data: ArrayDataset, *, trained_on: int, validated_on: int) -> None:
-    """Return what the run learns from, and what was left out and why.
+    """Write to the log what the run is trained on, and what was left out and why.
 
     Raises `InputError` when a run goes on with other images than it began with: they would be split anew, and what
     it has learned from would be validated on.

@@ -101,7 +101,7 @@ def check_data(config: TransferConfig, data: ArrayDataset) -> None:
         )
 
 
-def dealt(config: TransferConfig, data: ArrayDataset) -> tuple[np.ndarray, np.ndarray]:
+def test_split(config: TransferConfig, data: ArrayDataset) -> tuple[np.ndarray, np.ndarray]:
     """Return sorted indices into the training images: those to train on, and those that are held out for the test.
 
     The same seed holds out the same images, the same share of each class, and copies of one image stay together. None
@@ -114,7 +114,7 @@ def dealt(config: TransferConfig, data: ArrayDataset) -> tuple[np.ndarray, np.nd
     return np.sort(kept), np.sort(test)
 
 
-def held_out(data: ArrayDataset, kept: np.ndarray, test: np.ndarray) -> ArrayDataset:
+def with_test_split(data: ArrayDataset, kept: np.ndarray, test: np.ndarray) -> ArrayDataset:
     """Return `data` with the images at `test` as its test set; unchanged where there are none."""
     if not len(test):
         return data
@@ -136,7 +136,7 @@ def needs_of(config: TransferConfig) -> Needs:
 def disk_bytes(config: TransferConfig) -> int:
     """Return the bytes of the backbone's weights as Keras holds them, the model, and the checkpoints of fine-tuning."""
     parameters = BUILT_IN.get_spec(config.backbone).parameters
-    copies = 1 + bool(config.fine_tune_layers)  # the best epoch so far lies beside the checkpoint
+    copies = 1 + bool(config.fine_tune_layers)  # the best epoch so far is kept beside the checkpoint
     return copies * 4 * parameters + training_job.disk_bytes(
         parameters, FINE_TUNING if config.fine_tune_layers else None
     )
@@ -177,7 +177,7 @@ def preview(job: Job, features: np.ndarray) -> np.ndarray | None:
     This takes well under a millisecond and no TensorFlow, so that a page can follow the training.
     """
     with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        # Opened here: numpy forgets to close what turns out to be no archive.
+        # Opened here, because numpy does not close a file that is no archive.
         with (job.folder / CHECKPOINT).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             layers = [(file[f"kernel_{i}"], file[f"bias_{i}"]) for i in range(len(file.files) // 2)]
         return forward(layers, features)

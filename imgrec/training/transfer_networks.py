@@ -52,7 +52,7 @@ def flat_transfer(
     sigmoid: bool = False,
     fixed_norms: bool = False,
 ) -> keras.Model:
-    """Features as they lie on the image, and one dense layer over all of them: the smallest head that sees where.
+    """Return a network with one dense layer on the whole feature map: the smallest head that uses positions.
 
     `fixed_norms` as in `_features`.
     """

@@ -65,7 +65,7 @@ FEATURE_COPIES = 2
 # Features that a head looks at together: maps may be large.
 MEASURED_TOGETHER = 500
 
-# Images on which the saved model must say what its head says of their features, and by how much it may differ.
+# Images on which the saved model must predict what its head predicts from features, and the largest difference.
 CHECKED_IMAGES = 4
 CHECK_TOLERANCE = 1e-3
 
@@ -77,13 +77,13 @@ def run(job: jobs.Worker) -> None:
     settings = trained_model.settings_of(configuration)
     row = config.backbone_spec()
     loaded = arrays.load(configuration["data"], settings, row.input_size)
-    kept_to_learn, tested = transfer_job.dealt(config, loaded)
-    data = transfer_job.held_out(loaded, kept_to_learn, tested)
+    rest, tested = transfer_job.test_split(config, loaded)
+    data = transfer_job.with_test_split(loaded, rest, tested)
     transfer_job.check_data(config, data)
     # They are not stored: a resumed worker computes the same from the images.
     groups = perceptual_hash.groups(data.train.pixels, data.train.targets)
     kept = cross_validation.final_rows(config, data.train.targets, groups)
-    # Where the final head learns from all, each fold was validated on in its turn.
+    # Where the final head is trained on all images, each fold was validated on in its turn.
     validated_on = len(data.train) - len(kept) or len(cross_validation.parts(config, data.train.targets, groups)[0][2])
     tell_data(job, data, trained_on=len(kept), validated_on=validated_on)
     train_features = _extract(job, "train", row, data.train, settings)
@@ -117,29 +117,29 @@ def run(job: jobs.Worker) -> None:
 
 
 def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settings: Settings) -> np.ndarray:
-    """Return the features of `images`, float32 (N, D) on disk; what takes long is told."""
-    start = told = time.monotonic()
+    """Return the features of `images`, float32 (N, D) on disk; the progress is written to the log."""
+    start = written = time.monotonic()
     last = ""
 
     def preparing(preparation: Preparation) -> None:
-        nonlocal told, last
+        nonlocal written, last
         job.check()
         sentence = {"downloading": "downloading", "converting": "converting"}.get(preparation.stage, "")
         sentence = sentence and f"{sentence} {row.title}"
         if preparation.stage == "downloading" and preparation.total_bytes:
             sentence += f", {preparation.done_bytes / MIB:,.0f} of {preparation.total_bytes / MIB:,.0f} MiB"
-        if sentence and sentence != last and (not last or time.monotonic() - told > TELL_S):
+        if sentence and sentence != last and (not last or time.monotonic() - written > TELL_S):
             write(job, Preparing(sentence))
-            told, last = time.monotonic(), sentence
+            written, last = time.monotonic(), sentence
 
     def extracting(done: int, count: int) -> None:
-        nonlocal start, told
+        nonlocal start, written
         job.check()
         if done == 1:
             start = time.monotonic()  # what came before was preparing
-        if time.monotonic() - told > TELL_S and done < count:
-            told = time.monotonic()
-            write(job, FeaturesExtracted(part, done, count, told - start))
+        if time.monotonic() - written > TELL_S and done < count:
+            written = time.monotonic()
+            write(job, FeaturesExtracted(part, done, count, written - start))
 
     most_bytes = int(available_memory_bytes() * MEMORY_SHARE) // FEATURE_COPIES
     found = features.extract(row, images, settings, extracting, preparing, most_bytes=most_bytes)
@@ -231,7 +231,7 @@ def _measure_head(layers: heads.Layers, rows: np.ndarray, targets: np.ndarray, p
 
 
 def _check_agreement(model: Any, row: ModelSpec, images: Images, rows: np.ndarray, layers: heads.Layers) -> None:
-    """Raise `ConversionError` unless the model, given images, says what the head says of their features."""
+    """Raise `ConversionError` unless the model predicts from images what the head predicts from their features."""
     some = images.pixels[:CHECKED_IMAGES]
     batch = np.stack([frame(image, row.input_size, features.CROP_FRACTION) for image in some])
     whole = np.asarray(model(normalize(batch, row.preprocess), training=False))

@@ -176,7 +176,7 @@ def test_images_that_do_not_fit_are_refused(counts: list[int], folds: int, sente
 
 
 def hold_out(config: TransferConfig, data: ArrayDataset) -> ArrayDataset:
-    return transfer_job.held_out(data, *transfer_job.dealt(config, data))
+    return transfer_job.with_test_split(data, *transfer_job.test_split(config, data))
 
 
 def test_a_test_set_is_held_out_of_images_without_one() -> None:
@@ -190,7 +190,9 @@ def test_a_test_set_is_held_out_of_images_without_one() -> None:
     assert held_out.test is not None
     both = np.concatenate([held_out.train.pixels, held_out.test.pixels]).reshape(40, -1)
     assert len(np.unique(both, axis=0)) == 40
-    assert [int(name.removesuffix(".png")) for name in held_out.files] == transfer_job.dealt(config, data)[0].tolist()
+    assert [int(name.removesuffix(".png")) for name in held_out.files] == transfer_job.test_split(config, data)[
+        0
+    ].tolist()
     assert held_out.sha256 != before, "a config that goes on must find what it learned from"
     assert hold_out(config, data).sha256 == held_out.sha256
     # What has a test set keeps it, and nobody has to.
