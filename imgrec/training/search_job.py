@@ -10,11 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from imgrec import jobs
-from imgrec.data.sources import DATASETS
-from imgrec.errors import InputError, MemoryBudgetError, UnknownNameError
+from imgrec.errors import InputError, UnknownNameError
 from imgrec.jobs import Job
-from imgrec.settings import MIB, Settings, available_memory_bytes
+from imgrec.settings import MIB, Settings
 from imgrec.training import events, training_job
 from imgrec.training.events import (
     DataRead,
@@ -159,8 +157,7 @@ def start(
     """
     if method not in METHODS:
         raise UnknownNameError.of("way to search", method, list(METHODS))
-    if data not in DATASETS and not Path(data).expanduser().exists():
-        raise InputError(f"Expected the name of a dataset ({', '.join(DATASETS)}) or a path. Received: {data!r}.")
+    training_job.check_source(data)
     epochs = space.epochs if epochs is None else epochs
     if not 1 <= trials <= MAX_TRIALS:
         raise InputError(f"Expected 1 to {MAX_TRIALS:,} trials. Received: {trials:,}.")
@@ -173,14 +170,7 @@ def start(
             f"network to get through. Received: {trials}. Fewer epochs need fewer trials."
         )
     recipe = get_recipe(space.recipe)
-    needs = training_job.needs_of(largest(recipe, space.hyperparameters))
-    if (usable := available_memory_bytes()) < needs.memory_bytes:
-        raise MemoryBudgetError(
-            f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory for the largest network of {space.name}. "
-            f"Received: {usable / MIB:,.0f} MiB; smaller batches need less."
-        )
     kept = trials if method == "hyperband" else 1  # checkpoints that are kept for the next round
-    jobs.check_disk(folder or settings.home, kept * DISK_COPIES * 4 * recipe.parameters + 16 * MIB)
     configuration = {
         "space": space.name,
         "recipe": recipe.to_dict(),
@@ -188,25 +178,26 @@ def start(
         "trials": min(trials, sum(map(sum, rounds)) if method == "hyperband" else space.count or trials),
         "epochs": epochs,
         "method": method,
-        "data": data if data in DATASETS else str(Path(data).expanduser().resolve()),
         "seed": seed,
         "train_best": train_best,
-        "home": str(settings.home.resolve()),
-        "keras_home": str(settings.keras_home.resolve()),
     }
-    return jobs.start(WORKER, configuration, settings, title=f"{TITLE}{space.title}", needs=needs, folder=folder)
+    return training_job.start_run(
+        WORKER,
+        configuration,
+        data,
+        settings,
+        title=f"{TITLE}{space.title}",
+        needs=training_job.needs_of(largest(recipe, space.hyperparameters)),
+        disk_bytes=kept * DISK_COPIES * 4 * recipe.parameters + 16 * MIB,
+        purpose=f"for the largest network of {space.name}",
+        advice="smaller batches need less",
+        folder=folder,
+    )
 
 
 def find_unfinished(space: str, settings: Settings, folder: Path | None) -> Job:
     """Return the search in `folder`, or the newest of `space` that is not finished; raises `InputError` without one."""
-    if folder is not None:
-        if Job(folder).module != WORKER:
-            raise InputError(f"Expected a folder with a search to go on with. Received: {folder}.")
-        return Job(folder)
-    found = (job for job in jobs.all_jobs(settings, WORKER) if job.configuration["space"] == space)
-    if (job := jobs.next_to_resume(found)) is not None:
-        return job
-    raise InputError(f"Expected a search of {space} that was stopped. Received: none under {settings.home / 'runs'}.")
+    return training_job.find_stopped(WORKER, space, lambda fields: fields["space"], settings, folder, noun="search")
 
 
 def hyperparameters_of(job: Job) -> tuple[Hyperparameter, ...]:

@@ -53,7 +53,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_starts(
 def test_too_little_is_said_with_the_figures(
     place: str, error: type[Exception], settings: Settings, started: list[dict[str, Any]], monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(search_job, "available_memory_bytes", lambda: 1 << 20 if place != "disk" else 1 << 40)
+    monkeypatch.setattr(training_job, "available_memory_bytes", lambda: 1 << 20 if place != "disk" else 1 << 40)
     if place == "disk":
         monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1})())
     with pytest.raises(error, match=r"MiB.*Received"):
