@@ -5,8 +5,8 @@ Keras Tuner again, which proposes the same trials in the same order, and the log
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,7 @@ from imgrec.errors import InputError, UnknownNameError
 from imgrec.jobs import Job
 from imgrec.settings import MIB, Settings
 from imgrec.training import events, training_job
-from imgrec.training.events import (
-    DataRead,
-    EpochEnd,
-    Event,
-    HandedOn,
-    SearchBegin,
-    SearchTrialBegin,
-    SearchTrialEnd,
-    StepProgress,
-    TrainingBegin,
-)
+from imgrec.training.events import DataRead, EpochEnd, Event, HandedOn, SearchBegin, StepProgress
 from imgrec.training.recipes import MAX_EPOCHS, Recipe, get_recipe
 from imgrec.training.search_spaces import Hyperparameter, Space, Value, apply, parse
 
@@ -92,7 +82,7 @@ class Search:
 
     @property
     def failed(self) -> list[Trial]:
-        """The trials without one."""
+        """The trials that failed."""
         return [trial for trial in self.trials if trial.state == "failed"]
 
     @property
@@ -170,6 +160,7 @@ def start(
             f"network to get through. Received: {trials}. Fewer epochs need fewer trials."
         )
     recipe = get_recipe(space.recipe)
+    largest = apply(recipe, {one.name: one.largest for one in space.hyperparameters})
     kept = trials if method == "hyperband" else 1  # checkpoints that are kept for the next round
     configuration = {
         "space": space.name,
@@ -187,7 +178,7 @@ def start(
         data,
         settings,
         title=f"{TITLE}{space.title}",
-        needs=training_job.needs_of(largest(recipe, space.hyperparameters)),
+        needs=training_job.needs_of(largest),
         disk_bytes=kept * DISK_COPIES * 4 * recipe.parameters + 16 * MIB,
         purpose=f"for the largest network of {space.name}",
         advice="smaller batches need less",
@@ -226,11 +217,6 @@ def train_best(job: Job, trial: Trial, settings: Settings) -> Job:
     return training_job.start(recipe_of(job, trial), configuration["data"], settings, seed=configuration["seed"])
 
 
-def largest(recipe: Recipe, varied: Sequence[Hyperparameter]) -> Recipe:
-    """Return `recipe` with the largest value of each hyperparameter, which takes the most memory."""
-    return apply(recipe, {one.name: one.largest for one in varied})
-
-
 def hyperband_rounds(epochs: int) -> list[list[int]]:
     """Return how many networks each round of each of hyperband's brackets trains, if one may have `epochs` epochs.
 
@@ -239,9 +225,7 @@ def hyperband_rounds(epochs: int) -> list[list[int]]:
     >>> hyperband_rounds(9)
     [[9, 3, 1], [5, 2], [3]]
     """
-    brackets = 1
-    while HYPERBAND_FACTOR**brackets <= epochs:
-        brackets += 1
+    brackets = next(bracket for bracket in count(1) if HYPERBAND_FACTOR**bracket > epochs)
     most = math.ceil(1 + math.log(epochs, HYPERBAND_FACTOR))
     return [
         [math.ceil(most / (bracket + 1) * HYPERBAND_FACTOR**left) for left in range(bracket, -1, -1)]
@@ -257,19 +241,19 @@ def read(job: Job) -> Search:
         last[type(event)] = event
         before = trials.get(event.trial or 0)
         match event:
-            case SearchTrialBegin(trial=int(number)):
+            case events.SearchTrialBegin(trial=int(number)):
                 if before is None or before.values != event.values:
                     trials[number] = Trial(number, event.values, event.epochs)
                 else:  # the next worker goes on with it
                     trials[number] = replace(before, state="open", starts=before.starts + 1)
-            case TrainingBegin() if before:
+            case events.TrainingBegin() if before:
                 trials[before.number] = replace(before, parameters=event.parameters)
             case StepProgress() if before:
                 trials[before.number] = replace(before, step=event, starts=0)
             case EpochEnd() if before:
                 rows = [row for row in before.epochs if row.epoch < event.epoch]
                 trials[before.number] = replace(before, epochs=[*rows, event])
-            case SearchTrialEnd() if before:
+            case events.SearchTrialEnd() if before:
                 trials[before.number] = replace(before, **events.to_fields(event))
     ordered = [trials[number] for number in sorted(trials)]
     return Search(last.get(SearchBegin), last.get(DataRead), ordered, last.get(HandedOn))

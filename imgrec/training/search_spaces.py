@@ -80,17 +80,15 @@ class Hyperparameter:
     @property
     def in_words(self) -> str:
         """The name and the values for people."""
-        if self.kind == "choice":
-            *most, last = map(str, self.values)
-            return f"{words(self.name)} {', '.join(most)}{' or ' if most else ''}{last}"
-        how = {"steps": f" in steps of {self.step:g}", "log": ", logarithmic"}.get(self.kind, "")
-        return f"{words(self.name)} {self.low:g} to {self.high:g}{how}"
+        *most, last = map(str, self.values)
+        end = {"steps": f" in steps of {self.step:g}", "log": ", logarithmic"}.get(self.kind, "")
+        listed = f"{', '.join(most)}{' or ' if most else ''}{last}"
+        return f"{words(self.name)} {listed if self.kind == 'choice' else f'{self.low:g} to {self.high:g}{end}'}"
 
     def __str__(self) -> str:
-        if self.kind == "choice":
-            return f"{self.name}={','.join(map(str, self.values))}"
         end = {"steps": f":{self.step:.12g}", "log": ":log"}.get(self.kind, "")
-        return f"{self.name}={self.low:.12g}:{self.high:.12g}{end}"
+        listed = ",".join(map(str, self.values))
+        return f"{self.name}={listed if self.kind == 'choice' else f'{self.low:.12g}:{self.high:.12g}{end}'}"
 
     def place(self, value: Value) -> float:
         """Return where `value` lies between the ends of an axis, in [0, 1]."""
@@ -100,13 +98,11 @@ class Hyperparameter:
         return (at - low) / (high - low)
 
     def marks(self) -> tuple[Value, ...]:
-        """Return the labels of an axis: all of a choice; else the ends, and the middle if it is a value."""
-        if self.kind == "choice":
+        """Return the labels of an axis: all values, or the ends and the middle of a continuous range."""
+        if self.count is not None:
             return self.values
         middle = math.sqrt(self.low * self.high) if self.kind == "log" else (self.low + self.high) / 2
-        middle = float(f"{middle:.{DIGITS}g}")
-        values = [middle] if self.count is None and self.low < middle < self.high else self.values[1:-1]
-        return self.values[0], *(value for value in values if value == middle), self.values[-1]
+        return self.low, min(max(float(f"{middle:.{DIGITS}g}"), self.low), self.high), self.high
 
     def rounded(self, value: Value) -> Value:
         """Return a value of Keras Tuner with the digits and the type that it has in a recipe."""
@@ -208,13 +204,16 @@ def _check(one: Hyperparameter, recipe: Recipe) -> None:
     if one.name not in LIMITS and one.name not in own:
         raise UnknownNameError.of(f"setting of {recipe.name}", one.name, [*LIMITS, *own])
     now = own[one.name] if one.name in own else getattr(recipe, one.name, 0.0)
-    if isinstance(now, int) and not one.is_whole:
-        raise InputError(f"Expected whole numbers, and steps of them, for {one.name}. Received: {one}.")
-    if isinstance(now, str) != isinstance(one.values[0], str):
-        raise InputError(f"Expected {'words' if isinstance(now, str) else 'numbers'} for {one.name}. Received: {one}.")
     least, most = LIMITS.get(one.name, (1, MAX_WIDTH) if isinstance(now, int) else (0, math.inf))
-    if any(not isinstance(end, str) and not least <= end <= most for end in one.values):
-        raise InputError(f"Expected {one.name} from {least:g} to {most:g}. Received: {one}.")
+    expected = ""
+    if isinstance(now, str) != isinstance(one.values[0], str):
+        expected = f"{'words' if isinstance(now, str) else 'numbers'} for {one.name}"
+    elif isinstance(now, int) and not one.is_whole:
+        expected = f"whole numbers, and steps of them, for {one.name}"
+    elif any(not isinstance(end, str) and not least <= end <= most for end in one.values):
+        expected = f"{one.name} from {least:g} to {most:g}"
+    if expected:
+        raise InputError(f"Expected {expected}. Received: {one}.")
 
 
 def apply(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
@@ -231,11 +230,7 @@ def apply(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
 
 
 def words(name: str) -> str:
-    """Return the name of a hyperparameter for people.
-
-    >>> words("conv_1_filter")
-    'conv 1 filter'
-    """
+    """Return the name of a hyperparameter for people."""
     return name.replace("_", " ")
 
 

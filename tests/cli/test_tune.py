@@ -27,7 +27,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, A
 
     def start(module: str, configuration: dict[str, Any], *_: object, **__: object) -> jobs.Job:
         found.append({"module": module} | configuration)
-        return leave(tmp_path / f"run{len(found)}", EVENTS if module == search_job.WORKER else [], FINISHED)
+        return leave(tmp_path / f"run{len(found)}", EVENTS if module == search_job.WORKER else [], FINISHED, module)
 
     monkeypatch.setattr(jobs, "start", start)
     return found

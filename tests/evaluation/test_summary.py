@@ -62,6 +62,10 @@ def test_temperature_is_fitted_on_one_part_and_judged_on_the_other() -> None:
     after = with_temperature(answers.probabilities[~fit], temperature)
     assert found["log_loss_after"] == pytest.approx(log_loss(after, answers.targets[~fit]), abs=1e-4)
     assert found["log_loss_after"] < found["log_loss_before"]
+    before, target = answers.probabilities[~fit], answers.targets[~fit]
+    for name, rows in (("before", before), ("after", after)):
+        assert found[f"log_loss_{name}"] == pytest.approx(log_loss(rows, target), abs=1e-4)
+        assert found[f"ece_{name}"] == pytest.approx(METRICS["ece"](rows, target), abs=1e-4)
 
 
 def test_few_images_are_enough_for_a_temperature_and_all_classes_are_among_them() -> None:

@@ -8,7 +8,7 @@ from imgrec.jobs import Job
 from imgrec.training import search_job
 from imgrec.training.recipes import get_recipe
 
-KNOBS = ["learning_rate=0.0001:0.01:log", "batch_size=16,32"]
+RANGES = ["learning_rate=0.0001:0.01:log", "batch_size=16,32"]
 
 
 def trial(number: int, rate: float, batch: int, **fields: Any) -> list[dict[str, Any]]:
@@ -44,18 +44,20 @@ EVENTS: list[dict[str, Any]] = [
 ]
 
 
-def leave(folder: Path, events: list[dict[str, Any]], end: dict[str, Any] | None = None) -> Job:
+def leave(
+    folder: Path, events: list[dict[str, Any]], end: dict[str, Any] | None = None, module: str = search_job.WORKER
+) -> Job:
     """A search in `folder`, which has told `events`."""
     folder.mkdir(parents=True)
     fields = {
-        "module": search_job.WORKER,
+        "module": module,
         "title": "Search: mine",
         "created_at": "2026-01-01T00:00:00",
         "needs": {"memory_bytes": 1, "cores": 1},
         "configuration": {
             "space": "simple_cnn",
             "recipe": get_recipe("simple_cnn").to_dict(),
-            "knobs": KNOBS,
+            "knobs": RANGES,
             "trials": 5,
             "epochs": 2,
             "method": "random",

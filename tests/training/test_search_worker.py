@@ -52,7 +52,7 @@ def test_a_killed_search_goes_on_and_repeats_no_trial(data: Path, settings: Sett
 
     search = search_job.read(job)
     assert search.plan is not None
-    assert search.plan["trials"] == space.count == 4
+    assert search.plan.trials == space.count == 4
     results = [event["trial"] for event in job.progress()[0] if event["event"] == "result"]
     assert sorted(results) == sorted(set(results))
     assert all(trial in search.trials for trial in before.finished)
@@ -64,7 +64,7 @@ def test_a_killed_search_goes_on_and_repeats_no_trial(data: Path, settings: Sett
     # The best is handed on to a run of its own, on the same split.
     assert search.best is not None
     assert search.handed_on is not None
-    run = training_job.Job(settings.home / "runs" / search.handed_on["run"])
+    run = training_job.Job(settings.home / "runs" / search.handed_on.run)
     try:
         assert Recipe.from_dict(run.configuration["recipe"]) == search_job.recipe_of(job, search.best)
         assert run.configuration["seed"] == job.configuration["seed"]

@@ -190,4 +190,4 @@ def test_copies_are_not_validated_on_where_their_like_is_learned_from(here: Sett
     job = finish(transfer_job.start(config, str(path), here, name="copies"))
     told = transfer_job.read_progress(job).curves.data
     assert told is not None
-    assert (told["trained_on"], told["validated_on"]) == (16, 8)
+    assert (told.trained_on, told.validated_on) == (16, 8)
