@@ -30,12 +30,13 @@ from imgrec import jobs
 from imgrec.errors import InputError, MemoryBudgetError
 from imgrec.files import replacing, storage_errors
 from imgrec.jobs import job_folder
-from imgrec.settings import MIB, Settings, available_memory_bytes
+from imgrec.settings import MIB, available_memory_bytes
 from imgrec.training import backbones, search_job, trainer, training_job
 from imgrec.training.events import HandedOn, SearchBegin, SearchTrialBegin, SearchTrialEnd, write
 from imgrec.training.recipes import Recipe
 from imgrec.training.search_job import Trial
 from imgrec.training.search_spaces import Hyperparameter, Value, apply
+from imgrec.training.trained_model import settings_of
 from imgrec.training.training_worker import open_data
 
 OBJECTIVE = "validation_accuracy"
@@ -54,9 +55,7 @@ TRIAL_ERRORS = (InputError, MemoryBudgetError, MemoryError, tf.errors.ResourceEx
 def run(worker: jobs.Worker) -> None:
     """Read the images, make the trials, and write the recipe of the best one."""
     job, configuration = worker.job, worker.job.configuration
-    settings = replace(
-        Settings.from_env(), home=Path(configuration["home"]), keras_home=Path(configuration["keras_home"])
-    )
+    settings = settings_of(configuration)
     recipe = Recipe.from_dict(configuration["recipe"])
     data, train, validation = open_data(worker, recipe, settings)
     backbone = None
