@@ -1,6 +1,6 @@
 """The Models page: the catalog, memory before and after, load and unload."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,13 +91,13 @@ def test_a_model_that_is_too_large_is_refused_with_a_sentence(page: Page) -> Non
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Path]:
+def own(tmp_path: Path) -> Path:
     """The folder of one's own models, with one in it."""
     place = tmp_path / "imgrec" / "models"
     place.mkdir(parents=True)
     (place / "my_test_model.keras").write_bytes(b"weights")
     cards.write(place / "my_test_model.json", FIELDS)
-    yield place
+    return place
 
 
 def test_a_model_of_ones_own_is_removed_after_a_question(page: Page, own: Path) -> None:

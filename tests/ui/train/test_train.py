@@ -1,7 +1,7 @@
 """Train: empty, with runs in every state, and with images that cannot be read. No runtime is started."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from imgrec.data import array_sources
+from imgrec.data import array_files
 from imgrec.jobs import processes
 from imgrec.models import cards
 from imgrec.training import training_job
@@ -61,14 +61,14 @@ def run(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Path]:
+def own(tmp_path: Path) -> Path:
     """The card of a model of one's own, newer than all."""
     place = tmp_path / "imgrec" / "models"
     place.mkdir(parents=True)
     (place / "my_test_model.keras").write_bytes(b"weights")
     row = {"epoch": 1, "loss": 1.0, "validation_loss": 1.0, "accuracy": 0.5, "validation_accuracy": 0.5, "seconds": 1.0}
     card = FIELDS | {"curves": [row], "finished_at": "2999-01-01T00:00:00+00:00"}
-    yield cards.write(place / "my_test_model.json", card).path
+    return cards.write(place / "my_test_model.json", card).path
 
 
 def test_empty_offers_every_recipe_and_says_what_a_run_is(page: Callable[..., AppTest]) -> None:
@@ -193,7 +193,7 @@ def test_the_images_are_shown_with_counts_changes_and_numbers(page: Callable[...
 def test_cifar10_that_cannot_be_had_gets_a_sentence(page: Callable[..., AppTest]) -> None:
     app = page("train.py", learn="Train from scratch")
     app.toggle(key="explore").set_value(True).run()
-    assert array_sources.URL in app.error[0].value
+    assert array_files.URL in app.error[0].value
 
 
 def test_a_demo_trains_nothing(page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
