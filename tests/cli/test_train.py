@@ -63,7 +63,7 @@ def imgrec(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
     return int(ended.value.code or 0), captured.out, captured.err
 
 
-def test_a_model_is_taught(
+def test_a_model_is_fine_tuned(
     started: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--head", "small", "--folds", "2", "--learning-rates", "1e-2,1e-3", "--unfreeze", "-1", "--epochs", "7"]

@@ -61,7 +61,7 @@ def teach(
     return final, pretender, chosen[0]
 
 
-def test_folds_choose_and_then_all_images_teach(tmp_path: Path) -> None:
+def test_folds_choose_and_then_all_images_train(tmp_path: Path) -> None:
     config = TransferConfig("mobilenet", learning_rates=(0.1, 0.01), folds=5, epochs=6)
     final, pretender, chosen = teach(config, tmp_path / "trials")
     assert pretender.asked[-1] == (0.01, 3, 30, None)

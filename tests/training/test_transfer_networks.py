@@ -87,7 +87,9 @@ def test_every_network_with_a_backbone_trains_and_moves_only_what_may_move(built
 
 
 @pytest.mark.slow
-def test_a_taught_mobilenet_joins_the_catalog_and_is_served_as_it_was_tested(keras_home: Path, tmp_path: Path) -> None:
+def test_a_fine_tuned_mobilenet_joins_the_catalog_and_is_served_as_it_was_tested(
+    keras_home: Path, tmp_path: Path
+) -> None:
     settings = Settings.from_env(
         {"IMGREC_HOME": str(tmp_path / "home"), "KERAS_HOME": str(keras_home), "IMGREC_OFFLINE": "1"}
     )

@@ -78,7 +78,7 @@ def finish(job: Job, timeout_s: float = 240) -> Job:
     return job
 
 
-def test_a_killed_lesson_goes_on_and_its_model_serves(here: Settings, data: str) -> None:
+def test_a_killed_run_goes_on_and_its_model_serves(here: Settings, data: str) -> None:
     # So many epochs that the kill comes between two trials.
     config = TransferConfig(BACKBONE, learning_rates=(1e-2, 1e-3), folds=2, epochs=400, batch_size=8)
     job = transfer_job.start(config, data, here, name="stripes")

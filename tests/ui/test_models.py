@@ -1,6 +1,6 @@
 """The Models page: the catalog, memory before and after, load and unload."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,13 +91,13 @@ def test_a_model_that_is_too_large_is_refused_with_a_sentence(page: Page) -> Non
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Path]:
+def own(tmp_path: Path) -> Path:
     """The folder of one's own models, with one in it."""
     place = tmp_path / "imgrec" / "models"
     place.mkdir(parents=True)
     (place / "my_test_model.keras").write_bytes(b"weights")
     cards.write(place / "my_test_model.json", FIELDS)
-    yield place
+    return place
 
 
 def test_a_model_of_ones_own_is_removed_after_a_question(page: Page, own: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_broken_card_is_named(page: Page, own: Path) -> None:
     assert all(not (button.key or "").startswith("remove_") for button in app.button)
 
 
-def test_in_a_demo_nobody_removes_anything(page: Page, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_a_demo_nothing_can_be_removed(page: Page, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGREC_DEMO", "1")
     app = page("models.py")
     assert "Classes: sun, rain" in words(app)

@@ -1,7 +1,7 @@
 """Train: empty, with runs in every state, and with images that cannot be read. No runtime is started."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +61,14 @@ def run(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Path]:
+def own(tmp_path: Path) -> Path:
     """The card of a model of one's own, newer than all."""
     place = tmp_path / "imgrec" / "models"
     place.mkdir(parents=True)
     (place / "my_test_model.keras").write_bytes(b"weights")
     row = {"epoch": 1, "loss": 1.0, "validation_loss": 1.0, "accuracy": 0.5, "validation_accuracy": 0.5, "seconds": 1.0}
     card = FIELDS | {"curves": [row], "finished_at": "2999-01-01T00:00:00+00:00"}
-    yield cards.write(place / "my_test_model.json", card).path
+    return cards.write(place / "my_test_model.json", card).path
 
 
 def test_empty_offers_every_recipe_and_says_what_a_run_is(page: Callable[..., AppTest]) -> None:
