@@ -23,6 +23,9 @@ LARGE_FONT_PX, FONT_PX = 15, 13
 HEIGHT_PX = 360
 MARGIN_PX = {"l": 70, "r": 70, "t": 60, "b": 30}
 
+# Names of axes that are upright would overlap on a phone.
+LABEL_ANGLE = -20
+
 # An axis names at most so many of its values, so that none overlap.
 MAX_MARKS = 8
 
@@ -81,6 +84,7 @@ def figure_of(
             "colorscale": [[0, TRIAL_COLOR], [0.5, TRIAL_COLOR], [0.5, BEST_COLOR], [1, BEST_COLOR]],
         },
         "unselected": {"line": {"color": FAINT_COLOR, "opacity": 0.4}},
+        "labelangle": LABEL_ANGLE,
         "labelfont": {"size": LARGE_FONT_PX, "color": ink},
         "tickfont": {"size": FONT_PX, "color": ink},
         "rangefont": {"size": FONT_PX, "color": "rgba(0,0,0,0)"},

@@ -164,7 +164,7 @@ def _describe(job: "Job", state: str) -> Line:
     from imgrec.training import summary, training_job, transfer_job, transfer_stages
     from imgrec.training.transfer_config import TransferConfig
 
-    if job.module == training_job.WORKER:
+    if job.module != transfer_job.WORKER:
         curves = training_job.read_curves(job)
         return Line(summary.status(curves, state), summary.share_done(curves), summary.left_out(curves))
     progress = transfer_job.read_progress(job)
@@ -176,7 +176,7 @@ def _conclude(job: "Job") -> None:
     """Print the result; of transfer learning also the effect of fine-tuning, and a line for each learning rate."""
     from imgrec.training import summary, training_job, transfer_job, transfer_stages
 
-    progress = None if job.module == training_job.WORKER else transfer_job.read_progress(job)
+    progress = transfer_job.read_progress(job) if job.module == transfer_job.WORKER else None
     curves = training_job.read_curves(job) if progress is None else progress.curves
     say(f"{curves.finished and curves.finished.name}: {summary.outcome(progress or curves)}")
     if progress is not None and progress.tuned is not None:

@@ -10,7 +10,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from imgrec import jobs
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.jobs import Job
 from imgrec.settings import MIB, Settings
@@ -189,14 +188,7 @@ def start(
 
 def find_unfinished(space: str, settings: Settings, folder: Path | None) -> Job:
     """Return the search in `folder`, or the newest of `space` that is not finished; raises `InputError` without one."""
-    if folder is not None:
-        if Job(folder).module != WORKER:
-            raise InputError(f"Expected a folder with a search to go on with. Received: {folder}.")
-        return Job(folder)
-    found = (job for job in jobs.all_jobs(settings, WORKER) if job.configuration["space"] == space)
-    if (job := jobs.next_to_resume(found)) is not None:
-        return job
-    raise InputError(f"Expected a search of {space} that was stopped. Received: none under {settings.home / 'runs'}.")
+    return training_job.find_stopped(WORKER, space, lambda fields: fields["space"], settings, folder, noun="search")
 
 
 def hyperparameters_of(job: Job) -> tuple[Hyperparameter, ...]:

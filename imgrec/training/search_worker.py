@@ -16,7 +16,9 @@ import gc
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +27,16 @@ import keras_tuner
 import tensorflow as tf
 
 from imgrec import jobs
-from imgrec.data.dataset import Images
 from imgrec.errors import InputError, MemoryBudgetError
 from imgrec.files import replacing, storage_errors
 from imgrec.jobs import job_folder
-from imgrec.settings import MIB, Settings, available_memory_bytes
+from imgrec.settings import MIB, available_memory_bytes
 from imgrec.training import backbones, search_job, trainer, training_job
-from imgrec.training.backbones import Backbone
 from imgrec.training.events import HandedOn, SearchBegin, SearchTrialBegin, SearchTrialEnd, write
 from imgrec.training.recipes import Recipe
 from imgrec.training.search_job import Trial
 from imgrec.training.search_spaces import Hyperparameter, Value, apply
+from imgrec.training.trained_model import settings_of
 from imgrec.training.training_worker import open_data
 
 OBJECTIVE = "validation_accuracy"
@@ -54,9 +55,7 @@ TRIAL_ERRORS = (InputError, MemoryBudgetError, MemoryError, tf.errors.ResourceEx
 def run(worker: jobs.Worker) -> None:
     """Read the images, make the trials, and write the recipe of the best one."""
     job, configuration = worker.job, worker.job.configuration
-    settings = replace(
-        Settings.from_env(), home=Path(configuration["home"]), keras_home=Path(configuration["keras_home"])
-    )
+    settings = settings_of(configuration)
     recipe = Recipe.from_dict(configuration["recipe"])
     data, train, validation = open_data(worker, recipe, settings)
     backbone = None
@@ -65,8 +64,16 @@ def run(worker: jobs.Worker) -> None:
     write(worker, SearchBegin(trials=configuration["trials"]))
     # Else it warns of a function traced again for each trial, which has another network.
     tf.get_logger().setLevel("ERROR")
+    train_network = partial(
+        trainer.train,
+        images=train,
+        validation=validation,
+        classes=len(data.classes),
+        seed=configuration["seed"],
+        backbone=backbone,
+    )
     try:
-        Tuner(worker, recipe, backbone, train, validation, len(data.classes)).search(verbose=0)
+        Tuner(worker, recipe, train_network).search(verbose=0)
     except keras_tuner.errors.FatalError as error:
         raise (error.__cause__ or error) from None
     search = search_job.read(job)
@@ -83,20 +90,11 @@ def run(worker: jobs.Worker) -> None:
 class Tuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner has no types
     """Keras Tuner's loop around `trainer.train`."""
 
-    def __init__(
-        self,
-        worker: jobs.Worker,
-        recipe: Recipe,
-        backbone: Backbone | None,
-        train: Images,
-        validation: Images,
-        classes: int,
-    ) -> None:
+    def __init__(self, worker: jobs.Worker, recipe: Recipe, train_network: Callable[..., Any]) -> None:
         self._worker = worker
         self._configuration = worker.job.configuration
         self._recipe = recipe
-        self._backbone = backbone
-        self._data = train, validation, classes
+        self._train_network = train_network
         self._varied = search_job.hyperparameters_of(worker.job)
         self._known = {trial.number: trial for trial in search_job.read(worker.job).trials}
         super().__init__(
@@ -156,14 +154,7 @@ class Tuner(keras_tuner.Tuner):  # type: ignore[misc]  # Keras Tuner has no type
                     "first step, most likely for want of memory."
                 )
             listener.recipe = replace(apply(self._recipe, values), epochs=epochs)
-            trainer.train(
-                listener.recipe,
-                *self._data,
-                seed=self._configuration["seed"],
-                folder=folder,
-                listener=listener,
-                backbone=self._backbone,
-            )
+            self._train_network(listener.recipe, folder=folder, listener=listener)
         except TRIAL_ERRORS as error:
             reason = str(error) or f"Expected enough memory for this network. Received: {type(error).__name__}."
         except ValueError as error:

@@ -187,22 +187,31 @@ def final_name(job: Job, settings: Settings) -> str:
 
 def find_unfinished(recipe: str, settings: Settings, folder: Path | None) -> Job:
     """Return the run in `folder`, or the newest stopped one of `recipe`; raises `InputError` without one."""
-    return find_stopped(WORKER, "recipe", "name", recipe, settings, folder)
+    return find_stopped(WORKER, recipe, lambda fields: fields["recipe"]["name"], settings, folder)
 
 
-def find_stopped(worker: str, part: str, field: str, value: str, settings: Settings, folder: Path | None) -> Job:
-    """Return the run of `worker` in `folder`, or the newest stopped one with `value` in its configuration.
+def find_stopped(
+    worker: str,
+    wanted: str,
+    name_of: Callable[[dict[str, Any]], str],
+    settings: Settings,
+    folder: Path | None,
+    noun: str = "run",
+) -> Job:
+    """Return the run of `worker` in `folder`, or the newest stopped one whose configuration has the wanted name.
 
     Raises `InputError` when there is none.
     """
     if folder is not None:
         job = Job(folder)
         if job.module != worker:
-            raise InputError(f"Expected a folder with a run to go on with. Received: {folder}.")
+            raise InputError(f"Expected a folder with a {noun} to go on with. Received: {folder}.")
         return job
-    found = (job for job in jobs.all_jobs(settings, worker) if job.configuration[part][field] == value)
+    found = (job for job in jobs.all_jobs(settings, worker) if name_of(job.configuration) == wanted)
     if (stopped := jobs.next_to_resume(found)) is None:
-        raise InputError(f"Expected a run of {value} that was stopped. Received: none under {settings.home / 'runs'}.")
+        raise InputError(
+            f"Expected a {noun} of {wanted} that was stopped. Received: none under {settings.home / 'runs'}."
+        )
     return stopped
 
 

@@ -196,4 +196,4 @@ def forward(layers: Sequence[tuple[np.ndarray, np.ndarray]], features: np.ndarra
 
 def find_unfinished(backbone: str, settings: Settings, folder: Path | None) -> Job:
     """Return the run in `folder`, or the newest stopped one on `backbone`; raises `InputError` without one."""
-    return training_job.find_stopped(WORKER, "lesson", "backbone", backbone, settings, folder)
+    return training_job.find_stopped(WORKER, backbone, lambda fields: fields["lesson"]["backbone"], settings, folder)

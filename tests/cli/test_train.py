@@ -135,7 +135,7 @@ def test_a_recipe_is_trained(
         "nothing to resume",
         "name",
         "resume with other epochs",
-        "resume a lesson with another rate",
+        "resume a model with another rate",
     ],
 )
 def test_what_cannot_be_meant_has_a_sentence(
@@ -174,7 +174,7 @@ def test_a_run_goes_on_with_a_smaller_learning_rate(
     assert jobs.Job(folder).configuration["recipe"]["optimiser"]["learning_rate"] == 0.01
 
 
-@pytest.mark.parametrize("name", ["mobilenet", "cats_dogs_cnn"], ids=["a lesson", "a recipe"])
+@pytest.mark.parametrize("name", ["mobilenet", "cats_dogs_cnn"], ids=["transfer learning", "a recipe"])
 def test_the_doctor_is_heard_before_anything_starts(
     name: str,
     started: list[dict[str, Any]],

@@ -50,7 +50,7 @@ class Pretender:
         return Trained(epochs[min(2, len(epochs) - 1)], tuple(epochs), layers, probabilities)
 
 
-def teach(
+def try_and_train(
     config: TransferConfig, folder: Path, key: str = "key", diverging: tuple[float, ...] = ()
 ) -> tuple[cross_validation.FinalHead, Pretender, HeadChosen]:
     pretender = Pretender(diverging)
@@ -63,7 +63,7 @@ def teach(
 
 def test_folds_choose_and_then_all_images_train(tmp_path: Path) -> None:
     config = TransferConfig("mobilenet", learning_rates=(0.1, 0.01), folds=5, epochs=6)
-    final, pretender, chosen = teach(config, tmp_path / "trials")
+    final, pretender, chosen = try_and_train(config, tmp_path / "trials")
     assert pretender.asked[-1] == (0.01, 3, 30, None)
     assert pretender.asked[:-1] == [(rate, 6, 24, 6) for rate in (0.1, 0.01) for _ in range(5)]
     assert (chosen.learning_rate, chosen.epochs) == (0.01, 3)
@@ -77,7 +77,7 @@ def test_a_head_whose_backbone_will_be_unfrozen_has_not_seen_what_that_is_valida
     config = TransferConfig(
         "mobilenet", learning_rates=(0.1, 0.01), folds=5, epochs=6, fine_tune_layers=2, validation_fraction=0.2
     )
-    _, pretender, _ = teach(config, tmp_path / "trials")
+    _, pretender, _ = try_and_train(config, tmp_path / "trials")
     assert pretender.asked[-1] == (0.01, 3, 24, None)
     kept, _ = split(TARGETS, 0.2, config.seed)
     assert cross_validation.final_rows(config, TARGETS).tolist() == kept.tolist()
@@ -99,7 +99,7 @@ def test_copies_are_not_learned_from_where_they_are_validated_on(tmp_path: Path,
 
 def test_one_split_keeps_its_best_head(tmp_path: Path) -> None:
     config = TransferConfig("mobilenet", learning_rates=(0.1, 0.01), epochs=6)
-    final, pretender, _ = teach(config, tmp_path / "trials")
+    final, pretender, _ = try_and_train(config, tmp_path / "trials")
     assert pretender.asked == [(0.1, 6, 24, 6), (0.01, 6, 24, 6)]
     assert final.layers[0][0][0, 0] == 24
     assert len(final.rows) == 6
@@ -108,27 +108,27 @@ def test_one_split_keeps_its_best_head(tmp_path: Path) -> None:
 
 def test_curves_end_where_the_layers_begin_to_learn(tmp_path: Path) -> None:
     config = TransferConfig("mobilenet", learning_rates=(0.01,), epochs=6, fine_tune_layers=2)
-    final, _, chosen = teach(config, tmp_path / "trials")
+    final, _, chosen = try_and_train(config, tmp_path / "trials")
     assert len(final.rows) == chosen.epochs == 3
 
 
 @pytest.mark.parametrize("folds", [0, 3])
 def test_finished_trials_are_not_done_again(tmp_path: Path, folds: int) -> None:
     config = TransferConfig("mobilenet", learning_rates=(0.1, 0.01), folds=folds, epochs=4)
-    before, _, _ = teach(config, tmp_path / "trials")
+    before, _, _ = try_and_train(config, tmp_path / "trials")
     files = sorted((tmp_path / "trials").glob("*.npz"))
     assert len(files) == config.trials
     files[0].write_bytes(files[0].read_bytes()[:100])  # of a worker that was killed, were it not renamed into place
-    after, pretender, _ = teach(config, tmp_path / "trials")
+    after, pretender, _ = try_and_train(config, tmp_path / "trials")
     assert len(pretender.asked) == 1 + bool(folds)
     assert after.metrics == before.metrics
     assert np.array_equal(after.layers[0][0], before.layers[0][0])
-    _, other, _ = teach(config, tmp_path / "trials", key="other images")
+    _, other, _ = try_and_train(config, tmp_path / "trials", key="other images")
     assert len(other.asked) == config.trials + bool(folds)
 
 
 def test_rates_that_are_nearly_the_same_are_trials_of_their_own(tmp_path: Path) -> None:
-    _, pretender, _ = teach(
+    _, pretender, _ = try_and_train(
         TransferConfig("mobilenet", learning_rates=(0.01, 0.010000001), epochs=4), tmp_path / "trials"
     )
     assert [rate for rate, *_ in pretender.asked] == [0.01, 0.010000001]
@@ -136,7 +136,7 @@ def test_rates_that_are_nearly_the_same_are_trials_of_their_own(tmp_path: Path) 
 
 def test_no_matrix_of_very_many_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial_results, "MAX_CONFUSION_CLASSES", 2)
-    final, _, _ = teach(TransferConfig("mobilenet", learning_rates=(0.01,), epochs=4), tmp_path / "trials")
+    final, _, _ = try_and_train(TransferConfig("mobilenet", learning_rates=(0.01,), epochs=4), tmp_path / "trials")
     assert [final.metrics["confusion"], *(row.confusion for row in final.rows)] == [None] * 5
     assert final.metrics["accuracy"] == 1.0
 
@@ -144,10 +144,12 @@ def test_no_matrix_of_very_many_classes(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("folds", [0, 3], ids=["one split", "folds"])
 def test_the_limit_of_doubt_needs_no_test_set(tmp_path: Path, folds: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(out_of_distribution, "MIN_IMAGES", 6)  # as many as the one split holds out
-    final, _, _ = teach(TransferConfig("mobilenet", learning_rates=(0.01,), folds=folds, epochs=4), tmp_path / "trials")
+    final, _, _ = try_and_train(
+        TransferConfig("mobilenet", learning_rates=(0.01,), folds=folds, epochs=4), tmp_path / "trials"
+    )
     doubt = -(0.8 * np.log2(0.8) + 2 * 0.1 * np.log2(0.1))
     assert final.metrics["entropy_bits_95"] == pytest.approx(doubt)
-    again, pretender, _ = teach(
+    again, pretender, _ = try_and_train(
         TransferConfig("mobilenet", learning_rates=(0.01,), folds=folds, epochs=4), tmp_path / "trials"
     )
     assert len(pretender.asked) == bool(folds)
@@ -155,7 +157,7 @@ def test_the_limit_of_doubt_needs_no_test_set(tmp_path: Path, folds: int, monkey
 
 
 def test_too_few_held_out_images_set_no_limit(tmp_path: Path) -> None:
-    final, _, _ = teach(TransferConfig("mobilenet", learning_rates=(0.01,), epochs=4), tmp_path / "trials")
+    final, _, _ = try_and_train(TransferConfig("mobilenet", learning_rates=(0.01,), epochs=4), tmp_path / "trials")
     assert final.metrics["pictures"] == 6
     assert final.metrics["entropy_bits_95"] is None
 
@@ -163,10 +165,10 @@ def test_too_few_held_out_images_set_no_limit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folds", [0, 3])
 def test_a_rate_that_diverges_is_left_out_and_not_tried_again(tmp_path: Path, folds: int) -> None:
     config = TransferConfig("mobilenet", learning_rates=(1.0, 0.01), folds=folds, epochs=4)
-    final, first, chosen = teach(config, tmp_path / "trials", diverging=(1.0,))
+    final, first, chosen = try_and_train(config, tmp_path / "trials", diverging=(1.0,))
     assert (final.learning_rate, chosen.learning_rate, final.metrics["accuracy"]) == (0.01, 0.01, 1.0)
     assert len(first.asked) == config.trials + bool(folds)
-    again, second, _ = teach(config, tmp_path / "trials", diverging=(1.0,))
+    again, second, _ = try_and_train(config, tmp_path / "trials", diverging=(1.0,))
     assert (again.metrics, len(second.asked)) == (final.metrics, int(bool(folds)))
     found = cross_validation.run_trials(config, second, TARGETS, tmp_path / "trials", "key", lambda _: None)  # type: ignore[arg-type]
     failed = {each.trial.learning_rate: each.trial.error for each in found}
@@ -176,7 +178,7 @@ def test_a_rate_that_diverges_is_left_out_and_not_tried_again(tmp_path: Path, fo
 def test_when_all_rates_diverge_there_is_a_sentence(tmp_path: Path) -> None:
     config = TransferConfig("mobilenet", learning_rates=(1.0, 0.1))
     with pytest.raises(InputError, match=r"stays a number. Received: 1, 0\.1; try smaller ones"):
-        teach(config, tmp_path / "trials", diverging=(1.0, 0.1))
+        try_and_train(config, tmp_path / "trials", diverging=(1.0, 0.1))
 
 
 def test_a_rate_at_which_one_fold_failed_is_not_chosen() -> None:

@@ -42,7 +42,7 @@ def test_the_examples_in_the_docstrings() -> None:
         ({"chosen": {"epochs": 25}, "lesson": {"unfreeze": 30}, "tuned": {"kept": 3}}, 28),
         ({"chosen": {"epochs": 25}, "lesson": {"unfreeze": 30}}, 300),
     ],
-    ids=["from scratch", "taught", "tuned", "tuned before it was told"],
+    ids=["from scratch", "transfer learning", "tuned", "tuned before it was told"],
 )
 def test_epochs_are_those_of_the_published_model(tmp_path: Path, fields: dict[str, Any], epochs: int) -> None:
     curves = [events.to_fields(epoch(number)) for number in range(1, 301)]

@@ -1,4 +1,4 @@
-"""Transfer learning jobs: their configurations, what is read from their logs, and the head in numpy."""
+"""Lessons: what can be meant, what is read from their logs, and the head in numpy."""
 
 import itertools
 import json
@@ -26,7 +26,7 @@ def trial(rate: float, fold: int, accuracy: float, *, loss: float = 0.5, best: i
     return TrialEnd(rate, fold, best, 0.9, 0.3, accuracy, loss, 1.0)
 
 
-def test_a_configuration_survives_json() -> None:
+def test_a_run_survives_json() -> None:
     config = TransferConfig("mobilenet", "hidden", learning_rates=(1e-2, 1e-6), folds=5, input_size=(256, 256))
     assert TransferConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert config.trials == 10
@@ -219,7 +219,7 @@ def test_a_run_does_not_start_without_what_it_needs(tmp_path: Path, settings: Se
     assert not (settings.home / "runs").exists()
 
 
-def test_the_memory_of_a_run_grows_with_its_trainable_parameters() -> None:
+def test_what_a_run_needs_grows_with_what_learns() -> None:
     frozen = TransferConfig("mobilenet")
     few, all_layers = replace(frozen, fine_tune_layers=4), replace(frozen, fine_tune_layers=transfer_config.ALL_LAYERS)
     needed = [transfer_job.needs_of(config).memory_bytes for config in (frozen, few, all_layers)]

@@ -100,7 +100,7 @@ def test_the_examples_in_the_docstrings() -> None:
         "done",
     ],
 )
-def test_the_stage_of_a_run(told: Progress, at: int) -> None:
+def test_the_stage_of_a_lesson(told: Progress, at: int) -> None:
     assert stage(told) == at
     assert 0 <= share_done(told, FOLDS) <= 1
 
@@ -193,7 +193,7 @@ def test_the_figure_says_what_it_is_worth(config: TransferConfig, kind: str, tit
     assert words in found[1]
 
 
-def test_a_finished_run_states_its_outcome_and_not_its_last_epoch() -> None:
+def test_a_finished_run_says_its_outcome_and_not_its_last_epoch() -> None:
     told = progress(trials=TRIALS, chosen=HeadChosen(0.1, 3, "best"), curves=finished("validation"))
     assert status(told, "finished") == "8 of 10 validation images correct (95\u202f%: 49–94\u202f%); too few to tell"
 

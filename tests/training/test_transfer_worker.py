@@ -37,7 +37,7 @@ CLASSES = ("plain", "rows", "columns")
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings with the backbone's weights: published ones if KERAS_HOME has them, random ones otherwise."""
-    folder = tmp_path_factory.mktemp("teaching")
+    folder = tmp_path_factory.mktemp("transfer")
     file = BUILT_IN.get_spec(BACKBONE).weights.filename
     home = Path(os.environ.get("KERAS_HOME", "/nonexistent"))
     if not (home / "models" / file).exists():
@@ -190,4 +190,4 @@ def test_copies_are_not_validated_on_where_their_like_is_learned_from(here: Sett
     job = finish(transfer_job.start(config, str(path), here, name="copies"))
     told = transfer_job.read_progress(job).curves.data
     assert told is not None
-    assert (told["trained_on"], told["validated_on"]) == (16, 8)
+    assert (told.trained_on, told.validated_on) == (16, 8)

@@ -88,5 +88,5 @@ def test_a_limit_is_set_at_the_end_of_a_training_and_keeps_what_it_promises(
     flagged = foreign[says.index(True)]
     answer = combine([Prediction("two", space, unknown[foreign.index(flagged)].astype(np.float64), 1.0)])
     assert sentences.headline(list(answer.members), answer).startswith("Most likely none of these")
-    # Weak, as documented: with two classes the entropy flags a small part of foreign images. See `out_of_distribution`.
+    # Weak: with two classes the entropy flags a small part of foreign images. See `out_of_distribution`.
     assert 0 < sum(says) < len(says) / 2, f"{sum(says)} of {len(says)}: what is said of the limit no longer holds"

@@ -17,7 +17,7 @@ from imgrec.ui.train.form_fields import keep_choice
 
 
 def trained(*, table: bool, shown: str | None = None) -> None:
-    """Return the table of trained models, newest first; curves, confusion matrix and card of the chosen one.
+    """Show the table of trained models, newest first; curves, confusion matrix and card of the chosen one.
 
     The charts of the model `shown` stand on the page already, with its run.
     """
