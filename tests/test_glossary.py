@@ -34,6 +34,10 @@ INSTEAD = {
 # Parts of words that are written to files or spoken by others, and so keep their form.
 KEPT: dict[str, set[str]] = {
     "imgrec/models/downloads.py": {"Cancelled"},  # concurrent.futures.CancelledError
+    "imgrec/inference/preparation.py": {"Cancelled"},  # the same
+    "imgrec/images/color.py": {"grey"},  # a note in the JSON of `imgrec predict`
+    "bench/README.md": {"normalisation"},  # the file name of a protocol in assets/protocols
+    "bench/one_sided_normalization.py": {"normalisation"},  # the same
 }
 
 WORDS = re.compile("|".join(rf"(?P<w{i}>\b(?:{words})\b)" for i, words in enumerate(INSTEAD)), re.IGNORECASE)

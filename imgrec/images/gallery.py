@@ -1,4 +1,4 @@
-"""The sample gallery: a few images, each with its lesson, its license and its author.
+"""The sample gallery: a few images, each with a caption, its license and its author.
 
 `assets/samples/samples.json` is the list. The predictions of models for them are in `showcase.py`.
 """
@@ -21,7 +21,7 @@ class Sample:
     file: str  # its name in SAMPLES_FOLDER
     title: str
     alt: str  # text alternative
-    lesson: str  # what it demonstrates, in a sentence of at most two lines
+    caption: str  # what it demonstrates, in a sentence of at most two lines
     license: str  # SPDX identifier, or "public domain"
     author: str
     source: str  # where the original is
@@ -37,7 +37,7 @@ class Sample:
 def get_samples() -> tuple[Sample, ...]:
     """Return all samples in the order of the gallery; read from disk the first time."""
     rows = json.loads((SAMPLES_FOLDER / "samples.json").read_text(encoding="utf-8"))
-    return tuple(Sample(license=row.pop("licence"), **row) for row in rows)
+    return tuple(Sample(license=row.pop("licence"), caption=row.pop("lesson"), **row) for row in rows)
 
 
 def get_sample(file: str) -> Sample:

@@ -1,4 +1,4 @@
-"""Pictures that are nearly the same: 64 bits of each, all pairs that differ in few of them, and a second look.
+"""Images that are nearly the same: 64 bits of each, all pairs that differ in few of them, and a second comparison.
 
 The bits are a difference hash (Krawetz 2013, "Kind of like that", hackerfactor.com): the image as 9 × 8 gray fields,
 and for each field whether its neighbor to the right is brighter. They hardly change when an image is stored smaller,

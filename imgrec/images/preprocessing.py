@@ -1,4 +1,4 @@
-"""A decoded image → the batch that a network expects; one place for every engine, lesson and test.
+"""A decoded image → the batch that a network expects; one place for every engine, training run and test.
 
 Two steps that stay apart: `frame` cuts and resizes (uint8 to uint8, what people are shown as "what the model
 sees"), `normalize` shifts and scales (uint8 to float32). Engines fold `PREPROCESS` into their compiled graph;
@@ -40,7 +40,7 @@ def frame(
     """Return the part of `image` that a network is given, resized to its input: uint8 (height, width, 3), RGB.
 
     `image` is decoded, or its pixels as uint8 (H, W, 3); smaller images are enlarged. `input_size` is
-    (height, width) in px, `framing` a key of `FRAMINGS`. With "crop", the picture is resized until it covers
+    (height, width) in px, `framing` a key of `FRAMINGS`. With "crop", the image is resized until it covers
     `input_size` / `crop_fraction` and its center is cut out, as published accuracies are measured; both happen
     in one resize of that part of the source, and the sizes in between are rounded as they are there. "squash"
     ignores `crop_fraction`.

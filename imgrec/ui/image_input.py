@@ -223,7 +223,7 @@ def _preview(image: Image) -> None:
                 "Remove", key="remove", icon=":material/close:", type="tertiary", on_click=_remove, args=(image.id,)
             )
     if image.sample:
-        st.caption(image.sample.lesson)
+        st.caption(image.sample.caption)
 
 
 def _film() -> None:

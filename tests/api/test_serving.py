@@ -1,4 +1,4 @@
-"""Real servers: who can reach them, what they send, and how they end."""
+"""Real servers: from where they can be reached, what they send, and how they end."""
 
 import gzip
 import os

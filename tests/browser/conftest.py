@@ -69,7 +69,7 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 @pytest.fixture(scope="session")
 def charts(server: str) -> int:
-    """How many charts stand on the Compare page when nobody chooses models: one a model, and the ensemble's."""
+    """How many charts stand on the Compare page when no models are chosen: one a model, and the ensemble's."""
     models = len(get_default_specs(BUILT_IN, Settings.from_env()))
     return models + (models > 1)
 

@@ -1,4 +1,4 @@
-"""Train in a real browser: images of two colors are dropped, a network is taught or trained, and Compare has it."""
+"""Train in a real browser: images of two colors are dropped, a network is fine-tuned or trained, and Compare has it."""
 
 import io
 import os
@@ -87,7 +87,7 @@ def test_a_run_from_scratch_is_watched_to_its_end_and_stands_on_compare(
     expect(page.get_by_test_id("stMultiSelect").get_by_text("my_simple_cnn", exact=False).first).to_be_visible()
 
 
-def test_images_are_dropped_kept_and_a_lesson_begins_and_stops(page: Page, server: str) -> None:
+def test_images_are_dropped_kept_and_a_run_begins_and_stops(page: Page, server: str) -> None:
     if not list((Path(os.environ.get("KERAS_HOME", "/nonexistent")) / "models").glob("mobilenet_2_5_128_tf.h5")):
         pytest.skip("KERAS_HOME names no folder with MobileNet 0.25 128 under models/")
     visit(page, f"{server}/train?backbone=mobilenet_a025_128")

@@ -1,4 +1,4 @@
-"""Labelled sets: every layout gives the same items, and what cannot be understood gets a sentence."""
+"""Labeled datasets: every layout gives the same items, and what cannot be understood gets a sentence."""
 
 import io
 import os

@@ -57,7 +57,7 @@ def test_the_examples_in_the_docstrings() -> None:
     assert doctest.testmod(comparisons).failed == 0
 
 
-def test_the_frontier_is_whom_nobody_beats(folder: Path) -> None:
+def test_the_frontier_holds_the_models_that_no_other_model_beats(folder: Path) -> None:
     points, left_out = frontier(load([folder], "cifar10"))
     assert left_out == []
     for point in points:

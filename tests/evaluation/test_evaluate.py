@@ -236,7 +236,7 @@ def test_a_summary_that_cannot_be_used_is_told_before_any_work_and_its_rows_are_
     assert {k: v for k, v in again.items() if k not in timed} == {k: v for k, v in first.items() if k not in timed}
 
 
-def test_a_taught_model_says_what_it_started_from(
+def test_a_fine_tuned_model_names_its_backbone(
     spec: ModelSpec, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backbone = {"model": "mobilenet", "sha256": "1" * 64}

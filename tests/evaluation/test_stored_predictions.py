@@ -111,7 +111,7 @@ def test_a_file_that_is_not_whole_is_named(tmp_path: Path, damage, received: str
     assert not stored_predictions.is_whole(path)
 
 
-def test_a_table_of_somebody_else_is_named(tmp_path: Path) -> None:
+def test_a_table_of_another_origin_is_named(tmp_path: Path) -> None:
     path = tmp_path / "other.parquet"
     pyarrow.parquet.write_table(pyarrow.table({"a": [1]}), path)
     with pytest.raises(InputError, match="to be predictions that imgrec stored"):

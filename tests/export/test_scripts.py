@@ -89,7 +89,7 @@ def test_every_model_has_a_script_that_python_can_read(format_name: str) -> None
         assert max(map(len, text.splitlines())) <= 150
 
 
-def test_labels_are_one_line_each_and_tell_twins_apart() -> None:
+def test_labels_are_one_line_each_and_equal_names_are_told_apart() -> None:
     lines = labels(get_label_space("imagenet_1k")).splitlines()
     assert (len(lines), len(set(lines))) == (1000, 1000)
     assert lines[281] == "tabby"

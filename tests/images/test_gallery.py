@@ -17,7 +17,7 @@ from imgrec.settings import ASSETS
 MAX_SAMPLE_BYTES = 60_000
 MAX_SIDE_PX = 640
 # Two lines of the narrow column.
-MAX_LESSON = 90
+MAX_CAPTION = 90
 LICENSES = {"CC0-1.0", "CC-BY-2.0", "public domain"}
 
 each_sample = pytest.mark.parametrize("sample", get_samples(), ids=lambda sample: sample.file)
@@ -36,8 +36,8 @@ def test_each_sample_is_a_small_image(sample: Sample) -> None:
 def test_each_sample_says_what_it_shows_and_whose_it_is(sample: Sample) -> None:
     assert all((sample.title, sample.alt, sample.author, sample.source, sample.changes))
     assert sample.license in LICENSES
-    assert sample.lesson.endswith(".")
-    assert len(sample.lesson) <= MAX_LESSON
+    assert sample.caption.endswith(".")
+    assert len(sample.caption) <= MAX_CAPTION
     assert not sample.alt.endswith(".")
 
 
@@ -48,7 +48,7 @@ def test_the_folder_holds_the_listed_images_and_no_others() -> None:
     assert 8 <= len(listed) <= 12
 
 
-def test_lessons_about_decoding_are_what_the_decoder_says() -> None:
+def test_captions_about_decoding_match_the_decoder() -> None:
     def notes(file: str) -> tuple[str, ...]:
         return decode(gallery.read(get_sample(file)), max_bytes=MAX_SAMPLE_BYTES).notes
 
@@ -68,7 +68,7 @@ def test_lessons_about_decoding_are_what_the_decoder_says() -> None:
         ("horse_silhouette.jpg", "dog"),
     ],
 )
-def test_a_lesson_about_imagenets_classes_says_so_and_is_what_was_measured(file: str, said: str) -> None:
+def test_captions_about_imagenet_classes_name_imagenet_and_match_the_measurements(file: str, said: str) -> None:
     sample = get_sample(file)
     picture = decode(gallery.read(sample), max_bytes=MAX_SAMPLE_BYTES)
     answer = gallery_predictions.stored("mobilenet_a075_224", picture.sha256, "crop")
@@ -77,9 +77,9 @@ def test_a_lesson_about_imagenets_classes_says_so_and_is_what_was_measured(file:
     assert best.synset is not None
     names = json.loads((ASSETS / "labels" / "imagenet_1k.json").read_text(encoding="utf-8"))["synsets"]
     assert any(said in names[synset][0] for synset in ancestors(best.synset)), best
-    assert said in sample.lesson
+    assert said in sample.caption
     # The networks that come along know ten classes, and may stand beside it.
-    assert "ImageNet" in sample.lesson
+    assert "ImageNet" in sample.caption
 
 
 def test_an_unknown_sample_is_refused_with_the_nearest() -> None:

@@ -17,7 +17,7 @@ from imgrec.images.decoding import DecodedImage
 from imgrec.images.preprocessing import FRAMINGS, PREPROCESS, RESAMPLING, frame, normalize
 
 
-def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+def random_pixels(height: int, width: int, seed: int = 0) -> np.ndarray:
     """Noise made smooth enough that a photo's neighbors are as alike: uint8 (height, width, 3)."""
     coarse = np.random.default_rng(seed).integers(0, 256, (height // 8 + 2, width // 8 + 2, 3), np.uint8)
     return np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
@@ -52,7 +52,7 @@ def resized_then_cropped(pixels: np.ndarray, side: int, crop_fraction: float) ->
     ],
 )
 def test_crop_is_resize_then_crop_in_one_step(height: int, width: int, side: int, crop_fraction: float) -> None:
-    pixels = picture(height, width)
+    pixels = random_pixels(height, width)
 
     framed = frame(pixels, (side, side), crop_fraction)
 
@@ -63,7 +63,7 @@ def test_crop_is_resize_then_crop_in_one_step(height: int, width: int, side: int
 
 
 def test_a_image_of_the_right_size_is_only_cut() -> None:
-    pixels = picture(256, 341)
+    pixels = random_pixels(256, 341)
 
     np.testing.assert_array_equal(frame(pixels, (224, 224), 0.875), pixels[16:240, 58:282])
 
@@ -111,7 +111,7 @@ def test_every_shape_fits_and_one_color_stays_one_color(
 
 
 def test_a_decoded_image_and_its_pixels_are_framed_alike_and_left_alone() -> None:
-    pixels = picture(120, 150)
+    pixels = random_pixels(120, 150)
     before = hashlib.sha256(pixels.tobytes()).hexdigest()
     image = DecodedImage(pixels, "PNG", "0" * 64, (), (120, 150))
 
@@ -142,7 +142,7 @@ def test_what_cannot_be_framed_is_refused(
 
 def test_an_unknown_framing_or_mode_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="squash"):
-        frame(picture(8, 8), (4, 4), 1.0, "squish")
+        frame(random_pixels(8, 8), (4, 4), 1.0, "squish")
     with pytest.raises(UnknownNameError, match="caffe"):
         normalize(np.zeros((1, 2, 2, 3), np.uint8), "cafe")
 
@@ -170,7 +170,7 @@ def test_normalization_by_hand(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", PREPROCESS)
 def test_normalizing_does_not_write_into_its_argument(mode: str) -> None:
-    batch = picture(8, 8)[None]
+    batch = random_pixels(8, 8)[None]
     batch.flags.writeable = False
     before = batch.copy()
 
@@ -181,7 +181,7 @@ def test_normalizing_does_not_write_into_its_argument(mode: str) -> None:
 
 
 def test_all_modes_differ() -> None:
-    batch = picture(8, 8)[None]
+    batch = random_pixels(8, 8)[None]
     results = {normalize(batch, mode).tobytes() for mode in PREPROCESS}
 
     assert len(results) == len(PREPROCESS)

@@ -270,7 +270,7 @@ def test_the_worker_tells_what_is_broken(tmp_path: Path, settings: Settings) -> 
 
 
 @pytest.mark.slow
-def test_the_worker_has_no_tensorflow_and_reports_to_nobody(
+def test_the_worker_has_no_tensorflow_and_sends_no_reports(
     tmp_path: Path, settings: Settings, keras_home: Path
 ) -> None:
     code = """

@@ -95,7 +95,7 @@ def test_anonymous_memory_is_measured_and_given_back() -> None:
     assert (anonymous_bytes() or 0) - before < 32 * MIB
 
 
-def test_importing_openvino_reports_to_nobody_and_loads_no_other_runtime() -> None:
+def test_importing_openvino_sends_no_reports_and_loads_no_other_runtime() -> None:
     code = """
         import sys
         from imgrec.inference import openvino_engine

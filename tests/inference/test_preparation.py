@@ -1,4 +1,4 @@
-"""Preparations: one for all who ask, watched by all, failing for all, canceled by anybody."""
+"""Preparations: one for all requests for a model, with one progress, one failure and one cancellation."""
 
 import dataclasses
 import threading

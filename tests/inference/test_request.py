@@ -175,7 +175,7 @@ def test_one_broken_model_does_not_take_the_others_with_it() -> None:
     assert isinstance(report.ensemble, Ensemble)
 
 
-def test_nobody_can_get_result() -> None:
+def test_a_result_without_predictions_is_an_error() -> None:
     with pytest.raises(EngineError, match="mobilenet is broken"):
         get_result(image(), "cat.png", Options.parse(SPECS[:1]), pool_of("mobilenet"), max_bytes=MIB)
 

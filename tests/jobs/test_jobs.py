@@ -155,7 +155,7 @@ def test_an_interrupted_job_can_be_canceled(settings: Settings) -> None:
     assert job.state == "cancelled"
 
 
-def test_a_job_that_finishes_while_somebody_cancels_it_is_finished(
+def test_a_job_that_finishes_while_it_is_being_canceled_is_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[Path] = []

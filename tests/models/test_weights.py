@@ -168,7 +168,7 @@ def test_fetch_from_a_mirror(server: WeightsServer, online: Settings) -> None:
     assert server.requests == [("tiny.h5", None)]
 
 
-def test_offline_is_said_at_once_and_asks_nobody(server: WeightsServer, settings: Settings) -> None:
+def test_offline_is_an_error_at_once_and_requests_nothing(server: WeightsServer, settings: Settings) -> None:
     spec = spec_of(url=server.url("tiny.h5"))
     started = time.monotonic()
     with pytest.raises(OfflineError) as caught:
@@ -229,7 +229,7 @@ def test_two_processes_cause_one_download(server: WeightsServer, online: Setting
     assert len(server.requests) == 1
 
 
-def test_waiting_for_somebody_else_can_be_canceled(server: WeightsServer, online: Settings) -> None:
+def test_waiting_for_another_process_can_be_canceled(server: WeightsServer, online: Settings) -> None:
     server.chunk_delay_s = 0.02
     spec = spec_of(url=server.url("tiny.h5"))
     first, second = Progress(), Progress()

@@ -71,7 +71,7 @@ def test_headline(choices: list[int], sentence: str) -> None:
     assert sentence in plain(headline(predictions, combine(predictions)))
 
 
-def test_headline_when_nobody_says_what_the_ensemble_says() -> None:
+def test_headline_when_no_model_agrees_with_the_ensemble() -> None:
     rows = [[0.6, 0.4, 0, 0], [0, 0.4, 0.6, 0]]
     predictions = [Prediction(name, PETS, np.array(row)) for name, row in zip(["vgg16", "vgg19"], rows, strict=True)]
     assert plain(headline(predictions, combine(predictions))) == (

@@ -121,7 +121,7 @@ def test_every_recipe_has_a_space_around_itself(name: str) -> None:
     assert ("label_smoothing" in found) == bool(recipe.label_smoothing)
 
 
-def test_a_name_that_nobody_has_is_answered_with_the_nearest() -> None:
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="six_layers"):
         get_space("six_layer")
 

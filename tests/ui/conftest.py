@@ -123,7 +123,7 @@ def _clear() -> None:
 
 @pytest.fixture
 def page() -> Callable[[str], AppTest]:
-    """Opens a page by its file name, as a visitor who follows a link to it."""
+    """Opens a page by its file name, as a link to it does."""
 
     def open_page(name: str = "compare.py", **query: str | list[str]) -> AppTest:
         app = AppTest.from_file(str(SHELL), default_timeout=30)

@@ -87,7 +87,7 @@ def test_a_photo_gives_a_verdict_and_one_chart_a_model(page: Page) -> None:
     assert "320 × 240" in words(app)
 
 
-def test_every_chart_has_a_text_alternative_and_a_table_twin(page: Page) -> None:
+def test_every_chart_has_a_text_alternative_and_a_table(page: Page) -> None:
     app = upload(page(), ("cat.jpg", photo()))
     assert all("tabby" in chart.proto.alt for chart in app.get("vega_lite_chart"))
     app.get_by_key("view").set_value("Table").run()
@@ -300,7 +300,7 @@ def test_removing_another_image_leaves_the_selected_one(monkeypatch: pytest.Monk
     assert state["tray_selected"] == images[1].id
 
 
-def test_a_reload_gets_the_images_of_its_tab_back_and_nobody_else_does(page: Page) -> None:
+def test_a_reload_restores_the_images_of_its_own_tab_only(page: Page) -> None:
     before = upload(page(), ("a.jpg", photo("red")), ("b.jpg", photo("blue")))
     before.session_state["tray_selected"] = digest(photo("red"))
     before.run()

@@ -130,7 +130,7 @@ def test_a_broken_card_is_named(page: Page, own: Path) -> None:
     assert all(not (button.key or "").startswith("remove_") for button in app.button)
 
 
-def test_in_a_demo_nobody_removes_anything(page: Page, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_a_demo_nothing_can_be_removed(page: Page, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGREC_DEMO", "1")
     app = page("models.py")
     assert "Classes: sun, rain" in words(app)

@@ -14,7 +14,7 @@ Page = Callable[..., AppTest]
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file where the folder should be: nobody can write there, root neither."""
+    """A file where the folder should be: nothing can be written there, by root neither."""
     path = tmp_path / "file"
     path.write_text("no folder")
     monkeypatch.setenv("IMGREC_HOME", str(path))

@@ -221,7 +221,7 @@ def test_right_labels_pass(tmp_path: Path, settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("network_is_here")
-def test_features_that_know_nothing_accuse_nobody(tmp_path: Path, settings: Settings) -> None:
+def test_features_without_information_find_no_label_errors(tmp_path: Path, settings: Settings) -> None:
     found = examine(str(colors(tmp_path / "set", 30)), settings)
     assert "label_noise" not in kinds(found)
     assert "cannot be detected" in found.not_made[0]

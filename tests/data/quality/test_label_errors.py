@@ -50,7 +50,7 @@ def test_features_that_know_nothing_agree_with_chance() -> None:
 
 
 def test_the_judge_has_not_seen_the_label_it_judges() -> None:
-    """As many dimensions as images: whoever had seen the labels would know them all by heart."""
+    """As many dimensions as images: a classifier that had seen the labels would predict each of them."""
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 2, 100)
     probabilities = out_of_fold(rng.normal(size=(100, 200)), targets)

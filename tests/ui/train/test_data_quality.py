@@ -111,7 +111,7 @@ def test_what_is_not_there_gets_a_sentence(tmp_path: Path) -> None:
     assert "Expected the name of a dataset" in app.error[0].value
 
 
-def test_one_examination_at_a_time_and_nobody_works_for_what_was_given_up(
+def test_one_examination_at_a_time_and_none_for_what_was_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[str] = []

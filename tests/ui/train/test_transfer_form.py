@@ -1,4 +1,4 @@
-"""Teaching on the Train page: nothing is lost, nothing is started that cannot work, and a lesson shows all it knows."""
+"""Transfer learning on the Train page: nothing is lost, no run starts that cannot work, a run shows all its results."""
 
 import io
 import json
@@ -49,7 +49,7 @@ MODEL = {"event": "model", "name": "my_pets", "metrics": METRICS}
 
 @pytest.fixture
 def leave(tmp_path: Path) -> Callable[..., Path]:
-    """Leaves a lesson as a worker that has ended leaves it."""
+    """Leaves a run as a worker that has ended leaves it."""
 
     def leave(end: dict[str, Any] | None, events: list[dict[str, Any]]) -> Path:
         folder = tmp_path / "imgrec" / "runs" / "20260101-000000-000-lesson"
@@ -80,7 +80,7 @@ def image(seed: int) -> bytes:
     return file.getvalue()
 
 
-def album(name: str) -> Collection:
+def collection(name: str) -> Collection:
     """The set called `name`."""
     return next(found for found in collections.all_collections(Settings.from_env()) if found.name == name)
 
@@ -124,7 +124,7 @@ def test_what_is_dropped_is_kept_and_what_is_broken_is_listed(page: Callable[...
     app = page("train.py")
     drop(app, 0, ("1.png", image(1)), ("broken.jpg", b"no image"), ("2.png", image(2)), ("same.png", image(1)))
     assert not app.exception
-    found = album("My images")
+    found = collection("My images")
     assert found.counts() == {"Class 1": 2, "Class 2": 0}
     said = "1 file skipped, 1 duplicate"
     assert said in {expander.label for expander in app.expander}
@@ -137,7 +137,7 @@ def test_a_set_survives_the_visit_and_its_names_are_harmless(page: Callable[...,
     drop(app, 0, ("1.png", image(1)))
     app.text_input(key="name_My images/Class 1").set_value("<b>cats</b>/../x").run()
     assert not app.exception
-    found = album("My images")
+    found = collection("My images")
     assert [label for label, count in found.counts().items() if count] == ["＜b＞cats＜／b＞／..／x"]
     app.text_input(key="name_My images/Class 2").set_value("test").run()
     assert "Expected the name of a class" in app.error[0].value
@@ -149,9 +149,9 @@ def test_a_set_survives_the_visit_and_its_names_are_harmless(page: Callable[...,
 def test_classes_come_and_go(page: Callable[..., AppTest]) -> None:
     app = page("train.py")
     app.button(key="add_class").click().run()
-    assert album("My images").labels == ["Class 1", "Class 2", "Class 3"]
+    assert collection("My images").labels == ["Class 1", "Class 2", "Class 3"]
     app.button(key="remove_My images/Class 2").click().run()
-    assert album("My images").labels == ["Class 1", "Class 3"]
+    assert collection("My images").labels == ["Class 1", "Class 3"]
     app.button(key="delete_album").click().run()
     assert not app.exception
     assert collections.all_collections(Settings.from_env()) == []
@@ -169,7 +169,7 @@ def test_a_zip_becomes_a_set_and_what_it_cannot_give_is_listed(page: Callable[..
     next(drop for drop in app.file_uploader if "zip" in drop.label).upload("my pets.zip", file.getvalue())
     app.run()
     assert not app.exception
-    assert album("my pets").counts() == {"cat": 3, "dog": 3}
+    assert collection("my pets").counts() == {"cat": 3, "dog": 3}
     assert (app.segmented_control(key="source").value, app.selectbox(key="album").value) == ("My classes", "my pets")
     assert "2 files skipped" in {expander.label for expander in app.expander}
 
@@ -269,7 +269,7 @@ TUNED = {"event": "tuned", "kept": 0, "epochs": 1, "head_accuracy": 0.8, "head_l
 TUNED |= {"kept_accuracy": 0.8, "kept_loss": 0.5, "reached_accuracy": 0.7, "reached_loss": 0.9}
 
 
-def test_a_finished_lesson_says_what_fine_tuning_did_and_shows_both_matrices(
+def test_a_finished_run_shows_what_fine_tuning_did_and_both_matrices(
     page: Callable[..., AppTest], leave: Callable[..., Path]
 ) -> None:
     training = {"accuracy": 1.0, "pictures": 8, "confusion": [[4, 0], [0, 4]]}
@@ -311,7 +311,7 @@ def until(app: AppTest, holds: Callable[[], bool]) -> None:
     ],
     ids=["failed", "killed", "finished"],
 )
-def test_a_lesson_shows_what_it_knows(
+def test_a_run_shows_its_results_so_far(
     page: Callable[..., AppTest],
     leave: Callable[..., Path],
     end: dict[str, Any] | None,
@@ -385,7 +385,7 @@ def test_tables_instead_of_charts(page: Callable[..., AppTest], leave: Callable[
         assert any(columns <= found for found in tables), columns
 
 
-def test_a_demo_looks_and_teaches_nothing(
+def test_a_demo_shows_the_form_and_trains_nothing(
     page: Callable[..., AppTest], leave: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leave(None, EVENTS[:5])
