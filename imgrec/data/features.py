@@ -104,7 +104,7 @@ def extract(
     images: Images,
     settings: Settings,
     on_progress: OnProgress | None = None,
-    on_preparation: OnPreparation | None = None,
+    on_preparation: OnPreparation = lambda preparation: None,
     *,
     most_bytes: int | None = None,
 ) -> Features:
