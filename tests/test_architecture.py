@@ -46,7 +46,7 @@ FENCES = {
         "training",
     },
     "keras_tuner": {"training.search_worker"},
-    "openvino": {"inference.openvino_engine", "inference.openvino_async", "inference.conversion"},
+    "openvino": {"inference.openvino_engine", "inference.conversion"},
     "altair": {"charts"},
     "plotly": {"charts"},
     "pyarrow": {"evaluation.artifacts"},

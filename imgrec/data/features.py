@@ -154,7 +154,7 @@ def _extract_parts(
     most_bytes: int | None,
 ) -> None:
     """Write the parts that are missing."""
-    from imgrec.inference.openvino_async import stream
+    from imgrec.inference.openvino_engine import stream
 
     def framed(i: int) -> tuple[int, np.ndarray]:
         pixels = images.pixels[i]

@@ -3,8 +3,7 @@
 Knows no pages, commands or routes; TensorFlow runs only in its child processes.
 
 `engine`: the protocol `Engine`.
-`openvino_engine`: the engine that serves.
-`openvino_async`: many batches at once.
+`openvino_engine`: the engine that serves, and streams of many images.
 `keras_engine`: the reference engine.
 `efficientnet_lite`: EfficientNet-Lite as a Keras network.
 `conversion`: Keras weights to a compiled network.
