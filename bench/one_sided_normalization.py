@@ -1,6 +1,6 @@
 """A bug of a published system, measured: normalization of the training images only.
 
-    python -m bench.one_sided_normalization assets/protocols/one_sided_normalisation.json
+    python -m bench.one_sided_normalization assets/protocols/one_sided_normalization.json
 
 Its training images came from a generator with `featurewise_center` and `featurewise_std_normalization`, its
 validation images from one without. The training accuracy rose, the validation accuracy stayed at chance, and the
@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.data.arrays import load
 from imgrec.data.dataset import Images
 from imgrec.data.splits import split
+from imgrec.data.training_arrays import load
 from imgrec.metrics.classification import top_1
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN

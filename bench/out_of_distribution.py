@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 from bench import pairs
 from imgrec.data.dataset import Dataset
 from imgrec.data.evaluation_split import open_evaluation_split
-from imgrec.evaluation import artifacts
+from imgrec.evaluation import stored_predictions
 from imgrec.images import decoding
 from imgrec.images.preprocessing import frame
 from imgrec.inference.pool import EnginePool
@@ -145,10 +145,10 @@ def imagenet(data: Path, flowers: Path, settings: Settings, pool: EnginePool) ->
 
 def _stored(spec: ModelSpec, settings: Settings) -> np.ndarray:
     """Return what `spec` said about CIFAR-10's test set, (N, C), stored by these very weights."""
-    path = artifacts.predictions_path(ASSETS / "benchmarks", spec.name, "cifar10")
-    if artifacts.read_note(path)["weights_sha256"] != weights.sha256(spec, settings):
+    path = stored_predictions.predictions_path(ASSETS / "benchmarks", spec.name, "cifar10")
+    if stored_predictions.read_note(path)["weights_sha256"] != weights.sha256(spec, settings):
         sys.exit(f"{path} is of other weights: run `python -m bench.committed DATA cifar10 {spec.name}` first.")
-    return artifacts.read(path).probabilities.astype(np.float64)
+    return stored_predictions.read(path).probabilities.astype(np.float64)
 
 
 def _ask(

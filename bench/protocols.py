@@ -24,7 +24,7 @@ from typing import Any
 from bench import committed
 from bench.committed import FLOWERS, MEASUREMENTS, Measurement
 from imgrec import jobs
-from imgrec.evaluation import artifacts
+from imgrec.evaluation import stored_predictions
 from imgrec.formatting import duration
 from imgrec.models import cards
 from imgrec.models.catalog import BUILT_IN
@@ -268,7 +268,7 @@ def lite(data: Path, settings: Settings) -> None:
     ):
         card = fine_tune(transfer, data / wanted.data, name, settings, features_anew=True)
         row = measure(name, wanted, settings, "lite")
-        rows_read = artifacts.read_summary(committed.FOLDER)["rows"]
+        rows_read = stored_predictions.read_summary(committed.FOLDER)["rows"]
         [committed_row] = [one for one in rows_read if (one["model"], one["dataset"]) == (beside, wanted.data)]
         for backbone, found in ((BACKBONE, committed_row), (LITE, row)):
             rows.append([wanted.data, BUILT_IN.get_spec(backbone).title, f"{found['images']:,}", three(found)])

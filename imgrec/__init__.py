@@ -1,3 +1,3 @@
-"""Compare Keras pretrained image classifiers side by side, combine them, evaluate them, train and fine-tune them."""
+"""Compare Keras pretrained image classifiers side by side, average them, measure them, fine-tune them."""
 
 __version__ = "0.1.0"

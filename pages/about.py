@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from imgrec.ui.about import layer_table, normalization_mistake, sources
+from imgrec.ui.about import network, normalization_mistake, sources
 
 st.header("How it works", anchor=False)
 st.markdown(
@@ -48,8 +48,8 @@ with st.grid(2, min_column_width=320):
         "confidence intervals, and tests whether two models differ. Published results have columns of their own.",
     )
 st.header("What a network consists of", anchor=False)
-layer_table.layers()
-layer_table.toy()
+network.layers()
+network.toy()
 st.header("A preprocessing bug, measured", anchor=False)
 normalization_mistake.show()
 st.header("Sources and licenses", anchor=False)

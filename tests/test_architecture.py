@@ -49,7 +49,7 @@ FENCES = {
     "openvino": {"inference.openvino_engine", "inference.conversion"},
     "altair": {"charts"},
     "plotly": {"charts"},
-    "pyarrow": {"evaluation.artifacts"},
+    "pyarrow": {"evaluation.stored_predictions"},
     "urllib": {"models.downloads"},
     "http": {"models.downloads"},
     "socket": {"models.downloads"},

@@ -13,7 +13,7 @@ from imgrec.files import sha256_of
 from imgrec.jobs import Job, processes
 from imgrec.models import cards
 from imgrec.settings import ROOT, Settings
-from imgrec.training import search_job, summary, training_job, transfer_job, transfer_stages
+from imgrec.training import run_summary, search_job, training_job, transfer_job, transfer_stages
 from imgrec.training.recipes import Recipe, read_recipe
 from imgrec.training.transfer_config import TransferConfig
 
@@ -56,8 +56,8 @@ def test_a_training_shows_its_curves_and_its_outcome(settings: Settings) -> None
     assert curves.data is not None
     assert (curves.data.classes, curves.data.counts) == (["cat", "dog"], {"cat": [10, 3], "dog": [10, 3]})
     assert curves.learning_rates == ((1, 0.001),)
-    assert summary.share_done(curves) == 1.0
-    assert summary.outcome(curves).startswith(
+    assert run_summary.share_done(curves) == 1.0
+    assert run_summary.outcome(curves).startswith(
         "3 of 6 test images correct (95\u202f%: 19–81\u202f%); too few to tell; 3 epochs"
     )
     recipe = Recipe.from_dict(job.configuration["recipe"])
@@ -81,7 +81,7 @@ def test_a_transfer_learning_run_shows_its_trials(settings: Settings) -> None:
     lesson = TransferConfig.from_dict(job.configuration["lesson"])
     assert (lesson.backbone, lesson.folds, lesson.learning_rates) == ("mobilenet_a025_128", 2, (0.01, 0.001))
     assert transfer_stages.share_done(progress, lesson) == 1.0
-    assert summary.status(progress, job.state).startswith("3 of 6 test images correct")
+    assert run_summary.status(progress, job.state).startswith("3 of 6 test images correct")
 
 
 def test_a_search_shows_its_trials_and_its_best_recipe(settings: Settings) -> None:
@@ -94,7 +94,7 @@ def test_a_search_shows_its_trials_and_its_best_recipe(settings: Settings) -> No
     assert search.best is not None
     found = read_recipe(job.folder / search_job.BEST)
     assert search_job.recipe_of(job, search.best) == found
-    assert "Best of 2 trials: trial 2" in summary.outcome(search)
+    assert "Best of 2 trials: trial 2" in run_summary.outcome(search)
 
 
 @pytest.mark.parametrize("module", [training_job.WORKER, transfer_job.WORKER, search_job.WORKER])
@@ -122,7 +122,7 @@ def test_a_model_of_ones_own_is_in_the_catalog(settings: Settings) -> None:
     assert (spec.title, spec.input_size, spec.parameters) == ("Tiny CNN (old_scratch)", (32, 32), 1420)
     [card] = [card for card in cards.all_cards(settings) if card.name == "old_scratch"]
     assert card.fields["weights"]["sha256"] == sha256_of(card.weights)
-    curves = summary.curves_of(card)
+    curves = run_summary.curves_of(card)
     assert [row.epoch for row in curves.epochs] == [1, 2, 3]
-    assert summary.epochs_of(card) == 3
+    assert run_summary.epochs_of(card) == 3
     assert Recipe.from_dict(card.fields["recipe"]).title == "Tiny CNN"

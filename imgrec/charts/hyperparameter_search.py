@@ -7,8 +7,8 @@ import altair as alt
 from imgrec.charts.colors import COLORS
 from imgrec.charts.theme import FONT_PX, PERCENT, SILENT, Spec, fill, framed, tooltip
 from imgrec.formatting import percent
+from imgrec.training.run_summary import in_words, result
 from imgrec.training.search_job import Search
-from imgrec.training.summary import in_words, result
 
 SCATTER_PX = 300
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from imgrec.charts.colors import COLORS
+from imgrec.training.run_summary import figure, in_words, result
 from imgrec.training.search_job import Search
 from imgrec.training.search_spaces import Hyperparameter, Value, words
-from imgrec.training.summary import figure, in_words, result
 
 TRIAL_COLOR = COLORS[0]
 BEST_COLOR = COLORS[1]

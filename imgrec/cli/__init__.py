@@ -10,7 +10,7 @@ mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 `tune`: `tune`.
 `doctor`: `doctor`.
 `export`: `export`.
-`output`: what goes to stdout and stderr.
+`terminal`: what goes to stdout and stderr.
 """
 
 import sys
@@ -20,7 +20,7 @@ import typer
 
 from imgrec import __version__
 from imgrec.cli import doctor, evaluate, export, predict, train, tune
-from imgrec.cli.output import BAD_INPUT, complain, say
+from imgrec.cli.terminal import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
 
 app = typer.Typer(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgrec.cli.output import BAD_INPUT, complain, count_line, say
+from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
 from imgrec.settings import Settings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from imgrec.cli.output import BAD_INPUT, complain, count_line, say
+from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
 from imgrec.errors import ImgrecError
 from imgrec.settings import Settings
 
@@ -34,16 +34,16 @@ def evaluate(
     from pathlib import Path
 
     from imgrec.data.evaluation_split import open_evaluation_split
-    from imgrec.evaluation import artifacts
+    from imgrec.evaluation import stored_predictions
     from imgrec.evaluation.evaluate import describe_dataset, get_fitting_specs
     from imgrec.evaluation.evaluate import evaluate as measure
     from imgrec.inference.request import parse_models
     from imgrec.models.cards import load_catalog
 
     settings = Settings.from_env()
-    folder = Path(out).expanduser() if out else artifacts.own_folder(settings)
+    folder = Path(out).expanduser() if out else stored_predictions.own_folder(settings)
     found = open_evaluation_split(data, settings, per_class=per_class, training=training)
-    artifacts.check_place(folder, describe_dataset(found))
+    stored_predictions.check_place(folder, describe_dataset(found))
     for flaw in found.flaws:
         say(flaw)
     catalog = load_catalog(settings)

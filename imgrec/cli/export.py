@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from imgrec.cli.output import say, status_line
+from imgrec.cli.terminal import say, status_line
 from imgrec.settings import Settings
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgrec.cli.output import BAD_INPUT, bar, complain, say, status_line
+from imgrec.cli.terminal import BAD_INPUT, bar, complain, say, status_line
 from imgrec.errors import ImageTooLargeError, ImgrecError, InputError
 from imgrec.settings import MIB, ROOT, Settings
 

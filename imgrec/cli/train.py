@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgrec.cli.doctor import warn_about
-from imgrec.cli.output import Line, check_resuming, follow, say
+from imgrec.cli.terminal import Line, check_resuming, follow, say
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.settings import Settings
 
@@ -161,25 +161,25 @@ def _resume(name: str, recipe: "Recipe | None", settings: Settings, options: dic
 
 
 def _describe(job: "Job", state: str) -> Line:
-    from imgrec.training import summary, training_job, transfer_job, transfer_stages
+    from imgrec.training import run_summary, training_job, transfer_job, transfer_stages
     from imgrec.training.transfer_config import TransferConfig
 
     if job.module != transfer_job.WORKER:
         curves = training_job.read_curves(job)
-        return Line(summary.status(curves, state), summary.share_done(curves), summary.left_out(curves))
+        return Line(run_summary.status(curves, state), run_summary.share_done(curves), run_summary.left_out(curves))
     progress = transfer_job.read_progress(job)
     share = transfer_stages.share_done(progress, TransferConfig.from_dict(job.configuration["lesson"]))
-    return Line(summary.status(progress, state), share, summary.left_out(progress.curves))
+    return Line(run_summary.status(progress, state), share, run_summary.left_out(progress.curves))
 
 
 def _conclude(job: "Job") -> None:
     """Print the result; of transfer learning also the effect of fine-tuning, and a line for each learning rate."""
-    from imgrec.training import summary, training_job, transfer_job, transfer_stages
+    from imgrec.training import run_summary, training_job, transfer_job, transfer_stages
 
     progress = transfer_job.read_progress(job) if job.module == transfer_job.WORKER else None
     curves = training_job.read_curves(job) if progress is None else progress.curves
-    say(f"{curves.finished and curves.finished.name}: {summary.outcome(progress or curves)}")
+    say(f"{curves.finished and curves.finished.name}: {run_summary.outcome(progress or curves)}")
     if progress is not None and progress.tuned is not None:
-        say(f"  {transfer_stages.describe_fine_tuning(progress.tuned, summary.validated_on(curves))}")
+        say(f"  {transfer_stages.describe_fine_tuning(progress.tuned, run_summary.validated_on(curves))}")
     for row in () if progress is None else progress.summaries:
-        say(f"  {summary.describe_rate(row, summary.validated_on(curves))}")
+        say(f"  {run_summary.describe_rate(row, run_summary.validated_on(curves))}")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from imgrec.cli.doctor import warn_about
-from imgrec.cli.output import Line, check_resuming, complain, follow, say
+from imgrec.cli.terminal import Line, check_resuming, complain, follow, say
 from imgrec.errors import InputError
 from imgrec.settings import Settings
 
@@ -40,7 +40,7 @@ def tune(
     """Search for better settings of a network: many short trainings, as one process by itself."""
     from pathlib import Path
 
-    from imgrec.training import search_job, summary, training_job
+    from imgrec.training import run_summary, search_job, training_job
     from imgrec.training.recipes import get_recipe
     from imgrec.training.search_spaces import get_space
 
@@ -62,12 +62,12 @@ def tune(
         start = partial(search_job.start, trials=trials, epochs=epochs, method=method, seed=seed)
         job = start(wanted, source, settings, train_best=train_best, folder=folder)
     print(f"{job.title}: run {job.folder}", file=sys.stderr)
-    lines = training_job.follow(job, lambda _, state: Line(summary.status(search_job.read(job), state)))
+    lines = training_job.follow(job, lambda _, state: Line(run_summary.status(search_job.read(job), state)))
     follow(job, lines, f"imgrec tune {wanted.name} --resume" + (f" --out {out}" if out else ""))
     search = search_job.read(job)
     for trial in search.failed:
         complain(f"trial {trial.number}: {trial.reason}")
-    say(summary.outcome(search))
+    say(run_summary.outcome(search))
     if search.handed_on is None:
         say(f"Its recipe: {job.folder / search_job.BEST}")
     else:

@@ -6,9 +6,9 @@ Knows no metrics of models and no training; the checks of a dataset are in `qual
 `sources`: every place that images come from.
 `archives`: folders, zip and tar as one stream of files.
 `folders`: class and part from folder names, `split.csv` or `labels.csv`.
-`array_sources`: `.npz`, and CIFAR-10 as published.
+`array_files`: `.npz`, and CIFAR-10 as published.
 `reader`: read and decode ahead of a consumer.
-`arrays`: a dataset in arrays, for training.
+`training_arrays`: a dataset in arrays, for training.
 `evaluation_split`: what models are measured on.
 `classes`: classes of a dataset, checked and matched with a model's.
 `splits`: stratified, grouped splits and folds.

@@ -48,7 +48,7 @@ ABANDONED_S = 7 * 24 * 3600
 # Networks halve the image five times; Keras refuses most below this.
 SMALLEST_SIDE_PX = 32
 
-# How images become inputs here, as `arrays` frames them too: the largest centered square.
+# How images become inputs here, as `training_arrays` frames them, too: the largest centered square.
 CROP_FRACTION = 1.0
 
 Pooling = Literal["avg"] | None

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from imgrec.data import archives, folders
-from imgrec.data.array_sources import cifar10, from_npz
+from imgrec.data.array_files import cifar10, from_npz
 from imgrec.data.classes import own_space
 from imgrec.data.dataset import ArrayDataset, Dataset, Images, Raw
 from imgrec.errors import InputError

@@ -3,8 +3,8 @@
 Knows no interface and no training.
 
 `evaluate`: run a model over a dataset and time it.
-`artifacts`: the files of an evaluation.
-`summary`: stored predictions to one row of figures.
+`stored_predictions`: the files of an evaluation.
+`metrics_row`: stored predictions to one row of figures.
 `aligned_results`: several models on the same images.
 `comparisons`: Pareto frontier, pair tests, mistakes.
 `reference_tables`: published comparisons.

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from imgrec.errors import ImgrecError, InputError, UnknownNameError
-from imgrec.evaluation import artifacts
-from imgrec.evaluation.artifacts import SUMMARY, Answers, are_same_images
-from imgrec.evaluation.summary import PerImage, closed, figures, per_image
+from imgrec.evaluation import stored_predictions
+from imgrec.evaluation.metrics_row import PerImage, closed, figures, per_image
+from imgrec.evaluation.stored_predictions import SUMMARY, Answers, are_same_images
 from imgrec.metrics.classification import Integers
 from imgrec.metrics.curves import macro_auc
 from imgrec.metrics.significance import wilson
@@ -134,11 +134,11 @@ def load(folders: Sequence[Path], name: str, reading: str = "strict") -> Aligned
                     f"Expected answers to the images that {SUMMARY} describes as {about['name']}. "
                     "Received: answers to others of that name; measure it again."
                 )
-            more = artifacts.count_classes(path) > len(labels)
+            more = stored_predictions.count_classes(path) > len(labels)
             is_closed = more and reading == "closed"
             if is_closed and row.get("closed") is None:
                 raise InputError(f"Expected {SUMMARY} to have figures of these classes only. Received: an older one.")
-            chunks = artifacts.read_chunks(path)
+            chunks = stored_predictions.read_chunks(path)
             found[model] = per_image((closed(chunk, len(labels)) for chunk in chunks) if is_closed else chunks)
             rows[model], paths[model] = ({**row, **row["closed"]} if is_closed else row), path
             has_rest |= more
@@ -163,10 +163,10 @@ def load(folders: Sequence[Path], name: str, reading: str = "strict") -> Aligned
 
 def read(results: AlignedResults, model: str) -> Answers:
     """Return all stored answers of a model for the images of `results`, counted as in `results`."""
-    answers = artifacts.read(results.paths[model])
+    answers = stored_predictions.read(results.paths[model])
     if answers.probabilities.shape[1] > len(results.labels):
         answers = closed(answers, len(results.labels))
-        answers = replace(answers, probabilities=artifacts.halved(answers.probabilities))
+        answers = replace(answers, probabilities=stored_predictions.halved(answers.probabilities))
     return answers if answers.ids == results.ids else answers.take(_places(answers.ids, results.ids))
 
 
@@ -192,7 +192,7 @@ def _measured(folders: Iterable[Path]) -> tuple[dict[str, Row], list[tuple[str, 
     problems: list[str] = []
     for folder in folders:
         try:
-            summary = artifacts.read_summary(folder)
+            summary = stored_predictions.read_summary(folder)
         except ImgrecError as error:
             problems.append(str(error))
             continue
@@ -201,7 +201,7 @@ def _measured(folders: Iterable[Path]) -> tuple[dict[str, Row], list[tuple[str, 
             names[name] = name if name not in datasets or are_same_images(datasets[name], about) else f"{name}{OTHER}"
             datasets.setdefault(names[name], about)
         for row in summary["rows"]:
-            path = artifacts.predictions_path(folder, row["model"], row["dataset"])
+            path = stored_predictions.predictions_path(folder, row["model"], row["dataset"])
             rows.append((names[row["dataset"]], row, path))
     if problems and not rows:
         raise InputError(" ".join(problems))

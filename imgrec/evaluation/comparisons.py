@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from imgrec.evaluation.aligned_results import AlignedResults
-from imgrec.evaluation.artifacts import Answers
+from imgrec.evaluation.stored_predictions import Answers
 from imgrec.metrics.calibration import held_out, with_temperature
 from imgrec.metrics.classification import Booleans, Floats, Integers, first_choices
 from imgrec.metrics.confusion import mistakes

@@ -22,8 +22,8 @@ from imgrec.data.classes import in_words, scoring, unknown_classes
 from imgrec.data.dataset import Dataset, Item
 from imgrec.data.reader import decode, framed_for, stream_predictions
 from imgrec.errors import ImageError, InputError, LabelSpaceError, WeightsError
-from imgrec.evaluation import artifacts, summary
-from imgrec.evaluation.artifacts import Answers
+from imgrec.evaluation import metrics_row, stored_predictions
+from imgrec.evaluation.stored_predictions import Answers
 from imgrec.files import sha256_of
 from imgrec.images.preprocessing import FRAMINGS, RESAMPLING
 from imgrec.inference import conversion
@@ -85,28 +85,28 @@ def evaluate(
 
     Raises:
         LabelSpaceError: Before any work, if the classes of the dataset are not those of the model.
-        InputError: Before any work, on a framing and where `artifacts.check_place` does; later, if no image can be
+        InputError: Before any work, on a framing and as `stored_predictions.check_place`; later, if no image can be
             read. What fetching, converting and predicting raise is passed on.
     """
     if framing not in FRAMINGS:
         raise InputError(f"Expected one of the framings {', '.join(FRAMINGS)}. Received: {framing!r}.")
     scoring(spec.get_label_space(), labeled.label_space)
     about = describe_dataset(labeled)
-    artifacts.check_place(folder, about)
+    stored_predictions.check_place(folder, about)
     compiled = Preparations(settings).ensure(spec)
     provenance = _provenance(spec, labeled, settings, framing)
-    path = artifacts.predictions_path(folder, spec.name, labeled.name)
+    path = stored_predictions.predictions_path(folder, spec.name, labeled.name)
     if not _has_key(path, provenance["key"]):
         parts = path.with_suffix(".parts")
         for file in parts.glob("*.parquet"):
             if not _has_key(file, provenance["key"]):
                 file.unlink()  # of an unfinished run with other weights, images or preprocessing
         failures = _predict(spec, labeled, settings, compiled, parts, provenance, on_progress)
-        artifacts.merge(sorted(parts.glob("*.parquet")), path, provenance | {"failures": failures})
+        stored_predictions.merge(sorted(parts.glob("*.parquet")), path, provenance | {"failures": failures})
         shutil.rmtree(parts, ignore_errors=True)
     timing = time_model(spec, labeled, settings, compiled, framing)
     row = row_of(path) | asdict(timing) | {"note": note, "command": command}
-    artifacts.put_row(folder, row, about)
+    stored_predictions.put_row(folder, row, about)
     return row
 
 
@@ -138,14 +138,14 @@ def row_of(path: Path) -> dict[str, Any]:
 
     Where the model knows more classes than the dataset has, `closed` has the figures without those.
     """
-    note = artifacts.read_note(path)
+    note = stored_predictions.read_note(path)
     row = {key: value for key, value in note.items() if key not in {"version", "key"}}
-    row |= summary.all_figures(lambda: artifacts.read_chunks(path))
+    row |= metrics_row.all_figures(lambda: stored_predictions.read_chunks(path))
     classes = len(get_label_space(note["label_space"]).labels) if note["label_space"] in LABEL_SPACES else None
     row["closed"] = None
-    if classes is not None and artifacts.count_classes(path) > classes:
-        row["closed"] = summary.all_figures(
-            lambda: (summary.closed(chunk, classes) for chunk in artifacts.read_chunks(path))
+    if classes is not None and stored_predictions.count_classes(path) > classes:
+        row["closed"] = metrics_row.all_figures(
+            lambda: (metrics_row.closed(chunk, classes) for chunk in stored_predictions.read_chunks(path))
         )
     row["predictions_sha256"] = sha256_of(path)
     return row
@@ -236,7 +236,7 @@ def _predict(
     count = len(labeled)
     blocks = [range(start, min(start + PART_ROWS, count)) for start in range(0, count, PART_ROWS)]
     files = [parts / f"{number:05d}.parquet" for number in range(len(blocks))]
-    missing = {number for number, file in enumerate(files) if not artifacts.is_whole(file)}
+    missing = {number for number, file in enumerate(files) if not stored_predictions.is_whole(file)}
     done = count - sum(len(blocks[number]) for number in missing)
     wanted = ((i, item) for i, item in enumerate(labeled.items()) if i // PART_ROWS in missing)
     waiting: dict[int, dict[int, np.ndarray | str]] = {number: {} for number in missing}
@@ -248,10 +248,10 @@ def _predict(
             on_progress(done, count)
         if len(waiting[number]) == len(blocks[number]):
             answers, failures = _score(spec, labeled, waiting.pop(number))
-            artifacts.write_part(files[number], answers, provenance | {"failures": failures})
+            stored_predictions.write_part(files[number], answers, provenance | {"failures": failures})
     if any(waiting.values()):
         raise InputError(f"Expected {count:,} images in {labeled.name}. Received: fewer; it changed meanwhile.")
-    failures = [failure for file in files for failure in artifacts.read_note(file)["failures"]]
+    failures = [failure for file in files for failure in stored_predictions.read_note(file)["failures"]]
     if len(failures) == count:
         raise InputError(f"Expected readable images in {labeled.name}. Received: none; {failures[0]['reason']}")
     return failures
@@ -270,7 +270,7 @@ def _score(
     answers = Answers(
         tuple(labeled.ids[i] for i in rows),
         np.array([labeled.targets[i] for i in rows], np.int64),
-        artifacts.halved(probabilities) if rows else probabilities.astype(np.float16),
+        stored_predictions.halved(probabilities) if rows else probabilities.astype(np.float16),
     )
     return answers, [{"id": labeled.ids[i], "reason": why} for i, why in sorted(block.items()) if isinstance(why, str)]
 
@@ -318,7 +318,7 @@ def _provenance(spec: ModelSpec, labeled: Dataset, settings: Settings, framing: 
 
 def _has_key(path: Path, key: str) -> bool:
     """Return whether answers are stored at `path`, whole, and with this `key`."""
-    return path.is_file() and artifacts.is_whole(path) and artifacts.read_note(path).get("key") == key
+    return path.is_file() and stored_predictions.is_whole(path) and stored_predictions.read_note(path).get("key") == key
 
 
 def _now() -> str:

@@ -27,5 +27,5 @@ Knows no interface; TensorFlow is imported in the workers only.
 `search_job`: start and read a search.
 `search_worker`: its worker process.
 `transfer_stages`: stages of a transfer learning run.
-`summary`: status and outcome of a run in words.
+`run_summary`: status and outcome of a run in words.
 """

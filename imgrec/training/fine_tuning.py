@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.data.array_sources import MEMORY_SHARE
+from imgrec.data.array_files import MEMORY_SHARE
 from imgrec.data.dataset import Images
 from imgrec.errors import InputError, MemoryBudgetError
 from imgrec.files import replacing, storage_errors

@@ -132,7 +132,7 @@ def start(
 
     Args:
         space: What is varied.
-        data: A dataset as in `arrays.load`; all trials have the same split of it.
+        data: A dataset as in `training_arrays.load`; all trials have the same split of it.
         settings: Where the search lies.
         trials: The number of networks; a space may have fewer.
         epochs: The length of each trial; by default as in the space.

@@ -19,7 +19,7 @@ from imgrec import jobs
 from imgrec.data.dataset import ArrayDataset, Dataset
 from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.errors import ImgrecError
-from imgrec.evaluation import artifacts, evaluate
+from imgrec.evaluation import evaluate, stored_predictions
 from imgrec.files import storage_errors
 from imgrec.inference import process_info
 from imgrec.metrics.classification import first_choices, log_loss
@@ -176,7 +176,7 @@ def evaluate_new(
             spec,
             measured,
             settings,
-            artifacts.own_folder(settings),
+            stored_predictions.own_folder(settings),
             command=command,
             on_progress=lambda done, count: worker.check(),
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from imgrec import jobs
-from imgrec.data import arrays
+from imgrec.data import training_arrays
 from imgrec.data.dataset import ArrayDataset, Images
 from imgrec.data.splits import split
 from imgrec.errors import InputError
@@ -79,7 +79,7 @@ def open_data(worker: jobs.Worker, recipe: Recipe, settings: Settings) -> tuple[
     what `datasets.load` raises.
     """
     configuration = worker.job.configuration
-    data = arrays.load(configuration["data"], settings, recipe.input_size)
+    data = training_arrays.load(configuration["data"], settings, recipe.input_size)
     _check(data, recipe)
     kept, held_out = _divided(data, recipe, int(configuration["seed"]))
     train, validation = data.train.take(kept), data.train.take(held_out)

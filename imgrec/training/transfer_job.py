@@ -123,7 +123,7 @@ def with_test_split(data: ArrayDataset, kept: np.ndarray, test: np.ndarray) -> A
 
 
 def needs_of(config: TransferConfig) -> Needs:
-    """Return memory and cores of one run without its images, which `arrays.load` limits by itself."""
+    """Return memory and cores of one run without its images, which `training_arrays.load` limits by itself."""
     backbone = config.backbone_spec()
     memory = RUNTIME_BYTES + 3 * 4 * backbone.parameters
     if config.fine_tune_layers:

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from imgrec import jobs
-from imgrec.data import arrays, features
-from imgrec.data.array_sources import MEMORY_SHARE
+from imgrec.data import features, training_arrays
+from imgrec.data.array_files import MEMORY_SHARE
 from imgrec.data.dataset import ArrayDataset, Images
 from imgrec.data.splits import split
 from imgrec.errors import ConversionError, WeightsError
@@ -46,7 +46,7 @@ from imgrec.training.events import (
     to_fields,
     write,
 )
-from imgrec.training.summary import validated_on
+from imgrec.training.run_summary import validated_on
 from imgrec.training.train_step import predict
 from imgrec.training.training_worker import tell_data
 from imgrec.training.transfer_config import HEADS, TransferConfig
@@ -76,7 +76,7 @@ def run(job: jobs.Worker) -> None:
     config = TransferConfig.from_dict(configuration["lesson"])
     settings = trained_model.settings_of(configuration)
     row = config.backbone_spec()
-    loaded = arrays.load(configuration["data"], settings, row.input_size)
+    loaded = training_arrays.load(configuration["data"], settings, row.input_size)
     rest, tested = transfer_job.test_split(config, loaded)
     data = transfer_job.with_test_split(loaded, rest, tested)
     transfer_job.check_data(config, data)

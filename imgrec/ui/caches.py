@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 
 from imgrec.errors import ImgrecError, InputError
-from imgrec.evaluation import artifacts
+from imgrec.evaluation import stored_predictions
 from imgrec.export.bundle import Exports
 from imgrec.formatting import size
 from imgrec.images import decoding, gallery, preprocessing
@@ -144,7 +144,7 @@ def remember(key: tuple[object, ...], prediction: Prediction) -> None:
 @st.cache_data(show_spinner=False)
 def measured_latencies() -> dict[str, tuple[float, str]]:
     """Return the measured median latency in ms and the machine by the sha256 of the weights."""
-    rows = artifacts.read_summary(ASSETS / "benchmarks")["rows"]
+    rows = stored_predictions.read_summary(ASSETS / "benchmarks")["rows"]
     by_images = sorted(rows, key=lambda row: row["images"])  # the row with most images stays
     return {
         row["weights_sha256"]: (row["latency_p50_ms"], row["hardware"]) for row in by_images if row["latency_p50_ms"]

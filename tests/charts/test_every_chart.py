@@ -36,7 +36,7 @@ from imgrec.training import search_job
 from tests.charts.reading import check, marks
 from tests.charts.test_top_k import MEMBERS, MINE, VGG16
 from tests.training.searches import EVENTS, leave
-from tests.training.test_summary import HALFWAY
+from tests.training.test_run_summary import HALFWAY
 from tests.training.test_transfer_stages import TRIALS, progress
 
 MATRIX = np.array([[8, 2], [1, 9]])

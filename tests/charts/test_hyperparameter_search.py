@@ -5,10 +5,7 @@ from typing import Any
 
 import pytest
 
-from imgrec.charts.hyperparameter_search import (
-    describe_size,
-    size_chart,
-)
+from imgrec.charts.hyperparameter_search import describe_size, size_chart
 from imgrec.training import search_job
 from imgrec.training.search_job import Search
 from tests.charts.reading import drawn, mark

@@ -7,7 +7,7 @@ import pytest
 from imgrec.charts.learning_curves import MAX_POINTS, QUANTITIES, curve_chart, curve_rows, describe_curve
 from imgrec.training.training_job import Curves
 from tests.charts.reading import drawn, legend, mark, marks
-from tests.training.test_summary import HALFWAY, PLAN, epoch, step
+from tests.training.test_run_summary import HALFWAY, PLAN, epoch, step
 
 
 @pytest.mark.parametrize("quantity", QUANTITIES)

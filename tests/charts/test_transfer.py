@@ -6,7 +6,7 @@ import pytest
 from imgrec.charts import transfer
 from imgrec.charts.transfer import describe_preview, describe_rates, preview_lines, rates_chart
 from imgrec.training.events import TrialEnd
-from imgrec.training.summary import describe_rate, status
+from imgrec.training.run_summary import describe_rate, status
 from imgrec.training.transfer_stages import describe_failures
 from tests.charts.reading import bars, marks, words
 from tests.training.test_transfer_stages import TRIALS, WHOLE, progress, trial

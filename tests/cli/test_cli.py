@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from imgrec.cli import main, predict
-from imgrec.cli.output import READER_GONE, bar, complain, say
+from imgrec.cli.terminal import READER_GONE, bar, complain, say
 from imgrec.errors import OfflineError
 from imgrec.inference import classify, preparation
 from imgrec.inference.preparation import OnProgress, Preparation

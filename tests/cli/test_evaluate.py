@@ -13,7 +13,7 @@ from PIL import Image
 from imgrec.cli import main
 from imgrec.data import reader
 from imgrec.errors import ImageError, OfflineError
-from imgrec.evaluation import artifacts, evaluate
+from imgrec.evaluation import evaluate, stored_predictions
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import Settings
@@ -97,7 +97,7 @@ def test_a_set_is_measured_and_what_was_found_is_said(imgrec: Run, answers: None
     assert code == 0
     assert out.count("3 images   top-1 66.7%") == 2
     assert "pets/dogs/3.png" in err or "dogs/3.png" in err
-    rows = artifacts.read_summary(tmp_path / "measured")["rows"]
+    rows = stored_predictions.read_summary(tmp_path / "measured")["rows"]
     assert [row["model"] for row in rows] == ["mobilenet", "mobilenet_v2"]
     assert rows[0]["command"] == "imgrec evaluate --data pets --models mobilenet --framing crop --out measured"
     assert rows[0]["closed"]["top_1"] == pytest.approx(2 / 3, abs=1e-6)
@@ -110,7 +110,7 @@ def test_images_in_both_sets_are_said(imgrec: Run, answers: None, tmp_path: Path
     code, out, _ = imgrec("--data", "pets", "--models", "mobilenet", "--training", "seen", "--out", "benchmarks")
     assert code == 0
     assert "1 of its 4 images stand in seen too" in out
-    dataset = artifacts.read_summary(tmp_path / "benchmarks")["datasets"]["pets"]
+    dataset = stored_predictions.read_summary(tmp_path / "benchmarks")["datasets"]["pets"]
     assert "1 of its 4 images stand in seen too" in dataset["flaws"][-1]
 
 
@@ -189,7 +189,7 @@ def test_the_command_that_reproduces_it_is_what_was_typed(imgrec: Run, answers: 
     typed = ("--data", "my pets", "--per-class", "1", "--training", "my pets", "--models", "mobilenet")
     typed += ("--framing", "squash", "--note", "Seen at 8 bit; it's said.", "--out", "a folder")
     assert imgrec(*typed)[0] == 0
-    summary = artifacts.read_summary(tmp_path / "a folder")
+    summary = stored_predictions.read_summary(tmp_path / "a folder")
     assert shlex.split(summary["rows"][0]["command"]) == ["imgrec", "evaluate", *typed]
     assert summary["datasets"]["my pets_first_1"]["per_class"] == 1
 
@@ -198,5 +198,5 @@ def test_without_a_folder_it_goes_where_the_page_looks(imgrec: Run, answers: Non
     pets(tmp_path)
     code, _, _ = imgrec("--data", "pets", "--models", "mobilenet")
     assert code == 0
-    [row] = artifacts.read_summary(artifacts.own_folder(Settings.from_env()))["rows"]
+    [row] = stored_predictions.read_summary(stored_predictions.own_folder(Settings.from_env()))["rows"]
     assert row["command"] == "imgrec evaluate --data pets --models mobilenet --framing crop"

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgrec.data import arrays, collections, folders
+from imgrec.data import collections, folders, training_arrays
 from imgrec.data.collections import Collection, class_name
 from imgrec.errors import ImageError, InputError
 from imgrec.images import decoding
@@ -98,7 +98,7 @@ def test_a_collection_is_a_data_set(settings: Settings) -> None:
     collection = collections.create("mine", settings, ("dog", "cat"))
     for seed in range(6):
         collection.add(("dog", "cat")[seed % 2], image(seed), max_bytes=MIB)
-    found = arrays.load(str(collection.folder), settings, (8, 8))
+    found = training_arrays.load(str(collection.folder), settings, (8, 8))
     assert found.classes == ("cat", "dog")
     assert len(found.train) == 6
     assert found.notes == ()
@@ -118,7 +118,7 @@ def test_a_set_may_be_called_what_no_class_may(settings: Settings, text: str) ->
     for seed in range(4):
         collection.add(("cat", "dog")[seed % 2], image(seed), max_bytes=MIB)
     assert collection.name == text
-    assert arrays.load(str(collection.folder), settings, (8, 8)).classes == ("cat", "dog")
+    assert training_arrays.load(str(collection.folder), settings, (8, 8)).classes == ("cat", "dog")
 
 
 @pytest.mark.parametrize("text", ["", " . ", "\u202e"])
@@ -138,7 +138,7 @@ def test_of_an_archive_with_a_damaged_image_the_rest_is_used(settings: Settings,
     collection, (refused,), _ = collections.unpack(path, "train", settings)
     assert (collection.name, collection.counts()) == ("train", {"cat": 2, "dog": 2})
     assert refused.startswith("cat/2.png: Expected train.zip to be a whole archive")
-    found = arrays.load(str(path), settings, (8, 8))
+    found = training_arrays.load(str(path), settings, (8, 8))
     assert (len(found.train), found.notes) == (4, (refused,))
 
 
@@ -168,7 +168,7 @@ def test_a_test_set_of_its_own_stays_one(settings: Settings, tmp_path: Path) -> 
     collection, refused, copies = collections.unpack(path, "pictures", settings)
     assert (refused, copies) == ([], [])
     assert (collection.counts(), collection.test_images) == ({"cat": 2, "dog": 2}, 2)
-    found = arrays.load(str(collection.folder), settings, (8, 8))
+    found = training_arrays.load(str(collection.folder), settings, (8, 8))
     assert found.test is not None
     assert (len(found.train), len(found.test)) == (4, 2)
 
@@ -224,5 +224,5 @@ def test_collections_of_version_0_1_keep_working(settings: Settings, tmp_path: P
     assert not found["My pets"].add("zebra", known, max_bytes=MIB), "known by the name of its file"
     assert found["My pets"].rename_class("zebra", "horse") == "horse"
     assert found["My pets"].labels == ["horse", "＜i＞ant＜／i＞"]
-    data = arrays.load(str(found["with test"].folder), settings, (8, 8))
+    data = training_arrays.load(str(found["with test"].folder), settings, (8, 8))
     assert (len(data.train), data.test and len(data.test)) == (4, 2)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgrec.data.arrays import load
 from imgrec.data.dataset import Images
 from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.data.features import digest_of
 from imgrec.data.sources import open_dataset
+from imgrec.data.training_arrays import load
 from imgrec.errors import InputError
 from imgrec.settings import Settings
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from imgrec.evaluation import artifacts, evaluate
-from imgrec.evaluation.artifacts import Answers, halved
+from imgrec.evaluation import evaluate, stored_predictions
+from imgrec.evaluation.stored_predictions import Answers, halved
 from imgrec.predictions.labels import CIFAR_10
 
 MACHINE = "A processor, 2 cores, 4 GiB"
@@ -73,8 +73,8 @@ def _make(folder: Path, models: tuple[str, ...], count: int, rest_of: tuple[str,
             "measured_at": "2026-01-01T00:00:00+00:00",
             "failures": [{"id": "broken.png", "reason": "This is a text file."}] if place == 0 else [],
         }
-        path = artifacts.predictions_path(folder, model, name)
-        artifacts.write_part(path, answers, note)
+        path = stored_predictions.predictions_path(folder, model, name)
+        stored_predictions.write_part(path, answers, note)
         timing = {
             "cold_ms": 100.0,
             "latency_p50_ms": 2.0 + (place * 7) % 5,
@@ -97,4 +97,4 @@ def _make(folder: Path, models: tuple[str, ...], count: int, rest_of: tuple[str,
             "digest": "d" * 64,
             "unreachable": ["deer"] if rest_of else [],
         }
-        artifacts.put_row(folder, evaluate.row_of(path) | timing, about)
+        stored_predictions.put_row(folder, evaluate.row_of(path) | timing, about)

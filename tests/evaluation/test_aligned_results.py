@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from imgrec.errors import InputError, UnknownNameError
-from imgrec.evaluation import artifacts
+from imgrec.evaluation import stored_predictions
 from imgrec.evaluation.aligned_results import REST, best_dataset, dataset_names, load, read, stack
-from imgrec.evaluation.summary import figures
+from imgrec.evaluation.metrics_row import figures
 from imgrec.metrics.curves import macro_auc
 from tests.evaluation.measured import measure
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 def change_row(folder: Path, model: str, **values: object) -> None:
     """Change the row of a model in the summary."""
-    path = folder / artifacts.SUMMARY
+    path = folder / stored_predictions.SUMMARY
     summary = json.loads(path.read_text())
     for row in summary["rows"]:
         row |= values if row["model"] == model else {}
@@ -53,11 +53,13 @@ def test_a_model_without_something_else_stands_beside_one_with_it(tmp_path: Path
 
 
 def test_only_images_that_all_were_asked_about_are_compared(folder: Path) -> None:
-    path = artifacts.predictions_path(folder, "mobilenet", "cifar10")
-    whole, note = artifacts.read(path), artifacts.read_note(path)
+    path = stored_predictions.predictions_path(folder, "mobilenet", "cifar10")
+    whole, note = stored_predictions.read(path), stored_predictions.read_note(path)
     keep = np.arange(len(whole))[::-1][50:]
-    shuffled = artifacts.Answers(tuple(whole.ids[i] for i in keep), whole.targets[keep], whole.probabilities[keep])
-    artifacts.write_part(path, shuffled, note)
+    shuffled = stored_predictions.Answers(
+        tuple(whole.ids[i] for i in keep), whole.targets[keep], whole.probabilities[keep]
+    )
+    stored_predictions.write_part(path, shuffled, note)
     results = load([folder], "cifar10")
     assert results.images == 150
     assert len({one.ids for one in results.per_image.values()}) == 1
@@ -67,7 +69,7 @@ def test_only_images_that_all_were_asked_about_are_compared(folder: Path) -> Non
 
 
 def test_a_broken_file_leaves_its_model_out_and_is_named(folder: Path) -> None:
-    path = artifacts.predictions_path(folder, "mobilenet", "cifar10")
+    path = stored_predictions.predictions_path(folder, "mobilenet", "cifar10")
     path.write_bytes(path.read_bytes()[:200])
     results = load([folder], "cifar10")
     assert "mobilenet" not in results.models
@@ -76,9 +78,11 @@ def test_a_broken_file_leaves_its_model_out_and_is_named(folder: Path) -> None:
 
 def test_figures_are_of_the_images_that_all_could_read(folder: Path) -> None:
     """Where models failed on different images, the leaderboard is paired, too."""
-    path = artifacts.predictions_path(folder, "mobilenet", "cifar10")
-    whole, note = artifacts.read(path), artifacts.read_note(path)
-    artifacts.write_part(path, artifacts.Answers(whole.ids[50:], whole.targets[50:], whole.probabilities[50:]), note)
+    path = stored_predictions.predictions_path(folder, "mobilenet", "cifar10")
+    whole, note = stored_predictions.read(path), stored_predictions.read_note(path)
+    stored_predictions.write_part(
+        path, stored_predictions.Answers(whole.ids[50:], whole.targets[50:], whole.probabilities[50:]), note
+    )
     results = load([folder], "cifar10")
     assert (results.images, results.unread) == (150, 50)
     for model in MODELS:
@@ -95,7 +99,7 @@ def test_figures_are_of_the_images_that_all_could_read(folder: Path) -> None:
 @pytest.mark.parametrize("what", ["dataset_digest", "pictures_sha256"])
 def test_answers_to_other_images_of_that_name_are_left_out(folder: Path, what: str) -> None:
     """A set that changed under its name: what was measured before is of other images."""
-    path = folder / artifacts.SUMMARY
+    path = folder / stored_predictions.SUMMARY
     summary = json.loads(path.read_text())
     summary["datasets"]["cifar10"]["pictures_sha256"] = "d" * 64
     path.write_text(json.dumps(summary))
@@ -110,7 +114,7 @@ def test_answers_to_other_images_of_that_name_are_left_out(folder: Path, what: s
 
 def test_nothing_that_can_be_used(tmp_path: Path) -> None:
     measure(tmp_path, ("mobilenet",))
-    artifacts.predictions_path(tmp_path, "mobilenet", "cifar10").unlink()
+    stored_predictions.predictions_path(tmp_path, "mobilenet", "cifar10").unlink()
     with pytest.raises(InputError, match="Received: nothing"):
         load([tmp_path], "cifar10")
     with pytest.raises(UnknownNameError, match="cifar10"):
@@ -174,7 +178,7 @@ def test_a_set_of_the_same_name_with_other_images_is_another(tmp_path: Path) -> 
     came, own = tmp_path / "came", tmp_path / "own"
     measure(came, ("mobilenet",))
     measure(own, ("mobilenet_v2",))
-    path = own / artifacts.SUMMARY
+    path = own / stored_predictions.SUMMARY
     path.write_text(path.read_text().replace("d" * 64, "e" * 64))
     assert dataset_names([came, own]) == ["cifar10", "cifar10 (measured here)"]
     assert load([came, own], "cifar10").models == ["mobilenet"]
@@ -187,7 +191,7 @@ def test_a_broken_measurement_of_ones_own_hides_no_earlier_one(tmp_path: Path, w
     measure(came, ("mobilenet", "mobilenet_v2"))
     measure(own, ("mobilenet",))
     if what == "file":
-        artifacts.predictions_path(own, "mobilenet", "cifar10").unlink()
+        stored_predictions.predictions_path(own, "mobilenet", "cifar10").unlink()
     else:
         change_row(own, "mobilenet", dataset_digest="e" * 64)
     results = load([came, own], "cifar10")
@@ -200,9 +204,9 @@ def test_a_row_without_its_figures_hides_nothing_else(tmp_path: Path, lost: str)
     came, own = tmp_path / "came", tmp_path / "own"
     measure(came, ("mobilenet",))
     measure(own, ("mobilenet_v2",))
-    summary = json.loads((own / artifacts.SUMMARY).read_text())
+    summary = json.loads((own / stored_predictions.SUMMARY).read_text())
     del summary["rows"][0][lost]
-    (own / artifacts.SUMMARY).write_text(json.dumps(summary))
+    (own / stored_predictions.SUMMARY).write_text(json.dumps(summary))
     results = load([came, own], "cifar10")
     assert results.models == ["mobilenet"]
     assert "Expected" in results.problems[0]
@@ -212,7 +216,7 @@ def test_a_broken_summary_of_ones_own_hides_nothing_else(tmp_path: Path) -> None
     came, own = tmp_path / "came", tmp_path / "own"
     measure(came, ("mobilenet",))
     own.mkdir()
-    (own / artifacts.SUMMARY).write_text("{")
+    (own / stored_predictions.SUMMARY).write_text("{")
     results = load([came, own], "cifar10")
     assert results.models == ["mobilenet"]
     assert "summary of measurements" in results.problems[0]
@@ -230,7 +234,7 @@ def test_a_broken_summary_of_ones_own_hides_nothing_else(tmp_path: Path) -> None
 def test_the_dataset_that_fits_the_models(tmp_path: Path, spaces: dict[str, str | None], expected: str) -> None:
     measure(tmp_path, ("mobilenet", "mobilenet_v2"), 40, name="small")
     measure(tmp_path / "other", ("mobilenet",), 200, name="large")
-    path = tmp_path / "other" / artifacts.SUMMARY
+    path = tmp_path / "other" / stored_predictions.SUMMARY
     summary = json.loads(path.read_text())
     summary["datasets"]["large"]["label_space"] = "imagenet_1k"
     path.write_text(json.dumps(summary))

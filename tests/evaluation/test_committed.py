@@ -8,11 +8,11 @@ import sklearn.metrics as oracle
 
 from bench import protocols
 from bench.committed import FLOWERS, MEASUREMENTS, NOTES, command_of, note_on
-from imgrec.evaluation import aligned_results, artifacts, evaluate
+from imgrec.evaluation import aligned_results, evaluate, stored_predictions
 from imgrec.settings import ASSETS
 
 FOLDER = ASSETS / "benchmarks"
-ROWS = artifacts.read_summary(FOLDER)["rows"]
+ROWS = stored_predictions.read_summary(FOLDER)["rows"]
 
 # Bootstraps of thousands of images take a second a row: the default run takes the small sets, the slow one the rest.
 SMALL = 700
@@ -22,7 +22,7 @@ FIRST_OF_EACH_SET = list({row["dataset"]: row for row in reversed(ROWS)}.values(
 
 
 def recomputed(row: dict[str, object]) -> None:
-    path = artifacts.predictions_path(FOLDER, str(row["model"]), str(row["dataset"]))
+    path = stored_predictions.predictions_path(FOLDER, str(row["model"]), str(row["dataset"]))
     again = evaluate.row_of(path)
     for key, value in again.items():
         expected = pytest.approx(row[key], abs=2e-6) if isinstance(value, float) else row[key]
@@ -98,7 +98,7 @@ def test_each_row_says_what_repeats_it() -> None:
 
 
 def test_sets_are_described_as_they_are_measured() -> None:
-    sets = artifacts.read_summary(FOLDER)["datasets"]
+    sets = stored_predictions.read_summary(FOLDER)["datasets"]
     wanted = MEASUREMENTS | {FLOWERS.data: FLOWERS}
     assert {name: about["per_class"] for name, about in sets.items()} == {
         name: measurement.per_class for name, measurement in wanted.items()
@@ -110,7 +110,7 @@ def test_sets_are_described_as_they_are_measured() -> None:
 
 def test_averages_are_those_of_scikit_learn() -> None:
     for row in FIRST_OF_EACH_SET:
-        answers = artifacts.read(artifacts.predictions_path(FOLDER, row["model"], row["dataset"]))
+        answers = stored_predictions.read(stored_predictions.predictions_path(FOLDER, row["model"], row["dataset"]))
         choices = answers.probabilities.argmax(axis=1)
         for how in ("macro", "weighted"):
             theirs = oracle.precision_recall_fscore_support(
@@ -122,7 +122,7 @@ def test_averages_are_those_of_scikit_learn() -> None:
 
 
 def test_no_path_of_a_machine() -> None:
-    text = (FOLDER / artifacts.SUMMARY).read_text()
+    text = (FOLDER / stored_predictions.SUMMARY).read_text()
     assert not re.search(r'"[^"]*(?<![\w.:/])/(?:home|work|tmp|root|Users)/', text)
 
 

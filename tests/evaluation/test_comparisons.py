@@ -10,7 +10,6 @@ import pytest
 
 from imgrec.evaluation import comparisons
 from imgrec.evaluation.aligned_results import load, narrowed, read, stack
-from imgrec.evaluation.artifacts import Answers
 from imgrec.evaluation.comparisons import (
     METRICS,
     Metric,
@@ -29,7 +28,8 @@ from imgrec.evaluation.comparisons import (
     paired_tests,
     wrong_images,
 )
-from imgrec.evaluation.summary import figures, per_image
+from imgrec.evaluation.metrics_row import figures, per_image
+from imgrec.evaluation.stored_predictions import Answers
 from imgrec.metrics.calibration import calibration_error
 from imgrec.metrics.ensemble_selection import combine_stack
 from imgrec.metrics.significance import Paired

@@ -13,7 +13,7 @@ from PIL import Image
 from imgrec.data.dataset import Dataset
 from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.errors import InputError, LabelSpaceError
-from imgrec.evaluation import aligned_results, artifacts, evaluate
+from imgrec.evaluation import aligned_results, evaluate, stored_predictions
 from imgrec.models import cards
 from imgrec.models.catalog import BUILT_IN, Catalog, ModelSpec
 from imgrec.predictions.labels import CATS_AND_DOGS, LABEL_SPACES, LabelSpace
@@ -84,11 +84,11 @@ def test_a_row_and_its_answers(spec: ModelSpec, settings: Settings, tmp_path: Pa
     assert row["weights_sha256"] == "0" * 64
     assert (row["framing"], row["preprocess"], row["note"]) == ("crop", "tf", "A note.")
     assert seen == [(i, 34) for i in range(1, 35)]
-    stored = artifacts.read(artifacts.predictions_path(tmp_path, "colours", "toy"))
+    stored = stored_predictions.read(stored_predictions.predictions_path(tmp_path, "colours", "toy"))
     assert stored.ids == colors().ids
     assert tuple(stored.targets) == colors().targets
     assert (stored.probabilities.argmax(1) == np.arange(34) % 3).all()
-    summary = artifacts.read_summary(tmp_path)
+    summary = stored_predictions.read_summary(tmp_path)
     assert summary["rows"] == [row]
     assert summary["datasets"]["toy"]["labels"] == ["red", "green", "blue"]
     assert not list(tmp_path.rglob("*.parts"))
@@ -96,7 +96,7 @@ def test_a_row_and_its_answers(spec: ModelSpec, settings: Settings, tmp_path: Pa
 
 def test_the_row_is_recomputed_from_the_answers(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
     row = evaluate.evaluate(spec, colors(), settings, tmp_path)
-    again = evaluate.row_of(artifacts.predictions_path(tmp_path, "colours", "toy"))
+    again = evaluate.row_of(stored_predictions.predictions_path(tmp_path, "colours", "toy"))
     assert again.items() <= row.items()
     assert {"top_1", "ece", "macro_auc", "temperature", "weights_sha256"} <= again.keys()
 
@@ -144,11 +144,11 @@ def test_a_killed_run_goes_on_where_it_was(spec: ModelSpec, settings: Settings, 
     row = evaluate.evaluate(spec, colors(), settings, tmp_path, on_progress=lambda done, _: seen.append(done))
     assert row["images"] == 34
     assert len(seen) == 34 - 10 * (len(parts) - 1)
-    unbroken = artifacts.predictions_path(tmp_path / "unbroken", "colours", "toy")
+    unbroken = stored_predictions.predictions_path(tmp_path / "unbroken", "colours", "toy")
     evaluate.evaluate(spec, colors(), settings, tmp_path / "unbroken")
-    resumed = artifacts.read(artifacts.predictions_path(tmp_path, "colours", "toy"))
-    assert resumed.ids == artifacts.read(unbroken).ids
-    assert (resumed.probabilities == artifacts.read(unbroken).probabilities).all()
+    resumed = stored_predictions.read(stored_predictions.predictions_path(tmp_path, "colours", "toy"))
+    assert resumed.ids == stored_predictions.read(unbroken).ids
+    assert (resumed.probabilities == stored_predictions.read(unbroken).probabilities).all()
 
 
 def test_answers_are_kept_unless_they_are_of_something_else(
@@ -201,11 +201,11 @@ def test_another_set_of_the_same_name_is_refused_before_any_work(
     with pytest.raises(InputError, match=r"34 from made here\. Received: 30 others of the same name, from made there"):
         evaluate.evaluate(spec, elsewhere, settings, tmp_path, on_progress=lambda *_: calls.append(1))
     assert calls == []
-    assert artifacts.read_summary(tmp_path)["rows"] == [first]
+    assert stored_predictions.read_summary(tmp_path)["rows"] == [first]
     # The same images may lie anywhere, and what has changed where it lies takes its own place.
     evaluate.evaluate(spec, replace(colors(), source="made there"), settings, tmp_path)
     evaluate.evaluate(spec, replace(colors(30), source="made there"), settings, tmp_path)
-    assert artifacts.read_summary(tmp_path)["datasets"]["toy"]["images"] == 30
+    assert stored_predictions.read_summary(tmp_path)["datasets"]["toy"]["images"] == 30
 
 
 def test_rows_of_earlier_images_do_not_stand_beside_new_ones(
@@ -247,15 +247,15 @@ def test_a_fine_tuned_model_names_its_backbone(
 
 
 def test_parts_of_another_run_are_not_used(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
-    parts = artifacts.predictions_path(tmp_path, "colours", "toy").with_suffix(".parts")
-    stale = artifacts.Answers(("x",), np.array([0]), np.full((1, 3), 1 / 3, np.float16))
-    artifacts.write_part(parts / "00000.parquet", stale, {"key": "another", "failures": []})
+    parts = stored_predictions.predictions_path(tmp_path, "colours", "toy").with_suffix(".parts")
+    stale = stored_predictions.Answers(("x",), np.array([0]), np.full((1, 3), 1 / 3, np.float16))
+    stored_predictions.write_part(parts / "00000.parquet", stale, {"key": "another", "failures": []})
     assert evaluate.evaluate(spec, colors(), settings, tmp_path)["images"] == 34
 
 
 def test_a_half_written_file_is_measured_again(spec: ModelSpec, settings: Settings, tmp_path: Path) -> None:
     evaluate.evaluate(spec, colors(), settings, tmp_path)
-    path = artifacts.predictions_path(tmp_path, "colours", "toy")
+    path = stored_predictions.predictions_path(tmp_path, "colours", "toy")
     path.write_bytes(path.read_bytes()[:500])
     assert evaluate.evaluate(spec, colors(), settings, tmp_path)["images"] == 34
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from imgrec.cli import main
-from imgrec.cli.output import BAD_INPUT
+from imgrec.cli.terminal import BAD_INPUT
 from imgrec.errors import ConversionError, ImgrecError, InputError, MemoryBudgetError, StorageError, UnknownNameError
 from imgrec.export import bundle, scripts
 from imgrec.export.bundle import Exports, check_formats, export, without_paths

@@ -7,14 +7,7 @@ import pytest
 import scipy.optimize
 
 from imgrec.metrics import calibration
-from imgrec.metrics.calibration import (
-    BINS,
-    calibration_error,
-    fit_temperature,
-    held_out,
-    reliability,
-    with_temperature,
-)
+from imgrec.metrics.calibration import BINS, calibration_error, fit_temperature, held_out, reliability, with_temperature
 from imgrec.metrics.classification import log_loss, top_1
 from tests.metrics.test_classification import METRICS, confidence, some
 

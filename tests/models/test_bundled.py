@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgrec.data.arrays import load
 from imgrec.data.dataset import Images
+from imgrec.data.training_arrays import load
 from imgrec.inference import classify
 from imgrec.metrics.classification import top_1
 from imgrec.models import cards

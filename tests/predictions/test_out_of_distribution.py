@@ -6,18 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from imgrec.evaluation import artifacts
+from imgrec.evaluation import stored_predictions
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import Uncertainty, entropy_bits
 from imgrec.predictions.labels import CATS_AND_DOGS, CIFAR_10, LabelSpace
-from imgrec.predictions.out_of_distribution import (
-    KEPT,
-    MIN_IMAGES,
-    describe,
-    is_none_of_these,
-    keeping,
-    limit_of,
-)
+from imgrec.predictions.out_of_distribution import KEPT, MIN_IMAGES, describe, is_none_of_these, keeping, limit_of
 from imgrec.settings import ASSETS, ROOT
 
 MEASURED = json.loads((ROOT / "bench" / "results" / "out_of_distribution.json").read_text())["cifar_10"]
@@ -74,8 +67,10 @@ def test_the_limit_is_the_measured_one() -> None:
 
 @pytest.mark.parametrize("models", MEASURED["models"])
 def test_the_limit_keeps_the_test_images_of_the_networks_that_are_shipped(models: str) -> None:
-    paths = [artifacts.predictions_path(ASSETS / "benchmarks", name, "cifar10") for name in models.split(" + ")]
-    mean = np.mean([artifacts.read(path).probabilities.astype(np.float64) for path in paths], axis=0)
+    paths = [
+        stored_predictions.predictions_path(ASSETS / "benchmarks", name, "cifar10") for name in models.split(" + ")
+    ]
+    mean = np.mean([stored_predictions.read(path).probabilities.astype(np.float64) for path in paths], axis=0)
     kept = float(np.mean(entropy_bits(mean) <= LIMIT.entropy_bits))
     # A weak network doubts in other ways: its limit would be another, and this one lets nearly everything pass.
     least, most = (0.94, 0.96) if models == TOGETHER else (0.92, 1.0)

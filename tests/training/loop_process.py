@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from bench import one_sided_normalization
-from imgrec.data.arrays import load
 from imgrec.data.dataset import Images
 from imgrec.data.splits import split
+from imgrec.data.training_arrays import load
 from imgrec.settings import Settings
 from imgrec.training import trainer
 from imgrec.training.recipes import RECIPES, Recipe

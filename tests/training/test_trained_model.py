@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgrec.data.arrays import load
 from imgrec.data.evaluation_split import open_evaluation_split
+from imgrec.data.training_arrays import load
 from imgrec.errors import InputError
 from imgrec.predictions.labels import LabelSpace
 from imgrec.settings import Settings

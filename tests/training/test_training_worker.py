@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from imgrec.errors import InputError
-from imgrec.evaluation import aligned_results, artifacts
+from imgrec.evaluation import aligned_results, stored_predictions
 from imgrec.jobs import Job
 from imgrec.models import cards
 from imgrec.settings import ROOT, Settings
@@ -56,9 +56,9 @@ def test_a_run_learns_and_its_model_joins_the_catalog(data: Path, settings: Sett
     assert card.classes == ("plain", "rows", "columns")
     assert card.metrics["set"] == "validation"
     # On the Benchmarks page, what was held out stands in for the test part that the set does not have.
-    [name] = aligned_results.dataset_names([artifacts.own_folder(settings)])
+    [name] = aligned_results.dataset_names([stored_predictions.own_folder(settings)])
     assert name == "validation part of stripes (seed 0, 36 images)"
-    results = aligned_results.load([artifacts.own_folder(settings)], name)
+    results = aligned_results.load([stored_predictions.own_folder(settings)], name)
     assert "a test part would be stricter" in results.about["flaws"][0]
     assert results.top_1("my_simple_cnn") == pytest.approx(card.metrics["accuracy"])
     # One file under two names, and no checkpoint that nothing will go on from.
@@ -131,11 +131,11 @@ def test_what_was_tested_stands_on_the_benchmarks_page(data: Path, settings: Set
     with np.load(data) as file:
         np.savez(data, **dict(file), x_test=file["x_train"][::10], y_test=file["y_train"][::10])
     job = finish(training_job.start(get_recipe("simple_cnn").changed(epochs=1, batch_size=32), str(data), settings))
-    [row] = artifacts.read_summary(artifacts.own_folder(settings))["rows"]
+    [row] = stored_predictions.read_summary(stored_predictions.own_folder(settings))["rows"]
     metrics = training_job.read_curves(job).finished.metrics
     assert (row["model"], row["images"]) == ("my_simple_cnn", metrics["pictures"]) == ("my_simple_cnn", 36)
     assert row["top_1"] == pytest.approx(metrics["accuracy"])
-    results = aligned_results.load([artifacts.own_folder(settings)], "stripes")
+    results = aligned_results.load([stored_predictions.own_folder(settings)], "stripes")
     assert results.top_1("my_simple_cnn") == pytest.approx(metrics["accuracy"])
 
 

@@ -16,7 +16,7 @@ from imgrec.errors import ImgrecError, InputError, OfflineError, UnknownNameErro
 from imgrec.jobs import Job
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
-from imgrec.training import summary, training_job, transfer_config, transfer_job
+from imgrec.training import run_summary, training_job, transfer_config, transfer_job
 from imgrec.training.events import FineTuned, HeadChosen, TrialEnd, to_fields
 from imgrec.training.transfer_config import HEADS, TransferConfig
 from imgrec.training.trial_results import choose, summaries
@@ -139,7 +139,7 @@ def test_progress_is_read_from_the_log(tmp_path: Path) -> None:
     for event in events:
         lines.append(json.dumps(event | {"at": 0.0}) + "\n")
         (tmp_path / "progress.jsonl").write_text("".join(lines))
-        seen.append(summary.status(transfer_job.read_progress(Job(tmp_path)), "running"))
+        seen.append(run_summary.status(transfer_job.read_progress(Job(tmp_path)), "running"))
     assert seen[0] == "converting MobileNet"
     assert seen[1] == "features of train images · 4 of 9 · 3 images/s"
     assert seen[-1] == "trial 2 of 2 · learning rate 0.1, fold 2: validation accuracy 70.0\u202f%"

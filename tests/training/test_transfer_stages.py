@@ -17,7 +17,7 @@ from imgrec.training.events import (
     TrainingBegin,
     TrialEnd,
 )
-from imgrec.training.summary import status
+from imgrec.training.run_summary import status
 from imgrec.training.training_job import Curves
 from imgrec.training.transfer_config import TransferConfig
 from imgrec.training.transfer_job import Progress

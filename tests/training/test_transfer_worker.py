@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgrec.data import arrays, features
-from imgrec.evaluation import aligned_results, artifacts
+from imgrec.data import features, training_arrays
+from imgrec.evaluation import aligned_results, stored_predictions
 from imgrec.images.preprocessing import frame
 from imgrec.inference.preparation import Preparations
 from imgrec.jobs import Job
@@ -111,7 +111,7 @@ def test_a_killed_run_goes_on_and_its_model_serves(here: Settings, data: str) ->
     # What a visitor is told is what the head says of the features.
     spec = cards.load_catalog(here).get_spec("stripes")
     assert spec.get_label_space().labels == CLASSES
-    test = arrays.load(data, here).test
+    test = training_arrays.load(data, here).test
     assert test is not None
     rows = features.extract(config.backbone_spec(), test, here).rows
     expected = transfer_job.preview(job, rows)
@@ -146,7 +146,7 @@ def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str) -> None
 
     spec = cards.load_catalog(here).get_spec("tuned_stripes")
     served = OpenVINOEngine(Preparations(here).ensure(spec), 1)
-    test = arrays.load(data, here).test
+    test = training_arrays.load(data, here).test
     assert test is not None
     batch = np.stack([frame(image, spec.input_size, spec.crop_fraction) for image in test.pixels])
     said = served.predict(batch)
@@ -167,7 +167,9 @@ def test_few_images_without_a_test_set_give_no_limit_of_doubt(here: Settings, da
         job = finish(transfer_job.start(config, str(path), here, name=name))
         [card] = [card for card in cards.all_cards(here) if card.name == name]
         assert (card.metrics["set"], card.metrics["pictures"]) == ("validation", 9)
-        results = aligned_results.load([artifacts.own_folder(here)], "validation part of no_test (seed 0, 9 images)")
+        results = aligned_results.load(
+            [stored_predictions.own_folder(here)], "validation part of no_test (seed 0, 9 images)"
+        )
         assert results.top_1(name) == pytest.approx(card.metrics["accuracy"], abs=1 / 9 + 1e-9)
         assert card.metrics["entropy_bits_95"] is None
         assert card.fields["unknown_images"] == "No limit for unknown images: too few held-out images (9)."

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from imgrec.data import evaluation_split
 from imgrec.errors import InputError
-from imgrec.evaluation import aligned_results, artifacts
+from imgrec.evaluation import aligned_results, stored_predictions
 from imgrec.evaluation.comparisons import METRICS
 from imgrec.inference import classify
 from imgrec.metrics.significance import SIGNIFICANCE, p_text
@@ -81,7 +81,7 @@ def test_every_view_of_one_model(page: Open, folder: Path) -> None:
 
 def test_a_broken_file_is_named_and_the_rest_is_shown(page: Open, folder: Path) -> None:
     measure(folder)
-    artifacts.predictions_path(folder, "mobilenet", "cifar10").write_bytes(b"half")
+    stored_predictions.predictions_path(folder, "mobilenet", "cifar10").write_bytes(b"half")
     app = page("benchmarks.py")
     assert not app.exception
     assert "mobilenet is left out" in app.warning[0].value
@@ -107,11 +107,11 @@ def test_a_summary_that_cannot_be_read(page: Open, folder: Path, text: str, sent
 
 def test_a_measurement_of_ones_own_that_cannot_be_read_hides_nothing_else(page: Open, folder: Path) -> None:
     measure(folder)
-    own = artifacts.own_folder(Settings.from_env())
+    own = stored_predictions.own_folder(Settings.from_env())
     measure(own, ("mobilenet_a025_224",))
-    summary = json.loads((own / artifacts.SUMMARY).read_text())
+    summary = json.loads((own / stored_predictions.SUMMARY).read_text())
     del summary["rows"][0]["top_1"]
-    (own / artifacts.SUMMARY).write_text(json.dumps(summary))
+    (own / stored_predictions.SUMMARY).write_text(json.dumps(summary))
     app = page("benchmarks.py")
     assert not app.exception
     assert "to be a summary of measurements" in app.warning[0].value
@@ -127,7 +127,7 @@ def test_answers_that_vanish_while_the_page_is_open(page: Open, folder: Path, vi
     measure(folder)
     app = page("benchmarks.py")
     for model in ("mobilenet", "mobilenet_v2", "mobilenet_a025_128"):
-        artifacts.predictions_path(folder, model, "cifar10").unlink()
+        stored_predictions.predictions_path(folder, model, "cifar10").unlink()
     app.session_state["bench_view"] = view
     app.run()
     assert not app.exception
@@ -138,9 +138,11 @@ def test_answers_that_vanish_while_the_page_is_open(page: Open, folder: Path, vi
 
 def test_what_not_all_models_could_read_is_said(page: Open, folder: Path) -> None:
     measure(folder)
-    path = artifacts.predictions_path(folder, "mobilenet", "cifar10")
-    whole, note = artifacts.read(path), artifacts.read_note(path)
-    artifacts.write_part(path, artifacts.Answers(whole.ids[9:], whole.targets[9:], whole.probabilities[9:]), note)
+    path = stored_predictions.predictions_path(folder, "mobilenet", "cifar10")
+    whole, note = stored_predictions.read(path), stored_predictions.read_note(path)
+    stored_predictions.write_part(
+        path, stored_predictions.Answers(whole.ids[9:], whole.targets[9:], whole.probabilities[9:]), note
+    )
     app = page("benchmarks.py")
     assert "**191 images**" in words(app)
     assert "Metrics are of the images that all models could read; 9 are left out." in words(app)
@@ -170,9 +172,9 @@ def test_images_of_a_part_of_a_dataset_are_looked_for_in_that_part(
     page: Open, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measure(folder)
-    summary = json.loads((folder / artifacts.SUMMARY).read_text())
+    summary = json.loads((folder / stored_predictions.SUMMARY).read_text())
     summary["datasets"]["cifar10"]["per_class"] = 20
-    (folder / artifacts.SUMMARY).write_text(json.dumps(summary))
+    (folder / stored_predictions.SUMMARY).write_text(json.dumps(summary))
     asked = []
 
     def open_set(data: str, settings: Settings, *, per_class: int | None = None) -> None:
@@ -196,9 +198,11 @@ def with_files(folder: Path, names: str = "class/{}.png") -> list[str]:
     """Measurements of the dataset `own`, whose ids are paths of files."""
     measure(folder, name="own")
     for path in (folder / "predictions").glob("*.own.parquet"):
-        answers, note = artifacts.read(path), artifacts.read_note(path)
+        answers, note = stored_predictions.read(path), stored_predictions.read_note(path)
         ids = tuple(names.format(one) for one in answers.ids)
-        artifacts.write_part(path, artifacts.Answers(ids, answers.targets, answers.probabilities), note)
+        stored_predictions.write_part(
+            path, stored_predictions.Answers(ids, answers.targets, answers.probabilities), note
+        )
     return list(ids)
 
 
@@ -296,11 +300,11 @@ def test_the_page_opens_on_the_dataset_of_the_chosen_models(
     page: Open, folder: Path, models: list[str], expected: str
 ) -> None:
     measure(folder, ("mobilenet", "cifar_vgg"))
-    own = artifacts.own_folder(Settings.from_env())
+    own = stored_predictions.own_folder(Settings.from_env())
     measure(own, ("mobilenet",), 40, name="small_imagenet")
-    summary = json.loads((own / artifacts.SUMMARY).read_text())
+    summary = json.loads((own / stored_predictions.SUMMARY).read_text())
     summary["datasets"]["small_imagenet"]["label_space"] = "imagenet_1k"
-    (own / artifacts.SUMMARY).write_text(json.dumps(summary))
+    (own / stored_predictions.SUMMARY).write_text(json.dumps(summary))
     app = page("compare.py")
     app.session_state["choices"] = {"models": models}
     app.switch_page("../../pages/benchmarks.py").run()
@@ -439,7 +443,7 @@ def test_the_ensemble_begins_with_the_compared_models(
 @pytest.mark.parametrize("link", ["ImageNet, 668 validation images", "imagenet_val_a"])
 def test_old_links_and_names_of_datasets_are_understood(page: Open, folder: Path, link: str) -> None:
     measure(folder)
-    measure(artifacts.own_folder(Settings.from_env()), name="imagenet_val_a", count=40)
+    measure(stored_predictions.own_folder(Settings.from_env()), name="imagenet_val_a", count=40)
     assert page("benchmarks.py").selectbox(key="bench_set").value == "cifar10"
     assert page("benchmarks.py", bench_set=link).selectbox(key="bench_set").value == "imagenet_val_a"
 
@@ -447,11 +451,11 @@ def test_old_links_and_names_of_datasets_are_understood(page: Open, folder: Path
 def test_latencies_of_another_machine_are_a_click_away(page: Open, folder: Path) -> None:
     """The machine of the compared models comes first, though more models were timed on another one."""
     measure(folder)
-    summary = json.loads((folder / artifacts.SUMMARY).read_text())
+    summary = json.loads((folder / stored_predictions.SUMMARY).read_text())
     for row in summary["rows"]:
         if row["model"] == "mobilenet_v2":
             row["hardware"] = "Another one"
-    (folder / artifacts.SUMMARY).write_text(json.dumps(summary))
+    (folder / stored_predictions.SUMMARY).write_text(json.dumps(summary))
     app = page("benchmarks.py", models="mobilenet_v2", view="Table")
     app.session_state["bench_view"] = "Speed"
     app.run()

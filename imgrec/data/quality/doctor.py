@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imgrec.data import arrays, features
+from imgrec.data import features, training_arrays
 from imgrec.data.quality.checks import check
 from imgrec.data.quality.label_errors import suspects
 from imgrec.data.quality.report import Case, Diagnosis, Finding
@@ -124,7 +124,7 @@ def _label_errors(
 ) -> tuple[list[Finding], list[str], list[str]]:
     """Return findings, a sentence where there are none, and a sentence where the features are of no use."""
     row = features.backbone_spec(spec)
-    data = arrays.load(name_or_path, settings, row.input_size)
+    data = training_arrays.load(name_or_path, settings, row.input_size)
     found = features.extract(
         row, data.train, settings, on_progress=lambda done, count: on_progress("features", done, count)
     )

@@ -1,6 +1,6 @@
 """The About page.
 
-`layer_table`: the layers of a network, a neuron to play with.
+`network`: the layers of a network, a neuron to play with.
 `normalization_mistake`: a published mistake, repeated.
 `sources`: licenses and sources.
 """

@@ -9,7 +9,7 @@ from imgrec.charts.line_chart import SOLID, Axis, line_chart
 from imgrec.formatting import percent
 from imgrec.settings import ASSETS
 
-FIGURE = ASSETS / "protocols" / "one_sided_normalisation.json"
+FIGURE = ASSETS / "protocols" / "one_sided_normalization.json"
 FIELDS = {"accuracy": "training", "alike": "validation, normalized", "one_sided": "validation, not normalized"}
 STYLES = dict(zip(FIELDS.values(), ((COLORS[0], SOLID), (COLORS[2], (5, 3)), (COLORS[1], (2, 2))), strict=True))
 

@@ -7,11 +7,11 @@ import streamlit as st
 
 from imgrec import formatting
 from imgrec.errors import ImgrecError
-from imgrec.evaluation import summary
+from imgrec.evaluation import metrics_row
 from imgrec.evaluation.aligned_results import AlignedResults
-from imgrec.evaluation.artifacts import Answers
 from imgrec.evaluation.comparisons import METRICS, PairTest
-from imgrec.evaluation.summary import PerImage
+from imgrec.evaluation.metrics_row import PerImage
+from imgrec.evaluation.stored_predictions import Answers
 from imgrec.formatting import PERCENT_COLUMN, percent
 from imgrec.metrics.calibration import held_out
 from imgrec.metrics.ensemble_selection import MAX_SUBSETS, best_subset, combine_stack
@@ -59,13 +59,13 @@ def builder(results: AlignedResults) -> None:
     except ImgrecError as error:
         st.error(str(error), icon=":material/error:")
         return
-    ensemble = summary.per_image([Answers(results.ids, results.target, probabilities)])
+    ensemble = metrics_row.per_image([Answers(results.ids, results.target, probabilities)])
     _verdict(results, members, ensemble)
     metrics = [metric for metric in METRICS if metric.key in SHOWN]
     lines = {"Ensemble": ensemble} | {title(results, model): results.per_image[model] for model in members}
     rows = []
     for name, found in lines.items():
-        figures = summary.figures(found)
+        figures = metrics_row.figures(found)
         values = {metric.title: figures[metric.key] * (100 if metric.percent else 1) for metric in metrics}
         rows.append({"": name} | values)
     st.dataframe(

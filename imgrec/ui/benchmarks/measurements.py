@@ -8,10 +8,10 @@ import numpy as np
 import streamlit as st
 
 from imgrec.charts.theme import Spec
-from imgrec.evaluation import aligned_results, artifacts, comparisons
+from imgrec.evaluation import aligned_results, comparisons, stored_predictions
 from imgrec.evaluation.aligned_results import AlignedResults
-from imgrec.evaluation.artifacts import Answers
 from imgrec.evaluation.comparisons import Calibration, PairTest
+from imgrec.evaluation.stored_predictions import Answers
 from imgrec.settings import ASSETS
 from imgrec.ui import caches, query_params
 
@@ -130,10 +130,10 @@ def _load(folders: list[Path], name: str, reading: str, changed_at: list[int]) -
 
 
 def _folders() -> list[Path]:
-    return [FOLDER, artifacts.own_folder(caches.settings())]
+    return [FOLDER, stored_predictions.own_folder(caches.settings())]
 
 
 def _changed_at() -> list[int]:
     """Return when something was last measured, by folder; part of the keys of caches."""
-    summaries = [folder / artifacts.SUMMARY for folder in _folders()]
+    summaries = [folder / stored_predictions.SUMMARY for folder in _folders()]
     return [path.stat().st_mtime_ns if path.exists() else 0 for path in summaries]

@@ -27,7 +27,7 @@ from imgrec.reports import sentences
 from imgrec.reports.result import to_csv, to_json
 from imgrec.ui import caches, results
 from imgrec.ui.image_input import Image, tray
-from imgrec.ui.models import download
+from imgrec.ui.models import download_progress
 from imgrec.ui.settings_bar import Choice
 
 # A card must be wide enough for a label and a bar.
@@ -46,7 +46,7 @@ HEADLINE_PX = 68
 def compare(image: Image, choice: Choice) -> None:
     """Show the headline, one card for each ensemble and each model, then files and the input of the models."""
     if not choice.specs:
-        download.nothing_here()
+        download_progress.nothing_here()
         return
     found = results.classify(image, choice)
     spaces = [spec.label_space for spec in found.answering]
@@ -59,7 +59,7 @@ def compare(image: Image, choice: Choice) -> None:
                 fill_ensembles[space] = _reserve_card(ENSEMBLE, choice, is_pending)
         for spec in choice.specs:
             if spec in found.missing:
-                download.card(spec, choice.names)
+                download_progress.card(spec, choice.names)
             else:
                 fill_models[spec.name] = _reserve_card(spec.name, choice, spec in found.computing)
     if found.ready:
@@ -164,7 +164,7 @@ def _card(outcome: Prediction | Failure, choice: Choice) -> None:
         )
         _header(spec.name, PRECOMPUTED, about, choice=choice)
         show(outcome, choice)
-        download.progress(spec)
+        download_progress.progress(spec)
     else:
         _header(spec.name, *_latency(spec, outcome.milliseconds), choice=choice)
         show(outcome, choice)

@@ -12,7 +12,7 @@ from imgrec.reports.result import Result
 from imgrec.ui import results
 from imgrec.ui.compare import result_cards
 from imgrec.ui.image_input import Image
-from imgrec.ui.models import download
+from imgrec.ui.models import download_progress
 from imgrec.ui.settings_bar import Choice
 
 PLACEHOLDER_PX = 360
@@ -21,10 +21,10 @@ PLACEHOLDER_PX = 360
 def explain(image: Image, choice: Choice) -> None:
     """Show the ensemble of each label space, what each member adds to it, and its uncertainty; then files."""
     if not choice.specs:
-        download.nothing_here()
+        download_progress.nothing_here()
         return
     found = results.classify(image, choice)
-    download.cards(found.missing, choice.names)
+    download_progress.cards(found.missing, choice.names)
     if not found.answering:
         return
     fill = result_cards.reserve(bool(found.computing), lambda: st.skeleton(height=PLACEHOLDER_PX), gap="small")
@@ -34,7 +34,7 @@ def explain(image: Image, choice: Choice) -> None:
     stored = [spec for spec in found.answering if spec not in found.ready]
     if stored:
         st.caption(f"{result_cards.PRECOMPUTED}: {', '.join(spec.title for spec in stored)}.")
-        download.watch(stored)
+        download_progress.watch(stored)
     if found.ready:
         result_cards.downloads(image, found.ready, choice)
 

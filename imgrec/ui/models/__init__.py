@@ -1,7 +1,7 @@
 """The Models page.
 
 `catalog_table`: every model with its state, the memory.
-`download`: the progress of a download and a conversion.
+`download_progress`: the progress of a download and a conversion.
 `trained_models`: models that were trained here.
 `user_models`: removing them.
 """

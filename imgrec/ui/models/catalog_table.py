@@ -13,7 +13,7 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
 from imgrec.ui import caches
 from imgrec.ui.compare import result_cards
-from imgrec.ui.models import download
+from imgrec.ui.models import download_progress
 from imgrec.ui.train.form_fields import errors_shown
 
 
@@ -72,7 +72,7 @@ def _action(spec: ModelSpec, among: Sequence[str]) -> None:
     title = f"{swatch_of(spec.name, among).markdown} **{spec.title}** :small[:gray[{state.icon} {state.title}]]"
     st.markdown(title, help=words)
     if not caches.is_ready(spec):
-        download.progress(spec)
+        download_progress.progress(spec)
     elif state is STATES["loaded"]:
         for row in caches.pool().loaded():
             if row.name == spec.name:

@@ -9,10 +9,10 @@ from imgrec.formatting import duration
 from imgrec.models import cards
 from imgrec.models.cards import Card
 from imgrec.reports import accuracy
-from imgrec.training import summary
+from imgrec.training import run_summary
 from imgrec.ui import caches
 from imgrec.ui.markdown import plain
-from imgrec.ui.train import curves, model_export
+from imgrec.ui.train import model_export, run_charts
 from imgrec.ui.train.form_fields import keep_choice
 
 
@@ -60,12 +60,12 @@ def trained(*, table: bool, shown: str | None = None) -> None:
 def _charts(card: cards.Card, table: bool) -> None:
     left, right = st.columns(2, gap="large")
     with left:
-        kept = summary.epochs_of(card)
+        kept = run_summary.epochs_of(card)
         marked = kept if kept < len(card.curves) else None
-        curves.learning_curves(summary.curves_of(card), "card", table=table, kept=marked)
+        run_charts.learning_curves(run_summary.curves_of(card), "card", table=table, kept=marked)
     with right:
         metrics = card.metrics
-        curves.matrix(metrics["confusion"], card.classes, metrics["set"], "card", table=table)
+        run_charts.matrix(metrics["confusion"], card.classes, metrics["set"], "card", table=table)
         if sentence := card.fields.get("unknown_images"):
             st.caption(plain(str(sentence)))
 
@@ -83,7 +83,7 @@ def _row(card: Card) -> dict[str, Any]:
         "Parameters": card.fields["model"]["parameters"],
         "Trainable": card.fields.get("trained_parameters"),
         "Images": data["trained_on"],
-        "Epochs": summary.epochs_of(card),
+        "Epochs": run_summary.epochs_of(card),
         "Training time": duration(card.training_seconds),
         "Accuracy": None if accuracy.is_few(count) else metrics["accuracy"],
         "Measured on": measured,

@@ -12,6 +12,6 @@
 `transfer_progress`: a transfer learning run.
 `search_progress`: every search, and the one that is shown.
 `model_preview`: the newest classifier of a run, tried on an image.
-`curves`: learning curves and confusion.
+`run_charts`: learning curves and confusion.
 `model_export`: downloading a model.
 """

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from imgrec.data import arrays
+from imgrec.data import training_arrays
 from imgrec.errors import ImgrecError
 from imgrec.training.recipes import Recipe
 from imgrec.ui import caches
@@ -64,7 +64,7 @@ def _explored(
 
     `state` is that of its files.
     """
-    found = arrays.load(data, caches.settings(), input_size)
+    found = training_arrays.load(data, caches.settings(), input_size)
     rng = np.random.default_rng(0)
     samples = {}
     for target, label in enumerate(found.classes):

@@ -8,13 +8,13 @@ import streamlit as st
 from imgrec import jobs
 from imgrec.export.bundle import without_paths
 from imgrec.jobs import Job
-from imgrec.training import search_job, summary, training_job, transfer_job
+from imgrec.training import run_summary, search_job, training_job, transfer_job
 from imgrec.training.events import Queued, read
 from imgrec.training.recipes import Recipe
 from imgrec.training.training_job import Curves
 from imgrec.ui import caches
 from imgrec.ui.markdown import plain
-from imgrec.ui.train import curves
+from imgrec.ui.train import run_charts
 from imgrec.ui.train.form_fields import choose_next, errors_shown, keep_choice
 from imgrec.ui.train.transfer_progress import finished, transfer_view
 
@@ -119,14 +119,14 @@ def _watch(job: Job, others: Sequence[Job], was_active: bool, table: bool) -> st
 def _training(told: Curves, was_active: bool, table: bool) -> None:
     """Show progress, curves and the latest confusion matrix of a training from scratch."""
     if was_active and told.plan is not None:
-        st.progress(summary.share_done(told))
+        st.progress(run_summary.share_done(told))
     if told.finished is not None:
-        finished(told.finished.name, summary.outcome(told), told.finished.metrics)
+        finished(told.finished.name, run_summary.outcome(told), told.finished.metrics)
     if told.steps or told.epochs:
-        curves.learning_curves(told, "run", table=table)
+        run_charts.learning_curves(told, "run", table=table)
     if told.epochs and told.data is not None:
         st.markdown(f"**After epoch {told.epochs[-1].epoch}**")
-        curves.matrix(told.epochs[-1].confusion, told.data.classes, "validation", "run", table=table)
+        run_charts.matrix(told.epochs[-1].confusion, told.data.classes, "validation", "run", table=table)
 
 
 def _status(job: Job, state: str, events: Sequence[dict[str, Any]]) -> str:
@@ -134,7 +134,9 @@ def _status(job: Job, state: str, events: Sequence[dict[str, Any]]) -> str:
         behind = next((event.behind for event in reversed(list(read(events))) if isinstance(event, Queued)), [])
         return f"queued behind {', '.join(behind)}" if behind else "queued"
     is_transfer = job.module == transfer_job.WORKER
-    return summary.status(transfer_job.progress_in(events) if is_transfer else training_job.curves_in(events), state)
+    return run_summary.status(
+        transfer_job.progress_in(events) if is_transfer else training_job.curves_in(events), state
+    )
 
 
 def ending(job: Job, state: str) -> None:

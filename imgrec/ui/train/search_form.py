@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from imgrec.training import search_job, summary
+from imgrec.training import run_summary, search_job
 from imgrec.training.recipes import RECIPES
 from imgrec.training.search_job import MAX_TRIALS, METHODS
 from imgrec.training.search_spaces import SPACES, Hyperparameter, Space, get_space, words
@@ -67,7 +67,7 @@ def _space() -> tuple[Space, bool]:
     about = "  \n".join(one.in_words.capitalize() for one in space.hyperparameters)
     if space.is_published:
         recipe = RECIPES[space.recipe]
-        found = summary.in_words(
+        found = run_summary.in_words(
             {one.name: dict(recipe.arguments)[one.name] for one in get_space(name).hyperparameters}
         )
         about += f"\n\nPublished result of this search: {found} ({recipe.parameters:,} parameters)."

@@ -9,7 +9,7 @@ import streamlit as st
 from imgrec import jobs
 from imgrec.charts import hyperparameter_search, parallel_coordinates
 from imgrec.jobs import Job
-from imgrec.training import search_job, summary
+from imgrec.training import run_summary, search_job
 from imgrec.training.search_job import Search, Trial
 from imgrec.training.search_spaces import Hyperparameter, words
 from imgrec.ui import caches
@@ -42,12 +42,12 @@ def _watch(job: Job, was_active: bool, table: bool) -> None:
         st.rerun()
     search = search_job.read(job)
     with st.container(border=True, key="search_panel"):
-        runs.state_line(state, summary.status(search, state))
+        runs.state_line(state, run_summary.status(search, state))
         if was_active and search.plan is not None:
             st.progress(min(1.0, (len(search.finished) + len(search.failed)) / search.plan.trials))
         runs.ending(job, state)
         if search.best is not None:
-            st.markdown(f"**{plain(summary.outcome(search))}**")
+            st.markdown(f"**{plain(run_summary.outcome(search))}**")
         if search.handed_on is not None:
             st.success(
                 f"Training the best model as **{plain(search.handed_on.model)}**; see Train from scratch.",

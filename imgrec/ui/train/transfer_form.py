@@ -14,7 +14,7 @@ from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
 from imgrec.training.transfer_config import ALL_LAYERS, FINE_TUNING, HEADS, MAX_LEARNING_RATES, TransferConfig
 from imgrec.ui import caches, query_params
 from imgrec.ui.markdown import plain
-from imgrec.ui.models import download
+from imgrec.ui.models import download_progress
 from imgrec.ui.train import collect_images
 from imgrec.ui.train.data_quality import counted, examined
 from imgrec.ui.train.form_fields import choice, count, is_demo, path, start_button
@@ -112,7 +112,7 @@ def _backbone() -> ModelSpec:
     specs = [
         spec
         for spec in caches.catalog().values()
-        if spec.label_space == download.IMAGENET and spec.weights.is_published and caches.is_offered(spec)
+        if spec.label_space == download_progress.IMAGENET and spec.weights.is_published and caches.is_offered(spec)
     ]
     specs.sort(key=lambda spec: (not caches.is_here(spec), spec.parameters))
     titles = {spec.title: spec for spec in specs}

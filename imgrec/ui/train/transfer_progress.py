@@ -10,13 +10,13 @@ from imgrec.jobs import Job
 from imgrec.models import cards
 from imgrec.reports import accuracy
 from imgrec.settings import ROOT
-from imgrec.training import summary, transfer_stages
+from imgrec.training import run_summary, transfer_stages
 from imgrec.training.transfer_config import TransferConfig
 from imgrec.training.transfer_job import Progress
 from imgrec.training.trial_results import Summary, spread
 from imgrec.ui import caches
 from imgrec.ui.markdown import plain
-from imgrec.ui.train import curves, model_preview
+from imgrec.ui.train import model_preview, run_charts
 
 COMPARE = str(ROOT / "pages" / "compare.py")
 
@@ -41,9 +41,9 @@ def transfer_view(job: Job, progress: Progress, state: str, *, is_active: bool, 
         st.caption(transfer_stages.describe_plan(config, tested=tested))
     told = progress.curves
     if told.finished is not None:
-        finished(told.finished.name, summary.outcome(progress), told.finished.metrics)
+        finished(told.finished.name, run_summary.outcome(progress), told.finished.metrics)
     if progress.tuned is not None:
-        st.markdown(plain(transfer_stages.describe_fine_tuning(progress.tuned, summary.validated_on(told))))
+        st.markdown(plain(transfer_stages.describe_fine_tuning(progress.tuned, run_summary.validated_on(told))))
     model_preview.preview(job, config, progress, state)
     if progress.trials and (config.trials > 1 or config.folds):
         _trials(progress, table, folds=config.folds > 0)
@@ -56,7 +56,7 @@ def transfer_view(job: Job, progress: Progress, state: str, *, is_active: bool, 
     elif told.epochs and told.epochs[-1].confusion:
         # Of folds, and of one split, it is what the trials said; while layers learn, that of their newest epoch.
         st.markdown("**Validation so far**")
-        curves.matrix(told.epochs[-1].confusion, told.data.classes, "validation", "run", table=table)
+        run_charts.matrix(told.epochs[-1].confusion, told.data.classes, "validation", "run", table=table)
 
 
 def finished(name: str, outcome: str, metrics: Mapping[str, Any]) -> None:
@@ -91,7 +91,7 @@ def _trials(progress: Progress, table: bool, *, folds: bool) -> None:
     st.markdown("**Learning rates**")
     if failures := transfer_stages.describe_failures(progress.trials):
         st.markdown(failures)
-    words = transfer.describe_rates(progress.summaries, folds=folds, images=summary.validated_on(progress.curves))
+    words = transfer.describe_rates(progress.summaries, folds=folds, images=run_summary.validated_on(progress.curves))
     if progress.summaries:
         st.markdown(words)
     if progress.summaries and table:
@@ -152,7 +152,7 @@ def _curves(config: TransferConfig, progress: Progress, table: bool) -> None:
     if progress.chosen is not None:
         st.caption(plain(f"{transfer_stages.describe_choice(progress.chosen)} {words}"))
     kept = transfer_stages.kept_epoch(progress, config)
-    curves.learning_curves(progress.curves, "run", table=table, kept=kept)
+    run_charts.learning_curves(progress.curves, "run", table=table, kept=kept)
 
 
 def _measured(config: TransferConfig, progress: Progress, table: bool) -> None:
@@ -167,10 +167,10 @@ def _measured(config: TransferConfig, progress: Progress, table: bool) -> None:
             with st.container():
                 st.markdown("**Training set**")
                 st.caption("Training accuracy; not a measure of performance on new images.")
-                curves.matrix(training["confusion"], told.data.classes, "training", "run_training", table=table)
+                run_charts.matrix(training["confusion"], told.data.classes, "training", "run_training", table=table)
         with st.container():
             st.markdown(f"**{title}**")
             if words:
                 first, _, more = words.partition(". ")
                 st.caption(first if not more else f"{first}.", help=more or None)
-            curves.matrix(metrics["confusion"], told.data.classes, metrics["set"], "run", table=table)
+            run_charts.matrix(metrics["confusion"], told.data.classes, metrics["set"], "run", table=table)

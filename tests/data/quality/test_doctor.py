@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from imgrec.cli import main
-from imgrec.data import arrays, features, reader
+from imgrec.data import features, reader, training_arrays
 from imgrec.data.dataset import Images
 from imgrec.data.features import Features
 from imgrec.data.quality import doctor
@@ -237,7 +237,7 @@ def test_a_full_disk_costs_one_check_only(tmp_path: Path, settings: Settings, mo
     def full(*_: object, **__: object) -> None:
         raise StorageError("Expected room. Received: none.")
 
-    monkeypatch.setattr(arrays, "load", full)
+    monkeypatch.setattr(training_arrays, "load", full)
     found = examine(str(make(tmp_path / "set", GOOD)), settings)
     assert found.not_made == ("Label errors were not checked: Expected room. Received: none.",)
 

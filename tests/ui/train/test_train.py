@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from imgrec.data import array_sources
+from imgrec.data import array_files
 from imgrec.jobs import processes
 from imgrec.models import cards
 from imgrec.training import training_job
@@ -193,7 +193,7 @@ def test_the_images_are_shown_with_counts_changes_and_numbers(page: Callable[...
 def test_cifar10_that_cannot_be_had_gets_a_sentence(page: Callable[..., AppTest]) -> None:
     app = page("train.py", learn="Train from scratch")
     app.toggle(key="explore").set_value(True).run()
-    assert array_sources.URL in app.error[0].value
+    assert array_files.URL in app.error[0].value
 
 
 def test_a_demo_trains_nothing(page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from imgrec.errors import InputError
-from imgrec.evaluation import artifacts
-from imgrec.evaluation.artifacts import (
+from imgrec.evaluation import stored_predictions
+from imgrec.evaluation.stored_predictions import (
     Answers,
     halved,
     merge,
@@ -59,7 +59,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     write_part(path, written, NOTE)
     assert same(read(path), written)
     assert read(path).probabilities.dtype == np.float16
-    assert read_note(path) == {"version": artifacts.VERSION, **NOTE}
+    assert read_note(path) == {"version": stored_predictions.VERSION, **NOTE}
     assert [p.name for p in tmp_path.iterdir()] == ["m.d.parquet"]
 
 
@@ -108,7 +108,7 @@ def test_a_file_that_is_not_whole_is_named(tmp_path: Path, damage, received: str
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match=rf"m\.d\.parquet {received}"):
         read(path)
-    assert not artifacts.is_whole(path)
+    assert not stored_predictions.is_whole(path)
 
 
 def test_a_table_of_another_origin_is_named(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_table_of_another_origin_is_named(tmp_path: Path) -> None:
 
 def test_an_older_version_is_named(tmp_path: Path) -> None:
     path = tmp_path / "m.d.parquet"
-    table = artifacts._table(answers(), NOTE)
+    table = stored_predictions._table(answers(), NOTE)
     old = json.dumps({**NOTE, "version": 0}).encode()
     pyarrow.parquet.write_table(table.replace_schema_metadata({b"imgrec": old}), path)
     with pytest.raises(InputError, match=r"Expected m\.d\.parquet in version 1 of the format. Received: version 0"):
@@ -132,12 +132,12 @@ def test_an_older_version_is_named(tmp_path: Path) -> None:
 
 def test_a_table_without_its_columns_is_named(tmp_path: Path) -> None:
     path = tmp_path / "m.d.parquet"
-    note = json.dumps({**NOTE, "version": artifacts.VERSION}).encode()
+    note = json.dumps({**NOTE, "version": stored_predictions.VERSION}).encode()
     pyarrow.parquet.write_table(pyarrow.table({"id": ["a"]}).replace_schema_metadata({b"imgrec": note}), path)
-    for use in (read, artifacts.count_classes):
+    for use in (read, stored_predictions.count_classes):
         with pytest.raises(InputError, match=r"Expected m\.d\.parquet to be predictions that imgrec stored, whole"):
             use(path)
-    assert not artifacts.is_whole(path)
+    assert not stored_predictions.is_whole(path)
 
 
 def test_a_note_that_is_no_mapping_is_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imgrec.cli.output import Line, follow
+from imgrec.cli.terminal import Line, follow
 from imgrec.jobs import Job
 
 LINES = [

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from imgrec.errors import InputError
-from imgrec.evaluation.artifacts import Answers, halved
-from imgrec.evaluation.summary import MAX_FITTED, area_under_roc, closed, per_image, scale, summarize
+from imgrec.evaluation.metrics_row import MAX_FITTED, area_under_roc, closed, per_image, scale, summarize
+from imgrec.evaluation.stored_predictions import Answers, halved
 from imgrec.metrics.calibration import fit_temperature, held_out, with_temperature
 from imgrec.metrics.classification import log_loss
 from imgrec.metrics.confusion import average, class_figures, confusion_matrix, kappa

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from imgrec.models.cards import Card
-from imgrec.training import events, search_job, summary
+from imgrec.training import events, run_summary, search_job
 from imgrec.training.events import DataRead, EpochEnd, Finished, StepProgress, TrainingBegin, WeightsFetched
+from imgrec.training.run_summary import outcome, status
 from imgrec.training.search_job import Search
-from imgrec.training.summary import outcome, status
 from imgrec.training.training_job import Curves, curves_in
 from tests.training.searches import EVENTS, leave, trial
 
@@ -31,7 +31,7 @@ HALFWAY = Curves([epoch(1)], [step(1, 5), step(1, 10), step(2, 5)], PLAN, None, 
 
 
 def test_the_examples_in_the_docstrings() -> None:
-    assert doctest.testmod(summary).failed == 0
+    assert doctest.testmod(run_summary).failed == 0
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_examples_in_the_docstrings() -> None:
 )
 def test_epochs_are_those_of_the_published_model(tmp_path: Path, fields: dict[str, Any], epochs: int) -> None:
     curves = [events.to_fields(epoch(number)) for number in range(1, 301)]
-    assert summary.epochs_of(Card(tmp_path, fields | {"curves": curves})) == epochs
+    assert run_summary.epochs_of(Card(tmp_path, fields | {"curves": curves})) == epochs
 
 
 def test_few_validation_images_are_counted_in_the_line_of_a_run() -> None:
@@ -101,7 +101,9 @@ def test_which_learning_rate_held_from_which_epoch_on() -> None:
     log = [began(0, 300.0), began(5, 300.0), began(5, 0.5), began(5, 0.1), began(8, 0.1), began(9, 0.01)]
     curves = curves_in(log)
     assert curves.learning_rates == ((1, 300.0), (6, 0.1), (10, 0.01))
-    assert summary.learning_rates(curves) == "with the learning rate 300, from epoch 6 on 0.1, from epoch 10 on 0.01"
+    assert (
+        run_summary.learning_rates(curves) == "with the learning rate 300, from epoch 6 on 0.1, from epoch 10 on 0.01"
+    )
     assert curves_in([began(0, None)]).learning_rates == ()
     finished = Finished("mine", METRICS)
     assert outcome(replace(curves, finished=finished)).endswith("from epoch 10 on 0.01")
@@ -113,7 +115,7 @@ def test_which_learning_rate_held_from_which_epoch_on() -> None:
 )
 def test_what_was_left_out_is_counted_and_the_first_are_named(count: int, said: tuple[str, ...]) -> None:
     data = DataRead(left_out=count, notes=[str(number) for number in range(min(count, 50))])
-    found = summary.left_out(Curves([], [], None, data, None))
+    found = run_summary.left_out(Curves([], [], None, data, None))
     assert len(found) == len(said)
     assert all(part in line for part, line in zip(said, found, strict=True))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgrec.data import array_sources, arrays
+from imgrec.data import array_files, training_arrays
 from imgrec.errors import CorruptWeightsError, OfflineError
 from imgrec.settings import Settings
 
@@ -27,12 +27,12 @@ def archive(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
             member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
-    monkeypatch.setattr(array_sources, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(array_files, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
     return path
 
 
 def test_cifar10_from_its_own_archive(archive: Path, settings: Settings) -> None:
-    data = arrays.load("cifar10", settings)
+    data = training_arrays.load("cifar10", settings)
     assert data.label_space == "cifar_10"
     assert data.train.pixels.shape == (50, 32, 32, 3)
     assert data.test is not None
@@ -43,7 +43,7 @@ def test_cifar10_from_its_own_archive(archive: Path, settings: Settings) -> None
 def test_a_changed_archive_is_not_opened(archive: Path, settings: Settings) -> None:
     archive.write_bytes(archive.read_bytes() + b"x")
     with pytest.raises(CorruptWeightsError, match="sha256"):
-        arrays.load("cifar10", settings)
+        training_arrays.load("cifar10", settings)
 
 
 def test_a_pickle_that_would_run_something_is_refused(
@@ -58,11 +58,11 @@ def test_a_pickle_that_would_run_something_is_refused(
         member = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
         member.size = len(data)
         tar.addfile(member, io.BytesIO(data))
-    monkeypatch.setattr(array_sources, "SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
+    monkeypatch.setattr(array_files, "SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
     with pytest.raises(pickle.UnpicklingError, match="print"):
-        arrays.load("cifar10", settings)
+        training_arrays.load("cifar10", settings)
 
 
 def test_cifar10_without_a_network_names_the_place(settings: Settings) -> None:
     with pytest.raises(OfflineError, match="datasets"):
-        arrays.load("cifar10", settings)
+        training_arrays.load("cifar10", settings)

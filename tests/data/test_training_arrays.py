@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgrec.data import array_sources, classes, dataset
-from imgrec.data.arrays import load
+from imgrec.data import array_files, classes, dataset
+from imgrec.data.training_arrays import load
 from imgrec.errors import InputError, MemoryBudgetError, StorageError
 from imgrec.settings import Settings
 
@@ -217,7 +217,7 @@ def test_a_disk_that_fills_leaves_nothing(tmp_path: Path, settings: Settings, mo
 
 def test_arrays_larger_than_the_memory(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez(tmp_path / "set.npz", x_train=PIXELS, y_train=np.array([0, 0, 1, 1]))
-    monkeypatch.setattr(array_sources, "available_memory_bytes", lambda: 1000)
+    monkeypatch.setattr(array_files, "available_memory_bytes", lambda: 1000)
     with pytest.raises(MemoryBudgetError, match="on the disk"):
         load(str(tmp_path / "set.npz"), settings)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from imgrec.errors import InputError
-from imgrec.evaluation.artifacts import Answers, joined
+from imgrec.evaluation.stored_predictions import Answers, joined
 from imgrec.metrics.calibration import (
     adaptive_calibration_error,
     calibration_error,
