@@ -4,7 +4,7 @@ Knows no pages, commands or routes; TensorFlow runs only in its child processes.
 
 `engine`: the protocol `Engine`.
 `openvino_engine`: the engine that serves, and streams of many images.
-`keras_engine`: the reference engine.
+`keras_networks`: networks of Keras with their weights.
 `efficientnet_lite`: EfficientNet-Lite as a Keras network.
 `conversion`: Keras weights to a compiled network.
 `child_process`: one request to a child process, and its answers.

@@ -212,14 +212,14 @@ def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
 
 def _convert(spec: ModelSpec, weights_path: Path, folder: Path, tell: Callable[..., None]) -> int:
     """Build, export, fold and try the network; returns its memory in bytes."""
-    from imgrec.inference import keras_engine, openvino_engine
+    from imgrec.inference import keras_networks, openvino_engine
 
     tell(stage="building")
     openvino_engine.runtime()  # before Keras imports it
     # Keras imports both of these at once: windows for sound, in half of a second, and tables, in a sixth.
     _put_off("scipy.signal")
     with openvino_engine.hidden("tensorflow"), openvino_engine.hidden("pandas"):
-        model = keras_engine.load(spec, weights_path)
+        model = keras_networks.load(spec, weights_path)
         exported = folder / "exported.xml"
         model.export(str(exported), format="openvino", verbose=False)
     del model

@@ -152,11 +152,6 @@ class EnginePool:
                 if loaded.leases == 0:
                     self._close(loaded)
 
-    def close(self) -> None:
-        """Unload everything."""
-        for loaded in self.loaded():
-            self.unload(loaded.name)
-
     def loaded(self) -> list[LoadedEngine]:
         """Return what is loaded now, the least recently used first."""
         with self._changed:

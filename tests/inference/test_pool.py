@@ -257,7 +257,7 @@ def test_unload_closes_now_or_when_the_last_user_is_done(pool: EnginePool, loade
     assert names(pool) == []
     assert loader.open_bytes == 0
     pool.load(SPECS["one"])
-    pool.close()
+    pool.unload("one")
     assert (pool.used_bytes, loader.open_bytes) == (0, 0)
 
 
@@ -336,5 +336,6 @@ def test_many_threads_keep_to_the_budget_and_all_get_their_answers(
     assert loader.most_loading == 1
     assert pool.used_bytes == loader.open_bytes
     assert not any(row.leases for row in pool.loaded())
-    pool.close()
+    for name in names(pool):
+        pool.unload(name)
     assert loader.open_bytes == 0
