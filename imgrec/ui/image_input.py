@@ -128,7 +128,6 @@ def take_sample(file: str) -> None:
 
 
 def _inputs() -> None:
-    limit = caches.settings().max_upload_bytes
     key = uploads.key_of("images")
     # One row where it fits (see assets/style.css).
     with st.container(horizontal=True, gap="small", key="inputs"):
@@ -138,7 +137,7 @@ def _inputs() -> None:
                 "Drop images here, or paste with Ctrl+V",
                 accept_multiple_files=True,
                 key=key,
-                max_upload_size=max(1, limit // MIB),
+                max_upload_size=uploads.image_limit_mib(),
                 help=KEPT,
                 on_change=_take_uploads,
                 args=(key,),

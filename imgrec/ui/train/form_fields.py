@@ -1,16 +1,14 @@
 """Fields that the forms of the Train page share: the training method, the dataset, numbers, and the start button."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
 from imgrec.data.sources import DATASETS
-from imgrec.errors import ImgrecError
 from imgrec.jobs import Job
 from imgrec.training.recipes import MAX_EPOCHS, Recipe
 from imgrec.ui import caches, query_params
-from imgrec.ui.markdown import plain
+from imgrec.ui.elements import errors_shown
 from imgrec.ui.train.data_quality import examined
 
 FINE_TUNE, SCRATCH, TUNE = "Fine-tune a pretrained model", "Train from scratch", "Tune hyperparameters"
@@ -128,12 +126,3 @@ def keep_choice(key: str, options: Sequence[str]) -> None:
         st.session_state[key] = wanted
     elif st.session_state.get(key, options[0]) not in options:
         del st.session_state[key]
-
-
-@contextmanager
-def errors_shown(icon: str = ":material/error:") -> Iterator[None]:
-    """Show the sentence of an `ImgrecError` in its place on the page."""
-    try:
-        yield
-    except ImgrecError as error:
-        st.error(plain(str(error)), icon=icon)

@@ -13,9 +13,10 @@ from imgrec.training import run_summary, search_job
 from imgrec.training.search_job import Search, Trial
 from imgrec.training.search_spaces import Hyperparameter, words
 from imgrec.ui import caches
+from imgrec.ui.elements import errors_shown
 from imgrec.ui.markdown import plain
 from imgrec.ui.train import runs
-from imgrec.ui.train.form_fields import choose_next, errors_shown
+from imgrec.ui.train.form_fields import choose_next
 
 # How often an active search is read: trials take minutes, and each time the charts are drawn again.
 POLL_S = 2.0

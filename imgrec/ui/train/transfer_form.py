@@ -6,14 +6,14 @@ from functools import partial
 import streamlit as st
 
 from imgrec.data.sources import DATASETS
-from imgrec.errors import ImgrecError, InputError
+from imgrec.errors import InputError
 from imgrec.formatting import percent, size
 from imgrec.models.catalog import ModelSpec
 from imgrec.training import transfer_job, transfer_stages
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
 from imgrec.training.transfer_config import ALL_LAYERS, FINE_TUNING, HEADS, MAX_LEARNING_RATES, TransferConfig
 from imgrec.ui import caches, query_params
-from imgrec.ui.markdown import plain
+from imgrec.ui.elements import errors_shown
 from imgrec.ui.models import download_progress
 from imgrec.ui.train import collect_images
 from imgrec.ui.train.data_quality import counted, examined
@@ -222,7 +222,7 @@ def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Tra
             key="transfer_no_pooling",
             help="Uses the whole feature map instead of global average pooling. Adds many weights.",
         )
-        try:
+        with errors_shown(":material/edit_off:"):
             return TransferConfig(
                 backbone.name,
                 head=head,
@@ -237,8 +237,6 @@ def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Tra
                 fine_tune_epochs=fine_tune_epochs,
                 test_fraction=test_fraction,
             )
-        except ImgrecError as error:
-            st.error(plain(str(error)), icon=":material/edit_off:")
     return None
 
 
