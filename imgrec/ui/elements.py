@@ -8,7 +8,7 @@ import base64
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -34,6 +34,21 @@ def errors_shown(icon: str = ":material/error:") -> Iterator[None]:
         yield
     except ImgrecError as error:
         st.error(plain(str(error)), icon=icon)
+
+
+def download(
+    label: str,
+    data: Any,
+    file: str,
+    mime: str,
+    *,
+    key: str,
+    help: str | None = None,
+    type: Literal["primary", "secondary"] = "secondary",
+) -> None:
+    """Show a button that downloads `data`, or what that returns at the click; the page does not run again."""
+    icon = ":material/download:"
+    st.download_button(label, data, file, mime, key=key, help=help, icon=icon, on_click="ignore", type=type)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,19 +22,15 @@ OWN_DATA = "My folder or file"
 def method() -> str:
     """Return the chosen training method: one of `FINE_TUNE`, `SCRATCH` and `TUNE`."""
     methods = [FINE_TUNE, SCRATCH, TUNE]
-    key = query_params.named(
-        "learn", "training method", methods, FINE_TUNE, title=lambda one: FORMER.get(one, one), name=query_params.slug
-    )
-    return str(
-        st.segmented_control(
-            "Training method",
-            methods,
-            default=None if key in st.session_state else FINE_TUNE,
-            required=True,
-            key=key,
-            label_visibility="collapsed",
-            wrap=True,
-        )
+    return query_params.segmented(
+        "Training method",
+        "training method",
+        methods,
+        FINE_TUNE,
+        "learn",
+        title=lambda one: FORMER.get(one, one),
+        label_visibility="collapsed",
+        wrap=True,
     )
 
 
@@ -77,11 +73,6 @@ def count(
 ) -> int:
     """Return the whole number of an input from `least` to `most`."""
     return int(st.number_input(label, least, most, default, key=key, help=help))
-
-
-def learning_rate(default: float, key: str) -> float:
-    """Return the peak learning rate of an input."""
-    return float(st.number_input("Learning rate (peak)", 1e-6, 10.0, default, format="%g", key=key))
 
 
 def path(key: str) -> str:

@@ -11,7 +11,7 @@ from imgrec.formatting import size
 from imgrec.models.cards import Card
 from imgrec.models.catalog import ModelSpec
 from imgrec.ui import caches
-from imgrec.ui.elements import errors_shown
+from imgrec.ui.elements import download, errors_shown
 from imgrec.ui.markdown import plain
 
 # How often the progress bar is updated.
@@ -55,16 +55,9 @@ def _state(spec: ModelSpec, formats: Sequence[str]) -> None:
         return
     ready = caches.exporting().find(spec, formats)
     if ready is not None:
-        st.download_button(
-            f"Download {spec.name}.zip ({size(ready.stat().st_size)})",
-            ready.read_bytes,
-            f"{spec.name}.zip",
-            "application/zip",
-            key=f"take_{spec.name}",
-            icon=":material/download:",
-            type="primary",
-            on_click="ignore",
-        )
+        file = f"{spec.name}.zip"
+        label = f"Download {file} ({size(ready.stat().st_size)})"
+        download(label, ready.read_bytes, file, "application/zip", key=f"take_{spec.name}", type="primary")
         return
     if running is not None and running.error is not None:
         is_known = isinstance(running.error, ImgrecError)
