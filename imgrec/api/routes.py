@@ -137,7 +137,16 @@ class _Endpoints:
             raise BusyError(f"{MAX_REQUESTS} images are being looked at. Try again in some seconds.")
         self.requests += 1
         try:
-            upload = await _receive_in_time(request, self.get_settings().max_upload_bytes)
+            try:
+                with anyio.fail_after(BODY_TIMEOUT_S):
+                    upload = await _receive(request, self.get_settings().max_upload_bytes)
+            except TimeoutError:
+                sentence = f"Expected an image within {BODY_TIMEOUT_S:.0f} s. Received: a part."
+                raise HTTPException(408, sentence) from None
+            except ClientDisconnect:
+                raise HTTPException(
+                    400, "Expected an image. Received: a part, and the connection was closed."
+                ) from None
             return _json(await anyio.to_thread.run_sync(self._answer, upload, limiter=self.limiter))
         finally:
             self.requests -= 1
@@ -172,16 +181,6 @@ class _Endpoints:
                 done, total = preparation.done_bytes / MIB, (preparation.total_bytes or 0) / MIB
                 figures = f" ({done:,.0f} of {total:,.0f} MiB)" if preparation.stage == "downloading" and total else ""
                 raise BusyError(f"{preparation.model} is {preparation.stage}{figures}. Try again in a minute.")
-
-
-async def _receive_in_time(request: Request, max_bytes: int) -> _Upload:
-    try:
-        with anyio.fail_after(BODY_TIMEOUT_S):
-            return await _receive(request, max_bytes)
-    except TimeoutError:
-        raise HTTPException(408, f"Expected an image within {BODY_TIMEOUT_S:.0f} s. Received: a part.") from None
-    except ClientDisconnect:
-        raise HTTPException(400, "Expected an image. Received: a part, and the connection was closed.") from None
 
 
 async def _receive(request: Request, max_bytes: int) -> _Upload:
@@ -258,17 +257,14 @@ def _json(content: object, status: int = 200, headers: Mapping[str, str] | None 
     return JSONResponse(content, status, HEADERS | dict(headers or {}))
 
 
-def _failure(sentence: str, kind: str, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return _json({"error": sentence, "type": kind}, status, headers)
-
-
 async def _on_error(_: Request, error: Exception) -> Response:
     headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, BusyError) else None
-    return _failure(str(error), type(error).__name__, getattr(error, "http_status", 500), headers)
+    content = {"error": str(error), "type": type(error).__name__}
+    return _json(content, getattr(error, "http_status", 500), headers)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
-    """Answer with 404, 405, or an error of `_receive_in_time`."""
+    """Answer with 404, 405, or an error of `predict`."""
     if not isinstance(error, HTTPException):
         raise error
     sentence = error.detail
@@ -276,9 +272,9 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         sentence = f"Expected /models or /predict. Received: {request.scope['path']!r}."
     elif error.status_code == 405:
         sentence = f"Expected {(error.headers or {}).get('Allow', 'another method')}. Received: {request.method}."
-    return _failure(sentence, "HTTPException", error.status_code, error.headers)
+    return _json({"error": sentence, "type": "HTTPException"}, error.status_code, error.headers)
 
 
 async def _on_bug(_: Request, __: Exception) -> Response:
     """Answer with 500; Starlette then raises the error again, which writes it to the log."""
-    return _failure("Something went wrong here; it is in the log of the server.", "InternalError", 500)
+    return _json({"error": "Something went wrong here; it is in the log of the server.", "type": "InternalError"}, 500)

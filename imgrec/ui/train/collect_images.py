@@ -19,6 +19,7 @@ from imgrec.images import decoding
 from imgrec.ui import caches, uploads
 from imgrec.ui.elements import Tile, errors_shown, strip
 from imgrec.ui.markdown import plain
+from imgrec.ui.train.form_fields import choose_next, keep_choice
 
 # Thumbnails of a class; the rest is counted, and shown on demand up to the second figure.
 MAX_TILES = 12
@@ -50,10 +51,7 @@ ALREADY = "is a duplicate."
 def collection_panel() -> Collection | None:
     """Choose a collection, or begin one, and fill it; return it, or None while there is none yet."""
     found = {each.name: each for each in collections.all_collections(caches.settings())}
-    if (wanted := st.session_state.pop("album_wanted", None)) is not None:
-        st.session_state["album"] = wanted
-    if st.session_state.get("album", NEW) not in {*found, NEW}:
-        del st.session_state["album"]
+    keep_choice("album", [*found, NEW])
     if said := st.session_state.pop("gather_said", None):
         st.error(plain(said), icon=":material/edit_off:")
     chosen = None
@@ -109,8 +107,8 @@ def archive_uploader() -> None:
                 )
         _problems()["archive"] = [*((line, "") for line in refused), *((file, ALREADY) for file in copies)]
         uploads.empty("archive", [file])
-        st.session_state["album_wanted"] = made.name
-        st.session_state["source_wanted"] = OWN
+        choose_next("album", made.name)
+        choose_next("source", OWN)
         st.rerun()
 
 
@@ -193,6 +191,11 @@ def _keep(chosen: Collection, label: str, files: Sequence[UploadedFile]) -> None
 def _thumbnails(chosen: Collection, label: str, files: list[Path], id_: str) -> None:
     opened: set[str] = st.session_state.setdefault("gather_open", set())
     selected = st.session_state.get("gather_selected")
+
+    def select(name: str) -> None:
+        path = str(chosen.root / label / name)
+        st.session_state["gather_selected"] = None if path == selected else path
+
     shown = files[: MAX_TILES_OPEN if id_ in opened else MAX_TILES]
     tiles = [
         Tile(file.name, f"{label}, image {number}", tile(str(file)), selected=str(file) == selected)
@@ -202,7 +205,7 @@ def _thumbnails(chosen: Collection, label: str, files: list[Path], id_: str) -> 
         f"Images of {label}",
         [each for each in tiles if each.thumbnail],
         key=f"strip_{id_}",
-        on_pick=lambda name: _select(str(chosen.root / label / name)),
+        on_pick=select,
         on_more=lambda _: opened.add(id_),
         more=len(files) - len(shown),
         side_px=TILE_PX,
@@ -231,7 +234,7 @@ def tile(path: str) -> bytes:
 
 def _begin() -> Collection:
     made = collections.create(FIRST_NAME, caches.settings(), FIRST_CLASSES)
-    st.session_state["album_wanted"] = made.name
+    choose_next("album", made.name)
     return made
 
 
@@ -260,11 +263,6 @@ def _rename(chosen: Collection | None, label: str, key: str) -> None:
 def _id(chosen: Collection | None, label: str) -> str:
     """Return what tells this row from all others; it stays when the first collection is created."""
     return f"{chosen.name if chosen else FIRST_NAME}/{label}"
-
-
-def _select(path: str) -> None:
-    now = st.session_state.get("gather_selected")
-    st.session_state["gather_selected"] = None if now == path else path
 
 
 def _problems() -> dict[str, list[tuple[str, str]]]:

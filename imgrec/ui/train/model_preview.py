@@ -101,9 +101,7 @@ def _take(file: UploadedFile) -> str | None:
 
 
 def _take_sample(file: str) -> None:
-    sample = gallery.get_sample(file)
-    data = gallery.read(sample)
-    st.session_state["preview_image"] = Image(sample.title, decoding.decode(data, max_bytes=len(data)))
+    st.session_state["preview_image"] = Image(gallery.get_sample(file).title, caches.sample_image(file))
     # An image that was dropped before must not come back.
     dropped: UploadedFile | None = st.session_state.get(uploads.key_of("preview"))
     uploads.empty("preview", [dropped] if dropped is not None else [])

@@ -10,7 +10,7 @@ from imgrec import jobs
 from imgrec.charts import hyperparameter_search, parallel_coordinates
 from imgrec.jobs import Job
 from imgrec.training import run_summary, search_job
-from imgrec.training.search_job import Search, Trial
+from imgrec.training.search_job import Search
 from imgrec.training.search_spaces import Hyperparameter, words
 from imgrec.ui import caches
 from imgrec.ui.elements import download, errors_shown
@@ -139,6 +139,7 @@ def to_csv(rows: list[dict[str, Any]]) -> str:
 
 def _buttons(job: Job, state: str, search: Search) -> None:
     """Show what can be done: stop, resume, train the best, download its recipe; in a public demo only the last."""
+    best = search.best
     with st.container(horizontal=True):
         if not caches.settings().demo:
             if state in runs.ACTIVE:
@@ -150,21 +151,17 @@ def _buttons(job: Job, state: str, search: Search) -> None:
                     with errors_shown():
                         job.resume()
                         st.rerun()
-            elif search.best is not None and search.handed_on is None:
-                _train(job, search.best)
-        if search.best is not None:
-            recipe = search_job.recipe_of(job, search.best)
+            elif best is not None and search.handed_on is None:
+                about = (
+                    f"{search_job.recipe_of(job, best).epochs} epochs from scratch. The model is added to the catalog."
+                )
+                if st.button("Train the best model", icon=":material/play_arrow:", key="train_best", help=about):
+                    with errors_shown():
+                        run = search_job.train_best(job, best, caches.settings())
+                        choose_next("run", run.name)
+                        words = f"Training started: {plain(run.title)}. See Train from scratch."
+                        st.success(words, icon=":material/model_training:")
+        if best is not None:
+            recipe = search_job.recipe_of(job, best)
             text = json.dumps(recipe.to_dict(), indent=2)
             download("Best recipe (JSON)", text, f"{recipe.name}.json", "application/json", key="search_recipe")
-
-
-def _train(job: Job, best: Trial) -> None:
-    """Show the button that trains the best network of a search."""
-    epochs = search_job.recipe_of(job, best).epochs
-    about = f"{epochs} epochs from scratch. The model is added to the catalog."
-    if st.button("Train the best model", icon=":material/play_arrow:", key="train_best", help=about):
-        with errors_shown():
-            run = search_job.train_best(job, best, caches.settings())
-            choose_next("run", run.name)
-            words = f"Training started: {plain(run.title)}. See Train from scratch."
-            st.success(words, icon=":material/model_training:")

@@ -1,6 +1,6 @@
 """Transfer learning: the images, their check, the pretrained model, the settings, and the button that starts a run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 
 import streamlit as st
@@ -17,7 +17,7 @@ from imgrec.ui.elements import errors_shown
 from imgrec.ui.models import download_progress
 from imgrec.ui.train import collect_images
 from imgrec.ui.train.data_quality import counted, examined
-from imgrec.ui.train.form_fields import choice, count, is_demo, path, start_button
+from imgrec.ui.train.form_fields import choice, count, is_demo, keep_choice, path, start_button
 
 FOLDER, KNOWN = "Folder or archive", "Built-in dataset"
 SOURCES = (collect_images.OWN, FOLDER, KNOWN)
@@ -79,14 +79,13 @@ def form() -> None:
         if not data:
             st.caption(":material/arrow_upward: Add images first: at least two classes, 20 or more images each.")
         elif config is not None:
-            tested = True if config.test_fraction or _is_tested(counts) else False if counts else None
+            tested = True if config.test_fraction else any(test for _, test in counts.values()) if counts else None
             st.caption(f"{HEADS[config.head].title} classifier; {transfer_stages.describe_plan(config, tested=tested)}")
 
 
 def _images() -> str:
     """Return a path, or the name of a built-in dataset; empty while there are no images."""
-    if wanted := st.session_state.pop("source_wanted", None):
-        st.session_state["source"] = wanted
+    keep_choice("source", SOURCES)
     source = query_params.segmented(
         "Images", "source of images", SOURCES, SOURCES[0], "source", title=lambda one: FORMER.get(one, one)
     )
@@ -142,14 +141,9 @@ def _backbone() -> ModelSpec:
     return spec
 
 
-def _is_tested(counts: Mapping[str, tuple[int, int]]) -> bool:
-    """Return whether the images come with a test set."""
-    return any(test for _, test in counts.values())
-
-
 def _test_fraction(counts: Mapping[str, tuple[int, int]]) -> float:
     """Return the share that is held out as a test set; 0 for images that come with one."""
-    if _is_tested(counts):
+    if any(test for _, test in counts.values()):
         return 0.0
     enough = min((train for train, _ in counts.values()), default=0) >= ENOUGH_TO_TEST
     wanted = st.toggle(
@@ -220,13 +214,19 @@ def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Tra
             help="Uses the whole feature map instead of global average pooling. Adds many weights.",
         )
         with errors_shown(":material/edit_off:"):
+            try:
+                learning_rates = tuple(map(float, rates))
+            except ValueError:
+                raise InputError(
+                    f"Expected learning rates such as 0.01 or 1e-4. Received: {', '.join(rates)}."
+                ) from None
             return TransferConfig(
                 backbone.name,
                 head=head,
                 fine_tune_layers=LAYERS[layers],
                 epochs=epochs,
                 batch_size=batch_size,
-                learning_rates=_numbers(rates),
+                learning_rates=learning_rates,
                 step_epochs=step_epochs,
                 folds=FOLDS[folds],
                 seed=seed,
@@ -235,15 +235,3 @@ def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Tra
                 test_fraction=test_fraction,
             )
     return None
-
-
-def _numbers(texts: Sequence[str]) -> tuple[float, ...]:
-    """Return learning rates as numbers; raises `InputError` on what is none.
-
-    >>> _numbers(["0.01", "1e-4"])
-    (0.01, 0.0001)
-    """
-    try:
-        return tuple(float(text) for text in texts)
-    except ValueError as error:
-        raise InputError(f"Expected learning rates such as 0.01 or 1e-4. Received: {', '.join(texts)}.") from error
