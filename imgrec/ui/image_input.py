@@ -153,22 +153,17 @@ def _inputs() -> None:
     if camera.open:
         # Otherwise the browser would ask for the camera at once.
         shot = uploads.key_of("photo")
-        camera.camera_input("Take a photo", key=shot, on_change=_take_photo, args=(shot,), resolution="720p")
+        arguments = (shot, "photo")
+        camera.camera_input("Take a photo", key=shot, on_change=_take_uploads, args=arguments, resolution="720p")
 
 
-def _take_uploads(key: str) -> None:
+def _take_uploads(key: str, uploader: str = "images") -> None:
+    found = st.session_state.get(key) or []
     # A rerun that started before the uploader was emptied may still have files that are already taken.
-    files = [file for file in st.session_state.get(key) or [] if isinstance(file, UploadedFile)]
+    files = [file for file in (found if isinstance(found, list) else [found]) if isinstance(file, UploadedFile)]
     if files:
-        _take((file.name, file.getvalue()) for file in files)
-        uploads.empty("images", files)
-
-
-def _take_photo(key: str) -> None:
-    photo = st.session_state.get(key)
-    if isinstance(photo, UploadedFile):
-        _take([("Photo", photo.getvalue())])
-        uploads.empty("photo", [photo])
+        _take(("Photo" if uploader == "photo" else file.name, file.getvalue()) for file in files)
+        uploads.empty(uploader, files)
 
 
 def _take(arrivals: Iterable[tuple[str, bytes]], sample: Sample | None = None) -> None:

@@ -114,7 +114,11 @@ def _reserve_card(model: str, choice: Choice, is_pending: bool) -> Callable[[], 
 def _headlines(groups: Mapping[str, results.Group]) -> None:
     for members, ensemble in groups.values():
         show_headline(members, ensemble if isinstance(ensemble, Ensemble) else None)
-        chips = [_chip(group) for group in sentences.agreement(members)] if len(members) > 1 else []
+        chips = []
+        for group in sentences.agreement(members) if len(members) > 1 else ():
+            color = "blue" if len(group.members) > 1 else "gray"
+            titles = "" if len(group.members) > 3 else f": {', '.join(map(sentences.title_of, group.members))}"
+            chips.append(f":{color}-badge[{group.sentence}{titles}]")
         if any(isinstance(member, PrecomputedPrediction) for member in members):
             chips.append(f":violet-badge[{PRECOMPUTED}]")
         if chips:
@@ -128,12 +132,6 @@ def show_headline(members: Sequence[Prediction], ensemble: Ensemble | None) -> N
     st.subheader(sentences.headline(members, ensemble), anchor=False)
     if ensemble is not None and sentences.is_none_of_these(ensemble):
         st.caption(f":material/help: {sentences.describe_limit(ensemble.prediction.label_space)}")
-
-
-def _chip(group: sentences.Group) -> str:
-    color = "blue" if len(group.members) > 1 else "gray"
-    titles = "" if len(group.members) > 3 else f": {', '.join(map(sentences.title_of, group.members))}"
-    return f":{color}-badge[{group.sentence}{titles}]"
 
 
 def _ensemble_card(

@@ -172,27 +172,24 @@ def _finding(found: Diagnosis, finding: Finding, key: str) -> None:
     more = f", the first {len(finding.cases)}" if finding.count > len(finding.cases) else ""
     # Images are read when it is opened.
     box = st.expander(f"Show {finding.count:,}{more}", icon=":material/photo_library:", key=key, on_change="rerun")
-    if box.open:
-        with box:
-            _cases(found, finding)
-
-
-def _cases(found: Diagnosis, finding: Finding) -> None:
+    if not box.open:
+        return
     shown = [case for case in finding.cases if case.files][:MAX_SHOWN]
     files = tuple(dict.fromkeys(file for case in shown for file in case.files))
     images = _thumbnails(found.source, state_of(found.source), files) if finding.kind != "unreadable" else {}
-    if images:
-        with st.container(horizontal=True):
-            for case in shown:
-                with st.container(border=True, width="content"):
-                    with st.container(horizontal=True):
-                        for file in case.files:
-                            if file in images:
-                                st.image(images[file], width=THUMBNAIL_PX, alt=file)
-                    if case.remark:
-                        st.caption(plain(case.remark))
-    rows = [{"File": " = ".join(case.files), "Remark": case.remark} for case in finding.cases]
-    st.dataframe(rows, hide_index=True, alt=finding.sentence)
+    with box:
+        if images:
+            with st.container(horizontal=True):
+                for case in shown:
+                    with st.container(border=True, width="content"):
+                        with st.container(horizontal=True):
+                            for file in case.files:
+                                if file in images:
+                                    st.image(images[file], width=THUMBNAIL_PX, alt=file)
+                        if case.remark:
+                            st.caption(plain(case.remark))
+        rows = [{"File": " = ".join(case.files), "Remark": case.remark} for case in finding.cases]
+        st.dataframe(rows, hide_index=True, alt=finding.sentence)
 
 
 @st.cache_data(max_entries=50, show_spinner="Reading the images")

@@ -134,10 +134,8 @@ def _status(job: Job, state: str, events: Sequence[dict[str, Any]]) -> str:
     if state == "queued":
         behind = next((event.behind for event in reversed(list(read(events))) if isinstance(event, Queued)), [])
         return f"queued behind {', '.join(behind)}" if behind else "queued"
-    is_transfer = job.module == transfer_job.WORKER
-    return run_summary.status(
-        transfer_job.progress_in(events) if is_transfer else training_job.curves_in(events), state
-    )
+    read_log = transfer_job.progress_in if job.module == transfer_job.WORKER else training_job.curves_in
+    return run_summary.status(read_log(events), state)
 
 
 def ending(job: Job, state: str) -> None:
