@@ -406,6 +406,6 @@ def test_files_that_are_taken_already_are_not_taken_again(monkeypatch: pytest.Mo
     state = {"upload_0_images": [DeletedFile("id-of-a-file")], "upload_0_photo": DeletedFile("id-of-a-photo")}
     monkeypatch.setattr(st, "session_state", state)
     image_input._take_uploads("upload_0_images")
-    image_input._take_photo("upload_0_photo")
+    image_input._take_uploads("upload_0_photo", "photo")
     assert "tray" not in state
     assert "upload_rounds" not in state
