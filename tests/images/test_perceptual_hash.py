@@ -44,7 +44,7 @@ CHANGES = {
 
 
 def photo(file: str) -> Image.Image:
-    data = gallery.read(gallery.get_sample(file))
+    data = gallery.get_sample(file).path.read_bytes()
     return Image.fromarray(decode(data, max_bytes=len(data)).pixels)
 
 

@@ -103,13 +103,12 @@ def test_importing_openvino_sends_no_reports_and_loads_no_other_runtime() -> Non
         openvino_engine.runtime()
         assert "openvino.tools.ovc" not in sys.modules
         unwanted = {"openvino_telemetry", "tensorflow", "keras", "torch", "jax"}
-        print([name for name in sys.modules if name.split(".")[0] in unwanted], sys.meta_path[0])
+        print([name for name in sys.modules if name.split(".")[0] in unwanted])
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.startswith("[] ")
-    assert "Refusal" not in done.stdout
+    assert done.stdout == "[]\n"
 
 
 def test_what_is_no_network_is_an_engine_error(tmp_path: Path) -> None:
