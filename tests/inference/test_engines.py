@@ -103,12 +103,13 @@ def test_importing_openvino_sends_no_reports_and_loads_no_other_runtime() -> Non
         openvino_engine.runtime()
         assert "openvino.tools.ovc" not in sys.modules
         unwanted = {"openvino_telemetry", "tensorflow", "keras", "torch", "jax"}
-        print([name for name in sys.modules if name.split(".")[0] in unwanted])
+        print([name for name in sys.modules if name.split(".")[0] in unwanted], sys.meta_path[0])
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "[]\n"
+    assert done.stdout.startswith("[] ")
+    assert "Refusal" not in done.stdout
 
 
 def test_what_is_no_network_is_an_engine_error(tmp_path: Path) -> None:
@@ -214,6 +215,7 @@ def test_threads_share_an_engine(keras_processes: Callable[[str], Ask], keras_ho
     spec = BUILT_IN["mobilenet_a025_128"]
     weights = keras_home / "models" / spec.weights.filename
     keras_processes("openvino")("convert", model=spec.name, weights=weights, folder=tmp_path)
+    assert list(tmp_path.glob("*.blob")), "a small network keeps OpenVINO's own form, which loads faster"
     engine = OpenVINOEngine(tmp_path / "model.xml", 1)
     batches = np.random.default_rng(0).integers(0, 256, (8, 2, 128, 128, 3), dtype=np.uint8)
     alone = [engine.predict(batch) for batch in batches]
