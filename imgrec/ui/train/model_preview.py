@@ -104,7 +104,7 @@ def _take(file: UploadedFile) -> str | None:
 
 def _take_sample(file: str) -> None:
     sample = gallery.get_sample(file)
-    data = gallery.read(sample)
+    data = sample.path.read_bytes()
     st.session_state["preview_image"] = Image(sample.title, decoding.decode(data, max_bytes=len(data)))
     # An image that was dropped before must not come back.
     dropped: UploadedFile | None = st.session_state.get(uploads.key_of("preview"))
