@@ -28,9 +28,8 @@ from imgrec.metrics.confusion import confusion_matrix
 from imgrec.training.batches import batches, steps_per_epoch
 from imgrec.training.events import EpochEnd, Listener, StepProgress, TrainingBegin, write
 from imgrec.training.recipes import Recipe
-from imgrec.training.train_step import Loop, Position
+from imgrec.training.train_step import Loop, MakeBackbone, Position
 from imgrec.training.training_job import CHECKPOINT as CHECKPOINT
-from imgrec.training.transfer_networks import MakeBackbone
 from imgrec.training.trial_results import logged
 
 # Between two looks at loss and accuracy: each look waits for the network, and a curve needs no more.

@@ -6,7 +6,6 @@ fold) → the final head → one model, which joins the catalog.
 
 import contextlib
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 
 from imgrec.data.dataset import ArrayDataset
 from imgrec.data.splits import split
-from imgrec.errors import InputError
+from imgrec.errors import InputError, StorageError
 from imgrec.images import perceptual_hash
 from imgrec.jobs import Job, Needs
 from imgrec.metrics.classification import softmax
@@ -24,7 +23,7 @@ from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN
 from imgrec.models.downloads import offline_error
 from imgrec.settings import Settings
-from imgrec.training import events, training_job
+from imgrec.training import array_archives, events, training_job
 from imgrec.training.events import FeaturesExtracted, FineTuned, HeadChosen, Preparing, TrialEnd, TrialsPlanned
 from imgrec.training.training_job import RUNTIME_BYTES, Curves, activations, curves_in
 from imgrec.training.transfer_config import FINE_TUNING, TransferConfig
@@ -176,11 +175,8 @@ def preview(job: Job, features: np.ndarray) -> np.ndarray | None:
 
     This takes well under a millisecond and no TensorFlow, so that a page can follow the training.
     """
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        # Opened here, because numpy does not close a file that is no archive.
-        with (job.folder / CHECKPOINT).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            layers = [(file[f"kernel_{i}"], file[f"bias_{i}"]) for i in range(len(file.files) // 2)]
-        return forward(layers, features)
+    with contextlib.suppress(StorageError, ValueError, KeyError):
+        return forward(array_archives.to_layers(array_archives.read(job.folder / CHECKPOINT)), features)
     return None
 
 
