@@ -100,12 +100,12 @@ def plain() -> Any:
     import keras
 
     base = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(224, 224, 3), pooling="avg")
-    from imgrec.inference import keras_engine as engine
+    from imgrec.inference import keras_networks
     from imgrec.models import weights
 
     spec, settings = BUILT_IN.get_spec(MODEL), Settings.from_env()
     # The same published weights, without the network that `weights="imagenet"` would ask for them.
-    base.set_weights(engine.load(CONFIG.backbone_spec(), weights.fetch(spec, settings)).get_weights())
+    base.set_weights(keras_networks.load(CONFIG.backbone_spec(), weights.fetch(spec, settings)).get_weights())
     base.trainable = False
     model = keras.Sequential([base, keras.layers.Dense(5, activation="softmax")])
     model.compile(keras.optimizers.Adam(SLICE_RATE), "sparse_categorical_crossentropy", metrics=["accuracy"])

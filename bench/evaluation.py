@@ -27,7 +27,7 @@ from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.evaluation import evaluate
 from imgrec.images.decoding import decode
 from imgrec.images.preprocessing import frame
-from imgrec.inference.openvino_async import open_queue
+from imgrec.inference.openvino_engine import open_queue
 from imgrec.inference.preparation import Preparations
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import MIB, ROOT, Settings

@@ -17,7 +17,7 @@ import numpy as np
 
 from imgrec.images.decoding import decode
 from imgrec.images.preprocessing import frame, normalize
-from imgrec.inference import keras_engine as networks
+from imgrec.inference import keras_networks
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import ASSETS, MIB
 
@@ -32,7 +32,7 @@ LARGEST_SIDE_PX = 299
 IMAGES = ("cat.jpg", "espresso.jpg", "rocket.jpg")
 
 # ImageNet's colors, as published files of networks that normalize inside hold them.
-MEAN, DEVIATION = (0.485, 0.456, 0.406), networks.IMAGENET_STANDARD_DEVIATION
+MEAN, DEVIATION = (0.485, 0.456, 0.406), keras_networks.IMAGENET_STANDARD_DEVIATION
 
 
 def write(spec: ModelSpec, path: Path, seed: int = 0) -> None:
@@ -43,7 +43,7 @@ def write(spec: ModelSpec, path: Path, seed: int = 0) -> None:
     random = np.random.default_rng(seed)
     # Statistics are taken on smaller images where the weights do not depend on the size: B7 takes 10 GB at 600 px.
     spec = replace(spec, input_size=(min(LARGEST_SIDE_PX, spec.input_size[0]),) * 2)
-    model = networks.build(replace(spec, arguments=(*spec.arguments, ("classifier_activation", None))))
+    model = keras_networks.build(replace(spec, arguments=(*spec.arguments, ("classifier_activation", None))))
     images = [decode((ASSETS / "samples" / name).read_bytes(), max_bytes=20 * MIB) for name in IMAGES]
     framed = np.stack([frame(image, spec.input_size, spec.crop_fraction) for image in images])
     batch = normalize(framed, spec.preprocess)

@@ -37,16 +37,16 @@ ROOMS = [
 # A package may be imported, at the top or inside a function, only by the modules beside it.
 FENCES = {
     "streamlit": {"ui", "app", "pages"},
-    "tensorflow": {"inference.keras_engine", "training"},
+    "tensorflow": {"inference.keras_networks", "training"},
     "keras": {
-        "inference.keras_engine",
+        "inference.keras_networks",
         "inference.efficientnet_lite",
         "inference.conversion",
         "export.export_worker",
         "training",
     },
     "keras_tuner": {"training.search_worker"},
-    "openvino": {"inference.openvino_engine", "inference.openvino_async", "inference.conversion"},
+    "openvino": {"inference.openvino_engine", "inference.conversion"},
     "altair": {"charts"},
     "plotly": {"charts"},
     "pyarrow": {"evaluation.stored_predictions"},

@@ -104,7 +104,7 @@ def extract(
     images: Images,
     settings: Settings,
     on_progress: OnProgress | None = None,
-    on_preparation: OnPreparation | None = None,
+    on_preparation: OnPreparation = lambda preparation: None,
     *,
     most_bytes: int | None = None,
 ) -> Features:
@@ -154,7 +154,7 @@ def _extract_parts(
     most_bytes: int | None,
 ) -> None:
     """Write the parts that are missing."""
-    from imgrec.inference.openvino_async import stream
+    from imgrec.inference.openvino_engine import stream
 
     def framed(i: int) -> tuple[int, np.ndarray]:
         pixels = images.pixels[i]

@@ -76,7 +76,7 @@ def stream_predictions(
     spec: ModelSpec, items: Iterable[tuple[int, Item]], settings: Settings, compiled: Path, framing: str
 ) -> Iterator[tuple[int, np.ndarray | str]]:
     """Yield (position, float32 probabilities (C,)) of each image when it is finished, or a sentence on why not."""
-    from imgrec.inference.openvino_async import stream
+    from imgrec.inference.openvino_engine import stream
 
     refused: deque[tuple[int, str]] = deque()
 

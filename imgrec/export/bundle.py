@@ -27,7 +27,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from imgrec import __version__
-from imgrec.errors import BusyError, ConversionError, ImgrecError, InputError, MemoryBudgetError, UnknownNameError
+from imgrec.errors import BusyError, ImgrecError, InputError, MemoryBudgetError, UnknownNameError
 from imgrec.export import scripts
 from imgrec.export.scripts import FORMATS
 from imgrec.files import check_disk, storage_errors
@@ -173,12 +173,6 @@ def _run_worker(spec: ModelSpec, formats: Sequence[str], weights_path: Path, fol
             f"Expected about {needed / MIB:,.0f} MiB of memory to write {spec.name} as {titles}. "
             f"Received: {usable / MIB:,.0f} MiB; OpenVINO and Keras need less."
         )
-    request = {
-        "spec": spec.to_json(),
-        "weights_path": str(weights_path.resolve()),
-        "folder": str(folder.resolve()),
-        "formats": list(formats),
-    }
 
     def on_answer(answer: dict[str, object]) -> None:
         if "format" in answer:
@@ -186,13 +180,21 @@ def _run_worker(spec: ModelSpec, formats: Sequence[str], weights_path: Path, fol
             show(_START + (1 - _START) * formats.index(name) / len(formats), f"writing {FORMATS[name].title}")
 
     show(_START, "starting Keras")
-    try:
-        answer = child_process.ask(WORKER, request, backend=backend, timeout_s=TIMEOUT_S, on_answer=on_answer)
-    except child_process.WorkerError as error:
-        more = f"; it takes about {needed / MIB:,.0f} MiB" if error.out_of_memory else ""
-        raise ConversionError(f"Expected {spec.name} to be written as {titles}. Received: {error}{more}") from error
-    if "done" not in answer:
-        raise ConversionError(f"Expected {spec.name} to be written as {titles}. Received: a worker that stopped.")
+    child_process.ask(
+        WORKER,
+        {
+            "spec": spec.to_json(),
+            "weights_path": str(weights_path.resolve()),
+            "folder": str(folder.resolve()),
+            "formats": list(formats),
+        },
+        backend=backend,
+        timeout_s=TIMEOUT_S,
+        purpose=f"{spec.name} to be written as {titles}",
+        memory_bytes=needed,
+        last_key="done",
+        on_answer=on_answer,
+    )
 
 
 def _texts(spec: ModelSpec, formats: Sequence[str], settings: Settings) -> dict[str, str]:

@@ -34,15 +34,14 @@ def write(model: "keras.Model", format_name: str, path: Path) -> None:
 
 
 def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
-    from imgrec.inference import keras_engine as networks
-    from imgrec.inference import openvino_engine
+    from imgrec.inference import keras_networks, openvino_engine
 
     spec, folder = spec_from_json(request["spec"]), Path(request["folder"])
     if os.environ["KERAS_BACKEND"] == "openvino":
         openvino_engine.runtime()  # before Keras imports it
     writing = "Keras' network"
     try:
-        model = networks.load(spec, Path(request["weights_path"]))
+        model = keras_networks.load(spec, Path(request["weights_path"]))
         for name in request["formats"]:
             tell(format=name)
             writing = FORMATS[name].title

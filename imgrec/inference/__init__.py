@@ -3,9 +3,8 @@
 Knows no pages, commands or routes; TensorFlow runs only in its child processes.
 
 `engine`: the protocol `Engine`.
-`openvino_engine`: the engine that serves.
-`openvino_async`: many batches at once.
-`keras_engine`: the reference engine.
+`openvino_engine`: the engine that serves, and streams of many images.
+`keras_networks`: networks of Keras with their weights.
 `efficientnet_lite`: EfficientNet-Lite as a Keras network.
 `conversion`: Keras weights to a compiled network.
 `child_process`: one request to a child process, and its answers.

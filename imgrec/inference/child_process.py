@@ -10,29 +10,20 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import IO
 
 from imgrec import errors
-from imgrec.settings import ROOT
+from imgrec.settings import MIB, ROOT
 
-# The worker's last words that are kept for an error's sentence.
+# The end of the worker's output that is kept for an error's sentence.
 LAST_WORDS_CHARACTERS = 600
 
-# What the kernel's killer leaves, as Python and as shells count it.
+# Exit codes of a process that the kernel killed, as Python and as shells count them.
 _KILLED = (-9, 137)
 
-OnAnswer = Callable[[dict[str, object]], None]
 Tell = Callable[..., None]
-
-
-class WorkerError(Exception):
-    """The worker ended without an answer; `str(error)` is the reason, as the end of a sentence."""
-
-    def __init__(self, reason: str, *, out_of_memory: bool = False) -> None:
-        super().__init__(reason)
-        self.out_of_memory = out_of_memory
 
 
 def ask(
@@ -41,20 +32,33 @@ def ask(
     *,
     backend: str,
     timeout_s: float,
-    on_answer: OnAnswer | None = None,
+    purpose: str,
+    memory_bytes: int,
+    last_key: str,
+    on_answer: Callable[[dict[str, object]], None],
 ) -> dict[str, object]:
-    """Run `python *words` with Keras on `backend`, and return the last answer to `request`.
+    """Run `python *words` with Keras on `backend`, and return its last answer.
 
-    `on_answer` gets each answer as it comes; what it raises ends the worker. Raises the `ImgrecError` that the
-    worker raised, and `WorkerError` when it ends in any other way than with an answer and exit code 0, or not within
-    `timeout_s`.
+    Args:
+        words: The arguments of Python.
+        request: JSON values for the worker.
+        backend: Keras' backend in the worker.
+        timeout_s: The worker is killed after so many seconds.
+        purpose: What is expected, for the sentence of an error: "vgg16 to be converted".
+        memory_bytes: About what the worker takes, for the sentence when memory ran out.
+        last_key: A key that only the last answer has.
+        on_answer: Called with each answer as it comes; what it raises ends the worker.
+
+    Raises:
+        ConversionError: The worker ended in another way than with its last answer and exit code 0, or too late.
+        ImgrecError: As the worker raised it.
     """
     environment = os.environ | {
         "KERAS_BACKEND": backend,
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
     }
-    timed_out = threading.Event()
+    expected, give_up_at = f"Expected {purpose}. Received:", time.monotonic() + timeout_s
     answer: dict[str, object] = {}
     with (
         tempfile.TemporaryFile() as stderr,
@@ -67,42 +71,38 @@ def ask(
             text=True,
         ) as worker,
     ):
-
-        def time_out() -> None:
-            timed_out.set()
-            worker.kill()
-
-        timer = threading.Timer(timeout_s, time_out)
-        timer.daemon = True  # the end of this process is the worker's, which needs no waiting for
+        timer = threading.Timer(timeout_s, worker.kill)
+        timer.daemon = True  # the end of this process ends the worker; the timer need not be waited for
         timer.start()
         try:
             for answer in _converse(worker, request):
-                if on_answer is not None:
-                    on_answer(answer)
-            worker.wait()  # with its stdin open, whose end would end it early
+                on_answer(answer)
+            code = worker.wait()  # with its stdin open, whose end would end it early
         except BaseException:
             worker.kill()
             raise
         finally:
             timer.cancel()
-        if worker.returncode == 0 and "error" in answer:
-            kind = getattr(errors, str(answer["error"]), errors.ConversionError)
-            raise kind(str(answer["message"]))
-        if worker.returncode == 0 and answer:
+        if code == 0 and "error" in answer:
+            raise getattr(errors, str(answer["error"]), errors.ConversionError)(str(answer["message"]))
+        if code == 0 and last_key in answer:
             return answer
-        if timed_out.is_set():
-            raise WorkerError(f"nothing within {timeout_s / 60:.0f} minutes. {_last_words(stderr)}".strip())
-        if worker.returncode in _KILLED:
-            raise WorkerError(
-                "the worker was killed by the system, most likely because memory ran out", out_of_memory=True
-            )
-        raise WorkerError(f"the worker ended with exit code {worker.returncode}. {_last_words(stderr)}".strip())
+        if code in _KILLED and time.monotonic() < give_up_at:
+            reason = "the worker was killed by the system, most likely because memory ran out"
+            raise errors.ConversionError(f"{expected} {reason}; it takes about {memory_bytes / MIB:,.0f} MiB")
+        reason = (
+            f"nothing within {timeout_s / 60:.0f} minutes" if code in _KILLED else f"a worker with exit code {code}"
+        )
+        stderr.seek(0)
+        lines = stderr.read().decode(errors="replace").strip().splitlines()
+        last_words = "\n".join(lines[-8:])[-LAST_WORDS_CHARACTERS:]
+        raise errors.ConversionError(f"{expected} {reason}" + (last_words and f". Its last words: {last_words}"))
 
 
 def _converse(worker: "subprocess.Popen[str]", request: Mapping[str, object]) -> Iterator[dict[str, object]]:
     """Send the request, and yield each answer, until the worker closes its output."""
     if worker.stdin is None or worker.stdout is None:
-        raise WorkerError("one without pipes")
+        raise RuntimeError("Expected a process with pipes.")
     with suppress(BrokenPipeError):  # it ended at once; its exit code and output have the reason
         # Left open: the worker ends when it is closed.
         worker.stdin.write(json.dumps(request) + "\n")
@@ -112,18 +112,8 @@ def _converse(worker: "subprocess.Popen[str]", request: Mapping[str, object]) ->
             yield json.loads(line)
 
 
-def _last_words(stderr: IO[bytes]) -> str:
-    stderr.seek(0)
-    lines = stderr.read().decode(errors="replace").strip().splitlines()
-    words = "\n".join(lines[-8:])[-LAST_WORDS_CHARACTERS:]
-    return f"Its last words: {words}" if words else ""
-
-
-# ── The worker's side ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def serve(do: Callable[[dict[str, object], Tell], None]) -> None:
-    """Run the worker: read one request from stdin, write the answers or the error of `do` to stdout, and exit."""
+    """Run in the worker: read one request from stdin, write the answers or the error of `do` to stdout, and exit."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries print; only answers go to the pipe
 

@@ -81,14 +81,19 @@ def compiled_path(spec: ModelSpec, weights_sha256: str, settings: Settings) -> P
     return settings.home / "compiled" / f"{spec.name}-{key}" / "model.xml"
 
 
-def convert(spec: ModelSpec, weights_path: Path, settings: Settings, on_progress: OnProgress | None = None) -> Path:
+def convert(
+    spec: ModelSpec, weights_path: Path, settings: Settings, on_progress: OnProgress = lambda stage: None
+) -> Path:
     """Return the path of the compiled network of `spec` with the weights in `weights_path`; built unless it is there.
 
-    One of all threads and processes converts, the others wait. `on_progress` gets
-    each of `STAGES` as it begins; what it raises ends the conversion.
+    One of all threads and processes converts, the others wait. `on_progress` gets each of `STAGES` as it begins; what
+    it raises ends the conversion.
 
-    Raises `CorruptWeightsError`, `ConversionError`, `StorageError`, and `BusyError` when another process has
-    been at it for too long.
+    Raises:
+        CorruptWeightsError: The file is not what the network needs.
+        ConversionError: The network cannot be converted.
+        StorageError: The disk is full or cannot be written.
+        BusyError: Another process converts the same network for longer than `TIMEOUT_S`.
     """
     weights_sha256 = sha256_of(weights_path)
     path = compiled_path(spec, weights_sha256, settings)
@@ -101,8 +106,7 @@ def convert(spec: ModelSpec, weights_path: Path, settings: Settings, on_progress
             raise BusyError(
                 f"Another process has been converting {spec.name} for {TIMEOUT_S / 60:.0f} min. Try again later."
             )
-        if on_progress is not None:
-            on_progress("waiting")
+        on_progress("waiting")
 
     with sole_holder(path.parent.with_suffix(".lock"), wait):
         if read_intact(path) is None:
@@ -159,9 +163,7 @@ def _describe(folder: Path) -> dict[str, tuple[int, str]]:
     return {file.name: (file.stat().st_size, sha256_of(file)) for file in files}
 
 
-def _build(
-    spec: ModelSpec, weights_path: Path, weights_sha256: str, path: Path, on_progress: OnProgress | None
-) -> None:
+def _build(spec: ModelSpec, weights_path: Path, weights_sha256: str, path: Path, on_progress: OnProgress) -> None:
     """Make the entry beside its place and rename it; the caller holds the lock."""
     part = path.parent.with_suffix(".part")
     with storage_errors(part):
@@ -172,9 +174,7 @@ def _build(
         memory_bytes = _run_worker(spec, weights_path, part, on_progress)
         with storage_errors(part):
             for file in part.iterdir():
-                file.chmod(
-                    0o644
-                )  # OpenVINO's blobs are readable by their owner only, not by another user of a container
+                file.chmod(0o644)  # OpenVINO makes its blobs readable by their owner only
             manifest = Manifest(spec.name, weights_sha256, versions(), memory_bytes, _describe(part))
             (part / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n")
             shutil.rmtree(path.parent, ignore_errors=True)  # one that was not intact
@@ -183,29 +183,23 @@ def _build(
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _run_worker(spec: ModelSpec, weights_path: Path, folder: Path, on_progress: OnProgress | None) -> int:
+def _run_worker(spec: ModelSpec, weights_path: Path, folder: Path, on_progress: OnProgress) -> int:
     """Have a worker write `model.xml` and `model.bin` into `folder`; returns the network's memory in bytes."""
-    request = {"spec": spec.to_json(), "weights_path": str(weights_path.resolve()), "folder": str(folder.resolve())}
-
-    def on_answer(answer: dict[str, object]) -> None:
-        if "stage" in answer and on_progress is not None:
-            on_progress(str(answer["stage"]))
-
-    try:
-        answer = child_process.ask(WORKER, request, backend="openvino", timeout_s=TIMEOUT_S, on_answer=on_answer)
-    except child_process.WorkerError as error:
-        reason = str(error)
-        if error.out_of_memory:
-            needed = WORKER_BYTES + WORKER_COPIES * 4 * spec.parameters
-            reason += f"; converting {spec.name} takes about {needed / MIB:,.0f} MiB"
-        raise ConversionError(f"Expected {spec.name} to be converted. Received: {reason}") from error
-    if "memory_bytes" not in answer:
-        raise ConversionError(f"Expected {spec.name} to be converted. Received: a worker that stopped midway.")
+    answer = child_process.ask(
+        WORKER,
+        {"spec": spec.to_json(), "weights_path": str(weights_path.resolve()), "folder": str(folder.resolve())},
+        backend="openvino",
+        timeout_s=TIMEOUT_S,
+        purpose=f"{spec.name} to be converted",
+        memory_bytes=WORKER_BYTES + WORKER_COPIES * 4 * spec.parameters,
+        last_key="memory_bytes",
+        on_answer=lambda answer: on_progress(str(answer["stage"])) if "stage" in answer else None,
+    )
     return int(str(answer["memory_bytes"]))
 
 
 def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
-    """Return the worker: stages, and at last `memory_bytes`."""
+    """Run in the worker: answer with each stage, and at last with `memory_bytes`."""
     folder = Path(request["folder"])
     try:
         tell(memory_bytes=_convert(spec_from_json(request["spec"]), Path(request["weights_path"]), folder, tell))
@@ -218,14 +212,14 @@ def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
 
 def _convert(spec: ModelSpec, weights_path: Path, folder: Path, tell: Callable[..., None]) -> int:
     """Build, export, fold and try the network; returns its memory in bytes."""
-    from imgrec.inference import keras_engine, openvino_engine
+    from imgrec.inference import keras_networks, openvino_engine
 
     tell(stage="building")
     openvino_engine.runtime()  # before Keras imports it
     # Keras imports both of these at once: windows for sound, in half of a second, and tables, in a sixth.
     _put_off("scipy.signal")
     with openvino_engine.hidden("tensorflow"), openvino_engine.hidden("pandas"):
-        model = keras_engine.load(spec, weights_path)
+        model = keras_networks.load(spec, weights_path)
         exported = folder / "exported.xml"
         model.export(str(exported), format="openvino", verbose=False)
     del model

@@ -1,4 +1,4 @@
-"""What runs a network: `openvino` serves, `keras` is the reference that it is tested against."""
+"""The protocol of what runs a network, and the check of its input."""
 
 from typing import Protocol
 

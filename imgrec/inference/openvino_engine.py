@@ -1,6 +1,6 @@
-"""OpenVINO, which serves: one compiled network, its weights mapped from the file.
+"""OpenVINO runs compiled networks, their weights mapped from the file: `OpenVINOEngine` serves, `stream` measures.
 
-Measured on two cores (bench/README.md), and why it is as it is:
+Measured on two cores (bench/README.md), the reasons for the engine's design:
 - one image at a time: two or eight in one batch took as long as one after the other, within 5 %;
 - all cores for each inference, one inference after another: two networks side by side with a core each took as
   long altogether, and each answer came later;
@@ -11,19 +11,20 @@ Measured on two cores (bench/README.md), and why it is as it is:
 import functools
 import sys
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from imgrec.errors import EngineError
 from imgrec.inference.engine import check_batch
 from imgrec.inference.process_info import anonymous_bytes, give_back_memory, usable_cores
-from imgrec.inference.shutdown import foreign_call
+from imgrec.inference.shutdown import check_going_on, foreign_call
 from imgrec.settings import MIB
 
 if TYPE_CHECKING:
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
 
     from imgrec.images.preprocessing import Normalization
 
+Key = TypeVar("Key")
+
+# Up to this size the weights are worth keeping twice, once in OpenVINO's own order.
+LARGEST_BLOB_BYTES = 64 * MIB
 
 # One core for the process, also when two networks come at once.
 _CORE_LOCK = threading.Lock()
-
-# Up to this size the weights are worth keeping twice, once as OpenVINO likes them.
-LARGEST_BLOB_BYTES = 64 * MIB
 
 
 class OpenVINOEngine:
@@ -50,16 +52,12 @@ class OpenVINOEngine:
 
     def __init__(self, path: Path, memory_bytes: int) -> None:
         self.memory_bytes = memory_bytes
-        with foreign_call():
-            try:
-                compiled = _compile(path)
-                _, height, width, _ = compiled.input(0).shape
-                self._input_size = (int(height), int(width))
-                # Only the request is kept (it holds the compiled network), and only one thread at a time uses it:
-                # sharing either between threads ends in "Infer Request is busy", or in a deadlock.
-                self._request: openvino.InferRequest | None = compiled.create_infer_request()
-            except RuntimeError as error:
-                raise EngineError(_sentence(path, error)) from error
+        with foreign_call(), _engine_errors(path):
+            compiled = _compile(path)
+            self._input_size = _input_size(compiled)
+            # Only the request is kept (it holds the compiled network), and only one thread at a time uses it:
+            # sharing either between threads ends in "Infer Request is busy", or in a deadlock.
+            self._request: openvino.InferRequest | None = compiled.create_infer_request()
         self._path = path
         self._lock = threading.Lock()
         # The first inference allocates and compiles what is left; here it counts as loading.
@@ -72,10 +70,8 @@ class OpenVINOEngine:
         with foreign_call(), self._lock:
             if self._request is None:
                 raise EngineError(f"Expected {self._path} to be loaded. Received: a network that was closed.")
-            try:
+            with _engine_errors(self._path):
                 rows = [self._probabilities(self._request, image) for image in batch]
-            except RuntimeError as error:
-                raise EngineError(_sentence(self._path, error)) from error
             classes = int(self._request.model_outputs[0].shape[1])
         return np.stack(rows) if rows else np.empty((0, classes), np.float32)
 
@@ -89,6 +85,47 @@ class OpenVINOEngine:
         """float32 (C,) for one image, uint8 (H, W, 3); a copy, because the request reuses its own."""
         request.infer([np.ascontiguousarray(image)[np.newaxis]], share_inputs=True)
         return np.array(request.get_output_tensor(0).data[0], np.float32)
+
+
+def stream(path: Path, images: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tuple[Key, np.ndarray]]:
+    """Yield float32 probabilities (C,) for each image, uint8 (H, W, 3), with its key; in the order of their end.
+
+    Several requests at once keep all cores busy while the next images are being decoded. No more images are taken than
+    are being computed, so that memory does not grow with their number.
+
+    Raises:
+        EngineError: The network at `path` cannot be loaded or run.
+        InputError: An image has another size.
+    """
+    finished: deque[tuple[Key, np.ndarray]] = deque()
+
+    def keep(request: "openvino.InferRequest", userdata: tuple[Key, np.ndarray]) -> None:
+        # The request reuses its tensor: copied here, before it is given the next image.
+        finished.append((userdata[0], np.array(request.get_output_tensor(0).data[0], np.float32)))
+
+    with foreign_call(), _engine_errors(path):
+        compiled, queue = open_queue(path)
+        queue.set_callback(keep)
+        try:
+            for key, image in images:
+                check_going_on()
+                batch = np.ascontiguousarray(image)[np.newaxis]
+                check_batch(batch, _input_size(compiled))
+                # The image is kept with its key, so that it is not freed while the request reads it.
+                queue.start_async([batch], (key, batch), share_inputs=True)
+                while finished:
+                    yield finished.popleft()
+        finally:
+            queue.wait_all()
+        yield from finished
+
+
+def open_queue(path: Path) -> "tuple[openvino.CompiledModel, openvino.AsyncInferQueue]":
+    """Return the network at `path` compiled for throughput, in float32 as it serves, and its queue of requests."""
+    compiled = runtime().Core().compile_model(path, "CPU", _configuration("THROUGHPUT"))
+    # One image waits behind each that is being computed: between two, a stream need not wait for Python.
+    streams = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+    return compiled, runtime().AsyncInferQueue(compiled, 2 * streams)
 
 
 def fold(exported: Path, rule: "Normalization", input_size: tuple[int, int], target: Path) -> None:
@@ -180,7 +217,7 @@ def _make_core() -> "openvino.Core":
 
 def _compile(path: Path) -> "openvino.CompiledModel":
     """Return the network at `path` for this processor; raises `RuntimeError` as OpenVINO does."""
-    model, configuration = _core().read_model(path), _configuration()
+    model, configuration = _core().read_model(path), _configuration("LATENCY")
     if path.with_suffix(".bin").stat().st_size <= LARGEST_BLOB_BYTES:
         # A blob of another processor or version has another name, and so is not found; the new one is added.
         with suppress(RuntimeError):  # a folder that cannot be written
@@ -188,10 +225,10 @@ def _compile(path: Path) -> "openvino.CompiledModel":
     return _core().compile_model(model, "CPU", configuration)
 
 
-def _configuration() -> dict[str, str]:
+def _configuration(hint: str) -> dict[str, str]:
     return {
-        # One answer as soon as possible: one stream on all cores.
-        "PERFORMANCE_HINT": "LATENCY",
+        # "LATENCY": one answer as soon as possible, one stream on all cores.
+        "PERFORMANCE_HINT": hint,
         "INFERENCE_NUM_THREADS": str(usable_cores()),
         # The default is bfloat16 where the processor has it: three digits instead of seven.
         "INFERENCE_PRECISION_HINT": "f32",
@@ -200,6 +237,17 @@ def _configuration() -> dict[str, str]:
     }
 
 
-def _sentence(path: Path, error: RuntimeError) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"Expected {path} to be a network that OpenVINO can run. Received: {lines[-1] if lines else 'no reason'}"
+def _input_size(compiled: "openvino.CompiledModel") -> tuple[int, int]:
+    _, height, width, _ = compiled.input(0).shape
+    return int(height), int(width)
+
+
+@contextmanager
+def _engine_errors(path: Path) -> Iterator[None]:
+    """Turn OpenVINO's errors into an `EngineError` with the last line of their text."""
+    try:
+        yield
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = lines[-1] if lines else "no reason"
+        raise EngineError(f"Expected {path} to be a network that OpenVINO can run. Received: {reason}") from error

@@ -14,6 +14,7 @@ Knows no files, images or labels.
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -39,14 +40,24 @@ _GATE = threading.Lock()
 _LOADING = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class LoadedEngine:
-    """A loaded engine, as shown to users; `load_milliseconds` is the duration of its loading."""
+    """A loaded engine; `leases` counts its callers, and an `unwanted` one is closed when the last lease ends."""
 
     name: str
+    engine: Engine
     memory_bytes: int
     load_milliseconds: float
-    in_use: bool
+    leases: int = 0
+    unwanted: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Load:
+    """A load in progress; `waiting` counts the threads that share its result, each with a lease."""
+
+    waiting: int = 0
+    result: Future[LoadedEngine] = field(default_factory=Future)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,34 +81,12 @@ class Plan:
         return self.total_bytes <= self.budget_bytes
 
 
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """A loaded engine; `leases` counts its callers, and an `unwanted` one is closed when the last lease ends."""
-
-    name: str
-    engine: Engine
-    memory_bytes: int
-    load_milliseconds: float
-    leases: int
-    unwanted: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class _Load:
-    """A load in progress; `waiting` counts the threads that share its result, each with a lease."""
-
-    waiting: int = 0
-    entry: _Entry | None = None
-    error: Exception | None = None
-    done: threading.Event = field(default_factory=threading.Event)
-
-
 class EnginePool:
     """Engines for `ModelSpec`s, loaded at their first use; any thread may call any method.
 
-    `load` makes the engine of a spec; `estimate` returns the bytes that it will hold. `prepare`, if given, is called
-    before `estimate` for what takes long without memory: fetching, converting. All callers that wait for a model get
-    what the three raise.
+    `load` makes the engine of a spec; `estimate` returns the bytes that it will hold. `prepare` is called before
+    `estimate` for what takes long without memory: fetching, converting. All callers that wait for a model get what
+    the three raise.
     """
 
     def __init__(
@@ -105,7 +94,7 @@ class EnginePool:
         budget_bytes: int,
         load: Callable[[ModelSpec], Engine],
         estimate: Callable[[ModelSpec], int],
-        prepare: Callable[[ModelSpec], object] | None = None,
+        prepare: Callable[[ModelSpec], object] = lambda spec: None,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self.budget_bytes = budget_bytes
@@ -115,11 +104,10 @@ class EnginePool:
         self._patience_s = patience_s
         # Guards everything below; notified whenever bytes or leases are given back.
         self._changed = threading.Condition()
-        self._entries: dict[str, _Entry] = {}  # least recently used first
+        self._engines: dict[str, LoadedEngine] = {}  # least recently used first
         self._loads: dict[str, _Load] = {}
         self._reserved: dict[str, int] = {}
         self._sizes: dict[str, int] = {}  # bytes that an engine was found to hold
-        self._load_milliseconds: dict[str, float] = {}
 
     def predict(self, spec: ModelSpec, batch: np.ndarray) -> tuple[np.ndarray, float]:
         """Run the network of `spec`, loading it first where needed.
@@ -141,6 +129,16 @@ class EnginePool:
             probabilities = engine.predict(batch)
             return probabilities, (time.perf_counter() - start) * 1e3
 
+    @contextmanager
+    def _lease(self, spec: ModelSpec) -> Iterator[Engine]:
+        """Yield the engine of `spec`, which cannot be closed within the block; raises as `predict`."""
+        leased = self._acquire(spec)
+        try:
+            yield leased.engine
+        finally:
+            with self._changed:
+                self._release(leased)
+
     def load(self, spec: ModelSpec) -> None:
         """Have the network of `spec` loaded, as `predict` would."""
         with self._lease(spec):
@@ -149,132 +147,98 @@ class EnginePool:
     def unload(self, name: str) -> None:
         """Close the engine called `name`, or have its last user close it; nothing where there is none."""
         with self._changed:
-            entry = self._entries.get(name)
-            if entry is not None:
-                entry.unwanted = True
-                if entry.leases == 0:
-                    self._close(entry)
-
-    def close(self) -> None:
-        """Unload everything."""
-        for row in self.loaded():
-            self.unload(row.name)
+            if (loaded := self._engines.get(name)) is not None:
+                loaded.unwanted = True
+                if loaded.leases == 0:
+                    self._close(loaded)
 
     def loaded(self) -> list[LoadedEngine]:
         """Return what is loaded now, the least recently used first."""
         with self._changed:
-            return [
-                LoadedEngine(entry.name, entry.memory_bytes, entry.load_milliseconds, entry.leases > 0)
-                for entry in self._entries.values()
-            ]
+            return list(self._engines.values())
 
     @property
     def used_bytes(self) -> int:
         """What loaded engines hold, and what is reserved for those that are being loaded."""
         with self._changed:
-            return self._used()
-
-    def load_milliseconds(self, name: str) -> float | None:
-        """Return what the last loading of `name` took; None if it was never loaded."""
-        with self._changed:
-            return self._load_milliseconds.get(name)
+            return sum(loaded.memory_bytes for loaded in self._engines.values()) + sum(self._reserved.values())
 
     def plan(self, specs: Iterable[ModelSpec]) -> Plan:
         """Return what running `specs` together would take; loads nothing and changes nothing."""
         needs = {spec.name: self._need(spec) for spec in specs}
-        with self._changed:
-            loaded = {entry.name: entry.memory_bytes for entry in self._entries.values()}
+        held = {loaded.name: loaded.memory_bytes for loaded in self.loaded()}
         too_large = tuple(name for name, need in needs.items() if need > self.budget_bytes)
-        missing = {name: need for name, need in needs.items() if name not in loaded and name not in too_large}
-        # The others go first: using these models makes them the most recently used.
-        candidates = [name for name in loaded if name not in needs] + [name for name in loaded if name in needs]
-        over = sum(loaded.values()) + sum(missing.values()) - self.budget_bytes
+        missing = sum(need for name, need in needs.items() if name not in held and name not in too_large)
+        over = sum(held.values()) + missing - self.budget_bytes
         evicted = []
-        for name in candidates:
-            if over <= 0:
-                break
-            evicted.append(name)
-            over -= loaded[name]
-        return Plan(sum(needs.values()), sum(missing.values()), self.budget_bytes, tuple(evicted), too_large)
+        # The others go first: using these models makes them the most recently used.
+        for name in sorted(held, key=lambda name: name in needs):
+            if over > 0:
+                evicted.append(name)
+                over -= held[name]
+        return Plan(sum(needs.values()), missing, self.budget_bytes, tuple(evicted), too_large)
 
-    @contextmanager
-    def _lease(self, spec: ModelSpec) -> Iterator[Engine]:
-        """Return the engine of `spec`, which cannot be closed within the block."""
-        entry = self._acquire(spec)
-        try:
-            yield entry.engine
-        finally:
-            self._release(entry)
-
-    def _acquire(self, spec: ModelSpec) -> _Entry:
-        """Return the entry of `spec` with a lease for the caller, loaded if it must be."""
+    def _acquire(self, spec: ModelSpec) -> LoadedEngine:
+        """Return the engine of `spec` with a lease for the caller, loaded if it must be."""
         with self._changed:
-            entry = self._entries.pop(spec.name, None)
-            if entry is not None:
-                self._entries[spec.name] = entry  # now the most recently used
-                entry.leases += 1
-                return entry
-            loading = self._loads.get(spec.name)
-            is_first = loading is None
-            if loading is None:
-                loading = self._loads[spec.name] = _Load()
+            if (loaded := self._engines.pop(spec.name, None)) is not None:
+                self._engines[spec.name] = loaded  # now the most recently used
+                loaded.leases += 1
+                return loaded
+            is_first = spec.name not in self._loads
+            loading = self._loads.setdefault(spec.name, _Load())
             loading.waiting += 1
-        if is_first:
-            self._run(spec, loading)
         try:
-            loading.done.wait()
+            if is_first:
+                self._run(spec, loading)
+            return loading.result.result()
+        except Exception:
+            raise
         except BaseException:  # Ctrl-C: the lease that is coming must end
             self._leave(loading)
             raise
-        if loading.entry is None:
-            raise loading.error or RuntimeError("Expected an engine or an error. Received: neither.")
-        return loading.entry
 
     def _run(self, spec: ModelSpec, loading: _Load) -> None:
-        """Load the engine, and give the entry or the error to all waiting threads."""
-        entry: _Entry | None = None
-        error: Exception | None = None
+        """Load the engine, and give it or the error to all waiting threads."""
         try:
-            if self._prepare is not None:
-                self._prepare(spec)
+            self._prepare(spec)
             if not _LOADING.acquire(timeout=self._patience_s):
                 raise BusyError(f"Other models are being loaded. Try {spec.title} again in a minute.")
             try:
-                entry = self._load_within_budget(spec)
+                outcome: LoadedEngine | Exception = self._load_within_budget(spec)
             finally:
                 _LOADING.release()
-        except Exception as caught:
-            error = caught
+        except Exception as error:
+            outcome = error
         except BaseException:  # Ctrl-C, or the end of a rerun: it stops this thread, not the waiting ones
-            error = BusyError(f"Loading {spec.title} was interrupted. Try again.")
+            outcome = BusyError(f"Loading {spec.title} was interrupted. Try again.")
             raise
         finally:
             with self._changed:
                 del self._loads[spec.name]
                 self._reserved.pop(spec.name, None)
-                if entry is not None:
-                    entry.leases = loading.waiting
-                    self._entries[spec.name] = entry
-                loading.entry, loading.error = entry, error
-                loading.done.set()
+                if isinstance(outcome, Exception):
+                    loading.result.set_exception(outcome)
+                else:
+                    outcome.leases = loading.waiting
+                    self._engines[spec.name] = outcome
+                    loading.result.set_result(outcome)
                 self._changed.notify_all()
 
-    def _load_within_budget(self, spec: ModelSpec) -> _Entry:
+    def _load_within_budget(self, spec: ModelSpec) -> LoadedEngine:
         """Return the loaded engine, its bytes still reserved; the caller holds `_LOADING`."""
         for _ in range(MAX_TRIES):
             self._reserve(spec, self._need(spec))
             start = time.perf_counter()
             engine = self._load(spec)
-            milliseconds = (time.perf_counter() - start) * 1e3
-            memory_bytes = engine.memory_bytes
+            loaded = LoadedEngine(spec.name, engine, engine.memory_bytes, (time.perf_counter() - start) * 1e3)
             with self._changed:
-                self._sizes[spec.name] = memory_bytes
-                self._load_milliseconds[spec.name] = milliseconds
+                self._sizes[spec.name] = loaded.memory_bytes
                 reserved = self._reserved.pop(spec.name)
                 # Larger than reserved: it may still fit, if others are closed.
-                if memory_bytes <= reserved or self._make_room(memory_bytes):
-                    self._reserved[spec.name] = memory_bytes
-                    return _Entry(spec.name, engine, memory_bytes, milliseconds, leases=0)
+                if loaded.memory_bytes <= reserved or self._make_room(loaded.memory_bytes):
+                    self._reserved[spec.name] = loaded.memory_bytes
+                    return loaded
             engine.close()
             give_back_memory()
         raise MemoryBudgetError(f"{spec.title} turned out larger each time that it was loaded; it is left out.")
@@ -287,48 +251,42 @@ class EnginePool:
 
     def _reserve(self, spec: ModelSpec, need: int) -> None:
         """Put `need` bytes aside, closing idle engines, waiting for leases to end where that is not enough."""
+        needs = f"{spec.title} needs about {need / MIB:,.0f} MiB"
         if need > self.budget_bytes:
             raise MemoryBudgetError(
-                f"{spec.title} needs about {need / MIB:,.0f} MiB; the budget for loaded models is "
-                f"{self.budget_bytes / MIB:,.0f} MiB. A smaller model fits, or a larger IMGREC_MEMORY_MIB."
+                f"{needs}; the budget for loaded models is {self.budget_bytes / MIB:,.0f} MiB. "
+                "A smaller model fits, or a larger IMGREC_MEMORY_MIB."
             )
         with self._changed:
             if not self._changed.wait_for(lambda: self._make_room(need), self._patience_s):
-                raise BusyError(
-                    f"{spec.title} needs about {need / MIB:,.0f} MiB, and all loaded models are in use. "
-                    "Try again in a minute."
-                )
+                raise BusyError(f"{needs}, and all loaded models are in use. Try again in a minute.")
             self._reserved[spec.name] = need
 
     def _make_room(self, need: int) -> bool:
         """Close idle engines until `need` bytes are free; whether they are. The caller holds `_changed`."""
-        for entry in [entry for entry in self._entries.values() if entry.leases == 0]:
-            if self._used() + need <= self.budget_bytes:
+        for loaded in [loaded for loaded in self._engines.values() if loaded.leases == 0]:
+            if self.used_bytes + need <= self.budget_bytes:
                 break
-            self._close(entry)
-        return self._used() + need <= self.budget_bytes
+            self._close(loaded)
+        return self.used_bytes + need <= self.budget_bytes
 
-    def _release(self, entry: _Entry) -> None:
-        """End a lease."""
-        with self._changed:
-            entry.leases -= 1
-            if entry.leases == 0 and entry.unwanted:
-                self._close(entry)
-            self._changed.notify_all()
+    def _release(self, leased: LoadedEngine) -> None:
+        """End a lease; the caller holds `_changed`."""
+        leased.leases -= 1
+        if leased.leases == 0 and leased.unwanted:
+            self._close(leased)
+        self._changed.notify_all()
 
     def _leave(self, loading: _Load) -> None:
         """Stop waiting for a load: take no lease, or end the one that was given."""
         with self._changed:
-            if loading.done.is_set() and loading.entry is not None:
-                self._release(loading.entry)
             loading.waiting -= 1
+            if loading.result.done() and loading.result.exception() is None:
+                self._release(loading.result.result())
 
-    def _close(self, entry: _Entry) -> None:
+    def _close(self, loaded: LoadedEngine) -> None:
         """Close an idle engine; the caller holds `_changed`, so bytes that count as free are free."""
-        del self._entries[entry.name]
-        entry.engine.close()
+        del self._engines[loaded.name]
+        loaded.engine.close()
         give_back_memory()
         self._changed.notify_all()
-
-    def _used(self) -> int:
-        return sum(entry.memory_bytes for entry in self._entries.values()) + sum(self._reserved.values())

@@ -1,8 +1,7 @@
 """From a row of the catalog to a compiled network on this machine: fetch, then convert, in the background.
 
 A preparation belongs to the process, not to a visitor: it continues when a page is left or reloaded, all requests for
-a model share it, and its failure is returned to all requests for some seconds, instead of being
-repeated by each of them.
+a model share it, and its failure is returned to all requests for some seconds instead of being repeated by each.
 """
 
 import logging
@@ -22,8 +21,6 @@ from imgrec.models.downloads import Progress
 from imgrec.models.weights import state_of as state_of
 from imgrec.settings import Settings
 
-Stage = Literal["queued", "downloading", "converting", "ready", "failed"]
-
 # Two downloads share a line well; a third only slows the first.
 MAX_DOWNLOADS = 2
 
@@ -39,33 +36,24 @@ POLL_S = 0.1
 _log = logging.getLogger(__name__)
 
 
-class Preparation:
-    """One model on its way; every attribute may be read by any thread at any time.
+class Preparation(Progress):
+    """The preparation of one model; every attribute may be read by any thread at any time.
 
-    `step` details the stage "converting" (one of `conversion.STAGES`). `path` is the compiled network
-    once the stage is "ready"; `error` is what happened once it is "failed": an `ImgrecError`, or a bug.
+    `done_bytes` and `total_bytes` are those of the download, `step` is one of `conversion.STAGES`. `path` is the
+    compiled network once the stage is "ready"; `error` is an `ImgrecError`, or a bug, once it is "failed". `cancel`
+    ends a download at once and a conversion at its next step.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
         self.model = spec.name
-        self.stage: Stage = "queued"
+        self.stage: Literal["queued", "downloading", "converting", "ready", "failed"] = "queued"
         self.step = ""
         self.path: Path | None = None
         self.error: Exception | None = None
-        self._progress = Progress()
-        self._progress.total_bytes = spec.weights.size_bytes or None
+        self.total_bytes = spec.weights.size_bytes or None
         self._over = threading.Event()
         self._remembered_until = 0.0  # on the monotonic clock; only failures are remembered
-
-    @property
-    def done_bytes(self) -> int:
-        """Bytes of the download that have arrived."""
-        return self._progress.done_bytes
-
-    @property
-    def total_bytes(self) -> int | None:
-        """Bytes of the download; None while it is unknown."""
-        return self._progress.total_bytes
 
     @property
     def over(self) -> bool:
@@ -73,12 +61,13 @@ class Preparation:
         return self._over.is_set()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until it is over; whether it is."""
+        """Wait until it is over, and return whether it is."""
         return self._over.wait(timeout_s)
 
-    def cancel(self) -> None:
-        """End it: a download at once, a conversion at its next step. What has been downloaded is kept."""
-        self._progress.cancel()
+    def _fail(self, error: Exception, remembered_s: float) -> None:
+        self.error = error
+        self.stage = "failed"
+        self._remembered_until = time.monotonic() + remembered_s
 
 
 OnProgress = Callable[[Preparation], None]
@@ -115,66 +104,55 @@ class Preparations:
         with self._lock:
             return self._latest.get(name)
 
-    def ensure(self, spec: ModelSpec, on_progress: OnProgress | None = None) -> Path:
+    def ensure(self, spec: ModelSpec, on_progress: OnProgress = lambda preparation: None) -> Path:
         """Return the path of the compiled network of `spec`, once it is there; `on_progress` is called while waiting.
 
         Raises what `weights.fetch` and `conversion.convert` raise, and `WeightsError` when it was canceled.
         """
         preparation = self.start(spec)
         while not preparation.wait(POLL_S):
-            if on_progress is not None:
-                on_progress(preparation)
-        if on_progress is not None:
             on_progress(preparation)
+        on_progress(preparation)
         if preparation.path is None:
-            raise preparation.error or RuntimeError("a preparation ended without a path and without an error")
+            raise preparation.error or RuntimeError("Expected a path or an error. Received: neither.")
         return preparation.path
 
     def cancel(self, name: str) -> None:
         """Cancel the preparation of the model called `name` for all its requests; nothing where there is none."""
-        preparation = self.get(name)
-        if preparation is not None:
+        if (preparation := self.get(name)) is not None:
             preparation.cancel()
 
     def _run(self, spec: ModelSpec, preparation: Preparation) -> None:
-        """Return the whole way, in its own thread; every exception ends up in `preparation.error`."""
+        """Prepare the model, in a thread of its own; every exception becomes `preparation.error`."""
         try:
             preparation.path = self._prepare(spec, preparation)
             preparation.stage = "ready"
         except CancelledError:
-            self._fail(preparation, WeightsError(f"Fetching {spec.title} was canceled; what has arrived is kept."))
-            preparation._remembered_until = 0.0  # the next request starts anew
-        except ImgrecError as error:
-            self._fail(preparation, error)
-        except Exception as error:  # a bug: in the log, and raised to all waiting callers
-            _log.exception("preparing %s", spec.name)
-            self._fail(preparation, error)
+            error = WeightsError(f"Fetching {spec.title} was canceled; what has arrived is kept.")
+            preparation._fail(error, remembered_s=0)
+        except Exception as error:
+            if not isinstance(error, ImgrecError):  # a bug: in the log, and raised to all waiting callers
+                _log.exception("preparing %s", spec.name)
+            preparation._fail(error, FAILURE_S)
         finally:
             preparation._over.set()
 
-    def _fail(self, preparation: Preparation, error: Exception) -> None:
-        preparation.error = error
-        preparation.stage = "failed"
-        preparation._remembered_until = time.monotonic() + FAILURE_S
-
     def _prepare(self, spec: ModelSpec, preparation: Preparation) -> Path:
-        settings, progress = self._settings, preparation._progress
-        weights_path = weights.find(spec, settings)
+        weights_path = weights.find(spec, self._settings)
         if weights_path is None:
-            with _turn(self._downloads, progress):
+            with _turn(self._downloads, preparation):
                 preparation.stage = "downloading"
-                weights_path = weights.fetch(spec, settings, progress)
-        compiled = self._find_compiled(spec)
-        if compiled is not None:
+                weights_path = weights.fetch(spec, self._settings, preparation)
+        if (compiled := self._find_compiled(spec)) is not None:
             return compiled
 
         def on_stage(stage: str) -> None:
             preparation.step = stage
-            progress.check()
+            preparation.check()
 
-        with _turn(self._conversions, progress):
+        with _turn(self._conversions, preparation):
             preparation.stage = "converting"
-            return conversion.convert(spec, weights_path, settings, on_stage)
+            return conversion.convert(spec, weights_path, self._settings, on_stage)
 
     def _find_compiled(self, spec: ModelSpec) -> Path | None:
         """Return the cache entry of `spec` if it is whole; its files are read once a process."""

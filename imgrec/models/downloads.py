@@ -70,9 +70,9 @@ class Progress:
 
     def check(self) -> None:
         """Raise `CancelledError` once `cancel` was called."""
-        self.wait(0)
+        self.sleep(0)
 
-    def wait(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         """Sleep, but raise `CancelledError` at once when `cancel` is called."""
         if self._canceled.wait(seconds):
             raise CancelledError
@@ -108,7 +108,7 @@ def download(url: str, destination: Path, progress: Progress, *, allow_http: boo
                     f"Expected the whole file from {url}. Received: {broken}, given up after {failures} tries. "
                     "What has arrived is kept; fetching again goes on from there."
                 ) from broken
-        progress.wait(BACKOFF_S[failures - 1])
+        progress.sleep(BACKOFF_S[failures - 1])
 
 
 def offline_error(url: str, destination: Path, reason: str) -> OfflineError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgrec.inference import keras_engine as engine
+from imgrec.inference import keras_networks
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.models.downloads import Progress
@@ -36,9 +36,9 @@ class Backbone:
 
     def __call__(self, input_size: tuple[int, int]) -> keras.Model:
         """float32 (N, height, width, 3), preprocessed as `spec` says → feature maps (N, h, w, C)."""
-        headless = replace(self.spec, arguments=(*self.spec.arguments, engine.HEADLESS), input_size=input_size)
+        headless = replace(self.spec, arguments=(*self.spec.arguments, keras_networks.HEADLESS), input_size=input_size)
         path = self.weights_path
-        model = engine.build(headless) if path is None else engine.load(headless, path)
+        model = keras_networks.build(headless) if path is None else keras_networks.load(headless, path)
         if self.trainable_layers is not None:
             for layer in model.layers[: max(0, len(model.layers) - self.trainable_layers)]:
                 layer.trainable = False

@@ -31,7 +31,7 @@ from imgrec.data.splits import split
 from imgrec.errors import ConversionError, WeightsError
 from imgrec.images import perceptual_hash
 from imgrec.images.preprocessing import frame, normalize
-from imgrec.inference import keras_engine as engine
+from imgrec.inference import keras_networks
 from imgrec.inference.preparation import Preparation
 from imgrec.models import cards, weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
@@ -98,7 +98,7 @@ def run(job: jobs.Worker) -> None:
         backbone = Backbone(BUILT_IN.get_spec(config.backbone), weights_path, config.trainable_layers)
         model, metrics, training = _fine_tune(job, config, data, groups, final, backbone)
     else:
-        model = heads.compose(engine.load(row, weights_path), HEADS[config.head], final.layers)
+        model = heads.compose(keras_networks.load(row, weights_path), HEADS[config.head], final.layers)
         _check_agreement(model, row, data.train, train_features, final.layers)
         training = _measure_head(final.layers, train_features, data.train.targets, kept)
         metrics = final.metrics | {"set": "validation"}

@@ -125,6 +125,11 @@ def test_the_later_of_two_takes_a_free_color() -> None:
     }
 
 
+def test_a_model_of_the_catalog_keeps_its_color_beside_an_unknown_one() -> None:
+    unknown = next(name for name in map(str, range(1000)) if color_of(name) == color_of("vgg19"))
+    assert swatches_of([unknown, "vgg19"])["vgg19"] == Swatch(color_of("vgg19"))
+
+
 def test_the_ninth_model_has_a_color_again_and_another_mark() -> None:
     nine = [*USUAL_MODELS, "densenet121"]
     assert swatch_of("densenet121", nine) == Swatch(color_of("densenet121"), 1)

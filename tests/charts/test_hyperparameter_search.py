@@ -29,6 +29,7 @@ def test_accuracy_stands_over_parameters_and_the_best_is_named(search: Search) -
     spec = size_chart(search)
     assert [(row["parameters"], row["accuracy"]) for row in drawn(spec, "point")] == [(1000, 0.5), (3000, 0.625)]
     assert [row["Trial"] for row in drawn(spec, "text") if row["name"]] == ["3"]
+    assert {row["Trial"]: row["shape"] for row in drawn(spec, "point")} == {"1": "circle", "3": "diamond"}
     assert not mark(spec, "point").channels["y"]["scale"]["zero"], "accuracies that lie close stand apart"
 
 

@@ -35,4 +35,5 @@ def test_the_sentence_says_what_fits(used: int, planned: int, sentence: str) -> 
 def test_what_is_planned_has_a_color_of_warning_where_it_does_not_fit(planned: int, color: str) -> None:
     spec = memory_bar(310 * MIB, planned * MIB, 1024 * MIB)
     assert [bar["color"] for bar in drawn(spec, "bar", "Models")] == [COLORS[0], color]
+    assert [(bar["start"], bar["end"]) for bar in drawn(spec, "bar", "Models")] == [(0, 310), (310, 310 + planned)]
     assert [row["text"] for row in drawn(spec, "text")] == ["budget 1.0 GiB"]

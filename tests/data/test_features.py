@@ -13,7 +13,7 @@ import pytest
 from imgrec.data import features
 from imgrec.data.dataset import Images
 from imgrec.errors import InputError, MemoryBudgetError, StorageError
-from imgrec.inference import conversion, openvino_async
+from imgrec.inference import conversion, openvino_engine
 from imgrec.inference.preparation import Preparations
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN
@@ -44,7 +44,7 @@ class FakeEngine:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake = FakeEngine()
-    monkeypatch.setattr(openvino_async, "stream", fake.stream)
+    monkeypatch.setattr(openvino_engine, "stream", fake.stream)
     monkeypatch.setattr(Preparations, "ensure", lambda *_: Path("compiled"))
     monkeypatch.setattr(weights, "sha256", lambda *_: "ab" * 32)
     monkeypatch.setattr(features, "PART_ROWS", 4)

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from imgrec.errors import ImgrecError
-from imgrec.inference import keras_engine as networks
+from imgrec.images.preprocessing import normalize
+from imgrec.inference import keras_networks
 from imgrec.inference.process_info import give_back_memory
 from imgrec.models.catalog import BUILT_IN
 
@@ -42,8 +43,8 @@ def truth(model: str, weights: str, images: str, probabilities: str) -> None:
 
     spec = BUILT_IN.get_spec(model)
     if not spec.weights.url:  # no constructor and no preprocessing of Keras' own
-        network = networks.load(spec, Path(weights))
-        np.save(probabilities, networks.KerasEngine(spec, network).predict(np.load(images)))
+        network = keras_networks.load(spec, Path(weights))
+        np.save(probabilities, network.predict_on_batch(normalize(np.load(images), spec.preprocess)))
         return
     # The constructors do more for "imagenet" than load a file; only fetching is taken out.
     file_utils.get_file = lambda *_, **__: weights
@@ -64,9 +65,9 @@ def headless(model: str, weights: str, side: int) -> float:
     from imgrec.data.features import backbone_spec
 
     spec = BUILT_IN.get_spec(model)
-    without = networks.load(backbone_spec(spec, input_size=(side, side)), Path(weights))
-    whole = networks.build(replace(spec, input_size=(side, side)))
-    networks.load_weights(whole, Path(weights))
+    without = keras_networks.load(backbone_spec(spec, input_size=(side, side)), Path(weights))
+    whole = keras_networks.build(replace(spec, input_size=(side, side)))
+    keras_networks.load_weights(whole, Path(weights))
     noise = np.random.default_rng(0).normal(0, 1, (2, side, side, 3)).astype(np.float32)
     maps = [layer for layer in whole.layers if len(layer.output.shape) == 4 and layer.output.shape[1] > 1]
     expected = np.asarray(keras.Model(whole.input, maps[-1].output)(noise)).mean(axis=(1, 2))
@@ -76,7 +77,7 @@ def headless(model: str, weights: str, side: int) -> float:
 def try_to_load(model: str, weights: str) -> str:
     """The error that loading raises, or nothing."""
     try:
-        networks.load(BUILT_IN.get_spec(model), Path(weights))
+        keras_networks.load(BUILT_IN.get_spec(model), Path(weights))
     except ImgrecError as error:
         return f"{type(error).__name__}: {error}"
     return ""

@@ -156,7 +156,7 @@ def test_a_real_model_from_its_weights_and_again_after_its_compiled_form_was_dam
         assert isinstance(found, Prediction), found
         (row,) = pool.loaded()
         assert row.memory_bytes == pool.used_bytes == estimate_bytes(spec, settings)
-        pool.close()
+        pool.unload(spec.name)
         return found
 
     first = look()

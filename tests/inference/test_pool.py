@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
@@ -72,12 +72,10 @@ def names(pool: EnginePool) -> list[str]:
 @contextmanager
 def in_use(pool: EnginePool, *held: str) -> Iterator[None]:
     """Other threads are within an inference of the models called `held`."""
-    entries = [pool._acquire(SPECS[name]) for name in held]
-    try:
+    with ExitStack() as leases:
+        for name in held:
+            leases.enter_context(pool._lease(SPECS[name]))
         yield
-    finally:
-        for entry in entries:
-            pool._release(entry)
 
 
 def test_predict_loads_once_and_tells_the_time_of_the_inference_alone() -> None:
@@ -88,8 +86,8 @@ def test_predict_loads_once_and_tells_the_time_of_the_inference_alone() -> None:
         assert probabilities.shape == (1, 1000)
         assert milliseconds < 50
     assert loader.loads == {"one": 1}
-    assert (pool.load_milliseconds("one") or 0) >= 50
-    assert pool.load_milliseconds("two") is None
+    [loaded] = pool.loaded()
+    assert loaded.load_milliseconds >= 50
 
 
 @pytest.mark.parametrize(
@@ -152,7 +150,7 @@ def test_fifty_callers_cause_one_load() -> None:
     with ThreadPoolExecutor(50) as threads:
         list(threads.map(lambda _: pool.predict(SPECS["six"], BATCH), range(50)))
     assert loader.loads == {"six": 1}
-    assert [row.in_use for row in pool.loaded()] == [False]
+    assert [row.leases for row in pool.loaded()] == [0]
 
 
 def test_a_failure_is_shared_by_those_who_wait_and_forgotten_afterwards() -> None:
@@ -254,12 +252,12 @@ def test_unload_closes_now_or_when_the_last_user_is_done(pool: EnginePool, loade
     assert loader.open_bytes == 0
     with in_use(pool, "two"):
         pool.unload("two")
-        assert [(row.name, row.in_use) for row in pool.loaded()] == [("two", True)]
+        assert [(row.name, row.leases) for row in pool.loaded()] == [("two", 1)]
         assert loader.open_bytes == 2 * MIB
     assert names(pool) == []
     assert loader.open_bytes == 0
     pool.load(SPECS["one"])
-    pool.close()
+    pool.unload("one")
     assert (pool.used_bytes, loader.open_bytes) == (0, 0)
 
 
@@ -337,6 +335,7 @@ def test_many_threads_keep_to_the_budget_and_all_get_their_answers(
     assert loader.most_bytes <= pool.budget_bytes
     assert loader.most_loading == 1
     assert pool.used_bytes == loader.open_bytes
-    assert not any(row.in_use for row in pool.loaded())
-    pool.close()
+    assert not any(row.leases for row in pool.loaded())
+    for name in names(pool):
+        pool.unload(name)
     assert loader.open_bytes == 0

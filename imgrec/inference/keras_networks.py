@@ -1,4 +1,4 @@
-"""Keras as the source of truth: builds the networks, and runs them as the reference. For worker processes only.
+"""The networks as Keras builds them, with their weights. For worker processes only.
 
 Keras takes its backend from KERAS_BACKEND when it is first imported: `openvino` to convert (no TensorFlow in
 that process), `tensorflow` to train and to be compared with.
@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imgrec.errors import CorruptWeightsError
-from imgrec.images.preprocessing import normalize
 from imgrec.inference import efficientnet_lite
-from imgrec.inference.engine import check_batch
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 
 if TYPE_CHECKING:
@@ -25,28 +23,6 @@ _ARGUMENTS_OF_HEADLESS = ("include_top", "pooling")
 
 # ImageNet's standard deviation of each channel, as Keras' EfficientNet has it.
 IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
-
-
-class KerasEngine:
-    """The reference engine: `preprocessing.normalize`, then the Keras model as it is."""
-
-    def __init__(self, spec: ModelSpec, model: "keras.Model") -> None:
-        self._spec = spec
-        self._model = model
-
-    @property
-    def memory_bytes(self) -> int:
-        """The parameters in float32; Keras' own needs are not known."""
-        return 4 * int(self._model.count_params())
-
-    def predict(self, batch: np.ndarray) -> np.ndarray:
-        """See `Engine.predict`."""
-        check_batch(batch, self._spec.input_size)
-        return np.asarray(self._model.predict_on_batch(normalize(batch, self._spec.preprocess)), np.float32)
-
-    def close(self) -> None:
-        """See `Engine.close`."""
-        del self._model
 
 
 def build(spec: ModelSpec) -> "keras.Model":
