@@ -149,10 +149,8 @@ def _resume(name: str, recipe: "Recipe | None", settings: Settings, options: dic
     """Return the stopped run, its worker started again unless one is at work."""
     from imgrec.training import training_job, transfer_job
 
-    if recipe is None:
-        job = transfer_job.find_unfinished(name, settings, options["folder"])
-    else:
-        job = training_job.find_unfinished(recipe.name, settings, options["folder"])
+    worker = transfer_job.WORKER if recipe is None else training_job.WORKER
+    job = training_job.find_stopped(worker, name if recipe is None else recipe.name, settings, options["folder"])
     if options["learning_rate"] is not None:
         training_job.resume(job, learning_rate=options["learning_rate"])
     elif job.state not in {"queued", "running"}:
