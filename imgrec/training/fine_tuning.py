@@ -40,9 +40,9 @@ class Figures:
     loss: float
 
     @classmethod
-    def of(cls, epoch: int, end: EpochEnd) -> "Figures":
+    def of(cls, end: EpochEnd) -> "Figures":
         """Return those of the validation after an epoch."""
-        return cls(epoch, end.validation_accuracy, end.validation_loss)
+        return cls(end.epoch, end.validation_accuracy, end.validation_loss)
 
     @property
     def rank(self) -> tuple[float, float]:
@@ -99,13 +99,11 @@ class _Later:
     def __init__(self, listener: Listener, epochs: int) -> None:
         self._listener = listener
         self._epochs = epochs
+        self.check = listener.check
 
     def tell(self, event: str, **fields: Any) -> None:
         counted = {name: fields[name] + self._epochs for name in ("epoch", "epochs") if name in fields}
         self._listener.tell(event, **fields | counted)
-
-    def check(self) -> None:
-        self._listener.check()
 
 
 def recipe_of(config: TransferConfig, name: str, classes: int) -> Recipe:
@@ -157,9 +155,8 @@ def fine_tune(
     if not checkpoint.exists():
         loop = Loop(recipe, train, recipe.classes, "float32", backbone)
         heads.set_layers(loop.model, layers)
-        best.begin(
-            loop.model, Figures.of(0, EpochEnd(0, **trainer.validate(loop, validation, recipe.loss, Position())))
-        )
+        before = EpochEnd(0, **trainer.validate(loop, validation, recipe.loss, Position()))
+        best.begin(loop.model, Figures.of(before))
         loop.save(checkpoint, Position())
         del loop
     model = trainer.train(
@@ -171,7 +168,7 @@ def fine_tune(
         folder=folder,
         listener=_Later(listener, epochs_before),
         backbone=backbone,
-        on_epoch=lambda model, end: best.offer(model, Figures.of(end.epoch, end)),
+        on_epoch=lambda model, end: best.offer(model, Figures.of(end)),
     )
     best.restore(model)
     return model, *best.figures()
@@ -179,7 +176,7 @@ def fine_tune(
 
 def conclude(kept: Figures, head: Figures, rows: Sequence[EpochEnd]) -> FineTuned:
     """Return what came of it: `kept` and `head` as `unfreeze` gives them, `rows` are those of the log, one an epoch."""
-    reached = max((Figures.of(number, row) for number, row in enumerate(rows, 1)), key=lambda each: each.rank)
+    reached = max(map(Figures.of, rows), key=lambda each: each.rank)
     return FineTuned(
         kept=kept.epoch,
         epochs=len(rows),

@@ -132,11 +132,7 @@ def start_run(
     folder: Path | None,
 ) -> Job:
     """Start a run of any kind after the checks of memory and disk; `purpose` and `advice` are for the error."""
-    if (usable := available_memory_bytes()) < needs.memory_bytes:
-        raise MemoryBudgetError(
-            f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory {purpose}. "
-            f"Received: {usable / MIB:,.0f} MiB; {advice}."
-        )
+    check_memory(needs, purpose, f"; {advice}")
     jobs.check_disk(folder or settings.home, disk_bytes)
     configuration = configuration | {
         "data": data if data in DATASETS else str(Path(data).expanduser().resolve()),
@@ -144,6 +140,15 @@ def start_run(
         "keras_home": str(settings.keras_home.resolve()),
     }
     return jobs.start(worker, configuration, settings, title=title, needs=needs, folder=folder)
+
+
+def check_memory(needs: Needs, purpose: str, advice: str = "") -> None:
+    """Raise `MemoryBudgetError` unless the machine has the memory that a run needs."""
+    if (usable := available_memory_bytes()) < needs.memory_bytes:
+        raise MemoryBudgetError(
+            f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory {purpose}. "
+            f"Received: {usable / MIB:,.0f} MiB{advice}."
+        )
 
 
 def check_source(data: str) -> None:

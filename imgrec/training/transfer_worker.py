@@ -210,7 +210,7 @@ def _fine_tune(
     """Return the model after fine-tuning, if that helped, with its figures and those of the training images."""
     recipe = fine_tuning.recipe_of(config, job.job.configuration["name"], len(data.classes))
     images = fine_tuning.fitted(data.train, recipe.input_size)
-    # As in a training, a share is held out, which the head has not seen either: see `trials.final_rows`.
+    # As in a training, a share is held out, which the head has not seen either: see `cross_validation.final_rows`.
     kept, held_out = split(images.targets, recipe.validation_fraction, config.seed, groups)
     train, validation = images.take(kept), images.take(held_out)
     model, best, head = fine_tuning.fine_tune(
@@ -234,7 +234,7 @@ def _fine_tune(
 
 
 def _measure_head(layers: Layers, rows: np.ndarray, targets: np.ndarray, places: np.ndarray) -> dict[str, Any]:
-    """As `worker.measure`, of the head alone on the features `rows` (N, …) at `places` (M,)."""
+    """As `trained_model.measure`, of the head alone on the features `rows` (N, …) at `places` (M,)."""
     parts = [places[i : i + MEASURED_TOGETHER] for i in range(0, len(places), MEASURED_TOGETHER)]
     return trained_model.measure(
         np.concatenate([transfer_job.forward(layers, rows[part]) for part in parts]), targets[places]
