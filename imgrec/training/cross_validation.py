@@ -55,7 +55,6 @@ class FinalHead:
     """The final head. `rows` are its epochs as the log has them; `metrics` are of all that was validated on."""
 
     layers: Layers
-    learning_rate: float
     rows: tuple[EpochEnd, ...]
     metrics: dict[str, Any]
 
@@ -132,7 +131,7 @@ def cross_validate(
         if config.fine_tune_layers:
             rows = rows[:epochs]  # what is unfrozen goes on from there
     rows = [replace(row, confusion=metrics["confusion"]) for row in rows]
-    return FinalHead(layers, best.learning_rate, tuple(rows), metrics)
+    return FinalHead(layers, tuple(rows), metrics)
 
 
 def _run(

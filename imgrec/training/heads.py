@@ -91,9 +91,8 @@ class HeadTrainer:
         self._network = network(head, int(self._features.shape[1]), classes)
         self._optimizer = keras.optimizers.Adam()
         self._optimizer.build(self._network.trainable_variables)
-        self._first = [
-            (variable, variable.numpy()) for variable in (*self._network.variables, *self._optimizer.variables)
-        ]
+        everything = (*self._network.variables, *self._optimizer.variables)
+        self._first = [(variable, variable.numpy()) for variable in everything]
         self._epoch = tf.function(self._train_epoch, input_signature=[tf.TensorSpec((None, None), tf.int32)])
         self._logits = tf.function(
             lambda rows: self._network(rows, training=False),
@@ -132,14 +131,8 @@ class HeadTrainer:
                         f"Expected a loss that is a number. Received: {value} in epoch {number + 1} at the learning "
                         f"rate {schedule.rate(number):g}; leave that rate out."
                     )
-            epoch = Epoch(
-                number + 1,
-                time.perf_counter() - start,
-                loss,
-                float(right) / order.size,
-                validation_loss,
-                validation_accuracy,
-            )
+            seconds, accuracy = time.perf_counter() - start, float(right) / order.size
+            epoch = Epoch(number + 1, seconds, loss, accuracy, validation_loss, validation_accuracy)
             epochs.append(epoch)
             if best is None or held_out is None or epoch.rank > best[0].rank:
                 best = epoch, self.layers(), probabilities
@@ -196,12 +189,8 @@ def network(head: Head, features: int, classes: int) -> Any:
     """Return the head as a Keras model from features (N, D) to logits (N, C), with first weights."""
     import keras
 
-    layers: list[Any] = [keras.layers.Input((features,))]
-    for width in head.hidden:
-        layers.append(keras.layers.Dense(width, activation="relu"))
-        if head.dropout:
-            layers.append(keras.layers.Dropout(head.dropout))
-    return keras.Sequential([*layers, keras.layers.Dense(classes)])
+    inputs = keras.layers.Input((features,))
+    return keras.Model(inputs, _logits(inputs, head, classes))
 
 
 def compose(backbone: Any, head: Head, layers: Layers) -> Any:
@@ -209,14 +198,20 @@ def compose(backbone: Any, head: Head, layers: Layers) -> Any:
     import keras
 
     x = keras.layers.Flatten(name="flat")(backbone.output) if len(backbone.output.shape) > 2 else backbone.output
+    logits = _logits(x, head, layers[-1][1].shape[0])
+    model = keras.Model(backbone.input, keras.layers.Activation("softmax", name="probabilities")(logits))
+    set_layers(model, layers)
+    return model
+
+
+def _logits(x: Any, head: Head, classes: int) -> Any:
+    import keras
+
     for number, width in enumerate(head.hidden, start=1):
         x = keras.layers.Dense(width, activation="relu", name=f"head_{number}")(x)
         if head.dropout:
             x = keras.layers.Dropout(head.dropout, name=f"head_dropout_{number}")(x)
-    x = keras.layers.Dense(layers[-1][1].shape[0], name="head_logits")(x)
-    model = keras.Model(backbone.input, keras.layers.Activation("softmax", name="probabilities")(x))
-    set_layers(model, layers)
-    return model
+    return keras.layers.Dense(classes, name="head_logits")(x)
 
 
 def set_layers(model: Any, layers: Layers) -> None:

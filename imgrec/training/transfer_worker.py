@@ -126,8 +126,7 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settin
     def preparing(preparation: Preparation) -> None:
         nonlocal written, last
         job.check()
-        sentence = {"downloading": "downloading", "converting": "converting"}.get(preparation.stage, "")
-        sentence = sentence and f"{sentence} {row.title}"
+        sentence = f"{preparation.stage} {row.title}" if preparation.stage in {"downloading", "converting"} else ""
         if preparation.stage == "downloading" and preparation.total_bytes:
             sentence += f", {preparation.done_bytes / MIB:,.0f} of {preparation.total_bytes / MIB:,.0f} MiB"
         if sentence and sentence != last and (not last or time.monotonic() - written > TELL_S):
@@ -169,16 +168,9 @@ def _train_head(
             save(head_trainer.layers())
 
     write(job, TrialsPlanned(config.trials))
+    key, tell = _key(config, data, groups), partial(write, job)
     final = cross_validation.cross_validate(
-        config,
-        head_trainer,
-        targets,
-        classes,
-        folder / TRIALS,
-        _key(config, data, groups),
-        partial(write, job),
-        on_epoch,
-        groups,
+        config, head_trainer, targets, classes, folder / TRIALS, key, tell, on_epoch, groups
     )
     save(final.layers)
     batch = min(config.batch_size, len(targets))

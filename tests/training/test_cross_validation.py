@@ -187,7 +187,7 @@ def test_too_few_held_out_images_set_no_limit(tmp_path: Path) -> None:
 def test_a_rate_that_diverges_is_left_out_and_not_tried_again(tmp_path: Path, folds: int) -> None:
     config = TransferConfig("mobilenet", learning_rates=(1.0, 0.01), folds=folds, epochs=4)
     final, first, chosen = try_and_train(config, tmp_path / "trials", diverging=(1.0,))
-    assert (final.learning_rate, chosen.learning_rate, final.metrics["accuracy"]) == (0.01, 0.01, 1.0)
+    assert (chosen.learning_rate, final.metrics["accuracy"]) == (0.01, 1.0)
     assert len(first.asked) == config.trials + bool(folds)
     again, second, _ = try_and_train(config, tmp_path / "trials", diverging=(1.0,))
     assert (again.metrics, len(second.asked)) == (final.metrics, int(bool(folds)))
