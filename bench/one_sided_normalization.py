@@ -28,7 +28,7 @@ from imgrec.settings import Settings
 from imgrec.training.augmentation import Augmentation
 from imgrec.training.input_normalization import channel_statistics
 from imgrec.training.recipes import Optimizer, Recipe, get_recipe
-from imgrec.training.transfer_networks import MakeBackbone
+from imgrec.training.train_step import MakeBackbone
 
 # Enough images for a network to be far from chance after a few epochs, few enough for a minute or two.
 IMAGES = 3000

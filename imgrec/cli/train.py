@@ -126,12 +126,12 @@ def _start_transfer(settings: Settings, options: dict[str, Any]) -> "Job":
     from imgrec.training import transfer_job
     from imgrec.training.transfer_config import TransferConfig
 
-    name, data, text = options["name"], options["data"], options["learning_rates"]
+    name, data = options["name"], options["data"]
     if not data:
         raise InputError(f"Expected --data with the images to fine-tune {name}. Received: none.")
     fields = {"epochs": "epochs", "batch_size": "batch_size", "seed": "seed"} | TRANSFER
     given: dict[str, Any] = {field: options[key] for key, field in fields.items() if _is_given(options[key])}
-    if text:
+    if text := options["learning_rates"]:
         try:
             given["learning_rates"] = tuple(float(part) for part in text.split(","))
         except ValueError:
@@ -149,10 +149,8 @@ def _resume(name: str, recipe: "Recipe | None", settings: Settings, options: dic
     """Return the stopped run, its worker started again unless one is at work."""
     from imgrec.training import training_job, transfer_job
 
-    if recipe is None:
-        job = transfer_job.find_unfinished(name, settings, options["folder"])
-    else:
-        job = training_job.find_unfinished(recipe.name, settings, options["folder"])
+    worker = transfer_job.WORKER if recipe is None else training_job.WORKER
+    job = training_job.find_stopped(worker, name if recipe is None else recipe.name, settings, options["folder"])
     if options["learning_rate"] is not None:
         training_job.resume(job, learning_rate=options["learning_rate"])
     elif job.state not in {"queued", "running"}:
@@ -161,25 +159,26 @@ def _resume(name: str, recipe: "Recipe | None", settings: Settings, options: dic
 
 
 def _describe(job: "Job", state: str) -> Line:
-    from imgrec.training import run_summary, training_job, transfer_job, transfer_stages
+    from imgrec.training import run_summary, training_job, transfer_stages
     from imgrec.training.transfer_config import TransferConfig
 
-    if job.module != transfer_job.WORKER:
-        curves = training_job.read_curves(job)
-        return Line(run_summary.status(curves, state), run_summary.share_done(curves), run_summary.left_out(curves))
-    progress = transfer_job.read_progress(job)
-    share = transfer_stages.share_done(progress, TransferConfig.from_dict(job.configuration["lesson"]))
-    return Line(run_summary.status(progress, state), share, run_summary.left_out(progress.curves))
+    run = run_summary.read(job)
+    if isinstance(run, training_job.Curves):
+        return Line(run_summary.status(run, state), run_summary.share_done(run), run_summary.left_out(run))
+    share = transfer_stages.share_done(run, TransferConfig.from_dict(job.configuration["lesson"]))
+    return Line(run_summary.status(run, state), share, run_summary.left_out(run.curves))
 
 
 def _conclude(job: "Job") -> None:
     """Print the result; of transfer learning also the effect of fine-tuning, and a line for each learning rate."""
-    from imgrec.training import run_summary, training_job, transfer_job, transfer_stages
+    from imgrec.training import run_summary, transfer_job, transfer_stages
 
-    progress = transfer_job.read_progress(job) if job.module == transfer_job.WORKER else None
-    curves = training_job.read_curves(job) if progress is None else progress.curves
-    say(f"{curves.finished and curves.finished.name}: {run_summary.outcome(progress or curves)}")
-    if progress is not None and progress.tuned is not None:
-        say(f"  {transfer_stages.describe_fine_tuning(progress.tuned, run_summary.validated_on(curves))}")
-    for row in () if progress is None else progress.summaries:
-        say(f"  {run_summary.describe_rate(row, run_summary.validated_on(curves))}")
+    run = run_summary.read(job)
+    curves = run.curves if isinstance(run, transfer_job.Progress) else run
+    say(f"{curves.finished and curves.finished.name}: {run_summary.outcome(run)}")
+    if isinstance(run, transfer_job.Progress):
+        images = run_summary.validated_on(curves)
+        if run.tuned is not None:
+            say(f"  {transfer_stages.describe_fine_tuning(run.tuned, images)}")
+        for row in run.summaries:
+            say(f"  {run_summary.describe_rate(row, images)}")

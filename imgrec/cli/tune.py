@@ -50,7 +50,7 @@ def tune(
     folder = Path(out).expanduser() if out else None
     if resume:
         check_resuming(context, RESUMING)
-        job = search_job.find_unfinished(wanted.name, settings, folder)
+        job = training_job.find_stopped(search_job.WORKER, wanted.name, settings, folder, noun="search")
         if job.state not in {"queued", "running"}:
             job.resume()
     else:

@@ -3,16 +3,16 @@
 Knows no interface; TensorFlow is imported in the workers only.
 
 `recipes`: the rows of what can be trained.
-`networks`: networks from scratch.
+`networks`: networks from scratch and on backbones.
 `backbones`: pretrained networks without their top.
 `heads`: the dense layers on a backbone.
-`transfer_networks`: backbone and head together.
 `optimizers`: optimizers and schedules.
 `augmentation`: random changes of an image.
 `input_normalization`: channel statistics and whitening.
 `batches`: shuffled, augmented batches.
 `train_step`: one compiled step, checkpoints.
 `trainer`: the loop over epochs.
+`array_archives`: the npz files of a run.
 `cross_validation`: learning rates and folds.
 `fine_tuning`: the last layers of a backbone.
 `events`: what a run writes in its log.

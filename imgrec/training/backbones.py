@@ -1,4 +1,4 @@
-"""Backbones: networks of the catalog without their classifier, to be final something new. Runs in workers only."""
+"""Backbones: networks of the catalog without their classifier, as the start of new ones. Runs in workers only."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.models.downloads import Progress
 from imgrec.settings import Settings
 from imgrec.training.events import Listener, WeightsFetched, write
+from imgrec.training.recipes import Recipe
 
 if TYPE_CHECKING:
     import keras
@@ -45,12 +46,14 @@ class Backbone:
         return model
 
 
-def fetch(name: str, trainable_layers: int | None, settings: Settings, listener: Listener) -> Backbone:
-    """Return the backbone called `name` in the catalog, with its published weights: found, or downloaded.
+def fetch(recipe: Recipe, settings: Settings, listener: Listener) -> Backbone | None:
+    """Return the backbone of `recipe` with its published weights, found or downloaded; None of a recipe without one.
 
     Tells `weights` events: about once a second with `done_bytes` and `total_bytes` while they are downloaded, and
     the last one with the file's `sha256`. Raises what `weights.fetch` and `listener.check` raise.
     """
+    if (name := recipe.backbone) is None:
+        return None
     spec = BUILT_IN.get_spec(name)
     progress = Progress()
     with ThreadPoolExecutor(1, thread_name_prefix="fetching") as pool:
@@ -64,4 +67,4 @@ def fetch(name: str, trainable_layers: int | None, settings: Settings, listener:
             raise
         path = fetching.result()
     write(listener, WeightsFetched(name, sha256=weights.sha256(spec, settings)))
-    return Backbone(spec, path, trainable_layers)
+    return Backbone(spec, path, recipe.trainable_layers)

@@ -10,8 +10,7 @@ Finished trials are in the folder of the run, one file each, and are not repeate
 
 import json
 import time
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,14 +19,17 @@ from typing import Any
 import numpy as np
 
 from imgrec.data.splits import split, stratified_folds
-from imgrec.files import replacing, storage_errors
+from imgrec.errors import StorageError
+from imgrec.files import storage_errors
 from imgrec.metrics.classification import first_choices
 from imgrec.metrics.confusion import confusion_matrix
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import entropy_bits
 from imgrec.reports import accuracy
+from imgrec.training import array_archives
+from imgrec.training.array_archives import Layers
 from imgrec.training.events import EpochEnd, HeadChosen, TrialEnd, from_fields, to_fields
-from imgrec.training.heads import DivergedError, Epoch, HeadTrainer, Layers, Schedule
+from imgrec.training.heads import DivergedError, Epoch, HeadTrainer, Schedule
 from imgrec.training.transfer_config import TransferConfig
 from imgrec.training.trial_results import choose, logged
 
@@ -53,7 +55,6 @@ class FinalHead:
     """The final head. `rows` are its epochs as the log has them; `metrics` are of all that was validated on."""
 
     layers: Layers
-    learning_rate: float
     rows: tuple[EpochEnd, ...]
     metrics: dict[str, Any]
 
@@ -81,16 +82,23 @@ def final_rows(config: TransferConfig, targets: np.ndarray, groups: np.ndarray |
     return split(targets, config.validation_fraction, config.seed, groups)[0]
 
 
-def run_trials(
+def cross_validate(
     config: TransferConfig,
     trainer: HeadTrainer,
     targets: np.ndarray,
+    classes: int,
     folder: Path,
     key: str,
+    tell: Callable[[TrialEnd | HeadChosen], None],
     on_epoch: Callable[[Epoch], None],
     groups: np.ndarray | None = None,
-) -> Iterator[Validated]:
-    """Return each trial as it is finished, or found in `folder` with the same `key`, the digest of its conditions."""
+) -> FinalHead:
+    """Return the final head of the trials, as the module says.
+
+    A trial is read from `folder` if it was finished there with the same `key`, the digest of its conditions. `tell` is
+    given each trial, and then what was chosen, before the training of the final head. `groups` as in `parts`.
+    """
+    validated = []
     for rate in config.learning_rates:
         for fold, kept, held_out in parts(config, targets, groups):
             file = folder / f"{rate!r}-{fold}.npz"
@@ -99,21 +107,9 @@ def run_trials(
                 found = _run(config, trainer, rate, fold, kept, held_out, on_epoch)
                 with storage_errors(file):
                     folder.mkdir(exist_ok=True)
-                    _write(file, found, key, keep_layers=not config.folds)
-            yield found
-
-
-def conclude(
-    config: TransferConfig,
-    trainer: HeadTrainer,
-    validated: list[Validated],
-    targets: np.ndarray,
-    classes: int,
-    on_chosen: Callable[[HeadChosen], None],
-    on_epoch: Callable[[Epoch], None],
-    groups: np.ndarray | None = None,
-) -> FinalHead:
-    """Return the final head of the trials, as the module says; `on_chosen` is called before its training."""
+                _write(file, found, key, keep_layers=not config.folds)
+            tell(found.trial)
+            validated.append(found)
     best = choose([each.trial for each in validated])
     mine = [each for each in validated if each.trial.learning_rate == best.learning_rate]
     epochs = max(1, round(best.best_epoch))
@@ -123,7 +119,7 @@ def conclude(
         why = f"validation accuracy {mean:.1f} ± {sd:.1f}\u202f% over {config.folds} folds"
     else:
         why = f"validation accuracy {accuracy.short(best.validation_accuracy, len(mine[0].held_out))}"
-    on_chosen(HeadChosen(best.learning_rate, epochs, why))
+    tell(HeadChosen(best.learning_rate, epochs, why))
     if config.folds:
         schedule = Schedule(best.learning_rate, epochs, config.batch_size, config.step_epochs)
         kept = final_rows(config, targets, groups)
@@ -135,7 +131,7 @@ def conclude(
         if config.fine_tune_layers:
             rows = rows[:epochs]  # what is unfrozen goes on from there
     rows = [replace(row, confusion=metrics["confusion"]) for row in rows]
-    return FinalHead(layers, best.learning_rate, tuple(rows), metrics)
+    return FinalHead(layers, tuple(rows), metrics)
 
 
 def _run(
@@ -205,22 +201,22 @@ def _write(file: Path, validated: Validated, key: str, *, keep_layers: bool) -> 
     note = {"key": key, "trial": to_fields(validated.trial), "epochs": [asdict(epoch) for epoch in validated.epochs]}
     arrays = {"note": np.array(json.dumps(note))}
     arrays |= {"held_out": validated.held_out, "said": validated.predicted, "doubts": validated.entropies}
-    for number, (kernel, bias) in enumerate(validated.layers if keep_layers else []):
-        arrays |= {f"kernel_{number}": kernel, f"bias_{number}": bias}
-    with replacing(file) as beside, beside.open("wb") as opened:
-        np.savez(opened, allow_pickle=False, **arrays)
+    array_archives.write(file, arrays | array_archives.from_layers(validated.layers if keep_layers else []))
 
 
 def _read(file: Path, key: str) -> Validated | None:
     """Return the trial in `file`; None unless it is there, whole, and of the same config."""
-    with suppress(OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        # Opened here, because numpy does not close a file that is no archive.
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
-            note = json.loads(str(arrays["note"]))
-            count = sum(name.startswith("kernel_") for name in arrays.files)
-            layers = [(arrays[f"kernel_{i}"], arrays[f"bias_{i}"]) for i in range(count)]
-            held_out, predicted, entropies = arrays["held_out"], arrays["said"], arrays["doubts"]
+    with suppress(StorageError, ValueError, KeyError, TypeError):
+        arrays = array_archives.read(file)
+        note = json.loads(str(arrays["note"]))
         if note["key"] == key:
             epochs = tuple(Epoch(**epoch) for epoch in note["epochs"])
-            return Validated(from_fields(TrialEnd, note["trial"]), epochs, held_out, predicted, entropies, layers)
+            return Validated(
+                from_fields(TrialEnd, note["trial"]),
+                epochs,
+                arrays["held_out"],
+                arrays["said"],
+                arrays["doubts"],
+                array_archives.to_layers(arrays),
+            )
     return None

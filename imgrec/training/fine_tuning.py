@@ -6,9 +6,8 @@ one of them. Runs in workers only.
 """
 
 import json
-import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,12 @@ import numpy as np
 from imgrec.data.array_files import MEMORY_SHARE
 from imgrec.data.dataset import Images
 from imgrec.errors import InputError, MemoryBudgetError
-from imgrec.files import replacing, storage_errors
 from imgrec.images.preprocessing import frame
 from imgrec.settings import MIB, available_memory_bytes
-from imgrec.training import trainer
+from imgrec.training import array_archives, heads, trainer
+from imgrec.training.array_archives import Layers
 from imgrec.training.backbones import Backbone
 from imgrec.training.events import EpochEnd, FineTuned, Listener
-from imgrec.training.heads import Layers
 from imgrec.training.recipes import Recipe
 from imgrec.training.train_step import Loop, Position
 from imgrec.training.transfer_config import FINE_TUNING, HEADS, TransferConfig
@@ -42,9 +40,9 @@ class Figures:
     loss: float
 
     @classmethod
-    def of(cls, epoch: int, end: EpochEnd) -> "Figures":
+    def of(cls, end: EpochEnd) -> "Figures":
         """Return those of the validation after an epoch."""
-        return cls(epoch, end.validation_accuracy, end.validation_loss)
+        return cls(end.epoch, end.validation_accuracy, end.validation_loss)
 
     @property
     def rank(self) -> tuple[float, float]:
@@ -85,21 +83,14 @@ class Best:
 
     def _arrays(self) -> dict[str, np.ndarray]:
         try:
-            # Opened here, because numpy does not close a file that is no archive.
-            with (
-                storage_errors(self._path),
-                self._path.open("rb") as opened,
-                np.load(opened, allow_pickle=False) as file,
-            ):
-                return {name: file[name] for name in file.files}
-        except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            return array_archives.read(self._path)
+        except ValueError as error:
             raise InputError(f"Expected {self._path} to hold the best epoch so far. Received: {error}.") from error
 
     def _write(self, model: Any, kept: Figures, first: Figures) -> None:
-        note = {name: [each.epoch, each.accuracy, each.loss] for name, each in (("kept", kept), ("first", first))}
+        note = json.dumps({"kept": astuple(kept), "first": astuple(first)})
         arrays = {f"variable_{i}": np.asarray(each) for i, each in enumerate(model.trainable_variables)}
-        with replacing(self._path) as beside, beside.open("wb") as file:
-            np.savez(file, allow_pickle=False, note=np.array(json.dumps(note)), **arrays)
+        array_archives.write(self._path, {"note": np.array(note)} | arrays)
 
 
 class _Later:
@@ -108,13 +99,11 @@ class _Later:
     def __init__(self, listener: Listener, epochs: int) -> None:
         self._listener = listener
         self._epochs = epochs
+        self.check = listener.check
 
     def tell(self, event: str, **fields: Any) -> None:
         counted = {name: fields[name] + self._epochs for name in ("epoch", "epochs") if name in fields}
         self._listener.tell(event, **fields | counted)
-
-    def check(self) -> None:
-        self._listener.check()
 
 
 def recipe_of(config: TransferConfig, name: str, classes: int) -> Recipe:
@@ -165,10 +154,9 @@ def fine_tune(
     checkpoint, best = folder / trainer.CHECKPOINT, Best(folder / BEST)
     if not checkpoint.exists():
         loop = Loop(recipe, train, recipe.classes, "float32", backbone)
-        _set_head(loop.model, layers)
-        best.begin(
-            loop.model, Figures.of(0, EpochEnd(0, **trainer.validate(loop, validation, recipe.loss, Position())))
-        )
+        heads.set_layers(loop.model, layers)
+        before = EpochEnd(0, **trainer.validate(loop, validation, recipe.loss, Position()))
+        best.begin(loop.model, Figures.of(before))
         loop.save(checkpoint, Position())
         del loop
     model = trainer.train(
@@ -180,7 +168,7 @@ def fine_tune(
         folder=folder,
         listener=_Later(listener, epochs_before),
         backbone=backbone,
-        on_epoch=lambda model, end: best.offer(model, Figures.of(end.epoch, end)),
+        on_epoch=lambda model, end: best.offer(model, Figures.of(end)),
     )
     best.restore(model)
     return model, *best.figures()
@@ -188,7 +176,7 @@ def fine_tune(
 
 def conclude(kept: Figures, head: Figures, rows: Sequence[EpochEnd]) -> FineTuned:
     """Return what came of it: `kept` and `head` as `unfreeze` gives them, `rows` are those of the log, one an epoch."""
-    reached = max((Figures.of(number, row) for number, row in enumerate(rows, 1)), key=lambda each: each.rank)
+    reached = max(map(Figures.of, rows), key=lambda each: each.rank)
     return FineTuned(
         kept=kept.epoch,
         epochs=len(rows),
@@ -217,12 +205,3 @@ def fitted(images: Images, input_size: tuple[int, int]) -> Images:
     for i, image in enumerate(images.pixels):
         pixels[i] = frame(image, input_size, 1.0)
     return replace(images, pixels=pixels)
-
-
-def _set_head(model: Any, layers: Layers) -> None:
-    """Give the dense layers behind the backbone the weights that the head has learned."""
-    import keras
-
-    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    for layer, (kernel, bias) in zip(dense, layers, strict=True):
-        layer.set_weights([kernel, bias])

@@ -8,14 +8,13 @@ use the same graph: only its variables are reset. A step of a small head takes a
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from imgrec.errors import InputError
-from imgrec.files import replacing
 from imgrec.metrics.classification import log_loss, top_1
+from imgrec.training.array_archives import Layers
 from imgrec.training.batches import steps_per_epoch
 from imgrec.training.optimizers import STEP_FACTOR
 from imgrec.training.transfer_config import Head
@@ -23,11 +22,6 @@ from imgrec.training.trial_results import rank
 
 # Rows looked at together: enough that the call costs nothing, few enough that the widest head's fit.
 EVALUATION_ROWS = 4096
-
-# Between two checkpoints for the page; each is a file of the head's size.
-CHECKPOINT_S = 1.0
-
-Layers = list[tuple[np.ndarray, np.ndarray]]
 
 
 class DivergedError(InputError):
@@ -64,6 +58,11 @@ class Epoch:
     validation_loss: float | None
     validation_accuracy: float | None
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        """What is compared, the better the larger."""
+        return rank(self.validation_accuracy or 0.0, self.validation_loss or 0.0)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
@@ -92,9 +91,8 @@ class HeadTrainer:
         self._network = network(head, int(self._features.shape[1]), classes)
         self._optimizer = keras.optimizers.Adam()
         self._optimizer.build(self._network.trainable_variables)
-        self._first = [
-            (variable, variable.numpy()) for variable in (*self._network.variables, *self._optimizer.variables)
-        ]
+        everything = (*self._network.variables, *self._optimizer.variables)
+        self._first = [(variable, variable.numpy()) for variable in everything]
         self._epoch = tf.function(self._train_epoch, input_signature=[tf.TensorSpec((None, None), tf.int32)])
         self._logits = tf.function(
             lambda rows: self._network(rows, training=False),
@@ -133,16 +131,10 @@ class HeadTrainer:
                         f"Expected a loss that is a number. Received: {value} in epoch {number + 1} at the learning "
                         f"rate {schedule.rate(number):g}; leave that rate out."
                     )
-            epoch = Epoch(
-                number + 1,
-                time.perf_counter() - start,
-                loss,
-                float(right) / order.size,
-                validation_loss,
-                validation_accuracy,
-            )
+            seconds, accuracy = time.perf_counter() - start, float(right) / order.size
+            epoch = Epoch(number + 1, seconds, loss, accuracy, validation_loss, validation_accuracy)
             epochs.append(epoch)
-            if best is None or held_out is None or _rank(epoch) > _rank(best[0]):
+            if best is None or held_out is None or epoch.rank > best[0].rank:
                 best = epoch, self.layers(), probabilities
             if on_epoch is not None:
                 on_epoch(epoch)
@@ -197,12 +189,8 @@ def network(head: Head, features: int, classes: int) -> Any:
     """Return the head as a Keras model from features (N, D) to logits (N, C), with first weights."""
     import keras
 
-    layers: list[Any] = [keras.layers.Input((features,))]
-    for width in head.hidden:
-        layers.append(keras.layers.Dense(width, activation="relu"))
-        if head.dropout:
-            layers.append(keras.layers.Dropout(head.dropout))
-    return keras.Sequential([*layers, keras.layers.Dense(classes)])
+    inputs = keras.layers.Input((features,))
+    return keras.Model(inputs, _logits(inputs, head, classes))
 
 
 def compose(backbone: Any, head: Head, layers: Layers) -> Any:
@@ -210,39 +198,24 @@ def compose(backbone: Any, head: Head, layers: Layers) -> Any:
     import keras
 
     x = keras.layers.Flatten(name="flat")(backbone.output) if len(backbone.output.shape) > 2 else backbone.output
-    dense = []
-    for number, width in enumerate(head.hidden, start=1):
-        dense.append(keras.layers.Dense(width, activation="relu", name=f"head_{number}"))
-        x = dense[-1](x)
-        if head.dropout:
-            x = keras.layers.Dropout(head.dropout, name=f"head_dropout_{number}")(x)
-    dense.append(keras.layers.Dense(layers[-1][1].shape[0], name="head_logits"))
-    outputs = keras.layers.Activation("softmax", name="probabilities")(dense[-1](x))
-    model = keras.Model(backbone.input, outputs)
-    for layer, (kernel, bias) in zip(dense, layers, strict=True):
-        layer.set_weights([kernel, bias])
+    logits = _logits(x, head, layers[-1][1].shape[0])
+    model = keras.Model(backbone.input, keras.layers.Activation("softmax", name="probabilities")(logits))
+    set_layers(model, layers)
     return model
 
 
-class Checkpoint:
-    """The file `head.npz` of a run: the newest head, about once a second, for the preview on the page."""
+def _logits(x: Any, head: Head, classes: int) -> Any:
+    import keras
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._saved = 0.0
-
-    def save(self, layers: Callable[[], Layers], *, now: bool = False) -> None:
-        """Write what `layers` gives, unless the last time was a moment ago; `now`: in any case."""
-        if not now and time.monotonic() - self._saved < CHECKPOINT_S:
-            return
-        arrays: dict[str, np.ndarray] = {}
-        for number, (kernel, bias) in enumerate(layers()):
-            arrays |= {f"kernel_{number}": kernel, f"bias_{number}": bias}
-        with replacing(self._path) as beside, beside.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        self._saved = time.monotonic()
+    for number, width in enumerate(head.hidden, start=1):
+        x = keras.layers.Dense(width, activation="relu", name=f"head_{number}")(x)
+        if head.dropout:
+            x = keras.layers.Dropout(head.dropout, name=f"head_dropout_{number}")(x)
+    return keras.layers.Dense(classes, name="head_logits")(x)
 
 
-def _rank(epoch: Epoch) -> tuple[float, float]:
-    """Return the better, the larger."""
-    return rank(epoch.validation_accuracy or 0.0, epoch.validation_loss or 0.0)
+def set_layers(model: Any, layers: Layers) -> None:
+    """Give the last dense layers of `model` the weights `layers`."""
+    dense = [layer for layer in model.layers if type(layer).__name__ == "Dense"][-len(layers) :]
+    for layer, (kernel, bias) in zip(dense, layers, strict=True):
+        layer.set_weights([kernel, bias])

@@ -63,7 +63,7 @@ class Recipe:
     name: str
     title: str
     about: str
-    network: str  # a key of networks.NETWORKS or transfers.NETWORKS
+    network: str  # a key of networks.NETWORKS
     input_size: tuple[int, int]
     dataset: str | None  # what it was made for: a key of datasets.DATASETS
     classes: int

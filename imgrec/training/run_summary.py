@@ -1,9 +1,10 @@
 """Trainings, transfer learning and searches in words: where a run is, and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imgrec.formatting import duration, percent
+from imgrec.jobs import Job
 from imgrec.models.cards import Card
 from imgrec.reports import accuracy
 from imgrec.settings import MIB
@@ -11,13 +12,20 @@ from imgrec.training import events
 from imgrec.training.events import EpochEnd, TrainingBegin
 from imgrec.training.search_job import Search, Trial
 from imgrec.training.search_spaces import Value, words
-from imgrec.training.training_job import Curves
-from imgrec.training.transfer_job import Progress
+from imgrec.training.training_job import Curves, curves_in
+from imgrec.training.transfer_job import WORKER as TRANSFER_WORKER
+from imgrec.training.transfer_job import Progress, progress_in
 from imgrec.training.transfer_stages import TRIALS, count_of, epochs_done, stage
 from imgrec.training.trial_results import Summary, spread
 
 # Of the files that were left out; the log has more.
 MAX_NAMED = 3
+
+
+def read(job: Job, lines: Sequence[dict[str, Any]] | None = None) -> Curves | Progress:
+    """Return the log of a training, from scratch or by transfer; `lines` are its lines if they were read before."""
+    lines = job.progress()[0] if lines is None else lines
+    return progress_in(lines) if job.module == TRANSFER_WORKER else curves_in(lines)
 
 
 def status(run: Curves | Progress | Search, state: str) -> str:
@@ -189,10 +197,9 @@ def left_out(curves: Curves) -> tuple[str, ...]:
     data = curves.data
     if data is None or not data.left_out:
         return ()
-    named = data.notes[:MAX_NAMED]
+    named = [f"skipped: {note}" for note in data.notes[:MAX_NAMED]]
     more = data.left_out - len(named)
-    rest = [f"skipped: {more:,} more; see the run's log"] if more else []
-    return (*(f"skipped: {note}" for note in named), *rest)
+    return (*named, f"skipped: {more:,} more; see the run's log") if more else tuple(named)
 
 
 def describe_rate(row: Summary, images: int | None) -> str:

@@ -186,11 +186,6 @@ def start(
     )
 
 
-def find_unfinished(space: str, settings: Settings, folder: Path | None) -> Job:
-    """Return the search in `folder`, or the newest of `space` that is not finished; raises `InputError` without one."""
-    return training_job.find_stopped(WORKER, space, lambda fields: fields["space"], settings, folder, noun="search")
-
-
 def hyperparameters_of(job: Job) -> tuple[Hyperparameter, ...]:
     """Return what the search of `job` varies."""
     return tuple(map(parse, job.configuration["knobs"]))

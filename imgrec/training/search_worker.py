@@ -30,7 +30,6 @@ from imgrec import jobs
 from imgrec.errors import InputError, MemoryBudgetError
 from imgrec.files import replacing, storage_errors
 from imgrec.jobs import job_folder
-from imgrec.settings import MIB, available_memory_bytes
 from imgrec.training import backbones, search_job, trainer, training_job
 from imgrec.training.events import HandedOn, SearchBegin, SearchTrialBegin, SearchTrialEnd, write
 from imgrec.training.recipes import Recipe
@@ -58,9 +57,7 @@ def run(worker: jobs.Worker) -> None:
     settings = settings_of(configuration)
     recipe = Recipe.from_dict(configuration["recipe"])
     data, train, validation = open_data(worker, recipe, settings)
-    backbone = None
-    if recipe.backbone is not None:
-        backbone = backbones.fetch(recipe.backbone, recipe.trainable_layers, settings, worker)
+    backbone = backbones.fetch(recipe, settings, worker)
     write(worker, SearchBegin(trials=configuration["trials"]))
     # Else it warns of a function traced again for each trial, which has another network.
     tf.get_logger().setLevel("ERROR")
@@ -185,23 +182,19 @@ class TrialListener:
     """Writes the events of a trial with its number, and refuses a network that does not fit in memory."""
 
     def __init__(self, worker: jobs.Worker, number: int) -> None:
-        self.number = number
         self.recipe: Recipe | None = None
         self.check = worker.check
-        self._tell = worker.tell
+        self._tell = partial(worker.tell, trial=number)
 
     def tell(self, event: str, **fields: Any) -> None:
         """Append an event to the log of the search; without the confusion matrix, which is never shown."""
         fields.pop("confusion", None)
-        self._tell(event, **fields, trial=self.number)
+        self._tell(event, **fields)
         if event == "training" and self.recipe is not None:
             recipe = replace(self.recipe, parameters=fields["parameters"])
-            needed, usable = training_job.needs_of(recipe).memory_bytes, available_memory_bytes()
-            if usable < needed:
-                raise MemoryBudgetError(
-                    f"Expected about {needed / MIB:,.0f} MiB of memory for a network of {recipe.parameters:,} "
-                    f"parameters. Received: {usable / MIB:,.0f} MiB."
-                )
+            training_job.check_memory(
+                training_job.needs_of(recipe), f"for a network of {recipe.parameters:,} parameters"
+            )
 
 
 def _oracle(configuration: dict[str, Any], varied: tuple[Hyperparameter, ...]) -> Any:

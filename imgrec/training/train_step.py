@@ -4,9 +4,9 @@ There is one way into the network, `network_input`, for training, validation and
 forget a normalization that another one does (`bench.one_sided_normalization` shows what that costs).
 """
 
-import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,14 @@ import numpy as np
 
 from imgrec.data.dataset import Images
 from imgrec.errors import InputError, UnknownNameError
-from imgrec.files import replacing, storage_errors
 from imgrec.images.preprocessing import PREPROCESS
-from imgrec.training import networks, optimizers, transfer_networks
+from imgrec.training import array_archives, optimizers
 from imgrec.training.batches import steps_per_epoch
-from imgrec.training.input_normalization import channel_statistics, whitening_kernel
+from imgrec.training.input_normalization import channel_statistics
 from imgrec.training.recipes import Recipe
-from imgrec.training.transfer_networks import MakeBackbone
 
-# Every function that builds a network, by its name in a recipe.
-BUILDERS = networks.NETWORKS | transfer_networks.NETWORKS
+# From an input size (height, width) to a Keras model without classifier.
+MakeBackbone = Callable[[tuple[int, int]], Any]
 
 # Images answered at once: so many of 32 × 32 px, fewer of larger ones. VGG16 holds 17 MB for each of 256 × 256 px in
 # a single layer.
@@ -72,16 +70,25 @@ class Loop:
         import keras
         import tensorflow as tf
 
+        from imgrec.training import networks
+
         self._recipe = recipe
         self._precision = precision
-        self._build = _builder(recipe, images, classes, backbone)
-        policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
-        keras.config.set_dtype_policy(policy)
+        if recipe.network not in networks.NETWORKS:
+            raise UnknownNameError.of("network", recipe.network, list(networks.NETWORKS))
+        arguments = dict(recipe.arguments)
+        if backbone is not None:
+            arguments["backbone"] = backbone
+        if recipe.featurewise:
+            arguments["statistics"] = channel_statistics(images.pixels, recipe.preprocess)
+        # The function that builds the network, each time anew; it may be given further arguments.
+        self._build = partial(networks.NETWORKS[recipe.network], recipe.input_size, classes, **arguments)
+        keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
         try:
             self.model = self._build()
         finally:
             keras.config.set_dtype_policy("float32")
-        _whiten(self.model, images)
+        networks.whiten(self.model, images.pixels)
         steps = steps_per_epoch(len(images), recipe.batch_size)
         self._groups = optimizers.groups(self.model, recipe.optimizer, steps=steps, epochs=recipe.epochs)
         self._classes = classes
@@ -147,9 +154,7 @@ class Loop:
     def save(self, path: Path, at: Position) -> None:
         """Whole or not at all."""
         arrays = {f"variable_{i}": np.asarray(variable) for i, variable in enumerate(self._variables())}
-        position = np.array([at.epoch, at.step, at.loss_sum, at.right_sum, at.seconds], np.float64)
-        with replacing(path) as beside, beside.open("wb") as file:
-            np.savez(file, allow_pickle=False, position=position, **arrays)
+        array_archives.write(path, {"position": np.array(astuple(at), np.float64)} | arrays)
 
     def restore(self, path: Path) -> Position:
         """Where the run in `path` stood; the start when there is none. The learning rate stays that of the recipe.
@@ -159,20 +164,17 @@ class Loop:
         if not path.exists():
             return Position()
         try:
-            with storage_errors(path), np.load(path, allow_pickle=False) as file:
-                variables = self._variables()
-                arrays = [file[f"variable_{i}"] for i in range(len(variables))]
-                position = file["position"]
+            arrays = array_archives.read(path)
             # One that stays the same is a variable of its optimizer; one with a schedule is computed from its steps.
             rates = [optimizer.learning_rate for optimizer, _ in self._groups]
-            for variable, array in zip(variables, arrays, strict=True):
+            for i, variable in enumerate(self._variables()):
                 if not any(variable is rate for rate in rates):
-                    variable.assign(array)
-        except (KeyError, ValueError, zipfile.BadZipFile) as error:
+                    variable.assign(arrays[f"variable_{i}"])
+            epoch, step, loss_sum, right_sum, seconds = arrays["position"].tolist()
+        except (KeyError, ValueError) as error:
             raise InputError(
                 f"Expected {path} to be a checkpoint of {self._recipe.name}. Received: {error}."
             ) from error
-        epoch, step, loss_sum, right_sum, seconds = position.tolist()
         at = Position(int(epoch), int(step), loss_sum, right_sum, seconds)
         self.reset(at)
         return at
@@ -181,7 +183,7 @@ class Loop:
         """Return the trained network, computing in float32, as it will be used."""
         if self._precision == "float32" and not self._recipe.looks_twice:
             return self.model
-        model = self._build(**({"twice": True} if self._recipe.looks_twice else {}))
+        model = self._build(twice=True) if self._recipe.looks_twice else self._build()
         model.set_weights(self.model.get_weights())
         return model
 
@@ -192,30 +194,3 @@ def _parts(model: Any, pixels: np.ndarray) -> Iterator[np.ndarray]:
     size = min(max(EVALUATION_PIXELS // area, LEAST_EVALUATED), EVALUATION_BATCH)
     for start in range(0, len(pixels), size):
         yield pixels[start : start + size]
-
-
-def _builder(recipe: Recipe, images: Images, classes: int, backbone: MakeBackbone | None) -> Callable[..., Any]:
-    """Return the function that builds the network of `recipe`, each time anew; it may be given further arguments."""
-    if recipe.network not in BUILDERS:
-        raise UnknownNameError.of("network", recipe.network, list(BUILDERS))
-    arguments = dict(recipe.arguments)
-    if backbone is not None:
-        arguments["backbone"] = backbone
-    if recipe.featurewise:
-        arguments["statistics"] = channel_statistics(images.pixels, recipe.preprocess)
-
-    def build(**further: Any) -> Any:
-        return BUILDERS[recipe.network](recipe.input_size, classes, **arguments, **further)
-
-    return build
-
-
-def _whiten(model: Any, images: Images) -> None:
-    """Set the first layer of networks that have one which is computed from the images."""
-    layer = next((layer for layer in model.layers if layer.name == networks.WHITENING), None)
-    if layer is None:
-        return
-    # The images may be sorted by class, and a few thousand suffice.
-    some = images.pixels[:: max(1, len(images) // networks.WHITENING_IMAGES)]
-    normalized = (some / 255 - np.array(networks.CHANNEL_MEAN)) / np.array(networks.CHANNEL_STD)
-    layer.set_weights([whitening_kernel(normalized, networks.PATCH_PX)])

@@ -28,9 +28,8 @@ from imgrec.metrics.confusion import confusion_matrix
 from imgrec.training.batches import batches, steps_per_epoch
 from imgrec.training.events import EpochEnd, Listener, StepProgress, TrainingBegin, write
 from imgrec.training.recipes import Recipe
-from imgrec.training.train_step import Loop, Position
+from imgrec.training.train_step import Loop, MakeBackbone, Position
 from imgrec.training.training_job import CHECKPOINT as CHECKPOINT
-from imgrec.training.transfer_networks import MakeBackbone
 from imgrec.training.trial_results import logged
 
 # Between two looks at loss and accuracy: each look waits for the network, and a curve needs no more.
@@ -86,31 +85,30 @@ def train(
             resumed_at=[at.epoch, at.step],
         ),
     )
+
+    def save(at: Position) -> None:
+        _check(loop, at, weights=True)
+        loop.save(folder / CHECKPOINT, at)
+
     while at.epoch < recipe.epochs:
         began = reported = saved = time.perf_counter()
         before, reported_step = at.seconds, at.step
-        feed = batches(
-            images,
-            recipe.augmentation,
-            batch_size=recipe.batch_size,
-            seed=seed,
-            epoch=at.epoch,
-            first=at.step,
-        )
+        batch_size, augmentation = recipe.batch_size, recipe.augmentation
+        feed = batches(images, augmentation, batch_size=batch_size, seed=seed, epoch=at.epoch, first=at.step)
         for changed, targets in feed:
             try:
                 listener.check()
             except BaseException:
                 if at.step:
                     with suppress(InputError):  # diverged: the last good checkpoint stays
-                        _save(loop, folder / CHECKPOINT, at)
+                        save(at)
                 raise
             loop.step(changed, targets)
             at.step += 1
             now = time.perf_counter()
             at.seconds = before + now - began
             if now - reported >= REPORT_S or at.step == steps:
-                _check_loss(loop, _summed(loop, at))
+                _check(loop, at)
                 now = time.perf_counter()  # the sums were waited for
                 at.seconds = before + now - began
                 write(
@@ -125,9 +123,9 @@ def train(
                 )
                 reported, reported_step = now, at.step
             if now - saved >= CHECKPOINT_S:
-                _save(loop, folder / CHECKPOINT, at)
+                save(at)
                 saved = time.perf_counter()
-        _check_weights(loop, at)
+        _check(loop, at, weights=True)
         report = EpochEnd(
             epoch=at.epoch + 1,
             seconds=at.seconds,
@@ -162,26 +160,15 @@ def _usable(precision: str) -> str:
     return "bfloat16" if precision == "bfloat16" and has_bfloat16 else "float32"
 
 
-def _summed(loop: Loop, at: Position) -> Position:
+def _check(loop: Loop, at: Position, *, weights: bool = False) -> None:
+    """Bring the sums of `at` up to date; raises `InputError` when they, or the `weights`, are no longer numbers.
+
+    The loss is that before the last step; what that step did shows in the weights alone.
+    """
     at.loss_sum, at.right_sum = loop.sums()
-    return at
-
-
-def _save(loop: Loop, path: Path, at: Position) -> None:
-    """Write a checkpoint; raises `InputError` and leaves the former one when the network has diverged."""
-    _check_loss(loop, _summed(loop, at))
-    _check_weights(loop, at)
-    loop.save(path, at)
-
-
-def _check_loss(loop: Loop, at: Position) -> None:
     if not np.isfinite(at.loss_sum):
         raise _diverged(f"a loss that is a number. Received: {at.loss_sum}", loop, at)
-
-
-def _check_weights(loop: Loop, at: Position) -> None:
-    """Return the loss is that before the last step; what that step did shows in the weights alone."""
-    if not loop.is_finite():
+    if weights and not loop.is_finite():
         raise _diverged("weights that are numbers. Received: others", loop, at)
 
 

@@ -132,11 +132,7 @@ def start_run(
     folder: Path | None,
 ) -> Job:
     """Start a run of any kind after the checks of memory and disk; `purpose` and `advice` are for the error."""
-    if (usable := available_memory_bytes()) < needs.memory_bytes:
-        raise MemoryBudgetError(
-            f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory {purpose}. "
-            f"Received: {usable / MIB:,.0f} MiB; {advice}."
-        )
+    check_memory(needs, purpose, f"; {advice}")
     jobs.check_disk(folder or settings.home, disk_bytes)
     configuration = configuration | {
         "data": data if data in DATASETS else str(Path(data).expanduser().resolve()),
@@ -144,6 +140,15 @@ def start_run(
         "keras_home": str(settings.keras_home.resolve()),
     }
     return jobs.start(worker, configuration, settings, title=title, needs=needs, folder=folder)
+
+
+def check_memory(needs: Needs, purpose: str, advice: str = "") -> None:
+    """Raise `MemoryBudgetError` unless the machine has the memory that a run needs."""
+    if (usable := available_memory_bytes()) < needs.memory_bytes:
+        raise MemoryBudgetError(
+            f"Expected about {needs.memory_bytes / MIB:,.0f} MiB of memory {purpose}. "
+            f"Received: {usable / MIB:,.0f} MiB{advice}."
+        )
 
 
 def check_source(data: str) -> None:
@@ -185,20 +190,8 @@ def final_name(job: Job, settings: Settings) -> str:
     return cards.free_name(name, settings)
 
 
-def find_unfinished(recipe: str, settings: Settings, folder: Path | None) -> Job:
-    """Return the run in `folder`, or the newest stopped one of `recipe`; raises `InputError` without one."""
-    return find_stopped(WORKER, recipe, lambda fields: fields["recipe"]["name"], settings, folder)
-
-
-def find_stopped(
-    worker: str,
-    wanted: str,
-    name_of: Callable[[dict[str, Any]], str],
-    settings: Settings,
-    folder: Path | None,
-    noun: str = "run",
-) -> Job:
-    """Return the run of `worker` in `folder`, or the newest stopped one whose configuration has the wanted name.
+def find_stopped(worker: str, wanted: str, settings: Settings, folder: Path | None, noun: str = "run") -> Job:
+    """Return the run of `worker` in `folder`, or the newest stopped one of the recipe, backbone or space `wanted`.
 
     Raises `InputError` when there is none.
     """
@@ -207,12 +200,19 @@ def find_stopped(
         if job.module != worker:
             raise InputError(f"Expected a folder with a {noun} to go on with. Received: {folder}.")
         return job
-    found = (job for job in jobs.all_jobs(settings, worker) if name_of(job.configuration) == wanted)
+    found = (job for job in jobs.all_jobs(settings, worker) if _subject(job.configuration) == wanted)
     if (stopped := jobs.next_to_resume(found)) is None:
         raise InputError(
             f"Expected a {noun} of {wanted} that was stopped. Received: none under {settings.home / 'runs'}."
         )
     return stopped
+
+
+def _subject(configuration: dict[str, Any]) -> str:
+    """Return the space that is searched, the backbone that is fine-tuned, or else the recipe that is trained."""
+    if "lesson" in configuration:
+        return str(configuration["lesson"]["backbone"])
+    return str(configuration.get("space") or configuration["recipe"]["name"])
 
 
 def resume(job: Job, *, learning_rate: float | None = None) -> None:
@@ -273,22 +273,17 @@ def read_curves(job: Job) -> Curves:
 
 def curves_in(lines: Iterable[dict[str, Any]]) -> Curves:
     """Return the curves in the lines of a log. What a resumed run repeats counts once, as last written."""
-    epochs: dict[int, EpochEnd] = {}
-    steps: dict[tuple[int, int], StepProgress] = {}
-    last: dict[type[Event], Any] = {}
+    found = list(events.read(lines))
+    last: dict[type[Event], Any] = {type(event): event for event in found}
+    epochs = {event.epoch: event for event in found if isinstance(event, EpochEnd)}
+    steps = {(event.epoch, event.step): event for event in found if isinstance(event, StepProgress)}
     rates: dict[int, float] = {}
-    for event in events.read(lines):
-        last[type(event)] = event
-        match event:
-            case EpochEnd():
-                epochs[event.epoch] = event
-            case StepProgress():
-                steps[event.epoch, event.step] = event
-            case TrainingBegin():
-                first = event.resumed_at[0] + 1
-                rates = {epoch: rate for epoch, rate in rates.items() if epoch < first}
-                if event.learning_rate is not None and event.learning_rate not in list(rates.values())[-1:]:
-                    rates[first] = event.learning_rate
+    for event in found:
+        if isinstance(event, TrainingBegin):
+            first = event.resumed_at[0] + 1
+            rates = {epoch: rate for epoch, rate in rates.items() if epoch < first}
+            if event.learning_rate is not None and event.learning_rate not in list(rates.values())[-1:]:
+                rates[first] = event.learning_rate
     return Curves(
         [epochs[i] for i in sorted(epochs)],
         [steps[i] for i in sorted(steps)],

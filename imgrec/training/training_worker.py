@@ -34,18 +34,15 @@ def run(worker: jobs.Worker) -> None:
     seed = int(configuration["seed"])
     settings = trained_model.settings_of(configuration)
     data, train, validation = open_data(worker, recipe, settings)
-    backbone = None
-    if recipe.backbone is not None:
-        backbone = backbones.fetch(recipe.backbone, recipe.trainable_layers, settings, worker)
+    backbone = backbones.fetch(recipe, settings, worker)
     folder = worker.job.folder
     model = trainer.train(
         recipe, train, validation, len(data.classes), seed=seed, folder=folder, listener=worker, backbone=backbone
     )
     # The only time that this model meets the test set.
     seen = data.test or validation
-    metrics = trained_model.measure(predict(model, seen.pixels, recipe.preprocess), seen.targets) | {
-        "set": "test" if data.test else "validation"
-    }
+    metrics = trained_model.measure(predict(model, seen.pixels, recipe.preprocess), seen.targets)
+    metrics["set"] = "test" if data.test else "validation"
     card = trained_model.publish(
         worker,
         model,

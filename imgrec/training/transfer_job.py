@@ -6,7 +6,6 @@ fold) → the final head → one model, which joins the catalog.
 
 import contextlib
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 
 from imgrec.data.dataset import ArrayDataset
 from imgrec.data.splits import split
-from imgrec.errors import InputError
+from imgrec.errors import InputError, StorageError
 from imgrec.images import perceptual_hash
 from imgrec.jobs import Job, Needs
 from imgrec.metrics.classification import softmax
@@ -24,8 +23,8 @@ from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN
 from imgrec.models.downloads import offline_error
 from imgrec.settings import Settings
-from imgrec.training import events, training_job
-from imgrec.training.events import FeaturesExtracted, FineTuned, HeadChosen, Preparing, TrialEnd, TrialsPlanned
+from imgrec.training import array_archives, events, training_job
+from imgrec.training.events import Event, FeaturesExtracted, FineTuned, HeadChosen, Preparing, TrialEnd, TrialsPlanned
 from imgrec.training.training_job import RUNTIME_BYTES, Curves, activations, curves_in
 from imgrec.training.transfer_config import FINE_TUNING, TransferConfig
 from imgrec.training.trial_results import Summary, summaries
@@ -149,26 +148,20 @@ def read_progress(job: Job) -> Progress:
 
 def progress_in(lines: Sequence[dict[str, Any]]) -> Progress:
     """Return the progress in the lines of a log. What a resumed run repeats counts once, as last told."""
-    preparing, planned = "", 0
-    parts: dict[str, FeaturesExtracted] = {}
-    trials: dict[tuple[float, int], TrialEnd] = {}
-    chosen: HeadChosen | None = None
-    tuned: FineTuned | None = None
-    for event in events.read(lines):
-        match event:
-            case Preparing():
-                preparing = event.sentence
-            case FeaturesExtracted():
-                preparing, parts[event.part] = "", event
-            case TrialsPlanned():
-                planned = event.count
-            case TrialEnd():
-                trials[event.learning_rate, event.fold] = event
-            case HeadChosen():
-                chosen = event
-            case FineTuned():
-                tuned = event
-    return Progress(preparing, tuple(parts.values()), tuple(trials.values()), planned, chosen, curves_in(lines), tuned)
+    found = list(events.read(lines))
+    last: dict[type[Event], Any] = {type(event): event for event in found}
+    parts = {event.part: event for event in found if isinstance(event, FeaturesExtracted)}
+    trials = {(event.learning_rate, event.fold): event for event in found if isinstance(event, TrialEnd)}
+    newest = [event for event in found if isinstance(event, Preparing | FeaturesExtracted)][-1:]
+    return Progress(
+        "".join(event.sentence for event in newest if isinstance(event, Preparing)),
+        tuple(parts.values()),
+        tuple(trials.values()),
+        last[TrialsPlanned].count if TrialsPlanned in last else 0,
+        last.get(HeadChosen),
+        curves_in(lines),
+        last.get(FineTuned),
+    )
 
 
 def preview(job: Job, features: np.ndarray) -> np.ndarray | None:
@@ -176,11 +169,8 @@ def preview(job: Job, features: np.ndarray) -> np.ndarray | None:
 
     This takes well under a millisecond and no TensorFlow, so that a page can follow the training.
     """
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        # Opened here, because numpy does not close a file that is no archive.
-        with (job.folder / CHECKPOINT).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            layers = [(file[f"kernel_{i}"], file[f"bias_{i}"]) for i in range(len(file.files) // 2)]
-        return forward(layers, features)
+    with contextlib.suppress(StorageError, ValueError, KeyError):
+        return forward(array_archives.to_layers(array_archives.read(job.folder / CHECKPOINT)), features)
     return None
 
 
@@ -192,8 +182,3 @@ def forward(layers: Sequence[tuple[np.ndarray, np.ndarray]], features: np.ndarra
         if number < len(layers) - 1:
             x = np.maximum(x, 0)
     return softmax(x)
-
-
-def find_unfinished(backbone: str, settings: Settings, folder: Path | None) -> Job:
-    """Return the run in `folder`, or the newest stopped one on `backbone`; raises `InputError` without one."""
-    return training_job.find_stopped(WORKER, backbone, lambda fields: fields["lesson"]["backbone"], settings, folder)

@@ -30,9 +30,8 @@ def stage(progress: Progress) -> int:
         return TESTING
     if progress.chosen is not None or curves.epochs:
         return FINAL
-    if progress.trials_planned or progress.trials:
-        return TRIALS
-    if progress.features and all(part.done == part.count for part in progress.features):
+    extracted = progress.features and all(part.done == part.count for part in progress.features)
+    if progress.trials_planned or progress.trials or extracted:
         return TRIALS
     return FEATURES if progress.features or progress.preparing or curves.data is not None else READING
 
@@ -60,34 +59,21 @@ def share_done(progress: Progress, config: TransferConfig) -> float:
     if any(part.cached for part in progress.features):
         unknown = 0  # where one part is on the disk, the other most likely is, too
     computed = [part for part in progress.features if not part.cached]
+    extracted, wanted = sum(part.done for part in computed), sum(part.count for part in computed) + unknown
     images = (progress.curves.data and progress.curves.data.trained_on) or known
     head_s = config.epochs * (_HEAD_EPOCH_S + _HEAD_IMAGE_S * images)
-    tuned_s = config.fine_tune_epochs * _TUNED_IMAGE_S * images if config.fine_tune_layers else 0.0
-    # (seconds, how much of it is done)
+    tuning = config.fine_tune_epochs if config.fine_tune_layers else 0
+    plan = progress.curves.plan
+    tuned = epochs_done(progress.curves) - (plan.epochs - tuning) if plan else 0.0
+    # (seconds of all, how much of it is done)
     work = [
-        (_FEATURE_S * (sum(part.count for part in computed) + unknown), _features_done(progress, unknown)),
+        (_FEATURE_S * wanted, extracted / max(wanted, 1)),
         (config.trials * head_s, 1.0 if at >= FINAL else len(progress.trials) / config.trials),
         (head_s if config.folds else 0.0, float(bool(progress.curves.epochs))),
-        (tuned_s, _tuning_done(progress, config)),
+        (tuning * _TUNED_IMAGE_S * images, min(max(tuned / max(tuning, 1), 0.0), 1.0)),
     ]
     total = sum(seconds for seconds, _ in work)
     return min(sum(seconds * done for seconds, done in work) / total, 1.0) if total else 0.0
-
-
-def _features_done(progress: Progress, unknown: int) -> float:
-    """Return the share of the features to compute that is done; `unknown` images are still to be looked for."""
-    parts = [part for part in progress.features if not part.cached]
-    count = sum(part.count for part in parts) + unknown
-    return sum(part.done for part in parts) / count if count else 0.0
-
-
-def _tuning_done(progress: Progress, config: TransferConfig) -> float:
-    """Return the share of the epochs of fine-tuning that is done; steps count."""
-    curves = progress.curves
-    if not config.fine_tune_layers or curves.plan is None:
-        return 0.0
-    before = curves.plan.epochs - config.fine_tune_epochs
-    return min(max((epochs_done(curves) - before) / config.fine_tune_epochs, 0.0), 1.0)
 
 
 def epochs_done(curves: Curves) -> float:
@@ -133,12 +119,8 @@ def describe_plan(config: TransferConfig, *, tested: bool | None = None) -> str:
     heads = f"{count_of(config.trials, 'trial')} of {count_of(config.epochs, 'epoch')}"
     final = ", then final training" if config.folds else ""
     tuned = f", then {count_of(config.fine_tune_epochs, 'epoch')} of fine-tuning" if config.fine_tune_layers else ""
-    test = {
-        True: " The test set is used once, at the end.",
-        False: "",
-        None: " A test set, if there is one, is used once, at the end.",
-    }
-    return f"{tried}{heads}{final}{tuned}.{test[tested]}"
+    test = " The test set is" if tested else " A test set, if there is one, is"
+    return f"{tried}{heads}{final}{tuned}." + (f"{test} used once, at the end." if tested is not False else "")
 
 
 def describe_choice(chosen: HeadChosen) -> str:

@@ -17,6 +17,7 @@ import shutil
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ from imgrec.inference.preparation import Preparation
 from imgrec.models import cards, weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import MIB, Settings, available_memory_bytes
-from imgrec.training import cross_validation, fine_tuning, heads, trained_model, trainer, transfer_job
+from imgrec.training import array_archives, cross_validation, fine_tuning, heads, trained_model, trainer, transfer_job
+from imgrec.training.array_archives import Layers
 from imgrec.training.backbones import Backbone
 from imgrec.training.events import (
     FeaturesExtracted,
@@ -56,7 +58,7 @@ from imgrec.training.transfer_stages import describe_fine_tuning
 # In the job's folder, what each learning rate and fold came to.
 TRIALS = "trials"
 
-# Between two lines of the log about the same thing.
+# Between two lines of the log about the same thing, and between two files of the head, for the page.
 TELL_S = 1.0
 
 # Features are on disk, as a tensor, and as a copy while that is made.
@@ -124,8 +126,7 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settin
     def preparing(preparation: Preparation) -> None:
         nonlocal written, last
         job.check()
-        sentence = {"downloading": "downloading", "converting": "converting"}.get(preparation.stage, "")
-        sentence = sentence and f"{sentence} {row.title}"
+        sentence = f"{preparation.stage} {row.title}" if preparation.stage in {"downloading", "converting"} else ""
         if preparation.stage == "downloading" and preparation.total_bytes:
             sentence += f", {preparation.done_bytes / MIB:,.0f} of {preparation.total_bytes / MIB:,.0f} MiB"
         if sentence and sentence != last and (not last or time.monotonic() - written > TELL_S):
@@ -154,22 +155,24 @@ def _train_head(
     """All trials, and the final head."""
     targets, classes, folder = data.train.targets, len(data.classes), job.job.folder
     head_trainer = heads.HeadTrainer(HEADS[config.head], rows, targets, classes, seed=config.seed)
-    checkpoint = heads.Checkpoint(folder / CHECKPOINT)
+    saved = 0.0
+
+    def save(layers: Layers) -> None:
+        nonlocal saved
+        array_archives.write(folder / CHECKPOINT, array_archives.from_layers(layers))
+        saved = time.monotonic()
 
     def on_epoch(_: heads.Epoch) -> None:
         job.check()
-        checkpoint.save(head_trainer.layers)
+        if time.monotonic() - saved >= TELL_S:
+            save(head_trainer.layers())
 
     write(job, TrialsPlanned(config.trials))
-    key = _key(config, data, groups)
-    validated = []
-    for each in cross_validation.run_trials(config, head_trainer, targets, folder / TRIALS, key, on_epoch, groups):
-        write(job, each.trial)
-        validated.append(each)
-    final = cross_validation.conclude(
-        config, head_trainer, validated, targets, classes, lambda chosen: write(job, chosen), on_epoch, groups
+    key, tell = _key(config, data, groups), partial(write, job)
+    final = cross_validation.cross_validate(
+        config, head_trainer, targets, classes, folder / TRIALS, key, tell, on_epoch, groups
     )
-    checkpoint.save(lambda: final.layers, now=True)
+    save(final.layers)
     batch = min(config.batch_size, len(targets))
     learned = sum(kernel.size + bias.size for kernel, bias in final.layers)
     write(
@@ -199,7 +202,7 @@ def _fine_tune(
     """Return the model after fine-tuning, if that helped, with its figures and those of the training images."""
     recipe = fine_tuning.recipe_of(config, job.job.configuration["name"], len(data.classes))
     images = fine_tuning.fitted(data.train, recipe.input_size)
-    # As in a training, a share is held out, which the head has not seen either: see `trials.final_rows`.
+    # As in a training, a share is held out, which the head has not seen either: see `cross_validation.final_rows`.
     kept, held_out = split(images.targets, recipe.validation_fraction, config.seed, groups)
     train, validation = images.take(kept), images.take(held_out)
     model, best, head = fine_tuning.fine_tune(
@@ -222,15 +225,15 @@ def _fine_tune(
     return model, metrics | {"set": "validation" if data.test is None else "test"}, training
 
 
-def _measure_head(layers: heads.Layers, rows: np.ndarray, targets: np.ndarray, places: np.ndarray) -> dict[str, Any]:
-    """As `worker.measure`, of the head alone on the features `rows` (N, …) at `places` (M,)."""
+def _measure_head(layers: Layers, rows: np.ndarray, targets: np.ndarray, places: np.ndarray) -> dict[str, Any]:
+    """As `trained_model.measure`, of the head alone on the features `rows` (N, …) at `places` (M,)."""
     parts = [places[i : i + MEASURED_TOGETHER] for i in range(0, len(places), MEASURED_TOGETHER)]
     return trained_model.measure(
         np.concatenate([transfer_job.forward(layers, rows[part]) for part in parts]), targets[places]
     )
 
 
-def _check_agreement(model: Any, row: ModelSpec, images: Images, rows: np.ndarray, layers: heads.Layers) -> None:
+def _check_agreement(model: Any, row: ModelSpec, images: Images, rows: np.ndarray, layers: Layers) -> None:
     """Raise `ConversionError` unless the model predicts from images what the head predicts from their features."""
     some = images.pixels[:CHECKED_IMAGES]
     batch = np.stack([frame(image, row.input_size, features.CROP_FRACTION) for image in some])

@@ -45,13 +45,11 @@ def summaries(trials: Iterable[TrialEnd]) -> list[Summary]:
 
     A rate at which a trial failed has none: what is left of it is not to be compared.
     """
-    by_rate: dict[float, list[TrialEnd]] = {}
-    for trial in trials:
-        by_rate.setdefault(trial.learning_rate, []).append(trial)
+    table = list(trials)
+    failed = {trial.learning_rate for trial in table if trial.error}
     found = []
-    for rate, mine in sorted(by_rate.items(), reverse=True):
-        if any(trial.error for trial in mine):
-            continue
+    for rate in sorted({trial.learning_rate for trial in table} - failed, reverse=True):
+        mine = [trial for trial in table if trial.learning_rate == rate]
         figures: dict[str, float] = {}
         for quantity in ("train_accuracy", "train_loss", "validation_accuracy", "validation_loss"):
             values = np.array([getattr(trial, quantity) for trial in mine], np.float64)

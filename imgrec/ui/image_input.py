@@ -126,7 +126,7 @@ def sample_gallery(side_px: int = 72) -> None:
 def take_sample(file: str) -> None:
     """Add the sample whose file is called `file` and select it."""
     sample = gallery.get_sample(file)
-    _take([(sample.title, gallery.read(sample))], sample)
+    _take([(sample.title, sample.path.read_bytes())], sample)
 
 
 def _inputs() -> None:

@@ -17,9 +17,9 @@ import tensorflow as tf
 from imgrec.data.dataset import Images
 from imgrec.models.catalog import BUILT_IN
 from imgrec.training import fine_tuning
+from imgrec.training.array_archives import Layers
 from imgrec.training.backbones import Backbone
 from imgrec.training.fine_tuning import Figures
-from imgrec.training.heads import Layers
 from imgrec.training.train_step import network_input, predict
 from imgrec.training.transfer_config import ALL_LAYERS, TransferConfig
 from tests.training.loop_process import Listener, StoppedError

@@ -22,8 +22,8 @@ from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
 from imgrec.training import trainer
 from imgrec.training.backbones import Backbone
+from imgrec.training.networks import NETWORKS
 from imgrec.training.recipes import RECIPES, Recipe
-from imgrec.training.train_step import BUILDERS
 
 IMAGES = 8
 VALIDATED = 2
@@ -101,7 +101,7 @@ def main(folder: Path, keras_home: str | None = None) -> None:
     found = {}
     for recipe in RECIPES.values():
         if recipe.backbone is None:
-            build = BUILDERS[recipe.network]
+            build = NETWORKS[recipe.network]
             found[recipe.name] = count(build(recipe.input_size, recipe.classes, **dict(recipe.arguments)))
         else:
             found[recipe.name] = train(recipe, settings, folder / recipe.name)

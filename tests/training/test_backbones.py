@@ -1,6 +1,7 @@
 """Fetching a backbone: told while it lasts, stopped when asked to. Building one is in test_transfers."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.models.downloads import Progress
 from imgrec.settings import Settings
 from imgrec.training import backbones
+from imgrec.training.recipes import get_recipe
+
+RECIPE = get_recipe("mobilenet_frozen")
 
 
 class StoppedError(Exception):
@@ -56,7 +60,8 @@ def slow_download(monkeypatch: pytest.MonkeyPatch) -> list[Progress]:
 
 def test_a_download_is_told_and_ends_with_what_it_brought(settings: Settings, slow_download: list[Progress]) -> None:
     listener = Listener()
-    backbone = backbones.fetch("mobilenet", 4, settings, listener)
+    backbone = backbones.fetch(replace(RECIPE, trainable_layers=4), settings, listener)
+    assert backbone is not None
     assert (backbone.spec.name, backbone.weights_path, backbone.trainable_layers) == (
         "mobilenet",
         Path("weights.h5"),
@@ -72,16 +77,20 @@ def test_a_download_is_told_and_ends_with_what_it_brought(settings: Settings, sl
 
 def test_who_is_asked_to_stop_stops_the_download(settings: Settings, slow_download: list[Progress]) -> None:
     with pytest.raises(StoppedError):
-        backbones.fetch("mobilenet", None, settings, Listener(looks=2))
+        backbones.fetch(RECIPE, settings, Listener(looks=2))
     [progress] = slow_download
     assert progress.done_bytes < 300
 
 
+def test_a_recipe_from_scratch_has_no_backbone(settings: Settings) -> None:
+    assert backbones.fetch(get_recipe("simple_cnn"), settings, Listener()) is None
+
+
 def test_weights_that_cannot_be_had_are_a_sentence(settings: Settings) -> None:
     with pytest.raises(OfflineError, match="vgg16"):
-        backbones.fetch("vgg16", 0, settings, Listener())
+        backbones.fetch(replace(RECIPE, backbone="vgg16"), settings, Listener())
 
 
 def test_an_unknown_backbone_names_the_nearest(settings: Settings) -> None:
     with pytest.raises(UnknownNameError, match="vgg16"):
-        backbones.fetch("vgg_16", 0, settings, Listener())
+        backbones.fetch(replace(RECIPE, backbone="vgg_16"), settings, Listener())

@@ -10,8 +10,9 @@ from imgrec.data.splits import split
 from imgrec.errors import InputError
 from imgrec.predictions import out_of_distribution
 from imgrec.training import cross_validation, trial_results
+from imgrec.training.array_archives import Layers
 from imgrec.training.events import HeadChosen, TrialEnd
-from imgrec.training.heads import DivergedError, Epoch, Layers, Schedule, Trained
+from imgrec.training.heads import DivergedError, Epoch, Schedule, Trained
 from imgrec.training.transfer_config import TransferConfig
 
 TARGETS = np.repeat([0, 1, 2], 10)
@@ -23,6 +24,8 @@ class Pretender:
     def __init__(self, diverging: tuple[float, ...] = ()) -> None:
         self.diverging = diverging
         self.asked: list[tuple[float, int, int, int | None]] = []
+        self.held_out: list[list[int]] = []
+        self.trials: list[TrialEnd] = []
 
     def train(
         self,
@@ -34,6 +37,8 @@ class Pretender:
         self.asked.append(
             (schedule.learning_rate, schedule.epochs, len(rows), None if held_out is None else len(held_out))
         )
+        if held_out is not None:
+            self.held_out.append(held_out.tolist())
         if schedule.learning_rate in self.diverging:
             raise DivergedError("Expected a loss that is a number. Received: nan.")
         good = schedule.learning_rate == 0.01
@@ -51,14 +56,30 @@ class Pretender:
 
 
 def try_and_train(
-    config: TransferConfig, folder: Path, key: str = "key", diverging: tuple[float, ...] = ()
+    config: TransferConfig,
+    folder: Path,
+    key: str = "key",
+    diverging: tuple[float, ...] = (),
+    groups: np.ndarray | None = None,
 ) -> tuple[cross_validation.FinalHead, Pretender, HeadChosen]:
     pretender = Pretender(diverging)
-    chosen: list[HeadChosen] = []
-    found = list(cross_validation.run_trials(config, pretender, TARGETS, folder, key, lambda _: None))  # type: ignore[arg-type]
-    assert len(found) == config.trials
-    final = cross_validation.conclude(config, pretender, found, TARGETS, 3, chosen.append, lambda _: None)  # type: ignore[arg-type]
-    return final, pretender, chosen[0]
+    told: list[TrialEnd | HeadChosen] = []
+    final = cross_validation.cross_validate(
+        config,
+        pretender,  # type: ignore[arg-type]
+        TARGETS,
+        3,
+        folder,
+        key,
+        told.append,
+        lambda _: None,
+        groups,
+    )
+    *trials, chosen = told
+    assert len(trials) == config.trials
+    assert isinstance(chosen, HeadChosen)
+    pretender.trials = [event for event in trials if isinstance(event, TrialEnd)]
+    return final, pretender, chosen
 
 
 def test_folds_choose_and_then_all_images_train(tmp_path: Path) -> None:
@@ -92,9 +113,9 @@ def test_copies_are_not_learned_from_where_they_are_validated_on(tmp_path: Path,
     rows = cross_validation.final_rows(config, TARGETS, groups)
     assert not set(groups[rows]) & set(groups[np.setdiff1d(np.arange(30), rows)])
     assert len(rows) == 24
-    found = cross_validation.run_trials(config, Pretender(), TARGETS, tmp_path, "key", lambda _: None, groups)  # type: ignore[arg-type]
+    _, pretender, _ = try_and_train(config, tmp_path / "trials", groups=groups)
     wanted = [held_out.tolist() for _, _, held_out in cross_validation.parts(config, TARGETS, groups)]
-    assert [each.held_out.tolist() for each in found] == wanted
+    assert pretender.held_out == wanted
 
 
 def test_one_split_keeps_its_best_head(tmp_path: Path) -> None:
@@ -166,12 +187,11 @@ def test_too_few_held_out_images_set_no_limit(tmp_path: Path) -> None:
 def test_a_rate_that_diverges_is_left_out_and_not_tried_again(tmp_path: Path, folds: int) -> None:
     config = TransferConfig("mobilenet", learning_rates=(1.0, 0.01), folds=folds, epochs=4)
     final, first, chosen = try_and_train(config, tmp_path / "trials", diverging=(1.0,))
-    assert (final.learning_rate, chosen.learning_rate, final.metrics["accuracy"]) == (0.01, 0.01, 1.0)
+    assert (chosen.learning_rate, final.metrics["accuracy"]) == (0.01, 1.0)
     assert len(first.asked) == config.trials + bool(folds)
     again, second, _ = try_and_train(config, tmp_path / "trials", diverging=(1.0,))
     assert (again.metrics, len(second.asked)) == (final.metrics, int(bool(folds)))
-    found = cross_validation.run_trials(config, second, TARGETS, tmp_path / "trials", "key", lambda _: None)  # type: ignore[arg-type]
-    failed = {each.trial.learning_rate: each.trial.error for each in found}
+    failed = {trial.learning_rate: trial.error for trial in second.trials}
     assert failed == {1.0: "Expected a loss that is a number. Received: nan.", 0.01: None}
 
 

@@ -153,11 +153,11 @@ def test_the_best_is_trained_on_the_images_of_the_search(
 
 def test_the_search_to_go_on_with_is_found(settings: Settings) -> None:
     with pytest.raises(InputError, match="Expected a search of simple_cnn"):
-        search_job.find_unfinished("simple_cnn", settings, None)
+        training_job.find_stopped(search_job.WORKER, "simple_cnn", settings, None, "search")
     job = leave(settings.home / "runs" / "mine", EVENTS)
-    assert search_job.find_unfinished("simple_cnn", settings, None).name == job.name
-    assert search_job.find_unfinished("simple_cnn", settings, job.folder).name == job.name
+    assert training_job.find_stopped(search_job.WORKER, "simple_cnn", settings, None, "search").name == job.name
+    assert training_job.find_stopped(search_job.WORKER, "simple_cnn", settings, job.folder, "search").name == job.name
     with pytest.raises(InputError, match="folder with a search"):
-        search_job.find_unfinished("simple_cnn", settings, settings.home)
+        training_job.find_stopped(search_job.WORKER, "simple_cnn", settings, settings.home, "search")
     with pytest.raises(UnknownNameError):
         get_space("nothing")

@@ -213,9 +213,9 @@ def test_a_run_does_not_start_without_what_it_needs(tmp_path: Path, settings: Se
     with pytest.raises(InputError, match="model name"):
         transfer_job.start(config, str(tmp_path), settings, name="<script>")
     with pytest.raises(InputError, match="stopped"):
-        transfer_job.find_unfinished("mobilenet", settings, None)
+        training_job.find_stopped(transfer_job.WORKER, "mobilenet", settings, None)
     with pytest.raises(InputError, match="folder with a run"):
-        transfer_job.find_unfinished("mobilenet", settings, tmp_path)
+        training_job.find_stopped(transfer_job.WORKER, "mobilenet", settings, tmp_path)
     assert not (settings.home / "runs").exists()
 
 

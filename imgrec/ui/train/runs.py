@@ -12,6 +12,7 @@ from imgrec.training import run_summary, search_job, training_job, transfer_job
 from imgrec.training.events import Queued, read
 from imgrec.training.recipes import Recipe
 from imgrec.training.training_job import Curves
+from imgrec.training.transfer_job import Progress
 from imgrec.ui import caches
 from imgrec.ui.elements import errors_shown
 from imgrec.ui.markdown import plain
@@ -89,8 +90,8 @@ def _watch(job: Job, others: Sequence[Job], was_active: bool, table: bool) -> st
     """Show one run and the other active ones; return its model."""
     state = job.state
     events = job.progress()[0]  # read once for all that is shown: the log of a long run has thousands of lines
-    progress = transfer_job.progress_in(events) if job.module == transfer_job.WORKER else None
-    told = training_job.curves_in(events) if progress is None else progress.curves
+    run = run_summary.read(job, events)
+    progress, told = (run, run.curves) if isinstance(run, Progress) else (None, run)
     model = None if told.finished is None else told.finished.name
     if was_active and state not in ACTIVE:
         caches.renew_catalog()
@@ -134,8 +135,7 @@ def _status(job: Job, state: str, events: Sequence[dict[str, Any]]) -> str:
     if state == "queued":
         behind = next((event.behind for event in reversed(list(read(events))) if isinstance(event, Queued)), [])
         return f"queued behind {', '.join(behind)}" if behind else "queued"
-    read_log = transfer_job.progress_in if job.module == transfer_job.WORKER else training_job.curves_in
-    return run_summary.status(read_log(events), state)
+    return run_summary.status(run_summary.read(job, events), state)
 
 
 def ending(job: Job, state: str) -> None:
