@@ -208,6 +208,12 @@ def test_settings_that_cannot_be_meant_get_a_sentence(page: Callable[..., AppTes
     app.multiselect(key="rates").set_value([]).run()
     assert "learning rates" in app.error[0].value
     assert app.button(key="start_transfer").disabled
+    app.session_state["rates"] = ["1e-4", "fast"]
+    app.run()
+    assert app.error[0].value == "Expected learning rates such as 0.01 or 1e-4. Received: 1e-4, fast."
+    app.session_state["rates"] = ["1e-4"]
+    app.run()
+    assert not app.error
 
 
 def test_start_passes_on_what_was_chosen(
