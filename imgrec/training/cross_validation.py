@@ -31,7 +31,7 @@ from imgrec.training.array_archives import Layers
 from imgrec.training.events import EpochEnd, HeadChosen, TrialEnd, from_fields, to_fields
 from imgrec.training.heads import DivergedError, Epoch, HeadTrainer, Schedule
 from imgrec.training.transfer_config import TransferConfig
-from imgrec.training.trial_results import choose, logged
+from imgrec.training.trial_results import choose, logged, spread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,11 +115,12 @@ def cross_validate(
     epochs = max(1, round(best.best_epoch))
     metrics = _pooled(mine, targets, classes)
     if config.folds:  # a mean over folds is no count of images
-        mean, sd = 100 * best.validation_accuracy, 100 * best.validation_accuracy_sd
-        why = f"validation accuracy {mean:.1f} ± {sd:.1f}\u202f% over {config.folds} folds"
+        figure = (
+            f"{spread(best.validation_accuracy, best.validation_accuracy_sd, best.trials)} over {config.folds} folds"
+        )
     else:
-        why = f"validation accuracy {accuracy.short(best.validation_accuracy, len(mine[0].held_out))}"
-    tell(HeadChosen(best.learning_rate, epochs, why))
+        figure = accuracy.short(best.validation_accuracy, len(mine[0].held_out))
+    tell(HeadChosen(best.learning_rate, epochs, f"validation accuracy {figure}"))
     if config.folds:
         schedule = Schedule(best.learning_rate, epochs, config.batch_size, config.step_epochs)
         kept = final_rows(config, targets, groups)
