@@ -96,7 +96,7 @@ def wait_until_ready(address: str) -> None:
 
 def _drop(page: Page, sample: gallery.Sample) -> tuple[float, float]:
     """Milliseconds from the drop to the last chart, and of these inference."""
-    page.evaluate(DROP, [sample.file, base64.b64encode(gallery.read(sample)).decode()])
+    page.evaluate(DROP, [sample.file, base64.b64encode(sample.path.read_bytes()).decode()])
     page.wait_for_function("window.took !== null", timeout=60_000)
     took: float = page.evaluate("window.took")
     page.wait_for_timeout(500)

@@ -10,8 +10,10 @@ import pytest
 from imgrec import jobs
 from imgrec.errors import InputError
 from imgrec.files import sha256_of
+from imgrec.inference import conversion
 from imgrec.jobs import Job, processes
 from imgrec.models import cards
+from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT, Settings
 from imgrec.training import run_summary, search_job, training_job, transfer_job, transfer_stages
 from imgrec.training.recipes import Recipe, read_recipe
@@ -126,3 +128,18 @@ def test_a_model_of_ones_own_is_in_the_catalog(settings: Settings) -> None:
     assert [row.epoch for row in curves.epochs] == [1, 2, 3]
     assert run_summary.epochs_of(card) == 3
     assert Recipe.from_dict(card.fields["recipe"]).title == "Tiny CNN"
+
+
+@pytest.mark.parametrize(
+    ("model", "folder"),
+    [
+        ("vgg16", "vgg16-2cca833a3d70c944"),
+        ("efficientnet_lite0", "efficientnet_lite0-e0bada249ec81778"),
+        ("cifar_vgg", "cifar_vgg-5ab44c2cdd2ecd53"),
+    ],
+)
+def test_a_compiled_network_is_found_where_it_was(
+    model: str, folder: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "versions", lambda: {"imgrec": "0.1.0", "keras": "3.15.1"})
+    assert conversion.compiled_path(BUILT_IN.get_spec(model), "a" * 64, settings).parent.name == folder

@@ -41,7 +41,7 @@ def main(names: list[str]) -> None:
     settings = Settings.from_env()
     specs = BUILT_IN.get_specs(names or MODELS)
     pool = classify.open_pool(settings)
-    bytes_of = [gallery.read(sample) for sample in gallery.get_samples()]
+    bytes_of = [sample.path.read_bytes() for sample in gallery.get_samples()]
     images = [decoding.decode(data, max_bytes=len(data)) for data in bytes_of]
     answers: dict[str, list[np.ndarray]] = {spec.name: [] for spec in specs}
     for image in images:

@@ -22,7 +22,7 @@ _BYTE_BITS = 8
 
 
 def to_8_bit(image: Image.Image, bit_depth: int, notes: list[str]) -> Image.Image:
-    """`image` in one of the modes L, RGB and CMYK; `bit_depth` is that of a sample in the file.
+    """Return `image` in one of the modes L, RGB and CMYK; `bit_depth` is that of a sample in the file.
 
     Transparent places are put on `BACKGROUND`. 16 bits keep their upper 8. Numbers without a nominal range
     (32-bit integers, floats) are stretched from their least to their greatest. Raises `ImageError` when those
@@ -42,7 +42,7 @@ def to_8_bit(image: Image.Image, bit_depth: int, notes: list[str]) -> Image.Imag
 
 
 def to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
-    """`image` (L, RGB or CMYK) in RGB; colors go through the ICC `profile` unless that is sRGB itself."""
+    """Return `image` (L, RGB or CMYK) in RGB; colors go through the ICC `profile` unless that is sRGB itself."""
     if image.mode == "L":
         # British spelling: the notes are part of the JSON of `imgrec predict`, which keeps its words.
         notes.append("grey: one channel repeated as red, green and blue")
@@ -79,7 +79,7 @@ def _on_background(image: Image.Image, notes: list[str]) -> Image.Image:
 
 
 def _through_profile(image: Image.Image, profile: bytes | None) -> Image.Image | None:
-    """`image` in sRGB by its ICC `profile`; None where there is none, it is sRGB, or it cannot be used."""
+    """Return `image` in sRGB by its ICC `profile`; None where there is none, it is sRGB, or it cannot be used."""
     if not profile or len(profile) > MAX_PROFILE_BYTES:
         return None
     from PIL import ImageCms

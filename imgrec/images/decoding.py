@@ -1,8 +1,8 @@
 """The only decoder of untrusted bytes: `decode` returns a `DecodedImage` or raises `ImageError`.
 
-What every model is later given depends on the uploaded bytes alone: one decode serves all models, upright by
-its EXIF tag, sRGB, 8 bit, without alpha, and not much larger than the largest network needs. What was
-was normalized is described in `notes`. Neither the file's name nor its metadata outlives the call.
+The input of every model depends on the uploaded bytes alone: one decode serves all models, upright by its EXIF tag,
+sRGB, 8 bit, without alpha, and not much larger than the largest network needs. `notes` describe what was normalized.
+Neither the file's name nor its metadata outlives the call.
 
 Decoders are foreign code that reads untrusted bytes. Sizes are checked from the header before any pixel is decoded, and
 whatever a decoder raises leaves here as an `ImageError`; incomplete images are refused.
@@ -41,13 +41,12 @@ WORKING_SIDE_PX = 640
 # The largest images that cameras and phones make have 100 million pixels; read from the header.
 MAX_PIXELS = 100_000_000
 
-# What a decoder may take at its peak: a quarter of the smallest host that imgrec is shown on (1 GiB).
+# The memory that a decoder may take at its peak: a quarter of the smallest host (1 GiB).
 MAX_DECODER_BYTES = 256 * MIB
 
-# Peak bytes for one decoded pixel, as the process grew on 12-megapixel images, rounded up: Pillow holds RGB
-# in 4 bytes, a conversion needs a second copy, and some decoders their own planes; in each line the worst of
-# the format (transparency, floats). A JPEG is decoded at reduced scale, but a progressive one holds all its
-# coefficients all the same.
+# Peak bytes for one decoded pixel, measured on 12-megapixel images and rounded up: Pillow holds RGB in 4 bytes, a
+# conversion needs a second copy, and some decoders their own planes. Each is the worst of the format (transparency,
+# floats). A JPEG is decoded at reduced scale, but a progressive one holds all its coefficients.
 DECODER_BYTES_PER_PIXEL = {
     "JPEG": 10,
     "PNG": 10,
@@ -111,13 +110,10 @@ _UPRIGHT = {
 class DecodedImage:
     """An image as every model is given it.
 
-    `pixels` is uint8 (H, W, 3), RGB, read-only, its short side at least `WORKING_SIDE_PX` unless the image
-    itself is smaller. `format` is a key of `signatures.EXTENSIONS`. `sha256` (hexadecimal) is that of the
-    uploaded bytes and the key of every cache. `notes` describe what was normalized, each a phrase to be
-    put behind a comma ("rotated by its EXIF tag"). `size_px` is the (height, width) of the whole image,
-    upright, before it was reduced.
-
-    Raises `ImageError` when `pixels` is not such an array.
+    `pixels` is uint8 (H, W, 3), RGB, read-only, its short side at least `WORKING_SIDE_PX` unless the image itself is
+    smaller; another array raises `ImageError`. `format` is a key of `formats.EXTENSIONS`. `sha256` (hexadecimal) is
+    that of the uploaded bytes and the key of every cache. `notes` are phrases such as "rotated by its EXIF tag".
+    `size_px` is the (height, width) of the whole image, upright, before it was reduced.
     """
 
     pixels: np.ndarray
@@ -127,23 +123,30 @@ class DecodedImage:
     size_px: tuple[int, int]
 
     def __post_init__(self) -> None:
-        pixels = self.pixels
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-            raise ImageError(
-                f"Expected pixels of type uint8 and shape (H, W, 3). Received: {pixels.dtype} {pixels.shape}."
-            )
-        if pixels.flags.writeable:
-            pixels = pixels.copy()
+        check_pixels(self.pixels)
+        if self.pixels.flags.writeable:
+            pixels = self.pixels.copy()
             pixels.flags.writeable = False
             object.__setattr__(self, "pixels", pixels)
+
+
+def check_pixels(pixels: np.ndarray) -> None:
+    """Raise `ImageError` unless `pixels` is uint8 (H, W, 3) and not empty."""
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
+        raise ImageError(f"Expected pixels of type uint8 and shape (H, W, 3). Received: {pixels.dtype} {pixels.shape}.")
 
 
 def decode(data: bytes, *, max_bytes: int, name: str | None = None) -> DecodedImage:
     """Return the image in `data`: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC, of animations the first frame.
 
-    `name` is the file's name; it only serves to note that an image is not what it is called, and is not kept.
-    Raises `ImageTooLargeError` above `max_bytes`, `MAX_PIXELS` or what a decoder may take, and `ImageError` on
-    everything that is not a whole image in one of these formats.
+    Args:
+        data: The whole file.
+        max_bytes: Its largest size.
+        name: The file's name, for a note where its extension is that of another format.
+
+    Raises:
+        ImageTooLargeError: Above `max_bytes`, `MAX_PIXELS` or the memory that a decoder may take.
+        ImageError: Not a whole image in one of these formats.
     """
     if len(data) > max_bytes:
         raise ImageTooLargeError(f"The file is larger than {max_bytes / MIB:.3g} MiB, the limit for an image.")
@@ -152,13 +155,10 @@ def decode(data: bytes, *, max_bytes: int, name: str | None = None) -> DecodedIm
         *others, last = formats.EXTENSIONS
         raise ImageError(f"This is {formats.describe(data)}. Use {', '.join(others)} or {last}.")
     notes: list[str] = []
-    if name is not None and formats.is_misnamed(name, kind):
-        notes.append(f"named {formats.extension_of(name)} but is a {kind}")
+    if name is not None and (extension := formats.wrong_extension(name, kind)):
+        notes.append(f"named {extension} but is a {kind}")
     with _quiet, _foreign_code(kind):
-        if kind == "HEIC":
-            image, size_px = _load_heic(data, notes)
-        else:
-            image, size_px = _load(data, kind, notes)
+        image, size_px = _load_heic(data, notes) if kind == "HEIC" else _load(data, kind, notes)
         pixels = np.asarray(image)
     return DecodedImage(pixels, kind, hashlib.sha256(data).hexdigest(), tuple(notes), size_px)
 
@@ -230,8 +230,7 @@ def _check_jpeg(data: bytes) -> None:
 
 def _check_size(kind: str, width: int, height: int, progressive: bool = False) -> None:
     """Raise `ImageTooLargeError` when the whole image, or the memory of its decoder, is too large."""
-    pixels = width * height
-    decoded = pixels
+    pixels = decoded = width * height
     limit = MAX_PIXELS
     if kind == "JPEG":
         scale = max(scale for scale in (1, 2, 4, 8) if scale == 1 or min(width, height) // scale >= WORKING_SIDE_PX)
@@ -306,11 +305,10 @@ def _alone_if_large(pixels: int) -> AbstractContextManager[object]:
 
 
 class _Quiet:
-    """Ignores warnings while at least one thread is inside.
+    """A context in which decoders' warnings about metadata are ignored, while at least one thread is inside.
 
-    Decoders warn about metadata that is not used here. Python's own `catch_warnings` changes the process and
-    undoes it in the wrong order when two threads overlap; the first that comes in and the last that goes out
-    do it here for all.
+    Python's own `catch_warnings` changes the process, and undoes it in the wrong order when two threads overlap: here
+    the first thread that enters and the last one that leaves do it for all.
     """
 
     def __init__(self) -> None:
@@ -321,9 +319,8 @@ class _Quiet:
     def __enter__(self) -> None:
         with self._lock:
             if self._inside == 0:
-                self._caught = warnings.catch_warnings()
+                self._caught = warnings.catch_warnings(action="ignore")
                 self._caught.__enter__()
-                warnings.simplefilter("ignore")
             self._inside += 1
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,7 @@
 """The format that bytes claim to have, from their content alone; nothing is decoded here.
 
-A file's extension is never trusted: `identify` reads the first bytes, `describe` names
-something is that is not a usable image, and the counts find what a decoder would trip over.
+A file's extension is never trusted: `identify` reads the first bytes, `describe` names what is not a usable image, and
+the counts find what would take a decoder too long.
 """
 
 import codecs
@@ -25,37 +25,25 @@ _START_OF_SCAN = 0xDA
 
 def identify(data: bytes) -> str | None:
     """Return the name of the allowed format that `data` begins like (a key of `EXTENSIONS`), or None."""
-    for name, matches in _SIGNATURES.items():
-        if matches(data):
-            return name
-    return None
+    return next((name for name, matches in _SIGNATURES.items() if matches(data)), None)
 
 
 def describe(data: bytes) -> str:
     """Return what `data`, which is not an allowed image, looks like, with its article: "a PDF document"."""
     head = data[:HEAD_BYTES]
-    for description, pattern in _STRANGERS:
-        if pattern.match(head):
-            return description
-    if _is_text(head):
-        return "a text file"
-    return "a file of an unknown format"
+    fallback = "a text file" if _is_text(head) else "a file of an unknown format"
+    return next((description for description, pattern in _STRANGERS if pattern.match(head)), fallback)
 
 
-def is_misnamed(name: str, image_format: str) -> bool:
-    """Whether `name` ends like another format than `image_format`; an unknown extension is no misnomer."""
-    extension = extension_of(name)
-    known = {known for extensions in EXTENSIONS.values() for known in extensions}
-    return extension in known and extension not in EXTENSIONS[image_format]
-
-
-def extension_of(name: str) -> str:
-    """Return the extension of a file name in small letters, with its dot; empty where there is none."""
-    return PurePath(name).suffix.lower()
+def wrong_extension(name: str, image_format: str) -> str | None:
+    """Return the extension of the file `name` if it belongs to another format than `image_format`, else None."""
+    extension = PurePath(name).suffix.lower()
+    others = set().union(*EXTENSIONS.values()) - EXTENSIONS[image_format]
+    return extension if extension in others else None
 
 
 def count_jpeg_segments(data: bytes, limit: int) -> int:
-    """How many segments stand before the first scan of a JPEG, counted up to `limit`."""
+    """Return the number of segments before the first scan of a JPEG, counted up to `limit`."""
     position, count = 2, 0
     while count < limit:
         position = data.find(b"\xff", position)
@@ -70,12 +58,12 @@ def count_jpeg_segments(data: bytes, limit: int) -> int:
 
 
 def count_jpeg_scans(data: bytes) -> int:
-    """How many scans a JPEG has at most: inside a scan the two bytes of its marker cannot occur."""
+    """Return how many scans a JPEG has at most: inside a scan the two bytes of its marker cannot occur."""
     return data.count(b"\xff\xda")
 
 
 def png_bit_depth(data: bytes) -> int:
-    """Bits of one sample of a PNG, from its header chunk, which the standard puts first."""
+    """Return the bits of one sample of a PNG, from its header chunk, which the standard puts first."""
     return data[24] if len(data) > 24 else 8
 
 
@@ -110,7 +98,7 @@ def _is_text(head: bytes) -> bool:
     return all(character.isprintable() or character in "\r\n\t\f\ufeff" for character in text)
 
 
-# Extensions that each allowed format goes by; the keys are the allow-list.
+# The extensions of each allowed format; the keys are the allow-list.
 EXTENSIONS = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
     "PNG": {".png", ".apng"},
@@ -133,7 +121,7 @@ _SIGNATURES: dict[str, Callable[[bytes], bool]] = {
     "HEIC": lambda data: _has_brand(data, _HEIF_BRANDS, _AVIF_BRANDS),
 }
 
-# What is dropped by mistake, for the sentence on the screen; the first that matches is taken.
+# Other files, for the sentence of the error; the first that matches is taken.
 _STRANGERS = [
     (description, re.compile(pattern, re.DOTALL | re.IGNORECASE))
     for description, pattern in [

@@ -42,12 +42,7 @@ def get_samples() -> tuple[Sample, ...]:
 
 def get_sample(file: str) -> Sample:
     """Return the sample whose file is called `file`; raises `UnknownNameError` with the nearest names."""
-    for sample in get_samples():
-        if sample.file == file:
-            return sample
-    raise UnknownNameError.of("sample", file, [sample.file for sample in get_samples()])
-
-
-def read(sample: Sample) -> bytes:
-    """Return the bytes of `sample`, to be decoded like any upload."""
-    return sample.path.read_bytes()
+    samples = {sample.file: sample for sample in get_samples()}
+    if file not in samples:
+        raise UnknownNameError.of("sample", file, list(samples))
+    return samples[file]

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from imgrec.errors import InputError, UnknownNameError
-from imgrec.images.decoding import DecodedImage
+from imgrec.images.decoding import DecodedImage, check_pixels
 
 # Bicubic, antialiased as all of Pillow's. Against bilinear on 500 ImageNet images, in points of top-1 and top-5:
 # MobileNet 0.75 192 +0.2 and +1.4, 0.50 160 +1.4 and +1.2, 0.25 128 +1.0 and +1.2, 0.75 224 (whose images need no
@@ -39,18 +39,22 @@ def frame(
 ) -> np.ndarray:
     """Return the part of `image` that a network is given, resized to its input: uint8 (height, width, 3), RGB.
 
-    `image` is decoded, or its pixels as uint8 (H, W, 3); smaller images are enlarged. `input_size` is
-    (height, width) in px, `framing` a key of `FRAMINGS`. With "crop", the image is resized until it covers
-    `input_size` / `crop_fraction` and its center is cut out, as published accuracies are measured; both happen
-    in one resize of that part of the source, and the sizes in between are rounded as they are there. "squash"
-    ignores `crop_fraction`.
+    With "crop", the image is resized until it covers `input_size` / `crop_fraction` and its center is cut out, as
+    published accuracies are measured. Both happen in one resize of that part of the source, and the sizes in between
+    are rounded as they are there.
 
-    Raises `UnknownNameError` on another framing, and `InputError` on another kind of array, a size below 1 or
-    a fraction outside (0, 1].
+    Args:
+        image: Decoded, or its pixels as uint8 (H, W, 3); smaller images are enlarged.
+        input_size: (height, width) in px, at least 1 × 1.
+        crop_fraction: In (0, 1]; "squash" ignores it.
+        framing: A key of `FRAMINGS`.
+
+    Raises:
+        UnknownNameError: Another framing.
+        InputError: Another kind of array, or a number out of its range.
     """
     pixels = image.pixels if isinstance(image, DecodedImage) else image
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-        raise InputError(f"Expected pixels of type uint8 and shape (H, W, 3). Received: {pixels.dtype} {pixels.shape}.")
+    check_pixels(pixels)
     if min(input_size) < 1 or not 0 < crop_fraction <= 1:
         raise InputError(
             f"Expected an input size of at least 1 × 1 and a crop fraction in (0, 1]. "
@@ -67,7 +71,7 @@ def frame(
 
 
 def normalize(batch: np.ndarray, mode: str) -> np.ndarray:
-    """`batch`, uint8 (..., 3) in RGB, as the network's float32 of the same shape; `mode` a key of `PREPROCESS`.
+    """Return `batch`, uint8 (..., 3) in RGB, as the network's float32 of the same shape; `mode` a key of `PREPROCESS`.
 
     Raises `UnknownNameError` on another mode, and `InputError` on another dtype or number of channels: what was
     already scaled must not be scaled again.
@@ -84,7 +88,7 @@ def normalize(batch: np.ndarray, mode: str) -> np.ndarray:
 def _center_box(
     source: tuple[int, ...], input_size: tuple[int, int], crop_fraction: float
 ) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) in the source of the part that a center crop of the resized image shows.
+    """Return (left, top, right, bottom) in the source of the part that a center crop of the resized image shows.
 
     The resized image and the crop's corner are whole pixels, as in resize-then-crop: a corner between two
     pixels would blur an image that needs no resizing at all (which cost MobileNetV2 3 points of top-1).
@@ -98,7 +102,7 @@ def _center_box(
 
 
 def _center(source: int, resized: int, kept: int) -> tuple[float, float]:
-    """Where the middle `kept` of `resized` pixels begin and end, in pixels of the `source`."""
+    """Return the start and the end of the middle `kept` of `resized` pixels, in pixels of the `source`."""
     start = (resized - kept) // 2
     return start * source / resized, min((start + kept) * source / resized, source)
 

@@ -2,12 +2,11 @@
 
 A cache entry is a folder `IMGREC_HOME/compiled/<model>-<key>/` with `model.xml` and `model.bin` (OpenVINO's format,
 normalization folded in, float32), for small networks a blob that OpenVINO adds when it loads them first, and
-`manifest.json`, which holds their sizes and sha256. It is written beside and renamed into place; one that is not as
-its manifest says is built again. The key depends on the weights, the row of the catalog and the versions of all
-that takes part, so an entry never has to be invalidated; entries of old versions may be deleted by hand at any time.
+`manifest.json`, which holds their sizes and sha256. It is written beside and renamed into place; one that differs from
+its manifest is built again. The key depends on the weights, the row of the catalog and the versions of the libraries,
+so an entry never has to be invalidated; entries of old versions may be deleted by hand at any time.
 
-The worker has Keras on its OpenVINO backend and no TensorFlow. It reads its request from stdin as JSON, writes
-its progress to stdout as JSON lines, and ends when the process that started it ends.
+The worker has Keras on its OpenVINO backend and no TensorFlow.
 """
 
 import functools
@@ -30,7 +29,7 @@ from imgrec.inference import child_process
 from imgrec.models.catalog import ModelSpec, spec_from_json
 from imgrec.settings import MIB, Settings
 
-# To be counted up whenever `fold` or the building of networks changes what a graph computes.
+# Counted up whenever `fold` or the building of networks changes what a graph computes.
 GRAPH_VERSION = 1
 
 # The largest networks take one to two minutes on two cores.
@@ -54,10 +53,10 @@ OnProgress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a cache entry should be.
+    """The expected content of a cache entry.
 
-    `files` is name → (bytes, sha256); `memory_bytes` the anonymous memory that the loaded network was measured
-    to take. The rest says what it was made of, for people.
+    `files` is name → (bytes, sha256); `memory_bytes` the measured anonymous memory of the loaded network. The rest is
+    its origin, for people.
     """
 
     model: str
@@ -68,7 +67,7 @@ class Manifest:
 
 
 def compiled_path(spec: ModelSpec, weights_sha256: str, settings: Settings) -> Path:
-    """Where the compiled network of `spec` with these weights is, or will be: the path of its `model.xml`."""
+    """Return where the compiled network of `spec` with these weights is, or will be: the path of its `model.xml`."""
     parts = {
         "architecture": spec.architecture,
         "arguments": dict(spec.arguments),
@@ -102,11 +101,10 @@ def convert(
     give_up_at = time.monotonic() + TIMEOUT_S
 
     def wait() -> None:
-        if time.monotonic() > give_up_at:
-            raise BusyError(
-                f"Another process has been converting {spec.name} for {TIMEOUT_S / 60:.0f} min. Try again later."
-            )
         on_progress("waiting")
+        if time.monotonic() > give_up_at:
+            minutes = f"{TIMEOUT_S / 60:.0f} min"
+            raise BusyError(f"Another process has been converting {spec.name} for {minutes}. Try again later.")
 
     with sole_holder(path.parent.with_suffix(".lock"), wait):
         if read_intact(path) is None:
@@ -158,7 +156,7 @@ def versions() -> dict[str, str]:
 
 
 def _describe(folder: Path) -> dict[str, tuple[int, str]]:
-    """(bytes, sha256) of each file in `folder` that a network is loaded from."""
+    """Return (bytes, sha256) of each file in `folder` that a network is loaded from."""
     files = sorted([*folder.glob("model.*"), *folder.glob("*.blob")])
     return {file.name: (file.stat().st_size, sha256_of(file)) for file in files}
 
@@ -236,13 +234,12 @@ def _convert(spec: ModelSpec, weights_path: Path, folder: Path, tell: Callable[.
 
 
 def _put_off(name: str) -> None:
-    """Have the module called `name` loaded when something of it is used first, not when it is imported."""
+    """Have the module called `name` loaded at its first use, not at its import."""
     spec = importlib.util.find_spec(name)
-    if spec is None or spec.loader is None or name in sys.modules:
-        return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    if spec is not None and spec.loader is not None and name not in sys.modules:
+        spec.loader = importlib.util.LazyLoader(spec.loader)
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ class Engine(Protocol):
         """Anonymous memory that the engine holds: what the kernel cannot drop, unlike mapped files."""
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
-        """float32 probabilities (N, C) for `batch`, uint8 (N, H, W, 3), RGB, as `preprocessing.frame` gives it."""
+        """Return float32 probabilities (N, C) for `batch`, uint8 (N, H, W, 3), RGB, as of `preprocessing.frame`."""
 
     def close(self) -> None:
         """Give the memory back; calling it twice does no harm."""

@@ -17,9 +17,8 @@ from imgrec.models.catalog import BUILT_IN, ModelSpec
 if TYPE_CHECKING:
     import keras
 
-# Arguments of a constructor that leave the classifier out; what is left has no published weights of its own here.
+# The argument of a constructor that leaves the classifier out; such a network takes the weights of the whole one.
 HEADLESS = ("include_top", False)
-_ARGUMENTS_OF_HEADLESS = ("include_top", "pooling")
 
 # ImageNet's standard deviation of each channel, as Keras' EfficientNet has it.
 IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
@@ -51,13 +50,11 @@ def load(spec: ModelSpec, weights_path: Path) -> "keras.Model":
             model = keras.saving.load_model(weights_path, compile=False, safe_mode=True)
         else:
             model = build(spec)
-            if HEADLESS in spec.arguments:
-                whole = build(_whole(spec))
-                load_weights(whole, weights_path)
-                transplant(whole, model)
-            else:
-                load_weights(model, weights_path)
-    # HDF5 and Keras raise whatever they like on a broken file.
+            whole = build(_whole(spec)) if HEADLESS in spec.arguments else model
+            load_weights(whole, weights_path)
+            if whole is not model:
+                _transplant(whole, model)
+    # HDF5 and Keras raise any of these for a broken file.
     except (OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, AttributeError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CorruptWeightsError(
@@ -76,12 +73,11 @@ def load_weights(model: "keras.Model", path: Path) -> None:
         model.load_weights(path)
 
 
-def transplant(whole: "keras.Model", headless: "keras.Model") -> None:
+def _transplant(whole: "keras.Model", headless: "keras.Model") -> None:
     """Give `headless` the weights of `whole`, of which it is the beginning; their input sizes may differ.
 
-    Layer by layer in their order: names do not say which is which, since those that Keras makes up count on in a
-    process (`conv2d_94`), while the order is that of the graph, and the same in both. Raises `ValueError` when one
-    is not the beginning of the other.
+    Layer by layer in their order, which is that of the graph and the same in both. Names do not fit: those that Keras
+    makes up count on in a process (`conv2d_94`). Raises `ValueError` when one is not the beginning of the other.
     """
     givers = [layer for layer in whole.layers if layer.weights]
     takers = [layer for layer in headless.layers if layer.weights]
@@ -98,15 +94,15 @@ def transplant(whole: "keras.Model", headless: "keras.Model") -> None:
 def _whole(spec: ModelSpec) -> ModelSpec:
     """Return the network with its top, at the size that its weights are published for: dense layers depend on it."""
     native = [row.input_size for row in BUILT_IN.values() if row.weights.filename == spec.weights.filename]
-    kept = tuple(argument for argument in spec.arguments if argument[0] not in _ARGUMENTS_OF_HEADLESS)
+    kept = tuple(argument for argument in spec.arguments if argument[0] not in ("include_top", "pooling"))
     return replace(spec, arguments=kept, input_size=native[0] if native else spec.input_size)
 
 
 def _divide_by_root_of_deviation(model: "keras.Model") -> None:
     """Scale the input as `EfficientNetB*` does only where it fetches its weights itself (`weights="imagenet"`).
 
-    There a further layer divides each channel by the root of its standard deviation, because the published
-    weights were trained so. A variance multiplied by the standard deviation comes to the same.
+    There a further layer divides each channel by the root of its standard deviation, as in the training of the
+    published weights. A variance multiplied by the standard deviation has the same effect.
     """
     import keras
 

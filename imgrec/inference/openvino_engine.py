@@ -44,9 +44,7 @@ _CORE_LOCK = threading.Lock()
 class OpenVINOEngine:
     """A network that `fold` has saved, loaded and run once.
 
-    `memory_bytes` is what the network's anonymous memory was measured to be (`measure`): in a server, where
-    other threads run, it could not be separated.
-
+    `memory_bytes` is the result of `measure`, because in a server the memory of other threads could not be separated.
     Raises `EngineError` when the files are not a network that runs.
     """
 
@@ -65,7 +63,7 @@ class OpenVINOEngine:
             raise EngineError(f"Expected {path} to give probabilities. Received: values that are not finite.")
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
-        """As `Engine.predict`; raises `InputError` on another shape or dtype, `EngineError` when it fails."""
+        """Predict as `Engine.predict`; raises `InputError` on another shape or dtype, `EngineError` when it fails."""
         check_batch(batch, self._input_size)
         with foreign_call(), self._lock:
             if self._request is None:
@@ -82,7 +80,7 @@ class OpenVINOEngine:
 
     @staticmethod
     def _probabilities(request: "openvino.InferRequest", image: np.ndarray) -> np.ndarray:
-        """float32 (C,) for one image, uint8 (H, W, 3); a copy, because the request reuses its own."""
+        """Return float32 (C,) for one image, uint8 (H, W, 3); a copy, because the request reuses its own."""
         request.infer([np.ascontiguousarray(image)[np.newaxis]], share_inputs=True)
         return np.array(request.get_output_tensor(0).data[0], np.float32)
 
@@ -152,7 +150,7 @@ def fold(exported: Path, rule: "Normalization", input_size: tuple[int, int], tar
 
 
 def measure(path: Path) -> int:
-    """Anonymous memory in bytes that the network at `path` takes once it is loaded and has run.
+    """Return the anonymous memory in bytes that the network at `path` takes once it is loaded and has run.
 
     For a process that does nothing else; where it cannot be measured, the size of its weights. Raises
     `EngineError` when it does not run.
@@ -172,7 +170,7 @@ def measure(path: Path) -> int:
 
 @functools.cache
 def runtime() -> ModuleType:
-    """OpenVINO without its converters, which take half of the time to import and report to Google Analytics.
+    """Import OpenVINO without its converters, which take half of the time and report to Google Analytics.
 
     `import openvino` works without them where they are missing, so they are made to seem missing.
     """
@@ -184,7 +182,7 @@ def runtime() -> ModuleType:
 
 @contextmanager
 def hidden(name: str) -> Iterator[None]:
-    """Within the block `import name` fails as if it were not installed, unless it is loaded already."""
+    """Have `import name` fail within the block as if it were not installed, unless it is loaded already."""
     finder = _Refusal(name)
     sys.meta_path.insert(0, finder)
     try:
@@ -194,7 +192,10 @@ def hidden(name: str) -> Iterator[None]:
 
 
 class _Refusal(MetaPathFinder):
-    """A finder before all others that ends the search for one module."""
+    """A finder before all others that ends the search for one module.
+
+    `sys.modules[name] = None` does not serve: Keras takes what has a key there for loaded.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-"""What the operating system lets this process have: cores to compute on, memory to hold and to give back."""
+"""The cores and the memory that the operating system lets this process have."""
 
 import ctypes
 import os
@@ -9,10 +9,9 @@ from pathlib import Path
 
 
 def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Cores that this process may use: those it is bound to, or its control group's quota if that is less.
+    """Return the number of cores that this process may use: of those it is bound to, or its quota if that is less.
 
-    A container with a quota of two cores sees all cores of its host; one thread on each is throttled most of
-    the time.
+    A container with a quota of two cores sees all cores of its host; one thread on each is throttled most of the time.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
@@ -35,12 +34,9 @@ def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
 
 
 def anonymous_bytes() -> int | None:
-    """Resident memory of this process that no file backs, which the kernel cannot drop; None off Linux."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), None)
+    """Return the resident memory of this process that no file backs and the kernel cannot drop; None off Linux."""
+    found = re.search(r"^RssAnon:\s*(\d+) kB", _text(Path("/proc/self/status")), re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else None
 
 
 def give_back_memory() -> None:

@@ -4,7 +4,7 @@ A component owns its widget, its bounds and its errors; what it shows is compute
 
 `main`: the frame around every page.
 `caches`: every Streamlit cache.
-`elements`: columns, and components that Streamlit lacks.
+`elements`: columns, errors, and components that Streamlit lacks.
 `markdown`: text that is not to be read as Markdown.
 `settings_bar`: models, rule, framing above a page.
 `query_params`: choices in the address.

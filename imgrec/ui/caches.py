@@ -160,7 +160,7 @@ def thumbnail(sha256: str, side_px: int, _image: DecodedImage) -> bytes:
 @st.cache_resource(show_spinner=False)
 def sample_image(file: str) -> DecodedImage:
     """Return a decoded sample image."""
-    data = gallery.read(gallery.get_sample(file))
+    data = gallery.get_sample(file).path.read_bytes()
     return decoding.decode(data, max_bytes=len(data))
 
 

@@ -1,18 +1,21 @@
-"""Columns, and components that Streamlit lacks: a strip of images, paste and drop, a tab's memory, a phone's drawer.
+"""Columns, errors, and components that Streamlit lacks: a strip of images, paste and drop, a tab's memory, a drawer.
 
 They exchange ids and events with the page; their scripts are in `assets/components/`. Images are sent to the browser as
 thumbnails, and to the server through Streamlit's own uploader, never through these components.
 """
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from imgrec.errors import ImgrecError
 from imgrec.settings import ASSETS
+from imgrec.ui.markdown import plain
 
 # Names the right column, for the focus after an image has been taken.
 RESULT = "result"
@@ -22,6 +25,30 @@ def halves() -> tuple[DeltaGenerator, DeltaGenerator]:
     """Return a narrow column for the image and a wide one for the result; stacked on a narrow screen."""
     left, right = st.columns([1, 3], gap="large")
     return left, right.container(key=RESULT)
+
+
+@contextmanager
+def errors_shown(icon: str = ":material/error:") -> Iterator[None]:
+    """Show the sentence of an `ImgrecError` in its place on the page."""
+    try:
+        yield
+    except ImgrecError as error:
+        st.error(plain(str(error)), icon=icon)
+
+
+def download(
+    label: str,
+    data: Any,
+    file: str,
+    mime: str,
+    *,
+    key: str,
+    help: str | None = None,
+    type: Literal["primary", "secondary"] = "secondary",
+) -> None:
+    """Show a button that downloads `data`, or what that returns at the click; the page does not run again."""
+    icon = ":material/download:"
+    st.download_button(label, data, file, mime, key=key, help=help, icon=icon, on_click="ignore", type=type)
 
 
 @dataclass(frozen=True, slots=True)

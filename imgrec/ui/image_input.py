@@ -87,7 +87,9 @@ def _restore(tab: str) -> None:
 def panel() -> Image:
     """Show everything for adding images, and the selected one; return it, or a sample while there is none."""
     _inputs()
-    _problems()
+    problems = [*st.session_state.get("tray_too_large", []), *st.session_state.get("tray_problems", [])]
+    for name, sentence in problems:
+        st.error(sentence, title=plain(name), icon=":material/broken_image:")
     image = current() or example()
     _preview(image)
     if tray():
@@ -124,11 +126,10 @@ def sample_gallery(side_px: int = 72) -> None:
 def take_sample(file: str) -> None:
     """Add the sample whose file is called `file` and select it."""
     sample = gallery.get_sample(file)
-    _take([(sample.title, gallery.read(sample))], sample)
+    _take([(sample.title, sample.path.read_bytes())], sample)
 
 
 def _inputs() -> None:
-    limit = caches.settings().max_upload_bytes
     key = uploads.key_of("images")
     # One row where it fits (see assets/style.css).
     with st.container(horizontal=True, gap="small", key="inputs"):
@@ -138,7 +139,7 @@ def _inputs() -> None:
                 "Drop images here, or paste with Ctrl+V",
                 accept_multiple_files=True,
                 key=key,
-                max_upload_size=max(1, limit // MIB),
+                max_upload_size=uploads.image_limit_mib(),
                 help=KEPT,
                 on_change=_take_uploads,
                 args=(key,),
@@ -202,11 +203,6 @@ def _refuse_too_large(names: list[str]) -> None:
     st.session_state["tray_too_large"] = [(name, sentence) for name in names]
 
 
-def _problems() -> None:
-    for name, sentence in [*st.session_state.get("tray_too_large", []), *st.session_state.get("tray_problems", [])]:
-        st.error(sentence, title=plain(name), icon=":material/broken_image:")
-
-
 def _preview(image: Image) -> None:
     height, width = image.image.size_px
     with st.container(key="preview"):
@@ -238,16 +234,12 @@ def _film() -> None:
         "Your images",
         tiles,
         key="film",
-        on_pick=partial(_set, "tray_selected"),
+        on_pick=partial(st.session_state.__setitem__, "tray_selected"),
         on_remove=_remove,
-        on_more=partial(_set, "film_open"),
+        on_more=partial(st.session_state.__setitem__, "film_open"),
         more=len(images) - len(shown),
     )
     st.button("Clear images", key="clear", icon=":material/delete_sweep:", type="tertiary", on_click=_clear)
-
-
-def _set(key: str, value: object) -> None:
-    st.session_state[key] = value
 
 
 def _select(image_id: str | None) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from imgrec.images.decoding import DecodedImage
 from imgrec.images.gallery import Sample
@@ -70,18 +71,20 @@ class ImageStore:
         self._max_tabs = max_tabs
         self._keep_s = keep_s
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._tabs: dict[str, StoredTab] = {}  # the one seen longest ago first
         self._timer: threading.Timer | None = None
 
     def put(self, tab: str, images: Sequence[Image], selected: str | None = None) -> None:
         """Keep `images` for `tab` instead of what was kept before; the oldest are left out if they do not fit."""
-        kept, size_bytes = self._fitting(images)
+        sizes = accumulate(image.image.pixels.nbytes for image in reversed(images))
+        fitting = [size for size in sizes if size <= self._max_bytes // TAB_SHARE]
         with self._lock:
             self._tabs.pop(tab, None)
-            if kept:
-                self._tabs[tab] = StoredTab(kept, selected, size_bytes, self._clock())
-            while len(self._tabs) > self._max_tabs or self._size_bytes() > self._max_bytes:
+            if fitting:
+                kept = tuple(images[-len(fitting) :])
+                self._tabs[tab] = StoredTab(kept, selected, fitting[-1], self._clock())
+            while len(self._tabs) > self._max_tabs or self.size_bytes() > self._max_bytes:
                 del self._tabs[next(iter(self._tabs))]
             self._drop_expired()
 
@@ -94,20 +97,7 @@ class ImageStore:
     def size_bytes(self) -> int:
         """Return the bytes of all kept pixels."""
         with self._lock:
-            return self._size_bytes()
-
-    def _fitting(self, images: Sequence[Image]) -> tuple[tuple[Image, ...], int]:
-        kept: list[Image] = []
-        left = self._max_bytes // TAB_SHARE
-        for image in reversed(images):
-            if image.image.pixels.nbytes > left:
-                break
-            left -= image.image.pixels.nbytes
-            kept.append(image)
-        return tuple(reversed(kept)), self._max_bytes // TAB_SHARE - left
-
-    def _size_bytes(self) -> int:
-        return sum(tab.size_bytes for tab in self._tabs.values())
+            return sum(tab.size_bytes for tab in self._tabs.values())
 
     def _drop_expired(self) -> None:
         """Delete what has expired, and look again when the next tab expires."""

@@ -151,6 +151,23 @@ def named(
     return key
 
 
+def segmented(
+    label: str,
+    kind: str,
+    options: Sequence[str],
+    default: str,
+    key: str,
+    *,
+    title: Callable[[str], str] = str,
+    name: Callable[[str], str] = slug,
+    **look: Any,
+) -> str:
+    """Return the choice of a segmented control that is tied to the address; arguments as of `named`."""
+    key = named(key, kind, options, default, title=title, name=name)
+    chosen = st.segmented_control(label, options, default=default, required=True, key=key, **look)
+    return chosen if chosen in options else default
+
+
 def number(key: str, kind: str, least: float, most: float, usual: float) -> str:
     """Check the number in the address of a slider that Streamlit ties to it; return `key`.
 

@@ -107,29 +107,21 @@ def _top_k() -> int:
 
 
 def _framing() -> str:
-    chosen = st.segmented_control(
+    return query_params.segmented(
         "Framing",
+        "framing",
         list(FRAMINGS),
-        default=DEFAULT_FRAMING,
-        required=True,
-        key=query_params.named("framing", "framing", list(FRAMINGS), DEFAULT_FRAMING, title=str.capitalize),
+        DEFAULT_FRAMING,
+        "framing",
+        title=str.capitalize,
         format_func=str.capitalize,
         help="\n\n".join(f"**{name.capitalize()}**: {meaning}" for name, meaning in FRAMINGS.items()),
     )
-    return chosen or DEFAULT_FRAMING
 
 
 def view() -> bool:
     """Choose between charts and tables; return whether it is tables."""
-    chosen = st.segmented_control(
-        "Show as",
-        list(VIEWS),
-        default="Chart",
-        required=True,
-        key=query_params.named("view", "view", VIEWS, "Chart", name=query_params.slug),
-        label_visibility="collapsed",
-    )
-    return chosen == "Table"
+    return query_params.segmented("Show as", "view", VIEWS, "Chart", "view", label_visibility="collapsed") == "Table"
 
 
 def _rule() -> str:

@@ -10,11 +10,19 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from imgrec.settings import MIB
+from imgrec.ui import caches
+
 
 def key_of(name: str) -> str:
     """Return the widget key of the uploader `name`; another one each time that it was emptied."""
     rounds: dict[str, int] = st.session_state.setdefault("upload_rounds", {})
     return f"upload_{rounds.get(name, 0)}_{name}"
+
+
+def image_limit_mib() -> int:
+    """Return the largest size of an image in whole MiB, as uploaders take it."""
+    return max(1, caches.settings().max_upload_bytes // MIB)
 
 
 def empty(name: str, files: Sequence[UploadedFile]) -> None:

@@ -68,7 +68,7 @@ def give(page: Page, where: str, events: list[str], *files: tuple[str, bytes]) -
 
 
 def cat() -> bytes:
-    return gallery.read(gallery.get_sample("cat.jpg"))
+    return gallery.get_sample("cat.jpg").path.read_bytes()
 
 
 def answered(page: Page, count: int) -> list[str]:
@@ -183,7 +183,9 @@ def test_a_reload_keeps_the_images_for_this_tab_only(page: Page, browser: Browse
 
 
 def test_one_image_of_several_is_removed_by_key(page: Page, charts: int) -> None:
-    files = [(f"{name}.jpg", gallery.read(gallery.get_sample(f"{name}.jpg"))) for name in ("cat", "rocket", "waves")]
+    files = [
+        (f"{name}.jpg", gallery.get_sample(f"{name}.jpg").path.read_bytes()) for name in ("cat", "rocket", "waves")
+    ]
     give(page, ZONE, DROP, *files)
     answered(page, charts)
     page.get_by_role("button", name="rocket.jpg", exact=True).click()

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from imgrec.errors import UnknownNameError
-from imgrec.images import gallery
 from imgrec.images.decoding import decode
 from imgrec.images.gallery import SAMPLES_FOLDER, Sample, get_sample, get_samples
 from imgrec.predictions import gallery_predictions
@@ -25,7 +24,7 @@ each_sample = pytest.mark.parametrize("sample", get_samples(), ids=lambda sample
 
 @each_sample
 def test_each_sample_is_a_small_image(sample: Sample) -> None:
-    data = gallery.read(sample)
+    data = sample.path.read_bytes()
     image = decode(data, max_bytes=MAX_SAMPLE_BYTES, name=sample.file)
 
     assert image.format == "JPEG"
@@ -50,7 +49,7 @@ def test_the_folder_holds_the_listed_images_and_no_others() -> None:
 
 def test_captions_about_decoding_match_the_decoder() -> None:
     def notes(file: str) -> tuple[str, ...]:
-        return decode(gallery.read(get_sample(file)), max_bytes=MAX_SAMPLE_BYTES).notes
+        return decode(get_sample(file).path.read_bytes(), max_bytes=MAX_SAMPLE_BYTES).notes
 
     assert notes("cat.jpg") == ()
     assert notes("cat_sideways.jpg") == ("rotated by its EXIF tag",)
@@ -70,7 +69,7 @@ def test_captions_about_decoding_match_the_decoder() -> None:
 )
 def test_captions_about_imagenet_classes_name_imagenet_and_match_the_measurements(file: str, said: str) -> None:
     sample = get_sample(file)
-    picture = decode(gallery.read(sample), max_bytes=MAX_SAMPLE_BYTES)
+    picture = decode(sample.path.read_bytes(), max_bytes=MAX_SAMPLE_BYTES)
     answer = gallery_predictions.stored("mobilenet_a075_224", picture.sha256, "crop")
     assert answer is not None
     best = answer.top_k(1)[0]

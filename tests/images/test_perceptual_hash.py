@@ -15,6 +15,7 @@ from imgrec.images.perceptual_hash import (
     MAX_BITS,
     MIN_CORRELATION,
     THUMBNAIL_SHAPE,
+    _candidates,
     brightness,
     difference_hashes,
     groups,
@@ -44,7 +45,7 @@ CHANGES = {
 
 
 def photo(file: str) -> Image.Image:
-    data = gallery.read(gallery.get_sample(file))
+    data = gallery.get_sample(file).path.read_bytes()
     return Image.fromarray(decode(data, max_bytes=len(data)).pixels)
 
 
@@ -149,3 +150,8 @@ def test_the_hash_does_not_see_brightness_and_turns_over_with_a_mirror(seed: int
 def test_refuses_other_thumbnails() -> None:
     with pytest.raises(InputError, match=r"\(N, 16, 18, 3\)"):
         difference_hashes(np.zeros((2, 8, 9, 3), np.uint8))
+
+
+def test_candidates_differ_in_ten_bits_at_most() -> None:
+    hashes = np.array([0, 2**10 - 1, 2**11 - 1], np.uint64)
+    assert np.concatenate(list(_candidates(hashes))).tolist() == [[0, 1], [1, 2]]

@@ -207,6 +207,40 @@ def test_an_interrupted_load_ends_its_own_thread_and_is_a_sentence_for_the_other
     assert pool.used_bytes == 0
 
 
+@pytest.mark.parametrize("is_loaded", [False, True], ids=["while it is loaded", "when it is loaded"])
+def test_an_interrupted_waiter_keeps_no_lease(is_loaded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+    interrupts: list[bool] = []
+
+    def load(spec: ModelSpec) -> FakeEngine:
+        go_on.wait(5)
+        return FakeEngine(size_of(spec))
+
+    pool = EnginePool(10 * MIB, load, size_of)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(pool.load, SPECS["one"])
+        while "one" not in pool._loads:
+            time.sleep(0.001)
+        result = pool._loads["one"].result
+        wait = result.result
+
+        def interrupted(timeout: float | None = None) -> object:
+            if interrupts or threading.current_thread() is not threading.main_thread():
+                return wait(timeout)
+            interrupts.append(is_loaded)
+            if is_loaded:
+                go_on.set()
+                wait(5)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(result, "result", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pool.load(SPECS["one"])
+        go_on.set()
+        first.result(5)
+    assert [row.leases for row in pool.loaded()] == [0]
+
+
 def test_preparing_comes_before_estimating_and_holds_no_bytes() -> None:
     events: list[str] = []
 
@@ -267,10 +301,18 @@ def test_unload_closes_now_or_when_the_last_user_is_done(pool: EnginePool, loade
         ([], ["one", "two"], Plan(3 * MIB, 3 * MIB, 10 * MIB, (), ()), True),
         (["one"], ["one", "two"], Plan(3 * MIB, 2 * MIB, 10 * MIB, (), ()), True),
         (["six", "three"], ["four"], Plan(4 * MIB, 4 * MIB, 10 * MIB, ("six",), ()), True),
+        (["one", "six"], ["one", "five"], Plan(6 * MIB, 5 * MIB, 10 * MIB, ("six",), ()), True),
         (["six"], ["six", "four", "three"], Plan(13 * MIB, 7 * MIB, 10 * MIB, ("six",), ()), False),
         (["six"], ["one", "eleven"], Plan(12 * MIB, 1 * MIB, 10 * MIB, (), ("eleven",)), False),
     ],
-    ids=["nothing loaded", "one is there", "one must go", "not all together", "one is too large"],
+    ids=[
+        "nothing loaded",
+        "one is there",
+        "one must go",
+        "another goes before a wanted one",
+        "not all together",
+        "one is too large",
+    ],
 )
 def test_a_plan_says_what_it_would_take(
     pool: EnginePool, loader: Loader, loaded: list[str], wanted: list[str], plan: Plan, fits: bool

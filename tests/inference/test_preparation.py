@@ -122,6 +122,18 @@ def test_what_is_there_is_neither_fetched_nor_converted_again(
     assert (len(server.requests), fake.calls) == (1, ["tiny", "tiny"])
 
 
+def test_the_files_of_a_compiled_network_are_read_once_a_process(
+    server: WeightsServer, online: Settings, fake: FakeConversion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Preparations(online).ensure(spec_at(server))
+    read: list[Path] = []
+    monkeypatch.setattr(conversion, "read_intact", lambda path: read.append(path) or True)
+    preparations = Preparations(online)
+    for _ in range(3):
+        assert preparations.ensure(spec_at(server)) == path
+    assert read == [path]
+
+
 def test_fifty_threads_share_one_preparation(server: WeightsServer, online: Settings, fake: FakeConversion) -> None:
     server.chunk_delay_s = 0.005
     preparations = Preparations(online)

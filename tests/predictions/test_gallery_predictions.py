@@ -16,7 +16,7 @@ MODELS = list(FACTS_READ["models"])
 
 
 def sha256_of(sample: gallery.Sample) -> str:
-    data = gallery.read(sample)
+    data = sample.path.read_bytes()
     return decoding.decode(data, max_bytes=len(data)).sha256
 
 
@@ -57,7 +57,7 @@ def test_computing_again_gives_the_same(model: str, keras_home, tmp_path) -> Non
         pytest.skip(f"KERAS_HOME has other weights of {model} than those that were used")
     pool = classify.open_pool(settings)
     for sample in gallery.get_samples():
-        data = gallery.read(sample)
+        data = sample.path.read_bytes()
         image = decoding.decode(data, max_bytes=len(data))
         (found,) = classify.classify(image, [BUILT_IN.get_spec(model)], pool)
         answer = stored(model, image.sha256, "crop")

@@ -155,7 +155,7 @@ def test_training_validation_and_serving_see_the_same_values(data: Path, setting
     code = (
         "import json, sys, numpy as np\n"
         "from pathlib import Path\n"
-        "from imgrec.data import arrays, splits\n"
+        "from imgrec.data import splits, training_arrays\n"
         "from imgrec.models import cards\n"
         "from imgrec.images.preprocessing import normalize\n"
         "from imgrec.inference import keras_networks\n"
@@ -163,7 +163,7 @@ def test_training_validation_and_serving_see_the_same_values(data: Path, setting
         f"card = cards.read(Path({str(job.folder)!r}) / 'my_simple_cnn.json')\n"
         "spec = card.spec(bundled=False)\n"
         "model = keras_networks.load(spec, card.weights)\n"
-        f"data = arrays.load({str(data)!r}, Settings.from_env({{}}))\n"
+        f"data = training_arrays.load({str(data)!r}, Settings.from_env({{}}))\n"
         "_, held = splits.split(data.train.targets, 0.3, 2)\n"
         "p = model.predict_on_batch(normalize(data.train.pixels[held], spec.preprocess))\n"
         "print(float((p.argmax(1) == data.train.targets[held]).mean()))\n"

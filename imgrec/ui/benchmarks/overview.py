@@ -157,18 +157,16 @@ def _follow(suited: str | None) -> None:
 
 def _reading() -> str:
     """Show the choice of how predictions outside the dataset's classes count; return a key of `READINGS`."""
-    chosen = st.segmented_control(
+    return query_params.segmented(
         "Answers outside these classes",
+        "reading",
         list(READINGS),
-        default="strict",
-        required=True,
-        key=query_params.named(
-            "bench_reading", "reading", list(READINGS), "strict", title=lambda key: READING_TITLES[key]
-        ),
+        "strict",
+        "bench_reading",
+        title=lambda key: READING_TITLES[key],
         format_func=lambda reading: READING_TITLES.get(reading, str(reading)),
         help="\n\n".join(READINGS.values()),
     )
-    return chosen if chosen in READINGS else "strict"
 
 
 def _notes(results: AlignedResults) -> None:

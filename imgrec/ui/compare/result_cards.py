@@ -26,6 +26,7 @@ from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.reports import sentences
 from imgrec.reports.result import to_csv, to_json
 from imgrec.ui import caches, results
+from imgrec.ui.elements import download
 from imgrec.ui.image_input import Image, tray
 from imgrec.ui.models import download_progress
 from imgrec.ui.settings_bar import Choice
@@ -63,7 +64,12 @@ def compare(image: Image, choice: Choice) -> None:
             else:
                 fill_models[spec.name] = _reserve_card(spec.name, choice, spec in found.computing)
     if found.ready:
-        _memory(found.ready)
+        plan = caches.pool().plan(found.ready)
+        if not plan.fits:
+            st.caption(
+                f":material/memory: Together these models need {size(plan.total_bytes)}; the memory budget is "
+                f"{size(plan.budget_bytes)}. They are loaded in turn for every image, which is slow."
+            )
         downloads(image, found.ready, choice)
     _what_models_see(image, choice)
 
@@ -103,16 +109,6 @@ def _reserve_card(model: str, choice: Choice, is_pending: bool) -> Callable[[], 
 
     with st.container(border=True, height="stretch"):
         return reserve(is_pending, draw_pending)
-
-
-def _memory(specs: Sequence[ModelSpec]) -> None:
-    """Say where the chosen models do not fit into memory together and are loaded in turn."""
-    plan = caches.pool().plan(specs)
-    if not plan.fits:
-        st.caption(
-            f":material/memory: Together these models need {size(plan.total_bytes)}; the memory budget is "
-            f"{size(plan.budget_bytes)}. They are loaded in turn for every image, which is slow."
-        )
 
 
 def _headlines(groups: Mapping[str, results.Group]) -> None:
@@ -230,15 +226,7 @@ def downloads(image: Image, specs: tuple[ModelSpec, ...], choice: Choice) -> Non
 
     with st.container(horizontal=True):
         for format, (label, kind) in formats.items():
-            st.download_button(
-                label,
-                partial(content, format),
-                f"imgrec.{format}",
-                kind,
-                key=format,
-                icon=":material/download:",
-                on_click="ignore",
-            )
+            download(label, partial(content, format), f"imgrec.{format}", kind, key=format)
 
 
 def _what_models_see(image: Image, choice: Choice) -> None:

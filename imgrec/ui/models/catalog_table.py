@@ -13,8 +13,8 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
 from imgrec.ui import caches
 from imgrec.ui.compare import result_cards
+from imgrec.ui.elements import errors_shown
 from imgrec.ui.models import download_progress
-from imgrec.ui.train.form_fields import errors_shown
 
 
 class State(NamedTuple):

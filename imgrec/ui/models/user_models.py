@@ -10,8 +10,8 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.reports import sentences
 from imgrec.ui import caches
 from imgrec.ui.compare.result_cards import MIN_CARD_PX
+from imgrec.ui.elements import errors_shown
 from imgrec.ui.markdown import plain
-from imgrec.ui.train.form_fields import errors_shown
 
 
 def panel() -> None:

@@ -6,8 +6,7 @@
 `search_form`: hyperparameter search.
 `dataset_preview`: the images of a dataset.
 `collect_images`: a dataset made by dropping images.
-`data_quality`: the doctor in the background.
-`findings`: what the doctor found.
+`data_quality`: the dataset check in the background, and its findings.
 `runs`: every run, and the one that is shown.
 `transfer_progress`: a transfer learning run.
 `search_progress`: every search, and the one that is shown.

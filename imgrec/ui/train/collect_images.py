@@ -5,8 +5,7 @@ with the first change, not by looking.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -17,9 +16,8 @@ from imgrec.data.collections import Collection
 from imgrec.errors import ImageError, ImgrecError
 from imgrec.files import storage_errors
 from imgrec.images import decoding
-from imgrec.settings import MIB
 from imgrec.ui import caches, uploads
-from imgrec.ui.elements import Tile, strip
+from imgrec.ui.elements import Tile, errors_shown, strip
 from imgrec.ui.markdown import plain
 
 # Thumbnails of a class; the rest is counted, and shown on demand up to the second figure.
@@ -67,7 +65,7 @@ def collection_panel() -> Collection | None:
                     st.markdown(f"Delete **{plain(name)}** with all its images? Models trained on it are kept.")
                     icon = ":material/delete_forever:"
                     st.button("Delete dataset", key="delete_album", icon=icon, on_click=chosen.delete)
-    with _errors_shown():
+    with errors_shown(":material/folder_off:"):
         labels = chosen.labels if chosen else list(FIRST_CLASSES)
         for label in labels[:MAX_ROWS]:
             _row(chosen, label)
@@ -101,7 +99,7 @@ def archive_uploader() -> None:
         return
     settings, name = caches.settings(), Path(file.name).name
     home = collections.home(settings)
-    with _errors_shown(":material/folder_zip:"):
+    with errors_shown(":material/folder_zip:"):
         with st.spinner("Reading the images"), storage_errors(home, file.size):
             home.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=home, prefix=".arrived-") as folder:
@@ -126,14 +124,6 @@ def problems(key: str) -> None:
         with st.expander(", ".join(told), icon=":material/broken_image:"):
             for name, sentence in found[:MAX_TILES_OPEN]:
                 st.markdown(f"- **{plain(name)}** {plain(sentence)}" if sentence else f"- {plain(name)}")
-
-
-@contextmanager
-def _errors_shown(icon: str = ":material/folder_off:") -> Iterator[None]:
-    try:
-        yield
-    except ImgrecError as error:
-        st.error(plain(str(error)), icon=icon)
 
 
 def _row(chosen: Collection | None, label: str) -> None:
@@ -166,11 +156,11 @@ def _row(chosen: Collection | None, label: str) -> None:
             f"Images of {plain(label)}",
             accept_multiple_files=True,
             key=uploads.key_of(id_),
-            max_upload_size=max(1, caches.settings().max_upload_bytes // MIB),
+            max_upload_size=uploads.image_limit_mib(),
             label_visibility="collapsed",
         )
         if dropped:
-            with _errors_shown():
+            with errors_shown(":material/folder_off:"):
                 _keep(chosen or _begin(), label, dropped)
                 uploads.empty(id_, dropped)
                 st.rerun()

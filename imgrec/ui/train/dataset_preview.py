@@ -6,11 +6,11 @@ import numpy as np
 import streamlit as st
 
 from imgrec.data import training_arrays
-from imgrec.errors import ImgrecError
 from imgrec.training.recipes import Recipe
 from imgrec.ui import caches
+from imgrec.ui.elements import errors_shown
 from imgrec.ui.markdown import plain
-from imgrec.ui.train.findings import state_of
+from imgrec.ui.train.data_quality import state_of
 
 # Images of each class in the sample grid, and in how many changed forms one is shown.
 SAMPLES_PER_CLASS = 8
@@ -31,29 +31,26 @@ def explorer(recipe: Recipe, data: str) -> None:
         return
     if not st.toggle("Show the dataset", key="explore", help="Reads the whole dataset once."):
         return
-    try:
+    with errors_shown(":material/folder_off:"):
         totals, counts, samples, notes = _explored(data, state_of(data), recipe.input_size)
-    except ImgrecError as error:
-        st.error(plain(str(error)), icon=":material/folder_off:")
-        return
-    classes, images, augmentation, pixels = st.tabs(["Classes", "Samples", "Augmentation", "Pixel values"])
-    with classes:
-        st.markdown(totals)
-        _counts(counts, notes)
-    with images:
-        for label, row in list(samples.items())[:MAX_CLASSES_SHOWN]:
-            st.image(_row(row), caption=plain(label), width="stretch", alt=f"Samples of {label}")
-    with augmentation:
-        st.caption("First the original image, then how augmentation changes it in the first epochs.")
-        for label, row in list(samples.items())[:4]:
-            # Of a batch, as in training: what happens to an image depends on its place in it.
-            changed = [
-                recipe.augmentation.apply(row, np.arange(len(row)), seed=0, epoch=epoch)[0]
-                for epoch in range(PREVIEWS - 1)
-            ]
-            st.image(_row(np.stack([row[0], *changed])), width="stretch", alt=f"{label}, augmented")
-    with pixels:
-        _pixel_values(next(iter(samples.values()))[0])
+        classes, images, augmentation, pixels = st.tabs(["Classes", "Samples", "Augmentation", "Pixel values"])
+        with classes:
+            st.markdown(totals)
+            _counts(counts, notes)
+        with images:
+            for label, row in list(samples.items())[:MAX_CLASSES_SHOWN]:
+                st.image(_row(row), caption=plain(label), width="stretch", alt=f"Samples of {label}")
+        with augmentation:
+            st.caption("First the original image, then how augmentation changes it in the first epochs.")
+            for label, row in list(samples.items())[:4]:
+                # Of a batch, as in training: what happens to an image depends on its place in it.
+                changed = [
+                    recipe.augmentation.apply(row, np.arange(len(row)), seed=0, epoch=epoch)[0]
+                    for epoch in range(PREVIEWS - 1)
+                ]
+                st.image(_row(np.stack([row[0], *changed])), width="stretch", alt=f"{label}, augmented")
+        with pixels:
+            _pixel_values(next(iter(samples.values()))[0])
 
 
 @st.cache_data(max_entries=4, show_spinner="Reading the images")

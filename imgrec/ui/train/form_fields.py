@@ -1,16 +1,14 @@
 """Fields that the forms of the Train page share: the training method, the dataset, numbers, and the start button."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
 from imgrec.data.sources import DATASETS
-from imgrec.errors import ImgrecError
 from imgrec.jobs import Job
 from imgrec.training.recipes import MAX_EPOCHS, Recipe
 from imgrec.ui import caches, query_params
-from imgrec.ui.markdown import plain
+from imgrec.ui.elements import errors_shown
 from imgrec.ui.train.data_quality import examined
 
 FINE_TUNE, SCRATCH, TUNE = "Fine-tune a pretrained model", "Train from scratch", "Tune hyperparameters"
@@ -24,19 +22,15 @@ OWN_DATA = "My folder or file"
 def method() -> str:
     """Return the chosen training method: one of `FINE_TUNE`, `SCRATCH` and `TUNE`."""
     methods = [FINE_TUNE, SCRATCH, TUNE]
-    key = query_params.named(
-        "learn", "training method", methods, FINE_TUNE, title=lambda one: FORMER.get(one, one), name=query_params.slug
-    )
-    return str(
-        st.segmented_control(
-            "Training method",
-            methods,
-            default=None if key in st.session_state else FINE_TUNE,
-            required=True,
-            key=key,
-            label_visibility="collapsed",
-            wrap=True,
-        )
+    return query_params.segmented(
+        "Training method",
+        "training method",
+        methods,
+        FINE_TUNE,
+        "learn",
+        title=lambda one: FORMER.get(one, one),
+        label_visibility="collapsed",
+        wrap=True,
     )
 
 
@@ -81,11 +75,6 @@ def count(
     return int(st.number_input(label, least, most, default, key=key, help=help))
 
 
-def learning_rate(default: float, key: str) -> float:
-    """Return the peak learning rate of an input."""
-    return float(st.number_input("Learning rate (peak)", 1e-6, 10.0, default, format="%g", key=key))
-
-
 def path(key: str) -> str:
     """Return the path of a dataset on this machine; empty while none is given."""
     return st.text_input(
@@ -128,12 +117,3 @@ def keep_choice(key: str, options: Sequence[str]) -> None:
         st.session_state[key] = wanted
     elif st.session_state.get(key, options[0]) not in options:
         del st.session_state[key]
-
-
-@contextmanager
-def errors_shown(icon: str = ":material/error:") -> Iterator[None]:
-    """Show the sentence of an `ImgrecError` in its place on the page."""
-    try:
-        yield
-    except ImgrecError as error:
-        st.error(plain(str(error)), icon=icon)

@@ -11,8 +11,8 @@ from imgrec.formatting import size
 from imgrec.models.cards import Card
 from imgrec.models.catalog import ModelSpec
 from imgrec.ui import caches
+from imgrec.ui.elements import download, errors_shown
 from imgrec.ui.markdown import plain
-from imgrec.ui.train.form_fields import errors_shown
 
 # How often the progress bar is updated.
 POLL_S = 0.5
@@ -55,37 +55,19 @@ def _state(spec: ModelSpec, formats: Sequence[str]) -> None:
         return
     ready = caches.exporting().find(spec, formats)
     if ready is not None:
-        st.download_button(
-            f"Download {spec.name}.zip ({size(ready.stat().st_size)})",
-            ready.read_bytes,
-            f"{spec.name}.zip",
-            "application/zip",
-            key=f"take_{spec.name}",
-            icon=":material/download:",
-            type="primary",
-            on_click="ignore",
-        )
+        file = f"{spec.name}.zip"
+        label = f"Download {file} ({size(ready.stat().st_size)})"
+        download(label, ready.read_bytes, file, "application/zip", key=f"take_{spec.name}", type="primary")
         return
     if running is not None and running.error is not None:
         is_known = isinstance(running.error, ImgrecError)
         words = plain(str(running.error)) if is_known else "Unexpected error; see the server's log."
         st.error(words, icon=":material/error:")
-    st.button(
-        "Try again" if running is not None else "Prepare download",
-        key=f"prepare_{spec.name}",
-        icon=":material/refresh:" if running is not None else ":material/package_2:",
-        on_click=_prepare,
-        args=(spec, formats),
-    )
-    if refusal := st.session_state.pop(f"refused_{spec.name}", None):
-        st.error(plain(refusal), icon=":material/error:")
-
-
-def _prepare(spec: ModelSpec, formats: Sequence[str]) -> None:
-    try:
-        caches.exporting().start(spec, formats)
-    except ImgrecError as error:  # such as a package that is not installed
-        st.session_state[f"refused_{spec.name}"] = str(error)
+    label, icon = ("Prepare download", "package_2") if running is None else ("Try again", "refresh")
+    if st.button(label, key=f"prepare_{spec.name}", icon=f":material/{icon}:"):
+        with errors_shown():  # such as a package that is not installed
+            caches.exporting().start(spec, formats)
+            st.rerun()
 
 
 def _watch(running: Export) -> None:

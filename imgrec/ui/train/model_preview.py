@@ -8,15 +8,13 @@ from imgrec.errors import ImgrecError
 from imgrec.images import decoding, gallery
 from imgrec.images.preprocessing import frame
 from imgrec.jobs import Job
-from imgrec.settings import MIB
 from imgrec.training import transfer_job
 from imgrec.training.transfer_config import TransferConfig
 from imgrec.training.transfer_job import Progress
 from imgrec.ui import caches, image_input, uploads
-from imgrec.ui.elements import Tile, strip
+from imgrec.ui.elements import Tile, errors_shown, strip
 from imgrec.ui.image_store import Image
 from imgrec.ui.markdown import plain
-from imgrec.ui.train.form_fields import errors_shown
 
 SIDE_PX = 220
 
@@ -67,7 +65,7 @@ def _image() -> Image | None:
     file = st.file_uploader(
         "Image to try",
         key=uploads.key_of("preview"),
-        max_upload_size=max(1, caches.settings().max_upload_bytes // MIB),
+        max_upload_size=uploads.image_limit_mib(),
         label_visibility="collapsed",
     )
     if file is not None and (refusal := _take(file)) is not None:
@@ -104,7 +102,7 @@ def _take(file: UploadedFile) -> str | None:
 
 def _take_sample(file: str) -> None:
     sample = gallery.get_sample(file)
-    data = gallery.read(sample)
+    data = sample.path.read_bytes()
     st.session_state["preview_image"] = Image(sample.title, decoding.decode(data, max_bytes=len(data)))
     # An image that was dropped before must not come back.
     dropped: UploadedFile | None = st.session_state.get(uploads.key_of("preview"))

@@ -14,9 +14,10 @@ from imgrec.training.recipes import Recipe
 from imgrec.training.training_job import Curves
 from imgrec.training.transfer_job import Progress
 from imgrec.ui import caches
+from imgrec.ui.elements import errors_shown
 from imgrec.ui.markdown import plain
 from imgrec.ui.train import run_charts
-from imgrec.ui.train.form_fields import choose_next, errors_shown, keep_choice
+from imgrec.ui.train.form_fields import choose_next, keep_choice
 from imgrec.ui.train.transfer_progress import finished, transfer_view
 
 # How often an active run is read.

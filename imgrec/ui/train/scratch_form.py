@@ -31,5 +31,7 @@ def _recipe() -> Recipe:
         return recipe.changed(
             epochs=form_fields.count("Epochs", recipe.epochs, f"epochs_{name}"),
             batch_size=form_fields.count("Batch size", recipe.batch_size, f"batch_{name}", most=MAX_BATCH_SIZE),
-            learning_rate=form_fields.learning_rate(recipe.optimizer.learning_rate, f"rate_{name}"),
+            learning_rate=st.number_input(
+                "Learning rate (peak)", 1e-6, 10.0, recipe.optimizer.learning_rate, format="%g", key=f"rate_{name}"
+            ),
         )

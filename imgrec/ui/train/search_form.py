@@ -9,6 +9,7 @@ from imgrec.training.recipes import RECIPES
 from imgrec.training.search_job import MAX_TRIALS, METHODS
 from imgrec.training.search_spaces import SPACES, Hyperparameter, Space, get_space, words
 from imgrec.ui import caches
+from imgrec.ui.elements import errors_shown
 from imgrec.ui.train import form_fields
 
 TRIALS = 10
@@ -60,7 +61,7 @@ def _space() -> tuple[Space, bool]:
     with st.expander("Hyperparameter ranges", icon=":material/tune:"):
         st.caption("`low:high`, `low:high:step`, `low:high:log`, or `a,b,c`.")
         texts = [_range(one, name) for one in space.hyperparameters]
-        with form_fields.errors_shown():
+        with errors_shown():
             space = space.varied([text for text in texts if text])
             is_valid = True
     count = "Unlimited" if space.count is None else f"{space.count:,}"

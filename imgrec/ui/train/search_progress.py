@@ -13,9 +13,10 @@ from imgrec.training import run_summary, search_job
 from imgrec.training.search_job import Search, Trial
 from imgrec.training.search_spaces import Hyperparameter, words
 from imgrec.ui import caches
+from imgrec.ui.elements import download, errors_shown
 from imgrec.ui.markdown import plain
 from imgrec.ui.train import runs
-from imgrec.ui.train.form_fields import choose_next, errors_shown
+from imgrec.ui.train.form_fields import choose_next
 
 # How often an active search is read: trials take minutes, and each time the charts are drawn again.
 POLL_S = 2.0
@@ -98,9 +99,9 @@ def _table(job: Job, search: Search) -> None:
         },
     )
     with st.container(horizontal=True):
-        _download("Trials as CSV", to_csv(rows), f"{job.name}.csv", "text/csv", key="search_csv")
+        download("Trials as CSV", to_csv(rows), f"{job.name}.csv", "text/csv", key="search_csv")
         if search.best is not None:
-            _download(
+            download(
                 "Interactive chart (HTML)",
                 lambda: parallel_coordinates.brushable_page(search, hyperparameters, job.title),
                 f"{job.name}.html",
@@ -136,11 +137,6 @@ def to_csv(rows: list[dict[str, Any]]) -> str:
     return str(pandas.DataFrame(rows, dtype=object).to_csv(index=False))
 
 
-def _download(label: str, data: Any, file: str, mime: str, *, key: str, help: str | None = None) -> None:
-    icon = ":material/download:"
-    st.download_button(label, data, file, mime, key=key, help=help, icon=icon, on_click="ignore")
-
-
 def _buttons(job: Job, state: str, search: Search) -> None:
     """Show what can be done: stop, resume, train the best, download its recipe; in a public demo only the last."""
     with st.container(horizontal=True):
@@ -159,7 +155,7 @@ def _buttons(job: Job, state: str, search: Search) -> None:
         if search.best is not None:
             recipe = search_job.recipe_of(job, search.best)
             text = json.dumps(recipe.to_dict(), indent=2)
-            _download("Best recipe (JSON)", text, f"{recipe.name}.json", "application/json", key="search_recipe")
+            download("Best recipe (JSON)", text, f"{recipe.name}.json", "application/json", key="search_recipe")
 
 
 def _train(job: Job, best: Trial) -> None:

@@ -6,14 +6,14 @@ from functools import partial
 import streamlit as st
 
 from imgrec.data.sources import DATASETS
-from imgrec.errors import ImgrecError, InputError
+from imgrec.errors import InputError
 from imgrec.formatting import percent, size
 from imgrec.models.catalog import ModelSpec
 from imgrec.training import transfer_job, transfer_stages
 from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
 from imgrec.training.transfer_config import ALL_LAYERS, FINE_TUNING, HEADS, MAX_LEARNING_RATES, TransferConfig
 from imgrec.ui import caches, query_params
-from imgrec.ui.markdown import plain
+from imgrec.ui.elements import errors_shown
 from imgrec.ui.models import download_progress
 from imgrec.ui.train import collect_images
 from imgrec.ui.train.data_quality import counted, examined
@@ -87,15 +87,9 @@ def _images() -> str:
     """Return a path, or the name of a built-in dataset; empty while there are no images."""
     if wanted := st.session_state.pop("source_wanted", None):
         st.session_state["source"] = wanted
-    key = query_params.named(
-        "source",
-        "source of images",
-        SOURCES,
-        SOURCES[0],
-        title=lambda one: FORMER.get(one, one),
-        name=query_params.slug,
+    source = query_params.segmented(
+        "Images", "source of images", SOURCES, SOURCES[0], "source", title=lambda one: FORMER.get(one, one)
     )
-    source = st.segmented_control("Images", SOURCES, default=SOURCES[0], required=True, key=key)
     if source == FOLDER:
         folder = path("transfer_path")
         collect_images.archive_uploader()
@@ -115,6 +109,15 @@ def _backbone() -> ModelSpec:
         if spec.label_space == download_progress.IMAGENET and spec.weights.is_published and caches.is_offered(spec)
     ]
     specs.sort(key=lambda spec: (not caches.is_here(spec), spec.parameters))
+    # On this machine, quick, and accurate, in this order.
+    best = max(
+        specs,
+        key=lambda spec: (
+            caches.is_here(spec),
+            spec.parameters <= QUICK_PARAMETERS,
+            spec.published.top1 if spec.published else 0.0,
+        ),
+    )
     titles = {spec.title: spec for spec in specs}
     spec = titles[
         choice(
@@ -122,7 +125,7 @@ def _backbone() -> ModelSpec:
             "pretrained model",
             list(titles),
             "backbone",
-            default=max(specs, key=_worth).title,
+            default=best.title,
             name=lambda title: titles[title].name,
             help="Trained on ImageNet. Models already on this machine come first.",
         )
@@ -137,12 +140,6 @@ def _backbone() -> ModelSpec:
         place = f"{size(spec.weights.size_bytes)} will be downloaded first."
     st.caption(f"{spec.parameters:,} parameters, input {spec.input_size[1]} × {spec.input_size[0]} px. {place}")
     return spec
-
-
-def _worth(spec: ModelSpec) -> tuple[bool, bool, float]:
-    """Return what makes a network the default: on this machine, quick, and accurate, in this order."""
-    top_1 = spec.published.top1 if spec.published else 0.0
-    return caches.is_here(spec), spec.parameters <= QUICK_PARAMETERS, top_1
 
 
 def _is_tested(counts: Mapping[str, tuple[int, int]]) -> bool:
@@ -222,7 +219,7 @@ def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Tra
             key="transfer_no_pooling",
             help="Uses the whole feature map instead of global average pooling. Adds many weights.",
         )
-        try:
+        with errors_shown(":material/edit_off:"):
             return TransferConfig(
                 backbone.name,
                 head=head,
@@ -237,8 +234,6 @@ def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Tra
                 fine_tune_epochs=fine_tune_epochs,
                 test_fraction=test_fraction,
             )
-        except ImgrecError as error:
-            st.error(plain(str(error)), icon=":material/edit_off:")
     return None
 
 

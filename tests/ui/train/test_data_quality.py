@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from imgrec.data import archives
 from imgrec.data.quality import doctor
 from imgrec.data.quality.report import Diagnosis
-from imgrec.ui.train.findings import state_of
+from imgrec.ui.train.data_quality import state_of
 
 
 def page() -> None:
