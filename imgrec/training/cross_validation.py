@@ -64,7 +64,7 @@ def parts(
 ) -> list[tuple[int, np.ndarray, np.ndarray]]:
     """(fold, indices to train on, indices held out); the fold 0 is the one split of a config without folds.
 
-    `groups` (N,) are those of `likeness.groups`: copies stand on one side.
+    `groups` (N,) are those of `perceptual_hash.groups`: copies stand on one side.
     """
     if config.folds:
         folds = stratified_folds(targets, config.folds, config.seed, groups)
@@ -184,7 +184,7 @@ def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], images:
 
 
 def _pooled(validated: list[Validated], targets: np.ndarray, classes: int) -> dict[str, Any]:
-    """Figures of all images that were validated on, each by the head that had not seen it; as `worker.measure`."""
+    """Return the figures of `trained_model.measure` of all held-out images, each by the head that had not seen it."""
     held_out = np.concatenate([each.held_out for each in validated])
     predicted = np.concatenate([each.predicted for each in validated])
     losses = [each.trial.validation_loss * len(each.held_out) for each in validated]
