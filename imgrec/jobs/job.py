@@ -110,14 +110,12 @@ class Job:
         if self.is_alive:
             return "running" if (self.folder / "turn.json").exists() else "queued"
         # It may have ended between the two reads.
-        end = job_folder.read(self.folder / "end.json")
-        return str(end["state"]) if end is not None else "interrupted"
+        return str((job_folder.read(self.folder / "end.json") or {"state": "interrupted"})["state"])
 
     @property
     def error(self) -> str | None:
         """The sentence of a failed job; None of others."""
-        end = job_folder.read(self.folder / "end.json")
-        return None if end is None else end.get("error")
+        return (job_folder.read(self.folder / "end.json") or {}).get("error")
 
     def progress(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Return the events after byte `offset` of the log, and the offset to go on from. A half-written line waits."""

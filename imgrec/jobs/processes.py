@@ -17,13 +17,11 @@ _CHILDREN: list["subprocess.Popen[bytes]"] = []
 def spawn(folder: Path, module: str) -> None:
     """Start a worker that outlives this process: its own session, no pipe, no terminal."""
     reap()
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
-    }
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     with storage_errors(folder), (folder / "worker.log").open("ab") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", module, str(folder.resolve())],
-            env=environment,
+            env=os.environ | {"PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -67,12 +67,9 @@ class Worker:
             with queue:
                 others = [job for job in _others(self.job, room) if not (job.folder / "end.json").exists()]
                 running = [job for job in others if (job.folder / "turn.json").exists()]
-                first = all(
-                    (self.job.created_at, self.job.name) < (job.created_at, job.name)
-                    for job in others
-                    if job not in running
-                )
-                if first and _fits(self.job.needs, [job.needs for job in running]):
+                mine = (self.job.created_at, self.job.name)
+                is_first = all(mine < (job.created_at, job.name) for job in others if job not in running)
+                if is_first and _fits(self.job.needs, [job.needs for job in running]):
                     job_folder.write(self.job.folder / "turn.json", {"at": job_folder.now()})
                     return
             if not told:

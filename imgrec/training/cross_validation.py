@@ -31,7 +31,7 @@ from imgrec.training.array_archives import Layers
 from imgrec.training.events import EpochEnd, HeadChosen, TrialEnd, from_fields, to_fields
 from imgrec.training.heads import DivergedError, Epoch, HeadTrainer, Schedule
 from imgrec.training.transfer_config import TransferConfig
-from imgrec.training.trial_results import choose, logged
+from imgrec.training.trial_results import choose, logged, spread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +64,7 @@ def parts(
 ) -> list[tuple[int, np.ndarray, np.ndarray]]:
     """(fold, indices to train on, indices held out); the fold 0 is the one split of a config without folds.
 
-    `groups` (N,) are those of `likeness.groups`: copies stand on one side.
+    `groups` (N,) are those of `perceptual_hash.groups`: copies stand on one side.
     """
     if config.folds:
         folds = stratified_folds(targets, config.folds, config.seed, groups)
@@ -115,11 +115,12 @@ def cross_validate(
     epochs = max(1, round(best.best_epoch))
     metrics = _pooled(mine, targets, classes)
     if config.folds:  # a mean over folds is no count of images
-        mean, sd = 100 * best.validation_accuracy, 100 * best.validation_accuracy_sd
-        why = f"validation accuracy {mean:.1f} ± {sd:.1f}\u202f% over {config.folds} folds"
+        figure = (
+            f"{spread(best.validation_accuracy, best.validation_accuracy_sd, best.trials)} over {config.folds} folds"
+        )
     else:
-        why = f"validation accuracy {accuracy.short(best.validation_accuracy, len(mine[0].held_out))}"
-    tell(HeadChosen(best.learning_rate, epochs, why))
+        figure = accuracy.short(best.validation_accuracy, len(mine[0].held_out))
+    tell(HeadChosen(best.learning_rate, epochs, f"validation accuracy {figure}"))
     if config.folds:
         schedule = Schedule(best.learning_rate, epochs, config.batch_size, config.step_epochs)
         kept = final_rows(config, targets, groups)
@@ -183,7 +184,7 @@ def _rows(epochs: tuple[Epoch, ...], validated: list[tuple[Epoch, ...]], images:
 
 
 def _pooled(validated: list[Validated], targets: np.ndarray, classes: int) -> dict[str, Any]:
-    """Figures of all images that were validated on, each by the head that had not seen it; as `worker.measure`."""
+    """Return the figures of `trained_model.measure` of all held-out images, each by the head that had not seen it."""
     held_out = np.concatenate([each.held_out for each in validated])
     predicted = np.concatenate([each.predicted for each in validated])
     losses = [each.trial.validation_loss * len(each.held_out) for each in validated]

@@ -175,7 +175,7 @@ def fine_tune(
 
 
 def conclude(kept: Figures, head: Figures, rows: Sequence[EpochEnd]) -> FineTuned:
-    """Return what came of it: `kept` and `head` as `unfreeze` gives them, `rows` are those of the log, one an epoch."""
+    """Return what came of it: `kept` and `head` are from `fine_tune`, `rows` from the log, one for each epoch."""
     reached = max(map(Figures.of, rows), key=lambda each: each.rank)
     return FineTuned(
         kept=kept.epoch,

@@ -14,6 +14,7 @@ trained looking once, and used looking twice: that is worth a few tenths of a po
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -158,36 +159,21 @@ def pooled_transfer(
     dropout: float = 0.0,
     sigmoid: bool = False,
     fixed_norms: bool = False,
+    flat: bool = False,
 ) -> keras.Model:
     """Features averaged over the image, `dense` layers of so many units each with `dropout`, then the classes.
 
-    With `sigmoid` the end is one sigmoid for two classes. `fixed_norms` as in `_features`.
+    With `sigmoid` the end is one sigmoid for two classes; with `flat` nothing is averaged, so that the head uses
+    positions. `fixed_norms` as in `_features`.
     """
     inputs, x = start(input_size)
-    x = layers.GlobalAveragePooling2D()(_features(backbone(input_size), x, fixed_norms=fixed_norms))
+    pool = layers.Flatten() if flat else layers.GlobalAveragePooling2D()
+    x = pool(_features(backbone(input_size), x, fixed_norms=fixed_norms))
     for units in dense:
         x = layers.Dense(units, activation="relu")(x)
         x = layers.Dropout(dropout)(x) if dropout else x
     logits = sigmoid_logits(x, classes) if sigmoid else layers.Dense(classes)(x)
-    return as_model("pooled_transfer", inputs, logits)
-
-
-def flat_transfer(
-    input_size: tuple[int, int],
-    classes: int,
-    *,
-    backbone: Callable[[tuple[int, int]], keras.Model],
-    sigmoid: bool = False,
-    fixed_norms: bool = False,
-) -> keras.Model:
-    """Return a network with one dense layer on the whole feature map: the smallest head that uses positions.
-
-    `fixed_norms` as in `_features`.
-    """
-    inputs, x = start(input_size)
-    x = layers.Flatten()(_features(backbone(input_size), x, fixed_norms=fixed_norms))
-    logits = sigmoid_logits(x, classes) if sigmoid else layers.Dense(classes)(x)
-    return as_model("flat_transfer", inputs, logits)
+    return as_model("flat_transfer" if flat else "pooled_transfer", inputs, logits)
 
 
 def upsampled_transfer(
@@ -302,17 +288,14 @@ def as_model(name: str, inputs: Any, logits: Any, *, twice: bool = False) -> ker
 
 
 NETWORKS: dict[str, Callable[..., keras.Model]] = {
-    build.__name__: build
-    for build in (
-        capstone_cnn,
-        simple_cnn,
-        tuned_cnn,
-        cats_dogs_cnn,
-        cifar_vgg,
-        cifar_resnet,
-        cifar_dense,
-        pooled_transfer,
-        flat_transfer,
-        upsampled_transfer,
-    )
+    "capstone_cnn": capstone_cnn,
+    "simple_cnn": simple_cnn,
+    "tuned_cnn": tuned_cnn,
+    "cats_dogs_cnn": cats_dogs_cnn,
+    "cifar_vgg": cifar_vgg,
+    "cifar_resnet": cifar_resnet,
+    "cifar_dense": cifar_dense,
+    "pooled_transfer": pooled_transfer,
+    "flat_transfer": partial(pooled_transfer, flat=True),
+    "upsampled_transfer": upsampled_transfer,
 }

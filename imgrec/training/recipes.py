@@ -178,6 +178,19 @@ _MODERN = _CIFAR | {
     "validation_fraction": 0.02,
 }
 
+# (name, title, parameters, epochs, about)
+_MODERN_ROWS = (
+    ("cifar_vgg", "Small VGG", 1_161_504, 28, "A plain stack of 3×3 convolutions, as in VGG, with a whitened input."),
+    ("cifar_resnet", "Small ResNet", 1_036_400, 16, "Convolutions with shortcuts around them, as in ResNet."),
+    (
+        "cifar_dense",
+        "Small DenseNet",
+        803_744,
+        24,
+        "Each convolution sees the outputs of all before it, as in DenseNet.",
+    ),
+)
+
 # Springboard Capstone 2's tuned networks; epochs, batch size and learning rate were not printed.
 _TUNED = _CIFAR | {"network": "tuned_cnn", "epochs": 20, "batch_size": 64, "optimizer": _ADAM}
 
@@ -225,29 +238,9 @@ def _filters(first: int, kernel: int, second: int, blocks: int) -> tuple[tuple[s
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        _recipe(
-            _MODERN,
-            "cifar_vgg",
-            "Small VGG",
-            1_161_504,
-            epochs=28,
-            about="A plain stack of 3×3 convolutions, as in VGG, with a whitened input.",
-        ),
-        _recipe(
-            _MODERN,
-            "cifar_resnet",
-            "Small ResNet",
-            1_036_400,
-            epochs=16,
-            about="Convolutions with shortcuts around them, as in ResNet.",
-        ),
-        _recipe(
-            _MODERN,
-            "cifar_dense",
-            "Small DenseNet",
-            803_744,
-            epochs=24,
-            about="Each convolution sees the outputs of all before it, as in DenseNet.",
+        *(
+            _recipe(_MODERN, name, title, parameters, epochs=epochs, about=about)
+            for name, title, parameters, epochs, about in _MODERN_ROWS
         ),
         _recipe(
             _CIFAR,

@@ -103,13 +103,11 @@ class Search:
     @property
     def remaining_seconds(self) -> float | None:
         """Expected from the trials that are finished, or from the epochs of the first; None before there are any."""
-        if self.plan is None:
-            return None
         rows, times = self.open.epochs if self.open else [], [trial.wall_seconds for trial in self.finished]
         spent = sum(row.seconds for row in rows)
         if self.open and rows and not times:
             times = [spent / len(rows) * self.open.planned_epochs]
-        if not times:
+        if self.plan is None or not times:
             return None
         each = sum(times) / len(times)
         left = self.plan.trials - len(self.finished) - len(self.failed)

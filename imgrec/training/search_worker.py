@@ -182,6 +182,7 @@ class TrialListener:
     """Writes the events of a trial with its number, and refuses a network that does not fit in memory."""
 
     def __init__(self, worker: jobs.Worker, number: int) -> None:
+        self.number = number
         self.recipe: Recipe | None = None
         self.check = worker.check
         self._tell = partial(worker.tell, trial=number)

@@ -78,8 +78,7 @@ def open_data(worker: jobs.Worker, recipe: Recipe, settings: Settings) -> tuple[
     configuration = worker.job.configuration
     data = training_arrays.load(configuration["data"], settings, recipe.input_size)
     _check(data, recipe)
-    kept, held_out = _divided(data, recipe, int(configuration["seed"]))
-    train, validation = data.train.take(kept), data.train.take(held_out)
+    train, validation = map(data.train.take, _divided(data, recipe, int(configuration["seed"])))
     tell_data(worker, data, trained_on=len(train), validated_on=len(validation))
     return data, train, validation
 
