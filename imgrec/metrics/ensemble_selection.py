@@ -4,7 +4,7 @@
 (M, N, C), without a Python loop over the images, so that ten models on ten thousand images are combined at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from imgrec.errors import InputError, UnknownNameError
-from imgrec.metrics.classification import Booleans, Floats, first_choices, log_loss, softmax, top_1
+from imgrec.metrics.classification import Booleans, Floats, log_loss, softmax, top_1
 from imgrec.predictions.combination_rules import RULES, SMALLEST_PROBABILITY, TIE_DECIMALS
-from imgrec.predictions.prediction import MAX_TOP_K
 
 # More take too long for a click. Enough for all subsets of 12 models, and of 20 up to size 3.
 MAX_SUBSETS = 1200
@@ -26,6 +25,10 @@ TIE_STEP = 1e-6
 
 # Classes without a vote get this part of their mean probability, so that a top-5 goes on in a sensible order.
 TRACE = 1e-9
+
+# Of equal sums of votes or points, that with the larger probabilities comes first: this part of them is added, too
+# little to outweigh a vote or a point, and enough for float32.
+_TIE_SHARE = {"majority_vote": np.float32(1e-4), "rank_vote": np.float32(1e-5)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,11 @@ def combine_stack(stack: npt.ArrayLike, rule: str = "mean", weights: Sequence[fl
     shares = np.full(len(members), 1.0) if weights is None else np.asarray(weights, np.float64)
     if shares.shape != members.shape[:1] or not (np.all(shares >= 0) and shares.sum() > 0):
         raise InputError(f"Expected {len(members)} weights of 0 or more, not all 0. Received: {shares.tolist()}.")
-    shares = shares / shares.sum()
-    if rule == "geometric_mean":
+    shares, kind = shares / shares.sum(), RULES[rule]
+    if kind.evidence is None:
         return softmax(_weighted(np.log(np.maximum(members, SMALLEST_PROBABILITY, dtype=np.float64)), shares))
     means = _weighted(members, shares)
-    votes = {"majority_vote": _votes, "rank_vote": _borda_points}.get(rule)
-    return means if votes is None else _ordered(_weighted(votes(members), shares), means)
+    return _ordered(_weighted(map(kind.evidence, members), shares), means) if kind.ties else means
 
 
 def best_subset(
@@ -103,48 +105,17 @@ def best_subset(
 
 def _evidence(stack: npt.NDArray[np.float32], rule: str) -> npt.NDArray[np.float32]:
     """Return what each member adds, (M, N, C): the rule's first choice is the largest sum (but for ties of votes)."""
-    if rule == "geometric_mean":
+    kind = RULES[rule]
+    if kind.evidence is None:
         return np.asarray(np.log(np.maximum(stack, np.float32(SMALLEST_PROBABILITY))), np.float32)
-    if rule == "majority_vote":
-        return np.asarray(_votes(stack) + stack * 1e-4, np.float32)
-    if rule == "rank_vote":
-        return np.asarray(_borda_points(stack) + stack * 1e-5, np.float32)
-    return stack
+    if not kind.ties:
+        return stack
+    return np.stack([kind.evidence(member).astype(np.float32) + _TIE_SHARE[rule] * member for member in stack])
 
 
-def _weighted(stack: np.ndarray, shares: Floats) -> Floats:
+def _weighted(stack: Iterable[np.ndarray], shares: Floats) -> Floats:
     """Return Σ w_m stack_m, one member after the other: (M, N, C) in float64 would be four times the memory."""
-    total = np.zeros(stack.shape[1:], np.float64)
-    for share, member in zip(shares, stack, strict=True):
-        total += share * member
-    return total
-
-
-def _votes(stack: np.ndarray) -> np.ndarray:
-    """Return (M, N, C) with a 1 at each member's first choice."""
-    votes = np.zeros(stack.shape, np.float32)
-    for member, rows in zip(votes, stack, strict=True):
-        member[np.arange(len(rows)), first_choices(rows)] = 1.0
-    return votes
-
-
-def _borda_points(stack: np.ndarray) -> Floats:
-    """Return (M, N, C) of points, each row summing to 1; classes of equal probability share theirs."""
-    classes = stack.shape[2]
-    best = max(min(MAX_TOP_K, classes - 1), 1)
-    by_rank = np.maximum(best - np.arange(classes), 0.0)
-    by_rank /= by_rank.sum()
-    points = np.empty(stack.shape, np.float64)
-    for member, rows in zip(points, stack, strict=True):
-        order = np.argsort(-rows, axis=1, kind="stable")
-        ordered = np.take_along_axis(rows, order, axis=1)
-        given = np.broadcast_to(by_rank, rows.shape).copy()
-        tied = (ordered[:, 1:] == ordered[:, :-1]) & (given[:, :-1] > 0)
-        for row in np.flatnonzero(tied.any(axis=1)):
-            _, group = np.unique(-ordered[row], return_inverse=True)
-            given[row] = (np.bincount(group, by_rank) / np.bincount(group))[group]
-        np.put_along_axis(member, order, given, axis=1)
-    return points
+    return np.asarray(sum(share * member for share, member in zip(shares, stack, strict=True)), np.float64)
 
 
 def _ordered(shares: Floats, means: Floats) -> Floats:

@@ -29,9 +29,9 @@ class Rule:
     """One way to combine members.
 
     `evidence` turns the members' probabilities (M, C) into what each member adds to the result before weighting,
-    (M, C): the result is its weighted sum, p[c] = Σ w_m e_m[c]. It is None for the geometric mean, where the members
-    have no separate shares. `ties`: the results are shares of few votes or points; equal shares are ordered by
-    `tie_breaker`.
+    (M, C), each row by itself: the result is its weighted sum, p[c] = Σ w_m e_m[c]. It is None for the geometric mean,
+    where the members have no separate shares. `ties`: the results are shares of few votes or points; equal shares are
+    ordered by `tie_breaker`.
     """
 
     title: str
@@ -65,10 +65,10 @@ def geometric_mean(probabilities: Floats, weights: Floats) -> Floats:
     return np.asarray(powers / powers.sum())
 
 
-def first_choices(probabilities: Floats) -> Floats:
+def votes(probabilities: Floats) -> Floats:
     """Return e_m[c] = [argmax p_m = c], one vote for each member; of equal probabilities the lower index gets it.
 
-    >>> first_choices(np.array([[0.9, 0.1], [0.2, 0.8]]))
+    >>> votes(np.array([[0.9, 0.1], [0.2, 0.8]]))
     array([[1., 0.],
            [0., 1.]])
     """
@@ -89,13 +89,16 @@ def borda_points(probabilities: Floats) -> Floats:
     classes = probabilities.shape[1]
     best = max(min(MAX_TOP_K, classes - 1), 1)
     by_rank = np.maximum(best - np.arange(classes), 0.0)
-    # Points of ranks 0 … i − 1, so that the points of a run of equal values are one difference.
-    until = np.concatenate([[0.0], np.cumsum(by_rank / by_rank.sum())])
-    points = np.empty_like(probabilities)
-    for row, values in zip(points, probabilities, strict=True):
-        _, run, sizes = np.unique(-values, return_inverse=True, return_counts=True)
-        ends = np.cumsum(sizes)
-        row[:] = ((until[ends] - until[ends - sizes]) / sizes)[run]
+    by_rank /= by_rank.sum()
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    ordered = np.take_along_axis(probabilities, order, axis=1)
+    given = np.broadcast_to(by_rank, probabilities.shape).copy()
+    tied = (ordered[:, 1:] == ordered[:, :-1]) & (given[:, :-1] > 0)
+    for row in np.flatnonzero(tied.any(axis=1)):
+        _, run = np.unique(-ordered[row], return_inverse=True)
+        given[row] = (np.bincount(run, by_rank) / np.bincount(run))[run]
+    points = np.empty(probabilities.shape)
+    np.put_along_axis(points, order, given, axis=1)
     return points
 
 
@@ -129,7 +132,7 @@ RULES: dict[str, Rule] = {
     "majority_vote": Rule(
         "Majority vote",
         "Each member has one vote for its first choice, however sure it is; the bars show shares of the votes.",
-        first_choices,
+        votes,
         ties=True,
     ),
     "rank_vote": Rule(
