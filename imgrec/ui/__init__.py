@@ -8,6 +8,7 @@ A component owns its widget, its bounds and its errors; what it shows is compute
 `markdown`: text that is not to be read as Markdown.
 `settings_bar`: models, rule, framing above a page.
 `query_params`: choices in the address.
+`pinned`: the label that is marked in every chart.
 `image_input`: upload, camera, samples.
 `image_store`: the images of a browser tab.
 `uploads`: an uploader that empties itself.

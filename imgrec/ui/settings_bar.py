@@ -15,16 +15,21 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import RULES
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Prediction
 from imgrec.reports import sentences
-from imgrec.ui import caches, query_params
+from imgrec.ui import caches, pinned, query_params
 
 VIEWS = ("Chart", "Table")
+
+# How Compare arranges the models, and from how many on they stand in a matrix until a visitor chooses otherwise.
+CARDS, MATRIX = LAYOUTS = ("Cards", "Matrix")
+MATRIX_FROM = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Choice(Options):
-    """The options of a page; `table` shows tables instead of charts."""
+    """The options of a page; `table` shows tables instead of charts, `layout` is one of `LAYOUTS`."""
 
     table: bool = False
+    layout: str = CARDS
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -37,15 +42,20 @@ class Choice(Options):
         return given if RULES[self.rule].takes_weights and any(given) else None
 
 
-def toolbar(*, rule_in_sight: bool = False) -> Choice:
-    """Show the settings: models, view, and the others behind one button; on request the rule in sight, with weights."""
+def toolbar(*, rule_in_sight: bool = False, layouts: bool = False) -> Choice:
+    """Show the settings: models, view, pinned label, and the others behind one button.
+
+    On request with the rule in sight, with weights, or with the choice of `LAYOUTS`.
+    """
     specs = models()
     with st.container(horizontal=True, vertical_alignment="bottom" if rule_in_sight else "center", gap="small"):
         rule = _rule() if rule_in_sight else DEFAULT_RULE
         with st.popover("Options", icon=":material/tune:"):
             k, framing = _top_k(), _framing()
             rule = rule if rule_in_sight else _rule()
+        arranged = layout(len(specs)) if layouts else CARDS
         table = view()
+        pinned.choose(specs)
         changed = [
             *([f"top {k}"] if k != DEFAULT_TOP_K else []),
             *([framing] if framing != DEFAULT_FRAMING else []),
@@ -60,7 +70,7 @@ def toolbar(*, rule_in_sight: bool = False) -> Choice:
         if RULES[rule].takes_weights and len(specs) > 1:
             # Under a key that is no widget's, so that it is still there on Compare.
             st.session_state["weights"] = _weights(specs)
-    return Choice(specs, k, rule, framing, st.session_state.get("weights", {}), table)
+    return Choice(specs, k, rule, framing, st.session_state.get("weights", {}), table, arranged)
 
 
 def models() -> tuple[ModelSpec, ...]:
@@ -117,6 +127,17 @@ def _framing() -> str:
         format_func=str.capitalize,
         help="\n\n".join(f"**{name.capitalize()}**: {meaning}" for name, meaning in FRAMINGS.items()),
     )
+
+
+def layout(models: int) -> str:
+    """Choose between `LAYOUTS`; until a visitor chooses, their number decides."""
+    state = st.session_state
+    usual = MATRIX if models >= MATRIX_FROM else CARDS
+    if state.get("layout") == state.get("usual_layout"):
+        # Not chosen: the widget follows the number.
+        state["layout"] = usual
+    state["usual_layout"] = usual
+    return query_params.segmented("Arrange as", "layout", LAYOUTS, usual, "layout", label_visibility="collapsed")
 
 
 def view() -> bool:

@@ -1,4 +1,5 @@
 """The Compare page.
 
 `result_cards`: what is said about one image.
+`matrix`: all models in one chart.
 """
