@@ -42,12 +42,14 @@ TRACK_PART = 0.9
 BAR_OPACITY = 0.5
 TRACK_OPACITY = 0.14
 OUTLINE_PX = 1.2
+FAINT_INK = 0.62
 PINNED_OPACITY, HOVER_OPACITY = 0.18, 0.3
 
 INK = "luminance(background) < 0.4 ? '#ffffff' : '#000000'"
 
-# Below such a width a column has a short figure and a slanted name, and no remark.
+# Below such a width, as on a phone, a column has whole percents, a vertical name, and no remark.
 _NARROW_PX = 58
+LEAST_SHORT = 0.01
 
 # Letters of a line of a column's name.
 _HEAD_LETTERS = 13
@@ -137,7 +139,12 @@ def matrix_bars(
         for place, (column, swatch) in enumerate(zip(columns, swatches, strict=True))
     ]
     bands: Rows = [
-        {"line": name, LINE_ID: line.id, "marked": PINNED_OPACITY if line.id == str(pinned) else 0.0, "Label": line.label}
+        {
+            "line": name,
+            LINE_ID: line.id,
+            "marked": PINNED_OPACITY if line.id == str(pinned) else 0.0,
+            "Label": line.label,
+        }
         for line, name in zip(lines, names, strict=True)
     ]
     heads: Rows = [
@@ -173,7 +180,7 @@ def describe_matrix(lines: Sequence[Line], columns: Sequence[Column]) -> str:
     models = [(place, column) for place, column in enumerate(columns) if column.model != ENSEMBLE]
     answered = [(place, column) for place, column in models if column.prediction is not None]
     count = f"{len(answered)} of {len(models)}" if len(answered) < len(models) else f"{len(models)}"
-    parts = [f"Probabilities of {len(lines)} labels by {count} models."]
+    parts = [f"Probabilities of {len(lines)} label{'s' if len(lines) != 1 else ''} by {count} models."]
     for line in lines[:NAMED_LINES]:
         given = [(float(line.probabilities[place] or 0.0), column.title) for place, column in answered]
         if not given:
@@ -212,7 +219,7 @@ def _places(order: np.ndarray) -> np.ndarray:
 def _cell(line: Line, name: str, place: int, column: Column, swatch: Swatch) -> dict[str, Any]:
     share, rank = line.probabilities[place], line.ranks[place]
     figure = "" if share is None else percent(share).removesuffix(f"{THIN_SPACE}%")
-    look = swatch.channels
+    look, is_seen = swatch.channels, (share or 0.0) >= LEAST_DRAWN
     return {
         "line": name,
         LINE_ID: line.id,
@@ -220,11 +227,12 @@ def _cell(line: Line, name: str, place: int, column: Column, swatch: Swatch) -> 
         "track": place + TRACK_PART,
         "end": round(place + TRACK_PART * (share or 0.0), 4),
         "figure": figure,
-        "short": "" if share is None else percent(share, 0).removesuffix(f"{THIN_SPACE}%"),
+        "short": "" if share is None or share < LEAST_SHORT else percent(share, 0).removesuffix(f"{THIN_SPACE}%"),
         "weight": "bold" if rank == 1 else "normal",
         "color": look["color"],
-        "stroke": look["stroke"] if share else "transparent",
-        "fillOpacity": min(look["fillOpacity"], BAR_OPACITY) if share else 0.0,
+        "stroke": look["stroke"] if is_seen else "transparent",
+        "fillOpacity": min(look["fillOpacity"], BAR_OPACITY) if is_seen else 0.0,
+        "ink": 1.0 if is_seen else FAINT_INK,
         "Label": line.label,
         "Model": column.title,
         "Probability": "none yet" if share is None else percent(share),
@@ -285,8 +293,10 @@ def _template(columns: int) -> Spec:
         .mark_rect(x=-LABEL_PX, x2=alt.ExprRef("width"), color=NEUTRAL, **(SILENT | clickable))
         .encode(
             y=y,
-            tooltip=alt.Tooltip("Label:N"),
-            fillOpacity=alt.when(hover).then(alt.value(HOVER_OPACITY)).otherwise(alt.FillOpacity("marked:Q", scale=None)),
+            tooltip=tooltip(("Label",)),
+            fillOpacity=alt.when(hover)
+            .then(alt.value(HOVER_OPACITY))
+            .otherwise(alt.FillOpacity("marked:Q", scale=None)),
         )
         .add_params(pick, hover)
     )
@@ -307,9 +317,10 @@ def _template(columns: int) -> Spec:
     figure = cells.mark_text(
         align="right",
         baseline="middle",
-        dx=-4,
-        fontSize=FONT_PX - 1,
+        dx=alt.ExprRef(f"{narrow} ? -1 : -4"),
+        fontSize=alt.ExprRef(f"{narrow} ? 9.5 : {FONT_PX - 1}"),
         fontWeight=alt.ExprRef("datum.weight"),
+        opacity=alt.ExprRef("datum.ink"),
         **(SILENT | clickable),
     ).encode(
         x=alt.X("track:Q", scale=scale, axis=None),
@@ -331,13 +342,13 @@ def _template(columns: int) -> Spec:
     wide = heads.mark_text(
         align="center", baseline="line-bottom", lineHeight=13, y=alt.ExprRef(_HEAD_Y), **(name | SILENT)
     ).encode(x=middle, text=alt.when(narrow).then(alt.value("")).otherwise("words:N"), color=ink)
-    slanted = heads.mark_text(align="left", baseline="middle", angle=310, y=-11, **(name | SILENT)).encode(
+    vertical = heads.mark_text(align="left", baseline="middle", angle=270, y=-11, **(name | SILENT)).encode(
         x=middle, text=alt.when(narrow).then(alt.value(alt.ExprRef("datum.title"))).otherwise(alt.value("")), color=ink
     )
     remark = heads.mark_text(
         align="center", baseline="top", y=alt.ExprRef("height + 5"), fontSize=FONT_PX - 2, **SILENT
     ).encode(x=middle, text=alt.when(narrow).then(alt.value("")).otherwise("remark:N"), color=ink)
-    layers = bands, track, bar, figure, strips, wide, slanted, remark
+    layers = bands, track, bar, figure, strips, wide, vertical, remark
     chart = alt.layer(*layers, data=alt.NamedData(name="cells"))
     chart = chart.properties(padding=_EDGES, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
     return dict(chart.configure(font='"Source Sans", sans-serif').configure_view(stroke=None).to_dict())

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -101,13 +102,8 @@ class Matrices:
         spec = agreement_matrix.matrix_bars(shown, columns, pinned=label, among=self._choice.names)
         # Another key for each pinned label: the chart would keep its selection, and a second click would release it.
         key = f"matrix_{space}_{label}"
-
-        def clicked() -> None:
-            picked = st.session_state[key]["selection"].get(PICK)
-            if picked:
-                pinned.toggle(space, int(picked[0][LINE_ID]))
-
-        st.vega_lite_chart(spec, theme=None, alt=words, key=key, on_select=clicked, selection_mode=[PICK])
+        on_select = partial(_pin_clicked, space, key)
+        st.vega_lite_chart(spec, theme=None, alt=words, key=key, on_select=on_select, selection_mode=[PICK])
         rest = len(lines) - len(shown)
         more = f" {rest} less probable labels are in the table." if rest else ""
         st.caption(f"{LEGEND} Click a row to pin its label.{more}")
@@ -119,6 +115,13 @@ class Matrices:
             prediction = outcome if isinstance(outcome, Prediction) else None
             columns.append(Column(spec.name, spec.title, _remark(outcome), prediction))
         return agreement_matrix.columns_of(ensemble, columns)
+
+
+def _pin_clicked(space: str, key: str) -> None:
+    """Pin the label of the clicked line, or release it."""
+    picked = st.session_state[key]["selection"].get(PICK)
+    if picked:
+        pinned.toggle(space, int(picked[0][LINE_ID]))
 
 
 def _remark(outcome: Prediction | Failure | None) -> str:
