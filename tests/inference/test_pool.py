@@ -418,12 +418,12 @@ def test_heads_are_loaded_apart_and_count_with_the_networks() -> None:
         8 * MIB,
     )
     pool.locate(SPECS["four"], features)
-    pool.load(SPECS["six"])  # both must go
-    assert names(pool) == ["six"]
+    pool.load(SPECS["nine"])  # both must go
+    assert names(pool) == ["nine"]
     assert [head.closed for head in heads] == [True]
     pool.locate(SPECS["one"], features)
     pool.unload("one")
-    assert names(pool) == ["six"]
+    assert names(pool) == ["nine"]
     assert [head.closed for head in heads] == [True, True]
 
 
