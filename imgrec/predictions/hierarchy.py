@@ -55,6 +55,11 @@ class Hierarchy:
         """Return the path to the class `index`: the nodes above it from the root on, and the class itself as last."""
         return (*(self.nodes[place] for place in self.chains[index]), self.leaf(index))
 
+    def path(self, node: int) -> tuple[Node, ...]:
+        """Return the nodes from the root to `nodes[node]`."""
+        chain = self.chains[int(self.classes_below(node)[0])]
+        return tuple(self.nodes[place] for place in chain[: chain.index(node) + 1])
+
     def leaf(self, index: int) -> Node:
         """Return the class `index` as a node."""
         return Node(self.space.synsets[index], self.space.labels[index])
