@@ -3,6 +3,7 @@
 It is read from `assets/labels/imagenet_1k.json` at first use. A synset that is not in the table stands for itself.
 """
 
+import difflib
 import json
 import re
 from functools import cache
@@ -95,7 +96,11 @@ def resolve(word: str) -> str:
     usual = [synset for synset, names in _names().items() if names[0] == wanted]
     found = usual or [synset for synset, names in _names().items() if wanted in names]
     if not found:
-        raise UnknownNameError.of("class or a group of classes", word, [names[0] for names in _names().values()])
+        every = [name for names in _names().values() for name in names]
+        near = ", ".join(difflib.get_close_matches(wanted, every, n=3) or ("cat", "dog", "vehicle"))
+        raise UnknownNameError(
+            f"Expected a word of WordNet for classes of a model, such as {near}. Received: {word!r}."
+        )
     if len(found) > 1:
         raise InputError(f"Expected one meaning of {word!r}: {'; '.join(map(describe, found))}. Received: the word.")
     return found[0]

@@ -60,7 +60,7 @@ def toolbar(*, rule_in_sight: bool = False) -> Choice:
         if RULES[rule].takes_weights and len(specs) > 1:
             # Under a key that is no widget's, so that it is still there on Compare.
             st.session_state["weights"] = _weights(specs)
-    return Choice(specs, k, rule, framing, st.session_state.get("weights", {}), table)
+    return Choice(specs, k, rule, framing, st.session_state.get("weights", {}), table=table)
 
 
 def models() -> tuple[ModelSpec, ...]:
