@@ -70,7 +70,8 @@ def toolbar(*, rule_in_sight: bool = False, layouts: bool = False) -> Choice:
         if RULES[rule].takes_weights and len(specs) > 1:
             # Under a key that is no widget's, so that it is still there on Compare.
             st.session_state["weights"] = _weights(specs)
-    return Choice(specs, k, rule, framing, st.session_state.get("weights", {}), table, arranged)
+    weights = st.session_state.get("weights", {})
+    return Choice(specs, k, rule, framing, weights, table=table, layout=arranged)
 
 
 def models() -> tuple[ModelSpec, ...]:
