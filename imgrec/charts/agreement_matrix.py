@@ -1,33 +1,25 @@
 """Models side by side in one chart: a row for each label, a column for the ensemble and each model, bars with figures.
 
-A line is a class, or a group of classes with the sum of their probabilities. All bars have one axis from 0 to 100 %.
-A click on a line selects it; the pointer over a cell marks the line across all columns.
+All bars have one axis from 0 to 100 %. A click on a line selects it, one on the triangle of a group opens it; the
+pointer over a line marks it across all columns.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import altair as alt
-import numpy as np
 
 from imgrec.charts.bars import LABEL_PX
 from imgrec.charts.colors import NEUTRAL, Swatch, swatch_of
 from imgrec.charts.theme import FONT_PX, PIN_WEIGHT, PLACED, SILENT, Rows, Spec, fill, marked, placed, tooltip
-from imgrec.charts.top_k import LEAST_DRAWN
 from imgrec.formatting import THIN_SPACE, percent
-from imgrec.predictions.ensembles import ENSEMBLE, Ensemble
-from imgrec.predictions.labels import LabelSpace
-from imgrec.predictions.prediction import Prediction
-from imgrec.reports.sentences import label_of, title_of
+from imgrec.predictions.ensembles import ENSEMBLE
+from imgrec.reports.agreement import LEAST_SHARE, Column, Line
 
-# The name of the selection that holds the clicked line, and the field of it.
-PICK, LINE_ID = "pick", "id"
-
-# Ten models with so many lines fit a screen of 1440 × 900; the table has the others.
-MAX_LINES = 18
+# The name of the selection of what was clicked; its fields: the place of the line, and whether it was its triangle.
+PICK, PLACE, IS_TRIANGLE = "pick", "place", "triangle"
 
 # In the sentence; the table has all lines.
 NAMED_LINES = 5
@@ -57,95 +49,51 @@ _HEAD_LETTERS = 13
 _HEAD_Y = "-10 - 13 * (length(datum.words) - 1)"
 _WORDS = re.compile(r"[^\s\-(]+-?|\([^)]*\)?|\S")
 
+# Before a label for each opened group above it, and for the triangle; its width.
+_INDENT, _INDENT_PX = "\u2003", FONT_PX
+
 _EDGES = {"left": 0, "top": 4, "right": 2, "bottom": 2}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Column:
-    """A model of the matrix; `prediction` is None until there is one, `remark` stands below the column."""
-
-    model: str
-    title: str
-    remark: str = ""
-    prediction: Prediction | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A row of the matrix: a label with the probability in each column, None where there is no prediction.
-
-    `ranks` are the places of the class among all of a prediction's, 1 for the first choice.
-    """
-
-    id: str
-    label: str
-    synset: str | None
-    probabilities: tuple[float | None, ...]
-    ranks: tuple[int | None, ...]
-
-
-def columns_of(ensemble: Ensemble | None, models: Sequence[Column]) -> list[Column]:
-    """Return the columns of a matrix: the ensemble where it has several members, then the models."""
-    if ensemble is None or len(ensemble.members) < 2:
-        return list(models)
-    members = f"{len(ensemble.members)} models" if len(ensemble.members) == len(models) else ""
-    remark = members or f"{len(ensemble.members)} of {len(models)}"
-    return [Column(ENSEMBLE, title_of(ENSEMBLE), remark, ensemble.prediction), *models]
-
-
-def lines_of(columns: Sequence[Column], k: int, pinned: int | None = None) -> list[Line]:
-    """Return the union of the columns' `k` most probable classes, by the probability of the first column.
-
-    Classes below 0.1 % are left out, except first choices and the class `pinned`.
-    """
-    predictions = [column.prediction for column in columns if column.prediction is not None]
-    if not predictions:
-        return []
-    orders = [prediction.order for prediction in predictions]
-    found = {pinned} if pinned is not None else set()
-    for prediction, order in zip(predictions, orders, strict=True):
-        likely = (int(i) for i in order[1:k] if prediction.probabilities[i] >= LEAST_DRAWN)
-        found |= {int(order[0]), *likely}
-    # The order of the ensemble, ties included; without one, that of the mean.
-    mean = np.mean([prediction.probabilities for prediction in predictions], axis=0)
-    has_ensemble = predictions[0].model == ENSEMBLE
-    place = _places(orders[0] if has_ensemble else np.argsort(-mean, kind="stable"))
-    ranks = [_places(order) for order in orders]
-    space = predictions[0].label_space
-    return [_line(index, space, columns, ranks) for index in sorted(found, key=lambda index: int(place[index]))]
-
-
-def shown_lines(lines: Sequence[Line], most: int = MAX_LINES, pinned: int | None = None) -> list[Line]:
-    """Return at most `most` lines in their order: first choices and the pinned one before others."""
-    must = {line.id for line in lines if 1 in line.ranks or line.id == str(pinned)}
-    ranked = sorted(lines, key=lambda line: line.id not in must)  # stable
-    kept = {line.id for line in ranked[:most]}
-    return [line for line in lines if line.id in kept]
-
-
 def matrix_bars(
-    lines: Sequence[Line], columns: Sequence[Column], *, pinned: int | None = None, among: Iterable[str] = ()
+    lines: Sequence[Line],
+    columns: Sequence[Column],
+    *,
+    pinned: Collection[tuple[str | None, int | None]] = (),
+    among: Iterable[str] = (),
 ) -> Spec:
-    """Return the matrix: a bar with its figure for each line and column; the pinned line is marked.
+    """Return the matrix: a bar with its figure for each line and column.
 
-    A click puts the `id` of a line into the selection `PICK`. `among` as in `top_k.top_k_bars`.
+    Lines whose label space and index are in `pinned` are marked. A click puts `PLACE` and `IS_TRIANGLE` into the
+    selection `PICK`. `among` as in `top_k.top_k_bars`.
     """
     among = list(among)
     swatches = [swatch_of(column.model, among) for column in columns]
-    names = [placed(place, marked(line.label, line.id == str(pinned))) for place, line in enumerate(lines)]
-    cells: Rows = [
-        _cell(line, name, place, column, swatch)
-        for line, name in zip(lines, names, strict=True)
-        for place, (column, swatch) in enumerate(zip(columns, swatches, strict=True))
+    is_tree = any(line.group is not None for line in lines)
+    is_pinned = [line.index is not None and (line.space, line.index) in pinned for line in lines]
+    names = [
+        placed(place, f"{_INDENT * (line.depth + 1) if is_tree else ''}{marked(line.label, is_marked)}")
+        for place, (line, is_marked) in enumerate(zip(lines, is_pinned, strict=True))
     ]
     bands: Rows = [
         {
             "line": name,
-            LINE_ID: line.id,
-            "marked": PINNED_OPACITY if line.id == str(pinned) else 0.0,
+            PLACE: place,
+            IS_TRIANGLE: False,
+            "marked": PINNED_OPACITY if is_marked else 0.0,
             "Label": line.label,
         }
-        for line, name in zip(lines, names, strict=True)
+        for place, (line, name, is_marked) in enumerate(zip(lines, names, is_pinned, strict=True))
+    ]
+    cells: Rows = [
+        {"line": name, PLACE: place, IS_TRIANGLE: False} | _cell(line, across, column, swatch)
+        for place, (line, name) in enumerate(zip(lines, names, strict=True))
+        for across, (column, swatch) in enumerate(zip(columns, swatches, strict=True))
+    ]
+    triangles: Rows = [
+        {"line": name, PLACE: place, IS_TRIANGLE: True, "depth": line.depth, "glyph": "▾" if line.is_open else "▸"}
+        for place, (line, name) in enumerate(zip(lines, names, strict=True))
+        if line.group is not None
     ]
     heads: Rows = [
         {
@@ -160,13 +108,14 @@ def matrix_bars(
         }
         for place, (column, swatch) in enumerate(zip(columns, swatches, strict=True))
     ]
-    return fill(_template(len(columns)), ROW_PX * len(lines), bands=bands, cells=cells, heads=heads)
+    rows: dict[str, Rows] = {"bands": bands, "cells": cells, "triangles": triangles, "heads": heads}
+    return fill(_template(len(columns), is_tree), ROW_PX * len(lines), **rows)
 
 
 def matrix_rows(lines: Sequence[Line], columns: Sequence[Column]) -> Rows:
     """Return the matrix as a table: label, WordNet id, and the probability in percent in each column."""
     return [
-        {"Label": line.label, "WordNet id": line.synset or "none"}
+        {"Label": f"{_INDENT * line.depth}{line.label}", "WordNet id": line.synset or "none"}
         | {
             column.title: None if share is None else 100 * share
             for column, share in zip(columns, line.probabilities, strict=True)
@@ -176,10 +125,14 @@ def matrix_rows(lines: Sequence[Line], columns: Sequence[Column]) -> Rows:
 
 
 def describe_matrix(lines: Sequence[Line], columns: Sequence[Column]) -> str:
-    """Return the first lines in sentences: the ensemble's probability, and the least and the most of the models."""
+    """Return the first lines in sentences: the ensemble's probability, and the least and the most of the models.
+
+    What is below opened groups is left to the table.
+    """
     models = [(place, column) for place, column in enumerate(columns) if column.model != ENSEMBLE]
     answered = [(place, column) for place, column in models if column.prediction is not None]
     count = f"{len(answered)} of {len(models)}" if len(answered) < len(models) else f"{len(models)}"
+    lines = [line for line in lines if not line.depth]
     parts = [f"Probabilities of {len(lines)} label{'s' if len(lines) != 1 else ''} by {count} models."]
     for line in lines[:NAMED_LINES]:
         given = [(float(line.probabilities[place] or 0.0), column.title) for place, column in answered]
@@ -198,31 +151,11 @@ def describe_matrix(lines: Sequence[Line], columns: Sequence[Column]) -> str:
     return " ".join(parts)
 
 
-def _line(index: int, space: LabelSpace, columns: Sequence[Column], ranks: Sequence[np.ndarray]) -> Line:
-    """Return the line of a class; `ranks` are those of the columns with a prediction."""
-    left = iter(ranks)
-    found = [
-        (None, None) if column.prediction is None else (column.prediction.at(index).probability, int(next(left)[index]))
-        for column in columns
-    ]
-    probabilities, places = zip(*found, strict=True)
-    return Line(str(index), label_of(space, index), space.synsets[index], probabilities, places)
-
-
-def _places(order: np.ndarray) -> np.ndarray:
-    """Return the place of each class (C,), from 1, in an order of their indices (C,)."""
-    places = np.empty_like(order)
-    places[order] = np.arange(1, len(order) + 1)
-    return places
-
-
-def _cell(line: Line, name: str, place: int, column: Column, swatch: Swatch) -> dict[str, Any]:
+def _cell(line: Line, place: int, column: Column, swatch: Swatch) -> dict[str, Any]:
     share, rank = line.probabilities[place], line.ranks[place]
     figure = "" if share is None else percent(share).removesuffix(f"{THIN_SPACE}%")
-    look, is_seen = swatch.channels, (share or 0.0) >= LEAST_DRAWN
+    look, is_seen = swatch.channels, (share or 0.0) >= LEAST_SHARE
     return {
-        "line": name,
-        LINE_ID: line.id,
         "start": place,
         "track": place + TRACK_PART,
         "end": round(place + TRACK_PART * (share or 0.0), 4),
@@ -236,7 +169,7 @@ def _cell(line: Line, name: str, place: int, column: Column, swatch: Swatch) -> 
         "Label": line.label,
         "Model": column.title,
         "Probability": "none yet" if share is None else percent(share),
-        "Rank": "none yet" if rank is None else str(rank),
+        "Rank": "none" if rank is None else str(rank),
     }
 
 
@@ -257,13 +190,13 @@ def _broken(title: str) -> list[str]:
 
 
 @lru_cache(maxsize=32)
-def _template(columns: int) -> Spec:
-    """Return the chart of lines and this many columns."""
+def _template(columns: int, is_tree: bool) -> Spec:
+    """Return the chart of lines and this many columns; the labels of a tree begin at the left edge."""
     narrow = f"width < {_NARROW_PX * columns}"
     scale = alt.Scale(domain=[0, columns], nice=False, zero=False)
-    pick = alt.selection_point(name=PICK, fields=[LINE_ID], empty=False)
+    pick = alt.selection_point(name=PICK, fields=[PLACE, IS_TRIANGLE], empty=False)
     hover = alt.selection_point(
-        name="hover", fields=[LINE_ID], on="pointerover", clear="pointerout", empty=False, toggle=False
+        name="hover", fields=[PLACE], on="pointerover", clear="pointerout", empty=False, toggle=False
     )
     y = alt.Y(
         "line:O",
@@ -281,7 +214,8 @@ def _template(columns: int) -> Spec:
             labelLimit=LABEL_PX - 8,
             minExtent=LABEL_PX,
             maxExtent=LABEL_PX,
-            labelPadding=8,
+            labelAlign="left" if is_tree else "right",
+            labelPadding=LABEL_PX if is_tree else 8,
         ),
     )
     x = alt.X("start:Q", scale=scale, axis=None)
@@ -329,6 +263,17 @@ def _template(columns: int) -> Spec:
         text=alt.when(narrow).then(alt.value(alt.ExprRef("datum.short"))).otherwise("figure:N"),
         color=ink,
     )
+    triangle = (
+        alt.Chart(alt.NamedData(name="triangles"))
+        .mark_text(
+            align="left",
+            baseline="middle",
+            x=alt.ExprRef(f"{_INDENT_PX} * datum.depth - {LABEL_PX}"),
+            fontSize=FONT_PX + 2,
+            **(SILENT | clickable),
+        )
+        .encode(y=y, text="glyph:N", color=ink)
+    )
     heads = alt.Chart(alt.NamedData(name="heads"))
     middle = alt.X("middle:Q", scale=scale, axis=None)
     strips = heads.mark_bar(y=-6, y2=-2, cornerRadius=1, **SILENT).encode(
@@ -348,7 +293,7 @@ def _template(columns: int) -> Spec:
     remark = heads.mark_text(
         align="center", baseline="top", y=alt.ExprRef("height + 5"), fontSize=FONT_PX - 2, **SILENT
     ).encode(x=middle, text=alt.when(narrow).then(alt.value("")).otherwise("remark:N"), color=ink)
-    layers = bands, track, bar, figure, strips, wide, vertical, remark
+    layers = bands, track, bar, figure, triangle, strips, wide, vertical, remark
     chart = alt.layer(*layers, data=alt.NamedData(name="cells"))
     chart = chart.properties(padding=_EDGES, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
     return dict(chart.configure(font='"Source Sans", sans-serif').configure_view(stroke=None).to_dict())

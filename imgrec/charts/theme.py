@@ -37,7 +37,7 @@ PLACED = f"slice(datum.value, {PLACE_DIGITS})"
 # Before the label of the pinned class, which is bold in an axis.
 PIN = "◆ "
 PIN_WEIGHT = (
-    alt.when(f"indexof(datum.value, '{PIN}') == {PLACE_DIGITS}").then(alt.value("bold")).otherwise(alt.value("normal"))
+    alt.when(f"indexof(datum.value, '{PIN}') >= {PLACE_DIGITS}").then(alt.value("bold")).otherwise(alt.value("normal"))
 )
 
 # Letters of a name that stand beside a row, or in a legend of two columns; charts cut longer ones at their end.

@@ -1,14 +1,16 @@
 """The pinned label: one class that is marked in every chart, also where it is none of the most probable ones.
 
-It is kept for the session, and stands in the address as `pin=`, by its WordNet id or its label.
+It is kept for the session, and stands in the address as `pin=`, by its WordNet id or its label. In charts of other
+classes the nearest class above it is marked: for a pinned Saluki, the dog of CIFAR-10.
 """
 
-from collections.abc import Sequence
+from collections import Counter
 from functools import lru_cache
 
 import streamlit as st
 
-from imgrec.models.catalog import ModelSpec
+from imgrec.inference.request import Options
+from imgrec.predictions import wordnet
 from imgrec.predictions.labels import LabelSpace
 from imgrec.reports import sentences
 from imgrec.settings import ROOT
@@ -18,6 +20,7 @@ from imgrec.ui import query_params
 Pin = tuple[str, int]
 
 STATE = "pinned"
+_SYNSET = "pinned_synset"
 
 # The key of the widget, and its name in the address.
 WIDGET = "pin"
@@ -31,15 +34,10 @@ def get() -> Pin | None:
     return found
 
 
-def index_in(space: str) -> int | None:
-    """Return the index of the pinned class where it is one of the label space called `space`."""
-    found = get()
-    return found[1] if found is not None and found[0] == space else None
-
-
 def pin(space: str, index: int | None) -> None:
     """Pin a class, or none, from the next run of the script on."""
     st.session_state[STATE] = None if index is None else (space, index)
+    st.session_state.pop(_SYNSET, None)
 
 
 def toggle(space: str, index: int) -> None:
@@ -47,54 +45,75 @@ def toggle(space: str, index: int) -> None:
     pin(space, None if get() == (space, index) else index)
 
 
-def choose(specs: Sequence[ModelSpec]) -> None:
-    """Let a label of the chosen models be pinned; beside it, a link to where the models look for it."""
-    spaces = {spec.label_space: spec.get_label_space() for spec in specs}
-    if not spaces:
+def index_in(space: LabelSpace) -> int | None:
+    """Return the index in `space` of the pinned class, or of the nearest class above it; None where there is none."""
+    found = get()
+    if found is None or found[0] == space.name:
+        return None if found is None else found[1]
+    synset: str | None = st.session_state.get(_SYNSET)
+    return None if synset is None else _nearest(space, synset)
+
+
+def choose(options: Options) -> None:
+    """Let a label of what is shown be pinned; beside it, a link to where the models look for it."""
+    own = [spec.get_label_space() for spec in options.specs]
+    spaces = {space.name: space for space in [*own, *filter(None, map(options.shown_space, own))]}
+    titles = _titles(tuple(spaces.values()))
+    if not titles:
         return
-    options = _options(tuple(spaces.values()))
     state = st.session_state
-    wanted = get() if get() in options else None
+    wanted = get() if get() in titles else None
     if state.get(WIDGET) != wanted:
         state[WIDGET] = wanted
 
-    def title(found: Pin) -> str:
-        more = f" · {sentences.space_title(spaces[found[0]])}" if len(spaces) > 1 else ""
-        return f"{sentences.label_of(spaces[found[0]], found[1])}{more}"
+    def name(found: Pin) -> str:
+        space, index = spaces[found[0]], found[1]
+        return space.synsets[index] or space.labels[index]
 
     def changed() -> None:
         state[STATE] = state[WIDGET]
 
-    key = query_params.named(WIDGET, "label", options, None, title=title, name=lambda found: name_of(spaces, found))
     chosen = st.selectbox(
         "Pin a label",
-        options,
+        list(titles),
         index=None,
-        key=key,
-        format_func=title,
+        # A link is followed here.
+        key=query_params.named(WIDGET, "label", list(titles), None, title=titles.__getitem__, name=name),
+        format_func=titles.__getitem__,
         on_change=changed,
         placeholder="Pin a label",
         label_visibility="collapsed",
         width=220,
     )
-    if chosen is not None:
-        # From a link.
-        pin(*chosen)
-        if EXPLAIN.exists():
-            address = {"class": name_of(spaces, chosen), query_params.MODELS: [spec.name for spec in specs]}
-            st.page_link(EXPLAIN, label="Where do they look?", icon=":material/search:", query_params=address)
-
-
-def name_of(spaces: dict[str, LabelSpace], pinned: Pin) -> str:
-    """Return the name of a class in an address: its WordNet id, or its label where it has none."""
-    space, index = spaces[pinned[0]], pinned[1]
-    return space.synsets[index] or space.labels[index]
+    if chosen is None:
+        return
+    pin(*chosen)
+    state[_SYNSET] = spaces[chosen[0]].synsets[chosen[1]]
+    if EXPLAIN.exists():
+        address = {"class": name(chosen), query_params.MODELS: [spec.name for spec in options.specs]}
+        st.page_link(EXPLAIN, label="Where do they look?", icon=":material/search:", query_params=address)
 
 
 @lru_cache(maxsize=16)
-def _options(spaces: tuple[LabelSpace, ...]) -> list[Pin]:
-    """Return the classes of label spaces by their labels, which does not wait for a prediction."""
-    return sorted(
-        ((space.name, index) for space in spaces for index in range(len(space.labels))),
-        key=lambda one: next(space.labels[one[1]].casefold() for space in spaces if space.name == one[0]),
-    )
+def _titles(spaces: tuple[LabelSpace, ...]) -> dict[Pin, str]:
+    """Return the titles of the classes of label spaces in alphabetical order, which does not wait for a prediction.
+
+    A class that an earlier space has by the same WordNet id is left out.
+    """
+    found: dict[Pin, str] = {}
+    synsets: set[str] = set()
+    for space in spaces:
+        for index, synset in enumerate(space.synsets):
+            if synset is None or synset not in synsets:
+                found[space.name, index] = sentences.label_of(space, index)
+        synsets |= {synset for synset in space.synsets if synset is not None}
+    counts = Counter(found.values())
+    of = {space.name: sentences.space_title(space) for space in spaces}
+    titles = {one: f"{title} · {of[one[0]]}" if counts[title] > 1 else title for one, title in found.items()}
+    return dict(sorted(titles.items(), key=lambda item: item[1].casefold()))
+
+
+@lru_cache(maxsize=256)
+def _nearest(space: LabelSpace, synset: str) -> int | None:
+    """Return the index of the class with this WordNet id, or of the nearest one above it."""
+    return next((space.synsets.index(step) for step in wordnet.ancestors(synset) if step in space.synsets), None)

@@ -48,14 +48,14 @@ def toolbar(*, rule_in_sight: bool = False, layouts: bool = False) -> Choice:
     On request with the rule in sight, with weights, or with the choice of `LAYOUTS`.
     """
     specs = models()
-    with st.container(horizontal=True, vertical_alignment="bottom" if rule_in_sight else "center", gap="small"):
+    row = st.container(horizontal=True, vertical_alignment="bottom" if rule_in_sight else "center", gap="small")
+    with row:
         rule = _rule() if rule_in_sight else DEFAULT_RULE
         with st.popover("Options", icon=":material/tune:"):
             k, framing = _top_k(), _framing()
             rule = rule if rule_in_sight else _rule()
         arranged = layout(len(specs)) if layouts else CARDS
         table = view()
-        pinned.choose(specs)
         changed = [
             *([f"top {k}"] if k != DEFAULT_TOP_K else []),
             *([framing] if framing != DEFAULT_FRAMING else []),
@@ -71,7 +71,10 @@ def toolbar(*, rule_in_sight: bool = False, layouts: bool = False) -> Choice:
             # Under a key that is no widget's, so that it is still there on Compare.
             st.session_state["weights"] = _weights(specs)
     weights = st.session_state.get("weights", {})
-    return Choice(specs, k, rule, framing, weights, table=table, layout=arranged)
+    choice = Choice(specs, k, rule, framing, weights, table=table, layout=arranged)
+    with row:
+        pinned.choose(choice)
+    return choice
 
 
 def models() -> tuple[ModelSpec, ...]:

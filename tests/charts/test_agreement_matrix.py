@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from imgrec.charts import agreement_matrix
-from imgrec.charts.agreement_matrix import BAR_OPACITY, FAINT_INK, MAX_LINES, TRACK_PART, Column, Line
+from imgrec.charts.agreement_matrix import BAR_OPACITY, FAINT_INK, IS_TRIANGLE, PICK, PLACE, TRACK_PART
 from imgrec.charts.colors import COLORS, NEUTRAL
 from imgrec.charts.theme import PIN
-from imgrec.predictions.ensembles import RULES, combine
-from imgrec.predictions.labels import LabelSpace, get_label_space
+from imgrec.predictions.ensembles import combine
+from imgrec.predictions.labels import LabelSpace
 from imgrec.predictions.prediction import Prediction
+from imgrec.reports import agreement
+from imgrec.reports.agreement import Column, Line
 from tests.charts.reading import drawn, mark, marks, words
 from tests.charts.test_confusion_matrix import luminance
 from tests.charts.test_top_k import MEMBERS, MINE, RESNET50, SPACE, VGG16, plain
@@ -19,67 +21,20 @@ MODELS = [
     Column("resnet50", "ResNet50", "8.4 ms", RESNET50),
     Column("mine", "Mine", "precomputed", MINE),
 ]
-COLUMNS = agreement_matrix.columns_of(combine(MEMBERS), MODELS)
+COLUMNS = agreement.columns_of(combine(MEMBERS), MODELS)
 WAITING = [*MODELS[:1], Column("resnet50", "ResNet50", "computing …")]
 
 
 def lines(columns: list[Column], k: int = 3) -> list[Line]:
-    return agreement_matrix.lines_of(columns, k)
-
-
-def test_lines_are_the_union_of_the_top_classes_in_the_order_of_the_ensemble() -> None:
-    found = lines(COLUMNS, 2)
-    ensemble = combine(MEMBERS).prediction
-    assert {line.label for line in found} == {"tabby", "lynx"}
-    assert [line.id for line in found] == [str(i) for i in ensemble.order if str(i) in {line.id for line in found}]
-    more = lines(COLUMNS, 5)
-    assert [line.label for line in more] == [
-        "tabby",
-        "lynx",
-        "crane (n02012849)",
-        "crane (n03126707)",
-        'a "quoted" label',
-    ]
-
-
-@pytest.mark.parametrize("rule", RULES)
-def test_every_rule_orders_the_lines(rule: str) -> None:
-    columns = agreement_matrix.columns_of(combine(MEMBERS, rule), MODELS)
-    assert {line.id for line in lines(columns)} == {line.id for line in lines(COLUMNS)}
-    assert lines(columns)[0].label == combine(MEMBERS, rule).prediction.first.label
-
-
-def test_classes_below_a_tenth_of_a_percent_have_no_line_unless_they_are_pinned() -> None:
-    alone = [MODELS[2]]
-    assert [line.label for line in lines(alone, 5)] == ["tabby"]
-    assert [line.label for line in agreement_matrix.lines_of(alone, 5, 3)] == ["tabby", "crane (n03126707)"]
-
-
-def test_without_an_ensemble_the_mean_orders_the_lines() -> None:
-    assert agreement_matrix.columns_of(None, MODELS) == MODELS
-    assert agreement_matrix.columns_of(combine([VGG16]), MODELS[:1]) == MODELS[:1]
-    assert [line.id for line in lines(MODELS, 2)] == [line.id for line in lines(COLUMNS, 2)]
-
-
-def test_few_lines_are_drawn_and_every_first_choice_is_among_them() -> None:
-    space = get_label_space("imagenet_1k")
-    random = np.random.default_rng(3)
-    members = [Prediction(f"model_{i}", space, random.dirichlet(np.full(1000, 0.05))) for i in range(10)]
-    columns = agreement_matrix.columns_of(combine(members), [Column(m.model, m.model, "", m) for m in members])
-    found = agreement_matrix.lines_of(columns, 5)
-    last = int(found[-1].id)
-    shown = agreement_matrix.shown_lines(found, pinned=last)
-    assert len(found) > len(shown) == MAX_LINES
-    assert {str(member.first.index) for member in members} | {str(last)} <= {line.id for line in shown}
-    assert shown == [line for line in found if line in shown]
+    return agreement.lines_of(columns, k)
 
 
 def test_a_bar_is_as_long_as_the_probability_on_the_same_axis_in_every_column() -> None:
     spec = agreement_matrix.matrix_bars(lines(COLUMNS), COLUMNS)
     for cell in drawn(spec, "bar", "track"):
-        column, line = COLUMNS[int(cell["start"])], next(one for one in lines(COLUMNS) if one.id == cell["id"])
+        column, line = COLUMNS[int(cell["start"])], lines(COLUMNS)[cell[PLACE]]
         assert column.prediction
-        share = float(column.prediction.probabilities[int(line.id)])
+        share = float(column.prediction.probabilities[line.index])
         assert cell["end"] - cell["start"] == pytest.approx(TRACK_PART * share, abs=1e-4)
         assert cell["track"] - cell["start"] == pytest.approx(TRACK_PART)
     scales = [one.channels["x"]["scale"] for one in marks(spec) if "x" in one.channels]
@@ -110,20 +65,44 @@ def test_a_column_that_waits_is_empty_and_says_so() -> None:
 
 
 def test_the_ensemble_says_how_many_have_answered() -> None:
-    some = agreement_matrix.columns_of(combine(MEMBERS[:2]), [*MODELS[:2], Column("mine", "Mine")])
+    some = agreement.columns_of(combine(MEMBERS[:2]), [*MODELS[:2], Column("mine", "Mine")])
     assert [some[0].remark, COLUMNS[0].remark] == ["2 of 3", "3 models"]
 
 
 def test_the_pinned_line_is_marked_and_a_click_takes_a_line() -> None:
-    spec = agreement_matrix.matrix_bars(lines(COLUMNS, 2), COLUMNS, pinned=1)
+    spec = agreement_matrix.matrix_bars(lines(COLUMNS, 2), COLUMNS, pinned=[("seven", 1)])
     assert words(spec, "y") == ["tabby", f"{PIN}lynx"]
     bands = drawn(spec, "rect")
     assert [band["marked"] > 0 for band in bands] == [False, True]
-    [pick] = [one for one in spec["params"] if one["name"] == agreement_matrix.PICK]
-    assert pick["select"] == {"type": "point", "fields": [agreement_matrix.LINE_ID]}
+    [pick] = [one for one in spec["params"] if one["name"] == PICK]
+    assert pick["select"] == {"type": "point", "fields": [PLACE, IS_TRIANGLE]}
     # Band, track, bar and figure lie upon each other: each of them knows its line.
     for one in marks(spec):
-        assert one.look.get("cursor") != "pointer" or all(agreement_matrix.LINE_ID in row for row in one.rows)
+        if one.look.get("cursor") == "pointer":
+            assert {(row[PLACE], row[IS_TRIANGLE]) for row in one.rows} == {(0, False), (1, False)}
+
+
+def test_groups_have_a_triangle_and_what_is_below_is_indented() -> None:
+    shares, ranks = (0.5,) * len(COLUMNS), (None,) * len(COLUMNS)
+    tree = [
+        Line("dog", "n02084071", shares, ranks, "kinds", 3, "dog", True),
+        Line("hound", "n02087551", shares, ranks, group="hound", depth=1),
+        Line("Saluki", "n02091831", shares, (1,) * len(COLUMNS), "imagenet_1k", 176, depth=1),
+        Line("cat", "n02121620", shares, ranks, "kinds", 4),
+    ]
+    spec = agreement_matrix.matrix_bars(tree, COLUMNS, pinned=[("kinds", 3)])
+    indent = agreement_matrix._INDENT
+    assert words(spec, "y") == [f"{indent}{PIN}dog", f"{2 * indent}hound", f"{2 * indent}Saluki", f"{indent}cat"]
+    assert mark(spec, "rect").channels["y"]["axis"]["labelAlign"] == "left"
+    triangles = drawn(spec, "text", "glyph")
+    assert [(row[PLACE], row[IS_TRIANGLE], row["glyph"], row["depth"]) for row in triangles] == [
+        (0, True, "▾", 0),
+        (1, True, "▸", 1),
+    ]
+    assert agreement_matrix.matrix_rows(tree, COLUMNS)[1]["Label"] == f"{indent}hound"
+    assert "2 labels" in agreement_matrix.describe_matrix(tree, COLUMNS)
+    flat = agreement_matrix.matrix_bars(lines(COLUMNS), COLUMNS)
+    assert mark(flat, "rect").channels["y"]["axis"]["labelAlign"] == "right"
 
 
 def test_models_have_their_colors_and_their_names_in_short_lines() -> None:

@@ -57,7 +57,7 @@ CHARTS: dict[str, Callable[[Path], Spec]] = {
     "more than there are": lambda _: top_k.top_k_bars(VGG16, 10),
     **{f"ensemble by {rule}": lambda _, rule=rule: top_k.ensemble_bars(combine(MEMBERS, rule)) for rule in RULES},
     "pinned below the top": lambda _: top_k.ensemble_bars(combine(MEMBERS), 2, pinned=5),
-    "agreement": lambda _: agreement_matrix.matrix_bars(lines(COLUMNS), COLUMNS, pinned=1),
+    "agreement": lambda _: agreement_matrix.matrix_bars(lines(COLUMNS), COLUMNS, pinned=[("seven", 1)]),
     "agreement before any answer": lambda _: agreement_matrix.matrix_bars(lines(WAITING), WAITING),
     "no legend": lambda _: top_k.ensemble_bars(combine(MEMBERS), legend=False),
     "ensemble of one": lambda _: top_k.ensemble_bars(combine([VGG16])),

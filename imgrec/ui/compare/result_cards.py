@@ -202,7 +202,7 @@ def _header(model: str, remark: str, about: str | None = None, *, choice: Choice
 
 def show(prediction: Prediction, choice: Choice) -> None:
     """Show one prediction as a chart or a table."""
-    label = pinned.index_in(prediction.label_space.name)
+    label = pinned.index_in(prediction.label_space)
     words = top_k.describe_top_k(prediction, choice.k, pinned=label)
     if choice.table:
         table(top_k.top_k_rows(prediction, choice.k, pinned=label), words)
@@ -213,7 +213,7 @@ def show(prediction: Prediction, choice: Choice) -> None:
 
 def show_ensemble(ensemble: Ensemble, choice: Choice, *, key: str, legend: bool = True) -> None:
     """Show an ensemble as bars made of its members' parts, or as a table."""
-    label = pinned.index_in(ensemble.prediction.label_space.name)
+    label = pinned.index_in(ensemble.prediction.label_space)
     words = top_k.describe_ensemble(ensemble, choice.k, pinned=label)
     if choice.table:
         table(top_k.ensemble_rows(ensemble, choice.k, pinned=label), words)

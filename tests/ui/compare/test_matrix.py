@@ -7,8 +7,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from imgrec.charts.agreement_matrix import LINE_ID, PICK, Column
+from imgrec.charts.agreement_matrix import IS_TRIANGLE, PICK, PLACE
 from imgrec.models.catalog import BUILT_IN
+from imgrec.reports.agreement import Column, Line
 from imgrec.ui import pinned
 from imgrec.ui.compare import matrix
 from tests.ui.conftest import TABBY, TEN_CLASS_MODELS, TIGER_CAT, BrokenEngine, photo, upload, words
@@ -133,16 +134,42 @@ def test_columns_fill_as_predictions_come(page: Page, monkeypatch: pytest.Monkey
     assert [remarks.count("computing …") for remarks in drawn] == [0]
 
 
+LINES = [
+    Line("tabby", None, (0.5,), (1,), "imagenet_1k", TABBY),
+    Line("tiger cat", None, (0.3,), (2,), "imagenet_1k", TIGER_CAT),
+    Line("dog", None, (0.1,), (None,), "kinds", 3, "dog"),
+    Line("hound", None, (0.1,), (None,), group="hound", is_open=True, depth=1),
+    Line("4 others", None, (0.1,), (None,), depth=1),
+]
+
+
+def click(place: int | None, triangle: bool = False) -> None:
+    picked = [] if place is None else [{PLACE: place, IS_TRIANGLE: triangle}]
+    st.session_state["chart"] = {"selection": {PICK: picked}}
+    matrix._take_click("chart", LINES)
+
+
 def test_a_click_on_a_line_pins_its_label_and_a_second_one_releases_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = {"chart": {"selection": {PICK: [{LINE_ID: str(TABBY)}]}}}
-    monkeypatch.setattr(st, "session_state", state)
-    matrix._pin_clicked("imagenet_1k", "chart")
+    monkeypatch.setattr(st, "session_state", {})
+    click(0)
     assert pinned.get() == ("imagenet_1k", TABBY)
-    state["chart"] = {"selection": {PICK: []}}
-    matrix._pin_clicked("imagenet_1k", "chart")  # beside all lines
+    click(None)  # beside all lines
     assert pinned.get() == ("imagenet_1k", TABBY)
-    state["chart"] = {"selection": {PICK: [{LINE_ID: str(TIGER_CAT)}]}}
-    matrix._pin_clicked("imagenet_1k", "chart")
+    click(1)
     assert pinned.get() == ("imagenet_1k", TIGER_CAT)
-    matrix._pin_clicked("imagenet_1k", "chart")
+    click(1)
     assert pinned.get() is None
+    click(4)  # no class and no group
+    assert pinned.get() is None
+
+
+def test_a_click_on_a_triangle_opens_a_group_or_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    state: dict[str, object] = {matrix.OPEN: ["hound"]}
+    monkeypatch.setattr(st, "session_state", state)
+    click(2, triangle=True)
+    assert state[matrix.OPEN] == ["hound", "dog"]
+    click(3)  # a node that is no class of the page has nothing to pin
+    assert state[matrix.OPEN] == ["dog"]
+    assert pinned.get() is None
+    click(2)
+    assert pinned.get() == ("kinds", 3)
