@@ -147,11 +147,12 @@ class _Tree:
             after = chain[chain.index(node) + 1 :] if node in chain else ()
             groups.setdefault(after[0] if after else -1 - index, []).append(index)
         parts = sorted(((self._line(group), group) for group in groups.values()), key=lambda part: -_first(part[0]))
-        shown = [(part, group) for part, group in parts[: self._k] if _most(part) >= LEAST_SHARE]
-        for part, group in shown:
+        # No model has a tenth of a percent of the others after them: these are left out.
+        count = max((place for place, (part, _) in enumerate(parts, start=1) if _most(part) >= LEAST_SHARE), default=0)
+        for part, group in parts[: min(count, self._k)]:
             yield from self.with_parts(replace(part, depth=line.depth + 1), group)
-        others = [part for part, _ in parts[len(shown) :]]
-        if others and max(map(_most, others)) >= LEAST_SHARE:
+        others = [part for part, _ in parts[self._k :]]
+        if count > self._k:
             sums = [
                 None if one is None else sum(part.probabilities[place] or 0.0 for part in others)
                 for place, one in enumerate(self._classes)
