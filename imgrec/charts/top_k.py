@@ -14,8 +14,9 @@ from imgrec.reports.sentences import label_of, title_of
 # Contributions to an improbable class are not drawn large: the axis reaches to 1 % at least.
 LEAST_AXIS_END = 0.01
 
-# Bars below it are rows of "<0.1 %": only the table has them.
+# Bars below it are rows of "<0.1 %": only the table has them, unless there are few classes in all.
 LEAST_DRAWN = 0.001
+FEW_CLASSES = 4
 
 # Parts the members in a stacked bar by showing what is behind; a fraction of the axis.
 _GAP = 0.004
@@ -174,11 +175,15 @@ def _listed(prediction: Prediction, k: int, pinned: int | None) -> list[tuple[in
 
 
 def _drawn(prediction: Prediction, k: int, pinned: int | None = None) -> list[tuple[int, Classification]]:
-    """Return those of `_listed` that have a bar to see, what rounds to 0.1 % or more; the first and the pinned one."""
+    """Return those of `_listed` that have a bar to see, what rounds to 0.1 % or more; the first and the pinned one.
+
+    Of few classes all: the same lines in each chart.
+    """
+    are_few = len(prediction.label_space.labels) <= min(k, FEW_CLASSES)
     return [
         (rank, found)
         for rank, found in _listed(prediction, k, pinned)
-        if rank == 1 or found.index == pinned or found.probability >= LEAST_DRAWN
+        if are_few or rank == 1 or found.index == pinned or found.probability >= LEAST_DRAWN
     ]
 
 

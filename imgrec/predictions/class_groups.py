@@ -13,6 +13,7 @@ probabilities do not sum to 1, and models cannot be averaged.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -35,8 +36,8 @@ MAX_SYNSETS = 100
 MAX_NAME = 40
 MAX_CHARACTERS = 4_000
 
-# Characters of the forms that groups are written in.
-MARKS = frozenset(":;{")
+# Nothing that the forms of groups, Markdown or a terminal would take for theirs: a link may come from a stranger.
+NAME = re.compile(r"\w[\w .,'&/+()-]*")
 
 EXAMPLE = '{"cat": ["n02121620"], "dog": ["n02084071"]}'
 
@@ -55,9 +56,9 @@ class ClassGroup:
     def parse(cls, name: str, words: Sequence[str]) -> Self:
         """Return the group of these ids and words of WordNet; raise `InputError` where they mean no synset."""
         name = " ".join(name.split())
-        if not (0 < len(name) <= MAX_NAME and name.isprintable()) or not MARKS.isdisjoint(name):
+        if len(name) > MAX_NAME or not NAME.fullmatch(name):
             raise InputError(
-                f"Expected a name of 1 to {MAX_NAME} characters without {' '.join(sorted(MARKS))}. Received: "
+                f"Expected a name of 1 to {MAX_NAME} letters, digits, spaces and . , ' & / + ( ) -. Received: "
                 f"{name[: MAX_NAME + 1]!r}."
             )
         if name.casefold() == REST:
@@ -121,6 +122,11 @@ class ClassGroups:
     def to_link(self) -> str:
         """Return the groups in the short form; a name that alone means the group stands alone."""
         return ";".join(_short(group) for group in self.groups)
+
+    def with_group(self, group: ClassGroup, place: int | None = None) -> Self:
+        """Return the groups with one more, or with `group` in place of another."""
+        before, after = (self.groups, ()) if place is None else (self.groups[:place], self.groups[place + 1 :])
+        return replace(self, groups=(*before, group, *after))
 
     def roll_up(self, prediction: Prediction) -> Prediction:
         """Return `prediction` with the groups as classes, of those that the model knows, and the rest.

@@ -57,6 +57,21 @@ def describe(synset: str) -> str:
     return f"{name_of(synset)}{f': {name_of(above[0])}' if above else ''} ({synset})"
 
 
+def names_of(synset: str) -> tuple[str, ...]:
+    """Return all names of a synset, the usual one first."""
+    return (name_of(synset), *table()["words"].get(synset, ()))
+
+
+@cache
+def class_counts() -> dict[str, int]:
+    """Return each synset of the table with the number of ImageNet's classes below it, the most general first."""
+    counts = dict.fromkeys(table()["synsets"], 0)
+    for one in table()["classes"]:
+        for synset in ancestors(one):
+            counts[synset] += 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], name_of(item[0]).lower())))
+
+
 def search(text: str) -> list[str]:
     """Return the synsets with a name or id that has `text` in it, the best first.
 

@@ -148,7 +148,7 @@ class _Tree:
             groups.setdefault(after[0] if after else -1 - index, []).append(index)
         parts = sorted(((self._line(group), group) for group in groups.values()), key=lambda part: -_first(part[0]))
         # No model has a tenth of a percent of the others after them: these are left out.
-        count = max((place for place, (part, _) in enumerate(parts, start=1) if _most(part) >= LEAST_SHARE), default=0)
+        count = max((place for place, (part, _) in enumerate(parts, start=1) if _most(part) >= LEAST_SHARE), default=1)
         for part, group in parts[: min(count, self._k)]:
             yield from self.with_parts(replace(part, depth=line.depth + 1), group)
         others = [part for part, _ in parts[self._k :]]

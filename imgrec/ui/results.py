@@ -49,7 +49,7 @@ class Classification:
         return tuple(s for s in self.answering if not isinstance(known.get(s.name), PrecomputedPrediction))
 
     def finish(self, on_outcome: Callable[[Prediction | Failure], None] = lambda _: None) -> Result:
-        """Compute what is not known; `on_outcome` gets each outcome as soon as it is there, known ones first."""
+        """Compute what is not known; `on_outcome` gets each as soon as it is there, known ones first."""
         outcomes: dict[str, Prediction | Failure] = dict(self.known)
         for prediction in self.known.values():
             on_outcome(prediction)

@@ -41,6 +41,7 @@ class Matrices:
         """Reserve the places; what is not known yet has an empty column."""
         self._choice = choice
         self._outcomes: dict[str, Prediction | Failure] = dict(found.known)
+        self._rolled_up: dict[str, Prediction | Failure] = {}
         self._pending = {spec.name for spec in found.computing}
         self._spaces: dict[str, LabelSpace] = {}
         self._specs: dict[str, list[ModelSpec]] = {}
@@ -105,8 +106,9 @@ class Matrices:
 
     def _shown(self, spec: ModelSpec) -> Prediction | Failure | None:
         """Return the outcome of a model as it is shown."""
-        outcome = self._outcomes.get(spec.name)
-        return None if outcome is None else self._choice.roll_up(outcome)
+        if spec.name in self._outcomes and spec.name not in self._rolled_up:
+            self._rolled_up[spec.name] = self._choice.roll_up(self._outcomes[spec.name])
+        return self._rolled_up.get(spec.name)
 
     def _draw(self, space: str) -> None:
         """Draw what is known so far."""

@@ -78,12 +78,13 @@ class Cards:
         self._choice = choice
         self._ensembles: dict[str, Callable[[], DeltaGenerator]] = {}
         self._models: dict[str, Callable[[], DeltaGenerator]] = {}
-        spaces = [spec.label_space for spec in found.answering]
+        space_of = {spec.name: _shown_space(spec, choice) for spec in found.answering}
+        spaces = [space for space in space_of.values() if space]
         self._is_one_of_several = len(set(spaces)) > 1
         with st.grid(min_column_width=MIN_CARD_PX):
             for space in dict.fromkeys(spaces):
                 if spaces.count(space) > 1:
-                    is_pending = any(spec.label_space == space for spec in found.computing)
+                    is_pending = any(space_of[spec.name] == space for spec in found.computing)
                     self._ensembles[space] = _reserve_card(ENSEMBLE, choice, is_pending)
             for spec in choice.specs:
                 if spec in found.missing:
@@ -94,7 +95,7 @@ class Cards:
     def take(self, outcome: Prediction | Failure) -> None:
         """Fill the card of a model."""
         with self._models[outcome.model]():
-            _card(outcome, self._choice)
+            _card(self._choice.roll_up(outcome), self._choice)
 
     def finish(self, groups: Mapping[str, results.Group]) -> None:
         """Fill the cards of the ensembles."""
@@ -117,6 +118,12 @@ def reserve(is_pending: bool, draw_pending: Callable[[], object], gap: Gap = "xs
     with placeholder.container(gap=gap):
         draw_pending()
     return partial(placeholder.container, gap=gap)
+
+
+def _shown_space(spec: ModelSpec, choice: Choice) -> str | None:
+    """Return the name of the label space that a model is shown in; None where it knows none of the classes."""
+    space = choice.shown_space(spec.get_label_space())
+    return space.name if space else None
 
 
 def _reserve_card(model: str, choice: Choice, is_pending: bool) -> Callable[[], DeltaGenerator]:
