@@ -49,8 +49,9 @@ _HEAD_LETTERS = 13
 _HEAD_Y = "-10 - 13 * (length(datum.words) - 1)"
 _WORDS = re.compile(r"[^\s\-(]+-?|\([^)]*\)?|\S")
 
-# Before a label for each opened group above it, and for the triangle; its width.
-_INDENT, _INDENT_PX = "\u2003", FONT_PX
+# Before a label for each opened group above it, and for the triangle; its width. Spaces at the beginning would be cut.
+_INDENT, _INDENT_PX = "\u2060\u2003", FONT_PX
+_SHAPES, _TRIANGLE_SIZE = {False: "triangle-right", True: "triangle-down"}, 42
 
 _EDGES = {"left": 0, "top": 4, "right": 2, "bottom": 2}
 
@@ -91,7 +92,7 @@ def matrix_bars(
         for across, (column, swatch) in enumerate(zip(columns, swatches, strict=True))
     ]
     triangles: Rows = [
-        {"line": name, PLACE: place, IS_TRIANGLE: True, "depth": line.depth, "glyph": "▾" if line.is_open else "▸"}
+        {"line": name, PLACE: place, IS_TRIANGLE: True, "depth": line.depth, "shape": _SHAPES[line.is_open]}
         for place, (line, name) in enumerate(zip(lines, names, strict=True))
         if line.group is not None
     ]
@@ -265,14 +266,14 @@ def _template(columns: int, is_tree: bool) -> Spec:
     )
     triangle = (
         alt.Chart(alt.NamedData(name="triangles"))
-        .mark_text(
-            align="left",
-            baseline="middle",
-            x=alt.ExprRef(f"{_INDENT_PX} * datum.depth - {LABEL_PX}"),
-            fontSize=FONT_PX + 2,
+        .mark_point(
+            x=alt.ExprRef(f"{_INDENT_PX} * datum.depth + {_INDENT_PX / 2 - LABEL_PX}"),
+            size=_TRIANGLE_SIZE,
+            filled=True,
+            opacity=1,
             **(SILENT | clickable),
         )
-        .encode(y=y, text="glyph:N", color=ink)
+        .encode(y=y, shape=alt.Shape("shape:N", scale=None), color=ink)
     )
     heads = alt.Chart(alt.NamedData(name="heads"))
     middle = alt.X("middle:Q", scale=scale, axis=None)

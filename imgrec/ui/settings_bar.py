@@ -50,8 +50,7 @@ def toolbar(*, rule_in_sight: bool = False, layouts: bool = False) -> Choice:
     On request with the rule in sight, with weights, or with the choice of `LAYOUTS`.
     """
     specs = models()
-    row = st.container(horizontal=True, vertical_alignment="bottom" if rule_in_sight else "center", gap="small")
-    with row:
+    with st.container(horizontal=True, vertical_alignment="bottom" if rule_in_sight else "center", gap="small"):
         rule = _rule() if rule_in_sight else DEFAULT_RULE
         with st.popover("Options", icon=":material/tune:"):
             k, framing = _top_k(), _framing()
@@ -59,6 +58,7 @@ def toolbar(*, rule_in_sight: bool = False, layouts: bool = False) -> Choice:
             level, classes = my_classes.choose()
         arranged = layout(len(specs)) if layouts else CARDS
         table = view()
+        pin_place = st.container(horizontal=True, vertical_alignment="center", width="content")
         changed = [
             *([f"top {k}"] if k != DEFAULT_TOP_K else []),
             *([framing] if framing != DEFAULT_FRAMING else []),
@@ -78,7 +78,7 @@ def toolbar(*, rule_in_sight: bool = False, layouts: bool = False) -> Choice:
             st.session_state["weights"] = _weights(specs)
     weights = st.session_state.get("weights", {})
     choice = Choice(specs, k, rule, framing, weights, level, classes, table, arranged)
-    with row:
+    with pin_place:
         pinned.choose(choice)
     return choice
 

@@ -94,10 +94,10 @@ def test_groups_have_a_triangle_and_what_is_below_is_indented() -> None:
     indent = agreement_matrix._INDENT
     assert words(spec, "y") == [f"{indent}{PIN}dog", f"{2 * indent}hound", f"{2 * indent}Saluki", f"{indent}cat"]
     assert mark(spec, "rect").channels["y"]["axis"]["labelAlign"] == "left"
-    triangles = drawn(spec, "text", "glyph")
-    assert [(row[PLACE], row[IS_TRIANGLE], row["glyph"], row["depth"]) for row in triangles] == [
-        (0, True, "▾", 0),
-        (1, True, "▸", 1),
+    triangles = drawn(spec, "point")
+    assert [(row[PLACE], row[IS_TRIANGLE], row["shape"], row["depth"]) for row in triangles] == [
+        (0, True, "triangle-down", 0),
+        (1, True, "triangle-right", 1),
     ]
     assert agreement_matrix.matrix_rows(tree, COLUMNS)[1]["Label"] == f"{indent}hound"
     assert "2 labels" in agreement_matrix.describe_matrix(tree, COLUMNS)
