@@ -145,7 +145,8 @@ class Matrices:
         key = f"matrix_{space}_{pinned.get()}_{self._opened}"
         on_select = partial(_take_click, key, shown)
         st.vega_lite_chart(spec, theme=None, alt=words, key=key, on_select=on_select, selection_mode=[PICK])
-        more = f" {rest} less probable labels are in the table." if rest else ""
+        more = " A triangle opens a group." if any(line.group for line in shown) else ""
+        more += f" {rest} less probable labels are in the table." if rest else ""
         st.caption(f"{LEGEND}{more}")
 
     def _columns(self, space: str, ensemble: Ensemble | None) -> list[Column]:

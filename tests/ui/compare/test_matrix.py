@@ -8,10 +8,12 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from imgrec.charts.agreement_matrix import IS_TRIANGLE, PICK, PLACE
+from imgrec.charts.theme import PIN
 from imgrec.models.catalog import BUILT_IN
 from imgrec.reports.agreement import Column, Line
 from imgrec.ui import pinned
 from imgrec.ui.compare import matrix
+from tests.charts.reading import words as words_of
 from tests.ui.conftest import TABBY, TEN_CLASS_MODELS, TIGER_CAT, BrokenEngine, photo, upload, words
 from tests.ui.test_query_params import address
 
@@ -132,6 +134,51 @@ def test_columns_fill_as_predictions_come(page: Page, monkeypatch: pytest.Monkey
     drawn.clear()
     app.run()
     assert [remarks.count("computing …") for remarks in drawn] == [0]
+
+
+def labels(spec: dict[str, object]) -> list[str]:
+    """The labels of a matrix from top to bottom, with their indents."""
+    return [text.lstrip("\u2060") for text in words_of(spec, "y")]
+
+
+def test_groups_are_opened_by_a_link_and_by_the_list(page: Page) -> None:
+    app = page(models=SIX, level="kind")
+    assert not app.exception
+    [spec] = matrices(app)
+    closed = labels(spec)
+    assert closed[0].strip() == "cat"
+    assert len(app.multiselect(key="open").options) > 100
+    app.multiselect(key="open").set_value(["cat", "domestic cat"]).run()
+    assert not app.exception
+    assert address(app, "open") == ["cat", "domestic cat"]
+    [spec] = matrices(app)
+    found = [label.strip("\u2060\u2003") for label in labels(spec)]
+    assert found[:4] == ["cat", "domestic cat", "tabby", "tiger cat"]
+    again = page(models=SIX, level="kind", open=["cat", "domestic cat"])
+    assert [json.dumps(one["layer"][0]["data"]) for one in matrices(again)] == [json.dumps(spec["layer"][0]["data"])]
+    again.get_by_key("view").set_value("Table").run()
+    assert [label.strip("\u2060\u2003") for label in again.dataframe[0].value["Label"]] == found
+
+
+def test_at_the_level_of_the_classes_there_is_nothing_to_open(page: Page) -> None:
+    app = page(models=SIX, open="cat")
+    assert not app.exception
+    assert all(box.key != "open" for box in app.multiselect)
+
+
+def test_own_classes_have_one_matrix_for_models_of_all_label_spaces(page: Page) -> None:
+    app = page(models=[*SIX[:4], *(spec.name for spec in TEN_CLASS_MODELS)], classes="cat;dog")
+    assert not app.exception
+    [spec] = matrices(app)
+    assert len(remarks(spec)) == 7
+    assert labels(spec)[0] in {"cat", "something else"}
+
+
+def test_a_pinned_breed_marks_the_dog_of_other_models(page: Page) -> None:
+    app = page(models=[*SIX[:4], *(spec.name for spec in TEN_CLASS_MODELS)], pin="n02091831")
+    assert not app.exception
+    marked = [[label for label in labels(spec) if label.startswith(PIN)] for spec in matrices(app)]
+    assert marked == [[f"{PIN}Saluki"], [f"{PIN}dog"]]
 
 
 LINES = [
