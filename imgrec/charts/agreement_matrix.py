@@ -12,7 +12,7 @@ from typing import Any
 import altair as alt
 
 from imgrec.charts.bars import LABEL_PX
-from imgrec.charts.colors import NEUTRAL, Swatch, swatch_of
+from imgrec.charts.colors import NEUTRAL, Swatch, swatch_of, swatches_of
 from imgrec.charts.theme import FONT_PX, PIN_WEIGHT, PLACED, SILENT, Rows, Spec, fill, marked, placed, tooltip
 from imgrec.formatting import THIN_SPACE, percent
 from imgrec.predictions.ensembles import ENSEMBLE
@@ -68,8 +68,9 @@ def matrix_bars(
     Lines whose label space and index are in `pinned` are marked. A click puts `PLACE` and `IS_TRIANGLE` into the
     selection `PICK`. `among` as in `top_k.top_k_bars`.
     """
-    among = list(among)
-    swatches = [swatch_of(column.model, among) for column in columns]
+    models = [column.model for column in columns if column.model != ENSEMBLE]
+    found = {ENSEMBLE: swatch_of(ENSEMBLE), **swatches_of([*among, *models])}
+    swatches = [found[column.model] for column in columns]
     is_tree = any(line.group is not None for line in lines)
     is_pinned = [line.index is not None and (line.space, line.index) in pinned for line in lines]
     names = [
