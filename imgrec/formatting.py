@@ -43,6 +43,20 @@ def interval(low: float, high: float, decimals: int = 1) -> str:
     return f"{'–'.join(ends)}{THIN_SPACE}%"
 
 
+def change(before: float, after: float) -> str:
+    """Return the difference of two shares in percentage points, with its sign; 0 only if they are equal.
+
+    >>> [change(0.831, after) for after in (0.014, 0.8308, 0.831, 0.8314, 0.95)]
+    ['−81.7', '>−0.1', '0', '<+0.1', '+11.9']
+    """
+    points = (after - before) * 100
+    if points == 0:
+        return "0"
+    if abs(points) < 0.05:
+        return "<+0.1" if points > 0 else ">−0.1"
+    return f"{'+' if points > 0 else '−'}{abs(points):,.1f}"
+
+
 def integer(number: int) -> str:
     """Return a whole number with its thousands set apart.
 

@@ -65,6 +65,14 @@ class OpenVINOEngine:
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """Predict as `Engine.predict`; raises `InputError` on another shape or dtype, `EngineError` when it fails."""
         check_batch(batch, self._input_size)
+        return self._predict(batch)
+
+    def predict_values(self, values: np.ndarray) -> np.ndarray:
+        """Predict as `Engine.predict_values`; raises `InputError` on another shape or dtype."""
+        check_batch(values, self._input_size, "float32")
+        return self._predict(values)
+
+    def _predict(self, batch: np.ndarray) -> np.ndarray:
         with foreign_call(), self._lock:
             if self._request is None:
                 raise EngineError(f"Expected {self._path} to be loaded. Received: a network that was closed.")
@@ -80,8 +88,8 @@ class OpenVINOEngine:
 
     @staticmethod
     def _probabilities(request: "openvino.InferRequest", image: np.ndarray) -> np.ndarray:
-        """Return float32 (C,) for one image, uint8 (H, W, 3); a copy, because the request reuses its own."""
-        request.infer([np.ascontiguousarray(image)[np.newaxis]], share_inputs=True)
+        """Return float32 (C,) for one image, (H, W, 3); a copy, because the request reuses its own."""
+        request.infer([np.ascontiguousarray(image, np.float32)[np.newaxis]], share_inputs=True)
         return np.array(request.get_output_tensor(0).data[0], np.float32)
 
 
@@ -219,6 +227,10 @@ def _make_core() -> "openvino.Core":
 def _compile(path: Path) -> "openvino.CompiledModel":
     """Return the network at `path` for this processor; raises `RuntimeError` as OpenVINO does."""
     model, configuration = _core().read_model(path), _configuration("LATENCY")
+    # The file takes uint8. Its first layer converts that to float32, which as input gives the same bits in the same
+    # time, and lets values through that no byte can hold: see `predict_values`.
+    model.inputs[0].get_node().set_element_type(runtime().Type.f32)
+    model.validate_nodes_and_infer_types()
     if path.with_suffix(".bin").stat().st_size <= LARGEST_BLOB_BYTES:
         # A blob of another processor or version has another name, and so is not found; the new one is added.
         with suppress(RuntimeError):  # a folder that cannot be written

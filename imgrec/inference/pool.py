@@ -129,6 +129,13 @@ class EnginePool:
             probabilities = engine.predict(batch)
             return probabilities, (time.perf_counter() - start) * 1e3
 
+    def predict_values(self, spec: ModelSpec, values: np.ndarray) -> tuple[np.ndarray, float]:
+        """Run the network of `spec` as `predict`, on float32 `values` (N, H, W, 3): see `Engine.predict_values`."""
+        with self._lease(spec) as engine, _GATE:
+            start = time.perf_counter()
+            probabilities = engine.predict_values(values)
+            return probabilities, (time.perf_counter() - start) * 1e3
+
     @contextmanager
     def _lease(self, spec: ModelSpec) -> Iterator[Engine]:
         """Yield the engine of `spec`, which cannot be closed within the block; raises as `predict`."""
