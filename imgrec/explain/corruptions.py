@@ -125,7 +125,7 @@ def _pixelate(pixels: np.ndarray, squares: float, rng: np.random.Generator) -> n
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
 
 
 CORRUPTIONS = {

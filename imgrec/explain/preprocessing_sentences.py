@@ -169,7 +169,9 @@ def _explain_resampling(image: DecodedImage, spec: ModelSpec, tried: Preprocessi
         return f"Each pixel was enlarged to a square {1 / reduced:.1f} px wide, whose edges are not in the scene."
     if reduced < _REDUCED:
         return "One pixel was taken for each, without a mean, so that edges turn into steps."
-    return f"One of about {reduced**2:.0f} pixels was taken instead of their mean, so that fine detail turns into noise."
+    return (
+        f"One of about {reduced**2:.0f} pixels was taken instead of their mean, so that fine detail turns into noise."
+    )
 
 
 def _explain_exif(image: DecodedImage, spec: ModelSpec, tried: Preprocessing) -> str:

@@ -84,7 +84,7 @@ def as_pixels(values: np.ndarray, spec: ModelSpec) -> np.ndarray:
 
 def visible(pixels: np.ndarray) -> np.ndarray:
     """Return `pixels` of any range for a screen, uint8: what is darker than black is black, and brighter, white."""
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
 
 
 def predict(image: DecodedImage, spec: ModelSpec, tried: Preprocessing, pool: EnginePool) -> Prediction:

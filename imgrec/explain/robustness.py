@@ -49,9 +49,7 @@ class Robustness:
         return float(np.mean([curve[1:] for curve in self.kept.values()]))
 
 
-def damaged_views(
-    image: DecodedImage, damages: Sequence[Damage] = ALL_DAMAGE
-) -> Iterator[tuple[Damage, np.ndarray]]:
+def damaged_views(image: DecodedImage, damages: Sequence[Damage] = ALL_DAMAGE) -> Iterator[tuple[Damage, np.ndarray]]:
     """Yield each damage with the damaged image, uint8 (H, W, 3), its short side at most `SIDE_PX`."""
     pixels = transforms.reduce(image.pixels, SIDE_PX)
     seed = seed_of(image.sha256)

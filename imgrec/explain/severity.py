@@ -25,7 +25,7 @@ from imgrec.images import transforms
 from imgrec.images.preprocessing import FRAMINGS
 from imgrec.inference import conversion
 from imgrec.inference.preparation import Preparations
-from imgrec.metrics.significance import wilson
+from imgrec.metrics.significance import Interval, wilson
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import Settings
@@ -75,7 +75,7 @@ class SeverityRow:
         kinds = list(self.correct) if kind is None else [kind]
         return float(np.mean([self.correct[one][strength - 1] for one in kinds])) / self.images
 
-    def interval(self, strength: int, kind: str | None = None) -> tuple[float, float]:
+    def interval(self, strength: int, kind: str | None = None) -> Interval:
         """Return the 95 % Wilson interval of `accuracy`, of so many images: damage does not make them more."""
         return wilson(round(self.accuracy(strength, kind) * self.images), self.images)
 
@@ -157,7 +157,9 @@ def read_rows(folder: Path) -> list[SeverityRow]:
         return []
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-    raise InputError(f"Expected {path} to be a file that imgrec wrote. Received: {reason}. Move it away, measure again.")
+    raise InputError(
+        f"Expected {path} to be a file that imgrec wrote. Received: {reason}. Move it away, measure again."
+    )
 
 
 def _inputs(

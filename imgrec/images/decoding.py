@@ -167,9 +167,7 @@ def decode(data: bytes, *, max_bytes: int, name: str | None = None) -> DecodedIm
         notes.append(f"named {extension} but is a {kind}")
     with _quiet, _foreign_code(kind):
         # libheif turns an image upright by itself, and does not tell.
-        image, size_px, orientation = (
-            (*_load_heic(data, notes), 1) if kind == "HEIC" else _load(data, kind, notes)
-        )
+        image, size_px, orientation = (*_load_heic(data, notes), 1) if kind == "HEIC" else _load(data, kind, notes)
         pixels = np.asarray(image)
     return DecodedImage(pixels, kind, hashlib.sha256(data).hexdigest(), tuple(notes), size_px, orientation)
 
