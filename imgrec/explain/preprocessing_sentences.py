@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from imgrec.explain.preprocessing_trials import Preprocessing, differences
-from imgrec.formatting import THIN_SPACE, change, percent
+from imgrec.formatting import change, percent, relative_change
 from imgrec.images.decoding import DecodedImage
 from imgrec.images.preprocessing import PREPROCESS, denormalize, letterbox_size, normalize
 from imgrec.models.catalog import ModelSpec
@@ -31,9 +31,6 @@ _EDGE = 0.02
 # A source with more than so many pixels for each of the input loses some with "nearest".
 _REDUCED = 1.5
 
-# A probability that grew by more than this share of itself is told as a multiple, not in thousands of percent.
-_TIMES = 9.5
-
 _SIDEWAYS, _UPSIDE_DOWN, _MIRRORED = (5, 6, 7, 8), (3, 4), (2,)
 
 
@@ -53,26 +50,11 @@ def describe_effect(correct: Prediction, tried: Prediction) -> str:
     label = label_of(correct.label_space, first.index)
     words = (
         f"{label}: {percent(first.probability)} → {percent(after)} "
-        f"({change(first.probability, after)} points, {relative(first.probability, after)})"
+        f"({change(first.probability, after)} points, {relative_change(first.probability, after)})"
     )
     if now.index == first.index:
         return f"{words}; still the first class."
     return f"{words}; now first: {label_of(tried.label_space, now.index)} {percent(now.probability)}."
-
-
-def relative(before: float, after: float) -> str:
-    """Return by how much of itself a probability changed: "−99.5 %", "+12.0 %", "unchanged".
-
-    >>> relative(0.5, 0.25).replace("\u202f", " "), relative(0.2, 0.2)
-    ('−50.0 %', 'unchanged')
-    """
-    share = (after - before) / before if before else 0.0
-    if abs(share) < 5e-4:
-        return "unchanged"
-    if share >= _TIMES:
-        return f"× {after / before:,.0f}"
-    figure = change(0, share)
-    return f"<−99.9{THIN_SPACE}%" if figure == "−100.0" and after > 0 else f"{figure}{THIN_SPACE}%"
 
 
 def value_range(mode: str) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from imgrec.explain.preprocessing_sentences import describe_effect, explain, relative, value_range
+from imgrec.explain.preprocessing_sentences import describe_effect, explain, value_range
 from imgrec.explain.preprocessing_trials import OPTIONS, Preprocessing, correct_for, single_mistakes
 from imgrec.formatting import THIN_SPACE
 from imgrec.images.decoding import DecodedImage
@@ -104,11 +104,3 @@ def test_the_effect_has_points_and_percent() -> None:
         .replace(THIN_SPACE, " ")
         .endswith("(0 points, unchanged); still the first class.")
     )
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "text"),
-    [(0.8, 1e-6, "<−99.9 %"), (0.8, 0.0, "−100.0 %"), (0.01, 0.5, "× 50"), (0.5, 0.75, "+50.0 %")],
-)
-def test_relative_changes(before: float, after: float, text: str) -> None:
-    assert relative(before, after).replace(THIN_SPACE, " ") == text
