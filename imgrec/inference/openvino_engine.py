@@ -50,7 +50,7 @@ class OpenVINOEngine:
 
     def __init__(self, path: Path, memory_bytes: int) -> None:
         self.memory_bytes = memory_bytes
-        with foreign_call(), _engine_errors(path):
+        with foreign_call(), engine_errors(path):
             compiled = _compile(path)
             self._input_size = _input_size(compiled)
             # Only the request is kept (it holds the compiled network), and only one thread at a time uses it:
@@ -68,7 +68,7 @@ class OpenVINOEngine:
         with foreign_call(), self._lock:
             if self._request is None:
                 raise EngineError(f"Expected {self._path} to be loaded. Received: a network that was closed.")
-            with _engine_errors(self._path):
+            with engine_errors(self._path):
                 rows = [self._probabilities(self._request, image) for image in batch]
             classes = int(self._request.model_outputs[0].shape[1])
         return np.stack(rows) if rows else np.empty((0, classes), np.float32)
@@ -101,7 +101,7 @@ def stream(path: Path, images: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tup
         # The request reuses its tensor: copied here, before it is given the next image.
         finished.append((userdata[0], np.array(request.get_output_tensor(0).data[0], np.float32)))
 
-    with foreign_call(), _engine_errors(path):
+    with foreign_call(), engine_errors(path):
         compiled, queue = open_queue(path)
         queue.set_callback(keep)
         try:
@@ -120,7 +120,7 @@ def stream(path: Path, images: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tup
 
 def open_queue(path: Path) -> "tuple[openvino.CompiledModel, openvino.AsyncInferQueue]":
     """Return the network at `path` compiled for throughput, in float32 as it serves, and its queue of requests."""
-    compiled = runtime().Core().compile_model(path, "CPU", _configuration("THROUGHPUT"))
+    compiled = runtime().Core().compile_model(path, "CPU", configuration("THROUGHPUT"))
     # One image waits behind each that is being computed: between two, a stream need not wait for Python.
     streams = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
     return compiled, runtime().AsyncInferQueue(compiled, 2 * streams)
@@ -132,7 +132,7 @@ def fold(exported: Path, rule: "Normalization", input_size: tuple[int, int], tar
     Weights stay float32. Writes `target` (.xml) and its .bin; raises `RuntimeError` as OpenVINO does.
     """
     openvino = runtime()
-    model = _core().read_model(exported)
+    model = core().read_model(exported)
     # Keras traces with one image and leaves the batch open, which networks with a Flatten cannot keep.
     model.reshape([1, *input_size, 3])
     graph = openvino.preprocess.PrePostProcessor(model)
@@ -205,7 +205,8 @@ class _Refusal(MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
 
-def _core() -> "openvino.Core":
+def core() -> "openvino.Core":
+    """Return the one core of the process."""
     with _CORE_LOCK:
         return _make_core()
 
@@ -218,15 +219,16 @@ def _make_core() -> "openvino.Core":
 
 def _compile(path: Path) -> "openvino.CompiledModel":
     """Return the network at `path` for this processor; raises `RuntimeError` as OpenVINO does."""
-    model, configuration = _core().read_model(path), _configuration("LATENCY")
+    model, options = core().read_model(path), configuration("LATENCY")
     if path.with_suffix(".bin").stat().st_size <= LARGEST_BLOB_BYTES:
         # A blob of another processor or version has another name, and so is not found; the new one is added.
         with suppress(RuntimeError):  # a folder that cannot be written
-            return _core().compile_model(model, "CPU", configuration | {"CACHE_DIR": str(path.parent)})
-    return _core().compile_model(model, "CPU", configuration)
+            return core().compile_model(model, "CPU", options | {"CACHE_DIR": str(path.parent)})
+    return core().compile_model(model, "CPU", options)
 
 
-def _configuration(hint: str) -> dict[str, str]:
+def configuration(hint: str) -> dict[str, str]:
+    """Return the options of OpenVINO for "LATENCY" or "THROUGHPUT", in float32 on all cores."""
     return {
         # "LATENCY": one answer as soon as possible, one stream on all cores.
         "PERFORMANCE_HINT": hint,
@@ -244,7 +246,7 @@ def _input_size(compiled: "openvino.CompiledModel") -> tuple[int, int]:
 
 
 @contextmanager
-def _engine_errors(path: Path) -> Iterator[None]:
+def engine_errors(path: Path) -> Iterator[None]:
     """Turn OpenVINO's errors into an `EngineError` with the last line of their text."""
     try:
         yield

@@ -130,6 +130,24 @@ class EnginePool:
             return probabilities, (time.perf_counter() - start) * 1e3
 
     @contextmanager
+    def borrow(self, title: str, need_bytes: int) -> Iterator[None]:
+        """Hold `need_bytes` of the budget, and the gate, within the block: for a computation that is no engine's.
+
+        Raises `MemoryBudgetError` and `BusyError` as `predict`, in sentences about `title`.
+        """
+        # The name of no model, and different for each caller.
+        name = f"{title} {threading.get_ident()}"
+        self._reserve(name, title, need_bytes)
+        try:
+            with _GATE:
+                yield
+        finally:
+            give_back_memory()
+            with self._changed:
+                del self._reserved[name]
+                self._changed.notify_all()
+
+    @contextmanager
     def _lease(self, spec: ModelSpec) -> Iterator[Engine]:
         """Yield the engine of `spec`, which cannot be closed within the block; raises as `predict`."""
         leased = self._acquire(spec)
@@ -228,7 +246,7 @@ class EnginePool:
     def _load_within_budget(self, spec: ModelSpec) -> LoadedEngine:
         """Return the loaded engine, its bytes still reserved; the caller holds `_LOADING`."""
         for _ in range(MAX_TRIES):
-            self._reserve(spec, self._need(spec))
+            self._reserve(spec.name, spec.title, self._need(spec))
             start = time.perf_counter()
             engine = self._load(spec)
             loaded = LoadedEngine(spec.name, engine, engine.memory_bytes, (time.perf_counter() - start) * 1e3)
@@ -249,9 +267,9 @@ class EnginePool:
             known = self._sizes.get(spec.name)
         return self._estimate(spec) if known is None else known
 
-    def _reserve(self, spec: ModelSpec, need: int) -> None:
+    def _reserve(self, name: str, title: str, need: int) -> None:
         """Put `need` bytes aside, closing idle engines, waiting for leases to end where that is not enough."""
-        needs = f"{spec.title} needs about {need / MIB:,.0f} MiB"
+        needs = f"{title} needs about {need / MIB:,.0f} MiB"
         if need > self.budget_bytes:
             raise MemoryBudgetError(
                 f"{needs}; the budget for loaded models is {self.budget_bytes / MIB:,.0f} MiB. "
@@ -260,7 +278,7 @@ class EnginePool:
         with self._changed:
             if not self._changed.wait_for(lambda: self._make_room(need), self._patience_s):
                 raise BusyError(f"{needs}, and all loaded models are in use. Try again in a minute.")
-            self._reserved[spec.name] = need
+            self._reserved[name] = need
 
     def _make_room(self, need: int) -> bool:
         """Close idle engines until `need` bytes are free; whether they are. The caller holds `_changed`."""
