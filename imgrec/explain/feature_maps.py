@@ -14,8 +14,6 @@ import numpy as np
 from imgrec.explain.color_scale import stretched
 from imgrec.explain.layers import AXES, Layer
 from imgrec.inference import conversion, openvino_engine
-from imgrec.inference.engine import check_batch
-from imgrec.inference.shutdown import foreign_call
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB, Settings
@@ -95,24 +93,15 @@ def compute(path: Path, image: np.ndarray, layers: Sequence[Layer]) -> list[Feat
         InputError: The image has another size.
         EngineError: The network cannot be loaded or run.
     """
-    openvino = openvino_engine.runtime()
-    with foreign_call(), openvino_engine.engine_errors(path):
-        model = openvino_engine.core().read_model(path)
-        nodes = model.get_ordered_ops()
-        check_batch(image[np.newaxis], tuple(model.input(0).shape)[1:3])
-        ends = [openvino.opset13.result(nodes[layer.place].output(0)) for layer in layers]
-        part = openvino.Model(ends, model.get_parameters(), "part")
-        options = openvino_engine.configuration("LATENCY")
-        request = openvino_engine.core().compile_model(part, "CPU", options).create_infer_request()
-        request.infer([np.ascontiguousarray(image)[np.newaxis]], share_inputs=True)
-        return [_select(layer, request.get_output_tensor(at).data) for at, layer in enumerate(layers)]
+    outputs = openvino_engine.run_until(path, [layer.place for layer in layers], image)
+    return [_select(layer, output) for layer, output in zip(layers, outputs, strict=True)]
 
 
 def _select(layer: Layer, output: np.ndarray) -> FeatureMaps:
     """Return the channels of `output` that vary most; of two views the first, which is the image as it is."""
-    view = np.asarray(output, np.float32)[0]
+    view = output[0]
     if not layer.is_map:
-        return FeatureMaps(layer, (), np.empty((0, 0, 0), np.uint8), view.reshape(-1).copy())
+        return FeatureMaps(layer, (), np.empty((0, 0, 0), np.uint8), view.reshape(-1))
     all_maps = view.transpose([layer.axes.index(axis) - 1 for axis in (AXES[3], *AXES[1:3])])
     chosen = np.argsort(-all_maps.std(axis=(1, 2)), kind="stable")[:SHOWN_CHANNELS].tolist()
     channels = [

@@ -74,8 +74,7 @@ def read_layers(path: Path) -> tuple[Layer, ...]:
     Raises:
         EngineError: The file is not a network.
     """
-    with openvino_engine.engine_errors(path):
-        return tuple(_layers(openvino_engine.core().read_model(path).get_ordered_ops()))
+    return tuple(_layers(openvino_engine.read_graph(path).get_ordered_ops()))
 
 
 def _layers(nodes: list[Any]) -> Iterator[Layer]:

@@ -12,7 +12,7 @@ import functools
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.abc import MetaPathFinder
 from pathlib import Path
@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from imgrec.errors import EngineError
-from imgrec.inference.engine import check_batch
+from imgrec.inference import network_graph
+from imgrec.inference.engine import Activations, check_batch
 from imgrec.inference.process_info import anonymous_bytes, give_back_memory, usable_cores
 from imgrec.inference.shutdown import check_going_on, foreign_call
 from imgrec.settings import MIB
@@ -50,7 +51,7 @@ class OpenVINOEngine:
 
     def __init__(self, path: Path, memory_bytes: int) -> None:
         self.memory_bytes = memory_bytes
-        with foreign_call(), engine_errors(path):
+        with foreign_call(), _engine_errors(path):
             compiled = _compile(path)
             self._input_size = _input_size(compiled)
             # Only the request is kept (it holds the compiled network), and only one thread at a time uses it:
@@ -65,24 +66,116 @@ class OpenVINOEngine:
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """Predict as `Engine.predict`; raises `InputError` on another shape or dtype, `EngineError` when it fails."""
         check_batch(batch, self._input_size)
-        with foreign_call(), self._lock:
-            if self._request is None:
-                raise EngineError(f"Expected {self._path} to be loaded. Received: a network that was closed.")
-            with engine_errors(self._path):
-                rows = [self._probabilities(self._request, image) for image in batch]
-            classes = int(self._request.model_outputs[0].shape[1])
+        with self._ready() as request:
+            rows = [self._probabilities(request, image) for image in batch]
+            classes = int(request.model_outputs[0].shape[1])
         return np.stack(rows) if rows else np.empty((0, classes), np.float32)
+
+    def observe(self, image: np.ndarray) -> Activations:
+        """Observe as `Engine.observe`; raises as `predict`."""
+        check_batch(image[np.newaxis], self._input_size)
+        with self._ready() as request:
+            probabilities = self._probabilities(request, image)
+            if len(request.model_outputs) == 1:
+                return Activations(probabilities, None, None)
+            features, logits = (np.array(request.get_output_tensor(at).data, np.float32) for at in (1, 2))
+        return Activations(probabilities, logits.mean(axis=0), features)
 
     def close(self) -> None:
         """See `Engine.close`."""
         with foreign_call(), self._lock:
             self._request = None
 
+    @contextmanager
+    def _ready(self) -> Iterator["openvino.InferRequest"]:
+        """Yield the request, which no other thread uses within the block."""
+        with foreign_call(), self._lock:
+            if self._request is None:
+                raise EngineError(f"Expected {self._path} to be loaded. Received: a network that was closed.")
+            with _engine_errors(self._path):
+                yield self._request
+
     @staticmethod
     def _probabilities(request: "openvino.InferRequest", image: np.ndarray) -> np.ndarray:
         """Return float32 (C,) for one image, uint8 (H, W, 3); a copy, because the request reuses its own."""
         request.infer([np.ascontiguousarray(image)[np.newaxis]], share_inputs=True)
         return np.array(request.get_output_tensor(0).data[0], np.float32)
+
+
+class OpenVINOHead:
+    """The head of a network that `fold` has saved; see `Head`.
+
+    A linear head is one matrix. Any other is compiled, for any number of rows; its `memory_bytes` are those of its
+    weights, which compiling copies. The weights of a dense layer on the features stay mapped from the file.
+
+    Raises `EngineError` when the network has no head of the expected form.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._request: openvino.InferRequest | None = None
+        self.memory_bytes = 0
+        with foreign_call(), _engine_errors(path):
+            model = _core().read_model(path)
+            parts = network_graph.find_parts(model)
+            if parts is None:
+                raise EngineError(
+                    f"Expected {path} to end in a feature map, a pooling or dense layer, and a softmax. "
+                    "Received: another network."
+                )
+            self.is_linear = parts.linear is not None
+            if parts.linear is None:
+                head = network_graph.cut_head(model, parts, runtime())
+                self.memory_bytes = network_graph.count_weight_bytes(head)
+                self._request = _core().compile_model(head, "CPU", _configuration("LATENCY")).create_infer_request()
+        # The arrays lie in the file that the model has mapped; the cut has no part in them.
+        self._model: openvino.Model | None = model
+        self._parts: network_graph.Parts | None = parts
+
+    def locate(self, features: np.ndarray) -> np.ndarray:
+        """Locate as `Head.locate`; raises `EngineError` when it fails."""
+        with foreign_call(), self._lock, _engine_errors(self._path):
+            vectors = self._vectors(features)
+            logits = self._logits(vectors.reshape(-1, vectors.shape[-1]))
+        views, height, width = features.shape[:3]
+        found = logits.reshape(views, height, width, -1)
+        # The second view is the mirror image.
+        turned = [view[:, ::-1] if at else view for at, view in enumerate(found)]
+        return np.asarray(np.mean(turned, axis=0, dtype=np.float32))
+
+    def close(self) -> None:
+        """See `Head.close`."""
+        with foreign_call(), self._lock:
+            self._request = self._parts = self._model = None
+
+    def _vectors(self, features: np.ndarray) -> np.ndarray:
+        """Return the part of each position in the vector: float32 (views, h · w, units)."""
+        parts = self._opened()
+        views, height, width, channels = features.shape
+        positions = features.reshape(views, height * width, channels)
+        if parts.dense is not None:
+            return np.asarray(np.matmul(positions[:, :, np.newaxis], parts.dense)[:, :, 0])
+        if parts.pooling == "mean":
+            return positions / np.float32(height * width)
+        # The first of equal ones, so that the parts add up to the maximum.
+        is_largest = np.arange(height * width)[:, np.newaxis] == positions.argmax(axis=1, keepdims=True)
+        return np.where(is_largest, positions, np.float32(0))
+
+    def _logits(self, vectors: np.ndarray) -> np.ndarray:
+        """Return float32 (N, C): what each of `vectors` (N, units) adds to the logits of a vector of zeros."""
+        parts = self._opened()
+        if parts.linear is not None or self._request is None:
+            return np.asarray(vectors @ parts.linear)
+        rows = np.concatenate([vectors, np.zeros_like(vectors[:1])]).reshape(-1, *parts.vector_shape)
+        self._request.infer([rows], share_inputs=True)
+        logits = self._request.get_output_tensor(0).data
+        return np.asarray(logits[:-1] - logits[-1:])
+
+    def _opened(self) -> network_graph.Parts:
+        if self._parts is None:
+            raise EngineError(f"Expected {self._path} to be loaded. Received: a head that was closed.")
+        return self._parts
 
 
 def stream(path: Path, images: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tuple[Key, np.ndarray]]:
@@ -101,7 +194,7 @@ def stream(path: Path, images: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tup
         # The request reuses its tensor: copied here, before it is given the next image.
         finished.append((userdata[0], np.array(request.get_output_tensor(0).data[0], np.float32)))
 
-    with foreign_call(), engine_errors(path):
+    with foreign_call(), _engine_errors(path):
         compiled, queue = open_queue(path)
         queue.set_callback(keep)
         try:
@@ -120,10 +213,39 @@ def stream(path: Path, images: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tup
 
 def open_queue(path: Path) -> "tuple[openvino.CompiledModel, openvino.AsyncInferQueue]":
     """Return the network at `path` compiled for throughput, in float32 as it serves, and its queue of requests."""
-    compiled = runtime().Core().compile_model(path, "CPU", configuration("THROUGHPUT"))
+    compiled = runtime().Core().compile_model(path, "CPU", _configuration("THROUGHPUT"))
     # One image waits behind each that is being computed: between two, a stream need not wait for Python.
     streams = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
     return compiled, runtime().AsyncInferQueue(compiled, 2 * streams)
+
+
+def read_graph(path: Path) -> "openvino.Model":
+    """Return the graph of the network at `path`, its weights mapped from the file; raises `EngineError`."""
+    with _engine_errors(path):
+        return _core().read_model(path)
+
+
+def run_until(path: Path, places: Sequence[int], image: np.ndarray) -> list[np.ndarray]:
+    """Return what nodes of the network at `path` compute for `image`; nothing beyond them is loaded or computed.
+
+    Args:
+        path: The network, as `fold` has saved it.
+        places: The places of the nodes among `read_graph(path).get_ordered_ops()`.
+        image: uint8 (height, width, 3).
+
+    Raises:
+        InputError: The image has another size.
+        EngineError: The network cannot be loaded or run.
+    """
+    with foreign_call(), _engine_errors(path):
+        model = read_graph(path)
+        check_batch(image[np.newaxis], tuple(model.input(0).shape)[1:3])
+        nodes = model.get_ordered_ops()
+        ends = [runtime().opset13.result(nodes[place].output(0)) for place in places]
+        part = runtime().Model(ends, model.get_parameters(), "part")
+        request = _core().compile_model(part, "CPU", _configuration("LATENCY")).create_infer_request()
+        request.infer([np.ascontiguousarray(image)[np.newaxis]], share_inputs=True)
+        return [np.array(request.get_output_tensor(at).data, np.float32) for at in range(len(places))]
 
 
 def fold(exported: Path, rule: "Normalization", input_size: tuple[int, int], target: Path) -> None:
@@ -132,7 +254,7 @@ def fold(exported: Path, rule: "Normalization", input_size: tuple[int, int], tar
     Weights stay float32. Writes `target` (.xml) and its .bin; raises `RuntimeError` as OpenVINO does.
     """
     openvino = runtime()
-    model = core().read_model(exported)
+    model = _core().read_model(exported)
     # Keras traces with one image and leaves the batch open, which networks with a Flatten cannot keep.
     model.reshape([1, *input_size, 3])
     graph = openvino.preprocess.PrePostProcessor(model)
@@ -205,8 +327,7 @@ class _Refusal(MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
 
-def core() -> "openvino.Core":
-    """Return the one core of the process."""
+def _core() -> "openvino.Core":
     with _CORE_LOCK:
         return _make_core()
 
@@ -218,17 +339,21 @@ def _make_core() -> "openvino.Core":
 
 
 def _compile(path: Path) -> "openvino.CompiledModel":
-    """Return the network at `path` for this processor; raises `RuntimeError` as OpenVINO does."""
-    model, options = core().read_model(path), configuration("LATENCY")
+    """Return the network at `path` for this processor; raises `RuntimeError` as OpenVINO does.
+
+    Its outputs are the probabilities and, where `network_graph` finds them, the last feature map and the logits.
+    """
+    model, configuration = _core().read_model(path), _configuration("LATENCY")
+    if (parts := network_graph.find_parts(model)) is not None:
+        model.add_outputs([parts.features, parts.logits])
     if path.with_suffix(".bin").stat().st_size <= LARGEST_BLOB_BYTES:
         # A blob of another processor or version has another name, and so is not found; the new one is added.
         with suppress(RuntimeError):  # a folder that cannot be written
-            return core().compile_model(model, "CPU", options | {"CACHE_DIR": str(path.parent)})
-    return core().compile_model(model, "CPU", options)
+            return _core().compile_model(model, "CPU", configuration | {"CACHE_DIR": str(path.parent)})
+    return _core().compile_model(model, "CPU", configuration)
 
 
-def configuration(hint: str) -> dict[str, str]:
-    """Return the options of OpenVINO for "LATENCY" or "THROUGHPUT", in float32 on all cores."""
+def _configuration(hint: str) -> dict[str, str]:
     return {
         # "LATENCY": one answer as soon as possible, one stream on all cores.
         "PERFORMANCE_HINT": hint,
@@ -246,7 +371,7 @@ def _input_size(compiled: "openvino.CompiledModel") -> tuple[int, int]:
 
 
 @contextmanager
-def engine_errors(path: Path) -> Iterator[None]:
+def _engine_errors(path: Path) -> Iterator[None]:
     """Turn OpenVINO's errors into an `EngineError` with the last line of their text."""
     try:
         yield

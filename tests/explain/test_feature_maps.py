@@ -48,7 +48,7 @@ def test_maps_lie_as_the_image_does_in_every_order_of_axes(path: Path, image: np
 def test_the_last_layer_is_what_the_engine_predicts(path: Path, image: np.ndarray) -> None:
     (last,) = feature_maps.compute(path, image, read_layers(path)[-1:])
     engine = OpenVINOEngine(path, 0)
-    np.testing.assert_allclose(last.values, engine.predict(image[np.newaxis])[0], rtol=1e-5)
+    np.testing.assert_allclose(last.values, engine.predict(image[np.newaxis])[0], rtol=1e-4)
     engine.close()
     assert last.channels == ()
     assert not last.maps.size
