@@ -12,12 +12,21 @@ from imgrec.formatting import percent
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble, Without, combine
+from imgrec.predictions.hierarchy import Node, hierarchy_of
 from imgrec.predictions.labels import EntropyLimit, LabelSpace
 from imgrec.predictions.prediction import Failure, Prediction
 
 # More names would make the sentence a list.
 NAMED_DISSENTERS = 2
 NAMED_TIED = 4
+NAMED_BELOW = 3
+
+# Names of nodes that take no article; and the nodes whose classes are breeds, by WordNet id.
+NO_ARTICLE = frozenset(
+    {"armor", "bread", "clothing", "electronic equipment", "fabric", "food", "furniture", "hosiery", "produce"}
+    | {"sports equipment"}
+)
+HAVE_BREEDS = frozenset({"n02084071", "n02121808"})  # dog, domestic cat
 
 # The titles of the label spaces that come with imgrec.
 SPACE_TITLES = {"imagenet_1k": "ImageNet", "cifar_10": "CIFAR-10", "cats_and_dogs": "cats and dogs"}
@@ -71,6 +80,9 @@ def agreement(predictions: Sequence[Prediction]) -> list[Group]:
 def headline(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> str:
     """Return the sentence above the charts: "Ensemble: tabby 84.1 % · 5 of 6 agree · ResNet50 says lynx".
 
+    Where the first choices differ, it speaks first of what they have in common, see `hierarchy`: "All 4 see a dog
+    (93.7 %); they differ on the breed: Saluki 15.9 %, Rhodesian ridgeback 11.0 %, …".
+
     Where several classes have the most votes: "Ensemble: tie of 2: tabby, lynx (50.0 % each)". Above the limit of
     entropy: "Most likely none of these: the models disagree (2 of 3 say bird, together 34.0 %; entropy 2.61 bits, the
     limit is 2.30)". Only `predictions` with the ensemble's label space count. Without an ensemble, the first choice of
@@ -87,6 +99,8 @@ def headline(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> st
     if len(members) <= 1:
         head = members[0] if members else ensemble.prediction
         parts = [f"{title_of(head)}: {_first_choice(head)}"]
+    elif common := _common(members, ensemble):
+        parts = [common]
     elif tie := _tie(ensemble):
         parts = [f"Ensemble: {tie}"]
     else:
@@ -200,6 +214,36 @@ def _classes(label_space: LabelSpace) -> str:
     if label_space.name in SPACE_TITLES:
         return f"the {len(labels):,} classes of {SPACE_TITLES[label_space.name]}"
     return f"{len(labels):,}, from {labels[0]} to {labels[-1]}"
+
+
+def _common(members: Sequence[Prediction], ensemble: Ensemble) -> str:
+    """Return what members with different first choices have in common, and where they differ; else nothing."""
+    firsts = {member.first.index for member in members}
+    combined, tree = ensemble.prediction, hierarchy_of(ensemble.prediction.label_space)
+    node = tree.common(list(firsts)) if len(firsts) > 1 else None
+    if node is None:
+        return ""
+    below = tree.classes_below(node)
+    if combined.first.index not in below:  # the second choices of all outweigh their first
+        return ""
+    order = sorted(below.tolist(), key=lambda index: -combined.probabilities[index])
+    named = order[: min(len(firsts), NAMED_BELOW)]
+    listed = [f"{label_of(combined.label_space, i)} {percent(float(combined.probabilities[i]))}" for i in named]
+    more = ["…"] if len(firsts) > len(named) else []
+    every = "Both" if len(members) == 2 else f"All {len(members)}"
+    whole = percent(float(tree.sums(combined.probabilities)[node]))
+    differ = "breed" if any(above.synset in HAVE_BREEDS for above in tree.path(node)) else "kind"
+    return (
+        f"{every} see {_with_article(tree.nodes[node])} ({whole}); they differ on the {differ}: "
+        f"{', '.join([*listed, *more])}"
+    )
+
+
+def _with_article(node: Node) -> str:
+    """Return "a dog", "an animal", "food"."""
+    if node.label in NO_ARTICLE:
+        return node.label
+    return f"{'an' if node.label[0].lower() in 'aeiou' else 'a'} {node.label}"
 
 
 def _tie(ensemble: Ensemble) -> str:
