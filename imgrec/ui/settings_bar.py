@@ -16,6 +16,7 @@ from imgrec.predictions.ensembles import RULES
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Prediction
 from imgrec.reports import sentences
 from imgrec.ui import caches, query_params
+from imgrec.ui.elements import copy_link
 
 VIEWS = ("Chart", "Table")
 
@@ -51,6 +52,7 @@ def toolbar(*, rule_in_sight: bool = False) -> Choice:
             *([framing] if framing != DEFAULT_FRAMING else []),
             *([RULES[rule].title.lower()] if rule != DEFAULT_RULE and not rule_in_sight else []),
         ]
+        copy_link()
         if changed:
             st.caption(" · ".join(changed))
     if knowledge := sentences.describe_knowledge(specs):

@@ -10,7 +10,7 @@ from imgrec.predictions.prediction import Failure
 from imgrec.reports import sentences
 from imgrec.reports.result import Result
 from imgrec.ui import results
-from imgrec.ui.compare import result_cards
+from imgrec.ui.compare import downloads, result_cards
 from imgrec.ui.image_input import Image
 from imgrec.ui.models import download_progress
 from imgrec.ui.settings_bar import Choice
@@ -36,7 +36,7 @@ def explain(image: Image, choice: Choice) -> None:
         st.caption(f"{result_cards.PRECOMPUTED}: {', '.join(spec.title for spec in stored)}.")
         download_progress.watch(stored)
     if found.ready:
-        result_cards.downloads(image, found.ready, choice)
+        downloads.buttons(image, found.ready, choice)
 
 
 def _show_result(result: Result, choice: Choice) -> None:
