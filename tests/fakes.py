@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from imgrec.inference.engine import Activations
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import MIB
 
@@ -31,6 +32,9 @@ class FakeEngine:
             return np.repeat(self._probabilities[np.newaxis], len(batch), axis=0)
         finally:
             self._busy.release()
+
+    def observe(self, image: np.ndarray) -> Activations:
+        return Activations(self.predict(image[np.newaxis])[0], None, None)
 
     def close(self) -> None:
         self.closed = True

@@ -46,7 +46,7 @@ FENCES = {
         "training",
     },
     "keras_tuner": {"training.search_worker"},
-    "openvino": {"inference.openvino_engine", "inference.conversion"},
+    "openvino": {"inference.openvino_engine", "inference.network_graph", "inference.conversion"},
     "altair": {"charts"},
     "plotly": {"charts"},
     "pyarrow": {"evaluation.stored_predictions"},

@@ -9,7 +9,7 @@ from imgrec.errors import EngineError, ImgrecError, WeightsError
 from imgrec.images.decoding import DecodedImage
 from imgrec.images.preprocessing import frame
 from imgrec.inference import conversion
-from imgrec.inference.engine import Engine
+from imgrec.inference.engine import Engine, Head
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations
 from imgrec.models import weights
@@ -71,6 +71,7 @@ def open_pool(settings: Settings, preparations: Preparations | None = None) -> E
         load=load,
         estimate=lambda spec: estimate_bytes(spec, settings),
         prepare=preparations.ensure,
+        load_head=lambda spec: _open_head(spec, settings),
     )
 
 
@@ -91,6 +92,12 @@ def _open_engine(spec: ModelSpec, settings: Settings) -> Engine:
     if manifest is None:
         raise EngineError(f"Expected {spec.title} to be converted. Received: nothing at {path.parent}.")
     return OpenVINOEngine(path, manifest.memory_bytes)
+
+
+def _open_head(spec: ModelSpec, settings: Settings) -> Head:
+    from imgrec.inference.openvino_engine import OpenVINOHead
+
+    return OpenVINOHead(_compiled(spec, settings))
 
 
 def _compiled(spec: ModelSpec, settings: Settings) -> Path:

@@ -1,5 +1,6 @@
-"""The protocol of what runs a network, and the check of its input."""
+"""The protocols of what runs a network, and the check of its input."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -7,10 +8,24 @@ import numpy as np
 from imgrec.errors import InputError
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Activations:
+    """What a network computes for one image.
+
+    `probabilities` and `logits` are float32 (C,); `features` is the last feature map, float32 (views, h, w, channels),
+    where a network that averages an image and its mirror image has two views. `logits` and `features` are None for a
+    network that does not end in a feature map, pooling or a dense layer, and a softmax.
+    """
+
+    probabilities: np.ndarray
+    logits: np.ndarray | None
+    features: np.ndarray | None
+
+
 class Engine(Protocol):
     """A network that is loaded and ready; knows no names, labels or images.
 
-    `predict` may be called from several threads. After `close` the engine is not to be used again.
+    Methods may be called from several threads. After `close` the engine is not to be used again.
     """
 
     @property
@@ -20,8 +35,33 @@ class Engine(Protocol):
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """Return float32 probabilities (N, C) for `batch`, uint8 (N, H, W, 3), RGB, as of `preprocessing.frame`."""
 
+    def observe(self, image: np.ndarray) -> Activations:
+        """Return what the network computes for `image`, uint8 (H, W, 3); the probabilities are those of `predict`."""
+
     def close(self) -> None:
         """Give the memory back; calling it twice does no harm."""
+
+
+class Head(Protocol):
+    """The part of a network above its last feature map, which tells what each position does to the logits."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """As of `Engine`."""
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the logits are the sum of what the positions add to them."""
+
+    def locate(self, features: np.ndarray) -> np.ndarray:
+        """Return what each position of `features`, as of `Activations`, adds to each logit: float32 (h, w, C).
+
+        With a linear head the sum over all positions is the logit less a constant of the class. Otherwise each value
+        is the logit where only this position is kept, less that where none is kept.
+        """
+
+    def close(self) -> None:
+        """As of `Engine`."""
 
 
 def check_batch(batch: np.ndarray, input_size: tuple[int, int]) -> None:

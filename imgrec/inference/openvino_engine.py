@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from imgrec.errors import EngineError
-from imgrec.inference.engine import check_batch
+from imgrec.inference import network_graph
+from imgrec.inference.engine import Activations, check_batch
 from imgrec.inference.process_info import anonymous_bytes, give_back_memory, usable_cores
 from imgrec.inference.shutdown import check_going_on, foreign_call
 from imgrec.settings import MIB
@@ -65,24 +66,116 @@ class OpenVINOEngine:
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """Predict as `Engine.predict`; raises `InputError` on another shape or dtype, `EngineError` when it fails."""
         check_batch(batch, self._input_size)
-        with foreign_call(), self._lock:
-            if self._request is None:
-                raise EngineError(f"Expected {self._path} to be loaded. Received: a network that was closed.")
-            with _engine_errors(self._path):
-                rows = [self._probabilities(self._request, image) for image in batch]
-            classes = int(self._request.model_outputs[0].shape[1])
+        with self._ready() as request:
+            rows = [self._probabilities(request, image) for image in batch]
+            classes = int(request.model_outputs[0].shape[1])
         return np.stack(rows) if rows else np.empty((0, classes), np.float32)
+
+    def observe(self, image: np.ndarray) -> Activations:
+        """Observe as `Engine.observe`; raises as `predict`."""
+        check_batch(image[np.newaxis], self._input_size)
+        with self._ready() as request:
+            probabilities = self._probabilities(request, image)
+            if len(request.model_outputs) == 1:
+                return Activations(probabilities, None, None)
+            features, logits = (np.array(request.get_output_tensor(at).data, np.float32) for at in (1, 2))
+        return Activations(probabilities, logits.mean(axis=0), features)
 
     def close(self) -> None:
         """See `Engine.close`."""
         with foreign_call(), self._lock:
             self._request = None
 
+    @contextmanager
+    def _ready(self) -> Iterator["openvino.InferRequest"]:
+        """Yield the request, which no other thread uses within the block."""
+        with foreign_call(), self._lock:
+            if self._request is None:
+                raise EngineError(f"Expected {self._path} to be loaded. Received: a network that was closed.")
+            with _engine_errors(self._path):
+                yield self._request
+
     @staticmethod
     def _probabilities(request: "openvino.InferRequest", image: np.ndarray) -> np.ndarray:
         """Return float32 (C,) for one image, uint8 (H, W, 3); a copy, because the request reuses its own."""
         request.infer([np.ascontiguousarray(image)[np.newaxis]], share_inputs=True)
         return np.array(request.get_output_tensor(0).data[0], np.float32)
+
+
+class OpenVINOHead:
+    """The head of a network that `fold` has saved; see `Head`.
+
+    A linear head is one matrix. Any other is compiled, for any number of rows; its `memory_bytes` are those of its
+    weights, which compiling copies. The weights of a dense layer on the features stay mapped from the file.
+
+    Raises `EngineError` when the network has no head of the expected form.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._request: openvino.InferRequest | None = None
+        self.memory_bytes = 0
+        with foreign_call(), _engine_errors(path):
+            model = _core().read_model(path)
+            parts = network_graph.find_parts(model)
+            if parts is None:
+                raise EngineError(
+                    f"Expected {path} to end in a feature map, a pooling or dense layer, and a softmax. "
+                    "Received: another network."
+                )
+            self.is_linear = parts.linear is not None
+            if parts.linear is None:
+                head = network_graph.cut_head(model, parts, runtime())
+                self.memory_bytes = network_graph.count_weight_bytes(head)
+                self._request = _core().compile_model(head, "CPU", _configuration("LATENCY")).create_infer_request()
+        # The arrays lie in the file that the model has mapped; the cut has no part in them.
+        self._model: openvino.Model | None = model
+        self._parts: network_graph.Parts | None = parts
+
+    def locate(self, features: np.ndarray) -> np.ndarray:
+        """Locate as `Head.locate`; raises `EngineError` when it fails."""
+        with foreign_call(), self._lock, _engine_errors(self._path):
+            vectors = self._vectors(features)
+            logits = self._logits(vectors.reshape(-1, vectors.shape[-1]))
+        views, height, width = features.shape[:3]
+        found = logits.reshape(views, height, width, -1)
+        # The second view is the mirror image.
+        turned = [view[:, ::-1] if at else view for at, view in enumerate(found)]
+        return np.asarray(np.mean(turned, axis=0, dtype=np.float32))
+
+    def close(self) -> None:
+        """See `Head.close`."""
+        with foreign_call(), self._lock:
+            self._request = self._parts = self._model = None
+
+    def _vectors(self, features: np.ndarray) -> np.ndarray:
+        """Return the part of each position in the vector: float32 (views, h · w, units)."""
+        parts = self._opened()
+        views, height, width, channels = features.shape
+        positions = features.reshape(views, height * width, channels)
+        if parts.dense is not None:
+            return np.asarray(np.matmul(positions[:, :, np.newaxis], parts.dense)[:, :, 0])
+        if parts.pooling == "mean":
+            return positions / np.float32(height * width)
+        # The first of equal ones, so that the parts add up to the maximum.
+        is_largest = np.arange(height * width)[:, np.newaxis] == positions.argmax(axis=1, keepdims=True)
+        return np.where(is_largest, positions, np.float32(0))
+
+    def _logits(self, vectors: np.ndarray) -> np.ndarray:
+        """Return float32 (N, C): what each of `vectors` (N, units) adds to the logits of a vector of zeros."""
+        parts = self._opened()
+        if parts.linear is not None or self._request is None:
+            return np.asarray(vectors @ parts.linear)
+        rows = np.concatenate([vectors, np.zeros_like(vectors[:1])]).reshape(-1, *parts.vector_shape)
+        self._request.infer([rows], share_inputs=True)
+        logits = self._request.get_output_tensor(0).data
+        return np.asarray(logits[:-1] - logits[-1:])
+
+    def _opened(self) -> network_graph.Parts:
+        if self._parts is None:
+            raise EngineError(f"Expected {self._path} to be loaded. Received: a head that was closed.")
+        return self._parts
 
 
 def stream(path: Path, images: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tuple[Key, np.ndarray]]:
@@ -217,8 +310,13 @@ def _make_core() -> "openvino.Core":
 
 
 def _compile(path: Path) -> "openvino.CompiledModel":
-    """Return the network at `path` for this processor; raises `RuntimeError` as OpenVINO does."""
+    """Return the network at `path` for this processor; raises `RuntimeError` as OpenVINO does.
+
+    Its outputs are the probabilities and, where `network_graph` finds them, the last feature map and the logits.
+    """
     model, configuration = _core().read_model(path), _configuration("LATENCY")
+    if (parts := network_graph.find_parts(model)) is not None:
+        model.add_outputs([parts.features, parts.logits])
     if path.with_suffix(".bin").stat().st_size <= LARGEST_BLOB_BYTES:
         # A blob of another processor or version has another name, and so is not found; the new one is added.
         with suppress(RuntimeError):  # a folder that cannot be written

@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 
-from imgrec.errors import BusyError, MemoryBudgetError
-from imgrec.inference.engine import Engine
+from imgrec.errors import BusyError, EngineError, MemoryBudgetError
+from imgrec.inference.engine import Activations, Engine, Head
 from imgrec.inference.process_info import give_back_memory
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
@@ -45,11 +46,27 @@ class LoadedEngine:
     """A loaded engine; `leases` counts its callers, and an `unwanted` one is closed when the last lease ends."""
 
     name: str
-    engine: Engine
+    engine: Engine | Head
     memory_bytes: int
     load_milliseconds: float
     leases: int = 0
     unwanted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is loaded of a model: its network, or the head that explains it."""
+
+    spec: ModelSpec
+    is_head: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.spec.name}:head" if self.is_head else self.spec.name
+
+    @property
+    def title(self) -> str:
+        return f"The head of {self.spec.title}" if self.is_head else self.spec.title
 
 
 @dataclass(slots=True, eq=False)
@@ -86,7 +103,7 @@ class EnginePool:
 
     `load` makes the engine of a spec; `estimate` returns the bytes that it will hold. `prepare` is called before
     `estimate` for what takes long without memory: fetching, converting. All callers that wait for a model get what
-    the three raise.
+    the three raise. `load_head` makes the head of a spec, which has an entry of its own, called `<model>:head`.
     """
 
     def __init__(
@@ -96,9 +113,11 @@ class EnginePool:
         estimate: Callable[[ModelSpec], int],
         prepare: Callable[[ModelSpec], object] = lambda spec: None,
         patience_s: float = PATIENCE_S,
+        load_head: Callable[[ModelSpec], Head] | None = None,
     ) -> None:
         self.budget_bytes = budget_bytes
         self._load = load
+        self._load_head = load_head
         self._estimate = estimate
         self._prepare = prepare
         self._patience_s = patience_s
@@ -124,15 +143,36 @@ class EnginePool:
             BusyError: No room became free in time.
             ImgrecError: Preparing, loading or running failed.
         """
-        with self._lease(spec) as engine, _GATE:
+        with self._lease_engine(spec) as engine, _GATE:
             start = time.perf_counter()
             probabilities = engine.predict(batch)
             return probabilities, (time.perf_counter() - start) * 1e3
 
+    def observe(self, spec: ModelSpec, image: np.ndarray) -> tuple[Activations, float]:
+        """Return what the network of `spec` computes for `image`, uint8 (H, W, 3), and the time as `predict` does."""
+        with self._lease_engine(spec) as engine, _GATE:
+            start = time.perf_counter()
+            activations = engine.observe(image)
+            return activations, (time.perf_counter() - start) * 1e3
+
+    def locate(self, spec: ModelSpec, features: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Return what each position of `features` adds to each logit, as `Head.locate`, and whether the head is linear.
+
+        Raises as `predict`, and `EngineError` for a network without a head of the expected form.
+        """
+        with self._lease(_Part(spec, is_head=True)) as loaded, _GATE:
+            head = cast(Head, loaded)
+            return head.locate(features), head.is_linear
+
     @contextmanager
-    def _lease(self, spec: ModelSpec) -> Iterator[Engine]:
-        """Yield the engine of `spec`, which cannot be closed within the block; raises as `predict`."""
-        leased = self._acquire(spec)
+    def _lease_engine(self, spec: ModelSpec) -> Iterator[Engine]:
+        with self._lease(_Part(spec)) as loaded:
+            yield cast(Engine, loaded)
+
+    @contextmanager
+    def _lease(self, part: _Part) -> Iterator[Engine | Head]:
+        """Yield the engine or head, which cannot be closed within the block; raises as `predict`."""
+        leased = self._acquire(part)
         try:
             yield leased.engine
         finally:
@@ -141,13 +181,13 @@ class EnginePool:
 
     def load(self, spec: ModelSpec) -> None:
         """Have the network of `spec` loaded, as `predict` would."""
-        with self._lease(spec):
+        with self._lease(_Part(spec)):
             pass
 
     def unload(self, name: str) -> None:
-        """Close the engine called `name`, or have its last user close it; nothing where there is none."""
+        """Close the engine called `name` and its head, or have their last users close them."""
         with self._changed:
-            if (loaded := self._engines.get(name)) is not None:
+            for loaded in [one for one in self._engines.values() if one.name in (name, f"{name}:head")]:
                 loaded.unwanted = True
                 if loaded.leases == 0:
                     self._close(loaded)
@@ -165,7 +205,7 @@ class EnginePool:
 
     def plan(self, specs: Iterable[ModelSpec]) -> Plan:
         """Return what running `specs` together would take; loads nothing and changes nothing."""
-        needs = {spec.name: self._need(spec) for spec in specs}
+        needs = {spec.name: self._need(_Part(spec)) for spec in specs}
         held = {loaded.name: loaded.memory_bytes for loaded in self.loaded()}
         too_large = tuple(name for name, need in needs.items() if need > self.budget_bytes)
         missing = sum(need for name, need in needs.items() if name not in held and name not in too_large)
@@ -178,19 +218,19 @@ class EnginePool:
                 over -= held[name]
         return Plan(sum(needs.values()), missing, self.budget_bytes, tuple(evicted), too_large)
 
-    def _acquire(self, spec: ModelSpec) -> LoadedEngine:
-        """Return the engine of `spec` with a lease for the caller, loaded if it must be."""
+    def _acquire(self, part: _Part) -> LoadedEngine:
+        """Return the engine of `part` with a lease for the caller, loaded if it must be."""
         with self._changed:
-            if (loaded := self._engines.pop(spec.name, None)) is not None:
-                self._engines[spec.name] = loaded  # now the most recently used
+            if (loaded := self._engines.pop(part.name, None)) is not None:
+                self._engines[part.name] = loaded  # now the most recently used
                 loaded.leases += 1
                 return loaded
-            is_first = spec.name not in self._loads
-            loading = self._loads.setdefault(spec.name, _Load())
+            is_first = part.name not in self._loads
+            loading = self._loads.setdefault(part.name, _Load())
             loading.waiting += 1
         try:
             if is_first:
-                self._run(spec, loading)
+                self._run(part, loading)
             return loading.result.result()
         except Exception:
             raise
@@ -198,60 +238,70 @@ class EnginePool:
             self._leave(loading)
             raise
 
-    def _run(self, spec: ModelSpec, loading: _Load) -> None:
+    def _run(self, part: _Part, loading: _Load) -> None:
         """Load the engine, and give it or the error to all waiting threads."""
         try:
-            self._prepare(spec)
+            self._prepare(part.spec)
             if not _LOADING.acquire(timeout=self._patience_s):
-                raise BusyError(f"Other models are being loaded. Try {spec.title} again in a minute.")
+                raise BusyError(f"Other models are being loaded. Try {part.title} again in a minute.")
             try:
-                outcome: LoadedEngine | Exception = self._load_within_budget(spec)
+                outcome: LoadedEngine | Exception = self._load_within_budget(part)
             finally:
                 _LOADING.release()
         except Exception as error:
             outcome = error
         except BaseException:  # Ctrl-C, or the end of a rerun: it stops this thread, not the waiting ones
-            outcome = BusyError(f"Loading {spec.title} was interrupted. Try again.")
+            outcome = BusyError(f"Loading {part.title} was interrupted. Try again.")
             raise
         finally:
             with self._changed:
-                del self._loads[spec.name]
-                self._reserved.pop(spec.name, None)
+                del self._loads[part.name]
+                self._reserved.pop(part.name, None)
                 if isinstance(outcome, Exception):
                     loading.result.set_exception(outcome)
                 else:
                     outcome.leases = loading.waiting
-                    self._engines[spec.name] = outcome
+                    self._engines[part.name] = outcome
                     loading.result.set_result(outcome)
                 self._changed.notify_all()
 
-    def _load_within_budget(self, spec: ModelSpec) -> LoadedEngine:
+    def _load_within_budget(self, part: _Part) -> LoadedEngine:
         """Return the loaded engine, its bytes still reserved; the caller holds `_LOADING`."""
         for _ in range(MAX_TRIES):
-            self._reserve(spec, self._need(spec))
+            self._reserve(part, self._need(part))
             start = time.perf_counter()
-            engine = self._load(spec)
-            loaded = LoadedEngine(spec.name, engine, engine.memory_bytes, (time.perf_counter() - start) * 1e3)
+            engine = self._open(part)
+            loaded = LoadedEngine(part.name, engine, engine.memory_bytes, (time.perf_counter() - start) * 1e3)
             with self._changed:
-                self._sizes[spec.name] = loaded.memory_bytes
-                reserved = self._reserved.pop(spec.name)
+                self._sizes[part.name] = loaded.memory_bytes
+                reserved = self._reserved.pop(part.name)
                 # Larger than reserved: it may still fit, if others are closed.
                 if loaded.memory_bytes <= reserved or self._make_room(loaded.memory_bytes):
-                    self._reserved[spec.name] = loaded.memory_bytes
+                    self._reserved[part.name] = loaded.memory_bytes
                     return loaded
             engine.close()
             give_back_memory()
-        raise MemoryBudgetError(f"{spec.title} turned out larger each time that it was loaded; it is left out.")
+        raise MemoryBudgetError(f"{part.title} turned out larger each time that it was loaded; it is left out.")
 
-    def _need(self, spec: ModelSpec) -> int:
-        """Return the bytes that the engine of `spec` holds or will hold."""
+    def _need(self, part: _Part) -> int:
+        """Return the bytes that the engine of `part` holds or will hold."""
         with self._changed:
-            known = self._sizes.get(spec.name)
-        return self._estimate(spec) if known is None else known
+            known = self._sizes.get(part.name)
+        if known is None:
+            # Most heads are small; one that is not is found out when it is loaded.
+            known = 0 if part.is_head else self._estimate(part.spec)
+        return known
 
-    def _reserve(self, spec: ModelSpec, need: int) -> None:
+    def _open(self, part: _Part) -> Engine | Head:
+        if not part.is_head:
+            return self._load(part.spec)
+        if self._load_head is None:
+            raise EngineError(f"Expected a network whose parts are known. Received: {part.spec.title}.")
+        return self._load_head(part.spec)
+
+    def _reserve(self, part: _Part, need: int) -> None:
         """Put `need` bytes aside, closing idle engines, waiting for leases to end where that is not enough."""
-        needs = f"{spec.title} needs about {need / MIB:,.0f} MiB"
+        needs = f"{part.title} needs about {need / MIB:,.0f} MiB"
         if need > self.budget_bytes:
             raise MemoryBudgetError(
                 f"{needs}; the budget for loaded models is {self.budget_bytes / MIB:,.0f} MiB. "
@@ -260,7 +310,7 @@ class EnginePool:
         with self._changed:
             if not self._changed.wait_for(lambda: self._make_room(need), self._patience_s):
                 raise BusyError(f"{needs}, and all loaded models are in use. Try again in a minute.")
-            self._reserved[spec.name] = need
+            self._reserved[part.name] = need
 
     def _make_room(self, need: int) -> bool:
         """Close idle engines until `need` bytes are free; whether they are. The caller holds `_changed`."""

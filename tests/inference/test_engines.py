@@ -152,6 +152,7 @@ def test_random_weights_give_what_keras_gives(
 def test_models_that_come_with_imgrec_give_what_keras_gives(
     spec: ModelSpec, settings: Settings, keras_processes: Callable[[str], Ask], tmp_path: Path
 ) -> None:
+    from imgrec.inference import openvino_engine
     from imgrec.inference.openvino_engine import OpenVINOEngine
 
     weights = find(spec, settings)
@@ -160,7 +161,22 @@ def test_models_that_come_with_imgrec_give_what_keras_gives(
     keras_processes("tensorflow")("truth", model=spec.name, weights=weights, images=pictures, probabilities=truth)
     memory_bytes = keras_processes("openvino")("convert", model=spec.name, weights=weights, folder=tmp_path)
     engine = OpenVINOEngine(tmp_path / "model.xml", int(str(memory_bytes)))
-    assert_parity(engine.predict(np.load(pictures)), np.load(truth))
+    batch = np.load(pictures)
+    assert_parity(engine.predict(batch), np.load(truth))
+    # The feature map and the logits are further outputs of the same network, and change no bit of the answers.
+    settings_of_engine = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    plain = openvino_engine.runtime().Core().compile_model(tmp_path / "model.xml", "CPU", settings_of_engine)
+    head = openvino_engine.OpenVINOHead(tmp_path / "model.xml")
+    constants: list[np.ndarray] = []
+    for image in batch[:5]:
+        seen = engine.observe(image)
+        assert seen.logits is not None
+        assert seen.features is not None
+        assert np.array_equal(seen.probabilities, plain([image[np.newaxis]])[0][0])
+        located = head.locate(seen.features)
+        constants.append(seen.logits - located.sum((0, 1)))
+    if head.is_linear:  # what the positions add is the logit, less a constant of each class
+        assert np.ptp(constants, axis=0).max() < 2e-4
     engine.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgrec.errors import BusyError, ConversionError, MemoryBudgetError
+from imgrec.errors import BusyError, ConversionError, EngineError, MemoryBudgetError
 from imgrec.inference.pool import EnginePool, Plan
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
@@ -74,7 +74,7 @@ def in_use(pool: EnginePool, *held: str) -> Iterator[None]:
     """Other threads are within an inference of the models called `held`."""
     with ExitStack() as leases:
         for name in held:
-            leases.enter_context(pool._lease(SPECS[name]))
+            leases.enter_context(pool._lease_engine(SPECS[name]))
         yield
 
 
@@ -381,3 +381,52 @@ def test_many_threads_keep_to_the_budget_and_all_get_their_answers(
     for name in names(pool):
         pool.unload(name)
     assert loader.open_bytes == 0
+
+
+class FakeHead:
+    """The head of a `FakeEngine`; says that nothing adds anything."""
+
+    is_linear = True
+
+    def __init__(self, memory_bytes: int) -> None:
+        self.memory_bytes = memory_bytes
+        self.closed = False
+
+    def locate(self, features: np.ndarray) -> np.ndarray:
+        assert not self.closed
+        return np.zeros((*features.shape[1:3], 1000), np.float32)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_heads_are_loaded_apart_and_count_with_the_networks() -> None:
+    heads: list[FakeHead] = []
+
+    def load_head(spec: ModelSpec) -> FakeHead:
+        heads.append(FakeHead(size_of(spec)))
+        return heads[-1]
+
+    pool = EnginePool(10 * MIB, lambda spec: FakeEngine(size_of(spec)), size_of, patience_s=0.2, load_head=load_head)
+    features = np.zeros((1, 7, 7, 8), np.float32)
+    assert pool.observe(SPECS["four"], BATCH[0])[0].probabilities.argmax() == 281
+    found, is_linear = pool.locate(SPECS["four"], features)
+    assert (found.shape, is_linear, names(pool), pool.used_bytes) == (
+        (7, 7, 1000),
+        True,
+        ["four", "four:head"],
+        8 * MIB,
+    )
+    pool.locate(SPECS["four"], features)
+    pool.load(SPECS["nine"])  # both must go
+    assert names(pool) == ["nine"]
+    assert [head.closed for head in heads] == [True]
+    pool.locate(SPECS["one"], features)
+    pool.unload("one")
+    assert names(pool) == ["nine"]
+    assert [head.closed for head in heads] == [True, True]
+
+
+def test_a_pool_without_heads_says_so(pool: EnginePool) -> None:
+    with pytest.raises(EngineError, match="ONE"):
+        pool.locate(SPECS["one"], np.zeros((1, 7, 7, 8), np.float32))
