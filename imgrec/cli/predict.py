@@ -68,7 +68,7 @@ def fetch(
 
 
 def predict(
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files; - for standard input.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files, https addresses; - for standard input.")],
     models: Annotated[
         str, typer.Option(help="Names with commas between; by default up to three that are on this machine.")
     ] = "",
@@ -108,7 +108,7 @@ def predict(
     results: list[Result] = []
     entries: list[Entry] = []
     for name in images:
-        found, image = get_result(name, replace(options, specs=ready), pool, settings.max_upload_bytes)
+        found, image = get_result(name, replace(options, specs=ready), pool, settings)
         if found.error is None:
             found = replace(found, outcomes=(*found.outcomes, *failures))
         if format == "table":
@@ -165,16 +165,20 @@ def report(entries: "Sequence[Entry]", options: "Options", settings: Settings) -
 
 
 def get_result(
-    name: str, options: "Options", pool: "EnginePool", max_bytes: int
+    name: str, options: "Options", pool: "EnginePool", settings: Settings
 ) -> "tuple[Result, DecodedImage | None]":
-    """Classify one file; one that cannot be used becomes a result with an error, which goes to stderr too."""
+    """Classify a file or address; one that cannot be used becomes a result with an error, which goes to stderr too."""
+    from imgrec.images import remote
     from imgrec.images.decoding import decode
     from imgrec.inference.request import classify_decoded
     from imgrec.reports.result import Result
 
     shown = "standard input" if name == "-" else name
     try:
-        image = decode(read(name, max_bytes), max_bytes=max_bytes, name=shown)
+        limit = settings.max_upload_bytes
+        is_address = remote.is_address(name)
+        file, data = remote.fetch(name, settings) if is_address else (shown, read(name, limit))
+        image = decode(data, max_bytes=limit, name=file)
         return classify_decoded(image, shown, options, pool), image
     except ImgrecError as error:
         complain(f"{shown}: {error}")
@@ -200,10 +204,10 @@ def read(name: str, max_bytes: int) -> bytes:
 
 
 def may_be_image(name: str) -> bool:
-    """Whether a file begins like an image, or can be read only once, such as standard input."""
-    from imgrec.images import formats
+    """Whether a file begins like an image, or can be read only once: standard input, addresses."""
+    from imgrec.images import formats, remote
 
-    if name == "-" or (os.path.exists(name) and not os.path.isfile(name)):
+    if name == "-" or remote.is_address(name) or (os.path.exists(name) and not os.path.isfile(name)):
         return True
     try:
         with open(name, "rb") as file:

@@ -15,12 +15,13 @@ import pytest
 
 from imgrec.cli import main, predict
 from imgrec.cli.terminal import READER_GONE, bar, complain, say
-from imgrec.errors import OfflineError
+from imgrec.errors import AddressError, OfflineError
+from imgrec.images import remote
 from imgrec.inference import classify, preparation
 from imgrec.inference.preparation import OnProgress, Preparation
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
-from imgrec.settings import MIB, ROOT
+from imgrec.settings import MIB, ROOT, Settings
 from tests.data.quality.test_doctor import make
 from tests.inference.test_request import image, pool_of
 
@@ -153,6 +154,24 @@ def test_predict_as_a_report(imgrec: Callable[..., Run], cat: str, environment: 
     assert "imgrec predict cat.png --models mobilenet,mobilenet_v2 --top 2" in done.out
     assert "Ensemble: tabby" in done.out
     assert "This is a text file." in done.out
+
+
+def test_predict_from_an_address(imgrec: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(url: str, settings: Settings) -> tuple[str, bytes]:
+        assert settings.max_upload_bytes == MIB
+        if url.endswith("none"):
+            raise AddressError("example.org answered with 404 Not Found.")
+        return "cat.jpg", image()
+
+    monkeypatch.setattr(remote, "fetch", fetch)
+    words = ("--models=mobilenet", "--format=json")
+    done = imgrec("predict", "https://example.org/cat.jpg?size=1", "https://example.org/none", *words)
+    assert done.code == 2
+    found, missing = json.loads(done.out)
+    assert found["image"] == "https://example.org/cat.jpg?size=1"
+    assert found["notes"] == ["named .jpg but is a PNG"]
+    assert missing["error"] == "example.org answered with 404 Not Found."
+    assert "imgrec: https://example.org/none: example.org answered with 404 Not Found." in done.err
 
 
 def test_predict_from_standard_input(imgrec: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
