@@ -43,6 +43,18 @@ def interval(low: float, high: float, decimals: int = 1) -> str:
     return f"{'–'.join(ends)}{THIN_SPACE}%"
 
 
+def points(difference: float) -> str:
+    """Return the difference of two shares in percentage points, with its sign; 0 only if it is exactly that.
+
+    >>> points(0.1234), points(-0.05), points(0.0004), points(-0.0004), points(0.0)
+    ('+12.3', '−5.0', '+<0.1', '−<0.1', '0')
+    """
+    if difference == 0:
+        return "0"
+    size = abs(difference) * 100
+    return f"{'+' if difference > 0 else '−'}{f'{size:.1f}' if size >= 0.05 else '<0.1'}"
+
+
 def integer(number: int) -> str:
     """Return a whole number with its thousands set apart.
 

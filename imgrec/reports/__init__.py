@@ -4,5 +4,6 @@
 `sentences`: agreement and doubt in sentences.
 `html_report`: a comparison as one HTML file.
 `reproduce`: the command, and lines of Keras, that repeat a prediction.
+`differences`: two results side by side.
 `accuracy`: accuracy in words, as counts where few images were held out.
 """

@@ -129,6 +129,16 @@ def take_sample(file: str) -> None:
     _take([(sample.title, sample.path.read_bytes())], sample)
 
 
+def show(image: Image) -> None:
+    """Select an image of this visit, and take it back where it was removed."""
+    images = tray()
+    if all(image.id != other.id for other in images):
+        del images[: max(0, len(images) + 1 - MAX_IMAGES)]  # the oldest makes room
+        images.append(image)
+    st.session_state["tray_problems"] = []
+    _select(image.id)
+
+
 def _inputs() -> None:
     key = uploads.key_of("images")
     # One row where it fits (see assets/style.css).

@@ -15,7 +15,7 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import RULES
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Prediction
 from imgrec.reports import sentences
-from imgrec.ui import caches, query_params
+from imgrec.ui import caches, history, query_params
 from imgrec.ui.elements import copy_link
 
 VIEWS = ("Chart", "Table")
@@ -41,7 +41,9 @@ class Choice(Options):
 def toolbar(*, rule_in_sight: bool = False) -> Choice:
     """Show the settings: models, view, and the others behind one button; on request the rule in sight, with weights."""
     specs = models()
-    with st.container(horizontal=True, vertical_alignment="bottom" if rule_in_sight else "center", gap="small"):
+    with st.container(
+        horizontal=True, vertical_alignment="bottom" if rule_in_sight else "center", gap="small", key="toolbar"
+    ):
         rule = _rule() if rule_in_sight else DEFAULT_RULE
         with st.popover("Options", icon=":material/tune:"):
             k, framing = _top_k(), _framing()
@@ -53,6 +55,7 @@ def toolbar(*, rule_in_sight: bool = False) -> Choice:
             *([RULES[rule].title.lower()] if rule != DEFAULT_RULE and not rule_in_sight else []),
         ]
         copy_link()
+        history.button()
         if changed:
             st.caption(" · ".join(changed))
     if knowledge := sentences.describe_knowledge(specs):

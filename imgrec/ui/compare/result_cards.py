@@ -23,7 +23,7 @@ from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.predictions.gallery_predictions import PrecomputedPrediction
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.reports import sentences
-from imgrec.ui import caches, results
+from imgrec.ui import caches, history, results
 from imgrec.ui.compare import downloads, reproduce_panel
 from imgrec.ui.image_input import Image
 from imgrec.ui.models import download_progress
@@ -84,6 +84,7 @@ def compare(image: Image, choice: Choice) -> None:
         members, ensemble = groups.get(space, ([], None))
         with fill():
             _ensemble_card(ensemble, len(members), space, choice, len(set(spaces)) > 1)
+    history.record(image, choice, result, groups)
 
 
 def reserve(is_pending: bool, draw_pending: Callable[[], object], gap: Gap = "xsmall") -> Callable[[], DeltaGenerator]:
