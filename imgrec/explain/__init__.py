@@ -1,7 +1,20 @@
-"""Where a network looked, and what each of its layers made of an image. Knows no interface.
+"""Where a network looked, how sure that is, and what each of its layers made of an image.
 
+Knows predictions, images and networks, and no interface.
+
+`target`: the class, or group of classes, that a map is about.
+`attribution`: one map for each model.
+`subject`: a network and the image that it was given.
+`class_activation`: maps from the last feature map.
+`perturbation`: occlusion and RISE, for any network.
+`interpolation`: values between the centers of a grid.
+`alignment`: maps on the original image, and their mean.
+`faithfulness`: insertion and deletion.
+`map_figures`: extremes, peak and quarters of a map.
+`map_report`: maps as JSON, CSV and rows.
+`overlay`: a map over its photo.
+`color_scale`: colors for numbers.
 `layer_kinds`: `LAYER_KINDS`: what each kind of layer computes, in a sentence.
 `layers`: `read_layers` of a compiled network.
 `feature_maps`: what each layer computes for one image.
-`color_scale`: colors for numbers.
 """

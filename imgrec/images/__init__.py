@@ -7,5 +7,6 @@ Knows no models, labels or datasets.
 `decoding`: `decode`, `DecodedImage`, thumbnails; limits on bytes and pixels.
 `preprocessing`: resize, crop, normalize.
 `perceptual_hash`: difference hashes and near-duplicates.
+`encoding`: pixels as PNG and JPEG files.
 `gallery`: the sample images that come with the project.
 """
