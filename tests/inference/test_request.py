@@ -17,7 +17,7 @@ from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions.ensembles import Ensemble
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.settings import MIB, Settings
-from tests.fakes import FakeEngine
+from tests.fakes import FakeEngine, FakeHead
 
 SPECS = BUILT_IN.get_specs(["mobilenet", "mobilenet_v2"])
 
@@ -38,7 +38,7 @@ def pool_of(*broken: str) -> EnginePool:
             return FakeEngine(winner=3, classes=10)
         return FakeEngine(winner=282 if spec.name == "mobilenet_v2" else 281)
 
-    return EnginePool(64 * MIB, load=load, estimate=lambda spec: MIB)
+    return EnginePool(64 * MIB, load=load, estimate=lambda spec: MIB, load_head=lambda spec: FakeHead())
 
 
 @pytest.mark.parametrize(
