@@ -1,4 +1,4 @@
-"""Where a network looked, how sure that is, and what each of its layers made of an image.
+"""Where a network looked, what each of its layers computes, and what changes its answer.
 
 Knows predictions, images and networks, and no interface.
 
@@ -17,4 +17,9 @@ Knows predictions, images and networks, and no interface.
 `layer_kinds`: `LAYER_KINDS`: what each kind of layer computes, in a sentence.
 `layers`: `read_layers` of a compiled network.
 `feature_maps`: what each layer computes for one image.
+`corruptions`: eight kinds of damage in five strengths.
+`robustness`: probabilities over the strength of damage.
+`severity`: accuracy on a dataset over the strength of damage.
+`preprocessing_trials`: one network under right and wrong preprocessing.
+`preprocessing_sentences`: wrong preprocessing in sentences.
 """

@@ -148,6 +148,13 @@ class EnginePool:
             probabilities = engine.predict(batch)
             return probabilities, (time.perf_counter() - start) * 1e3
 
+    def predict_values(self, spec: ModelSpec, values: np.ndarray) -> tuple[np.ndarray, float]:
+        """Run the network of `spec` as `predict`, on float32 `values` (N, H, W, 3): see `Engine.predict_values`."""
+        with self._lease_engine(spec) as engine, _GATE:
+            start = time.perf_counter()
+            probabilities = engine.predict_values(values)
+            return probabilities, (time.perf_counter() - start) * 1e3
+
     def observe(self, spec: ModelSpec, image: np.ndarray) -> tuple[Activations, float]:
         """Return what the network of `spec` computes for `image`, uint8 (H, W, 3), and the time as `predict` does."""
         with self._lease_engine(spec) as engine, _GATE:

@@ -3,6 +3,7 @@
 It is read from `assets/labels/imagenet_1k.json` at first use. A synset that is not in the table stands for itself.
 """
 
+import difflib
 import json
 import re
 from functools import cache
@@ -56,6 +57,21 @@ def describe(synset: str) -> str:
     return f"{name_of(synset)}{f': {name_of(above[0])}' if above else ''} ({synset})"
 
 
+def names_of(synset: str) -> tuple[str, ...]:
+    """Return all names of a synset, the usual one first."""
+    return (name_of(synset), *table()["words"].get(synset, ()))
+
+
+@cache
+def class_counts() -> dict[str, int]:
+    """Return each synset of the table with the number of ImageNet's classes below it, the most general first."""
+    counts = dict.fromkeys(table()["synsets"], 0)
+    for one in table()["classes"]:
+        for synset in ancestors(one):
+            counts[synset] += 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], name_of(item[0]).lower())))
+
+
 def search(text: str) -> list[str]:
     """Return the synsets with a name or id that has `text` in it, the best first.
 
@@ -95,7 +111,11 @@ def resolve(word: str) -> str:
     usual = [synset for synset, names in _names().items() if names[0] == wanted]
     found = usual or [synset for synset, names in _names().items() if wanted in names]
     if not found:
-        raise UnknownNameError.of("class or a group of classes", word, [names[0] for names in _names().values()])
+        every = [name for names in _names().values() for name in names]
+        near = ", ".join(difflib.get_close_matches(wanted, every, n=3) or ("cat", "dog", "vehicle"))
+        raise UnknownNameError(
+            f"Expected a word of WordNet for classes of a model, such as {near}. Received: {word!r}."
+        )
     if len(found) > 1:
         raise InputError(f"Expected one meaning of {word!r}: {'; '.join(map(describe, found))}. Received: the word.")
     return found[0]

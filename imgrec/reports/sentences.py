@@ -11,6 +11,7 @@ from functools import lru_cache
 from imgrec.formatting import percent
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions import out_of_distribution
+from imgrec.predictions.class_groups import ClassGroups
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble, Without, combine
 from imgrec.predictions.hierarchy import Node, hierarchy_of
 from imgrec.predictions.labels import EntropyLimit, LabelSpace
@@ -20,6 +21,7 @@ from imgrec.predictions.prediction import Failure, Prediction
 NAMED_DISSENTERS = 2
 NAMED_TIED = 4
 NAMED_BELOW = 3
+NAMED_OVERLAPS = 3
 
 # Names of nodes that take no article; and the nodes whose classes are breeds, by WordNet id.
 NO_ARTICLE = frozenset(
@@ -30,6 +32,7 @@ HAVE_BREEDS = frozenset({"n02084071", "n02121808"})  # dog, domestic cat
 
 # The titles of the label spaces that come with imgrec.
 SPACE_TITLES = {"imagenet_1k": "ImageNet", "cifar_10": "CIFAR-10", "cats_and_dogs": "cats and dogs"}
+LEVEL_TITLES = {"kind": "kinds", "category": "categories"}
 
 # Up to so many classes are listed; of more, and in titles, the first ones.
 LISTED_CLASSES = 12
@@ -145,8 +148,11 @@ def describe_limit(label_space: LabelSpace) -> str:
 def space_title(label_space: LabelSpace) -> str:
     """Return the title of a label space: its known name, or some of its classes."""
     labels = label_space.labels
+    own, _, level = label_space.name.rpartition("_")
     if label_space.name in SPACE_TITLES:
         return SPACE_TITLES[label_space.name]
+    if own in SPACE_TITLES and level in LEVEL_TITLES:
+        return f"{LEVEL_TITLES[level]} of {SPACE_TITLES[own]}"
     if len(labels) <= NAMED_CLASSES + 1:
         return ", ".join(labels)
     return f"{', '.join(labels[:NAMED_CLASSES])} and {len(labels) - NAMED_CLASSES} more"
@@ -166,6 +172,33 @@ def describe_knowledge(specs: Sequence[ModelSpec]) -> str:
     (space,), side = spaces.values(), max(max(spec.input_size) for spec in specs)
     seen = f" Input: {side} × {side} px." if side <= SMALL_SIDE_PX else ""
     return f"Classes: {_classes(space)}.{seen}"
+
+
+def describe_groups(groups: ClassGroups | None, specs: Sequence[ModelSpec]) -> tuple[str, ...]:
+    """Return what a reader of `groups` must know: groups that overlap, and groups of which models know no class."""
+    if groups is None or not specs:
+        return ()
+    spaces = {spec.label_space: spec.get_label_space() for spec in specs}
+    shared: dict[tuple[str, str], tuple[str, ...]] = {}
+    for space in spaces.values():
+        for one, other, labels in groups.overlaps(space):
+            shared.setdefault((one, other), labels)
+    found = [f"{one} and {other} overlap: {_counted(labels)} in both." for (one, other), labels in shared.items()]
+    if (more := len(found) - NAMED_OVERLAPS) > 0:
+        found[NAMED_OVERLAPS:] = [f"{more:,} more {'pairs overlap' if more > 1 else 'pair overlaps'}."]
+    unknown = {name: groups.unknown(space) for name, space in spaces.items()}
+    for group in groups.groups:
+        lacking = [spec.title for spec in specs if group.name in unknown[spec.label_space]]
+        if len(lacking) == len(specs):
+            found.append(f"None of these models knows a class of {group.name}.")
+        elif lacking:
+            found.append(f"No class of {group.name}: {', '.join(lacking)}.")
+    return tuple(found)
+
+
+def _counted(labels: Sequence[str]) -> str:
+    """Return "minivan counts", or "7 classes, such as tabby, count"."""
+    return f"{labels[0]} counts" if len(labels) == 1 else f"{len(labels):,} classes, such as {labels[0]}, count"
 
 
 def describe_without(without: Without) -> str:

@@ -102,7 +102,7 @@ def test_a_word_with_several_meanings_lists_them() -> None:
     [
         pytest.param("zebraa", "such as zebra", id="a slip"),
         pytest.param("n99999999", "Expected a WordNet id of a class that a model knows", id="an unknown id"),
-        pytest.param("", "Expected the name of a class", id="nothing"),
+        pytest.param("", "such as cat, dog, vehicle", id="nothing"),
     ],
 )
 def test_a_word_without_meaning(word: str, sentence: str) -> None:
