@@ -84,7 +84,6 @@ def explain(
 def _save(image: "DecodedImage", found: "Explanation", folder: "Path") -> None:
     """Write each map over the image as a PNG file, all on one scale."""
     from imgrec.explain.alignment import on_image
-    from imgrec.explain.map_figures import is_signed
     from imgrec.explain.overlay import common_scale, draw
     from imgrec.files import replacing, storage_errors
     from imgrec.images.encoding import to_png
@@ -95,7 +94,7 @@ def _save(image: "DecodedImage", found: "Explanation", folder: "Path") -> None:
     size = max(1, round(height * shrunk)), max(1, round(width * shrunk))
     photo = frame(image, size, 1.0, "squash")
     values = [on_image(one, size) for one in found.maps]
-    scale = common_scale(values, is_signed=is_signed(found.maps[0].method))
+    scale = common_scale(values)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     spaces = [one.target.label_space.name for one in found.maps]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imgrec.explain.alignment import on_image
-from imgrec.explain.attribution import METHODS, Attribution
+from imgrec.explain.attribution import Attribution
 
 # The longer side of the grid on the image from which figures are taken, finer than any map.
 SIDE = 192
@@ -36,29 +36,20 @@ class MapFigures:
         return f"values from {self.least:.2f} to {self.most:.2f}, {place}; in the quarters: {shares}"
 
 
-def is_signed(method: str) -> bool:
-    """Whether values of a method speak for the target above 0 and against it below, as all in logits do."""
-    return METHODS[method].unit == "logits"
-
-
 def measure_map(found: Attribution) -> MapFigures:
-    """Return the figures of `found`.
-
-    What speaks for the target are values above 0 where they are signed, otherwise all above the smallest one.
-    """
+    """Return the figures of `found`; values above 0 speak for the target."""
     height, width = found.size_px
     scale = SIDE / max(height, width)
     # An even number of rows and columns, so that quarters are equal.
     rows, columns = (2 * max(1, round(side * scale / 2)) for side in (height, width))
     values = on_image(found, (rows, columns))
     row, column = np.unravel_index(np.nanargmax(values), values.shape)
-    least = float(np.nanmin(values))
-    amounts = np.maximum(np.nan_to_num(values - (0.0 if is_signed(found.method) else least)), 0)
+    amounts = np.maximum(np.nan_to_num(values), 0)
     sums = amounts.reshape(2, rows // 2, 2, columns // 2).sum(axis=(1, 3)).ravel()
     shares = sums / sums.sum() if sums.sum() > 0 else np.zeros(4)
     upper_left, upper_right, lower_left, lower_right = (float(share) for share in shares)
     return MapFigures(
-        least=least,
+        least=float(np.nanmin(values)),
         most=float(np.nanmax(values)),
         peak=((float(column) + 0.5) / columns, (float(row) + 0.5) / rows),
         quarters=(upper_left, upper_right, lower_left, lower_right),

@@ -29,32 +29,21 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The values that have the weakest color, `zero`, and the strongest, at a distance of `reach` from it."""
+    """The values with the strongest colors, at the same distance `reach` from 0, which has none.
 
-    zero: float
-    reach: float
-
-    @property
-    def low(self) -> float:
-        """The value with the strongest color against."""
-        return self.zero - self.reach
-
-    @property
-    def high(self) -> float:
-        """The value with the strongest color for."""
-        return self.zero + self.reach
-
-
-def common_scale(maps: Iterable[np.ndarray], *, is_signed: bool) -> Scale:
-    """Return one scale for several maps, float (h, w), NaN where there is no value.
-
-    With `is_signed`, zero is 0 and values below speak against the target; otherwise it is the smallest value of all.
+    `low` and `high` are the smallest and the largest value, or 0 where that is beyond them.
     """
-    values = np.concatenate([found[np.isfinite(found)].ravel() for found in maps])
-    if not values.size:
-        return Scale(0.0, 1.0)
-    zero = 0.0 if is_signed else float(values.min())
-    return Scale(zero, float(np.abs(values - zero).max()) or 1.0)
+
+    reach: float
+    low: float
+    high: float
+
+
+def common_scale(maps: Iterable[np.ndarray]) -> Scale:
+    """Return one scale for several maps, float (h, w), NaN where there is no value."""
+    values = np.concatenate([[0.0], *(found[np.isfinite(found)].ravel() for found in maps)])
+    low, high = float(values.min()), float(values.max())
+    return Scale(max(high, -low) or 1.0, low, high)
 
 
 def draw(photo: np.ndarray, values: np.ndarray, scale: Scale, *, opacity: float, contour: bool = False) -> np.ndarray:
@@ -71,7 +60,7 @@ def draw(photo: np.ndarray, values: np.ndarray, scale: Scale, *, opacity: float,
         uint8 (H, W, 3).
     """
     is_seen = np.isfinite(values)
-    strength = np.clip(np.nan_to_num(values - scale.zero) / scale.reach, -1, 1)
+    strength = np.clip(np.nan_to_num(values) / scale.reach, -1, 1)
     color = np.where(strength[..., None] < 0, ramp(-strength, AGAINST), ramp(strength, FOR))
     alpha = (opacity * np.abs(strength) ** GAMMA)[..., None]
     below = photo.astype(np.float32)
@@ -80,7 +69,7 @@ def draw(photo: np.ndarray, values: np.ndarray, scale: Scale, *, opacity: float,
     below += (gray - below) * min(1.0, 2 * opacity)
     mixed = below + (color - below) * alpha
     mixed[~is_seen] = (gray * UNSEEN)[~is_seen]
-    drawn = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    drawn: np.ndarray = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
     if contour:
         _draw_contour(drawn, is_seen & (strength > 0) & (strength >= CONTOUR * strength.max()))
     return drawn
@@ -93,11 +82,11 @@ def ramp(strength: np.ndarray, colors: np.ndarray) -> np.ndarray:
     return np.asarray(np.stack(channels, axis=-1), np.float32)
 
 
-def legend(width: int, *, is_signed: bool) -> np.ndarray:
-    """Return the colors of a scale from low to high as uint8 (1, width, 3), as they are over a middle gray."""
-    values = np.linspace(-1.0 if is_signed else 0.0, 1.0, width)[None]
-    gray = np.full((1, width, 3), 128, np.uint8)
-    return draw(gray, values, Scale(0.0, 1.0), opacity=1.0)
+def legend(scale: Scale, width: int) -> np.ndarray:
+    """Return the colors from the lowest to the highest value as uint8 (width, 3), as they are over a middle gray."""
+    values = np.linspace(scale.low, scale.high, width)[None]
+    found: np.ndarray = draw(np.full((1, width, 3), 128, np.uint8), values, scale, opacity=1.0)[0]
+    return found
 
 
 def _draw_contour(drawn: np.ndarray, inside: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from imgrec.charts.colors import swatch_of
 from imgrec.explain import overlay
 from imgrec.explain.alignment import on_image
 from imgrec.explain.attribution import METHODS, Attribution
-from imgrec.explain.map_figures import is_signed
+from imgrec.explain.faithfulness import Faithfulness
 from imgrec.explain.map_report import MeasuredMap
 from imgrec.explain.overlay import Scale
 from imgrec.formatting import milliseconds, percent
@@ -29,7 +29,8 @@ CONTOUR_HELP = "A line around the values from half of the largest of the map on.
 
 SCORES_HELP = (
     "The image is uncovered, or covered, from the strongest place of the map on; the score is the mean probability of "
-    "the class meanwhile. A map that shows what matters has a large insertion and a small deletion. 124 inferences a map."
+    "the class meanwhile. A map that shows what matters has a large insertion and a small deletion. "
+    "It takes 124 inferences a map."
 )
 
 # The longer side of an image on a card, in px; a card is half as wide on most screens.
@@ -80,8 +81,7 @@ def _card_size(image: DecodedImage) -> tuple[int, int]:
 
 def scale_of(maps: Sequence[MeasuredMap]) -> Scale:
     """Return the one scale of all maps of a page."""
-    signed = is_signed(maps[0].found.method)
-    return overlay.common_scale((one.found.values for one in maps), is_signed=signed)
+    return overlay.common_scale(one.found.values for one in maps)
 
 
 def drawn(found: Attribution, photo: np.ndarray, scale: Scale, look: Look) -> np.ndarray:
@@ -98,21 +98,19 @@ def file_name(found: Attribution) -> str:
 
 def legend(scale: Scale, method: str) -> None:
     """Show the colors of the scale with their values and unit."""
-    signed = is_signed(method)
-    colors = ", ".join(
-        f"rgb({red} {green} {blue})" for red, green, blue in overlay.legend(17, is_signed=signed)[0].tolist()
-    )
-    ends = [scale.low, scale.zero, scale.high] if signed else [scale.zero, scale.high]
-    figures = "".join(f"<span>{_figure(value)}</span>" for value in ends)
-    words = (
-        "Blue speaks against the class, orange to yellow for it"
-        if signed
-        else "The lighter, the more probable the class where that place is visible"
-    )
+    colors = ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in overlay.legend(scale, 33).tolist())
+    zero = -scale.low / ((scale.high - scale.low) or 1.0)
+    # Near an end there is no room for 0.
+    marks = {0.0: scale.low, 1.0: scale.high} | ({zero: 0.0} if 0.08 < zero < 0.92 else {})
+    figures = "".join(f'<span style="left:{100 * at:.1f}%">{_figure(marks[at])}</span>' for at in sorted(marks))
     st.html(
         f'<div class="imgrec-scale"><div style="background:linear-gradient(to right, {colors})"></div>'
-        f"<p>{figures}</p><p>{METHODS[method].unit.capitalize()}, one scale for all maps. {words}. Dark gray: outside "
-        "of what the model was given.</p></div>"
+        f"<p>{figures}</p></div>"
+    )
+    unit = METHODS[method].unit.capitalize()
+    st.caption(
+        f"{unit}, one scale for all maps. Blue speaks against the class, orange to yellow for it. Dark gray: outside "
+        "of what the model was given."
     )
 
 
@@ -130,13 +128,8 @@ def card(
     """
     found = one.found
     key = f"{found.model}_{found.target.label_space.name}"
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        remark = f"{percent(found.probability)} {found.target.label} · {milliseconds(found.milliseconds)}"
-        header(found.model, found.title, remark, among)
-        if with_widgets:
-            st.space("stretch")
-            content = partial(_png, found, photo, scale, look)
-            download("PNG", content, file_name(found), "image/png", key=f"png_{key}", type="tertiary")
+    remark = f"{percent(found.probability)} {found.target.label} · {milliseconds(found.milliseconds)}"
+    header(found.model, found.title, remark, among)
     image = drawn(found, photo, scale, look)
     words = f"{found.title}, {found.target.label}: {one.figures.sentence}"
     if look.view == SLIDER and with_widgets:
@@ -144,8 +137,16 @@ def card(
     else:
         both = np.concatenate([photo, image], axis=1) if look.view == SIDE_BY_SIDE else image
         st.image(encoding.to_jpeg(both), width="stretch", alt=words)
-    for baseline, score in one.scores.items():
-        st.caption(f"Insertion {score.insertion_area:.2f} · deletion {score.deletion_area:.2f} ({baseline})")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if one.scores:
+            st.caption("  \n".join(map(_score, one.scores, one.scores.values())))
+        if with_widgets:
+            content = partial(_png, found, photo, scale, look)
+            download("PNG", content, file_name(found), "image/png", key=f"png_{key}", type="tertiary")
+
+
+def _score(baseline: str, found: Faithfulness) -> str:
+    return f"Insertion {found.insertion_area:.2f} · deletion {found.deletion_area:.2f} ({baseline})"
 
 
 def _png(found: Attribution, photo: np.ndarray, scale: Scale, look: Look) -> bytes:
