@@ -6,6 +6,7 @@ Knows no models, labels or datasets.
 `color`: every pixel mode to 8-bit sRGB.
 `decoding`: `decode`, `DecodedImage`, thumbnails; limits on bytes and pixels.
 `preprocessing`: resize, crop, normalize.
+`transforms`: blur, rotation, JPEG, large squares, for images to be damaged.
 `perceptual_hash`: difference hashes and near-duplicates.
 `gallery`: the sample images that come with the project.
 """
