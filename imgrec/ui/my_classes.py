@@ -32,20 +32,10 @@ _MAX_FILE_MIB = 1
 
 
 def choose() -> tuple[str, ClassGroups | None]:
-    """Show the level, and a panel for own classes; return both. Own classes go before the level."""
+    """Show the level, which own classes make needless, and a panel for these; return both."""
     text = query_params.text(KEY, ClassGroups.parse)
     groups = ClassGroups.parse(text) if text else None
-    level = query_params.segmented(
-        "Show results as",
-        "level",
-        list(LEVELS),
-        DEFAULT_LEVEL,
-        "level",
-        title=str.capitalize,
-        format_func=str.capitalize,
-        help="\n\n".join(f"**{name.capitalize()}**: {meaning}" for name, meaning in LEVELS.items()),
-        disabled=groups is not None,
-    )
+    level = DEFAULT_LEVEL if groups else _level()
     # With the names in its label it would be another panel, and closed, after each change.
     panel = st.expander("My classes", icon=":material/category:", key="my_classes", on_change="rerun")
     if panel.open:
@@ -57,6 +47,19 @@ def choose() -> tuple[str, ClassGroups | None]:
 def describe(level: str, groups: ClassGroups | None) -> str:
     """Return what results are shown as in a few words."""
     return f"my classes: {_in_words(groups)}" if groups else f"by {level}"
+
+
+def _level() -> str:
+    return query_params.segmented(
+        "Show results as",
+        "level",
+        list(LEVELS),
+        DEFAULT_LEVEL,
+        "level",
+        title=str.capitalize,
+        format_func=str.capitalize,
+        help="\n\n".join(f"**{name.capitalize()}**: {meaning}" for name, meaning in LEVELS.items()),
+    )
 
 
 def _edit(groups: ClassGroups | None) -> None:
