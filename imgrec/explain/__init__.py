@@ -15,4 +15,8 @@ Knows predictions, images and loaded networks, and nothing of how a map is shown
 `severity`: accuracy on a dataset over the strength of damage.
 `preprocessing_trials`: one network under right and wrong preprocessing.
 `preprocessing_sentences`: wrong preprocessing in sentences.
+`layer_kinds`: `LAYER_KINDS`: what each kind of layer computes, in a sentence.
+`layers`: `read_layers` of a compiled network.
+`feature_maps`: what each layer computes for one image.
+`color_scale`: colors for numbers.
 """

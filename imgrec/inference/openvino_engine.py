@@ -12,7 +12,7 @@ import functools
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.abc import MetaPathFinder
 from pathlib import Path
@@ -224,6 +224,35 @@ def open_queue(path: Path) -> "tuple[openvino.CompiledModel, openvino.AsyncInfer
     # One image waits behind each that is being computed: between two, a stream need not wait for Python.
     streams = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
     return compiled, runtime().AsyncInferQueue(compiled, 2 * streams)
+
+
+def read_graph(path: Path) -> "openvino.Model":
+    """Return the graph of the network at `path`, its weights mapped from the file; raises `EngineError`."""
+    with _engine_errors(path):
+        return _core().read_model(path)
+
+
+def run_until(path: Path, places: Sequence[int], image: np.ndarray) -> list[np.ndarray]:
+    """Return what nodes of the network at `path` compute for `image`; nothing beyond them is loaded or computed.
+
+    Args:
+        path: The network, as `fold` has saved it.
+        places: The places of the nodes among `read_graph(path).get_ordered_ops()`.
+        image: uint8 (height, width, 3).
+
+    Raises:
+        InputError: The image has another size.
+        EngineError: The network cannot be loaded or run.
+    """
+    with foreign_call(), _engine_errors(path):
+        model = read_graph(path)
+        check_batch(image[np.newaxis], tuple(model.input(0).shape)[1:3])
+        nodes = model.get_ordered_ops()
+        ends = [runtime().opset13.result(nodes[place].output(0)) for place in places]
+        part = runtime().Model(ends, model.get_parameters(), "part")
+        request = _core().compile_model(part, "CPU", _configuration("LATENCY")).create_infer_request()
+        request.infer([np.ascontiguousarray(image)[np.newaxis]], share_inputs=True)
+        return [np.array(request.get_output_tensor(at).data, np.float32) for at in range(len(places))]
 
 
 def fold(exported: Path, rule: "Normalization", input_size: tuple[int, int], target: Path) -> None:
