@@ -26,6 +26,7 @@ ROOMS = [
     "export",
     "data",
     "evaluation",
+    "explain",
     "training",
     "charts",
     "ui",

@@ -78,6 +78,12 @@ def predict(
     weights: Annotated[str | None, typer.Option(help="Of models, such as vgg16=2,mobilenet=0.5; else 1.")] = None,
     top: Annotated[int, typer.Option(help="Classes for each model, 1 to 10.")] = 5,
     framing: Annotated[str, typer.Option(help="crop (as published accuracies are measured) or squash.")] = "crop",
+    level: Annotated[
+        str | None, typer.Option(help="class, kind (dog, bottle) or category (animal, container).")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Your own classes: a JSON file of WordNet words, or such as 'cat;dog'.")
+    ] = None,
     format: Annotated[str, typer.Option(help="table, json, csv, or html: a report as one file.")] = "table",
 ) -> None:
     """Say what is in images, model by model and together."""
@@ -95,7 +101,9 @@ def predict(
     settings = Settings.from_env()
     catalog = load_catalog(settings)
     specs = parse_models(models, catalog) or get_default_specs(catalog, settings)
-    options = Options.parse(specs, k=top, rule=rule, framing=framing, weights=weights)
+    options = Options.parse(
+        specs, k=top, rule=rule, framing=framing, weights=weights, level=level, classes=read_classes(classes)
+    )
 
     preparations = Preparations(settings)
     pool = open_pool(settings, preparations)
@@ -201,6 +209,21 @@ def read(name: str, max_bytes: int) -> bytes:
         size_text = f"{size / MIB:,.1f} MiB" if size > max_bytes else "more"
         raise ImageTooLargeError(f"Expected an image of at most {max_bytes / MIB:,.3g} MiB. Received: {size_text}.")
     return data
+
+
+def read_classes(text: str | None) -> str | None:
+    """Return the groups of classes in the file called `text`, or `text` itself where it is no file name."""
+    from imgrec.predictions.class_groups import MAX_CHARACTERS
+
+    if not text or not text.lower().endswith(".json"):
+        return text
+    try:
+        with open(text, encoding="utf-8") as file:
+            return file.read(MAX_CHARACTERS + 1)
+    except OSError as error:
+        raise InputError(f"Expected a JSON file with classes. Received: {text}, {error.strerror}.") from error
+    except ValueError:
+        raise InputError(f"Expected a JSON file with classes. Received: {text}, which is no text.") from None
 
 
 def may_be_image(name: str) -> bool:

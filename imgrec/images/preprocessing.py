@@ -8,7 +8,7 @@ sees"), `normalize` shifts and scales (uint8 to float32). Engines fold `PREPROCE
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.images.decoding import DecodedImage, check_pixels
@@ -55,19 +55,28 @@ def frame(
     """
     pixels = image.pixels if isinstance(image, DecodedImage) else image
     check_pixels(pixels)
+    height, width = input_size
+    box = find_box(pixels.shape[:2], input_size, crop_fraction, framing)
+    return np.asarray(Image.fromarray(pixels).resize((width, height), RESAMPLING, box))
+
+
+def find_box(
+    size_px: tuple[int, ...], input_size: tuple[int, int], crop_fraction: float, framing: str = "crop"
+) -> tuple[float, float, float, float]:
+    """Return (left, top, right, bottom) in px of the part that `frame` cuts from an image of `size_px`.
+
+    `size_px` is (height, width); the rest and the errors are those of `frame`.
+    """
     if min(input_size) < 1 or not 0 < crop_fraction <= 1:
         raise InputError(
             f"Expected an input size of at least 1 × 1 and a crop fraction in (0, 1]. "
             f"Received: {input_size} and {crop_fraction}."
         )
     if framing == "crop":
-        box = _center_box(pixels.shape[:2], input_size, crop_fraction)
-    elif framing == "squash":
-        box = (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
-    else:
-        raise UnknownNameError.of("framing", framing, list(FRAMINGS))
-    height, width = input_size
-    return np.asarray(Image.fromarray(pixels).resize((width, height), RESAMPLING, box))
+        return _center_box(size_px, input_size, crop_fraction)
+    if framing == "squash":
+        return 0.0, 0.0, float(size_px[1]), float(size_px[0])
+    raise UnknownNameError.of("framing", framing, list(FRAMINGS))
 
 
 def normalize(batch: np.ndarray, mode: str) -> np.ndarray:
@@ -83,6 +92,12 @@ def normalize(batch: np.ndarray, mode: str) -> np.ndarray:
     rule = PREPROCESS[mode]
     channels = batch[..., ::-1] if rule.reverse_channels else batch
     return (channels - np.array(rule.mean, np.float32)) / np.array(rule.scale, np.float32)
+
+
+def blur(pixels: np.ndarray, deviation_px: float) -> np.ndarray:
+    """Return `pixels`, uint8 (H, W, 3), blurred by a Gaussian of this standard deviation."""
+    check_pixels(pixels)
+    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(deviation_px)))
 
 
 def _center_box(

@@ -42,6 +42,18 @@ class Engine(Protocol):
         """Give the memory back; calling it twice does no harm."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Contributions:
+    """What each position of a feature map adds to each logit: `logits`, float32 (h, w, C).
+
+    It is the logit where only this position is kept, less `empty`, float32 (C,), the logit where none is kept. With a
+    linear head the sum over all positions is what the image adds to the logit; there `empty` is None.
+    """
+
+    logits: np.ndarray
+    empty: np.ndarray | None
+
+
 class Head(Protocol):
     """The part of a network above its last feature map, which tells what each position does to the logits."""
 
@@ -49,16 +61,8 @@ class Head(Protocol):
     def memory_bytes(self) -> int:
         """As of `Engine`."""
 
-    @property
-    def is_linear(self) -> bool:
-        """Whether the logits are the sum of what the positions add to them."""
-
-    def locate(self, features: np.ndarray) -> np.ndarray:
-        """Return what each position of `features`, as of `Activations`, adds to each logit: float32 (h, w, C).
-
-        With a linear head the sum over all positions is the logit less a constant of the class. Otherwise each value
-        is the logit where only this position is kept, less that where none is kept.
-        """
+    def locate(self, features: np.ndarray) -> Contributions:
+        """Return what each position of `features`, as of `Activations`, adds to the logits."""
 
     def close(self) -> None:
         """As of `Engine`."""

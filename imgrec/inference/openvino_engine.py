@@ -23,7 +23,7 @@ import numpy as np
 
 from imgrec.errors import EngineError
 from imgrec.inference import network_graph
-from imgrec.inference.engine import Activations, check_batch
+from imgrec.inference.engine import Activations, Contributions, check_batch
 from imgrec.inference.process_info import anonymous_bytes, give_back_memory, usable_cores
 from imgrec.inference.shutdown import check_going_on, foreign_call
 from imgrec.settings import MIB
@@ -124,7 +124,6 @@ class OpenVINOHead:
                     f"Expected {path} to end in a feature map, a pooling or dense layer, and a softmax. "
                     "Received: another network."
                 )
-            self.is_linear = parts.linear is not None
             if parts.linear is None:
                 head = network_graph.cut_head(model, parts, runtime())
                 self.memory_bytes = network_graph.count_weight_bytes(head)
@@ -133,16 +132,16 @@ class OpenVINOHead:
         self._model: openvino.Model | None = model
         self._parts: network_graph.Parts | None = parts
 
-    def locate(self, features: np.ndarray) -> np.ndarray:
+    def locate(self, features: np.ndarray) -> Contributions:
         """Locate as `Head.locate`; raises `EngineError` when it fails."""
         with foreign_call(), self._lock, _engine_errors(self._path):
             vectors = self._vectors(features)
-            logits = self._logits(vectors.reshape(-1, vectors.shape[-1]))
+            logits, empty = self._logits(vectors.reshape(-1, vectors.shape[-1]))
         views, height, width = features.shape[:3]
         found = logits.reshape(views, height, width, -1)
         # The second view is the mirror image.
         turned = [view[:, ::-1] if at else view for at, view in enumerate(found)]
-        return np.asarray(np.mean(turned, axis=0, dtype=np.float32))
+        return Contributions(np.asarray(np.mean(turned, axis=0, dtype=np.float32)), empty)
 
     def close(self) -> None:
         """See `Head.close`."""
@@ -162,15 +161,15 @@ class OpenVINOHead:
         is_largest = np.arange(height * width)[:, np.newaxis] == positions.argmax(axis=1, keepdims=True)
         return np.where(is_largest, positions, np.float32(0))
 
-    def _logits(self, vectors: np.ndarray) -> np.ndarray:
-        """Return float32 (N, C): what each of `vectors` (N, units) adds to the logits of a vector of zeros."""
+    def _logits(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return float32 (N, C), what each of `vectors` (N, units) adds to the logits, and those of none."""
         parts = self._opened()
         if parts.linear is not None or self._request is None:
-            return np.asarray(vectors @ parts.linear)
+            return np.asarray(vectors @ parts.linear), None
         rows = np.concatenate([vectors, np.zeros_like(vectors[:1])]).reshape(-1, *parts.vector_shape)
         self._request.infer([rows], share_inputs=True)
-        logits = self._request.get_output_tensor(0).data
-        return np.asarray(logits[:-1] - logits[-1:])
+        logits = np.array(self._request.get_output_tensor(0).data)
+        return logits[:-1] - logits[-1], logits[-1]
 
     def _opened(self) -> network_graph.Parts:
         if self._parts is None:

@@ -22,7 +22,7 @@ from typing import cast
 import numpy as np
 
 from imgrec.errors import BusyError, EngineError, MemoryBudgetError
-from imgrec.inference.engine import Activations, Engine, Head
+from imgrec.inference.engine import Activations, Contributions, Engine, Head
 from imgrec.inference.process_info import give_back_memory
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
@@ -155,14 +155,13 @@ class EnginePool:
             activations = engine.observe(image)
             return activations, (time.perf_counter() - start) * 1e3
 
-    def locate(self, spec: ModelSpec, features: np.ndarray) -> tuple[np.ndarray, bool]:
-        """Return what each position of `features` adds to each logit, as `Head.locate`, and whether the head is linear.
+    def locate(self, spec: ModelSpec, features: np.ndarray) -> Contributions:
+        """Return what each position of `features` adds to the logits, as `Head.locate` does.
 
         Raises as `predict`, and `EngineError` for a network without a head of the expected form.
         """
         with self._lease(_Part(spec, is_head=True)) as loaded, _GATE:
-            head = cast(Head, loaded)
-            return head.locate(features), head.is_linear
+            return cast(Head, loaded).locate(features)
 
     @contextmanager
     def _lease_engine(self, spec: ModelSpec) -> Iterator[Engine]:

@@ -44,8 +44,9 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 class Result:
     """Everything known about one image.
 
-    `image` is the file name (untrusted), `sha256` that of its bytes, `notes` what the decoder normalized. `outcomes`
-    has one prediction or failure for each model. `error` is set instead of the rest where the image cannot be used.
+    `image` is the file name (untrusted), `sha256` that of its bytes, `notes` what the decoder normalized, and what must
+    be known of the visitor's own classes. `outcomes` has one prediction or failure for each model. `error` is set
+    instead of the rest where the image cannot be used.
     """
 
     image: str

@@ -14,7 +14,7 @@ from typing import Any
 
 import streamlit as st
 
-from imgrec.errors import UnknownNameError
+from imgrec.errors import InputError, UnknownNameError
 from imgrec.ui import caches
 from imgrec.ui.markdown import plain
 
@@ -102,7 +102,7 @@ def complaints() -> list[str]:
 
 def snapshot() -> dict[str, Any]:
     """Return the values of this page's choices by key, None for one without; for `restore`."""
-    return {key: st.session_state.get(key) for key in (MODELS, *sorted(_links().shown))}
+    return {key: st.session_state.get(key, choices().get(key)) for key in (MODELS, *sorted(_links().shown))}
 
 
 def restore(values: Mapping[str, Any]) -> None:
@@ -201,6 +201,36 @@ def number(key: str, kind: str, least: float, most: float, usual: float) -> str:
         _complain(key, [f"Expected {kind} to be from {least:g} to {most:g}. Received: {text!r}."])
     _withdraw(key, st.session_state.get(key, usual))
     return key
+
+
+def text(key: str, check: Callable[[str], object]) -> str:
+    """Return the text that the address or `write_text` gave for `key`; empty without one.
+
+    `check` raises `InputError` on a text that cannot be used: its sentence is shown, and the choice stays as it is.
+    """
+    links = _links()
+    links.shown.add(key)
+    link = st.query_params.get(key)
+    if link is not None and (key, (link,)) not in links.seen:
+        links.seen.add((key, (link,)))
+        try:
+            if link:
+                check(link)
+            write_text(key, link)
+            _complain(key, [])
+        except InputError as error:
+            _complain(key, [str(error)])
+    found = str(choices().get(key, ""))
+    _withdraw(key, found)
+    links.pending[key] = [found] if found else None
+    if found:
+        links.seen.add((key, (found,)))
+    return found
+
+
+def write_text(key: str, text: str) -> None:
+    """Choose `text` for `key`, for this run and for the address."""
+    choices()[key] = text
 
 
 def finish() -> None:

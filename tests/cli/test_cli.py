@@ -125,6 +125,49 @@ def test_predict_as_a_table(imgrec: Callable[..., Run], cat: str) -> None:
     ]
 
 
+def test_predict_at_a_level(imgrec: Callable[..., Run], cat: str) -> None:
+    done = imgrec("predict", cat, "--models", "mobilenet,mobilenet_v2", "--level=kind")
+    assert done.code == 0
+    assert "Ensemble: cat 100.0 % · both agree" in done.out
+    assert "tabby" not in done.out
+
+
+@pytest.mark.parametrize("in_file", [True, False], ids=["file", "short"])
+def test_predict_classes_of_a_visitor(imgrec: Callable[..., Run], cat: str, environment: Path, in_file: bool) -> None:
+    (environment / "cats_dogs.json").write_text('{"cat": ["n02121620"], "dog": ["dog"]}')
+    classes = "cats_dogs.json" if in_file else "cat;dog"
+    done = imgrec("predict", cat, "--models=mobilenet,cifar_vgg", "--classes", classes, "--format=json")
+    assert done.code == 0
+    found = json.loads(done.out)[0]
+    assert [row["label"] for row in found["ensemble"]["top"]] == ["cat", "dog", "something else"]
+    assert found["ensemble"]["top"][0]["probability"] == pytest.approx(1)
+
+
+def test_what_must_be_known_of_classes_is_said(imgrec: Callable[..., Run], cat: str) -> None:
+    done = imgrec("predict", cat, "--models=mobilenet", "--classes=animal;cat;deer")
+    assert "animal and cat overlap: 7 classes, such as tabby, count in both." in " ".join(done.out.split())
+    assert "None of these models knows a class of deer." in done.out
+
+
+@pytest.mark.parametrize(
+    ("classes", "sentence"),
+    [
+        pytest.param("crane", "Expected one meaning of 'crane': crane: wading bird (n02012849)", id="two meanings"),
+        pytest.param("none.json", "Expected a JSON file with classes. Received: none.json, No such file", id="no file"),
+        pytest.param("bad.json", "Expected groups of classes as JSON such as", id="no JSON"),
+        pytest.param("binary.json", "Received: binary.json, which is no text", id="no text"),
+    ],
+)
+def test_classes_that_cannot_be_read(
+    imgrec: Callable[..., Run], cat: str, environment: Path, classes: str, sentence: str
+) -> None:
+    (environment / "bad.json").write_text("{cat: dog}")
+    (environment / "binary.json").write_bytes(b"\xff\xfe\x00")
+    done = imgrec("predict", cat, "--models=mobilenet", "--classes", classes)
+    assert done.code == 2
+    assert sentence in done.err
+
+
 def test_predict_as_json(imgrec: Callable[..., Run], cat: str) -> None:
     done = imgrec(
         "predict", cat, cat, "--models=mobilenet_v2,mobilenet", "--format=json", "--top=1", "--weights=mobilenet=3"
@@ -152,7 +195,7 @@ def test_predict_as_a_report(imgrec: Callable[..., Run], cat: str, environment: 
     assert done.out.startswith("<!doctype html>")
     assert done.out.endswith("</html>\n")
     assert "imgrec predict cat.png --models mobilenet,mobilenet_v2 --top 2" in done.out
-    assert "Ensemble: tabby" in done.out
+    assert "Both see a domestic cat" in done.out
     assert "This is a text file." in done.out
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgrec.errors import BusyError, ConversionError, EngineError, MemoryBudgetError
+from imgrec.inference.engine import Contributions
 from imgrec.inference.pool import EnginePool, Plan
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
@@ -386,15 +387,13 @@ def test_many_threads_keep_to_the_budget_and_all_get_their_answers(
 class FakeHead:
     """The head of a `FakeEngine`; says that nothing adds anything."""
 
-    is_linear = True
-
     def __init__(self, memory_bytes: int) -> None:
         self.memory_bytes = memory_bytes
         self.closed = False
 
-    def locate(self, features: np.ndarray) -> np.ndarray:
+    def locate(self, features: np.ndarray) -> Contributions:
         assert not self.closed
-        return np.zeros((*features.shape[1:3], 1000), np.float32)
+        return Contributions(np.zeros((*features.shape[1:3], 1000), np.float32), None)
 
     def close(self) -> None:
         self.closed = True
@@ -410,10 +409,9 @@ def test_heads_are_loaded_apart_and_count_with_the_networks() -> None:
     pool = EnginePool(10 * MIB, lambda spec: FakeEngine(size_of(spec)), size_of, patience_s=0.2, load_head=load_head)
     features = np.zeros((1, 7, 7, 8), np.float32)
     assert pool.observe(SPECS["four"], BATCH[0])[0].probabilities.argmax() == 281
-    found, is_linear = pool.locate(SPECS["four"], features)
-    assert (found.shape, is_linear, names(pool), pool.used_bytes) == (
+    found = pool.locate(SPECS["four"], features)
+    assert (found.logits.shape, names(pool), pool.used_bytes) == (
         (7, 7, 1000),
-        True,
         ["four", "four:head"],
         8 * MIB,
     )

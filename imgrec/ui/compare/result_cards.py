@@ -48,13 +48,14 @@ def compare(image: Image, choice: Choice) -> None:
         download_progress.nothing_here()
         return
     found = results.classify(image, choice)
-    spaces = [spec.label_space for spec in found.answering]
+    space_of = {spec.name: _shown_space(spec, choice) for spec in found.answering}
+    spaces = [space for space in space_of.values() if space]
     fill_headline = reserve(bool(found.computing), lambda: st.skeleton(height=HEADLINE_PX), gap="small")
     fill_ensembles, fill_models = {}, {}
     with st.grid(min_column_width=MIN_CARD_PX):
         for space in dict.fromkeys(spaces):
             if spaces.count(space) > 1:
-                is_pending = any(spec.label_space == space for spec in found.computing)
+                is_pending = any(space_of[spec.name] == space for spec in found.computing)
                 fill_ensembles[space] = _reserve_card(ENSEMBLE, choice, is_pending)
         for spec in choice.specs:
             if spec in found.missing:
@@ -100,6 +101,12 @@ def reserve(is_pending: bool, draw_pending: Callable[[], object], gap: Gap = "xs
     with placeholder.container(gap=gap):
         draw_pending()
     return partial(placeholder.container, gap=gap)
+
+
+def _shown_space(spec: ModelSpec, choice: Choice) -> str | None:
+    """Return the name of the label space that a model is shown in; None where it knows none of the classes."""
+    space = choice.shown_space(spec.get_label_space())
+    return space.name if space else None
 
 
 def _reserve_card(model: str, choice: Choice, is_pending: bool) -> Callable[[], DeltaGenerator]:
