@@ -1,4 +1,4 @@
-"""Where a network looked, and how sure that is.
+"""Where a network looked, and what changes its answer: maps, damage, wrong preprocessing.
 
 Knows predictions, images and loaded networks, and nothing of how a map is shown.
 
@@ -10,4 +10,13 @@ Knows predictions, images and loaded networks, and nothing of how a map is shown
 `interpolation`: values between the centers of a grid.
 `alignment`: maps on the original image, and their mean.
 `faithfulness`: insertion and deletion.
+`corruptions`: eight kinds of damage in five strengths.
+`robustness`: probabilities over the strength of damage.
+`severity`: accuracy on a dataset over the strength of damage.
+`preprocessing_trials`: one network under right and wrong preprocessing.
+`preprocessing_sentences`: wrong preprocessing in sentences.
+`layer_kinds`: `LAYER_KINDS`: what each kind of layer computes, in a sentence.
+`layers`: `read_layers` of a compiled network.
+`feature_maps`: what each layer computes for one image.
+`color_scale`: colors for numbers.
 """

@@ -7,6 +7,7 @@ Knows no models, labels or datasets.
 `remote`: the image at an address; public addresses only.
 `decoding`: `decode`, `DecodedImage`, thumbnails; limits on bytes and pixels.
 `preprocessing`: resize, crop, normalize.
+`transforms`: blur, rotation, JPEG, large squares, for images to be damaged.
 `perceptual_hash`: difference hashes and near-duplicates.
 `gallery`: the sample images that come with the project.
 """

@@ -384,6 +384,27 @@ def test_many_threads_keep_to_the_budget_and_all_get_their_answers(
     assert loader.open_bytes == 0
 
 
+def test_borrowed_bytes_count_until_the_block_ends_and_idle_engines_make_room(loader: Loader) -> None:
+    pool = EnginePool(10 * MIB, load=loader, estimate=size_of)
+    pool.load(SPECS["six"])
+    with pool.borrow("Feature maps", 5 * MIB):
+        assert pool.used_bytes == 5 * MIB
+        assert pool.loaded() == []
+    assert pool.used_bytes == 0
+
+
+def test_bytes_are_given_back_when_a_borrower_fails(loader: Loader) -> None:
+    pool = EnginePool(10 * MIB, load=loader, estimate=size_of)
+    with pytest.raises(ConversionError), pool.borrow("Feature maps", 5 * MIB):
+        raise ConversionError("Expected maps. Received: none.")
+    assert pool.used_bytes == 0
+    with (
+        pytest.raises(MemoryBudgetError, match="Feature maps needs about 11 MiB"),
+        pool.borrow("Feature maps", 11 * MIB),
+    ):
+        pytest.fail("borrowed more than there is")
+
+
 class FakeHead:
     """The head of a `FakeEngine`; says that nothing adds anything."""
 
