@@ -16,7 +16,10 @@ CARDS = (
         "It says what the models agree on and where they differ. Sure is not the same as right.",
     ),
     ("Change the question.", "Options has framing, rule, level (a dog, not which breed) and classes of your own."),
-    ("Keep it.", "Copy link has every setting, History every result, and the report is one file to print or send."),
+    (
+        "Keep it.",
+        "Copy link has every setting, History your latest results, and the report is a file to print or send.",
+    ),
     (
         "Go on.",
         "Ensemble shows what each model adds, Benchmarks what is measured, and Train makes a model of your own.",
