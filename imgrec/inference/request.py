@@ -126,7 +126,11 @@ class Options:
             words += ["--weights", ",".join(f"{name}={weight:g}" for name, weight in weights.items() if weight != 1)]
         if self.k != DEFAULT_TOP_K:
             words += ["--top", str(self.k)]
-        return words if self.framing == DEFAULT_FRAMING else [*words, "--framing", self.framing]
+        if self.framing != DEFAULT_FRAMING:
+            words += ["--framing", self.framing]
+        if self.level != DEFAULT_LEVEL:
+            words += ["--level", self.level]
+        return [*words, "--classes", self.classes.to_link()] if self.classes else words
 
     def weights_of(self, members: Sequence[Prediction]) -> list[float] | None:
         """Return the weights of `members`, None where none are given."""
