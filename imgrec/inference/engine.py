@@ -35,6 +35,13 @@ class Engine(Protocol):
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """Return float32 probabilities (N, C) for `batch`, uint8 (N, H, W, 3), RGB, as of `preprocessing.frame`."""
 
+    def predict_values(self, values: np.ndarray) -> np.ndarray:
+        """Predict as `predict`, of pixels that may be fractions or outside 0-255: float32 (N, H, W, 3), RGB.
+
+        The network normalizes them as it normalizes bytes. So a wrong normalization can be tried on the real network:
+        see `explain.preprocessing_trials`.
+        """
+
     def observe(self, image: np.ndarray) -> Activations:
         """Return what the network computes for `image`, uint8 (H, W, 3); the probabilities are those of `predict`."""
 
@@ -68,11 +75,11 @@ class Head(Protocol):
         """As of `Engine`."""
 
 
-def check_batch(batch: np.ndarray, input_size: tuple[int, int]) -> None:
-    """Raise `InputError` unless `batch` is uint8 of shape (N, height, width, 3)."""
-    if batch.dtype != "uint8" or batch.ndim != 4 or batch.shape[1:] != (*input_size, 3):
+def check_batch(batch: np.ndarray, input_size: tuple[int, int], dtype: str = "uint8") -> None:
+    """Raise `InputError` unless `batch` is of this `dtype` and of shape (N, height, width, 3)."""
+    if batch.dtype != dtype or batch.ndim != 4 or batch.shape[1:] != (*input_size, 3):
         height, width = input_size
         raise InputError(
-            f"Expected a batch of type uint8 and shape (N, {height}, {width}, 3). "
+            f"Expected a batch of type {dtype} and shape (N, {height}, {width}, 3). "
             f"Received: {batch.dtype} {batch.shape}."
         )

@@ -12,7 +12,7 @@ import functools
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.abc import MetaPathFinder
 from pathlib import Path
@@ -66,6 +66,14 @@ class OpenVINOEngine:
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """Predict as `Engine.predict`; raises `InputError` on another shape or dtype, `EngineError` when it fails."""
         check_batch(batch, self._input_size)
+        return self._predict(batch)
+
+    def predict_values(self, values: np.ndarray) -> np.ndarray:
+        """Predict as `Engine.predict_values`; raises as `predict`."""
+        check_batch(values, self._input_size, "float32")
+        return self._predict(values)
+
+    def _predict(self, batch: np.ndarray) -> np.ndarray:
         with self._ready() as request:
             rows = [self._probabilities(request, image) for image in batch]
             classes = int(request.model_outputs[0].shape[1])
@@ -97,8 +105,8 @@ class OpenVINOEngine:
 
     @staticmethod
     def _probabilities(request: "openvino.InferRequest", image: np.ndarray) -> np.ndarray:
-        """Return float32 (C,) for one image, uint8 (H, W, 3); a copy, because the request reuses its own."""
-        request.infer([np.ascontiguousarray(image)[np.newaxis]], share_inputs=True)
+        """Return float32 (C,) for one image, (H, W, 3); a copy, because the request reuses its own."""
+        request.infer([np.ascontiguousarray(image, np.float32)[np.newaxis]], share_inputs=True)
         return np.array(request.get_output_tensor(0).data[0], np.float32)
 
 
@@ -218,6 +226,35 @@ def open_queue(path: Path) -> "tuple[openvino.CompiledModel, openvino.AsyncInfer
     return compiled, runtime().AsyncInferQueue(compiled, 2 * streams)
 
 
+def read_graph(path: Path) -> "openvino.Model":
+    """Return the graph of the network at `path`, its weights mapped from the file; raises `EngineError`."""
+    with _engine_errors(path):
+        return _core().read_model(path)
+
+
+def run_until(path: Path, places: Sequence[int], image: np.ndarray) -> list[np.ndarray]:
+    """Return what nodes of the network at `path` compute for `image`; nothing beyond them is loaded or computed.
+
+    Args:
+        path: The network, as `fold` has saved it.
+        places: The places of the nodes among `read_graph(path).get_ordered_ops()`.
+        image: uint8 (height, width, 3).
+
+    Raises:
+        InputError: The image has another size.
+        EngineError: The network cannot be loaded or run.
+    """
+    with foreign_call(), _engine_errors(path):
+        model = read_graph(path)
+        check_batch(image[np.newaxis], tuple(model.input(0).shape)[1:3])
+        nodes = model.get_ordered_ops()
+        ends = [runtime().opset13.result(nodes[place].output(0)) for place in places]
+        part = runtime().Model(ends, model.get_parameters(), "part")
+        request = _core().compile_model(part, "CPU", _configuration("LATENCY")).create_infer_request()
+        request.infer([np.ascontiguousarray(image)[np.newaxis]], share_inputs=True)
+        return [np.array(request.get_output_tensor(at).data, np.float32) for at in range(len(places))]
+
+
 def fold(exported: Path, rule: "Normalization", input_size: tuple[int, int], target: Path) -> None:
     """Save the network that Keras exported so that it takes uint8 (1, H, W, 3) in RGB and normalizes by itself.
 
@@ -314,6 +351,10 @@ def _compile(path: Path) -> "openvino.CompiledModel":
     Its outputs are the probabilities and, where `network_graph` finds them, the last feature map and the logits.
     """
     model, configuration = _core().read_model(path), _configuration("LATENCY")
+    # The file takes uint8. Its first layer converts that to float32, which as input gives the same bits in the same
+    # time, and lets values through that no byte can hold: see `predict_values`.
+    model.inputs[0].get_node().set_element_type(runtime().Type.f32)
+    model.validate_nodes_and_infer_types()
     if (parts := network_graph.find_parts(model)) is not None:
         model.add_outputs([parts.features, parts.logits])
     if path.with_suffix(".bin").stat().st_size <= LARGEST_BLOB_BYTES:

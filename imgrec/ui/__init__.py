@@ -12,6 +12,8 @@ A component owns its widget, its bounds and its errors; what it shows is compute
 `pinned`: the label that is marked in every chart.
 `image_input`: upload, camera, samples.
 `image_store`: the images of a browser tab.
+`tour`: six cards at the first visit.
 `uploads`: an uploader that empties itself.
+`history`: results of the visit, to go back to.
 `results`: the cached result for a page.
 """

@@ -7,12 +7,19 @@ of another image. Arguments with a leading underscore are not part of a key.
 import logging
 import threading
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import streamlit as st
 
 from imgrec.errors import ImgrecError, InputError
 from imgrec.evaluation import stored_predictions
+from imgrec.explain import feature_maps
+from imgrec.explain.attribution import Attribution
+from imgrec.explain.faithfulness import Faithfulness
+from imgrec.explain.feature_maps import FeatureMaps
+from imgrec.explain.layers import Layer, read_layers
 from imgrec.export.bundle import Exports
 from imgrec.formatting import size
 from imgrec.images import decoding, gallery, preprocessing
@@ -26,6 +33,8 @@ from imgrec.models.catalog import Catalog, ModelSpec
 from imgrec.predictions.prediction import Prediction
 from imgrec.settings import ASSETS, Settings
 from imgrec.ui.image_store import DEMO_MAX_BYTES, MAX_BYTES, ImageStore
+
+Kept = TypeVar("Kept")
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +50,15 @@ TILE_SIDE_PX = 160
 # A thumbnail takes 5 to 100 kB. Those of a visit are deleted when it ends.
 MAX_THUMBNAILS = 100
 
+# The layers of a network take some 20 kB, the maps of a group of layers 1 to 8 MB.
+MAX_GRAPHS = 50
+MAX_FEATURE_MAPS = 8
+
 # A prediction of 1,000 classes takes 4 kB.
 MAX_PREDICTIONS = 5_000
+
+# A map takes 1 to 4 kB.
+MAX_MAPS = 2_000
 
 _REMEMBERING = threading.Lock()
 
@@ -134,10 +150,24 @@ def predictions() -> dict[tuple[object, ...], Prediction]:
 
 def remember(key: tuple[object, ...], prediction: Prediction) -> None:
     """Add to `predictions`; of more than `MAX_PREDICTIONS` the oldest one is dropped."""
-    kept = predictions()
+    _keep(predictions(), key, prediction, MAX_PREDICTIONS)
+
+
+@st.cache_resource(show_spinner=False)
+def maps() -> dict[tuple[object, ...], Attribution | Faithfulness]:
+    """Return the maps of this process, and how faithful they are, by everything that they depend on."""
+    return {}
+
+
+def remember_map(key: tuple[object, ...], found: Attribution | Faithfulness) -> None:
+    """Add to `maps`; of more than `MAX_MAPS` the oldest one is dropped."""
+    _keep(maps(), key, found, MAX_MAPS)
+
+
+def _keep(kept: dict[tuple[object, ...], Kept], key: tuple[object, ...], value: Kept, most: int) -> None:
     with _REMEMBERING:
-        kept[key] = prediction
-        if len(kept) > MAX_PREDICTIONS:
+        kept[key] = value
+        if len(kept) > most:
             del kept[next(iter(kept))]
 
 
@@ -174,6 +204,22 @@ def sample_thumbnail(file: str, side_px: int = TILE_SIDE_PX) -> bytes:
 def framed(sha256: str, size: tuple[int, int], crop_fraction: float, framing: str, _image: DecodedImage) -> np.ndarray:
     """Return the exact uint8 (H, W, 3) input of every model with this size and crop."""
     return preprocessing.frame(_image, size, crop_fraction, framing)
+
+
+@st.cache_data(max_entries=MAX_GRAPHS, show_spinner=False)
+def layers(path: str) -> tuple[Layer, ...]:
+    """Return the layers of the compiled network at `path`, whose folder is named after a digest of it."""
+    return read_layers(Path(path))
+
+
+@st.cache_resource(max_entries=MAX_FEATURE_MAPS, show_spinner=False)
+def feature_map_group(
+    path: str, title: str, sha256: str, framing: str, start: int, stop: int, _pixels: np.ndarray
+) -> list[FeatureMaps]:
+    """Return what the layers from `start` to `stop` of a compiled network compute for the framed image `_pixels`."""
+    found, group = layers(path), range(start, stop)
+    with pool().borrow(title, feature_maps.needed_bytes(found, group)):
+        return feature_maps.compute(Path(path), _pixels, found[start:stop])
 
 
 def warm_up() -> None:

@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgrec.errors import BusyError, ConversionError, EngineError, MemoryBudgetError
-from imgrec.inference.engine import Contributions
 from imgrec.inference.pool import EnginePool, Plan
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
-from tests.fakes import FakeEngine, fake_spec
+from tests.fakes import FakeEngine, FakeHead, fake_spec
 
 BATCH = np.zeros((1, 224, 224, 3), np.uint8)
 
@@ -384,19 +383,25 @@ def test_many_threads_keep_to_the_budget_and_all_get_their_answers(
     assert loader.open_bytes == 0
 
 
-class FakeHead:
-    """The head of a `FakeEngine`; says that nothing adds anything."""
+def test_borrowed_bytes_count_until_the_block_ends_and_idle_engines_make_room(loader: Loader) -> None:
+    pool = EnginePool(10 * MIB, load=loader, estimate=size_of)
+    pool.load(SPECS["six"])
+    with pool.borrow("Feature maps", 5 * MIB):
+        assert pool.used_bytes == 5 * MIB
+        assert pool.loaded() == []
+    assert pool.used_bytes == 0
 
-    def __init__(self, memory_bytes: int) -> None:
-        self.memory_bytes = memory_bytes
-        self.closed = False
 
-    def locate(self, features: np.ndarray) -> Contributions:
-        assert not self.closed
-        return Contributions(np.zeros((*features.shape[1:3], 1000), np.float32), None)
-
-    def close(self) -> None:
-        self.closed = True
+def test_bytes_are_given_back_when_a_borrower_fails(loader: Loader) -> None:
+    pool = EnginePool(10 * MIB, load=loader, estimate=size_of)
+    with pytest.raises(ConversionError), pool.borrow("Feature maps", 5 * MIB):
+        raise ConversionError("Expected maps. Received: none.")
+    assert pool.used_bytes == 0
+    with (
+        pytest.raises(MemoryBudgetError, match="Feature maps needs about 11 MiB"),
+        pool.borrow("Feature maps", 11 * MIB),
+    ):
+        pytest.fail("borrowed more than there is")
 
 
 def test_heads_are_loaded_apart_and_count_with_the_networks() -> None:

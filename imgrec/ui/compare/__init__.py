@@ -2,4 +2,6 @@
 
 `result_cards`: what is said about one image.
 `matrix`: all models in one chart.
+`downloads`: CSV, JSON and HTML files of a page.
+`reproduce_panel`: the command and lines of Keras that repeat it.
 """
