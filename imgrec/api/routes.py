@@ -5,9 +5,10 @@
     curl -s localhost:8501/api/v1/models
 
 `POST /predict` takes one image, as the part `image` of a form or as the body, with the options `models`, `k`,
-`rule`, `weights` (`vgg16=2,mobilenet=0.5`), `framing`, `level` (`kind`) and `classes` (`cat;dog` or JSON, see
-`predictions.class_groups`), all optional, as fields or in the query. It answers with one object as of `imgrec predict
---format json` (see `reports.result.to_dict`). `GET /models` answers with the list of `imgrec models --json`.
+`rule`, `weights` (`vgg16=2,mobilenet=0.5`), `framing`, `level` (`kind`), `classes` (`cat;dog` or JSON, see
+`predictions.class_groups`) and `calibrated` (true, for the measured temperatures), all optional, as fields or in the
+query. It answers with one object as of `imgrec predict --format json` (see `reports.result.to_dict`). `GET /models`
+answers with the list of `imgrec models --json`.
 
 Errors are `{"error": sentence, "type": name}` with the status of the error; "try again later" is 503 with Retry-After.
 Images are never written to disk.
@@ -16,6 +17,7 @@ Images are never written to disk.
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -27,6 +29,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError
+from imgrec.evaluation import temperatures
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations, state_of
 from imgrec.inference.request import (
@@ -44,7 +47,7 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.reports import result
 from imgrec.settings import MIB, Settings
 
-OPTIONS = ("models", "k", "rule", "weights", "framing", "level", "classes")
+OPTIONS = ("models", "k", "rule", "weights", "framing", "level", "classes", "calibrated")
 
 # Requests that may hold an image in memory at once, at up to 20 MiB each; more get 503.
 MAX_REQUESTS = 8
@@ -165,7 +168,7 @@ class _Endpoints:
         words = dict(upload.options)
         specs = parse_models(words.pop("models", ""), catalog) or get_default_specs(catalog, settings)
         _check_models(specs, settings)
-        options = Options.parse(specs, **words)
+        options = Options.parse(specs, get_temperatures=partial(temperatures.measured, settings), **words)
         check_budget(specs, pool)
         loaded = {row.name for row in pool.loaded()}
         self._prepare([spec for spec in specs if spec.name not in loaded])
