@@ -154,14 +154,13 @@ def describe_unsure(answer: Ensemble | Prediction) -> str:
     limit = None if found is None else out_of_distribution.measured_limit(found)
     if found is None or limit is None:
         return ""
-    kept, inside = percent(out_of_distribution.KEPT, 0), out_of_distribution.measured()["sources"]
-    first = next(iter(inside.values()))
+    measured = out_of_distribution.measured()
+    inside = measured["sources"][measured["inside"]]
     lines = [
-        f"Entropy {found.uncertainty.entropy_bits:.2f} bits; the limit here is {limit.entropy_bits:.2f}. "
-        f"It keeps {kept} of {first['images']:,} images of {first['title']}. Above it are:",
+        f"Entropy {found.uncertainty.entropy_bits:.2f} bits, the limit is {limit.entropy_bits:.2f}. It keeps "
+        f"{percent(out_of_distribution.KEPT, 0)} of {inside['images']:,} of {inside['title']}. Unfamiliar images are "
+        "above it, with a class or without:\n",
         *(f"- {percent(share, 0)} of {what}" for what, share in limit.flagged.items()),
-        "",
-        "Unfamiliar images are above it, whether ImageNet has a class for them or not.",
     ]
     return "\n".join(lines)
 

@@ -66,7 +66,7 @@ def test_the_figures_stand_behind_the_sentence() -> None:
     limit = out_of_distribution.measured_limit(combine(DOUBTING))
     assert limit is not None
     words = plain(describe_unsure(combine(DOUBTING)))
-    assert f"the limit here is {limit.entropy_bits:.2f}. It keeps 95 % of 668 images" in words
+    assert f"the limit is {limit.entropy_bits:.2f}. It keeps 95 % of 668 of ImageNet's validation images." in words
     for what, share in limit.flagged.items():
         assert f"- {share:.0%} of {what}".replace("%", " %") in words
 

@@ -25,7 +25,7 @@ def test_measured_networks_that_doubt_are_unsure(
     assert not app.exception
     assert app.subheader[0].value.startswith("Unsure · Ensemble: ")
     figures = app.subheader[0].help.replace("\u202f", " ")
-    assert "It keeps 95 % of 668 images" in figures
+    assert "It keeps 95 % of 668 of ImageNet's validation images" in figures
     assert "% of flowers without a class" in figures
     assert "none of these" not in words(app)
 

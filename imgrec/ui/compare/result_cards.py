@@ -200,7 +200,7 @@ def show(prediction: Prediction, choice: Choice) -> None:
     else:
         chart(top_k.top_k_bars(prediction, choice.k, among=choice.names), words, key=f"chart_{prediction.model}")
     if sentences.is_unsure(prediction):
-        st.caption(":material/help: Unsure", help=sentences.describe_unsure(prediction))
+        st.markdown(":gray-badge[Unsure]", help=sentences.describe_unsure(prediction))
 
 
 def show_ensemble(ensemble: Ensemble, choice: Choice, *, key: str, legend: bool = True) -> None:
