@@ -11,6 +11,9 @@ THIN_SPACE = "\u202f"
 # The same form for a number column of Streamlit, whose values are in percent and not in [0, 1].
 PERCENT_COLUMN = f"%.1f{THIN_SPACE}%%"
 
+# What grew by more than so many times itself is told as a multiple, not in thousands of percent.
+_TIMES = 9.5
+
 SIZE_COLUMN = "%,.0f MiB"
 
 
@@ -41,6 +44,37 @@ def interval(low: float, high: float, decimals: int = 1) -> str:
     """
     ends = (f"{end * 100:.0f}" if end in (0, 1) else f"{end * 100:.{decimals}f}" for end in (low, high))
     return f"{'–'.join(ends)}{THIN_SPACE}%"
+
+
+def change(before: float, after: float) -> str:
+    """Return the difference of two shares in percentage points, with its sign; 0 only if they are equal.
+
+    >>> [change(0.831, after) for after in (0.014, 0.8308, 0.831, 0.8314, 0.95)]
+    ['−81.7', '>−0.1', '0', '<+0.1', '+11.9']
+    """
+    points = (after - before) * 100
+    if points == 0:
+        return "0"
+    if abs(points) < 0.05:
+        return "<+0.1" if points > 0 else ">−0.1"
+    return f"{'+' if points > 0 else '−'}{abs(points):,.1f}"
+
+
+def relative_change(before: float, after: float) -> str:
+    """Return by how much of itself a share changed; −100 only if nothing is left, large growth as a multiple.
+
+    >>> [relative_change(0.5, after).replace(THIN_SPACE, " ") for after in (0.25, 0.0001, 0, 0.5)]
+    ['−50.0 %', '<−99.9 %', '−100.0 %', 'unchanged']
+    >>> relative_change(0.01, 0.5)
+    '× 50'
+    """
+    share = (after - before) / before if before else 0.0
+    if abs(share) < 5e-4:
+        return "unchanged"
+    if share >= _TIMES:
+        return f"× {after / before:,.0f}"
+    figure = change(0, share)
+    return f"<−99.9{THIN_SPACE}%" if figure == "−100.0" and after > 0 else f"{figure}{THIN_SPACE}%"
 
 
 def integer(number: int) -> str:

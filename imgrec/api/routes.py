@@ -5,9 +5,9 @@
     curl -s localhost:8501/api/v1/models
 
 `POST /predict` takes one image, as the part `image` of a form or as the body, with the options `models`, `k`,
-`rule`, `weights` (`vgg16=2,mobilenet=0.5`) and `framing`, all optional, as fields or in the query. It answers with
-one object as of `imgrec predict --format json` (see `reports.result.to_dict`). `GET /models` answers with the list of
-`imgrec models --json`.
+`rule`, `weights` (`vgg16=2,mobilenet=0.5`), `framing`, `level` (`kind`) and `classes` (`cat;dog` or JSON, see
+`predictions.class_groups`), all optional, as fields or in the query. It answers with one object as of `imgrec predict
+--format json` (see `reports.result.to_dict`). `GET /models` answers with the list of `imgrec models --json`.
 
 Errors are `{"error": sentence, "type": name}` with the status of the error; "try again later" is 503 with Retry-After.
 Images are never written to disk.
@@ -44,7 +44,7 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.reports import result
 from imgrec.settings import MIB, Settings
 
-OPTIONS = ("models", "k", "rule", "weights", "framing")
+OPTIONS = ("models", "k", "rule", "weights", "framing", "level", "classes")
 
 # Requests that may hold an image in memory at once, at up to 20 MiB each; more get 503.
 MAX_REQUESTS = 8

@@ -14,8 +14,9 @@ from imgrec.reports.sentences import label_of, title_of
 # Contributions to an improbable class are not drawn large: the axis reaches to 1 % at least.
 LEAST_AXIS_END = 0.01
 
-# Bars below it are rows of "<0.1 %": only the table has them.
+# Bars below it are rows of "<0.1 %": only the table has them, unless there are few classes in all.
 LEAST_DRAWN = 0.001
+FEW_CLASSES = 4
 
 # Parts the members in a stacked bar by showing what is behind; a fraction of the axis.
 _GAP = 0.004
@@ -155,8 +156,13 @@ def describe_contributions(ensemble: Ensemble, index: int) -> str:
 
 
 def _drawn(prediction: Prediction, k: int) -> list[Classification]:
-    """Return those of the top `k` that have a bar to see: the first, and what rounds to 0.1 % or more."""
+    """Return those of the top `k` that have a bar to see: the first, and what rounds to 0.1 % or more.
+
+    Of few classes all: the same lines in each chart.
+    """
     first, *others = prediction.top_k(k)
+    if len(prediction.label_space.labels) <= min(k, FEW_CLASSES):
+        return [first, *others]
     return [first, *(found for found in others if found.probability >= LEAST_DRAWN)]
 
 

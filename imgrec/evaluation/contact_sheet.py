@@ -15,6 +15,7 @@ from itertools import islice
 
 import numpy as np
 
+from imgrec.data.classes import in_words
 from imgrec.data.image_paths import ImageList
 from imgrec.data.reader import framed_for, read_ahead
 from imgrec.errors import ImageError, ImgrecError, LabelSpaceError
@@ -141,11 +142,13 @@ def _row(
     target = truth.targets.get(one.position) if truth else None
     own = _largest_group([outcome for outcome in outcomes if isinstance(outcome, Prediction)])
     unsure = options.combine(own)
-    if truth is not None:
+    if truth is None:
+        outcomes = list(map(options.roll_up, outcomes))
+    else:
         outcomes = [truth.count(each) if isinstance(each, Prediction) else each for each in outcomes]
     predictions = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
     members = _largest_group(predictions)
-    combined = unsure if truth is None else options.combine(members)
+    combined = options.combine(members)
     failed = {each.model: str(each.error) for each in outcomes if isinstance(each, Failure)}
     choices = {prediction.model: _first(prediction) for prediction in predictions}
     known = label_of(truth.label_space, target) if truth is not None and target is not None else None
@@ -208,9 +211,10 @@ class ContactSheet:
         self.truth: TrueClasses | None = None
         try:
             self.truth = match_classes(images.words, options.specs) if images.words and options.specs else None
-        except LabelSpaceError as error:
+        except LabelSpaceError:
             if len(set(images.words.values())) > 1:  # one folder says where images are from, not what they show
-                self.remarks.append(f"Right or wrong is not told. {error}")
+                names = in_words(sorted(set(images.words.values())))
+                self.remarks.append(f"Right or wrong is not told: {names} are not classes of these models.")
         self._pool, self._settings = pool, settings
         self._canceled = threading.Event()
         self._started_at = self._ended_at = time.monotonic()

@@ -19,7 +19,7 @@ from imgrec.predictions.prediction import Prediction
 class TrueClasses:
     """`targets` has the class of an image by its position, an index of `label_space`.
 
-    `maps` has how the classes of a label space count in `label_space`, by its name; None where they are the same.
+    `maps` has how the classes of a label space count in it, by the name of that space; None where they are the same.
     """
 
     label_space: LabelSpace

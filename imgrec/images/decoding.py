@@ -2,7 +2,7 @@
 
 The input of every model depends on the uploaded bytes alone: one decode serves all models, upright by its EXIF tag,
 sRGB, 8 bit, without alpha, and not much larger than the largest network needs. `notes` describe what was normalized.
-Neither the file's name nor its metadata outlives the call.
+Of the file's name and metadata only the orientation outlives the call.
 
 Decoders are foreign code that reads untrusted bytes. Sizes are checked from the header before any pixel is decoded, and
 whatever a decoder raises leaves here as an `ImageError`; incomplete images are refused.
@@ -105,6 +105,12 @@ _UPRIGHT = {
     8: (Image.Transpose.ROTATE_90, "rotated by its EXIF tag"),
 }
 
+# All other transposes undo themselves.
+_INVERSE = {
+    Image.Transpose.ROTATE_90: Image.Transpose.ROTATE_270,
+    Image.Transpose.ROTATE_270: Image.Transpose.ROTATE_90,
+}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedImage:
@@ -113,7 +119,8 @@ class DecodedImage:
     `pixels` is uint8 (H, W, 3), RGB, read-only, its short side at least `WORKING_SIDE_PX` unless the image itself is
     smaller; another array raises `ImageError`. `format` is a key of `formats.EXTENSIONS`. `sha256` (hexadecimal) is
     that of the uploaded bytes and the key of every cache. `notes` are phrases such as "rotated by its EXIF tag".
-    `size_px` is the (height, width) of the whole image, upright, before it was reduced.
+    `size_px` is the (height, width) of the whole image, upright, before it was reduced. `orientation` is the EXIF
+    orientation of the file, 1 to 8, by which `pixels` were turned upright; 1 where they lay so.
     """
 
     pixels: np.ndarray
@@ -121,6 +128,7 @@ class DecodedImage:
     sha256: str
     notes: tuple[str, ...]
     size_px: tuple[int, int]
+    orientation: int = 1
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels)
@@ -158,9 +166,21 @@ def decode(data: bytes, *, max_bytes: int, name: str | None = None) -> DecodedIm
     if name is not None and (extension := formats.wrong_extension(name, kind)):
         notes.append(f"named {extension} but is a {kind}")
     with _quiet, _foreign_code(kind):
-        image, size_px = _load_heic(data, notes) if kind == "HEIC" else _load(data, kind, notes)
+        # libheif turns an image upright by itself, and does not tell.
+        image, size_px, orientation = (*_load_heic(data, notes), 1) if kind == "HEIC" else _load(data, kind, notes)
         pixels = np.asarray(image)
-    return DecodedImage(pixels, kind, hashlib.sha256(data).hexdigest(), tuple(notes), size_px)
+    return DecodedImage(pixels, kind, hashlib.sha256(data).hexdigest(), tuple(notes), size_px, orientation)
+
+
+def as_stored(image: DecodedImage) -> np.ndarray:
+    """Return the pixels of `image` as they lie in the file, as software that ignores EXIF shows them: uint8 (H, W, 3).
+
+    The upright pixels where the file has no orientation.
+    """
+    if image.orientation not in _UPRIGHT:
+        return image.pixels
+    transpose, _ = _UPRIGHT[image.orientation]
+    return np.asarray(Image.fromarray(image.pixels).transpose(_INVERSE.get(transpose, transpose)))
 
 
 def thumbnail(image: DecodedImage, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:
@@ -172,8 +192,8 @@ def thumbnail(image: DecodedImage, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:
     return buffer.getvalue()
 
 
-def _load(data: bytes, kind: str, notes: list[str]) -> tuple[Image.Image, tuple[int, int]]:
-    """Return the upright RGB image at working size, and the (height, width) of the whole."""
+def _load(data: bytes, kind: str, notes: list[str]) -> tuple[Image.Image, tuple[int, int], int]:
+    """Return the upright RGB image at working size, the (height, width) of the whole, and its EXIF orientation."""
     if kind == "JPEG":
         _check_jpeg(data)
     image = _OPENERS[kind](io.BytesIO(data))
@@ -199,7 +219,7 @@ def _load(data: bytes, kind: str, notes: list[str]) -> tuple[Image.Image, tuple[
             plain = plain.transpose(transpose)
             if orientation >= _FIRST_SIDEWAYS:
                 width, height = height, width
-    return plain, (height, width)
+    return plain, (height, width), orientation if orientation in _UPRIGHT else 1
 
 
 def _load_heic(data: bytes, notes: list[str]) -> tuple[Image.Image, tuple[int, int]]:

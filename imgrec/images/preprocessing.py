@@ -8,7 +8,7 @@ sees"), `normalize` shifts and scales (uint8 to float32). Engines fold `PREPROCE
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.images.decoding import DecodedImage, check_pixels
@@ -17,6 +17,10 @@ from imgrec.images.decoding import DecodedImage, check_pixels
 # MobileNet 0.75 192 +0.2 and +1.4, 0.50 160 +1.4 and +1.2, 0.25 128 +1.0 and +1.2, 0.75 224 (whose images need no
 # resizing) 0 and 0. Few points on few images, but all in one direction, and the time is the same.
 RESAMPLING = Image.Resampling.BICUBIC
+DEFAULT_RESAMPLING = RESAMPLING.name.lower()
+
+# What fills the input beside the image in a letterbox: mid-gray, near the middle of all normalizations.
+LETTERBOX_COLOR = (128, 128, 128)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ def frame(
     input_size: tuple[int, int],
     crop_fraction: float,
     framing: str = "crop",
+    resampling: str = DEFAULT_RESAMPLING,
 ) -> np.ndarray:
     """Return the part of `image` that a network is given, resized to its input: uint8 (height, width, 3), RGB.
 
@@ -46,28 +51,52 @@ def frame(
     Args:
         image: Decoded, or its pixels as uint8 (H, W, 3); smaller images are enlarged.
         input_size: (height, width) in px, at least 1 × 1.
-        crop_fraction: In (0, 1]; "squash" ignores it.
-        framing: A key of `FRAMINGS`.
+        crop_fraction: In (0, 1]; "squash" and "letterbox" ignore it.
+        framing: A key of `ALL_FRAMINGS`.
+        resampling: A key of `RESAMPLINGS`.
 
     Raises:
-        UnknownNameError: Another framing.
+        UnknownNameError: Another framing or resampling.
         InputError: Another kind of array, or a number out of its range.
     """
     pixels = image.pixels if isinstance(image, DecodedImage) else image
     check_pixels(pixels)
+    if resampling not in RESAMPLINGS:
+        raise UnknownNameError.of("resampling", resampling, list(RESAMPLINGS))
+    box = find_box(pixels.shape[:2], input_size, crop_fraction, framing)
+    height, width = input_size
+    if framing == "letterbox":
+        inner = letterbox_size(pixels.shape[:2], input_size)
+        whole = Image.new("RGB", (width, height), LETTERBOX_COLOR)
+        part = Image.fromarray(pixels).resize(inner[::-1], RESAMPLINGS[resampling], box)
+        whole.paste(part, ((width - inner[1]) // 2, (height - inner[0]) // 2))
+        return np.asarray(whole)
+    return np.asarray(Image.fromarray(pixels).resize((width, height), RESAMPLINGS[resampling], box))
+
+
+def find_box(
+    size_px: tuple[int, ...], input_size: tuple[int, int], crop_fraction: float, framing: str = "crop"
+) -> tuple[float, float, float, float]:
+    """Return (left, top, right, bottom) in px of the part that `frame` cuts from an image of `size_px`.
+
+    `size_px` is (height, width); the rest and the errors are those of `frame`.
+    """
     if min(input_size) < 1 or not 0 < crop_fraction <= 1:
         raise InputError(
             f"Expected an input size of at least 1 × 1 and a crop fraction in (0, 1]. "
             f"Received: {input_size} and {crop_fraction}."
         )
+    if framing not in ALL_FRAMINGS:
+        raise UnknownNameError.of("framing", framing, list(ALL_FRAMINGS))
     if framing == "crop":
-        box = _center_box(pixels.shape[:2], input_size, crop_fraction)
-    elif framing == "squash":
-        box = (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
-    else:
-        raise UnknownNameError.of("framing", framing, list(FRAMINGS))
-    height, width = input_size
-    return np.asarray(Image.fromarray(pixels).resize((width, height), RESAMPLING, box))
+        return _center_box(size_px, input_size, crop_fraction)
+    return 0.0, 0.0, float(size_px[1]), float(size_px[0])
+
+
+def letterbox_size(source: tuple[int, ...], input_size: tuple[int, int]) -> tuple[int, int]:
+    """Return the (height, width) in px of the whole image inside a letterbox of `input_size`."""
+    factor = min(input_size[0] / source[0], input_size[1] / source[1])
+    return max(1, round(source[0] * factor)), max(1, round(source[1] * factor))
 
 
 def normalize(batch: np.ndarray, mode: str) -> np.ndarray:
@@ -83,6 +112,24 @@ def normalize(batch: np.ndarray, mode: str) -> np.ndarray:
     rule = PREPROCESS[mode]
     channels = batch[..., ::-1] if rule.reverse_channels else batch
     return (channels - np.array(rule.mean, np.float32)) / np.array(rule.scale, np.float32)
+
+
+def blur(pixels: np.ndarray, deviation_px: float) -> np.ndarray:
+    """Return `pixels`, uint8 (H, W, 3), blurred by a Gaussian of this standard deviation."""
+    check_pixels(pixels)
+    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(deviation_px)))
+
+
+def denormalize(values: np.ndarray, mode: str) -> np.ndarray:
+    """Return the pixels in RGB for which `normalize` with `mode` gives `values`; neither rounded nor limited to 0-255.
+
+    `values` and the result are float32 (..., 3). Raises `UnknownNameError` on a mode that is no key of `PREPROCESS`.
+    """
+    if mode not in PREPROCESS:
+        raise UnknownNameError.of("preprocessing mode", mode, list(PREPROCESS))
+    rule = PREPROCESS[mode]
+    pixels = values * np.array(rule.scale, np.float32) + np.array(rule.mean, np.float32)
+    return pixels[..., ::-1] if rule.reverse_channels else pixels
 
 
 def _center_box(
@@ -110,6 +157,18 @@ def _center(source: int, resized: int, kept: int) -> tuple[float, float]:
 FRAMINGS = {
     "crop": "The short side is resized and the center cut out, as published accuracies are measured.",
     "squash": "The whole image is stretched to the input, whatever its shape.",
+}
+
+# Besides those that are offered everywhere: what other software does, and no network of the catalog was trained with.
+ALL_FRAMINGS = FRAMINGS | {
+    "letterbox": "The whole image keeps its shape, and gray bars fill the rest.",
+}
+
+# Pillow's, antialiased when an image is reduced, except for nearest, which takes one pixel of many.
+RESAMPLINGS = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "nearest": Image.Resampling.NEAREST,
 }
 
 # Keras' three conventions and two of networks that need none: `tf` maps to [-1, 1]; `caffe` and `torch` subtract

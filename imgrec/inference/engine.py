@@ -35,11 +35,30 @@ class Engine(Protocol):
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """Return float32 probabilities (N, C) for `batch`, uint8 (N, H, W, 3), RGB, as of `preprocessing.frame`."""
 
+    def predict_values(self, values: np.ndarray) -> np.ndarray:
+        """Predict as `predict`, of pixels that may be fractions or outside 0-255: float32 (N, H, W, 3), RGB.
+
+        The network normalizes them as it normalizes bytes. So a wrong normalization can be tried on the real network:
+        see `explain.preprocessing_trials`.
+        """
+
     def observe(self, image: np.ndarray) -> Activations:
         """Return what the network computes for `image`, uint8 (H, W, 3); the probabilities are those of `predict`."""
 
     def close(self) -> None:
         """Give the memory back; calling it twice does no harm."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contributions:
+    """What each position of a feature map adds to each logit: `logits`, float32 (h, w, C).
+
+    It is the logit where only this position is kept, less `empty`, float32 (C,), the logit where none is kept. With a
+    linear head the sum over all positions is what the image adds to the logit; there `empty` is None.
+    """
+
+    logits: np.ndarray
+    empty: np.ndarray | None
 
 
 class Head(Protocol):
@@ -49,26 +68,18 @@ class Head(Protocol):
     def memory_bytes(self) -> int:
         """As of `Engine`."""
 
-    @property
-    def is_linear(self) -> bool:
-        """Whether the logits are the sum of what the positions add to them."""
-
-    def locate(self, features: np.ndarray) -> np.ndarray:
-        """Return what each position of `features`, as of `Activations`, adds to each logit: float32 (h, w, C).
-
-        With a linear head the sum over all positions is the logit less a constant of the class. Otherwise each value
-        is the logit where only this position is kept, less that where none is kept.
-        """
+    def locate(self, features: np.ndarray) -> Contributions:
+        """Return what each position of `features`, as of `Activations`, adds to the logits."""
 
     def close(self) -> None:
         """As of `Engine`."""
 
 
-def check_batch(batch: np.ndarray, input_size: tuple[int, int]) -> None:
-    """Raise `InputError` unless `batch` is uint8 of shape (N, height, width, 3)."""
-    if batch.dtype != "uint8" or batch.ndim != 4 or batch.shape[1:] != (*input_size, 3):
+def check_batch(batch: np.ndarray, input_size: tuple[int, int], dtype: str = "uint8") -> None:
+    """Raise `InputError` unless `batch` is of this `dtype` and of shape (N, height, width, 3)."""
+    if batch.dtype != dtype or batch.ndim != 4 or batch.shape[1:] != (*input_size, 3):
         height, width = input_size
         raise InputError(
-            f"Expected a batch of type uint8 and shape (N, {height}, {width}, 3). "
+            f"Expected a batch of type {dtype} and shape (N, {height}, {width}, 3). "
             f"Received: {batch.dtype} {batch.shape}."
         )

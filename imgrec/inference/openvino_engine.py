@@ -12,7 +12,7 @@ import functools
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.abc import MetaPathFinder
 from pathlib import Path
@@ -23,7 +23,7 @@ import numpy as np
 
 from imgrec.errors import EngineError
 from imgrec.inference import network_graph
-from imgrec.inference.engine import Activations, check_batch
+from imgrec.inference.engine import Activations, Contributions, check_batch
 from imgrec.inference.process_info import anonymous_bytes, give_back_memory, usable_cores
 from imgrec.inference.shutdown import check_going_on, foreign_call
 from imgrec.settings import MIB
@@ -66,6 +66,14 @@ class OpenVINOEngine:
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """Predict as `Engine.predict`; raises `InputError` on another shape or dtype, `EngineError` when it fails."""
         check_batch(batch, self._input_size)
+        return self._predict(batch)
+
+    def predict_values(self, values: np.ndarray) -> np.ndarray:
+        """Predict as `Engine.predict_values`; raises as `predict`."""
+        check_batch(values, self._input_size, "float32")
+        return self._predict(values)
+
+    def _predict(self, batch: np.ndarray) -> np.ndarray:
         with self._ready() as request:
             rows = [self._probabilities(request, image) for image in batch]
             classes = int(request.model_outputs[0].shape[1])
@@ -97,8 +105,8 @@ class OpenVINOEngine:
 
     @staticmethod
     def _probabilities(request: "openvino.InferRequest", image: np.ndarray) -> np.ndarray:
-        """Return float32 (C,) for one image, uint8 (H, W, 3); a copy, because the request reuses its own."""
-        request.infer([np.ascontiguousarray(image)[np.newaxis]], share_inputs=True)
+        """Return float32 (C,) for one image, (H, W, 3); a copy, because the request reuses its own."""
+        request.infer([np.ascontiguousarray(image, np.float32)[np.newaxis]], share_inputs=True)
         return np.array(request.get_output_tensor(0).data[0], np.float32)
 
 
@@ -124,7 +132,6 @@ class OpenVINOHead:
                     f"Expected {path} to end in a feature map, a pooling or dense layer, and a softmax. "
                     "Received: another network."
                 )
-            self.is_linear = parts.linear is not None
             if parts.linear is None:
                 head = network_graph.cut_head(model, parts, runtime())
                 self.memory_bytes = network_graph.count_weight_bytes(head)
@@ -133,16 +140,16 @@ class OpenVINOHead:
         self._model: openvino.Model | None = model
         self._parts: network_graph.Parts | None = parts
 
-    def locate(self, features: np.ndarray) -> np.ndarray:
+    def locate(self, features: np.ndarray) -> Contributions:
         """Locate as `Head.locate`; raises `EngineError` when it fails."""
         with foreign_call(), self._lock, _engine_errors(self._path):
             vectors = self._vectors(features)
-            logits = self._logits(vectors.reshape(-1, vectors.shape[-1]))
+            logits, empty = self._logits(vectors.reshape(-1, vectors.shape[-1]))
         views, height, width = features.shape[:3]
         found = logits.reshape(views, height, width, -1)
         # The second view is the mirror image.
         turned = [view[:, ::-1] if at else view for at, view in enumerate(found)]
-        return np.asarray(np.mean(turned, axis=0, dtype=np.float32))
+        return Contributions(np.asarray(np.mean(turned, axis=0, dtype=np.float32)), empty)
 
     def close(self) -> None:
         """See `Head.close`."""
@@ -162,15 +169,15 @@ class OpenVINOHead:
         is_largest = np.arange(height * width)[:, np.newaxis] == positions.argmax(axis=1, keepdims=True)
         return np.where(is_largest, positions, np.float32(0))
 
-    def _logits(self, vectors: np.ndarray) -> np.ndarray:
-        """Return float32 (N, C): what each of `vectors` (N, units) adds to the logits of a vector of zeros."""
+    def _logits(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return float32 (N, C), what each of `vectors` (N, units) adds to the logits, and those of none."""
         parts = self._opened()
         if parts.linear is not None or self._request is None:
-            return np.asarray(vectors @ parts.linear)
+            return np.asarray(vectors @ parts.linear), None
         rows = np.concatenate([vectors, np.zeros_like(vectors[:1])]).reshape(-1, *parts.vector_shape)
         self._request.infer([rows], share_inputs=True)
-        logits = self._request.get_output_tensor(0).data
-        return np.asarray(logits[:-1] - logits[-1:])
+        logits = np.array(self._request.get_output_tensor(0).data)
+        return logits[:-1] - logits[-1], logits[-1]
 
     def _opened(self) -> network_graph.Parts:
         if self._parts is None:
@@ -217,6 +224,35 @@ def open_queue(path: Path) -> "tuple[openvino.CompiledModel, openvino.AsyncInfer
     # One image waits behind each that is being computed: between two, a stream need not wait for Python.
     streams = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
     return compiled, runtime().AsyncInferQueue(compiled, 2 * streams)
+
+
+def read_graph(path: Path) -> "openvino.Model":
+    """Return the graph of the network at `path`, its weights mapped from the file; raises `EngineError`."""
+    with _engine_errors(path):
+        return _core().read_model(path)
+
+
+def run_until(path: Path, places: Sequence[int], image: np.ndarray) -> list[np.ndarray]:
+    """Return what nodes of the network at `path` compute for `image`; nothing beyond them is loaded or computed.
+
+    Args:
+        path: The network, as `fold` has saved it.
+        places: The places of the nodes among `read_graph(path).get_ordered_ops()`.
+        image: uint8 (height, width, 3).
+
+    Raises:
+        InputError: The image has another size.
+        EngineError: The network cannot be loaded or run.
+    """
+    with foreign_call(), _engine_errors(path):
+        model = read_graph(path)
+        check_batch(image[np.newaxis], tuple(model.input(0).shape)[1:3])
+        nodes = model.get_ordered_ops()
+        ends = [runtime().opset13.result(nodes[place].output(0)) for place in places]
+        part = runtime().Model(ends, model.get_parameters(), "part")
+        request = _core().compile_model(part, "CPU", _configuration("LATENCY")).create_infer_request()
+        request.infer([np.ascontiguousarray(image)[np.newaxis]], share_inputs=True)
+        return [np.array(request.get_output_tensor(at).data, np.float32) for at in range(len(places))]
 
 
 def fold(exported: Path, rule: "Normalization", input_size: tuple[int, int], target: Path) -> None:
@@ -315,6 +351,10 @@ def _compile(path: Path) -> "openvino.CompiledModel":
     Its outputs are the probabilities and, where `network_graph` finds them, the last feature map and the logits.
     """
     model, configuration = _core().read_model(path), _configuration("LATENCY")
+    # The file takes uint8. Its first layer converts that to float32, which as input gives the same bits in the same
+    # time, and lets values through that no byte can hold: see `predict_values`.
+    model.inputs[0].get_node().set_element_type(runtime().Type.f32)
+    model.validate_nodes_and_infer_types()
     if (parts := network_graph.find_parts(model)) is not None:
         model.add_outputs([parts.features, parts.logits])
     if path.with_suffix(".bin").stat().st_size <= LARGEST_BLOB_BYTES:

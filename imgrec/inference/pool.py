@@ -22,7 +22,7 @@ from typing import cast
 import numpy as np
 
 from imgrec.errors import BusyError, EngineError, MemoryBudgetError
-from imgrec.inference.engine import Activations, Engine, Head
+from imgrec.inference.engine import Activations, Contributions, Engine, Head
 from imgrec.inference.process_info import give_back_memory
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
@@ -148,6 +148,13 @@ class EnginePool:
             probabilities = engine.predict(batch)
             return probabilities, (time.perf_counter() - start) * 1e3
 
+    def predict_values(self, spec: ModelSpec, values: np.ndarray) -> tuple[np.ndarray, float]:
+        """Run the network of `spec` as `predict`, on float32 `values` (N, H, W, 3): see `Engine.predict_values`."""
+        with self._lease_engine(spec) as engine, _GATE:
+            start = time.perf_counter()
+            probabilities = engine.predict_values(values)
+            return probabilities, (time.perf_counter() - start) * 1e3
+
     def observe(self, spec: ModelSpec, image: np.ndarray) -> tuple[Activations, float]:
         """Return what the network of `spec` computes for `image`, uint8 (H, W, 3), and the time as `predict` does."""
         with self._lease_engine(spec) as engine, _GATE:
@@ -155,14 +162,31 @@ class EnginePool:
             activations = engine.observe(image)
             return activations, (time.perf_counter() - start) * 1e3
 
-    def locate(self, spec: ModelSpec, features: np.ndarray) -> tuple[np.ndarray, bool]:
-        """Return what each position of `features` adds to each logit, as `Head.locate`, and whether the head is linear.
+    def locate(self, spec: ModelSpec, features: np.ndarray) -> Contributions:
+        """Return what each position of `features` adds to the logits, as `Head.locate` does.
 
         Raises as `predict`, and `EngineError` for a network without a head of the expected form.
         """
         with self._lease(_Part(spec, is_head=True)) as loaded, _GATE:
-            head = cast(Head, loaded)
-            return head.locate(features), head.is_linear
+            return cast(Head, loaded).locate(features)
+
+    @contextmanager
+    def borrow(self, title: str, need_bytes: int) -> Iterator[None]:
+        """Hold `need_bytes` of the budget, and the gate, within the block: for a computation that is no engine's.
+
+        Raises `MemoryBudgetError` and `BusyError` as `predict`, in sentences about `title`.
+        """
+        # The name of no model, and different for each caller.
+        name = f"{title} {threading.get_ident()}"
+        self._reserve(name, title, need_bytes)
+        try:
+            with _GATE:
+                yield
+        finally:
+            give_back_memory()
+            with self._changed:
+                del self._reserved[name]
+                self._changed.notify_all()
 
     @contextmanager
     def _lease_engine(self, spec: ModelSpec) -> Iterator[Engine]:
@@ -268,7 +292,7 @@ class EnginePool:
     def _load_within_budget(self, part: _Part) -> LoadedEngine:
         """Return the loaded engine, its bytes still reserved; the caller holds `_LOADING`."""
         for _ in range(MAX_TRIES):
-            self._reserve(part, self._need(part))
+            self._reserve(part.name, part.title, self._need(part))
             start = time.perf_counter()
             engine = self._open(part)
             loaded = LoadedEngine(part.name, engine, engine.memory_bytes, (time.perf_counter() - start) * 1e3)
@@ -299,9 +323,9 @@ class EnginePool:
             raise EngineError(f"Expected a network whose parts are known. Received: {part.spec.title}.")
         return self._load_head(part.spec)
 
-    def _reserve(self, part: _Part, need: int) -> None:
+    def _reserve(self, name: str, title: str, need: int) -> None:
         """Put `need` bytes aside, closing idle engines, waiting for leases to end where that is not enough."""
-        needs = f"{part.title} needs about {need / MIB:,.0f} MiB"
+        needs = f"{title} needs about {need / MIB:,.0f} MiB"
         if need > self.budget_bytes:
             raise MemoryBudgetError(
                 f"{needs}; the budget for loaded models is {self.budget_bytes / MIB:,.0f} MiB. "
@@ -310,7 +334,7 @@ class EnginePool:
         with self._changed:
             if not self._changed.wait_for(lambda: self._make_room(need), self._patience_s):
                 raise BusyError(f"{needs}, and all loaded models are in use. Try again in a minute.")
-            self._reserved[part.name] = need
+            self._reserved[name] = need
 
     def _make_room(self, need: int) -> bool:
         """Close idle engines until `need` bytes are free; whether they are. The caller holds `_changed`."""

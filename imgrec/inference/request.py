@@ -15,9 +15,13 @@ from imgrec.inference.classify import classify
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import state_of
 from imgrec.models.catalog import Catalog, ModelSpec
-from imgrec.predictions import ensembles
+from imgrec.predictions import ensembles, hierarchy
+from imgrec.predictions.class_groups import ClassGroups
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble
+from imgrec.predictions.hierarchy import DEFAULT_LEVEL, LEVELS
+from imgrec.predictions.labels import LabelSpace
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Failure, Prediction
+from imgrec.reports import sentences
 from imgrec.reports.result import Result
 from imgrec.settings import MIB, Settings
 
@@ -36,13 +40,18 @@ DEFAULT_FRAMING = "crop"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of a classification: `specs` in the order of the catalog, `weights` by model name, 1 where absent."""
+    """Options of a classification: `specs` in the order of the catalog, `weights` by model name, 1 where absent.
+
+    Results are shown at `level`, a key of `hierarchy.LEVELS`, or as the visitor's `classes`, which go before.
+    """
 
     specs: tuple[ModelSpec, ...]
     k: int = DEFAULT_TOP_K
     rule: str = DEFAULT_RULE
     framing: str = DEFAULT_FRAMING
     weights: Mapping[str, float] = field(default_factory=dict)
+    level: str = DEFAULT_LEVEL
+    classes: ClassGroups | None = None
 
     @classmethod
     def parse(
@@ -53,29 +62,50 @@ class Options:
         rule: str | None = None,
         framing: str | None = None,
         weights: str | None = None,
+        level: str | None = None,
+        classes: str | None = None,
     ) -> Self:
         """Read options as they are typed; None or an empty text stands for the default.
 
         Raises:
-            InputError: A number out of its range, or weights for a rule without them.
-            UnknownNameError: No such rule, framing or chosen model.
+            InputError: A number out of its range, weights for a rule without them, or classes that cannot be read.
+            UnknownNameError: No such rule, framing, level, class or chosen model.
         """
         specs = tuple(specs)
         named = _parse_weights(weights or "", specs)
         rule = rule or (WEIGHTED_RULE if named else DEFAULT_RULE)
-        framing = framing or DEFAULT_FRAMING
+        framing, level = framing or DEFAULT_FRAMING, level or DEFAULT_LEVEL
         if rule not in RULES:
             raise UnknownNameError.of("rule", rule, list(RULES))
         if framing not in FRAMINGS:
             raise UnknownNameError.of("framing", framing, list(FRAMINGS))
+        if level not in LEVELS:
+            raise UnknownNameError.of("level", level, list(LEVELS))
         if named and not RULES[rule].takes_weights:
             raise InputError(f"Expected no weights for the rule {rule}. Received: {weights}.")
-        return cls(specs, _parse_k(k), rule, framing, named)
+        return cls(specs, _parse_k(k), rule, framing, named, level, ClassGroups.parse(classes) if classes else None)
 
     def to_result(self, name: str, image: DecodedImage, outcomes: Iterable[Prediction | Failure]) -> Result:
-        """Return the result for the image of the file `name`, with the ensemble of all predictions among `outcomes`."""
-        result = Result(name, image.sha256, image.notes, tuple(outcomes))
+        """Return the result for the image of the file `name`, rolled up, with the ensemble of all predictions."""
+        notes = (*image.notes, *sentences.describe_groups(self.classes, self.specs))
+        result = Result(name, image.sha256, notes, tuple(map(self.roll_up, outcomes)))
         return replace(result, ensemble=self.combine(result.predictions))
+
+    def roll_up(self, outcome: Prediction | Failure) -> Prediction | Failure:
+        """Return a prediction of a model's own classes as `classes` or at `level`; a failure where it has none."""
+        if isinstance(outcome, Failure):
+            return outcome
+        try:
+            return self.classes.roll_up(outcome) if self.classes else hierarchy.roll_up(outcome, self.level)
+        except ImgrecError as error:
+            return Failure(outcome.model, error, outcome.title)
+
+    def shown_space(self, space: LabelSpace) -> LabelSpace | None:
+        """Return the label space in which predictions of `space` are shown; None where they cannot be."""
+        if self.classes:
+            return self.classes.label_space(space)
+        mapped = hierarchy.map_to_level(space, self.level)
+        return mapped.target if mapped else space
 
     def combine(self, members: Sequence[Prediction]) -> Ensemble | Failure | None:
         """Return the ensemble of `members`, a failure where they cannot be combined, None for no members."""
@@ -83,6 +113,20 @@ class Options:
             return ensembles.combine(members, self.rule, self.weights_of(members)) if members else None
         except ImgrecError as error:
             return Failure(ENSEMBLE, error)
+
+    def to_arguments(self) -> list[str]:
+        """Return the options as words of the command line, without defaults: what `parse` reads back."""
+        words = ["--models", ",".join(spec.name for spec in self.specs)]
+        weights = {spec.name: self.weights.get(spec.name, 1.0) for spec in self.specs}
+        is_weighted = RULES[self.rule].takes_weights and any(weights.values()) and set(weights.values()) != {1.0}
+        # With weights and without a rule, the rule is the weighted mean.
+        if self.rule != (WEIGHTED_RULE if is_weighted else DEFAULT_RULE):
+            words += ["--rule", self.rule]
+        if is_weighted:
+            words += ["--weights", ",".join(f"{name}={weight:g}" for name, weight in weights.items() if weight != 1)]
+        if self.k != DEFAULT_TOP_K:
+            words += ["--top", str(self.k)]
+        return words if self.framing == DEFAULT_FRAMING else [*words, "--framing", self.framing]
 
     def weights_of(self, members: Sequence[Prediction]) -> list[float] | None:
         """Return the weights of `members`, None where none are given."""
@@ -96,7 +140,11 @@ def get_result(data: bytes, name: str, options: Options, pool: EnginePool, *, ma
         ImageError: The image cannot be used.
         ImgrecError: No model succeeded: the error of the first one.
     """
-    image = decode(data, max_bytes=max_bytes, name=name)
+    return classify_decoded(decode(data, max_bytes=max_bytes, name=name), name, options, pool)
+
+
+def classify_decoded(image: DecodedImage, name: str, options: Options, pool: EnginePool) -> Result:
+    """Classify a decoded image, of the file `name`, as `get_result`."""
     outcomes = {outcome.model: outcome for outcome in classify(image, options.specs, pool, options.framing)}
     result = options.to_result(name, image, [outcomes[spec.name] for spec in options.specs])
     if not result.predictions:

@@ -6,6 +6,7 @@ The counts follow from the shapes; a test compares their sum with the model's ca
 import json
 import math
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,19 +33,38 @@ def read_layers(path: Path) -> list[Layer]:
         InputError: The file is no Keras model, or not a chain of the layers in `_layer`.
         StorageError: The file cannot be read.
     """
+    found: list[Layer] = []
+    for layer in _read_config(path):
+        row = _layer(layer["class_name"], layer["config"], found[-1].output if found else ())
+        if row is None:
+            raise InputError(f"Expected a chain of simple layers in {path.name}. Received: {layer['class_name']}.")
+        found.append(row)
+    return found
+
+
+def read_dropout_rates(path: Path) -> list[float]:
+    """Return the rates of the dropout layers in the `.keras` file at `path`, in [0, 1]; raises as `read_layers`."""
+    return list(_dropout_rates(_read_config(path)))
+
+
+def _dropout_rates(layers: list[dict[str, Any]]) -> Iterator[float]:
+    for layer in layers:
+        config = layer["config"]
+        if layer["class_name"] in ("Dropout", "SpatialDropout2D"):
+            yield float(config["rate"])
+        # A network within the network.
+        yield from _dropout_rates(config.get("layers", []))
+
+
+def _read_config(path: Path) -> list[dict[str, Any]]:
+    """Return the layers of the `.keras` file at `path` as Keras wrote them; raises as `read_layers`."""
     with storage_errors(path):
         try:
             with zipfile.ZipFile(path) as archive:
                 layers: list[dict[str, Any]] = json.loads(archive.read("config.json"))["config"]["layers"]
         except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
             raise InputError(f"Expected {path.name} to be a Keras model. Received: {error!r}.") from error
-    found: list[Layer] = []
-    for layer in layers:
-        row = _layer(layer["class_name"], layer["config"], found[-1].output if found else ())
-        if row is None:
-            raise InputError(f"Expected a chain of simple layers in {path.name}. Received: {layer['class_name']}.")
-        found.append(row)
-    return found
+    return layers
 
 
 def _layer(kind: str, config: dict[str, Any], shape: tuple[int, ...]) -> Layer | None:

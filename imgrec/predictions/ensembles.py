@@ -13,6 +13,7 @@ import numpy.typing as npt
 from imgrec.errors import InputError, LabelSpaceError, UnknownNameError
 from imgrec.predictions.combination_rules import RULES as RULES
 from imgrec.predictions.combination_rules import Floats, tie_breaker
+from imgrec.predictions.labels import LabelSpace
 from imgrec.predictions.prediction import Prediction
 
 # The name of an ensemble in places where a model's name stands.
@@ -22,6 +23,10 @@ ENSEMBLE = "ensemble"
 # classes "low" ends at 0.5 bits (about 90 % against 10 %) and "high" begins at 3 bits (as of 8 equal classes).
 LOW_BELOW = 0.05
 HIGH_FROM = 0.3
+
+# How the names of label spaces begin that say nothing to people; up to so many classes stand for such a one.
+MADE_NAMES = ("groups_", "own_")
+LISTED_CLASSES = 6
 
 # Disagreement is "high" where every second pair of members disagrees.
 HIGH_DISAGREEMENT_FROM = 0.5
@@ -195,14 +200,24 @@ def _check_members(members: tuple[Prediction, ...]) -> None:
         raise InputError("Expected at least one prediction to combine. Received: none.")
     spaces = by_label_space(members)
     if len(spaces) > 1:
-        received = "; ".join(f"{name} ({', '.join(m.model for m in found)})" for name, found in spaces.items())
+        received = "; ".join(
+            f"{_named(found[0].label_space)} ({', '.join(m.model for m in found)})" for found in spaces.values()
+        )
         raise LabelSpaceError(f"Expected members of one label space. Received: {received}.")
     space = members[0].label_space
     if not space.exclusive:
         raise LabelSpaceError(
             f"Expected members whose classes exclude each other, so that probabilities sum to 1. "
-            f"Received: {space.name} ({', '.join(member.model for member in members)})."
+            f"Received: {_named(space)} ({', '.join(member.model for member in members)})."
         )
+
+
+def _named(space: LabelSpace) -> str:
+    """Return the name of a label space; the first of its classes where the name is made from them."""
+    if not space.name.startswith(MADE_NAMES):
+        return space.name
+    more = ["…"] if len(space.labels) > LISTED_CLASSES else []
+    return ", ".join([*space.labels[:LISTED_CLASSES], *more])
 
 
 def _normalized_weights(weights: Sequence[float] | None, members: tuple[Prediction, ...], rule: str) -> Floats:

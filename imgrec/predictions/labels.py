@@ -3,8 +3,8 @@
 Classes are identified by WordNet 3.0 id, not by name: ImageNet has two cranes (a bird, n02012849, and a machine,
 n03126707), two maillots, and a cardigan (a garment) beside a Cardigan (a dog).
 
-ImageNet's names and the part of WordNet above them are read from `assets/labels/imagenet_1k.json` at first use.
-A new label space is one line in `LABEL_SPACES`.
+ImageNet's names are read with the part of WordNet above them at first use; see `wordnet`. A new label space is one
+line in `LABEL_SPACES`.
 """
 
 import hashlib
@@ -12,12 +12,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 
 from imgrec.errors import LabelSpaceError, UnknownNameError
-from imgrec.settings import ASSETS
+from imgrec.predictions import wordnet
 
 # In `LabelMap.index`: a source class that has no place in the target.
 NO_TARGET = -1
@@ -152,18 +151,6 @@ def space_name(labels: Sequence[str]) -> str:
     return next(known, None) or f"own_{hashlib.sha256(json.dumps(list(labels)).encode()).hexdigest()[:_NAME_DIGITS]}"
 
 
-def ancestors(synset: str) -> tuple[str, ...]:
-    """Return `synset` and all its WordNet hypernyms, nearest first, main hypernyms before others.
-
-    A synset that is not in the table stands for itself alone.
-    """
-    above = _imagenet_table()["synsets"]
-    found = [synset]
-    for step in found:  # grows during the loop: breadth first
-        found += [one for one in above.get(step, ())[1:] if one not in found]
-    return tuple(found)
-
-
 def roll_up(source: LabelSpace, target: LabelSpace, counts_as: Mapping[str, str | None] | None = None) -> LabelMap:
     """Map each class of `source` to the class of `target` that is its nearest WordNet ancestor, or itself.
 
@@ -175,7 +162,7 @@ def roll_up(source: LabelSpace, target: LabelSpace, counts_as: Mapping[str, str 
         position[synset] = NO_TARGET if counted is None else position[counted]
 
     def nearest(synset: str | None) -> int:
-        return next((position[step] for step in ancestors(synset or "") if step in position), NO_TARGET)
+        return next((position[step] for step in wordnet.ancestors(synset or "") if step in position), NO_TARGET)
 
     return LabelMap(source, target, np.array([nearest(synset) for synset in source.synsets]))
 
@@ -187,14 +174,8 @@ def get_label_map(source: str, target: str) -> LabelMap:
 
 
 @cache
-def _imagenet_table() -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((ASSETS / "labels" / "imagenet_1k.json").read_text(encoding="utf-8"))
-    return table
-
-
-@cache
 def _imagenet_1k() -> LabelSpace:
-    table = _imagenet_table()
+    table = wordnet.table()
     classes: list[str] = table["classes"]
     return LabelSpace("imagenet_1k", tuple(table["synsets"][synset][0] for synset in classes), tuple(classes))
 

@@ -11,16 +11,28 @@ from functools import lru_cache
 from imgrec.formatting import percent
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions import out_of_distribution
+from imgrec.predictions.class_groups import ClassGroups
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble, Without, combine
+from imgrec.predictions.hierarchy import Node, hierarchy_of
 from imgrec.predictions.labels import EntropyLimit, LabelSpace
 from imgrec.predictions.prediction import Failure, Prediction
 
 # More names would make the sentence a list.
 NAMED_DISSENTERS = 2
 NAMED_TIED = 4
+NAMED_BELOW = 3
+NAMED_OVERLAPS = 3
+
+# Names of nodes that take no article; and the nodes whose classes are breeds, by WordNet id.
+NO_ARTICLE = frozenset(
+    {"armor", "bread", "clothing", "electronic equipment", "fabric", "food", "furniture", "hosiery", "produce"}
+    | {"sports equipment"}
+)
+HAVE_BREEDS = frozenset({"n02084071", "n02121808"})  # dog, domestic cat
 
 # The titles of the label spaces that come with imgrec.
 SPACE_TITLES = {"imagenet_1k": "ImageNet", "cifar_10": "CIFAR-10", "cats_and_dogs": "cats and dogs"}
+LEVEL_TITLES = {"kind": "kinds", "category": "categories"}
 
 # Up to so many classes are listed; of more, and in titles, the first ones.
 LISTED_CLASSES = 12
@@ -71,6 +83,9 @@ def agreement(predictions: Sequence[Prediction]) -> list[Group]:
 def headline(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> str:
     """Return the sentence above the charts: "Ensemble: tabby 84.1 % · 5 of 6 agree · ResNet50 says lynx".
 
+    Where the first choices differ, it speaks first of what they have in common, see `hierarchy`: "All 4 see a dog
+    (93.7 %); they differ on the breed: Saluki 15.9 %, Rhodesian ridgeback 11.0 %, …".
+
     Where several classes have the most votes: "Ensemble: tie of 2: tabby, lynx (50.0 % each)". Above the limit of
     entropy: "Most likely none of these: the models disagree (2 of 3 say bird, together 34.0 %; entropy 2.61 bits, the
     limit is 2.30)". Only `predictions` with the ensemble's label space count. Without an ensemble, the first choice of
@@ -87,6 +102,8 @@ def headline(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> st
     if len(members) <= 1:
         head = members[0] if members else ensemble.prediction
         parts = [f"{title_of(head)}: {_first_choice(head)}"]
+    elif common := _common(members, ensemble):
+        parts = [common]
     elif tie := _tie(ensemble):
         parts = [f"Ensemble: {tie}"]
     else:
@@ -131,8 +148,11 @@ def describe_limit(label_space: LabelSpace) -> str:
 def space_title(label_space: LabelSpace) -> str:
     """Return the title of a label space: its known name, or some of its classes."""
     labels = label_space.labels
+    own, _, level = label_space.name.rpartition("_")
     if label_space.name in SPACE_TITLES:
         return SPACE_TITLES[label_space.name]
+    if own in SPACE_TITLES and level in LEVEL_TITLES:
+        return f"{LEVEL_TITLES[level]} of {SPACE_TITLES[own]}"
     if len(labels) <= NAMED_CLASSES + 1:
         return ", ".join(labels)
     return f"{', '.join(labels[:NAMED_CLASSES])} and {len(labels) - NAMED_CLASSES} more"
@@ -152,6 +172,33 @@ def describe_knowledge(specs: Sequence[ModelSpec]) -> str:
     (space,), side = spaces.values(), max(max(spec.input_size) for spec in specs)
     seen = f" Input: {side} × {side} px." if side <= SMALL_SIDE_PX else ""
     return f"Classes: {_classes(space)}.{seen}"
+
+
+def describe_groups(groups: ClassGroups | None, specs: Sequence[ModelSpec]) -> tuple[str, ...]:
+    """Return what a reader of `groups` must know: groups that overlap, and groups of which models know no class."""
+    if groups is None or not specs:
+        return ()
+    spaces = {spec.label_space: spec.get_label_space() for spec in specs}
+    shared: dict[tuple[str, str], tuple[str, ...]] = {}
+    for space in spaces.values():
+        for one, other, labels in groups.overlaps(space):
+            shared.setdefault((one, other), labels)
+    found = [f"{one} and {other} overlap: {_counted(labels)} in both." for (one, other), labels in shared.items()]
+    if (more := len(found) - NAMED_OVERLAPS) > 0:
+        found[NAMED_OVERLAPS:] = [f"{more:,} more {'pairs overlap' if more > 1 else 'pair overlaps'}."]
+    unknown = {name: groups.unknown(space) for name, space in spaces.items()}
+    for group in groups.groups:
+        lacking = [spec.title for spec in specs if group.name in unknown[spec.label_space]]
+        if len(lacking) == len(specs):
+            found.append(f"None of these models knows a class of {group.name}.")
+        elif lacking:
+            found.append(f"No class of {group.name}: {', '.join(lacking)}.")
+    return tuple(found)
+
+
+def _counted(labels: Sequence[str]) -> str:
+    """Return "minivan counts", or "7 classes, such as tabby, count"."""
+    return f"{labels[0]} counts" if len(labels) == 1 else f"{len(labels):,} classes, such as {labels[0]}, count"
 
 
 def describe_without(without: Without) -> str:
@@ -200,6 +247,36 @@ def _classes(label_space: LabelSpace) -> str:
     if label_space.name in SPACE_TITLES:
         return f"the {len(labels):,} classes of {SPACE_TITLES[label_space.name]}"
     return f"{len(labels):,}, from {labels[0]} to {labels[-1]}"
+
+
+def _common(members: Sequence[Prediction], ensemble: Ensemble) -> str:
+    """Return what members with different first choices have in common, and where they differ; else nothing."""
+    firsts = {member.first.index for member in members}
+    combined, tree = ensemble.prediction, hierarchy_of(ensemble.prediction.label_space)
+    node = tree.common(list(firsts)) if len(firsts) > 1 else None
+    if node is None:
+        return ""
+    below = tree.classes_below(node)
+    if combined.first.index not in below:  # the second choices of all outweigh their first
+        return ""
+    order = sorted(below.tolist(), key=lambda index: -combined.probabilities[index])
+    named = order[: min(len(firsts), NAMED_BELOW)]
+    listed = [f"{label_of(combined.label_space, i)} {percent(float(combined.probabilities[i]))}" for i in named]
+    more = ["…"] if len(firsts) > len(named) else []
+    every = "Both" if len(members) == 2 else f"All {len(members)}"
+    whole = percent(float(tree.sums(combined.probabilities)[node]))
+    differ = "breed" if any(above.synset in HAVE_BREEDS for above in tree.path(node)) else "kind"
+    return (
+        f"{every} see {_with_article(tree.nodes[node])} ({whole}); they differ on the {differ}: "
+        f"{', '.join([*listed, *more])}"
+    )
+
+
+def _with_article(node: Node) -> str:
+    """Return "a dog", "an animal", "food"."""
+    if node.label in NO_ARTICLE:
+        return node.label
+    return f"{'an' if node.label[0].lower() in 'aeiou' else 'a'} {node.label}"
 
 
 def _tie(ensemble: Ensemble) -> str:

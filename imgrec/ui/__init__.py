@@ -7,9 +7,11 @@ A component owns its widget, its bounds and its errors; what it shows is compute
 `elements`: columns, errors, and components that Streamlit lacks.
 `markdown`: text that is not to be read as Markdown.
 `settings_bar`: models, rule, framing above a page.
+`my_classes`: the level of results, and the visitor's own classes.
 `query_params`: choices in the address.
 `image_input`: upload, camera, samples.
 `image_store`: the images of a browser tab.
 `uploads`: an uploader that empties itself.
+`history`: results of the visit, to go back to.
 `results`: the cached result for a page.
 """

@@ -7,12 +7,16 @@ of another image. Arguments with a leading underscore are not part of a key.
 import logging
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
 from imgrec.errors import ImgrecError, InputError
 from imgrec.evaluation import stored_predictions
+from imgrec.explain import feature_maps
+from imgrec.explain.feature_maps import FeatureMaps
+from imgrec.explain.layers import Layer, read_layers
 from imgrec.export.bundle import Exports
 from imgrec.formatting import size
 from imgrec.images import decoding, gallery, preprocessing
@@ -40,6 +44,10 @@ TILE_SIDE_PX = 160
 
 # A thumbnail takes 5 to 100 kB. Those of a visit are deleted when it ends.
 MAX_THUMBNAILS = 100
+
+# The layers of a network take some 20 kB, the maps of a group of layers 1 to 8 MB.
+MAX_GRAPHS = 50
+MAX_FEATURE_MAPS = 8
 
 # A prediction of 1,000 classes takes 4 kB.
 MAX_PREDICTIONS = 5_000
@@ -174,6 +182,22 @@ def sample_thumbnail(file: str, side_px: int = TILE_SIDE_PX) -> bytes:
 def framed(sha256: str, size: tuple[int, int], crop_fraction: float, framing: str, _image: DecodedImage) -> np.ndarray:
     """Return the exact uint8 (H, W, 3) input of every model with this size and crop."""
     return preprocessing.frame(_image, size, crop_fraction, framing)
+
+
+@st.cache_data(max_entries=MAX_GRAPHS, show_spinner=False)
+def layers(path: str) -> tuple[Layer, ...]:
+    """Return the layers of the compiled network at `path`, whose folder is named after a digest of it."""
+    return read_layers(Path(path))
+
+
+@st.cache_resource(max_entries=MAX_FEATURE_MAPS, show_spinner=False)
+def feature_map_group(
+    path: str, title: str, sha256: str, framing: str, start: int, stop: int, _pixels: np.ndarray
+) -> list[FeatureMaps]:
+    """Return what the layers from `start` to `stop` of a compiled network compute for the framed image `_pixels`."""
+    found, group = layers(path), range(start, stop)
+    with pool().borrow(title, feature_maps.needed_bytes(found, group)):
+        return feature_maps.compute(Path(path), _pixels, found[start:stop])
 
 
 def warm_up() -> None:

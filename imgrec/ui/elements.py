@@ -1,4 +1,4 @@
-"""Columns, errors, and components that Streamlit lacks: a strip of images, paste and drop, a tab's memory, a drawer.
+"""Columns, errors, and components that Streamlit lacks: image strip, paste and drop, tab memory, drawer, copied link.
 
 They exchange ids and events with the page; their scripts are in `assets/components/`. Images are sent to the browser as
 thumbnails, and to the server through Streamlit's own uploader, never through these components.
@@ -71,6 +71,12 @@ _strip = st.components.v2.component(
 )
 _intake = st.components.v2.component("imgrec_intake", js=_read("intake.js"))
 _drawer = st.components.v2.component("imgrec_drawer", js=_read("drawer.js"))
+_copy_link = st.components.v2.component(
+    "imgrec_copy_link",
+    html=_read("copy_link.html"),
+    css=_read("copy_link.css"),
+    js=_read("copy_link.js"),
+)
 _tab = st.components.v2.component("imgrec_tab", js=_read("tab.js"))
 
 
@@ -136,6 +142,17 @@ def remember_tab(tab: str | None, *, ask: bool) -> str | None:
     result = _tab(key="tab_memory", data={"id": tab, "ask": ask}, on_known_change=lambda: None, height=1)
     known = result.known
     return known if ask and isinstance(known, str) else None
+
+
+def copy_link() -> None:
+    """Show a button that copies the address of the page, and says so to screen readers too."""
+    data = {
+        "label": "Copy link",
+        "help": "Models and options are in the link; images are not.",
+        "done": "Link copied",
+        "failed": "Not copied: this browser forbids it. Copy the address above.",
+    }
+    _copy_link(key="copy_link", data=data, width="content")
 
 
 def close_drawer(page: str) -> None:

@@ -18,6 +18,8 @@ page = st.navigation(
     [
         st.Page(PAGES / "compare.py", title="Compare", icon=":material/compare:", default=True),
         st.Page(PAGES / "ensemble.py", title="Ensemble", icon=":material/join_inner:"),
+        st.Page(PAGES / "explain.py", title="Explain", icon=":material/visibility:"),
+        st.Page(PAGES / "lab.py", title="Lab", icon=":material/experiment:"),
         st.Page(PAGES / "benchmarks.py", title="Benchmarks", icon=":material/leaderboard:"),
         st.Page(PAGES / "train.py", title="Train", icon=":material/model_training:"),
         st.Page(PAGES / "models.py", title="Models", icon=":material/deployed_code:"),

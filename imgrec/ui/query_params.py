@@ -8,13 +8,13 @@ A link's models become the choice of models, on any page, and every page writes 
 switching pages would lose. `finish` does that, and shows what the address asked for in vain.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
 
-from imgrec.errors import UnknownNameError
+from imgrec.errors import InputError, UnknownNameError
 from imgrec.ui import caches
 from imgrec.ui.markdown import plain
 
@@ -98,6 +98,22 @@ def complaints() -> list[str]:
     missing = [name for name in links.unknown_models if name not in caches.catalog()]
     sentences = [str(UnknownNameError.of("model", name, list(caches.catalog()))) for name in missing]
     return [links.too_many_models, *sentences] if links.too_many_models else sentences
+
+
+def snapshot() -> dict[str, Any]:
+    """Return the values of this page's choices by key, None for one without; for `restore`."""
+    return {key: st.session_state.get(key) for key in (MODELS, *sorted(_links().shown))}
+
+
+def restore(values: Mapping[str, Any]) -> None:
+    """Choose what a `snapshot` has, in place of links and later choices; for a callback, before widgets are shown."""
+    _links().unknown_models, _links().too_many_models = [], None
+    for key, value in values.items():
+        if value is None:
+            st.session_state.pop(key, None)
+            choices().pop(key, None)
+        else:
+            st.session_state[key] = choices()[key] = value
 
 
 def slug(title: str) -> str:
@@ -185,6 +201,36 @@ def number(key: str, kind: str, least: float, most: float, usual: float) -> str:
         _complain(key, [f"Expected {kind} to be from {least:g} to {most:g}. Received: {text!r}."])
     _withdraw(key, st.session_state.get(key, usual))
     return key
+
+
+def text(key: str, check: Callable[[str], object]) -> str:
+    """Return the text that the address or `write_text` gave for `key`; empty without one.
+
+    `check` raises `InputError` on a text that cannot be used: its sentence is shown, and the choice stays as it is.
+    """
+    links = _links()
+    links.shown.add(key)
+    link = st.query_params.get(key)
+    if link is not None and (key, (link,)) not in links.seen:
+        links.seen.add((key, (link,)))
+        try:
+            if link:
+                check(link)
+            write_text(key, link)
+            _complain(key, [])
+        except InputError as error:
+            _complain(key, [str(error)])
+    found = str(choices().get(key, ""))
+    _withdraw(key, found)
+    links.pending[key] = [found] if found else None
+    if found:
+        links.seen.add((key, (found,)))
+    return found
+
+
+def write_text(key: str, text: str) -> None:
+    """Choose `text` for `key`, for this run and for the address."""
+    choices()[key] = text
 
 
 def finish() -> None:

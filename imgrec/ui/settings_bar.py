@@ -1,4 +1,4 @@
-"""The settings above a page: models, top k, framing, rule, weights, chart or table.
+"""The settings above a page: models, top k, framing, rule, weights, level or the visitor's classes, chart or table.
 
 Every choice is in the URL, so that a link restores it; images are not. The defaults of `models` depend on the machine,
 so that they are written into the URL too: a link shows the same models elsewhere. See `query_params` for the names.
@@ -13,9 +13,12 @@ from imgrec.images.preprocessing import FRAMINGS
 from imgrec.inference.request import DEFAULT_FRAMING, DEFAULT_RULE, DEMO_MAX_MODELS, MAX_MODELS, Options
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import RULES
+from imgrec.predictions.hierarchy import DEFAULT_LEVEL
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Prediction
 from imgrec.reports import sentences
-from imgrec.ui import caches, query_params
+from imgrec.ui import caches, history, my_classes, query_params
+from imgrec.ui.elements import copy_link
+from imgrec.ui.markdown import plain
 
 VIEWS = ("Chart", "Table")
 
@@ -40,27 +43,35 @@ class Choice(Options):
 def toolbar(*, rule_in_sight: bool = False) -> Choice:
     """Show the settings: models, view, and the others behind one button; on request the rule in sight, with weights."""
     specs = models()
-    with st.container(horizontal=True, vertical_alignment="bottom" if rule_in_sight else "center", gap="small"):
+    with st.container(
+        horizontal=True, vertical_alignment="bottom" if rule_in_sight else "center", gap="small", key="toolbar"
+    ):
         rule = _rule() if rule_in_sight else DEFAULT_RULE
         with st.popover("Options", icon=":material/tune:"):
             k, framing = _top_k(), _framing()
             rule = rule if rule_in_sight else _rule()
+            level, classes = my_classes.choose()
         table = view()
         changed = [
             *([f"top {k}"] if k != DEFAULT_TOP_K else []),
             *([framing] if framing != DEFAULT_FRAMING else []),
             *([RULES[rule].title.lower()] if rule != DEFAULT_RULE and not rule_in_sight else []),
+            *([my_classes.describe(level, classes)] if classes or level != DEFAULT_LEVEL else []),
         ]
+        copy_link()
+        history.button()
         if changed:
             st.caption(" · ".join(changed))
     if knowledge := sentences.describe_knowledge(specs):
         st.caption(knowledge)
+    for sentence in sentences.describe_groups(classes, specs):
+        st.caption(f":material/info: {plain(sentence)}")
     if rule_in_sight:
         st.caption(f"**{RULES[rule].title}**. {RULES[rule].sentence}")
         if RULES[rule].takes_weights and len(specs) > 1:
             # Under a key that is no widget's, so that it is still there on Compare.
             st.session_state["weights"] = _weights(specs)
-    return Choice(specs, k, rule, framing, st.session_state.get("weights", {}), table)
+    return Choice(specs, k, rule, framing, st.session_state.get("weights", {}), level, classes, table)
 
 
 def models() -> tuple[ModelSpec, ...]:

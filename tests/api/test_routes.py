@@ -103,6 +103,19 @@ def test_a_body_is_a_image_with_options_in_the_query(client: TestClient, kind: s
     assert [len(model["top"]) for model in response.json()["models"]] == [2, 2]
 
 
+@pytest.mark.parametrize("classes", ["cat;dog", '{"cat": ["n02121620"], "dog": ["dog"]}'], ids=["short", "json"])
+def test_classes_of_a_visitor(client: TestClient, classes: str) -> None:
+    found = send(client, models="mobilenet,mobilenet_v2", classes=classes).json()
+    assert [row["label"] for row in found["ensemble"]["top"]] == ["cat", "dog", "something else"]
+    assert found["ensemble"]["top"][0] == {"label": "cat", "synset": "n02121620", "index": 0, "probability": 1.0}
+    assert {model["label_space"] for model in found["models"]} == {found["models"][0]["label_space"]}
+
+
+def test_a_level(client: TestClient) -> None:
+    found = send(client, models="mobilenet", level="category").json()["models"][0]
+    assert (found["label_space"], found["top"][0]["label"]) == ("imagenet_1k_category", "animal")
+
+
 def test_who_names_no_models_gets_those_that_are_there(client: TestClient) -> None:
     assert [model["model"] for model in send(client).json()["models"]] == ["resnet50", "mobilenet", "mobilenet_v2"]
 
@@ -125,6 +138,10 @@ def test_one_broken_model_does_not_take_the_others_with_it(client: TestClient) -
         pytest.param({"models": "x" * 5000}, None, 400, "InputError", id="field too long"),
         pytest.param({"models": ",".join(list(BUILT_IN)[:13])}, None, 400, "InputError", id="too many models"),
         pytest.param({"models": "resnet50"}, None, 500, "EngineError", id="the only model is broken"),
+        pytest.param({"level": "breed"}, None, 404, "UnknownNameError", id="level"),
+        pytest.param({"classes": "{}"}, None, 400, "InputError", id="no classes"),
+        pytest.param({"classes": "zzzz"}, None, 404, "UnknownNameError", id="a class that is no word"),
+        pytest.param({"classes": "deer", "models": "mobilenet"}, None, 400, "LabelSpaceError", id="an unknown class"),
         pytest.param({}, b"not an image", 415, "ImageError", id="not an image"),
         pytest.param({}, b"", 415, "ImageError", id="empty"),
         pytest.param({}, bytes(MIB + 1), 413, "ImageTooLargeError", id="a byte too large"),

@@ -68,6 +68,12 @@ class TestTopK:
         assert len(top_k.top_k_rows(MINE, 3)) == 3
         assert len(words(top_k.ensemble_bars(combine([VGG16, MINE]), 7), "y")) == 5
 
+    def test_few_classes_are_all_drawn(self) -> None:
+        three = LabelSpace("three", ("cat", "dog", "something else"), (None,) * 3)
+        sure = Prediction("vgg16", three, np.array([0.0, 0.9996, 0.0004]))
+        assert words(top_k.top_k_bars(sure, 5), "y") == ["dog", "something else", "cat"]
+        assert words(top_k.top_k_bars(sure, 2), "y") == ["dog"]
+
     def test_bars_are_as_long_as_the_probabilities(self) -> None:
         rows = bars(top_k.top_k_bars(VGG16, 3)).rows
         assert [bar["end"] for bar in rows] == [found.probability for found in VGG16.top_k(3)]

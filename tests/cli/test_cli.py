@@ -15,12 +15,13 @@ import pytest
 
 from imgrec.cli import main, predict
 from imgrec.cli.terminal import READER_GONE, bar, complain, say
-from imgrec.errors import OfflineError
+from imgrec.errors import AddressError, OfflineError
+from imgrec.images import remote
 from imgrec.inference import classify, preparation
 from imgrec.inference.preparation import OnProgress, Preparation
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
-from imgrec.settings import MIB, ROOT
+from imgrec.settings import MIB, ROOT, Settings
 from tests.data.quality.test_doctor import make
 from tests.inference.test_request import image, pool_of
 
@@ -124,6 +125,49 @@ def test_predict_as_a_table(imgrec: Callable[..., Run], cat: str) -> None:
     ]
 
 
+def test_predict_at_a_level(imgrec: Callable[..., Run], cat: str) -> None:
+    done = imgrec("predict", cat, "--models", "mobilenet,mobilenet_v2", "--level=kind")
+    assert done.code == 0
+    assert "Ensemble: cat 100.0 % · both agree" in done.out
+    assert "tabby" not in done.out
+
+
+@pytest.mark.parametrize("in_file", [True, False], ids=["file", "short"])
+def test_predict_classes_of_a_visitor(imgrec: Callable[..., Run], cat: str, environment: Path, in_file: bool) -> None:
+    (environment / "cats_dogs.json").write_text('{"cat": ["n02121620"], "dog": ["dog"]}')
+    classes = "cats_dogs.json" if in_file else "cat;dog"
+    done = imgrec("predict", cat, "--models=mobilenet,cifar_vgg", "--classes", classes, "--format=json")
+    assert done.code == 0
+    found = json.loads(done.out)[0]
+    assert [row["label"] for row in found["ensemble"]["top"]] == ["cat", "dog", "something else"]
+    assert found["ensemble"]["top"][0]["probability"] == pytest.approx(1)
+
+
+def test_what_must_be_known_of_classes_is_said(imgrec: Callable[..., Run], cat: str) -> None:
+    done = imgrec("predict", cat, "--models=mobilenet", "--classes=animal;cat;deer")
+    assert "animal and cat overlap: 7 classes, such as tabby, count in both." in " ".join(done.out.split())
+    assert "None of these models knows a class of deer." in done.out
+
+
+@pytest.mark.parametrize(
+    ("classes", "sentence"),
+    [
+        pytest.param("crane", "Expected one meaning of 'crane': crane: wading bird (n02012849)", id="two meanings"),
+        pytest.param("none.json", "Expected a JSON file with classes. Received: none.json, No such file", id="no file"),
+        pytest.param("bad.json", "Expected groups of classes as JSON such as", id="no JSON"),
+        pytest.param("binary.json", "Received: binary.json, which is no text", id="no text"),
+    ],
+)
+def test_classes_that_cannot_be_read(
+    imgrec: Callable[..., Run], cat: str, environment: Path, classes: str, sentence: str
+) -> None:
+    (environment / "bad.json").write_text("{cat: dog}")
+    (environment / "binary.json").write_bytes(b"\xff\xfe\x00")
+    done = imgrec("predict", cat, "--models=mobilenet", "--classes", classes)
+    assert done.code == 2
+    assert sentence in done.err
+
+
 def test_predict_as_json(imgrec: Callable[..., Run], cat: str) -> None:
     done = imgrec(
         "predict", cat, cat, "--models=mobilenet_v2,mobilenet", "--format=json", "--top=1", "--weights=mobilenet=3"
@@ -142,6 +186,35 @@ def test_predict_as_json(imgrec: Callable[..., Run], cat: str) -> None:
 def test_predict_as_csv(imgrec: Callable[..., Run], cat: str) -> None:
     rows = list(csv.DictReader(io.StringIO(imgrec("predict", cat, "--models=mobilenet", "--format=csv").out)))
     assert [row["model"] for row in rows] == ["mobilenet"] * 5 + ["ensemble"] * 5
+
+
+def test_predict_as_a_report(imgrec: Callable[..., Run], cat: str, environment: Path) -> None:
+    (environment / "not.jpg").write_text("words")
+    done = imgrec("predict", cat, "not.jpg", "--models=mobilenet,mobilenet_v2", "--format=html", "--top=2")
+    assert done.code == 2  # of the second one
+    assert done.out.startswith("<!doctype html>")
+    assert done.out.endswith("</html>\n")
+    assert "imgrec predict cat.png --models mobilenet,mobilenet_v2 --top 2" in done.out
+    assert "Ensemble: tabby" in done.out
+    assert "This is a text file." in done.out
+
+
+def test_predict_from_an_address(imgrec: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(url: str, settings: Settings) -> tuple[str, bytes]:
+        assert settings.max_upload_bytes == MIB
+        if url.endswith("none"):
+            raise AddressError("example.org answered with 404 Not Found.")
+        return "cat.jpg", image()
+
+    monkeypatch.setattr(remote, "fetch", fetch)
+    words = ("--models=mobilenet", "--format=json")
+    done = imgrec("predict", "https://example.org/cat.jpg?size=1", "https://example.org/none", *words)
+    assert done.code == 2
+    found, missing = json.loads(done.out)
+    assert found["image"] == "https://example.org/cat.jpg?size=1"
+    assert found["notes"] == ["named .jpg but is a PNG"]
+    assert missing["error"] == "example.org answered with 404 Not Found."
+    assert "imgrec: https://example.org/none: example.org answered with 404 Not Found." in done.err
 
 
 def test_predict_from_standard_input(imgrec: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +256,7 @@ def test_a_model_that_cannot_be_had_does_not_stop_the_others(imgrec: Callable[..
     [
         pytest.param(["predict", "cat.png", "--models=vgg61"], "imgrec: Expected the name of a model", id="model"),
         pytest.param(["predict", "cat.png", "--rule=meen", "--models=mobilenet"], "name of a rule", id="rule"),
-        pytest.param(["predict", "cat.png", "--format=xml"], "table, json or csv. Received: 'xml'", id="format"),
+        pytest.param(["predict", "cat.png", "--format=xml"], "table, json, csv or html. Received: 'xml'", id="format"),
         pytest.param(["predict", "cat.png", "--top=99", "--models=mobilenet"], "from 1 to 10", id="top"),
         pytest.param(["predict", "cat.png"], "Received: none yet. `imgrec fetch mobilenet`", id="no model here"),
         pytest.param(["predict"], "Missing argument", id="no image"),

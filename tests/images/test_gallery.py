@@ -9,7 +9,7 @@ from imgrec.errors import UnknownNameError
 from imgrec.images.decoding import decode
 from imgrec.images.gallery import SAMPLES_FOLDER, Sample, get_sample, get_samples
 from imgrec.predictions import gallery_predictions
-from imgrec.predictions.labels import ancestors
+from imgrec.predictions.wordnet import ancestors
 from imgrec.settings import ASSETS
 
 # The gallery is loaded on the first visit, over a phone's network too.

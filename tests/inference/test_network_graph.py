@@ -106,14 +106,16 @@ def test_a_position_adds_what_the_head_gives_where_only_that_position_is_kept(fo
     features = features_of(IMAGE)
     head = OpenVINOHead(save(tmp_path, form))
     found = head.locate(features[np.newaxis])
-    assert found.shape == (GRID, GRID, CLASSES)
-    assert found.dtype == np.float32
-    assert head.is_linear == (form in LINEAR)
+    assert found.logits.shape == (GRID, GRID, CLASSES)
+    assert found.logits.dtype == np.float32
     empty = logits_of(np.zeros_like(features), form)
+    assert (found.empty is None) == (form in LINEAR)
+    if found.empty is not None:
+        np.testing.assert_allclose(found.empty, empty, rtol=1e-4, atol=1e-4)
     for row, column in np.ndindex(GRID, GRID):
         kept = np.zeros_like(features)
         kept[row, column] = features[row, column]
-        np.testing.assert_allclose(found[row, column], logits_of(kept, form) - empty, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(found.logits[row, column], logits_of(kept, form) - empty, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("form", LINEAR)
@@ -122,7 +124,7 @@ def test_what_positions_add_is_the_logit_of_a_linear_head(form: str, tmp_path: P
     seen = engine.observe(IMAGE)
     assert seen.features is not None
     assert seen.logits is not None
-    np.testing.assert_allclose(head.locate(seen.features).sum((0, 1)) + BIAS, seen.logits, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(head.locate(seen.features).logits.sum((0, 1)) + BIAS, seen.logits, rtol=1e-4, atol=1e-3)
 
 
 def test_the_view_of_the_mirror_image_is_turned_back(tmp_path: Path) -> None:
@@ -133,8 +135,8 @@ def test_the_view_of_the_mirror_image_is_turned_back(tmp_path: Path) -> None:
     assert turned.features is not None
     assert seen.logits is not None
     np.testing.assert_allclose(seen.features[1], turned.features[0], rtol=1e-5)
-    found = head.locate(seen.features)
-    np.testing.assert_allclose(found, head.locate(turned.features)[:, ::-1], rtol=1e-4, atol=1e-5)
+    found = head.locate(seen.features).logits
+    np.testing.assert_allclose(found, head.locate(turned.features).logits[:, ::-1], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found.sum((0, 1)) + BIAS, seen.logits, rtol=1e-4, atol=1e-3)
 
 

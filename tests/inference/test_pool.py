@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgrec.errors import BusyError, ConversionError, EngineError, MemoryBudgetError
+from imgrec.inference.engine import Contributions
 from imgrec.inference.pool import EnginePool, Plan
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
@@ -383,18 +384,37 @@ def test_many_threads_keep_to_the_budget_and_all_get_their_answers(
     assert loader.open_bytes == 0
 
 
+def test_borrowed_bytes_count_until_the_block_ends_and_idle_engines_make_room(loader: Loader) -> None:
+    pool = EnginePool(10 * MIB, load=loader, estimate=size_of)
+    pool.load(SPECS["six"])
+    with pool.borrow("Feature maps", 5 * MIB):
+        assert pool.used_bytes == 5 * MIB
+        assert pool.loaded() == []
+    assert pool.used_bytes == 0
+
+
+def test_bytes_are_given_back_when_a_borrower_fails(loader: Loader) -> None:
+    pool = EnginePool(10 * MIB, load=loader, estimate=size_of)
+    with pytest.raises(ConversionError), pool.borrow("Feature maps", 5 * MIB):
+        raise ConversionError("Expected maps. Received: none.")
+    assert pool.used_bytes == 0
+    with (
+        pytest.raises(MemoryBudgetError, match="Feature maps needs about 11 MiB"),
+        pool.borrow("Feature maps", 11 * MIB),
+    ):
+        pytest.fail("borrowed more than there is")
+
+
 class FakeHead:
     """The head of a `FakeEngine`; says that nothing adds anything."""
-
-    is_linear = True
 
     def __init__(self, memory_bytes: int) -> None:
         self.memory_bytes = memory_bytes
         self.closed = False
 
-    def locate(self, features: np.ndarray) -> np.ndarray:
+    def locate(self, features: np.ndarray) -> Contributions:
         assert not self.closed
-        return np.zeros((*features.shape[1:3], 1000), np.float32)
+        return Contributions(np.zeros((*features.shape[1:3], 1000), np.float32), None)
 
     def close(self) -> None:
         self.closed = True
@@ -410,10 +430,9 @@ def test_heads_are_loaded_apart_and_count_with_the_networks() -> None:
     pool = EnginePool(10 * MIB, lambda spec: FakeEngine(size_of(spec)), size_of, patience_s=0.2, load_head=load_head)
     features = np.zeros((1, 7, 7, 8), np.float32)
     assert pool.observe(SPECS["four"], BATCH[0])[0].probabilities.argmax() == 281
-    found, is_linear = pool.locate(SPECS["four"], features)
-    assert (found.shape, is_linear, names(pool), pool.used_bytes) == (
+    found = pool.locate(SPECS["four"], features)
+    assert (found.logits.shape, names(pool), pool.used_bytes) == (
         (7, 7, 1000),
-        True,
         ["four", "four:head"],
         8 * MIB,
     )

@@ -78,11 +78,64 @@ def test_words_become_options(words: dict[str, str], expected: tuple[object, ...
         pytest.param({"weights": "mobilenet=-1"}, InputError, "0 or more", id="weight negative"),
         pytest.param({"weights": "mobilenet=0,mobilenet_v2=0"}, InputError, "above 0", id="all weights 0"),
         pytest.param({"weights": "mobilenet=2", "rule": "mean"}, InputError, "no weights for", id="mean has none"),
+        pytest.param({"level": "breed"}, UnknownNameError, "name of a level", id="level"),
+        pytest.param({"classes": "crane"}, InputError, "one meaning of 'crane'", id="a class with two meanings"),
     ],
 )
 def test_words_that_cannot_be_meant(words: dict[str, str], kind: type[ImgrecError], sentence: str) -> None:
     with pytest.raises(kind, match=sentence):
         Options.parse(SPECS, **words)
+
+
+@pytest.mark.parametrize(
+    ("words", "top"),
+    [
+        pytest.param({}, ["tabby", "tiger cat"], id="classes"),
+        pytest.param({"level": "kind"}, ["cat"], id="kinds"),
+        pytest.param({"level": "category"}, ["animal"], id="categories"),
+        pytest.param({"classes": "pet:dog,domestic cat"}, ["pet"], id="classes of a visitor"),
+        pytest.param({"classes": "pet:dog", "level": "kind"}, ["something else"], id="these go before a level"),
+    ],
+)
+def test_results_are_rolled_up(words: dict[str, str], top: list[str]) -> None:
+    asked = Options.parse(SPECS, **words)
+    found = get_result(image(), "a.png", asked, pool_of(), max_bytes=MIB)
+    assert [row.label for row in found.predictions[0].top_k(1)] == top[:1]
+    assert isinstance(found.ensemble, Ensemble)
+    assert [row.label for row in found.ensemble.prediction.top_k(len(top))] == top
+    shown = asked.shown_space(SPECS[0].get_label_space())
+    assert shown is found.ensemble.prediction.label_space
+
+
+def test_models_of_different_label_spaces_are_combined_as_classes_of_a_visitor() -> None:
+    ten = next(spec for spec in BUILT_IN.values() if spec.label_space == "cifar_10")
+    found = get_result(image(), "a.png", Options.parse([*SPECS, ten], classes="cat;dog"), pool_of(), max_bytes=MIB)
+    assert isinstance(found.ensemble, Ensemble)
+    assert found.ensemble.prediction.first.label == "cat"
+    assert len(found.ensemble.members) == 3
+    assert found.notes == ()
+
+
+def test_what_must_be_known_of_classes_stands_in_the_notes() -> None:
+    ten = next(spec for spec in BUILT_IN.values() if spec.label_space == "cifar_10")
+    asked = Options.parse([*SPECS, ten], classes="animal;cat;deer;n02131653")
+    found = get_result(image(), "a.png", asked, pool_of(), max_bytes=MIB)
+    assert found.notes == (
+        "animal and cat overlap: 7 classes, such as tabby, count in both.",
+        "animal and n02131653 overlap: 4 classes, such as brown bear, count in both.",
+        "animal and deer overlap: deer counts in both.",
+        "No class of deer: MobileNet, MobileNetV2.",
+        f"No class of n02131653: {ten.title}.",
+    )
+    assert isinstance(found.ensemble, Failure)
+
+
+def test_a_model_without_these_classes_fails_alone() -> None:
+    ten = next(spec for spec in BUILT_IN.values() if spec.label_space == "cifar_10")
+    found = get_result(image(), "a.png", Options.parse([*SPECS, ten], classes="tabby"), pool_of(), max_bytes=MIB)
+    assert [failure.model for failure in found.failures] == [ten.name]
+    assert isinstance(found.ensemble, Ensemble)
+    assert found.notes == (f"No class of tabby: {ten.title}.",)
 
 
 def test_names_come_in_the_order_of_the_catalog_and_once() -> None:
@@ -191,3 +244,26 @@ def test_the_only_model_with_a_weight_fails() -> None:
     report = get_result(image(), "cat.png", asked, pool_of("mobilenet"), max_bytes=MIB)
     assert isinstance(report.ensemble, Failure)
     assert isinstance(report.outcomes[1], Prediction)
+
+
+@pytest.mark.parametrize(
+    ("words", "arguments"),
+    [
+        pytest.param({}, [], id="defaults"),
+        pytest.param({"k": "3", "framing": "squash"}, ["--top", "3", "--framing", "squash"], id="top and framing"),
+        pytest.param({"rule": "rank_vote"}, ["--rule", "rank_vote"], id="a rule"),
+        pytest.param({"weights": "mobilenet=0.5"}, ["--weights", "mobilenet=0.5"], id="weights alone"),
+        pytest.param({"rule": "weighted_mean"}, ["--rule", "weighted_mean"], id="a rule for weights, and none"),
+        pytest.param(
+            {"rule": "geometric_mean", "weights": "mobilenet_v2=2"},
+            ["--rule", "geometric_mean", "--weights", "mobilenet_v2=2"],
+            id="weights with another rule",
+        ),
+    ],
+)
+def test_options_are_written_as_they_are_typed(words: dict[str, str], arguments: list[str]) -> None:
+    options = Options.parse(SPECS, **words)
+    assert options.to_arguments() == ["--models", "mobilenet,mobilenet_v2", *arguments]
+    typed = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    names = {"--top": "k", "--framing": "framing", "--rule": "rule", "--weights": "weights"}
+    assert Options.parse(SPECS, **{names[name]: value for name, value in typed.items()}) == options

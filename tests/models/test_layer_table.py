@@ -1,12 +1,14 @@
 """Layers read from a model's file."""
 
+import json
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from imgrec.errors import InputError, StorageError
 from imgrec.models import cards
-from imgrec.models.layer_table import read_layers
+from imgrec.models.layer_table import read_dropout_rates, read_layers
 
 COURSE = cards.BUNDLED / "capstone_cnn.keras"
 
@@ -36,3 +38,17 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         read_layers(tmp_path / "x.keras")
     with pytest.raises(StorageError):
         read_layers(tmp_path / "none.keras")
+
+
+def test_the_rates_of_dropout_layers_are_read_in_their_order() -> None:
+    rates = read_dropout_rates(COURSE)
+    assert rates == [0.25, 0.25, 0.5]
+
+
+def test_dropout_within_a_network_within_a_network_is_found(tmp_path: Path) -> None:
+    inner = {"class_name": "Functional", "config": {"layers": [{"class_name": "Dropout", "config": {"rate": 0.1}}]}}
+    outer = [inner, {"class_name": "Dense", "config": {}}, {"class_name": "SpatialDropout2D", "config": {"rate": 0.2}}]
+    path = tmp_path / "nested.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps({"config": {"layers": outer}}))
+    assert read_dropout_rates(path) == [0.1, 0.2]

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +18,10 @@ from imgrec.predictions.labels import (
     NO_TARGET,
     LabelMap,
     LabelSpace,
-    ancestors,
     get_label_map,
     get_label_space,
     roll_up,
 )
-from imgrec.settings import ASSETS
 
 ENTITY = "n00001740"
 CAT, DOG, CANINE = "n02121620", "n02084071", "n02083346"
@@ -109,40 +105,6 @@ def test_classes_of_one_name_do_not_collide(one: str, other: str) -> None:
     assert np.count_nonzero(mapped.index != NO_TARGET) == 2
 
 
-def test_every_class_reaches_entity_by_known_synsets() -> None:
-    table = json.loads((ASSETS / "labels" / "imagenet_1k.json").read_text(encoding="utf-8"))["synsets"]
-    for synset in IMAGENET.synsets:
-        above = ancestors(str(synset))
-        assert above[0] == synset
-        assert ENTITY in above
-        assert set(above) <= table.keys()
-
-
-def test_the_committed_table_is_small_and_names_source_and_license() -> None:
-    file = ASSETS / "labels" / "imagenet_1k.json"
-    table = json.loads(file.read_text(encoding="utf-8"))
-    assert file.stat().st_size < 150_000
-    assert "WordNet 3.0" in table["source"]
-    assert "WordNet 3.0 Copyright" in (file.parent / "WORDNET-LICENSE.txt").read_text()
-    assert "WORDNET-LICENSE.txt" in table["licence"]
-
-
-def test_the_committed_table_is_what_wordnet_says() -> None:
-    data_noun = Path("/usr/share/wordnet/data.noun")
-    if not data_noun.is_file():
-        pytest.skip("WordNet is not installed (Debian: wordnet-base)")
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("build", ASSETS / "labels" / "build.py")
-    assert spec
-    assert spec.loader
-    build = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(build)
-    classes = list(IMAGENET.synsets)
-    rebuilt = build.render(classes, build.with_ancestors(classes, build.read_nouns(data_noun)))
-    assert rebuilt == (ASSETS / "labels" / "imagenet_1k.json").read_text(encoding="utf-8")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", ["imagenet_sample_even", "imagenet_val_a"])
 def test_images_labeled_by_others_agree(test_data: Path, folder: str) -> None:
@@ -160,24 +122,6 @@ def test_keras_class_index_agrees(keras_home: Path) -> None:
     keras = json.loads((keras_home / "models" / "imagenet_class_index.json").read_text())
     ours = [[synset, label.replace(" ", "_")] for synset, label in zip(IMAGENET.synsets, IMAGENET.labels, strict=True)]
     assert ours == [keras[str(i)] for i in range(1000)]
-
-
-def test_importing_reads_no_table() -> None:
-    code = "import imgrec.predictions.labels as L; assert L._imagenet_table.cache_info().currsize == 0"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ASSETS.parent)
-
-
-# ── WordNet ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_synset_outside_the_table_stands_for_itself() -> None:
-    assert ancestors("n00000000") == ("n00000000",)
-
-
-def test_ancestors_come_nearest_first_and_by_every_hypernym() -> None:
-    above = ancestors(DOG)
-    assert above[:3] == (DOG, CANINE, "n01317541")  # a domestic animal, too
-    assert len(above) == len(set(above))
 
 
 # ── maps ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,8 +9,10 @@ from imgrec.errors import InputError
 from imgrec.formatting import THIN_SPACE
 from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions.ensembles import combine, leave_one_out
+from imgrec.predictions.hierarchy import hierarchy_of
 from imgrec.predictions.labels import CIFAR_10, EntropyLimit, LabelSpace, get_label_space
 from imgrec.predictions.prediction import Failure, Prediction
+from imgrec.reports import sentences
 from imgrec.reports.sentences import (
     agreement,
     describe_knowledge,
@@ -94,6 +96,71 @@ def test_models_that_differ(choices: list[int], words: str) -> None:
         for name, choice in zip(names, choices, strict=False)
     ]
     assert words in plain(headline(predictions, combine(predictions)))
+
+
+IMAGENET = get_label_space("imagenet_1k")
+
+
+def sees(model: str, **shares: float) -> Prediction:
+    """A prediction of ImageNet's classes with these `shares`; the rest goes to the comic book."""
+    probabilities = np.zeros(1000)
+    for label, share in shares.items():
+        probabilities[IMAGENET.labels.index(label.replace("_", " "))] = share
+    probabilities[IMAGENET.labels.index("comic book")] = 1 - sum(shares.values())
+    return Prediction(model, IMAGENET, probabilities)
+
+
+@pytest.mark.parametrize(
+    ("firsts", "sentence"),
+    [
+        pytest.param(
+            [{"Saluki": 0.6, "beagle": 0.3}, {"beagle": 0.7, "Saluki": 0.2}],
+            "Both see a hound (90.0 %); they differ on the breed: beagle 50.0 %, Saluki 40.0 %",
+            id="two",
+        ),
+        pytest.param(
+            [{"Saluki": 0.9}, {"pug": 0.9}, {"chow": 0.8}, {"pug": 0.4, "boxer": 0.6}],
+            "All 4 see a dog (90.0 %); they differ on the breed: pug 32.5 %, Saluki 22.5 %, chow 20.0 %, …",
+            id="more than are named",
+        ),
+        pytest.param(
+            [{"pizza": 0.9}, {"banana": 0.8}],
+            "Both see food (85.0 %); they differ on the kind: pizza 45.0 %, banana 40.0 %",
+            id="without an article",
+        ),
+        pytest.param(
+            [{"goldfish": 0.9}, {"tabby": 0.8}],
+            "Both see an animal (85.0 %); they differ on the kind: goldfish 45.0 %, tabby 40.0 %",
+            id="an",
+        ),
+        pytest.param(
+            [{"Saluki": 0.9}, {"Saluki": 0.6}, {"pug": 0.9}],
+            "All 3 see a dog (80.0 %); they differ on the breed: Saluki 50.0 %, pug 30.0 %",
+            id="most agree",
+        ),
+        pytest.param([{"Saluki": 0.9}, {"Saluki": 0.6}], "Ensemble: Saluki 75.0 % · both agree", id="all agree"),
+        pytest.param(
+            [{"Saluki": 0.9}, {"minivan": 0.8}],
+            "Ensemble: Saluki 45.0 % · both differ · VGG19 says minivan",
+            id="nothing that is said in common",
+        ),
+        pytest.param(
+            [{"Saluki": 0.4, "minivan": 0.35}, {"pug": 0.4, "minivan": 0.35}],
+            "Ensemble: minivan 35.0 % · both differ · VGG16 says Saluki, VGG19 says pug",
+            id="second choices win",
+        ),
+    ],
+)
+def test_what_models_that_differ_have_in_common_comes_first(firsts: list[dict[str, float]], sentence: str) -> None:
+    names = ["vgg16", "vgg19", "resnet50", "resnet101"]
+    predictions = [sees(name, **shares) for name, shares in zip(names, firsts, strict=False)]
+    assert plain(headline(predictions, combine(predictions))).removesuffix(" · high uncertainty") == sentence
+
+
+def test_articles_are_those_of_nodes() -> None:
+    nodes = {node.label for node in hierarchy_of(IMAGENET).nodes}
+    assert nodes >= sentences.NO_ARTICLE
+    assert {node.synset for node in hierarchy_of(IMAGENET).nodes} >= sentences.HAVE_BREEDS
 
 
 @pytest.mark.parametrize("rule", ["majority_vote", "rank_vote"])

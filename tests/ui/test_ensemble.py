@@ -34,7 +34,7 @@ def test_weights_and_leave_one_out_work_on_precomputed_answers(page: Page, here:
 def test_full_shows_answer_parts_leave_one_out_and_doubt(page: Page) -> None:
     app = upload(page("ensemble.py"), ("cat.jpg", photo()))
     assert not app.exception
-    assert app.subheader[0].value.startswith("Ensemble: tabby")
+    assert "the breed: tabby" in app.subheader[0].value
     assert len(app.get("vega_lite_chart")) == 2
     assert "Without MobileNet it would" in words(app)
     assert [metric.label for metric in app.metric] == ["Entropy", "Mutual information", "Disagreement"]
@@ -56,7 +56,7 @@ def test_a_weight_tips_the_answer_without_asking_the_models_again(page: Page, en
         app.slider(key=f"weight_{name}").set_value(0.1)
     app.run()
     assert not app.exception
-    assert app.subheader[0].value.startswith("Ensemble: tiger cat")
+    assert "the breed: tiger cat" in app.subheader[0].value
 
 
 def test_every_weight_at_zero_is_everyone_alike(page: Page) -> None:
@@ -66,7 +66,7 @@ def test_every_weight_at_zero_is_everyone_alike(page: Page) -> None:
         slider.set_value(0.0)
     app.run()
     assert not app.exception
-    assert app.subheader[0].value.startswith("Ensemble: tabby")
+    assert "the breed: tabby" in app.subheader[0].value
 
 
 def test_a_broken_member_is_named_and_the_others_go_on(page: Page, engines: dict[str, object]) -> None:
@@ -91,4 +91,4 @@ def test_models_of_different_label_spaces_are_combined_apart(page: Page, here: s
     assert not app.exception
     assert "each group is averaged on its own" in words(app)
     assert "### CIFAR-10" in words(app)
-    assert [subheader.value.split()[0] for subheader in app.subheader] == ["Ensemble:", TEN_CLASSES.title.split()[0]]
+    assert [subheader.value.split()[0] for subheader in app.subheader] == ["Both", TEN_CLASSES.title.split()[0]]

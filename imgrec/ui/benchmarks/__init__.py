@@ -6,6 +6,7 @@
 `pairs`: accuracy against latency, pairs of models.
 `confusion`: confusion matrix and errors.
 `curves`: ROC, precision-recall, reliability, classes.
+`robustness`: accuracy over the strength of damage.
 `ensembles`: the ensemble builder.
 `image_files`: the images of a dataset, where they are at hand.
 `provenance`: where each figure comes from.

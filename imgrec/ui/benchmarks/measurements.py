@@ -31,19 +31,19 @@ _BY_MODELS: Any = {AlignedResults: lambda results: (*_files(results), results.mo
 
 def dataset_names() -> list[str]:
     """Return the datasets of which there are measurements."""
-    return aligned_results.dataset_names(_folders())
+    return aligned_results.dataset_names(folders())
 
 
 def suited() -> str | None:
     """Return the dataset that fits the models of the Compare page."""
     catalog = caches.catalog()
     spaces = {name: catalog[name].label_space if name in catalog else None for name in compared_models()}
-    return _suited(_folders(), spaces, _changed_at())
+    return _suited(folders(), spaces, _changed_at())
 
 
 def load(name: str, reading: str = "strict") -> AlignedResults:
     """Return the results on a dataset, read again if something was measured meanwhile."""
-    return _load(_folders(), name, reading, _changed_at())
+    return _load(folders(), name, reading, _changed_at())
 
 
 def compared_models() -> tuple[str, ...]:
@@ -129,11 +129,12 @@ def _load(folders: list[Path], name: str, reading: str, changed_at: list[int]) -
     return aligned_results.load(folders, name, reading)
 
 
-def _folders() -> list[Path]:
+def folders() -> list[Path]:
+    """Return the folders of measurements: those that come with imgrec, then those of this user."""
     return [FOLDER, stored_predictions.own_folder(caches.settings())]
 
 
 def _changed_at() -> list[int]:
     """Return when something was last measured, by folder; part of the keys of caches."""
-    summaries = [folder / stored_predictions.SUMMARY for folder in _folders()]
+    summaries = [folder / stored_predictions.SUMMARY for folder in folders()]
     return [path.stat().st_mtime_ns if path.exists() else 0 for path in summaries]

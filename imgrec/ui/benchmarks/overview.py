@@ -9,7 +9,7 @@ from imgrec.errors import ImgrecError
 from imgrec.evaluation import aligned_results
 from imgrec.evaluation.aligned_results import READINGS, AlignedResults
 from imgrec.ui import query_params, settings_bar
-from imgrec.ui.benchmarks import confusion, curves, ensembles, leaderboard, measurements, pairs, provenance
+from imgrec.ui.benchmarks import confusion, curves, ensembles, leaderboard, measurements, pairs, provenance, robustness
 from imgrec.ui.benchmarks.measurements import title
 from imgrec.ui.markdown import plain
 
@@ -58,6 +58,7 @@ VIEWS: dict[str, View] = {
     "Classes": View(curves.classes, curves.has_bars),
     "Curves": View(curves.over_thresholds, _always),
     "Errors": View(confusion.errors),
+    "Robustness": View(robustness.robustness, _always),
     "Ensembles": View(ensembles.builder, least_models=2),
     "Published": View(provenance.published),
     "Provenance": View(provenance.provenance),

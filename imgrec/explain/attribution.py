@@ -1,0 +1,129 @@
+"""One map for each model: where in the image it found a class.
+
+A new method is one function and one line in `METHODS`.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from imgrec.errors import ImgrecError, UnknownNameError
+from imgrec.explain.class_activation import class_activation
+from imgrec.explain.perturbation import Compute, OnProgress, occlusion, rise
+from imgrec.explain.subject import Subject
+from imgrec.explain.target import Target
+from imgrec.images.decoding import DecodedImage
+from imgrec.images.preprocessing import find_box, frame
+from imgrec.inference.pool import EnginePool
+from imgrec.models.catalog import ModelSpec
+from imgrec.predictions.prediction import Failure
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attribution:
+    """A map of one model for one image and `target`.
+
+    `values` are float32 (h, w) in the unit of `method`, larger where more speaks for the target, over the part of the
+    image that the model was given: `box`, (left, top, right, bottom) in px of the image of `size_px`, (height, width).
+    `probability` is that of the target. `milliseconds` are those of the map, with the inference that it needs.
+    """
+
+    model: str
+    title: str
+    target: Target
+    method: str
+    values: np.ndarray
+    box: tuple[float, float, float, float]
+    size_px: tuple[int, int]
+    probability: float
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A way to make a map: its title, the unit of its values, and in a sentence what they mean.
+
+    `compute` returns float32 (h, w) for a network with its image, and a target.
+    """
+
+    title: str
+    unit: str
+    sentence: str
+    compute: Compute
+
+
+def explain(
+    image: DecodedImage,
+    specs: Iterable[ModelSpec],
+    pool: EnginePool,
+    targets: Mapping[str, Target],
+    *,
+    framing: str = "crop",
+    method: str = "cam",
+    on_progress: OnProgress = lambda done, total: None,
+) -> Iterator[Attribution | Failure]:
+    """Yield the map of each model, or the reason why there is none, as soon as it is there.
+
+    Args:
+        image: The whole image.
+        specs: The models.
+        pool: Their networks.
+        targets: The target for each label space of the models, by its name; of other models, nothing is yielded.
+        framing: A key of `preprocessing.FRAMINGS`.
+        method: A key of `METHODS`.
+        on_progress: See `OnProgress`.
+
+    Raises:
+        UnknownNameError: Another method or framing.
+    """
+    if method not in METHODS:
+        raise UnknownNameError.of("method", method, list(METHODS))
+    for spec in specs:
+        target = targets.get(spec.label_space)
+        if target is None:
+            continue
+        subject = Subject(spec, pool, frame(image, spec.input_size, spec.crop_fraction, framing))
+        box = find_box(image.size_px, spec.input_size, spec.crop_fraction, framing)
+        start = time.perf_counter()
+        try:
+            probabilities = subject.observe(subject.image).probabilities
+            values = METHODS[method].compute(subject, target, on_progress)
+        except ImgrecError as error:
+            yield Failure(spec.name, error, spec.title)
+            continue
+        yield Attribution(
+            spec.name,
+            spec.title,
+            target,
+            method,
+            values,
+            box,
+            image.size_px,
+            float(target.probability(probabilities)),
+            (time.perf_counter() - start) * 1e3,
+        )
+
+
+METHODS = {
+    "cam": Method(
+        "Class activation",
+        "logits",
+        "What each position of the last feature map adds to the score of the class. Exact where the head of the "
+        "network is linear; otherwise the score with only that position kept (ReciproCAM).",
+        lambda subject, target, _: class_activation(subject, target),
+    ),
+    "occlusion": Method(
+        "Occlusion",
+        "logits",
+        "How far the score of the class falls when a square covers that place.",
+        occlusion,
+    ),
+    "rise": Method(
+        "RISE",
+        "probability",
+        "How far the probability of the class is above its mean over random masks where that place is visible.",
+        rise,
+    ),
+}
