@@ -18,6 +18,8 @@ from imgrec.predictions.labels import get_label_space
 
 # A sheet of more cannot be looked through, and takes minutes to compute.
 MAX_IMAGES = 500
+# On a small public host each image makes others wait.
+DEMO_MAX_IMAGES = 60
 
 # Arrays in .npz have no files in them.
 ARCHIVE_SUFFIXES = tuple(suffix for suffix in SUFFIXES if suffix != ".npz")

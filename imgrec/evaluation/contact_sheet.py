@@ -34,8 +34,8 @@ from imgrec.settings import Settings
 # beside the others is not loaded for each image, and few enough that the first rows come soon.
 BLOCK = 16
 
-# A tile is shown at 120 px, on screens with up to two pixels a px.
-THUMBNAIL_PX = 200
+# A tile is shown at about this size.
+THUMBNAIL_PX = 160
 
 _log = logging.getLogger(__name__)
 

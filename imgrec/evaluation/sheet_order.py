@@ -1,7 +1,7 @@
 """The rows of a contact sheet in an order, filtered, and summed up in sentences."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from imgrec.evaluation.contact_sheet import Row
 from imgrec.formatting import interval, percent
@@ -42,12 +42,16 @@ class Accuracy:
 
     @property
     def sentence(self) -> str:
-        """The share with its Wilson interval at 95 %: "Right: 46 of 50, 92.0 % (95 % interval: 81.2–96.8 %)"."""
-        bounds = wilson(self.right, self.images)
-        return (
-            f"{self.right:,} of {self.images:,} right, {percent(self.right / self.images)} "
-            f"(95\u202f% interval: {interval(bounds.low, bounds.high)})"
-        )
+        """The share with its Wilson interval at 95 %: "46 of 50 right: 92.0 % (95 % interval: 81.2–96.8 %)"."""
+        bounds = interval(*astuple(wilson(self.right, self.images)))
+        share = percent(self.right / self.images)
+        return f"{self.right:,} of {self.images:,} right: {share} (95\u202f% interval: {bounds})"
+
+    @property
+    def short(self) -> str:
+        """The share and its interval: "92.0 % (81.2–96.8 %)"."""
+        bounds = interval(*astuple(wilson(self.right, self.images)))
+        return f"{percent(self.right / self.images)} ({bounds})"
 
 
 def arrange(rows: Iterable[Row], order: str, chosen: Filter | None = None) -> list[Row]:

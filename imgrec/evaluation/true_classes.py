@@ -1,6 +1,6 @@
 """The true classes of images, as folders or a table name them, matched with the classes of several models.
 
-Predictions are counted in the classes of the images: ImageNet's breeds as cats and dogs where the folders are called so.
+Predictions are counted in the classes of the images: breeds as cats and dogs where the folders are called so.
 """
 
 from collections.abc import Mapping, Sequence
