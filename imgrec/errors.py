@@ -4,6 +4,7 @@
     ├── InputError                  what the caller gave cannot be used; another input would work
     │   ├── ImageError              bytes that are not a usable image
     │   │   └── ImageTooLargeError  more bytes or pixels than the limits allow
+    │   ├── AddressError            no image can be fetched from the address
     │   ├── UnknownNameError        no such model, rule, dataset, recipe ...
     │   ├── LabelSpaceError         label spaces that do not fit together
     │   └── SettingError            an environment variable or option out of its range
@@ -48,6 +49,10 @@ class ImageTooLargeError(ImageError):
     """The image has more bytes or pixels than the limits allow."""
 
     http_status = 413
+
+
+class AddressError(InputError):
+    """The address is refused, or its server does not give an image."""
 
 
 class UnknownNameError(InputError):

@@ -15,14 +15,16 @@ from imgrec.errors import ImageTooLargeError, ImgrecError, InputError
 from imgrec.settings import MIB, ROOT, Settings
 
 if TYPE_CHECKING:
+    from imgrec.images.decoding import DecodedImage
     from imgrec.inference.pool import EnginePool
     from imgrec.inference.preparation import Preparation, Preparations
     from imgrec.inference.request import Options
     from imgrec.models.catalog import ModelSpec
     from imgrec.predictions.prediction import Failure
+    from imgrec.reports.html_report import Entry
     from imgrec.reports.result import Result
 
-FORMATS = ("table", "json", "csv")
+FORMATS = ("table", "json", "csv", "html")
 
 
 def models(json: Annotated[bool, typer.Option("--json", help="A list of objects, for programs.")] = False) -> None:
@@ -66,7 +68,7 @@ def fetch(
 
 
 def predict(
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files; - for standard input.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files, https addresses; - for standard input.")],
     models: Annotated[
         str, typer.Option(help="Names with commas between; by default up to three that are on this machine.")
     ] = "",
@@ -82,15 +84,17 @@ def predict(
     classes: Annotated[
         str | None, typer.Option(help="Your own classes: a JSON file of WordNet words, or such as 'cat;dog'.")
     ] = None,
-    format: Annotated[str, typer.Option(help="table, json or csv.")] = "table",
+    format: Annotated[str, typer.Option(help="table, json, csv, or html: a report as one file.")] = "table",
 ) -> None:
     """Say what is in images, model by model and together."""
     from imgrec.inference.classify import open_pool
     from imgrec.inference.preparation import Preparations
     from imgrec.inference.request import Options, check_budget, get_default_specs, parse_models
     from imgrec.models.cards import load_catalog
+    from imgrec.predictions.ensembles import Ensemble, by_label_space
     from imgrec.predictions.prediction import Failure
-    from imgrec.reports import result
+    from imgrec.reports import reproduce, result
+    from imgrec.reports.html_report import Entry
 
     if format not in FORMATS:
         raise InputError(f"Expected the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Received: {format!r}.")
@@ -110,15 +114,21 @@ def predict(
     if not ready:
         raise typer.Exit(BAD_INPUT)
     results: list[Result] = []
+    entries: list[Entry] = []
     for name in images:
-        found = get_result(name, replace(options, specs=ready), pool, settings.max_upload_bytes)
+        found, image = get_result(name, replace(options, specs=ready), pool, settings)
         if found.error is None:
             found = replace(found, outcomes=(*found.outcomes, *failures))
         if format == "table":
             say(("\n" if results else "") + result.to_table([found], options.k))
         results.append(found)
+        if format == "html":
+            combined = map(options.combine, by_label_space(found.predictions).values())
+            groups = tuple(group for group in combined if isinstance(group, Ensemble))
+            entries.append(Entry(found, image, reproduce.command(name, options.to_arguments()), groups=groups))
     if format != "table":
-        text = result.to_json(results, options.k) if format == "json" else result.to_csv(results, options.k)
+        to_text = {"json": result.to_json, "csv": result.to_csv}
+        text = to_text[format](results, options.k) if format in to_text else report(entries, options, settings)
         say(text.rstrip("\n"))
     # Models of different label spaces are listed together; that they cannot be combined is an error only on request.
     apart = {str(found.ensemble.error) for found in results if isinstance(found.ensemble, Failure)}
@@ -147,17 +157,40 @@ def serve(
     os.execv(sys.executable, command)  # noqa: S606 (no shell, fixed arguments)
 
 
-def get_result(name: str, options: "Options", pool: "EnginePool", max_bytes: int) -> "Result":
-    """Classify one file; one that cannot be used becomes a result with an error, which goes to stderr too."""
-    from imgrec.inference import request
+def report(entries: "Sequence[Entry]", options: "Options", settings: Settings) -> str:
+    """Return the HTML report of the images."""
+    from imgrec.charts.colors import swatches_of
+    from imgrec.reports.html_report import Origin, to_html
+
+    return to_html(
+        entries,
+        options.k,
+        specs=options.specs,
+        framing=options.framing,
+        origin=Origin.of(options.specs, settings),
+        colors={name: swatch.color for name, swatch in swatches_of(spec.name for spec in options.specs).items()},
+    )
+
+
+def get_result(
+    name: str, options: "Options", pool: "EnginePool", settings: Settings
+) -> "tuple[Result, DecodedImage | None]":
+    """Classify a file or address; one that cannot be used becomes a result with an error, which goes to stderr too."""
+    from imgrec.images import remote
+    from imgrec.images.decoding import decode
+    from imgrec.inference.request import classify_decoded
     from imgrec.reports.result import Result
 
     shown = "standard input" if name == "-" else name
     try:
-        return request.get_result(read(name, max_bytes), shown, options, pool, max_bytes=max_bytes)
+        limit = settings.max_upload_bytes
+        is_address = remote.is_address(name)
+        file, data = remote.fetch(name, settings) if is_address else (shown, read(name, limit))
+        image = decode(data, max_bytes=limit, name=file)
+        return classify_decoded(image, shown, options, pool), image
     except ImgrecError as error:
         complain(f"{shown}: {error}")
-        return Result(image=shown, sha256=None, error=str(error))
+        return Result(image=shown, sha256=None, error=str(error)), None
 
 
 def read(name: str, max_bytes: int) -> bytes:
@@ -194,10 +227,10 @@ def read_classes(text: str | None) -> str | None:
 
 
 def may_be_image(name: str) -> bool:
-    """Whether a file begins like an image, or can be read only once, such as standard input."""
-    from imgrec.images import formats
+    """Whether a file begins like an image, or can be read only once: standard input, addresses."""
+    from imgrec.images import formats, remote
 
-    if name == "-" or (os.path.exists(name) and not os.path.isfile(name)):
+    if name == "-" or remote.is_address(name) or (os.path.exists(name) and not os.path.isfile(name)):
         return True
     try:
         with open(name, "rb") as file:

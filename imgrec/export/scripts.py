@@ -13,6 +13,7 @@ from imgrec.images.decoding import WORKING_SIDE_PX
 from imgrec.images.preprocessing import PREPROCESS
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.labels import LabelSpace
+from imgrec.reports.reproduce import formula
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def readme(spec: ModelSpec, space: LabelSpace, formats: Sequence[str]) -> str:
     files = "\n".join(
         f"  {', '.join(FORMATS[name].files):<26}{FORMATS[name].title}: {FORMATS[name].about}" for name in formats
     )
-    written = f"float32 {order}, {_formula(spec.preprocess, 'value')}"
+    written = f"float32 {order}, {formula(spec.preprocess, 'value')}"
     inputs = "\n".join(
         f"  {FORMATS[name].files[0]:<26}{'uint8 RGB, 0 to 255' if FORMATS[name].folded else written}"
         for name in formats
@@ -193,27 +194,5 @@ def _normalized(mode: str) -> str:
     """Return the expression for a float32 batch of `pixels`, as `preprocessing.normalize` computes it."""
     reversed_or_not = ", ..., ::-1" if PREPROCESS[mode].reverse_channels else ""
     pixels = f"pixels[np.newaxis{reversed_or_not}]"
-    formula = _formula(mode, pixels)
-    return f"{formula if formula == pixels else f'({formula})'}.astype(np.float32)"
-
-
-def _formula(mode: str, value: str) -> str:
-    """Return the formula that normalizes a `value` from 0 to 255, as Python code and as text.
-
-    >>> _formula("tf", "x")
-    '(x - 127.5) / 127.5'
-    >>> _formula("unit", "x")
-    'x / 255'
-    """
-    rule = PREPROCESS[mode]
-    moved, scaled = any(rule.mean), set(rule.scale) != {1.0}
-    shifted = f"{value} - {_words(rule.mean)}" if moved else value
-    if not scaled:
-        return shifted
-    return f"{f'({shifted})' if moved else shifted} / {_words(rule.scale)}"
-
-
-def _words(values: tuple[float, float, float]) -> str:
-    """Return one number where all three are equal, else a tuple of them."""
-    written = [f"{value:.9g}" for value in values]
-    return written[0] if len(set(written)) == 1 else f"({', '.join(written)})"
+    value = formula(mode, pixels)
+    return f"{value if value == pixels else f'({value})'}.astype(np.float32)"

@@ -114,6 +114,20 @@ class Options:
         except ImgrecError as error:
             return Failure(ENSEMBLE, error)
 
+    def to_arguments(self) -> list[str]:
+        """Return the options as words of the command line, without defaults: what `parse` reads back."""
+        words = ["--models", ",".join(spec.name for spec in self.specs)]
+        weights = {spec.name: self.weights.get(spec.name, 1.0) for spec in self.specs}
+        is_weighted = RULES[self.rule].takes_weights and any(weights.values()) and set(weights.values()) != {1.0}
+        # With weights and without a rule, the rule is the weighted mean.
+        if self.rule != (WEIGHTED_RULE if is_weighted else DEFAULT_RULE):
+            words += ["--rule", self.rule]
+        if is_weighted:
+            words += ["--weights", ",".join(f"{name}={weight:g}" for name, weight in weights.items() if weight != 1)]
+        if self.k != DEFAULT_TOP_K:
+            words += ["--top", str(self.k)]
+        return words if self.framing == DEFAULT_FRAMING else [*words, "--framing", self.framing]
+
     def weights_of(self, members: Sequence[Prediction]) -> list[float] | None:
         """Return the weights of `members`, None where none are given."""
         return [self.weights.get(member.model, 1.0) for member in members] if self.weights else None
@@ -126,7 +140,11 @@ def get_result(data: bytes, name: str, options: Options, pool: EnginePool, *, ma
         ImageError: The image cannot be used.
         ImgrecError: No model succeeded: the error of the first one.
     """
-    image = decode(data, max_bytes=max_bytes, name=name)
+    return classify_decoded(decode(data, max_bytes=max_bytes, name=name), name, options, pool)
+
+
+def classify_decoded(image: DecodedImage, name: str, options: Options, pool: EnginePool) -> Result:
+    """Classify a decoded image, of the file `name`, as `get_result`."""
     outcomes = {outcome.model: outcome for outcome in classify(image, options.specs, pool, options.framing)}
     result = options.to_result(name, image, [outcomes[spec.name] for spec in options.specs])
     if not result.predictions:

@@ -1,6 +1,9 @@
-"""Results as words, rows, JSON and CSV. Knows predictions and models, and nothing of where the text is shown.
+"""Results as words, rows, JSON, CSV and HTML. Knows predictions and models, and nothing of where the text is shown.
 
 `result`: the JSON, CSV and table of a prediction.
 `sentences`: agreement and doubt in sentences.
+`html_report`: a comparison as one HTML file.
+`reproduce`: the command, and lines of Keras, that repeat a prediction.
+`differences`: two results side by side.
 `accuracy`: accuracy in words, as counts where few images were held out.
 """

@@ -166,12 +166,12 @@ def _safe_cell(value: object) -> object:
         return "true" if value else "false"  # as in JSON
     if not isinstance(value, str):
         return value
-    text = _printable(value)
+    text = printable(value)
     return f"'{text}" if value.startswith(FORMULA_STARTS) or text.lstrip().startswith(FORMULA_STARTS) else text
 
 
 def _table_lines(result: Result, k: int) -> list[str]:
-    lines = [_fit(_printable(result.image), TABLE_WIDTH)]
+    lines = [_fit(printable(result.image), TABLE_WIDTH)]
     if result.error is not None:
         return [*lines, *_wrapped(result.error)]
     ensemble = result.ensemble if isinstance(result.ensemble, Ensemble) else None
@@ -186,12 +186,12 @@ def _table_lines(result: Result, k: int) -> list[str]:
 
 
 def _outcome_lines(outcome: Prediction | Failure, k: int) -> list[str]:
-    title = _printable(title_of(outcome))
+    title = printable(title_of(outcome))
     if isinstance(outcome, Failure):
         return _wrapped(f"{title}: {outcome.error}")
     lines = [f"  {_fit(title, 64):<64}{milliseconds(outcome.milliseconds):>14}"]
     for found in outcome.top_k(k):
-        label = _fit(_printable(label_of(outcome.label_space, found.index)), 40)
+        label = _fit(printable(label_of(outcome.label_space, found.index)), 40)
         figure = _plain(percent(found.probability))
         lines.append(f"    {label:<40}{figure:>9}  {_bar(found.probability)}".rstrip())
     return lines
@@ -207,7 +207,7 @@ def _wrapped(text: str) -> list[str]:
     """Return the lines of `text`; words and paths stay whole, so that a path can be copied."""
     indent = "  "
     lines = textwrap.wrap(
-        _printable(text),
+        printable(text),
         TABLE_WIDTH,
         initial_indent=indent,
         subsequent_indent=indent,
@@ -226,6 +226,6 @@ def _fit(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Return `text` without characters that move the cursor, change colors or turn the direction of reading."""
     return "".join(c if c.isprintable() or c == THIN_SPACE else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -12,5 +12,6 @@ A component owns its widget, its bounds and its errors; what it shows is compute
 `image_input`: upload, camera, samples.
 `image_store`: the images of a browser tab.
 `uploads`: an uploader that empties itself.
+`history`: results of the visit, to go back to.
 `results`: the cached result for a page.
 """

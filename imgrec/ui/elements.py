@@ -1,7 +1,8 @@
-"""Columns, errors, and components that Streamlit lacks: a strip of images, paste and drop, a tab's memory, a drawer.
+"""Columns, errors, and components that Streamlit lacks.
 
-They exchange ids and events with the page; their scripts are in `assets/components/`. Images are sent to the browser as
-thumbnails, and to the server through Streamlit's own uploader, never through these components.
+Image strip, before and after, paste and drop, tab memory, drawer, copied link: they exchange ids and events with the
+page; their scripts are in `assets/components/`. Images are sent to the browser as thumbnails, and to the server through
+Streamlit's own uploader, never through these components.
 """
 
 import base64
@@ -44,7 +45,7 @@ def download(
     *,
     key: str,
     help: str | None = None,
-    type: Literal["primary", "secondary"] = "secondary",
+    type: Literal["primary", "secondary", "tertiary"] = "secondary",
 ) -> None:
     """Show a button that downloads `data`, or what that returns at the click; the page does not run again."""
     icon = ":material/download:"
@@ -69,8 +70,21 @@ def _read(file: str) -> str:
 _strip = st.components.v2.component(
     "imgrec_strip", html='<div class="strip" role="group"></div>', css=_read("strip.css"), js=_read("strip.js")
 )
+_before_after = st.components.v2.component(
+    "imgrec_before_after",
+    html='<div class="before-after"><img><img class="after"><div class="line"></div>'
+    '<input type="range" min="0" max="100" value="50"></div>',
+    css=_read("before_after.css"),
+    js=_read("before_after.js"),
+)
 _intake = st.components.v2.component("imgrec_intake", js=_read("intake.js"))
 _drawer = st.components.v2.component("imgrec_drawer", js=_read("drawer.js"))
+_copy_link = st.components.v2.component(
+    "imgrec_copy_link",
+    html=_read("copy_link.html"),
+    css=_read("copy_link.css"),
+    js=_read("copy_link.js"),
+)
 _tab = st.components.v2.component("imgrec_tab", js=_read("tab.js"))
 
 
@@ -109,6 +123,11 @@ def strip(
     )
 
 
+def before_after(label: str, before: bytes, after: bytes, *, key: str) -> None:
+    """Show two encoded images of one size over each other, with a line between them to drag, or to move by key."""
+    _before_after(key=key, data={"label": label, "before": _data_url(before), "after": _data_url(after)})
+
+
 def intake(
     zone: str, limit_bytes: int, *, key: str, result: str, changes: int, on_too_large: Callable[[list[str]], None]
 ) -> None:
@@ -136,6 +155,17 @@ def remember_tab(tab: str | None, *, ask: bool) -> str | None:
     result = _tab(key="tab_memory", data={"id": tab, "ask": ask}, on_known_change=lambda: None, height=1)
     known = result.known
     return known if ask and isinstance(known, str) else None
+
+
+def copy_link() -> None:
+    """Show a button that copies the address of the page, and says so to screen readers too."""
+    data = {
+        "label": "Copy link",
+        "help": "Models and options are in the link; images are not.",
+        "done": "Link copied",
+        "failed": "Not copied: this browser forbids it. Copy the address above.",
+    }
+    _copy_link(key="copy_link", data=data, width="content")
 
 
 def close_drawer(page: str) -> None:

@@ -12,11 +12,11 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from imgrec.errors import ImgrecError
-from imgrec.images import decoding, gallery
+from imgrec.images import decoding, gallery, remote
 from imgrec.images.gallery import Sample
 from imgrec.settings import MIB
 from imgrec.ui import caches, uploads
-from imgrec.ui.elements import RESULT, Tile, intake, remember_tab, strip
+from imgrec.ui.elements import RESULT, Tile, errors_shown, intake, remember_tab, strip
 from imgrec.ui.image_store import KEEP_S
 from imgrec.ui.image_store import Image as Image
 from imgrec.ui.markdown import plain
@@ -129,6 +129,16 @@ def take_sample(file: str) -> None:
     _take([(sample.title, sample.path.read_bytes())], sample)
 
 
+def show(image: Image) -> None:
+    """Select an image of this visit, and take it back where it was removed."""
+    images = tray()
+    if all(image.id != other.id for other in images):
+        del images[: max(0, len(images) + 1 - MAX_IMAGES)]  # the oldest makes room
+        images.append(image)
+    st.session_state["tray_problems"] = []
+    _select(image.id)
+
+
 def _inputs() -> None:
     key = uploads.key_of("images")
     # One row where it fits (see assets/style.css).
@@ -144,6 +154,7 @@ def _inputs() -> None:
                 on_change=_take_uploads,
                 args=(key,),
             )
+        _by_address()
         camera = st.popover(
             "Camera", icon=":material/photo_camera:", key="camera_open", on_change="rerun", type="tertiary"
         )
@@ -157,6 +168,25 @@ def _inputs() -> None:
         camera.camera_input("Take a photo", key=shot, on_change=_take_uploads, args=arguments, resolution="720p")
 
 
+def _by_address() -> None:
+    """Show a field for the address of an image, not in a demo: there the server would fetch for anyone."""
+    if caches.settings().demo:
+        return
+    if st.session_state.pop("address_taken", False):
+        st.session_state["address_open"], st.session_state["address"] = False, ""
+    panel = st.popover("URL", icon=":material/link:", key="address_open", on_change="rerun", type="tertiary")
+    if not panel.open:
+        return
+    with panel, st.form("by_address", border=False):
+        address = st.text_input("Address of an image", key="address", placeholder="https://…")
+        if st.form_submit_button("Fetch", icon=":material/download:") and address.strip():
+            # Here and not in a callback, so that the page says what it waits for.
+            with st.spinner("Fetching the image …"), errors_shown(":material/link_off:"):
+                _take([remote.fetch(address, caches.settings())], url=address.strip())
+                st.session_state["address_taken"] = not st.session_state["tray_problems"]
+                st.rerun()
+
+
 def _take_uploads(key: str, uploader: str = "images") -> None:
     found = st.session_state.get(key) or []
     # A rerun that started before the uploader was emptied may still have files that are already taken.
@@ -166,7 +196,7 @@ def _take_uploads(key: str, uploader: str = "images") -> None:
         uploads.empty(uploader, files)
 
 
-def _take(arrivals: Iterable[tuple[str, bytes]], sample: Sample | None = None) -> None:
+def _take(arrivals: Iterable[tuple[str, bytes]], sample: Sample | None = None, url: str | None = None) -> None:
     """Decode files: images go into the tray, anything else gets a sentence."""
     images = tray()
     problems: list[tuple[str, str]] = []
@@ -178,7 +208,7 @@ def _take(arrivals: Iterable[tuple[str, bytes]], sample: Sample | None = None) -
             left_out += 1
             continue
         try:
-            image = Image(name, decoding.decode(data, max_bytes=limit, name=name), sample)
+            image = Image(name, decoding.decode(data, max_bytes=limit, name=name), sample, url)
         except ImgrecError as error:
             problems.append((name, str(error)))
             continue

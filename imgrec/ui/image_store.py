@@ -13,7 +13,7 @@ from itertools import accumulate
 
 from imgrec.images.decoding import DecodedImage
 from imgrec.images.gallery import Sample
-from imgrec.settings import MIB
+from imgrec.settings import MIB, ROOT
 
 # Long enough for a reload, a crash of the browser, or a phone that was put away for a call.
 KEEP_S = 600
@@ -31,16 +31,22 @@ MAX_TABS = 500
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
-    """A decoded image, the name of its file, and the sample that it is, if it is one."""
+    """A decoded image, the name of its file, and the sample that it is or the address that it came from, if any."""
 
     name: str
     image: DecodedImage
     sample: Sample | None = None
+    url: str | None = None
 
     @property
     def id(self) -> str:
         """The sha256 of the file."""
         return self.image.sha256
+
+    @property
+    def source(self) -> str:
+        """The path or address that a command line takes: the name alone of a visitor's own file."""
+        return self.sample.path.relative_to(ROOT).as_posix() if self.sample else self.url or self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ A link's models become the choice of models, on any page, and every page writes 
 switching pages would lose. `finish` does that, and shows what the address asked for in vain.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,6 +98,22 @@ def complaints() -> list[str]:
     missing = [name for name in links.unknown_models if name not in caches.catalog()]
     sentences = [str(UnknownNameError.of("model", name, list(caches.catalog()))) for name in missing]
     return [links.too_many_models, *sentences] if links.too_many_models else sentences
+
+
+def snapshot() -> dict[str, Any]:
+    """Return the values of this page's choices by key, None for one without; for `restore`."""
+    return {key: st.session_state.get(key) for key in (MODELS, *sorted(_links().shown))}
+
+
+def restore(values: Mapping[str, Any]) -> None:
+    """Choose what a `snapshot` has, in place of links and later choices; for a callback, before widgets are shown."""
+    _links().unknown_models, _links().too_many_models = [], None
+    for key, value in values.items():
+        if value is None:
+            st.session_state.pop(key, None)
+            choices().pop(key, None)
+        else:
+            st.session_state[key] = choices()[key] = value
 
 
 def slug(title: str) -> str:

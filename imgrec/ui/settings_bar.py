@@ -16,7 +16,8 @@ from imgrec.predictions.ensembles import RULES
 from imgrec.predictions.hierarchy import DEFAULT_LEVEL
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Prediction
 from imgrec.reports import sentences
-from imgrec.ui import caches, my_classes, query_params
+from imgrec.ui import caches, history, my_classes, query_params
+from imgrec.ui.elements import copy_link
 from imgrec.ui.markdown import plain
 
 VIEWS = ("Chart", "Table")
@@ -42,7 +43,9 @@ class Choice(Options):
 def toolbar(*, rule_in_sight: bool = False) -> Choice:
     """Show the settings: models, view, and the others behind one button; on request the rule in sight, with weights."""
     specs = models()
-    with st.container(horizontal=True, vertical_alignment="bottom" if rule_in_sight else "center", gap="small"):
+    with st.container(
+        horizontal=True, vertical_alignment="bottom" if rule_in_sight else "center", gap="small", key="toolbar"
+    ):
         rule = _rule() if rule_in_sight else DEFAULT_RULE
         with st.popover("Options", icon=":material/tune:"):
             k, framing = _top_k(), _framing()
@@ -55,6 +58,8 @@ def toolbar(*, rule_in_sight: bool = False) -> Choice:
             *([RULES[rule].title.lower()] if rule != DEFAULT_RULE and not rule_in_sight else []),
             *([my_classes.describe(level, classes)] if classes or level != DEFAULT_LEVEL else []),
         ]
+        copy_link()
+        history.button()
         if changed:
             st.caption(" · ".join(changed))
     if knowledge := sentences.describe_knowledge(specs):

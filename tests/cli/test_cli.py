@@ -15,12 +15,13 @@ import pytest
 
 from imgrec.cli import main, predict
 from imgrec.cli.terminal import READER_GONE, bar, complain, say
-from imgrec.errors import OfflineError
+from imgrec.errors import AddressError, OfflineError
+from imgrec.images import remote
 from imgrec.inference import classify, preparation
 from imgrec.inference.preparation import OnProgress, Preparation
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
-from imgrec.settings import MIB, ROOT
+from imgrec.settings import MIB, ROOT, Settings
 from tests.data.quality.test_doctor import make
 from tests.inference.test_request import image, pool_of
 
@@ -187,6 +188,35 @@ def test_predict_as_csv(imgrec: Callable[..., Run], cat: str) -> None:
     assert [row["model"] for row in rows] == ["mobilenet"] * 5 + ["ensemble"] * 5
 
 
+def test_predict_as_a_report(imgrec: Callable[..., Run], cat: str, environment: Path) -> None:
+    (environment / "not.jpg").write_text("words")
+    done = imgrec("predict", cat, "not.jpg", "--models=mobilenet,mobilenet_v2", "--format=html", "--top=2")
+    assert done.code == 2  # of the second one
+    assert done.out.startswith("<!doctype html>")
+    assert done.out.endswith("</html>\n")
+    assert "imgrec predict cat.png --models mobilenet,mobilenet_v2 --top 2" in done.out
+    assert "Ensemble: tabby" in done.out
+    assert "This is a text file." in done.out
+
+
+def test_predict_from_an_address(imgrec: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(url: str, settings: Settings) -> tuple[str, bytes]:
+        assert settings.max_upload_bytes == MIB
+        if url.endswith("none"):
+            raise AddressError("example.org answered with 404 Not Found.")
+        return "cat.jpg", image()
+
+    monkeypatch.setattr(remote, "fetch", fetch)
+    words = ("--models=mobilenet", "--format=json")
+    done = imgrec("predict", "https://example.org/cat.jpg?size=1", "https://example.org/none", *words)
+    assert done.code == 2
+    found, missing = json.loads(done.out)
+    assert found["image"] == "https://example.org/cat.jpg?size=1"
+    assert found["notes"] == ["named .jpg but is a PNG"]
+    assert missing["error"] == "example.org answered with 404 Not Found."
+    assert "imgrec: https://example.org/none: example.org answered with 404 Not Found." in done.err
+
+
 def test_predict_from_standard_input(imgrec: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(image())))
     done = imgrec("predict", "-", "--models=mobilenet", "--format=json")
@@ -226,7 +256,7 @@ def test_a_model_that_cannot_be_had_does_not_stop_the_others(imgrec: Callable[..
     [
         pytest.param(["predict", "cat.png", "--models=vgg61"], "imgrec: Expected the name of a model", id="model"),
         pytest.param(["predict", "cat.png", "--rule=meen", "--models=mobilenet"], "name of a rule", id="rule"),
-        pytest.param(["predict", "cat.png", "--format=xml"], "table, json or csv. Received: 'xml'", id="format"),
+        pytest.param(["predict", "cat.png", "--format=xml"], "table, json, csv or html. Received: 'xml'", id="format"),
         pytest.param(["predict", "cat.png", "--top=99", "--models=mobilenet"], "from 1 to 10", id="top"),
         pytest.param(["predict", "cat.png"], "Received: none yet. `imgrec fetch mobilenet`", id="no model here"),
         pytest.param(["predict"], "Missing argument", id="no image"),

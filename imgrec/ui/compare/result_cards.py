@@ -6,7 +6,6 @@ on its own card.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -24,10 +23,9 @@ from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.predictions.gallery_predictions import PrecomputedPrediction
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.reports import sentences
-from imgrec.reports.result import to_csv, to_json
-from imgrec.ui import caches, results
-from imgrec.ui.elements import download
-from imgrec.ui.image_input import Image, tray
+from imgrec.ui import caches, history, results
+from imgrec.ui.compare import downloads, reproduce_panel
+from imgrec.ui.image_input import Image
 from imgrec.ui.models import download_progress
 from imgrec.ui.settings_bar import Choice
 
@@ -71,8 +69,9 @@ def compare(image: Image, choice: Choice) -> None:
                 f":material/memory: Together these models need {size(plan.total_bytes)}; the memory budget is "
                 f"{size(plan.budget_bytes)}. They are loaded in turn for every image, which is slow."
             )
-        downloads(image, found.ready, choice)
+        downloads.buttons(image, found.ready, choice)
     _what_models_see(image, choice)
+    reproduce_panel.show(image, choice)
 
     def draw(outcome: Prediction | Failure) -> None:
         with fill_models[outcome.model]():
@@ -86,6 +85,7 @@ def compare(image: Image, choice: Choice) -> None:
         members, ensemble = groups.get(space, ([], None))
         with fill():
             _ensemble_card(ensemble, len(members), space, choice, len(set(spaces)) > 1)
+    history.record(image, choice, result, groups)
 
 
 def reserve(is_pending: bool, draw_pending: Callable[[], object], gap: Gap = "xsmall") -> Callable[[], DeltaGenerator]:
@@ -216,22 +216,6 @@ def chart(spec: Spec, words: str, *, key: str) -> None:
 def table(rows: Rows, words: str) -> None:
     """Show the rows of a chart as a table."""
     st.table(rows, border="horizontal", hide_index=True, alt=words)
-
-
-def downloads(image: Image, specs: tuple[ModelSpec, ...], choice: Choice) -> None:
-    """Offer the results of all images of the session, or of the sample `image`, as files; computed at the click."""
-    # Read here: the file is made outside the session, where there are no uploaded images.
-    images = tuple(tray()) or (image,)
-    what = "results" if len(images) == 1 else f"results of {len(images)} images"
-    formats = {"csv": (f"{what.capitalize()} as CSV", "text/csv"), "json": ("As JSON", "application/json")}
-
-    def content(format: str) -> str:
-        found = [results.classify(image, replace(choice, specs=specs)).finish() for image in images]
-        return (to_csv if format == "csv" else to_json)(found, choice.k)
-
-    with st.container(horizontal=True):
-        for format, (label, kind) in formats.items():
-            download(label, partial(content, format), f"imgrec.{format}", kind, key=format)
 
 
 def _what_models_see(image: Image, choice: Choice) -> None:

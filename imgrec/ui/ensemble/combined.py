@@ -9,8 +9,8 @@ from imgrec.predictions.ensembles import RULES, Ensemble
 from imgrec.predictions.prediction import Failure
 from imgrec.reports import sentences
 from imgrec.reports.result import Result
-from imgrec.ui import results
-from imgrec.ui.compare import result_cards
+from imgrec.ui import history, results
+from imgrec.ui.compare import downloads, result_cards
 from imgrec.ui.image_input import Image
 from imgrec.ui.models import download_progress
 from imgrec.ui.settings_bar import Choice
@@ -31,12 +31,13 @@ def explain(image: Image, choice: Choice) -> None:
     result = found.finish()
     with fill():
         _show_result(result, choice)
+    history.record(image, choice, result, results.by_label_space(result, choice))
     stored = [spec for spec in found.answering if spec not in found.ready]
     if stored:
         st.caption(f"{result_cards.PRECOMPUTED}: {', '.join(spec.title for spec in stored)}.")
         download_progress.watch(stored)
     if found.ready:
-        result_cards.downloads(image, found.ready, choice)
+        downloads.buttons(image, found.ready, choice)
 
 
 def _show_result(result: Result, choice: Choice) -> None:
