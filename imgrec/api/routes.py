@@ -6,11 +6,12 @@
     curl -s localhost:8501/api/v1/models
 
 `POST /predict` takes one image, as the part `image` of a form or as the body, with the options `models`, `k`,
-`rule`, `weights` (`vgg16=2,mobilenet=0.5`), `framing`, `level` (`kind`) and `classes` (`cat;dog` or JSON, see
-`predictions.class_groups`), all optional, as fields or in the query. It answers with one object as of `imgrec predict
---format json` (see `reports.result.to_dict`). `POST /explain` takes an image in the same way, with `models`, `class`,
-`method`, `rule`, `weights` and `framing`, and answers with the maps of `imgrec explain --format json` and the models
-without one (see `explain.map_report.to_dict`). `GET /models` answers with the list of `imgrec models --json`.
+`rule`, `weights` (`vgg16=2,mobilenet=0.5`), `framing`, `level` (`kind`), `classes` (`cat;dog` or JSON, see
+`predictions.class_groups`) and `calibrated` (true, for the measured temperatures), all optional, as fields or in the
+query. It answers with one object as of `imgrec predict --format json` (see `reports.result.to_dict`). `POST /explain`
+takes an image in the same way, with `models`, `class`, `method`, `rule`, `weights` and `framing`, and answers with the
+maps of `imgrec explain --format json` and the models without one (see `explain.map_report.to_dict`). `GET /models`
+answers with the list of `imgrec models --json`.
 
 Errors are `{"error": sentence, "type": name}` with the status of the error; "try again later" is 503 with Retry-After.
 Images are never written to disk.
@@ -19,6 +20,7 @@ Images are never written to disk.
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -30,6 +32,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError
+from imgrec.evaluation import temperatures
 from imgrec.explain import explanation, map_report
 from imgrec.explain.attribution import DEFAULT_METHOD, find_method
 from imgrec.explain.map_report import MeasuredMap
@@ -51,7 +54,7 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.reports import result
 from imgrec.settings import MIB, Settings
 
-OPTIONS = ("models", "k", "rule", "weights", "framing", "level", "classes")
+OPTIONS = ("models", "k", "rule", "weights", "framing", "level", "classes", "calibrated")
 EXPLAIN_OPTIONS = ("models", "class", "method", "rule", "weights", "framing")
 
 # Requests that may hold an image in memory at once, at up to 20 MiB each; more get 503.
@@ -179,11 +182,10 @@ class _Endpoints:
         ]
 
     def _predict(self, upload: _Upload) -> dict[str, object]:
-        words = dict(upload.options)
-        options = Options.parse(self._load(words.pop("models", "")), **words)
-        found = get_result(
-            upload.data, upload.name, options, self.get_pool(), max_bytes=self.get_settings().max_upload_bytes
-        )
+        settings, words = self.get_settings(), dict(upload.options)
+        specs = self._load(words.pop("models", ""))
+        options = Options.parse(specs, get_temperatures=partial(temperatures.measured, settings), **words)
+        found = get_result(upload.data, upload.name, options, self.get_pool(), max_bytes=settings.max_upload_bytes)
         return result.to_dict(found, options.k)
 
     def _explain(self, upload: _Upload) -> dict[str, object]:
@@ -193,7 +195,12 @@ class _Endpoints:
         if settings.demo and method != DEFAULT_METHOD:
             raise InputError(f"Expected the method {DEFAULT_METHOD} in this demo. Received: {method}.")
         image = decode(upload.data, max_bytes=settings.max_upload_bytes, name=upload.name)
-        options = Options.parse(self._load(words.pop("models", "")), **words)
+        options = Options.parse(
+            self._load(words.get("models", "")),
+            rule=words.get("rule"),
+            weights=words.get("weights"),
+            framing=words.get("framing"),
+        )
         found = explanation.explain(image, options, self.get_pool(), word=word, method=method)
         return map_report.to_dict(upload.name, image.sha256, [MeasuredMap(one) for one in found.maps]) | {
             "failures": [{"model": failure.model, "error": str(failure.error)} for failure in found.failures]

@@ -62,6 +62,11 @@ def _level() -> str:
     )
 
 
+def start_anew() -> None:
+    """Have the panel show the classes that are there now: they were changed by something else than its widgets."""
+    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
+
+
 def _edit(groups: ClassGroups | None) -> None:
     names = [] if groups is None else [group.name for group in groups.groups]
     if groups is None:
@@ -153,7 +158,7 @@ def _key(name: str) -> str:
 
 def _set(groups: ClassGroups | None) -> None:
     query_params.write_text(KEY, groups.to_link() if groups else "")
-    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
+    start_anew()
 
 
 def _current() -> ClassGroups | None:
@@ -217,7 +222,7 @@ def _load() -> None:
 def _refuse(error: InputError) -> None:
     """Show the sentence in the panel; its widgets start anew from the classes that are there."""
     st.session_state[_ERROR] = str(error)
-    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
+    start_anew()
 
 
 def _without(groups: ClassGroups, place: int) -> ClassGroups | None:
