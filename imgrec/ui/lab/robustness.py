@@ -10,13 +10,16 @@ from imgrec.explain.corruptions import CORRUPTIONS
 from imgrec.explain.robustness import ALL_DAMAGE, ByDamage, describe_first_change, describe_mean, summarize
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.reports.sentences import title_of
-from imgrec.ui import query_params
+from imgrec.ui import caches, query_params
 from imgrec.ui.compare import result_cards
 from imgrec.ui.image_input import Image, tray
 from imgrec.ui.lab import trials, what_if
 from imgrec.ui.lab.trials import Outcome, Subject
 
 SCOPES = ("This image", "All images")
+
+# Of `caches.MAX_PREDICTIONS`, so many are for one visitor's images: more would be computed again at each click.
+MAX_PREDICTIONS = caches.MAX_PREDICTIONS // 2
 
 # Two stand side by side on a phone.
 MIN_CHART_PX = 160
@@ -27,7 +30,7 @@ def show(image: Image, subject: Subject) -> None:
     """Show one damage in detail and, as soon as they are computed, the curves of all."""
     what_if.show(image, subject)
     st.markdown("#### All damage, all strengths", anchors=False)
-    images = _scope(image)
+    images = _scope(image, len(subject.specs))
     place = st.empty()
     missing = sum(trials.count_missing(one, subject.specs, ALL_DAMAGE) for one in images)
     found: list[Mapping[str, Mapping[tuple[str, int], Outcome]]] = []
@@ -51,13 +54,20 @@ def show(image: Image, subject: Subject) -> None:
         _curves(found, subject)
 
 
-def _scope(image: Image) -> Sequence[Image]:
-    """Choose between this image and all of the session."""
+def _scope(image: Image, models: int) -> Sequence[Image]:
+    """Choose between this image and all of the session; of too many the last ones are taken, and it is said."""
     images = tray()
     if len(images) < 2:
         return [image]
     scope = query_params.segmented("Images", "images", SCOPES, SCOPES[0], "lab_images", label_visibility="collapsed")
-    return images if scope == SCOPES[1] else [image]
+    if scope == SCOPES[0]:
+        return [image]
+    most = max(1, MAX_PREDICTIONS // (len(ALL_DAMAGE) * models))
+    if len(images) > most:
+        st.caption(
+            f"With {models} model{'' if models == 1 else 's'}, the last {most} of {len(images)} images are damaged."
+        )
+    return images[-most:]
 
 
 def _curves(found: Sequence[Mapping[str, Mapping[tuple[str, int], Outcome]]], subject: Subject) -> None:

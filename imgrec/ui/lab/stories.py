@@ -126,7 +126,7 @@ def _not_scaled(images: Sequence[Image], subject: Subject) -> None:
             classes = len({pair.wrong.first.index for pair in found.values()})
             sentence = (
                 f"{spec.title}, not divided: {classes} different first classes for {len(found)} images, {sure} of them "
-                f"with more than 99\u202f%; {kept} as before."
+                f"with more than 99\u202f%. The class is the same as divided for {kept}."
             )
             st.markdown(f"**{sentence}**")
             st.table(rows, border="horizontal", hide_index=True, alt=sentence)
