@@ -70,7 +70,9 @@ def _same_name(image: Image, subject: Subject) -> None:
         "from keras.applications.vgg16 import preprocess_input\n"
         "…\n"
         "from keras.applications.densenet import preprocess_input  # from here on, for every network",
-        language="python",
+        # Highlighted, the words have too little contrast to the page; in one line, a phone would have to scroll.
+        language=None,
+        wrap_lines=True,
     )
     known = [caches.catalog().get_spec(name) for name in FIVE]
     with st.grid(len(known), min_column_width=VIEW_PX):
@@ -83,8 +85,8 @@ def _same_name(image: Image, subject: Subject) -> None:
     place = result_cards.reserve(True, lambda: st.skeleton(height=160))
     pairs = {spec: _pair(image, spec, LAST_MODE) for spec in specs}
     rows: Rows = [
-        {"Model": spec.title, "Trained with": spec.preprocess, "Correct": _first(pair.right)}
-        | {f"With {LAST_MODE}": _first(pair.wrong), "Change of its first class": _change(pair)}
+        {"Model": f"{spec.title} ({spec.preprocess})", "Correct": _first(pair.right)}
+        | {f"With {LAST_MODE}": _first(pair.wrong), "Change": _change(pair)}
         for spec, pair in pairs.items()
         if pair is not None
     ]
@@ -154,8 +156,7 @@ def _one_sided(images: Sequence[Image], subject: Subject) -> None:
                 {
                     "Model": spec.title,
                     "Same first class": f"{kept} of {len(found)} images",
-                    "Its mean probability, normalized": percent(before),
-                    "Not normalized": percent(mean),
+                    "Its mean probability": f"{percent(before)} → {percent(mean)}",
                     "Change": relative_change(before, mean),
                 }
             )
