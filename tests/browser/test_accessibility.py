@@ -61,6 +61,18 @@ def test_no_page_has_a_serious_problem(page: Page, with_image: bool) -> None:
     assert found == {name: [] for name in PAGES}
 
 
+def test_the_panel_of_own_classes_has_no_serious_problem(page: Page) -> None:
+    page.goto(page.url.split("?")[0] + "?classes=cat;dog")
+    settle(page)
+    page.get_by_role("button", name="Options").click()
+    page.locator(".st-key-my_classes summary").click()
+    expect(page.get_by_label("Name of class 2")).to_be_visible()
+    page.get_by_label("Add a class").fill("vehicle")
+    expect(page.get_by_role("button", name="vehicle · conveyance")).to_be_visible()
+    settle(page)
+    assert problems(page) == []
+
+
 def test_the_focus_is_seen_on_navigation_tiles_and_buttons(page: Page) -> None:
     """WCAG 2.4.7, and 1.4.11: the ring has 3:1 against the page."""
     page.evaluate("document.body.focus()")
