@@ -143,6 +143,10 @@ class Options:
             words += ["--top", str(self.k)]
         if self.framing != DEFAULT_FRAMING:
             words += ["--framing", self.framing]
+        if self.level != DEFAULT_LEVEL:
+            words += ["--level", self.level]
+        if self.classes:
+            words += ["--classes", self.classes.to_link()]
         return words if self.temperatures is None else [*words, "--calibrated"]
 
     def weights_of(self, members: Sequence[Prediction]) -> list[float] | None:

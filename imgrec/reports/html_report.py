@@ -135,7 +135,7 @@ def _entry(entry: Entry, name: str, k: int, colors: Mapping[str, str]) -> dict[s
         "sentences": [words for ensemble, members in groups for words in _sentences(members, ensemble)],
         "image": _data_url(thumbnail(image, IMAGE_SIDE_PX), "jpeg"),
         "alt": entry.alt or f"The image that was classified: {name}",
-        "facts": " · ".join([f"{width} × {height} px", image.format, *image.notes]),
+        "facts": " · ".join([f"{width} × {height} px", image.format, *result.notes]),
         "cards": [_card(outcome, groups, k, colors) for outcome in outcomes],
         "tables": [_table(members, ensemble, k) for ensemble, members in groups],
         "maps": [{"title": m.title, "image": _data_url(m.png, "png"), "alt": m.alt} for m in entry.maps],

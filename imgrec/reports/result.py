@@ -134,7 +134,7 @@ def to_csv(results: Sequence[Result], k: int = DEFAULT_TOP_K) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _safe_cell(value) for name, value in row.items()} for row in to_rows(results, k))
+    writer.writerows({name: safe_cell(value) for name, value in row.items()} for row in to_rows(results, k))
     return file.getvalue()
 
 
@@ -177,7 +177,8 @@ def _ensemble_dict(ensemble: Ensemble | Failure | None, k: int) -> dict[str, obj
     }
 
 
-def _safe_cell(value: object) -> object:
+def safe_cell(value: object) -> object:
+    """Return `value` for a CSV: text that a spreadsheet would run as a formula with a `'` before it."""
     if isinstance(value, bool):
         return "true" if value else "false"  # as in JSON
     if not isinstance(value, str):

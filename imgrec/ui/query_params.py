@@ -102,7 +102,7 @@ def complaints() -> list[str]:
 
 def snapshot() -> dict[str, Any]:
     """Return the values of this page's choices by key, None for one without; for `restore`."""
-    return {key: st.session_state.get(key) for key in (MODELS, *sorted(_links().shown))}
+    return {key: st.session_state.get(key, choices().get(key)) for key in (MODELS, *sorted(_links().shown))}
 
 
 def restore(values: Mapping[str, Any]) -> None:

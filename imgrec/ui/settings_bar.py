@@ -67,8 +67,8 @@ def toolbar(*, rule_in_sight: bool = False) -> Choice:
             st.caption(" · ".join(changed))
     if knowledge := sentences.describe_knowledge(specs):
         st.caption(knowledge)
-    for sentence in sentences.describe_groups(classes, specs):
-        st.caption(f":material/info: {plain(sentence)}")
+    if notes := sentences.describe_groups(classes, specs):
+        st.caption(f":material/info: {plain(' '.join(notes))}")
     if rule_in_sight:
         st.caption(f"**{RULES[rule].title}**. {RULES[rule].sentence}")
         if RULES[rule].takes_weights and len(specs) > 1:
