@@ -129,7 +129,7 @@ def strip(
 
 def before_after(label: str, before: bytes, after: bytes, *, key: str) -> None:
     """Show two encoded images of one size over each other, with a line between them to drag, or to move by key."""
-    _before_after(key=key, data={"label": label, "before": _data_url(before), "after": _data_url(after)})
+    _before_after(key=key, data={"label": label, "before": data_url(before), "after": data_url(after)})
 
 
 def intake(
