@@ -102,7 +102,7 @@ def show(image: Image) -> None:
     download_progress.cards(found.missing, choice.names)
     download_progress.watch(spec for spec in found.answering if spec not in found.ready)
     if plan is None:
-        plan = make_plan(found.finish(partial(_explain_failure, fills)))
+        plan = make_plan(found.finish(partial(_explain_failure, choice.names, fills)))
     with fill_headline():
         _headline(plan)
     shown = _compute(plan, fills, look, status)
@@ -181,7 +181,9 @@ def _compute(plan: Plan, fills: Fills, look: Look, status: DeltaGenerator) -> li
         for spec in plan.specs:
             if plan.find(spec) is None:
                 with fills[spec.name]():
-                    map_cards.header(spec.name, spec.title, "stopped", plan.choice.names)
+                    map_cards.header(spec.name, spec.title, "", plan.choice.names)
+                    # In the place of the skeleton, which would stay otherwise.
+                    st.caption("Stopped.")
     elif not plan.is_known:
         for _ in _maps(plan, fills):
             _draw(plan, fills, look, is_last=False)
@@ -200,7 +202,7 @@ def _is_stopped(plan: Plan, status: DeltaGenerator) -> bool:
         status.button("Continue", key="explain_continue", icon=":material/play_arrow:", on_click=resume)
         return True
     stop = partial(state.__setitem__, _STOPPED, keys)
-    status.button("Stop", key="explain_stop", icon=":material/stop:", on_click=stop)
+    status.button("Stop computing", key="explain_stop", icon=":material/stop:", on_click=stop)
     return False
 
 
@@ -222,7 +224,7 @@ def _maps(plan: Plan, fills: Fills) -> Iterator[Attribution]:
             on_progress=on_progress,
         ):
             if isinstance(outcome, Failure):
-                _explain_failure(fills, outcome)
+                _explain_failure(plan.choice.names, fills, outcome)
             else:
                 caches.remember_map(plan.key(spec), outcome)
                 yield outcome
@@ -286,8 +288,9 @@ def _weights(choice: Choice, members: Sequence[Attribution]) -> list[float] | No
     return given if RULES[choice.rule].takes_weights and any(given) else None
 
 
-def _explain_failure(fills: Fills, outcome: object) -> None:
-    """Show why a model has no map on its card."""
+def _explain_failure(names: Sequence[str], fills: Fills, outcome: object) -> None:
+    """Show why a model has no map on its card; `names` are the models of the page."""
     if isinstance(outcome, Failure):
         with fills[outcome.model]():
-            st.error(str(outcome.error), title=sentences.title_of(outcome), icon=":material/error:")
+            map_cards.header(outcome.model, sentences.title_of(outcome), "", names)
+            st.error(str(outcome.error), icon=":material/error:")
