@@ -1,4 +1,4 @@
-"""Where a network looked, what each of its layers computes, and what changes its answer.
+"""Where a network looked, what each of its layers made of an image, and what changes its answer.
 
 Knows predictions, images and networks, and no interface.
 
@@ -10,6 +10,7 @@ Knows predictions, images and networks, and no interface.
 `interpolation`: values between the centers of a grid.
 `alignment`: maps on the original image, and their mean.
 `faithfulness`: insertion and deletion.
+`explanation`: the maps of all models for one image.
 `map_figures`: extremes, peak and quarters of a map.
 `map_report`: maps as JSON, CSV and rows.
 `overlay`: a map over its photo.

@@ -67,15 +67,25 @@ def to_rows(maps: Sequence[MeasuredMap]) -> list[dict[str, str]]:
     return [{name: row.get(name, "") for name in columns} for row in rows]
 
 
+def to_dict(image: str, sha256: str, maps: Sequence[MeasuredMap]) -> dict[str, object]:
+    """Return the maps of the file `image` with all values, their places and figures, as JSON values.
+
+    `{image, sha256, maps: [{model, class, indices, label_space, method, unit, probability, milliseconds, box_px,
+    size_px, figures, scores, values}]}`, where `values` are rows from the top, each from the left; null where the model
+    saw nothing.
+    """
+    return {"image": image, "sha256": sha256, "maps": [_to_dict(one) for one in maps]}
+
+
 def to_json(image: str, sha256: str, maps: Sequence[MeasuredMap]) -> str:
-    """Return the maps of the file `image` with all values, their places and figures."""
-    return json.dumps({"image": image, "sha256": sha256, "maps": [_to_dict(one) for one in maps]}, indent=2) + "\n"
+    """Return `to_dict` as a file."""
+    return json.dumps(to_dict(image, sha256, maps), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_csv(image: str, maps: Sequence[MeasuredMap]) -> str:
     """Return a line for each value of each map; `x_px` and `y_px` are its place in the original image."""
     text = io.StringIO()
-    writer = csv.writer(text)
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for one in maps:
         found = compacted(one.found)

@@ -31,7 +31,9 @@ class Prediction:
 
     `probabilities` is float32 (C,), one value in [0, 1] for each label of `label_space`, read-only; it sums to 1 when
     the space is exclusive. `milliseconds` is the inference alone, without waiting for other inferences. `tie_breaker`
-    (C,) orders equally probable classes, the largest value first; it is for votes.
+    (C,) orders equally probable classes, the largest value first; it is for votes. `weights_sha256` tells which file of
+    weights the network has, "" where that is not known: what was measured of a model was measured of these. A
+    prediction that is rolled up has that of the network's own classes as `own`.
 
     Raises:
         LabelSpaceError: The number of probabilities is not that of the labels.
@@ -44,6 +46,8 @@ class Prediction:
     milliseconds: float = 0.0
     tie_breaker: np.ndarray | None = None
     title: str = ""  # for people, of a model that is not built in
+    weights_sha256: str = ""
+    own: "Prediction | None" = None
 
     def __post_init__(self) -> None:
         probabilities = np.array(self.probabilities, dtype=np.float32)
@@ -68,12 +72,24 @@ class Prediction:
         """The most probable class."""
         return self.top_k(1)[0]
 
-    def top_k(self, k: int = DEFAULT_TOP_K) -> list[Classification]:
-        """Return the `k` most probable classes in order; ties by `tie_breaker`, then by index."""
-        space = self.label_space
+    @property
+    def order(self) -> np.ndarray:
+        """The class indices (C,), the most probable first; ties by `tie_breaker`, then by index."""
         ties = () if self.tie_breaker is None else (-self.tie_breaker,)
-        order = np.lexsort((*ties, -self.probabilities))[:k]
-        return [Classification(space.labels[i], space.synsets[i], int(i), float(self.probabilities[i])) for i in order]
+        return np.lexsort((*ties, -self.probabilities))
+
+    def top_k(self, k: int = DEFAULT_TOP_K) -> list[Classification]:
+        """Return the `k` most probable classes in order."""
+        return [self.at(int(index)) for index in self.order[:k]]
+
+    def rank(self, index: int) -> int:
+        """Return the place of a class in `order`, from 1."""
+        return int(np.flatnonzero(self.order == index)[0]) + 1
+
+    def at(self, index: int) -> Classification:
+        """Return the class at `index` with its probability."""
+        space = self.label_space
+        return Classification(space.labels[index], space.synsets[index], index, float(self.probabilities[index]))
 
 
 @dataclass(frozen=True, slots=True)

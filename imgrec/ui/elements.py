@@ -1,7 +1,8 @@
-"""Columns, errors, and components that Streamlit lacks: image strip, paste and drop, tab memory, and others.
+"""Columns, errors, and components that Streamlit lacks.
 
-They exchange ids and events with the page; their scripts are in `assets/components/`. Images are sent to the browser as
-thumbnails, and to the server through Streamlit's own uploader, never through these components.
+Image strip, before and after, paste and drop, tab memory, drawer, copied link: they exchange ids and events with the
+page; their scripts are in `assets/components/`. Images are sent to the browser as thumbnails, and to the server through
+Streamlit's own uploader, never through these components.
 """
 
 import base64
@@ -62,29 +63,33 @@ class Tile:
     caption: str = ""
 
 
-def _read(file: str) -> str:
+def read_component(file: str) -> str:
+    """Return the text of a file of a component."""
     return (ASSETS / "components" / file).read_text(encoding="utf-8")
 
 
 _strip = st.components.v2.component(
-    "imgrec_strip", html='<div class="strip" role="group"></div>', css=_read("strip.css"), js=_read("strip.js")
+    "imgrec_strip",
+    html='<div class="strip" role="group"></div>',
+    css=read_component("strip.css"),
+    js=read_component("strip.js"),
 )
 _before_after = st.components.v2.component(
     "imgrec_before_after",
     html='<div class="before-after"><img><img class="after"><div class="line"></div>'
     '<input type="range" min="0" max="100" value="50"></div>',
-    css=_read("before_after.css"),
-    js=_read("before_after.js"),
+    css=read_component("before_after.css"),
+    js=read_component("before_after.js"),
 )
-_intake = st.components.v2.component("imgrec_intake", js=_read("intake.js"))
-_drawer = st.components.v2.component("imgrec_drawer", js=_read("drawer.js"))
+_intake = st.components.v2.component("imgrec_intake", js=read_component("intake.js"))
+_drawer = st.components.v2.component("imgrec_drawer", js=read_component("drawer.js"))
 _copy_link = st.components.v2.component(
     "imgrec_copy_link",
-    html=_read("copy_link.html"),
-    css=_read("copy_link.css"),
-    js=_read("copy_link.js"),
+    html=read_component("copy_link.html"),
+    css=read_component("copy_link.css"),
+    js=read_component("copy_link.js"),
 )
-_tab = st.components.v2.component("imgrec_tab", js=_read("tab.js"))
+_tab = st.components.v2.component("imgrec_tab", js=read_component("tab.js"))
 
 
 def strip(
@@ -112,7 +117,7 @@ def strip(
 
         return handle
 
-    shown = [asdict(tile) | {"thumbnail": _data_url(tile.thumbnail)} for tile in tiles]
+    shown = [asdict(tile) | {"thumbnail": data_url(tile.thumbnail)} for tile in tiles]
     _strip(
         key=key,
         data={"label": label, "tiles": shown, "more": more, "side": side_px, "removable": on_remove is not None},
@@ -124,7 +129,7 @@ def strip(
 
 def before_after(label: str, before: bytes, after: bytes, *, key: str) -> None:
     """Show two encoded images of one size over each other, with a line between them to drag, or to move by key."""
-    _before_after(key=key, data={"label": label, "before": _data_url(before), "after": _data_url(after)})
+    _before_after(key=key, data={"label": label, "before": data_url(before), "after": data_url(after)})
 
 
 def intake(
@@ -172,6 +177,7 @@ def close_drawer(page: str) -> None:
     _drawer(key="drawer", data={"page": page}, height=1)
 
 
-def _data_url(image: bytes) -> str:
+def data_url(image: bytes) -> str:
+    """Return an encoded image as an address that holds it."""
     kind = "png" if image.startswith(b"\x89PNG") else "webp" if image[8:12] == b"WEBP" else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"

@@ -102,7 +102,7 @@ def complaints() -> list[str]:
 
 def snapshot() -> dict[str, Any]:
     """Return the values of this page's choices by key, None for one without; for `restore`."""
-    return {key: st.session_state.get(key) for key in (MODELS, *sorted(_links().shown))}
+    return {key: st.session_state.get(key, choices().get(key)) for key in (MODELS, *sorted(_links().shown))}
 
 
 def restore(values: Mapping[str, Any]) -> None:
@@ -128,11 +128,11 @@ def slug(title: str) -> str:
 def named(
     key: str,
     kind: str,
-    options: Sequence[str],
+    options: Sequence[Any],
     default: str | Sequence[str] | None,
     *,
-    title: Callable[[str], str] = str,
-    name: Callable[[str], str] = str,
+    title: Callable[[Any], str] = str,
+    name: Callable[[Any], str] = str,
 ) -> str:
     """Tie the next widget to the address; return `key`, which is to be given to it.
 
@@ -182,6 +182,31 @@ def segmented(
     key = named(key, kind, options, default, title=title, name=name)
     chosen = st.segmented_control(label, options, default=default, required=True, key=key, **look)
     return chosen if chosen in options else default
+
+
+def flag(key: str, kind: str) -> str:
+    """Tie the next toggle to the address, where it is `true` or not there; return `key`, which is to be given to it."""
+    links, state = _links(), st.session_state
+    links.named.add(key)
+    links.shown.add(key)
+    link = tuple(st.query_params.get_all(key))
+    if link and (key, link) not in links.seen:
+        links.seen.add((key, link))
+        if link[-1] in ("true", "false"):
+            state[key] = link[-1] == "true"
+        else:
+            _complain(key, [f"Expected {kind} to be true or false. Received: {link[-1]!r}."])
+    elif key not in state and key in choices():
+        state[key] = choices()[key]
+    is_on = bool(state.get(key, False))
+    _withdraw(key, is_on)
+    links.pending[key] = ["true"] if is_on else None
+    if is_on:
+        choices()[key] = True
+        links.seen.add((key, ("true",)))
+    else:
+        choices().pop(key, None)
+    return key
 
 
 def number(key: str, kind: str, least: float, most: float, usual: float) -> str:
@@ -268,14 +293,14 @@ def _withdraw(key: str, value: Any) -> None:
 
 
 def _match(
-    link: Iterable[str], options: Sequence[str], title: Callable[[str], str], name: Callable[[str], str]
-) -> tuple[list[str], list[str]]:
+    link: Iterable[str], options: Sequence[Any], title: Callable[[Any], str], name: Callable[[Any], str]
+) -> tuple[list[Any], list[str]]:
     """Return the options in a link, by name or title, with commas or separate, and the words that are none.
 
     >>> _match(["a,B", "c"], ["a", "b"], str.upper, str)
     (['a', 'b'], ['c'])
     """
-    meant: dict[str, str] = {}
+    meant: dict[str, Any] = {}
     for spelled in (title, name, str):  # of two options with one spelling, the option that is spelled so itself
         meant |= {spelled(option): option for option in options}
     # A title may have a comma in it.

@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 
 from imgrec.charts import (
+    agreement_matrix,
     confusion_matrix,
     hyperparameter_search,
     learning_curves,
     memory_budget,
     metric_curves,
     pareto,
+    robustness,
     top_k,
     transfer,
 )
@@ -33,7 +35,9 @@ from imgrec.metrics.curves import roc_curve
 from imgrec.predictions.ensembles import RULES, combine
 from imgrec.settings import MIB, ROOT
 from imgrec.training import search_job
+from tests.charts import test_robustness
 from tests.charts.reading import check, marks
+from tests.charts.test_agreement_matrix import COLUMNS, WAITING, lines
 from tests.charts.test_top_k import MEMBERS, MINE, VGG16
 from tests.training.searches import EVENTS, leave
 from tests.training.test_run_summary import HALFWAY
@@ -54,6 +58,9 @@ CHARTS: dict[str, Callable[[Path], Spec]] = {
     "top-1": lambda _: top_k.top_k_bars(MINE, 1),
     "more than there are": lambda _: top_k.top_k_bars(VGG16, 10),
     **{f"ensemble by {rule}": lambda _, rule=rule: top_k.ensemble_bars(combine(MEMBERS, rule)) for rule in RULES},
+    "pinned below the top": lambda _: top_k.ensemble_bars(combine(MEMBERS), 2, pinned=5),
+    "agreement": lambda _: agreement_matrix.matrix_bars(lines(COLUMNS), COLUMNS, pinned=[("seven", 1)]),
+    "agreement before any answer": lambda _: agreement_matrix.matrix_bars(lines(WAITING), WAITING),
     "no legend": lambda _: top_k.ensemble_bars(combine(MEMBERS), legend=False),
     "ensemble of one": lambda _: top_k.ensemble_bars(combine([VGG16])),
     **{f"parts of {rule}": lambda _, rule=rule: top_k.contribution_bars(combine(MEMBERS, rule), 1) for rule in RULES},
@@ -77,6 +84,10 @@ CHARTS: dict[str, Callable[[Path], Spec]] = {
     "square": lambda _: confusion_matrix.square_chart(np.eye(2), ["a", "b"], domain=(0.0, 1.0), as_percent=True),
     "large matrix": lambda _: confusion_matrix.matrix_chart(np.eye(20, dtype=np.int64), LARGE, LARGE),
     "confusion of a run": lambda _: confusion_matrix.matrix_chart(MATRIX, ["cat", "dog"], ["cat", "dog"], counts=True),
+    "damage": lambda _: test_robustness.small(),
+    "accuracy over damage": lambda _: robustness.severity_chart(
+        [test_robustness.severity("mobilenet")], robustness.MEAN, {"mobilenet": "#2864c8"}
+    ),
     "accuracy": lambda _: learning_curves.curve_chart(HALFWAY, "accuracy", 1),
     "loss": lambda _: learning_curves.curve_chart(HALFWAY, "loss"),
     "learning rates": lambda _: transfer.rates_chart(progress(trials=TRIALS, planned=4)),

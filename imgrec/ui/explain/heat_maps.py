@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from imgrec.explain import alignment, attribution, faithfulness
-from imgrec.explain.attribution import METHODS, Attribution
+from imgrec.explain.attribution import DEFAULT_METHOD, METHODS, Attribution
 from imgrec.explain.faithfulness import BASELINES, Faithfulness
 from imgrec.explain.map_report import MeasuredMap
 from imgrec.explain.subject import Subject
@@ -25,8 +25,6 @@ from imgrec.ui.explain.map_cards import Look
 from imgrec.ui.image_input import Image
 from imgrec.ui.models import download_progress
 from imgrec.ui.settings_bar import Choice
-
-DEFAULT_METHOD = next(iter(METHODS))
 
 # In the session: the plan whose computation was stopped.
 _STOPPED = "explain_stopped"
