@@ -7,14 +7,15 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from imgrec.explain import alignment, attribution, faithfulness
+from imgrec.explain import attribution, faithfulness
 from imgrec.explain.attribution import DEFAULT_METHOD, METHODS, Attribution
+from imgrec.explain.explanation import fuse_by_label_space
 from imgrec.explain.faithfulness import BASELINES, Faithfulness
 from imgrec.explain.map_report import MeasuredMap
 from imgrec.explain.subject import Subject
 from imgrec.explain.target import Target
 from imgrec.models.catalog import ModelSpec
-from imgrec.predictions.ensembles import ENSEMBLE, RULES
+from imgrec.predictions.ensembles import ENSEMBLE
 from imgrec.predictions.prediction import Failure
 from imgrec.reports import sentences
 from imgrec.reports.result import Result
@@ -255,7 +256,8 @@ def _progress(place: DeltaGenerator, title: str) -> Callable[[int, int], None]:
 def _draw(plan: Plan, fills: Fills, look: Look, *, is_last: bool) -> list[MeasuredMap]:
     """Draw all known maps on their common scale; return them, those of the ensembles first."""
     shown = [MeasuredMap(known, plan.find_scores(spec)) for spec in plan.specs if (known := plan.find(spec))]
-    places = {_ensemble_of(space): MeasuredMap(one) for space, one in _fused(plan, shown).items()}
+    fused = fuse_by_label_space([one.found for one in shown], plan.choice)
+    places = {_ensemble_of(one.target.label_space.name): MeasuredMap(one) for one in fused}
     places |= {one.found.model: one for one in shown}
     if places:
         photo, scale = map_cards.photo_of(plan.image), map_cards.scale_of(list(places.values()))
@@ -268,22 +270,6 @@ def _draw(plan: Plan, fills: Fills, look: Look, *, is_last: bool) -> list[Measur
                 map_cards.header(ENSEMBLE, "Ensemble", "", plan.choice.names)
                 st.info("It needs the maps of two models.", icon=":material/join_inner:")
     return list(places.values())
-
-
-def _fused(plan: Plan, shown: Sequence[MeasuredMap]) -> dict[str, Attribution]:
-    """Return the map of each ensemble by label space: the mean of its members', with the ensemble's weights."""
-    spaces = [one.found.target.label_space.name for one in shown]
-    groups = {
-        space: [one.found for one, own in zip(shown, spaces, strict=True) if own == space]
-        for space in dict.fromkeys(spaces)
-        if spaces.count(space) > 1
-    }
-    return {space: alignment.fuse(members, _weights(plan.choice, members)) for space, members in groups.items()}
-
-
-def _weights(choice: Choice, members: Sequence[Attribution]) -> list[float] | None:
-    given = [choice.weights.get(one.model, 1.0) for one in members]
-    return given if RULES[choice.rule].takes_weights and any(given) else None
 
 
 def _explain_failure(names: Sequence[str], fills: Fills, outcome: object) -> None:
