@@ -1,10 +1,11 @@
-"""The command line: `imgrec models`, `fetch`, `predict`, `doctor`, `train`, `tune`, `evaluate`, `export`, `serve`.
+"""The command line: `imgrec models`, `fetch`, `predict`, `sheet`, `train`, `tune`, `evaluate`, `doctor`, `export`, `serve`.
 
 Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the input was wrong (one sentence on
 stderr says how); 1: a bug (traceback). What a command needs is imported when it runs, so that `--help` and typing
 mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 
 `predict`: `models`, `fetch`, `predict`, `serve`.
+`sheet`: `sheet`.
 `evaluate`: `evaluate`.
 `train`: `train`.
 `tune`: `tune`.
@@ -19,7 +20,7 @@ from typing import Annotated
 import typer
 
 from imgrec import __version__
-from imgrec.cli import doctor, evaluate, export, predict, train, tune
+from imgrec.cli import doctor, evaluate, export, predict, sheet, train, tune
 from imgrec.cli.terminal import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
 
@@ -36,6 +37,7 @@ COMMANDS = (
     predict.models,
     predict.fetch,
     predict.predict,
+    sheet.sheet,
     doctor.doctor,
     train.train,
     tune.tune,
