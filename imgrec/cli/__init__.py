@@ -1,4 +1,5 @@
-"""The command line: `imgrec models`, `fetch`, `predict`, `sheet`, `train`, `tune`, `evaluate`, `doctor`, `export`, `serve`.
+"""The command line: `imgrec models`, `fetch`, `predict`, `sheet`, `train`, `tune`, `evaluate`, `doctor`, `export`,
+and `serve`.
 
 Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the input was wrong (one sentence on
 stderr says how); 1: a bug (traceback). What a command needs is imported when it runs, so that `--help` and typing
