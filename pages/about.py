@@ -2,8 +2,11 @@
 
 import streamlit as st
 
+from imgrec.ui import tour
 from imgrec.ui.about import network, normalization_mistake, sources
 
+st.header("Tour", anchor=False)
+tour.show(always=True)
 st.header("How it works", anchor=False)
 st.markdown(
     """

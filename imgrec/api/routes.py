@@ -2,20 +2,27 @@
 
     curl -s -F image=@cat.jpg -F models=mobilenet,densenet121 -F k=3 -F rule=mean localhost:8501/api/v1/predict
     curl -s --data-binary @cat.jpg 'localhost:8501/api/v1/predict?models=mobilenet&k=3'
+    curl -s -F image=@cat.jpg -F class=cat localhost:8501/api/v1/explain
+    curl -s --data-binary @photos.zip 'localhost:8501/api/v1/sheet?models=mobilenet,densenet121'
     curl -s localhost:8501/api/v1/models
 
 `POST /predict` takes one image, as the part `image` of a form or as the body, with the options `models`, `k`,
-`rule`, `weights` (`vgg16=2,mobilenet=0.5`), `framing`, `level` (`kind`) and `classes` (`cat;dog` or JSON, see
-`predictions.class_groups`), all optional, as fields or in the query. It answers with one object as of `imgrec predict
---format json` (see `reports.result.to_dict`). `GET /models` answers with the list of `imgrec models --json`.
+`rule`, `weights` (`vgg16=2,mobilenet=0.5`), `framing`, `level` (`kind`), `classes` (`cat;dog` or JSON, see
+`predictions.class_groups`) and `calibrated` (true, for the measured temperatures), all optional, as fields or in the
+query. It answers with one object as of `imgrec predict --format json` (see `reports.result.to_dict`). `POST /explain`
+takes an image in the same way, with `models`, `class`, `method`, `rule`, `weights` and `framing`, and answers with the
+maps of `imgrec explain --format json` and the models without one (see `explain.map_report.to_dict`). `POST /sheet`
+takes an archive of images, with the options of `predict` in the query (see `api.sheet`). `GET /models` answers with the
+list of `imgrec models --json`.
 
 Errors are `{"error": sentence, "type": name}` with the status of the error; "try again later" is 503 with Retry-After.
-Images are never written to disk.
+Images are never written to disk; archives are, for as long as they are read (see `api.sheet`).
 """
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -26,7 +33,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from imgrec.api import sheet
 from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError
+from imgrec.evaluation import temperatures
+from imgrec.explain import explanation, map_report
+from imgrec.explain.attribution import DEFAULT_METHOD, find_method
+from imgrec.explain.map_report import MeasuredMap
+from imgrec.images.decoding import decode
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations, state_of
 from imgrec.inference.request import (
@@ -44,7 +57,8 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.reports import result
 from imgrec.settings import MIB, Settings
 
-OPTIONS = ("models", "k", "rule", "weights", "framing", "level", "classes")
+OPTIONS = ("models", "k", "rule", "weights", "framing", "level", "classes", "calibrated")
+EXPLAIN_OPTIONS = ("models", "class", "method", "rule", "weights", "framing")
 
 # Requests that may hold an image in memory at once, at up to 20 MiB each; more get 503.
 MAX_REQUESTS = 8
@@ -52,6 +66,9 @@ MAX_REQUESTS = 8
 # How many of these decode and infer: one image is decoded during the inference of another. A limiter of our own,
 # because Streamlit's threads serve its files.
 MAX_ANSWERS = 2
+
+# A sheet takes up to minutes of all cores.
+MAX_SHEETS = 1
 
 # What a form may hold besides the image, and how long one field may be.
 FORM_BYTES = 64 * 1024
@@ -84,6 +101,8 @@ def create(
         routes=[
             Route("/models", endpoints.models, methods=["GET"]),
             Route("/predict", endpoints.predict, methods=["POST"]),
+            Route("/sheet", endpoints.sheet, methods=["POST"]),
+            Route("/explain", endpoints.explain, methods=["POST"]),
         ],
         exception_handlers={ImgrecError: _on_error, HTTPException: _on_http_error, Exception: _on_bug},
     )
@@ -119,12 +138,13 @@ class _Upload:
 
 @dataclass(slots=True)
 class _Endpoints:
-    """The endpoints; `requests` counts those of `predict` that are running."""
+    """The endpoints; `requests` counts those of `predict` that are running, `sheets` those of `sheet`."""
 
     get_settings: Callable[[], Settings]
     get_pool: Callable[[], EnginePool]
     get_preparations: Callable[[], Preparations]
     requests: int = 0
+    sheets: int = 0
     limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(MAX_ANSWERS))
 
     async def models(self, request: Request) -> Response:
@@ -133,13 +153,23 @@ class _Endpoints:
 
     async def predict(self, request: Request) -> Response:
         """Classify one image."""
+        return await self._answer(request, OPTIONS, self._predict)
+
+    async def explain(self, request: Request) -> Response:
+        """Explain one image: where each model found a class."""
+        return await self._answer(request, EXPLAIN_OPTIONS, self._explain)
+
+    async def _answer(
+        self, request: Request, options: Sequence[str], compute: "Callable[[_Upload], dict[str, object]]"
+    ) -> Response:
+        """Return what `compute` makes of the image in `request`, which may have these `options`."""
         if self.requests >= MAX_REQUESTS:
             raise BusyError(f"{MAX_REQUESTS} images are being looked at. Try again in some seconds.")
         self.requests += 1
         try:
             try:
                 with anyio.fail_after(BODY_TIMEOUT_S):
-                    upload = await _receive(request, self.get_settings().max_upload_bytes)
+                    upload = await _receive(request, self.get_settings().max_upload_bytes, options)
             except TimeoutError:
                 sentence = f"Expected an image within {BODY_TIMEOUT_S:.0f} s. Received: a part."
                 raise HTTPException(408, sentence) from None
@@ -147,9 +177,24 @@ class _Endpoints:
                 raise HTTPException(
                     400, "Expected an image. Received: a part, and the connection was closed."
                 ) from None
-            return _json(await anyio.to_thread.run_sync(self._answer, upload, limiter=self.limiter))
+            return _json(await anyio.to_thread.run_sync(compute, upload, limiter=self.limiter))
         finally:
             self.requests -= 1
+
+    async def sheet(self, request: Request) -> Response:
+        """Classify the images of an archive, see `api.sheet`; one archive at a time."""
+        if self.sheets >= MAX_SHEETS:
+            raise BusyError("Another archive is being looked at. Try again in a minute.")
+        self.sheets += 1
+
+        async def options() -> Options:
+            words = _options(request.query_params.multi_items(), OPTIONS)
+            return await anyio.to_thread.run_sync(self._ready_options, words, limiter=self.limiter)
+
+        try:
+            return _json(await sheet.answer(request, options, self.get_pool(), self.get_settings()))
+        finally:
+            self.sheets -= 1
 
     def _describe_all(self) -> list[dict[str, object]]:
         settings = self.get_settings()
@@ -159,18 +204,45 @@ class _Endpoints:
             describe(spec, "loaded" if spec.name in loaded else state_of(spec, settings)) for spec in catalog.values()
         ]
 
-    def _answer(self, upload: _Upload) -> dict[str, object]:
+    def _predict(self, upload: _Upload) -> dict[str, object]:
+        settings, options = self.get_settings(), self._ready_options(upload.options)
+        found = get_result(upload.data, upload.name, options, self.get_pool(), max_bytes=settings.max_upload_bytes)
+        return result.to_dict(found, options.k)
+
+    def _ready_options(self, words: Mapping[str, str]) -> Options:
+        """Return the options of a classification, with models that are ready."""
+        others = dict(words)
+        specs = self._load(others.pop("models", ""))
+        return Options.parse(specs, get_temperatures=partial(temperatures.measured, self.get_settings()), **others)
+
+    def _explain(self, upload: _Upload) -> dict[str, object]:
+        settings, words = self.get_settings(), dict(upload.options)
+        word, method = words.pop("class", ""), words.pop("method", "") or DEFAULT_METHOD
+        find_method(method)
+        if settings.demo and method != DEFAULT_METHOD:
+            raise InputError(f"Expected the method {DEFAULT_METHOD} in this demo. Received: {method}.")
+        image = decode(upload.data, max_bytes=settings.max_upload_bytes, name=upload.name)
+        options = Options.parse(
+            self._load(words.get("models", "")),
+            rule=words.get("rule"),
+            weights=words.get("weights"),
+            framing=words.get("framing"),
+        )
+        found = explanation.explain(image, options, self.get_pool(), word=word, method=method)
+        return map_report.to_dict(upload.name, image.sha256, [MeasuredMap(one) for one in found.maps]) | {
+            "failures": [{"model": failure.model, "error": str(failure.error)} for failure in found.failures]
+        }
+
+    def _load(self, names: str) -> list[ModelSpec]:
+        """Return the models with these names, ready; of an empty text the default ones."""
         settings, pool = self.get_settings(), self.get_pool()
         catalog = cards.load_catalog(settings)
-        words = dict(upload.options)
-        specs = parse_models(words.pop("models", ""), catalog) or get_default_specs(catalog, settings)
+        specs = parse_models(names, catalog) or get_default_specs(catalog, settings)
         _check_models(specs, settings)
-        options = Options.parse(specs, **words)
         check_budget(specs, pool)
         loaded = {row.name for row in pool.loaded()}
         self._prepare([spec for spec in specs if spec.name not in loaded])
-        found = get_result(upload.data, upload.name, options, pool, max_bytes=settings.max_upload_bytes)
-        return result.to_dict(found, options.k)
+        return specs
 
     def _prepare(self, specs: Sequence[ModelSpec]) -> None:
         """Fetch and compile models; raise `BusyError` when it takes longer than a request may wait."""
@@ -183,7 +255,7 @@ class _Endpoints:
                 raise BusyError(f"{preparation.model} is {preparation.stage}{figures}. Try again in a minute.")
 
 
-async def _receive(request: Request, max_bytes: int) -> _Upload:
+async def _receive(request: Request, max_bytes: int, names: Sequence[str]) -> _Upload:
     """Return the upload of `request`, counted while it arrives: its length may be missing or wrong."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_form = kind == "multipart/form-data"
@@ -197,11 +269,9 @@ async def _receive(request: Request, max_bytes: int) -> _Upload:
         data = bytearray()
         async for chunk in stream:
             data += chunk
-        return _Upload(bytes(data), "picture", _options(pairs))
+        return _Upload(bytes(data), "picture", _options(pairs, names))
 
-    parser = MultiPartParser(
-        request.headers, stream, max_files=1, max_fields=2 * len(OPTIONS), max_part_size=FIELD_BYTES
-    )
+    parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=2 * len(names), max_part_size=FIELD_BYTES)
     parser.spool_max_size = most + 1  # in memory as a whole: visitors' images are not put on disks
     try:
         form = await parser.parse()
@@ -212,7 +282,7 @@ async def _receive(request: Request, max_bytes: int) -> _Upload:
         if len(files) != 1:
             raise InputError("Expected one image, in the part `image` of the form. Received: none.")
         pairs = [*pairs, *((name, value) for name, value in form.multi_items() if isinstance(value, str))]
-        return _Upload(await files[0].read(), files[0].filename or "picture", _options(pairs))
+        return _Upload(await files[0].read(), files[0].filename or "picture", _options(pairs, names))
     finally:
         await form.close()
 
@@ -231,12 +301,12 @@ def _too_large(max_bytes: int, received: str) -> ImageTooLargeError:
     return ImageTooLargeError(f"Expected an image of at most {max_bytes / MIB:,.3g} MiB. Received: {received}.")
 
 
-def _options(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return the options by name; of a repeated one the last, but `models` and `weights` add up."""
+def _options(pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, str]:
+    """Return the options by name, one of `names`; of a repeated one the last, but `models` and `weights` add up."""
     options: dict[str, str] = {}
     for name, value in pairs:
-        if name not in OPTIONS:
-            raise InputError(f"Expected the options {', '.join(OPTIONS)}. Received: {name!r}.")
+        if name not in names:
+            raise InputError(f"Expected the options {', '.join(names)}. Received: {name!r}.")
         adds_up = name in ("models", "weights") and options.get(name)
         options[name] = f"{options[name]},{value}" if adds_up else value
     return options
@@ -269,7 +339,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         raise error
     sentence = error.detail
     if error.status_code == 404:
-        sentence = f"Expected /models or /predict. Received: {request.scope['path']!r}."
+        sentence = f"Expected /models, /predict, /sheet or /explain. Received: {request.scope['path']!r}."
     elif error.status_code == 405:
         sentence = f"Expected {(error.headers or {}).get('Allow', 'another method')}. Received: {request.method}."
     return _json({"error": sentence, "type": "HTTPException"}, error.status_code, error.headers)

@@ -76,6 +76,9 @@ def predict(
         str | None, typer.Option(help="mean, geometric_mean, weighted_mean, majority_vote or rank_vote.")
     ] = None,
     weights: Annotated[str | None, typer.Option(help="Of models, such as vgg16=2,mobilenet=0.5; else 1.")] = None,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="Apply the measured temperatures to the members of the ensemble.")
+    ] = False,
     top: Annotated[int, typer.Option(help="Classes for each model, 1 to 10.")] = 5,
     framing: Annotated[str, typer.Option(help="crop (as published accuracies are measured) or squash.")] = "crop",
     level: Annotated[
@@ -87,6 +90,7 @@ def predict(
     format: Annotated[str, typer.Option(help="table, json, csv, or html: a report as one file.")] = "table",
 ) -> None:
     """Say what is in images, model by model and together."""
+    from imgrec.evaluation import temperatures
     from imgrec.inference.classify import open_pool
     from imgrec.inference.preparation import Preparations
     from imgrec.inference.request import Options, check_budget, get_default_specs, parse_models
@@ -102,7 +106,15 @@ def predict(
     catalog = load_catalog(settings)
     specs = parse_models(models, catalog) or get_default_specs(catalog, settings)
     options = Options.parse(
-        specs, k=top, rule=rule, framing=framing, weights=weights, level=level, classes=read_classes(classes)
+        specs,
+        k=top,
+        rule=rule,
+        framing=framing,
+        weights=weights,
+        level=level,
+        classes=read_classes(classes),
+        calibrated=calibrated,
+        get_temperatures=partial(temperatures.measured, settings),
     )
 
     preparations = Preparations(settings)

@@ -1,6 +1,7 @@
 """`imgrec sheet`."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +46,9 @@ def sheet(
     classes: Annotated[
         str | None, typer.Option(help="Your own classes: a JSON file of WordNet words, or such as 'cat;dog'.")
     ] = None,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="Apply the measured temperatures to the members.")
+    ] = False,
     order: Annotated[str, typer.Option(help="disputed, unsure, likely, label or given.")] = "disputed",
     format: Annotated[str, typer.Option(help="table, json, csv or parquet.")] = TABLE,
     out: Annotated[str, typer.Option(help="File for the sheet; else standard output.")] = "",
@@ -55,7 +59,7 @@ def sheet(
     """
     from imgrec.data.image_paths import find_images
     from imgrec.errors import UnknownNameError
-    from imgrec.evaluation import sheet_files, sheet_order
+    from imgrec.evaluation import sheet_files, sheet_order, temperatures
     from imgrec.evaluation.contact_sheet import ContactSheet
     from imgrec.inference.classify import open_pool
     from imgrec.inference.preparation import Preparations
@@ -73,7 +77,14 @@ def sheet(
     catalog = load_catalog(settings)
     specs = parse_models(models, catalog) or get_default_specs(catalog, settings)
     options = Options.parse(
-        specs, rule=rule, framing=framing, weights=weights, level=level, classes=read_classes(classes)
+        specs,
+        rule=rule,
+        framing=framing,
+        weights=weights,
+        level=level,
+        classes=read_classes(classes),
+        calibrated=calibrated,
+        get_temperatures=partial(temperatures.measured, settings),
     )
     found = find_images(images)
     preparations = Preparations(settings)

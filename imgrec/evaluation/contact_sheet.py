@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
@@ -21,13 +21,14 @@ from imgrec.data.reader import framed_for, read_ahead
 from imgrec.errors import ImageError, ImgrecError, LabelSpaceError
 from imgrec.evaluation.true_classes import TrueClasses, match_classes
 from imgrec.images import decoding
+from imgrec.inference.calibrated_members import calibrate
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.request import Options
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions import ensembles
 from imgrec.predictions.ensembles import Ensemble
 from imgrec.predictions.prediction import Classification, Failure, Prediction
-from imgrec.reports.sentences import is_none_of_these, label_of
+from imgrec.reports.sentences import is_none_of_these, is_unsure, label_of
 from imgrec.settings import Settings
 
 # Images that one model classifies before the next model does: enough that a model that does not fit into the memory
@@ -132,7 +133,10 @@ def _outcomes(
             else:
                 space, each = spec.get_label_space(), milliseconds / len(block)
                 for one, row in zip(block, probabilities, strict=True):
-                    found[one.position].append(Prediction(spec.name, space, row, each, title=spec.title))
+                    prediction = Prediction(
+                        spec.name, space, row, each, title=spec.title, weights_sha256=pool.identify(spec)
+                    )
+                    found[one.position].append(prediction)
                 continue
         for one in block:
             found[one.position].append(failures[spec.name])
@@ -143,15 +147,13 @@ def _row(
     one: _Prepared, title: str, outcomes: list[Prediction | Failure], options: Options, truth: TrueClasses | None
 ) -> Row:
     target = truth.targets.get(one.position) if truth else None
-    own = _largest_group([outcome for outcome in outcomes if isinstance(outcome, Prediction)])
-    unsure = options.combine(own)
     if truth is None:
         outcomes = list(map(options.roll_up, outcomes))
     else:
         outcomes = [truth.count(each) if isinstance(each, Prediction) else each for each in outcomes]
     predictions = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
     members = _largest_group(predictions)
-    combined = options.combine(members)
+    combined = _combine(members, options, truth)
     failed = {each.model: str(each.error) for each in outcomes if isinstance(each, Failure)}
     choices = {prediction.model: _first(prediction) for prediction in predictions}
     known = label_of(truth.label_space, target) if truth is not None and target is not None else None
@@ -174,7 +176,7 @@ def _row(
         uncertainty.disagreement,
         uncertainty.mutual_information_bits,
         uncertainty.entropy_bits,
-        isinstance(unsure, Ensemble) and _is_unsure(unsure),
+        _is_unsure(combined),
         known,
         target,
     )
@@ -192,10 +194,18 @@ def _first(prediction: Prediction) -> Classification:
     return Classification(label, first.synset, first.index, first.probability)
 
 
+def _combine(members: Sequence[Prediction], options: Options, truth: TrueClasses | None) -> Ensemble | Failure | None:
+    """Return the ensemble; calibrated members are counted in the true classes after they were calibrated."""
+    if truth is None or options.temperatures is None:
+        return options.combine(members)
+    combined = replace(options, temperatures=None).combine(members)
+    return calibrate(combined, options.temperatures, truth.count) if isinstance(combined, Ensemble) else combined
+
+
 def _is_unsure(ensemble: Ensemble) -> bool:
-    """Whether the entropy is above the limit of the classes; where they have none, whether it is high."""
-    beyond = is_none_of_these(ensemble)
-    return ensemble.uncertainty.level == "high" if beyond is None else beyond
+    """Whether the entropy is above the limit of the classes or the models; where there is none, whether it is high."""
+    limits = [found for found in (is_none_of_these(ensemble), is_unsure(ensemble)) if found is not None]
+    return any(limits) if limits else ensemble.uncertainty.level == "high"
 
 
 class ContactSheet:

@@ -20,6 +20,8 @@ from imgrec.inference.pool import EnginePool
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.prediction import Failure
 
+DEFAULT_METHOD = "cam"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attribution:
@@ -61,7 +63,7 @@ def explain(
     targets: Mapping[str, Target],
     *,
     framing: str = "crop",
-    method: str = "cam",
+    method: str = DEFAULT_METHOD,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Iterator[Attribution | Failure]:
     """Yield the map of each model, or the reason why there is none, as soon as it is there.
@@ -78,8 +80,7 @@ def explain(
     Raises:
         UnknownNameError: Another method or framing.
     """
-    if method not in METHODS:
-        raise UnknownNameError.of("method", method, list(METHODS))
+    compute = find_method(method).compute
     for spec in specs:
         target = targets.get(spec.label_space)
         if target is None:
@@ -89,7 +90,7 @@ def explain(
         start = time.perf_counter()
         try:
             probabilities = subject.observe(subject.image).probabilities
-            values = METHODS[method].compute(subject, target, on_progress)
+            values = compute(subject, target, on_progress)
         except ImgrecError as error:
             yield Failure(spec.name, error, spec.title)
             continue
@@ -104,6 +105,13 @@ def explain(
             float(target.probability(probabilities)),
             (time.perf_counter() - start) * 1e3,
         )
+
+
+def find_method(name: str) -> Method:
+    """Return the method called `name`, or raise `UnknownNameError`."""
+    if name not in METHODS:
+        raise UnknownNameError.of("method", name, list(METHODS))
+    return METHODS[name]
 
 
 METHODS = {

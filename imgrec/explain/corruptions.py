@@ -130,11 +130,13 @@ def _bytes(values: np.ndarray) -> np.ndarray:
 
 CORRUPTIONS = {
     "noise": Corruption("Noise", (10, 20, 36, 60, 90), "Gaussian noise, standard deviation {} of 255", _noise),
-    "blur": Corruption("Blur", (0.4, 0.8, 1.3, 2, 3), "Gaussian blur, standard deviation {} % of the side", _blur),
+    "blur": Corruption("Blur", (0.4, 0.8, 1.3, 2, 3), "Gaussian blur, standard deviation {}\u202f% of the side", _blur),
     "jpeg": Corruption("JPEG", (30, 18, 12, 7, 4), "JPEG of quality {}", _jpeg),
     "rotation": Corruption("Rotation", (10, 20, 35, 60, 90), "turned by {}°", _rotation),
     "brightness": Corruption("Brightness", (25, 50, 80, 110, 150), "brighter by {} of 255", _brightness),
-    "contrast": Corruption("Contrast", (60, 40, 25, 12, 6), "{} % of the contrast is left", _contrast),
-    "occlusion": Corruption("Occlusion", (5, 10, 20, 35, 50), "a gray rectangle over {} % of the area", _occlusion),
+    "contrast": Corruption("Contrast", (60, 40, 25, 12, 6), "{}\u202f% of the contrast is left", _contrast),
+    "occlusion": Corruption(
+        "Occlusion", (5, 10, 20, 35, 50), "a gray rectangle over {}\u202f% of the area", _occlusion
+    ),
     "pixelate": Corruption("Pixelate", (48, 32, 22, 16, 12), "{} squares along the short side", _pixelate),
 }

@@ -9,5 +9,6 @@ Knows no models, labels or datasets.
 `preprocessing`: resize, crop, normalize.
 `transforms`: blur, rotation, JPEG, large squares, for images to be damaged.
 `perceptual_hash`: difference hashes and near-duplicates.
+`encoding`: pixels as PNG and JPEG files.
 `gallery`: the sample images that come with the project.
 """

@@ -64,12 +64,12 @@ def names_of(synset: str) -> tuple[str, ...]:
 
 @cache
 def class_counts() -> dict[str, int]:
-    """Return each synset of the table with the number of ImageNet's classes below it, the most general first."""
+    """Return the number of ImageNet's classes below each synset of the table."""
     counts = dict.fromkeys(table()["synsets"], 0)
     for one in table()["classes"]:
         for synset in ancestors(one):
             counts[synset] += 1
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], name_of(item[0]).lower())))
+    return counts
 
 
 def search(text: str) -> list[str]:

@@ -5,5 +5,7 @@
 `html_report`: a comparison as one HTML file.
 `reproduce`: the command, and lines of Keras, that repeat a prediction.
 `differences`: two results side by side.
+`calibration_effect`: what calibrated members change.
+`detectors`: how well doubt tells images without a class.
 `accuracy`: accuracy in words, as counts where few images were held out.
 """

@@ -45,42 +45,23 @@ def _difference(before: Prediction | None, after: Prediction | None, k: int) -> 
     given = [prediction for prediction in (before, after) if prediction is not None]
     space, title = given[0].label_space, title_of(given[0])
     indices = list(dict.fromkeys(found.index for prediction in given for found in prediction.top_k(k)))
-    changes = {index: _change(before, after, index) for index in indices}
-    rows = tuple(
-        {
-            "Class": label_of(space, index),
-            "First": _figure(before, index),
-            "Second": _figure(after, index),
-            "Change": ABSENT if changes[index] is None else change(0, changes[index] or 0.0),
-        }
-        for index in indices
-    )
-    return Difference(title, rows, _sentence(title, before, after, changes, indices))
+    rows = []
+    for index in indices:
+        old, new = (None if p is None else float(p.probabilities[index]) for p in (before, after))
+        figures = [ABSENT if share is None else percent(share) for share in (old, new)]
+        cells = (*figures, ABSENT if old is None or new is None else change(old, new))
+        rows.append(dict(zip(COLUMNS, (label_of(space, index), *cells), strict=True)))
+    return Difference(title, tuple(rows), _sentence(title, before, after, indices))
 
 
-def _change(before: Prediction | None, after: Prediction | None, index: int) -> float | None:
-    if before is None or after is None:
-        return None
-    return float(after.probabilities[index]) - float(before.probabilities[index])
-
-
-def _figure(prediction: Prediction | None, index: int) -> str:
-    return ABSENT if prediction is None else percent(float(prediction.probabilities[index]))
-
-
-def _sentence(
-    title: str,
-    before: Prediction | None,
-    after: Prediction | None,
-    changes: dict[int, float | None],
-    indices: Sequence[int],
-) -> str:
+def _sentence(title: str, before: Prediction | None, after: Prediction | None, indices: Sequence[int]) -> str:
     if before is None or after is None:
         return f"{title} answered only in the {'second' if before is None else 'first'}."
     space = before.label_space
-    old, new = label_of(space, before.first.index), label_of(space, after.first.index)
-    largest = max(indices, key=lambda index: abs(changes[index] or 0.0))
-    if not changes[largest]:
+    changes = {index: (float(before.probabilities[index]), float(after.probabilities[index])) for index in indices}
+    largest = max(indices, key=lambda index: abs(changes[index][1] - changes[index][0]))
+    if changes[largest][0] == changes[largest][1]:
         return f"{title}: no difference."
+    old, new = label_of(space, before.first.index), label_of(space, after.first.index)
     said = f"{title}: {old} in both" if old == new else f"{title}: {old} became {new}"
-    return f"{said}; largest change {label_of(space, largest)}, {change(0, changes[largest] or 0.0)} points."
+    return f"{said}; largest change {label_of(space, largest)}, {change(*changes[largest])} points."

@@ -21,6 +21,7 @@ from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble, by_label_space
 from imgrec.predictions.prediction import Failure, Prediction
+from imgrec.reports import calibration_effect
 from imgrec.reports.result import Result, printable
 from imgrec.reports.sentences import headline, label_of, space_title, title_of
 from imgrec.settings import ASSETS, Settings
@@ -131,10 +132,10 @@ def _entry(entry: Entry, name: str, k: int, colors: Mapping[str, str]) -> dict[s
     if isinstance(result.ensemble, Failure) and not entry.groups:
         outcomes.append(result.ensemble)
     return common | {
-        "sentences": [headline(members, ensemble) for ensemble, members in groups],
+        "sentences": [words for ensemble, members in groups for words in _sentences(members, ensemble)],
         "image": _data_url(thumbnail(image, IMAGE_SIDE_PX), "jpeg"),
         "alt": entry.alt or f"The image that was classified: {name}",
-        "facts": " · ".join([f"{width} × {height} px", image.format, *image.notes]),
+        "facts": " · ".join([f"{width} × {height} px", image.format, *result.notes]),
         "cards": [_card(outcome, groups, k, colors) for outcome in outcomes],
         "tables": [_table(members, ensemble, k) for ensemble, members in groups],
         "maps": [{"title": m.title, "image": _data_url(m.png, "png"), "alt": m.alt} for m in entry.maps],
@@ -173,6 +174,11 @@ def _card(
         for found in outcome.top_k(k)
     ]
     return card | {"remark": remark, "rows": rows, "caption": f"{title}: the {len(rows)} most probable classes"}
+
+
+def _sentences(members: Sequence[Prediction], ensemble: Ensemble | None) -> list[str]:
+    calibrated = "" if ensemble is None else calibration_effect.describe(ensemble)
+    return [headline(members, ensemble), *([calibrated] if calibrated else [])]
 
 
 def _table(members: Sequence[Prediction], ensemble: Ensemble | None, k: int) -> dict[str, Any]:

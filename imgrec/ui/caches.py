@@ -8,13 +8,17 @@ import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import streamlit as st
 
 from imgrec.errors import ImgrecError, InputError
 from imgrec.evaluation import stored_predictions
+from imgrec.evaluation import temperatures as measured_temperatures
 from imgrec.explain import feature_maps
+from imgrec.explain.attribution import Attribution
+from imgrec.explain.faithfulness import Faithfulness
 from imgrec.explain.feature_maps import FeatureMaps
 from imgrec.explain.layers import Layer, read_layers
 from imgrec.export.bundle import Exports
@@ -25,11 +29,14 @@ from imgrec.inference import classify, conversion, preparation
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations
 from imgrec.inference.request import get_default_specs
+from imgrec.metrics.calibration import Temperature
 from imgrec.models import cards
 from imgrec.models.catalog import Catalog, ModelSpec
 from imgrec.predictions.prediction import Prediction
 from imgrec.settings import ASSETS, Settings
 from imgrec.ui.image_store import DEMO_MAX_BYTES, MAX_BYTES, ImageStore
+
+Kept = TypeVar("Kept")
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +58,9 @@ MAX_FEATURE_MAPS = 8
 
 # A prediction of 1,000 classes takes 4 kB.
 MAX_PREDICTIONS = 5_000
+
+# A map takes 1 to 4 kB.
+MAX_MAPS = 2_000
 
 _REMEMBERING = threading.Lock()
 
@@ -142,10 +152,24 @@ def predictions() -> dict[tuple[object, ...], Prediction]:
 
 def remember(key: tuple[object, ...], prediction: Prediction) -> None:
     """Add to `predictions`; of more than `MAX_PREDICTIONS` the oldest one is dropped."""
-    kept = predictions()
+    _keep(predictions(), key, prediction, MAX_PREDICTIONS)
+
+
+@st.cache_resource(show_spinner=False)
+def maps() -> dict[tuple[object, ...], Attribution | Faithfulness]:
+    """Return the maps of this process, and how faithful they are, by everything that they depend on."""
+    return {}
+
+
+def remember_map(key: tuple[object, ...], found: Attribution | Faithfulness) -> None:
+    """Add to `maps`; of more than `MAX_MAPS` the oldest one is dropped."""
+    _keep(maps(), key, found, MAX_MAPS)
+
+
+def _keep(kept: dict[tuple[object, ...], Kept], key: tuple[object, ...], value: Kept, most: int) -> None:
     with _REMEMBERING:
-        kept[key] = prediction
-        if len(kept) > MAX_PREDICTIONS:
+        kept[key] = value
+        if len(kept) > most:
             del kept[next(iter(kept))]
 
 
@@ -157,6 +181,17 @@ def measured_latencies() -> dict[str, tuple[float, str]]:
     return {
         row["weights_sha256"]: (row["latency_p50_ms"], row["hardware"]) for row in by_images if row["latency_p50_ms"]
     }
+
+
+def temperatures() -> dict[str, Temperature]:
+    """Return the measured temperatures by the sha256 of the weights, read again if something was measured meanwhile."""
+    own = stored_predictions.own_folder(settings()) / stored_predictions.SUMMARY
+    return _temperatures(own.stat().st_mtime_ns if own.exists() else 0)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _temperatures(changed_at: int) -> dict[str, Temperature]:
+    return measured_temperatures.measured(settings())
 
 
 @st.cache_data(max_entries=MAX_THUMBNAILS, scope="session", show_spinner=False)

@@ -1,7 +1,8 @@
-"""Columns, errors, and components that Streamlit lacks: image strip, paste and drop, tab memory, drawer, copied link.
+"""Columns, errors, and components that Streamlit lacks.
 
-They exchange ids and events with the page; their scripts are in `assets/components/`. Images are sent to the browser as
-thumbnails, and to the server through Streamlit's own uploader, never through these components.
+Image strip, before and after, paste and drop, tab memory, drawer, copied link: they exchange ids and events with the
+page; their scripts are in `assets/components/`. Images are sent to the browser as thumbnails, and to the server through
+Streamlit's own uploader, never through these components.
 """
 
 import base64
@@ -44,7 +45,7 @@ def download(
     *,
     key: str,
     help: str | None = None,
-    type: Literal["primary", "secondary"] = "secondary",
+    type: Literal["primary", "secondary", "tertiary"] = "secondary",
 ) -> None:
     """Show a button that downloads `data`, or what that returns at the click; the page does not run again."""
     icon = ":material/download:"
@@ -72,6 +73,13 @@ _strip = st.components.v2.component(
     html='<div class="strip" role="group"></div>',
     css=read_component("strip.css"),
     js=read_component("strip.js"),
+)
+_before_after = st.components.v2.component(
+    "imgrec_before_after",
+    html='<div class="before-after"><img><img class="after"><div class="line"></div>'
+    '<input type="range" min="0" max="100" value="50"></div>',
+    css=read_component("before_after.css"),
+    js=read_component("before_after.js"),
 )
 _intake = st.components.v2.component("imgrec_intake", js=read_component("intake.js"))
 _drawer = st.components.v2.component("imgrec_drawer", js=read_component("drawer.js"))
@@ -117,6 +125,11 @@ def strip(
         on_removed_change=handler("removed", on_remove),
         on_more_change=handler("more", on_more),
     )
+
+
+def before_after(label: str, before: bytes, after: bytes, *, key: str) -> None:
+    """Show two encoded images of one size over each other, with a line between them to drag, or to move by key."""
+    _before_after(key=key, data={"label": label, "before": data_url(before), "after": data_url(after)})
 
 
 def intake(

@@ -13,12 +13,13 @@ import streamlit as st
 from imgrec.images.decoding import DecodedImage
 from imgrec.inference.request import Options
 from imgrec.predictions.ensembles import RULES, Ensemble
+from imgrec.predictions.hierarchy import DEFAULT_LEVEL
 from imgrec.predictions.prediction import DEFAULT_TOP_K, Failure, Prediction
 from imgrec.reports import sentences
 from imgrec.reports.differences import COLUMNS, differences
 from imgrec.reports.result import Result
 from imgrec.settings import MIB
-from imgrec.ui import caches, image_input, query_params
+from imgrec.ui import caches, image_input, my_classes, query_params
 from imgrec.ui.image_input import Image
 from imgrec.ui.markdown import plain
 
@@ -142,12 +143,15 @@ def describe(options: Options) -> str:
     titles = [plain(spec.title) for spec in options.specs]
     models = ", ".join(titles) if len(titles) <= NAMED_MODELS else f"{len(titles)} models"
     rule = [RULES[options.rule].title.lower()] if len(titles) > 1 else []
-    return " · ".join([models, *rule, options.framing])
+    shown = options.classes or options.level != DEFAULT_LEVEL
+    level = [plain(my_classes.describe(options.level, options.classes))] if shown else []
+    return " · ".join([models, *rule, options.framing, *level])
 
 
 def _restore(entry: Entry) -> None:
     image_input.show(entry.image)
     query_params.restore(entry.choices)
+    my_classes.start_anew()
     st.session_state["weights"] = dict(entry.options.weights)
     st.session_state["history_open"] = False
 

@@ -4,7 +4,6 @@ Classes are in the address as `classes=cat;dog`; see `predictions.class_groups` 
 """
 
 from dataclasses import replace
-from functools import cache
 
 import streamlit as st
 
@@ -28,24 +27,15 @@ _ERROR = "classes_error"
 _ROUND = "classes_round"
 
 _MOST_NAMES = 3
+_MOST_FOUND = 6
 _MAX_FILE_MIB = 1
 
 
 def choose() -> tuple[str, ClassGroups | None]:
-    """Show the level, and a panel for own classes; return both. Own classes go before the level."""
+    """Show the level, which own classes make needless, and a panel for these; return both."""
     text = query_params.text(KEY, ClassGroups.parse)
     groups = ClassGroups.parse(text) if text else None
-    level = query_params.segmented(
-        "Show results as",
-        "level",
-        list(LEVELS),
-        DEFAULT_LEVEL,
-        "level",
-        title=str.capitalize,
-        format_func=str.capitalize,
-        help="\n\n".join(f"**{name.capitalize()}**: {meaning}" for name, meaning in LEVELS.items()),
-        disabled=groups is not None,
-    )
+    level = DEFAULT_LEVEL if groups else _level()
     # With the names in its label it would be another panel, and closed, after each change.
     panel = st.expander("My classes", icon=":material/category:", key="my_classes", on_change="rerun")
     if panel.open:
@@ -59,24 +49,35 @@ def describe(level: str, groups: ClassGroups | None) -> str:
     return f"my classes: {_in_words(groups)}" if groups else f"by {level}"
 
 
+def _level() -> str:
+    return query_params.segmented(
+        "Show results as",
+        "level",
+        list(LEVELS),
+        DEFAULT_LEVEL,
+        "level",
+        title=str.capitalize,
+        format_func=str.capitalize,
+        help="\n\n".join(f"**{name.capitalize()}**: {meaning}" for name, meaning in LEVELS.items()),
+    )
+
+
+def start_anew() -> None:
+    """Have the panel show the classes that are there now: they were changed by something else than its widgets."""
+    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
+
+
 def _edit(groups: ClassGroups | None) -> None:
     names = [] if groups is None else [group.name for group in groups.groups]
     if groups is None:
         st.caption("Name what matters to you, such as cat and dog: any model then chooses between these.")
-    else:
-        for place, group in enumerate(groups.groups):
-            _row(groups, place, group)
     with st.container(horizontal=True, gap="xsmall"):
-        st.selectbox(
+        text = st.text_input(
             "Add a class",
-            list(wordnet.class_counts()),
-            index=None,
-            format_func=lambda synset: _offers().get(synset, synset),
+            key=_key("search"),
+            type="search",
+            live=True,
             placeholder="Search: cat, vehicle, …",
-            filter_mode="contains",
-            icon=":material/search:",
-            key=_key("found"),
-            on_change=_add,
             label_visibility="collapsed",
         )
         if names:
@@ -88,9 +89,12 @@ def _edit(groups: ClassGroups | None) -> None:
                 label_visibility="collapsed",
                 width=170,
             )
+    _offer(wordnet.search(text or ""), text or "")
     if sentence := st.session_state.pop(_ERROR, None):
         st.error(plain(sentence), icon=":material/error:")
     if groups:
+        for place, group in enumerate(groups.groups):
+            _row(groups, place, group)
         with st.container(horizontal=True):
             download("Save as a file", groups.to_json(), FILE, "application/json", key="classes_file")
             st.button("Remove all", icon=":material/delete:", key="classes_none", on_click=_set, args=(None,))
@@ -108,7 +112,7 @@ def _row(groups: ClassGroups, place: int, group: ClassGroup) -> None:
             on_change=_rename,
             args=(place,),
             label_visibility="collapsed",
-            width=130,
+            width=110,
         )
         st.multiselect(
             f"What counts as {group.name}",
@@ -132,13 +136,29 @@ def _row(groups: ClassGroups, place: int, group: ClassGroup) -> None:
         )
 
 
+def _offer(synsets: list[str], text: str) -> None:
+    """Show what was found, each with a button that adds it."""
+    if text.strip() and not synsets:
+        st.caption(f"WordNet has no class {plain(repr(text.strip()))} that these models could know.")
+    with st.container(gap="xxsmall"):
+        for place, synset in enumerate(synsets[:_MOST_FOUND]):
+            st.button(
+                plain(_describe(synset)),
+                icon=":material/add:",
+                key=_key(f"add_{place}"),
+                type="tertiary",
+                on_click=_add,
+                args=(synset,),
+            )
+
+
 def _key(name: str) -> str:
     return f"classes_{name}_{st.session_state.get(_ROUND, 0)}"
 
 
 def _set(groups: ClassGroups | None) -> None:
     query_params.write_text(KEY, groups.to_link() if groups else "")
-    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
+    start_anew()
 
 
 def _current() -> ClassGroups | None:
@@ -146,11 +166,8 @@ def _current() -> ClassGroups | None:
     return ClassGroups.parse(text) if text else None
 
 
-def _add() -> None:
-    synset, into = st.session_state[_key("found")], st.session_state.get(_key("into"), NEW)
-    if synset is None:
-        return
-    groups = _current()
+def _add(synset: str) -> None:
+    groups, into = _current(), st.session_state.get(_key("into"), NEW)
     try:
         if groups is None:
             _set(ClassGroups((ClassGroup(wordnet.name_of(synset), (synset,)),)))
@@ -205,7 +222,7 @@ def _load() -> None:
 def _refuse(error: InputError) -> None:
     """Show the sentence in the panel; its widgets start anew from the classes that are there."""
     st.session_state[_ERROR] = str(error)
-    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
+    start_anew()
 
 
 def _without(groups: ClassGroups, place: int) -> ClassGroups | None:
@@ -230,19 +247,14 @@ def _name_of_word(word: str) -> str:
     return f"without {wordnet.name_of(word[1:])}" if word.startswith("-") else wordnet.name_of(word)
 
 
-@cache
-def _offers() -> dict[str, str]:
-    """Return what stands in the list of all synsets: "cat (true cat) · feline · 7 classes"."""
-    return {synset: _offer(synset, count) for synset, count in wordnet.class_counts().items()}
-
-
-def _offer(synset: str, count: int) -> str:
+def _describe(synset: str) -> str:
+    """Return "cat (true cat) · feline · 7 classes"."""
     name, *others = wordnet.names_of(synset)
-    above = wordnet.ancestors(synset)[1:2]
+    count = wordnet.class_counts().get(synset, 0)
     return " · ".join(
         [
             f"{name} ({', '.join(others[:_MOST_NAMES])})" if others else name,
-            *map(wordnet.name_of, above),
+            *map(wordnet.name_of, wordnet.ancestors(synset)[1:2]),
             *([f"{count:,} classes"] if count > 1 else []),
         ]
     )

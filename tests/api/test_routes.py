@@ -339,3 +339,41 @@ def talk(server: Server, chunks: list[bytes], then: dict[str, object] | None) ->
     with contextlib.suppress(anyio.BrokenResourceError):
         anyio.run(server.app(), scope, receive, respond)
     return answers[0]["status"], answers[1]["body"]
+
+
+def explain(client: TestClient, **fields: str) -> Any:
+    return client.post("/api/v1/explain", data=fields, files={"image": ("cat.png", image())})
+
+
+def test_maps_of_a_class(client: TestClient) -> None:
+    response = explain(client, models="mobilenet,mobilenet_v2", **{"class": "tabby"})
+    assert response.status_code == 200
+    found = response.json()
+    assert [one["model"] for one in found["maps"]] == ["ensemble", "mobilenet", "mobilenet_v2"]
+    assert [one["class"] for one in found["maps"]] == ["tabby"] * 3
+    one = found["maps"][1]
+    assert (len(one["values"]), len(one["values"][0]), one["method"], found["failures"]) == (7, 7, "cam", [])
+    assert one["figures"]["quarters"][0] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"class": "zzz"}, "zzz"),
+        ({"method": "grad"}, "method"),
+        ({"k": "3"}, "Expected the options models, class, method"),
+        ({"models": "resnet"}, "resnet"),
+    ],
+)
+def test_what_cannot_be_explained(client: TestClient, fields: dict[str, str], sentence: str) -> None:
+    response = explain(client, **({"models": "mobilenet"} | fields))
+    assert response.status_code in (400, 404)
+    assert sentence in response.json()["error"]
+
+
+def test_a_demo_makes_only_maps_of_one_inference(client: TestClient, server: Server) -> None:
+    server.settings = dataclasses.replace(server.settings, demo=True)
+    assert explain(client, models="mobilenet").status_code == 200
+    response = explain(client, models="mobilenet", method="rise")
+    assert response.status_code == 400
+    assert "Expected the method cam in this demo" in response.json()["error"]

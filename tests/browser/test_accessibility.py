@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["Compare", "Ensemble", "Benchmarks", "Train", "Models", "About"]
+PAGES = ["Compare", "Ensemble", "Lab", "Benchmarks", "Train", "Models", "About"]
 
 # Models are converted when they are first asked for: some seconds each.
 FIRST_ANSWER_MS = 90_000
@@ -59,6 +59,18 @@ def test_no_page_has_a_serious_problem(page: Page, with_image: bool) -> None:
         settle(page)
         found[name] = problems(page)
     assert found == {name: [] for name in PAGES}
+
+
+def test_the_panel_of_own_classes_has_no_serious_problem(page: Page) -> None:
+    page.goto(page.url.split("?")[0] + "?classes=cat;dog")
+    settle(page)
+    page.get_by_role("button", name="Options").click()
+    page.locator(".st-key-my_classes summary").click()
+    expect(page.get_by_label("Name of class 2")).to_be_visible()
+    page.get_by_label("Add a class").fill("vehicle")
+    expect(page.get_by_role("button", name="vehicle · conveyance")).to_be_visible()
+    settle(page)
+    assert problems(page) == []
 
 
 def test_the_focus_is_seen_on_navigation_tiles_and_buttons(page: Page) -> None:

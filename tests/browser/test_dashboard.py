@@ -120,6 +120,18 @@ def test_a_link_restores_the_settings(page: Page, server: str, model: str) -> No
     expect(page.locator("[data-testid=stTable] tbody tr")).to_have_count(3)
 
 
+def test_own_classes_are_added_by_keyboard_and_kept_in_the_link(page: Page) -> None:
+    page.get_by_role("button", name="Options").press("Enter")
+    page.locator(".st-key-my_classes summary").press("Enter")
+    page.get_by_label("Add a class").fill("beverage")
+    page.get_by_role("button", name="beverage").first.press("Enter")
+    expect(page.locator(RESULT)).to_contain_text("beverage", timeout=FIRST_ANSWER_MS)
+    expect(page.get_by_label("Name of class 1")).to_have_value("beverage")
+    expect(page).to_have_url(re.compile("classes=beverage"))
+    page.reload()
+    expect(page.locator(RESULT)).to_contain_text("beverage", timeout=FIRST_ANSWER_MS)
+
+
 def test_a_link_keeps_its_models_over_pages_and_choices(page: Page, server: str) -> None:
     page.goto(f"{server}/about?models=cifar_vgg,cifar_dense")
     page.get_by_role("link", name="Ensemble", exact=True).click()

@@ -22,6 +22,7 @@ from imgrec.charts import (
     memory_budget,
     metric_curves,
     pareto,
+    robustness,
     top_k,
     transfer,
 )
@@ -33,6 +34,7 @@ from imgrec.metrics.curves import roc_curve
 from imgrec.predictions.ensembles import RULES, combine
 from imgrec.settings import MIB, ROOT
 from imgrec.training import search_job
+from tests.charts import test_robustness
 from tests.charts.reading import check, marks
 from tests.charts.test_top_k import MEMBERS, MINE, VGG16
 from tests.training.searches import EVENTS, leave
@@ -77,6 +79,10 @@ CHARTS: dict[str, Callable[[Path], Spec]] = {
     "square": lambda _: confusion_matrix.square_chart(np.eye(2), ["a", "b"], domain=(0.0, 1.0), as_percent=True),
     "large matrix": lambda _: confusion_matrix.matrix_chart(np.eye(20, dtype=np.int64), LARGE, LARGE),
     "confusion of a run": lambda _: confusion_matrix.matrix_chart(MATRIX, ["cat", "dog"], ["cat", "dog"], counts=True),
+    "damage": lambda _: test_robustness.small(),
+    "accuracy over damage": lambda _: robustness.severity_chart(
+        [test_robustness.severity("mobilenet")], robustness.MEAN, {"mobilenet": "#2864c8"}
+    ),
     "accuracy": lambda _: learning_curves.curve_chart(HALFWAY, "accuracy", 1),
     "loss": lambda _: learning_curves.curve_chart(HALFWAY, "loss"),
     "learning rates": lambda _: transfer.rates_chart(progress(trials=TRIALS, planned=4)),

@@ -195,7 +195,7 @@ def test_predict_as_a_report(imgrec: Callable[..., Run], cat: str, environment: 
     assert done.out.startswith("<!doctype html>")
     assert done.out.endswith("</html>\n")
     assert "imgrec predict cat.png --models mobilenet,mobilenet_v2 --top 2" in done.out
-    assert "Ensemble: tabby" in done.out
+    assert "Both see a domestic cat" in done.out
     assert "This is a text file." in done.out
 
 

@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from imgrec.cli import main
 from imgrec.data import reader
 from imgrec.errors import ImageError, OfflineError
 from imgrec.evaluation import evaluate, stored_predictions
+from imgrec.explain import severity
+from imgrec.explain.corruptions import CORRUPTIONS
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import Settings
@@ -200,3 +203,24 @@ def test_without_a_folder_it_goes_where_the_page_looks(imgrec: Run, answers: Non
     assert code == 0
     [row] = stored_predictions.read_summary(stored_predictions.own_folder(Settings.from_env()))["rows"]
     assert row["command"] == "imgrec evaluate --data pets --models mobilenet --framing crop"
+
+
+def test_damage_is_measured_on_request(imgrec: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pets(tmp_path)
+    asked = []
+
+    def measure(spec: ModelSpec, found: Any, settings: Settings, folder: Path, **options: Any) -> severity.SeverityRow:
+        asked.append((spec.name, folder.name, options["framing"], options["command"]))
+        correct = {kind: [4, 3, 2, 1, 0] for kind in CORRUPTIONS}
+        return severity.SeverityRow(
+            model=spec.name, title=spec.title, dataset=found.name, base=found.name, images=4, clean=4, correct=correct,
+            framing="crop", side_px=256, dataset_digest="", per_class=None, source="", flaws=[], weights_sha256="",
+            versions={}, measured_at="", command="",
+        )  # fmt: skip
+
+    monkeypatch.setattr(severity, "measure_severity", measure)
+    code, out, _ = imgrec("--data", "pets", "--models", "mobilenet", "--corruptions", "--out", "measured")
+    assert code == 0
+    command = "imgrec evaluate --data pets --models mobilenet --framing crop --out measured --corruptions"
+    assert asked == [("mobilenet", "measured", "crop", command)]
+    assert "4 images   top-1 at strength 0 to 5: 100.0%  100.0%  75.0%  50.0%  25.0%  0.0%" in out

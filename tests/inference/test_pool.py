@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgrec.errors import BusyError, ConversionError, EngineError, MemoryBudgetError
-from imgrec.inference.engine import Contributions
 from imgrec.inference.pool import EnginePool, Plan
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
-from tests.fakes import FakeEngine, fake_spec
+from tests.fakes import FakeEngine, FakeHead, fake_spec
 
 BATCH = np.zeros((1, 224, 224, 3), np.uint8)
 
@@ -403,21 +402,6 @@ def test_bytes_are_given_back_when_a_borrower_fails(loader: Loader) -> None:
         pool.borrow("Feature maps", 11 * MIB),
     ):
         pytest.fail("borrowed more than there is")
-
-
-class FakeHead:
-    """The head of a `FakeEngine`; says that nothing adds anything."""
-
-    def __init__(self, memory_bytes: int) -> None:
-        self.memory_bytes = memory_bytes
-        self.closed = False
-
-    def locate(self, features: np.ndarray) -> Contributions:
-        assert not self.closed
-        return Contributions(np.zeros((*features.shape[1:3], 1000), np.float32), None)
-
-    def close(self) -> None:
-        self.closed = True
 
 
 def test_heads_are_loaded_apart_and_count_with_the_networks() -> None:

@@ -17,7 +17,7 @@ from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions.ensembles import Ensemble
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.settings import MIB, Settings
-from tests.fakes import FakeEngine
+from tests.fakes import FakeEngine, FakeHead
 
 SPECS = BUILT_IN.get_specs(["mobilenet", "mobilenet_v2"])
 
@@ -38,7 +38,7 @@ def pool_of(*broken: str) -> EnginePool:
             return FakeEngine(winner=3, classes=10)
         return FakeEngine(winner=282 if spec.name == "mobilenet_v2" else 281)
 
-    return EnginePool(64 * MIB, load=load, estimate=lambda spec: MIB)
+    return EnginePool(64 * MIB, load=load, estimate=lambda spec: MIB, load_head=lambda spec: FakeHead())
 
 
 @pytest.mark.parametrize(
@@ -259,6 +259,8 @@ def test_the_only_model_with_a_weight_fails() -> None:
             ["--rule", "geometric_mean", "--weights", "mobilenet_v2=2"],
             id="weights with another rule",
         ),
+        pytest.param({"level": "kind"}, ["--level", "kind"], id="a level"),
+        pytest.param({"classes": "cat;dog"}, ["--classes", "cat;dog"], id="own classes"),
     ],
 )
 def test_options_are_written_as_they_are_typed(words: dict[str, str], arguments: list[str]) -> None:
@@ -266,4 +268,5 @@ def test_options_are_written_as_they_are_typed(words: dict[str, str], arguments:
     assert options.to_arguments() == ["--models", "mobilenet,mobilenet_v2", *arguments]
     typed = dict(zip(arguments[::2], arguments[1::2], strict=True))
     names = {"--top": "k", "--framing": "framing", "--rule": "rule", "--weights": "weights"}
+    names |= {"--level": "level", "--classes": "classes"}
     assert Options.parse(SPECS, **{names[name]: value for name, value in typed.items()}) == options

@@ -133,3 +133,9 @@ def test_search_finds_all_and_nothing() -> None:
 def test_each_synset_is_found_by_its_name() -> None:
     for synset in wordnet.table()["synsets"]:
         assert synset in search(name_of(synset))
+
+
+def test_classes_below_a_synset_are_counted() -> None:
+    counts = wordnet.class_counts()
+    assert (counts[ENTITY], counts[DOG], counts["n02430045"]) == (1000, 118, 0)
+    assert all(counts[str(synset)] == 1 for synset in IMAGENET.synsets)

@@ -47,6 +47,7 @@ def test_a_model_that_answered_once_has_no_change() -> None:
 def test_the_same_result_has_no_difference() -> None:
     found = differences(FIRST, FIRST)
     assert {row["Change"] for one in found for row in one.rows} == {"0"}
+    assert all(row["First"] == row["Second"] != ABSENT for one in found for row in one.rows)
     assert found[0].sentence == "Ensemble: no difference."
 
 
@@ -64,6 +65,6 @@ shares = arrays(np.float64, 3, elements=st.floats(0.01, 1)).map(lambda values: v
 def test_the_way_back_has_the_opposite_changes(before: np.ndarray, after: np.ndarray) -> None:
     there = differences(result(("vgg16", list(before))), result(("vgg16", list(after))), 3)[0]
     back = differences(result(("vgg16", list(after))), result(("vgg16", list(before))), 3)[0]
-    signs = {"+": "−", "−": "+", "0": "0"}
+    opposite = str.maketrans("+−<>", "−+><")
     changes = {row["Class"]: row["Change"] for row in back.rows}
-    assert changes == {row["Class"]: signs[row["Change"][0]] + row["Change"][1:] for row in there.rows}
+    assert changes == {row["Class"]: row["Change"].translate(opposite) for row in there.rows}

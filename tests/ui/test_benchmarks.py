@@ -5,7 +5,9 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pyarrow
 import pytest
@@ -16,6 +18,9 @@ from imgrec.data import evaluation_split
 from imgrec.errors import InputError
 from imgrec.evaluation import aligned_results, stored_predictions
 from imgrec.evaluation.comparisons import METRICS
+from imgrec.explain import severity
+from imgrec.explain.corruptions import CORRUPTIONS
+from imgrec.formatting import THIN_SPACE
 from imgrec.inference import classify
 from imgrec.metrics.significance import SIGNIFICANCE, p_text
 from imgrec.settings import Settings
@@ -493,3 +498,55 @@ def test_a_network_trained_here_says_how_long_that_took_beside_the_printed_time(
     [ways] = [table.value for table in look(page, "Published").table if "In its words" in table.value]
     measured = ways["Measured"].iloc[0]
     assert re.fullmatch(r"78\.6\s% of 10,000, \d+\.\d ms each; trained in \d+ min \d+ s", measured), measured
+
+
+def severity_row(model: str, **changes: Any) -> severity.SeverityRow:
+    row = severity.SeverityRow(
+        model=model, title=model.upper(), dataset="cifar10_first_9", base="cifar10", images=90, clean=80,
+        correct={kind: [70, 60, 50, 40, 30] for kind in CORRUPTIONS}, framing="crop", side_px=256, dataset_digest="",
+        per_class=9, source="", flaws=[], weights_sha256="0" * 64, versions={}, measured_at="2026-11-28T12:00:00",
+        command="imgrec evaluate --corruptions",
+    )  # fmt: skip
+    return replace(row, **changes)
+
+
+def put_severity(folder: Path, *rows: severity.SeverityRow) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / severity.FILE).write_text(
+        json.dumps({"version": severity.VERSION, "rows": [asdict(row) for row in rows]})
+    )
+
+
+def test_accuracy_over_damage_is_shown_for_the_models_that_have_it(page: Open, folder: Path) -> None:
+    measure(folder)
+    put_severity(folder, severity_row("mobilenet"), severity_row("vgg16"))
+    app = page("benchmarks.py", bench_view="robustness")
+    assert not app.exception
+    assert len(app.get("vega_lite_chart")) == 1
+    assert "90 images (the first 9 of each class)" in words(app)
+    table = page("benchmarks.py", bench_view="robustness", view="table", bench_damage="noise").dataframe[-1].value
+    assert list(table["Model"]) == ["MOBILENET"]
+    assert table["0"][0] == f"88.9{THIN_SPACE}%"
+    assert table["5"][0] == f"33.3{THIN_SPACE}%"
+
+
+def test_ones_own_measurement_stands_instead_of_the_one_that_comes_with_imgrec(page: Open, folder: Path) -> None:
+    measure(folder)
+    put_severity(folder, severity_row("mobilenet"))
+    put_severity(stored_predictions.own_folder(Settings.from_env()), severity_row("mobilenet", clean=45))
+    table = page("benchmarks.py", bench_view="robustness", view="table").dataframe[-1].value
+    assert list(table["0"]) == [f"50.0{THIN_SPACE}%"]
+
+
+def test_without_damage_measured_the_command_is_named(page: Open, folder: Path) -> None:
+    measure(folder)
+    app = page("benchmarks.py", bench_view="robustness")
+    assert "imgrec evaluate --data cifar10 --corruptions" in app.info[0].value
+
+
+def test_a_broken_file_of_damage_has_its_sentence(page: Open, folder: Path) -> None:
+    measure(folder)
+    (folder / severity.FILE).write_text("{")
+    app = page("benchmarks.py", bench_view="robustness")
+    assert not app.exception
+    assert "corruptions.json" in app.error[0].value

@@ -35,7 +35,8 @@ def address(app: AppTest) -> str | None:
 def add(app: AppTest, synset: str, into: str = "") -> AppTest:
     if into:
         app.selectbox(key=widget(app, "into")).set_value(into)
-    return app.selectbox(key=widget(app, "found")).set_value(synset).run()
+    app.text_input(key=widget(app, "search")).set_value(synset).run()
+    return app.button(key=widget(app, "add_0")).click().run()
 
 
 @pytest.mark.parametrize("file", ["compare.py", "ensemble.py"])
@@ -65,7 +66,7 @@ def test_a_link_carries_own_classes(page: Page, file: str) -> None:
     assert "something else" in app.get("vega_lite_chart")[0].proto.spec
     assert "tabby" not in app.get("vega_lite_chart")[0].proto.spec
     assert address(app) == "cat;dog"
-    assert app.get_by_key("level").disabled
+    assert not app.get("button_group") or "level" not in [group.key for group in app.get("button_group")]
 
 
 def test_own_classes_are_kept_on_other_pages(page: Page) -> None:
@@ -123,11 +124,16 @@ def test_a_link_that_cannot_be_meant_gets_a_sentence(page: Page, link: str, sent
     assert address(app) is None
 
 
-def test_a_closed_panel_sends_no_list_of_synsets(page: Page) -> None:
-    app = page()
-    assert not [box for box in app.selectbox if len(box.options) > 100]
-    opened(app)
-    assert [len(box.options) for box in app.selectbox if len(box.options) > 100] == [len(wordnet.class_counts())]
+def test_what_is_searched_is_offered_with_its_meaning(page: Page) -> None:
+    app = opened(page())
+    assert not [button for button in app.button if str(button.key).startswith("classes_add")]
+    app.text_input(key=widget(app, "search")).set_value("cat").run()
+    offered = [button.label for button in app.button if str(button.key).startswith("classes_add")]
+    assert offered[:2] == ["cat (true cat) · feline · 7 classes", "big cat (cat) · feline · 6 classes"]
+    app.text_input(key=widget(app, "search")).set_value("automobile").run()
+    assert app.button(key=widget(app, "add_0")).label.startswith("car (auto, automobile")
+    app.text_input(key=widget(app, "search")).set_value("no such *thing*").run()
+    assert "WordNet has no class 'no such \\*thing\\*'" in words(app)
 
 
 def test_classes_are_added_named_extended_and_removed(page: Page) -> None:
@@ -153,7 +159,7 @@ def test_classes_are_added_named_extended_and_removed(page: Page) -> None:
     app.button(key="classes_none").click().run()
     assert not app.exception
     assert address(app) is None
-    assert not app.get_by_key("level").disabled
+    assert app.get_by_key("level").value == "class"
     assert "the breed: tabby" in app.subheader[0].value
 
 

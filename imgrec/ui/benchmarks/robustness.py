@@ -43,10 +43,11 @@ def robustness(results: AlignedResults, table: bool) -> None:
     amounts = (
         "" if kind == MEAN else " Strengths: " + "; ".join(CORRUPTIONS[kind].describe(s) for s in range(1, 6)) + "."
     )
-    counts = " and ".join(f"{count:,}" for count in sorted({row.images for row in rows}))
+    first = rows[0]
+    part = "" if first.per_class is None else f" (the first {first.per_class} of each class)"
     st.caption(
-        f"{counts} images of {rows[0].dataset}, each undamaged and in 40 damaged copies, the same for all models. The "
-        f"kinds and strengths are imgrec's own.{amounts}",
+        f"{first.images:,} images{part}, each undamaged and in 40 damaged copies, the same for all models. Kinds and "
+        f"strengths are imgrec's own.{amounts}",
         help="; ".join(f"{row.title}: {row.measured_at[:10]}, `{row.command}`" for row in rows),
     )
 

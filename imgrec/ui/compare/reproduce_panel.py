@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from imgrec.predictions.hierarchy import DEFAULT_LEVEL
 from imgrec.reports import reproduce
 from imgrec.ui import query_params
 from imgrec.ui.image_input import Image
@@ -34,4 +35,6 @@ def show(image: Image, choice: Choice) -> None:
             st.info(reproduce.why_no_script(spec), icon=":material/info:")
         else:
             st.code(script, language="python")
+            if choice.classes or choice.level != DEFAULT_LEVEL:
+                st.caption("These lines name the network's own classes, before they are added up.")
             st.caption("The same five classes as here, for an opaque image in sRGB: tests run these lines and compare.")

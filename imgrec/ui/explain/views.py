@@ -1,11 +1,14 @@
 """The Explain page: the choice of the view. Only the chosen view is computed."""
 
-from imgrec.ui.explain import inside
+from imgrec.ui import query_params
+from imgrec.ui.explain import heat_maps, inside
 from imgrec.ui.image_input import Image
 
-VIEWS = {"Inside the network": inside.show}
+VIEWS = {"Heat-maps": heat_maps.show, "Inside the network": inside.show}
 
 
 def show(image: Image) -> None:
     """Show the chosen view of `image`."""
-    VIEWS["Inside the network"](image)
+    names = list(VIEWS)
+    name = query_params.segmented("Explain", "view", names, names[0], "explain", label_visibility="collapsed")
+    VIEWS[name](image)

@@ -161,19 +161,23 @@ def _mistakes(
     label = label_of(right.label_space, first.index)
     found = {tried: outcome for tried, outcome in each.items() if isinstance(outcome, Prediction)}
     rows: Rows = [
-        {"Setting": "as trained", "First class": label, "Its probability": percent(first.probability)}
-        | {f"Probability of {label}": percent(first.probability), "Points": "", "Change": ""}
+        {
+            "Setting": "as trained",
+            f"Probability of {label}": percent(first.probability),
+            "Points": "–",
+            "Change": "–",
+            "First class": f"{label} {percent(first.probability)}",
+        }
     ]
     bars: Rows = [{"line": 0, "start": 0.0, "end": first.probability} | rows[0]]
     for tried, outcome in found.items():
-        share = float(outcome.probabilities[first.index])
+        share, now = float(outcome.probabilities[first.index]), outcome.first
         row = {
             "Setting": _remark(tried, spec),
-            "First class": label_of(outcome.label_space, outcome.first.index),
-            "Its probability": percent(outcome.first.probability),
             f"Probability of {label}": percent(share),
             "Points": change(first.probability, share),
             "Change": relative_change(first.probability, share),
+            "First class": f"{label_of(outcome.label_space, now.index)} {percent(now.probability)}",
         }
         bars.append({"line": len(rows), "start": 0.0, "end": share} | row)
         rows.append(row)

@@ -18,6 +18,8 @@ from imgrec.ui.lab.trials import Outcome, Subject
 
 SCOPES = ("This image", "All images")
 
+# Two stand side by side on a phone.
+MIN_CHART_PX = 160
 CHARTS_PX = 2 * 190
 
 
@@ -90,7 +92,7 @@ def _curves(found: Sequence[Mapping[str, Mapping[tuple[str, int], Outcome]]], su
             for place, one in enumerate(models)
         ]
         st.markdown("  ".join(legend))
-        with st.grid(4, min_column_width=215, gap="small"):
+        with st.grid(4, min_column_width=MIN_CHART_PX, gap="small"):
             for kind, corruption in CORRUPTIONS.items():
                 with st.container(gap="xxsmall"):
                     st.markdown(f"**{corruption.title}**")

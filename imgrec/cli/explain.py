@@ -1,0 +1,106 @@
+"""`imgrec explain`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgrec.cli.predict import prepare, read
+from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
+from imgrec.errors import InputError
+from imgrec.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from imgrec.explain.explanation import Explanation
+    from imgrec.images.decoding import DecodedImage
+
+FORMATS = ("table", "json", "csv")
+
+# Of the longer side of a map in a file, which is no larger than the image.
+SIDE_PX = 640
+OPACITY = 0.8
+
+
+def explain(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A file; - for standard input.")],
+    models: Annotated[
+        str, typer.Option(help="Names with commas between; by default up to three that are on this machine.")
+    ] = "",
+    class_: Annotated[
+        str, typer.Option("--class", help="A class, or what is above classes (dog); by default the ensemble's first.")
+    ] = "",
+    method: Annotated[str, typer.Option(help="cam (class activation), occlusion or rise.")] = "cam",
+    rule: Annotated[str | None, typer.Option(help="Of the ensemble, as for predict.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Of models, such as vgg16=2,mobilenet=0.5; else 1.")] = None,
+    framing: Annotated[str, typer.Option(help="crop (as published accuracies are measured) or squash.")] = "crop",
+    format: Annotated[str, typer.Option(help="table, json or csv; the last two have every value.")] = "table",
+    out: Annotated[str, typer.Option(help="Folder for the maps as PNG files, drawn over the image.")] = "",
+) -> None:
+    """Show where each model looked: maps of one class, on one scale."""
+    from pathlib import Path
+
+    from imgrec.explain import explanation, map_report
+    from imgrec.explain.attribution import find_method
+    from imgrec.explain.map_report import MeasuredMap
+    from imgrec.images.decoding import decode
+    from imgrec.inference.classify import open_pool
+    from imgrec.inference.preparation import Preparations
+    from imgrec.inference.request import Options, check_budget, get_default_specs, parse_models
+    from imgrec.models.cards import load_catalog
+
+    if format not in FORMATS:
+        raise InputError(f"Expected the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Received: {format!r}.")
+    find_method(method)
+    settings = Settings.from_env()
+    catalog = load_catalog(settings)
+    specs = parse_models(models, catalog) or get_default_specs(catalog, settings)
+    options = Options.parse(specs, rule=rule, framing=framing, weights=weights)
+    decoded = decode(read(image, settings.max_upload_bytes), max_bytes=settings.max_upload_bytes, name=image)
+    preparations = Preparations(settings)
+    pool = open_pool(settings, preparations)
+    check_budget(specs, pool)
+    if prepare(specs, preparations):
+        raise typer.Exit(BAD_INPUT)
+    with count_line(method) as count:
+        found = explanation.explain(decoded, options, pool, word=class_, method=method, on_progress=count)
+    maps = [MeasuredMap(one) for one in found.maps]
+    if format == "json":
+        say(map_report.to_json(image, decoded.sha256, maps).rstrip("\n"))
+    elif format == "csv":
+        say(map_report.to_csv(image, maps).rstrip("\n"))
+    else:
+        for row in map_report.to_rows(maps):
+            title = row.pop("Model")
+            say(f"{title}: {', '.join(f'{name.lower()} {value}' for name, value in row.items() if value)}")
+    if out:
+        _save(decoded, found, Path(out).expanduser())
+    for failure in found.failures:
+        complain(f"{failure.model}: {failure.error}")
+    if found.failures:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _save(image: "DecodedImage", found: "Explanation", folder: "Path") -> None:
+    """Write each map over the image as a PNG file, all on one scale."""
+    from imgrec.explain.alignment import on_image
+    from imgrec.explain.overlay import common_scale, draw
+    from imgrec.files import replacing, storage_errors
+    from imgrec.images.encoding import to_png
+    from imgrec.images.preprocessing import frame
+
+    height, width = image.size_px
+    shrunk = min(1.0, SIDE_PX / max(height, width))
+    size = max(1, round(height * shrunk)), max(1, round(width * shrunk))
+    photo = frame(image, size, 1.0, "squash")
+    values = [on_image(one, size) for one in found.maps]
+    scale = common_scale(values)
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    spaces = [one.target.label_space.name for one in found.maps]
+    for one, map_ in zip(found.maps, values, strict=True):
+        space = f"_{one.target.label_space.name}" if len(set(spaces)) > 1 else ""
+        path = folder / f"{one.model}{space}_{one.method}.png"
+        with replacing(path) as temporary:
+            temporary.write_bytes(to_png(draw(photo, map_, scale, opacity=OPACITY)))
+    typer.echo(f"{len(values)} maps are in {folder}.", err=True)

@@ -1,0 +1,112 @@
+"""The maps of all models for one image, and those of their ensembles: what command line and API answer with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from imgrec.errors import InputError
+from imgrec.explain import attribution
+from imgrec.explain import target as targets
+from imgrec.explain.alignment import fuse
+from imgrec.explain.attribution import DEFAULT_METHOD, Attribution
+from imgrec.explain.perturbation import OnProgress
+from imgrec.explain.target import Target
+from imgrec.images.decoding import DecodedImage
+from imgrec.inference.classify import classify
+from imgrec.inference.pool import EnginePool
+from imgrec.inference.request import Options
+from imgrec.predictions.ensembles import RULES, Ensemble, by_label_space
+from imgrec.predictions.labels import LabelSpace
+from imgrec.predictions.prediction import Failure, Prediction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """The maps of one image: those of ensembles before those of models, and the models without one."""
+
+    maps: tuple[Attribution, ...]
+    failures: tuple[Failure, ...]
+
+
+def explain(
+    image: DecodedImage,
+    options: Options,
+    pool: EnginePool,
+    *,
+    word: str = "",
+    method: str = DEFAULT_METHOD,
+    on_progress: OnProgress = lambda done, total: None,
+) -> Explanation:
+    """Explain one image.
+
+    Args:
+        image: The whole image.
+        options: Models, framing, rule and weights.
+        pool: The networks.
+        word: A class, or what is above classes, as `target.find` reads it; empty for the first class of the ensemble
+            of each label space.
+        method: A key of `attribution.METHODS`.
+        on_progress: See `perturbation.OnProgress`.
+
+    Raises:
+        UnknownNameError: No model has that class, or another method.
+        InputError: The word has several meanings.
+        ImgrecError: No model has a map: the error of the first one.
+    """
+    spaces = {spec.label_space: spec.get_label_space() for spec in options.specs}
+    if word:
+        found_targets = find_everywhere(word, spaces)
+    else:
+        outcomes = list(classify(image, options.specs, pool, options.framing))
+        found_targets = first_targets([one for one in outcomes if isinstance(one, Prediction)], options)
+        if not found_targets:
+            raise next(one.error for one in outcomes if isinstance(one, Failure))
+    outcome = list(
+        attribution.explain(
+            image, options.specs, pool, found_targets, framing=options.framing, method=method, on_progress=on_progress
+        )
+    )
+    maps = [one for one in outcome if isinstance(one, Attribution)]
+    failures = tuple(one for one in outcome if isinstance(one, Failure))
+    if not maps:
+        raise failures[0].error
+    return Explanation((*fuse_by_label_space(maps, options), *maps), failures)
+
+
+def find_everywhere(word: str, spaces: Mapping[str, LabelSpace]) -> dict[str, Target]:
+    """Return what `word` means in each label space by name; one without that class is left out.
+
+    Raises as `target.find` does where no space has it.
+    """
+    found: dict[str, Target] = {}
+    problems: list[InputError] = []
+    for name, space in spaces.items():
+        try:
+            found[name] = targets.find(word, space)
+        except InputError as error:
+            problems.append(error)
+    if not found:
+        raise problems[0]
+    return found
+
+
+def first_targets(predictions: Sequence[Prediction], options: Options) -> dict[str, Target]:
+    """Return the first class of the ensemble of each label space, by its name."""
+    found: dict[str, Target] = {}
+    for name, members in by_label_space(predictions).items():
+        ensemble = options.combine(members)
+        found[name] = targets.first_of(ensemble.prediction if isinstance(ensemble, Ensemble) else members[0])
+    return found
+
+
+def fuse_by_label_space(maps: Sequence[Attribution], options: Options) -> list[Attribution]:
+    """Return the ensemble's map of each label space with two maps or more, with the weights of the ensemble."""
+    groups: dict[str, list[Attribution]] = {}
+    for one in maps:
+        groups.setdefault(one.target.label_space.name, []).append(one)
+    fused = []
+    for members in groups.values():
+        given = [options.weights.get(one.model, 1.0) for one in members]
+        counts = RULES[options.rule].takes_weights and any(given)
+        if len(members) > 1:
+            fused.append(fuse(members, given if counts else None))
+    return fused
