@@ -1,8 +1,8 @@
-"""How well doubt tells images of nothing that a network knows: `python -m bench.out_of_distribution DATA [FLOWERS]`.
+"""How well doubt tells images of nothing that a network knows: `python -m bench.out_of_distribution DATA`.
 
-DATA holds `imagenet_val_a` and `imagenet_sample_even`, photographs with ImageNet's labels; FLOWERS is a folder of
-flowers in class folders, daisies among them. What CIFAR-10's networks say about its test set is stored in
-`assets/benchmarks`; measure that first (`python -m bench.committed`) when networks have changed. 3 minutes.
+DATA holds `imagenet_val_a` and `imagenet_sample_even`, photographs with ImageNet's labels. What CIFAR-10's networks say
+about its test set is stored in `assets/benchmarks`; measure that first (`python -m bench.committed`) when networks have
+changed. For ImageNet's networks see `bench.unsure`.
 
 `imgrec.predictions.out_of_distribution` says what follows from it. A foreign photograph is one whose label rolls up to
 none of the ten classes; the limit is chosen on every second test image, and what it keeps is counted on the others.
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from bench import pairs
 from imgrec.data.dataset import Dataset
@@ -24,6 +23,7 @@ from imgrec.evaluation import stored_predictions
 from imgrec.images import decoding
 from imgrec.images.preprocessing import frame
 from imgrec.inference.pool import EnginePool
+from imgrec.metrics.curves import auroc
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions import out_of_distribution
@@ -36,10 +36,6 @@ FRAMING = "crop"
 
 # Course work, shipped to be compared with: it stands in the table, not in the ensemble that decides the limit.
 APART = ("capstone_cnn",)
-
-# Flowers of each class; the one that ImageNet knows.
-FLOWERS_EACH = 100
-KNOWN_FLOWER = "daisy"
 
 # (M, N, C): what M models say about N images.
 Rows = np.ndarray
@@ -56,12 +52,6 @@ def scores(rows: Rows) -> dict[str, np.ndarray]:
         found["mutual_information"] = found["entropy"] - entropy_bits(rows).mean(axis=0)
         found["disagreement"] = np.mean(couples, axis=0)
     return found
-
-
-def auroc(known: np.ndarray, foreign: np.ndarray) -> float:
-    """Return the chance that a foreign image has the larger score; ties count half."""
-    ranks = rankdata(np.concatenate([known, foreign]))[len(known) :]
-    return float((ranks.sum() - len(foreign) * (len(foreign) + 1) / 2) / len(known) / len(foreign))
 
 
 def compare(known: Rows, foreign: Rows, photographs: Rows, right: np.ndarray, limit_bits: float) -> dict[str, Any]:
@@ -111,38 +101,6 @@ def cifar10(data: Path, settings: Settings, pool: EnginePool) -> dict[str, Any]:
     }
 
 
-def imagenet(data: Path, flowers: Path, settings: Settings, pool: EnginePool) -> dict[str, Any]:
-    """ImageNet's networks on its validation images, on flowers that it has no class for, and on one that it has."""
-    specs = [
-        spec
-        for spec in BUILT_IN.values()
-        if spec.label_space == "imagenet_1k" and weights.locate(spec, settings) is not None
-    ]
-    validation = open_evaluation_split(str(data / PHOTOGRAPHS[0]), settings)
-    garden = open_evaluation_split(str(flowers), settings, per_class=FLOWERS_EACH)
-    is_known = np.array(garden.targets) == garden.label_space.labels.index(KNOWN_FLOWER)
-    # These came squashed to a square already.
-    inside, outside = _ask(specs, [validation], settings, pool, "squash"), _ask(specs, [garden], settings, pool)
-    rows = {}
-    for names in ([spec.name for spec in specs], *([spec.name] for spec in specs)):
-        test, strange = scores(_stack(inside, names))["entropy"], scores(_stack(outside, names))["entropy"]
-        limit = out_of_distribution.keeping(test)
-        rows[" + ".join(names)] = {
-            "limit_bits_that_keeps_95_percent": round(limit, 3),
-            "unknown_flowers_caught": _share(strange[~is_known] > limit),
-            "daisies_caught": _share(strange[is_known] > limit),
-            "auroc_unknown_flowers_against_validation": round(auroc(test, strange[~is_known]), 3),
-            "auroc_unknown_flowers_against_daisies": round(auroc(strange[is_known], strange[~is_known]), 3),
-        }
-    return {
-        "validation_pictures": len(validation),
-        "unknown_flowers": int((~is_known).sum()),
-        "daisies": int(is_known.sum()),
-        "sets": {found.name: found.digest for found in (validation, garden)},
-        "models": rows,
-    }
-
-
 def _stored(spec: ModelSpec, settings: Settings) -> np.ndarray:
     """Return what `spec` said about CIFAR-10's test set, (N, C), stored by these very weights."""
     path = stored_predictions.predictions_path(ASSETS / "benchmarks", spec.name, "cifar10")
@@ -156,7 +114,6 @@ def _ask(
     sets: Iterable[Dataset],
     settings: Settings,
     pool: EnginePool,
-    framing: str = FRAMING,
 ) -> dict[str, np.ndarray]:
     """Return what each model says about all images of `sets`, (N, C), by its name."""
     specs = list(specs)
@@ -168,7 +125,7 @@ def _ask(
             assert isinstance(item.image, bytes)
             image = decoding.decode(item.image, max_bytes=settings.max_upload_bytes)
             for (size, crop), framed in inputs.items():
-                framed.append(frame(image, size, crop, framing))
+                framed.append(frame(image, size, crop, FRAMING))
     return {
         spec.name: np.concatenate(
             [pool.predict(spec, one[np.newaxis])[0] for one in inputs[spec.input_size, spec.crop_fraction]]
@@ -185,16 +142,12 @@ def _share(which: np.ndarray) -> float | None:
     return round(float(which.mean()), 3) if len(which) else None
 
 
-def main(data: Path, flowers: Path | None) -> None:
+def main(data: Path) -> None:
     from imgrec.inference.classify import open_pool
 
     settings = replace(Settings.from_env(), offline=True)
-    pool = open_pool(settings)
-    results: dict[str, Any] = {"cifar_10": cifar10(data, settings, pool)}
-    if flowers is not None:
-        results["imagenet_1k"] = imagenet(data, flowers, settings, pool)
-    pairs.save("out_of_distribution", results)
+    pairs.save("out_of_distribution", {"cifar_10": cifar10(data, settings, open_pool(settings))})
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+    main(Path(sys.argv[1]))

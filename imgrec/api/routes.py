@@ -3,22 +3,26 @@
     curl -s -F image=@cat.jpg -F models=mobilenet,densenet121 -F k=3 -F rule=mean localhost:8501/api/v1/predict
     curl -s --data-binary @cat.jpg 'localhost:8501/api/v1/predict?models=mobilenet&k=3'
     curl -s -F image=@cat.jpg -F class=cat localhost:8501/api/v1/explain
+    curl -s --data-binary @photos.zip 'localhost:8501/api/v1/sheet?models=mobilenet,densenet121'
     curl -s localhost:8501/api/v1/models
 
 `POST /predict` takes one image, as the part `image` of a form or as the body, with the options `models`, `k`,
-`rule`, `weights` (`vgg16=2,mobilenet=0.5`), `framing`, `level` (`kind`) and `classes` (`cat;dog` or JSON, see
-`predictions.class_groups`), all optional, as fields or in the query. It answers with one object as of `imgrec predict
---format json` (see `reports.result.to_dict`). `POST /explain` takes an image in the same way, with `models`, `class`,
-`method`, `rule`, `weights` and `framing`, and answers with the maps of `imgrec explain --format json` and the models
-without one (see `explain.map_report.to_dict`). `GET /models` answers with the list of `imgrec models --json`.
+`rule`, `weights` (`vgg16=2,mobilenet=0.5`), `framing`, `level` (`kind`), `classes` (`cat;dog` or JSON, see
+`predictions.class_groups`) and `calibrated` (true, for the measured temperatures), all optional, as fields or in the
+query. It answers with one object as of `imgrec predict --format json` (see `reports.result.to_dict`). `POST /explain`
+takes an image in the same way, with `models`, `class`, `method`, `rule`, `weights` and `framing`, and answers with the
+maps of `imgrec explain --format json` and the models without one (see `explain.map_report.to_dict`). `POST /sheet`
+takes an archive of images, with the options of `predict` in the query (see `api.sheet`). `GET /models` answers with the
+list of `imgrec models --json`.
 
 Errors are `{"error": sentence, "type": name}` with the status of the error; "try again later" is 503 with Retry-After.
-Images are never written to disk.
+Images are never written to disk; archives are, for as long as they are read (see `api.sheet`).
 """
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -29,7 +33,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from imgrec.api import sheet
 from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError
+from imgrec.evaluation import temperatures
 from imgrec.explain import explanation, map_report
 from imgrec.explain.attribution import DEFAULT_METHOD, find_method
 from imgrec.explain.map_report import MeasuredMap
@@ -51,7 +57,7 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.reports import result
 from imgrec.settings import MIB, Settings
 
-OPTIONS = ("models", "k", "rule", "weights", "framing", "level", "classes")
+OPTIONS = ("models", "k", "rule", "weights", "framing", "level", "classes", "calibrated")
 EXPLAIN_OPTIONS = ("models", "class", "method", "rule", "weights", "framing")
 
 # Requests that may hold an image in memory at once, at up to 20 MiB each; more get 503.
@@ -60,6 +66,9 @@ MAX_REQUESTS = 8
 # How many of these decode and infer: one image is decoded during the inference of another. A limiter of our own,
 # because Streamlit's threads serve its files.
 MAX_ANSWERS = 2
+
+# A sheet takes up to minutes of all cores.
+MAX_SHEETS = 1
 
 # What a form may hold besides the image, and how long one field may be.
 FORM_BYTES = 64 * 1024
@@ -92,6 +101,7 @@ def create(
         routes=[
             Route("/models", endpoints.models, methods=["GET"]),
             Route("/predict", endpoints.predict, methods=["POST"]),
+            Route("/sheet", endpoints.sheet, methods=["POST"]),
             Route("/explain", endpoints.explain, methods=["POST"]),
         ],
         exception_handlers={ImgrecError: _on_error, HTTPException: _on_http_error, Exception: _on_bug},
@@ -128,12 +138,13 @@ class _Upload:
 
 @dataclass(slots=True)
 class _Endpoints:
-    """The endpoints; `requests` counts those of `predict` that are running."""
+    """The endpoints; `requests` counts those of `predict` that are running, `sheets` those of `sheet`."""
 
     get_settings: Callable[[], Settings]
     get_pool: Callable[[], EnginePool]
     get_preparations: Callable[[], Preparations]
     requests: int = 0
+    sheets: int = 0
     limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(MAX_ANSWERS))
 
     async def models(self, request: Request) -> Response:
@@ -170,6 +181,21 @@ class _Endpoints:
         finally:
             self.requests -= 1
 
+    async def sheet(self, request: Request) -> Response:
+        """Classify the images of an archive, see `api.sheet`; one archive at a time."""
+        if self.sheets >= MAX_SHEETS:
+            raise BusyError("Another archive is being looked at. Try again in a minute.")
+        self.sheets += 1
+
+        async def options() -> Options:
+            words = _options(request.query_params.multi_items(), OPTIONS)
+            return await anyio.to_thread.run_sync(self._ready_options, words, limiter=self.limiter)
+
+        try:
+            return _json(await sheet.answer(request, options, self.get_pool(), self.get_settings()))
+        finally:
+            self.sheets -= 1
+
     def _describe_all(self) -> list[dict[str, object]]:
         settings = self.get_settings()
         catalog = cards.load_catalog(settings)
@@ -179,12 +205,15 @@ class _Endpoints:
         ]
 
     def _predict(self, upload: _Upload) -> dict[str, object]:
-        words = dict(upload.options)
-        options = Options.parse(self._load(words.pop("models", "")), **words)
-        found = get_result(
-            upload.data, upload.name, options, self.get_pool(), max_bytes=self.get_settings().max_upload_bytes
-        )
+        settings, options = self.get_settings(), self._ready_options(upload.options)
+        found = get_result(upload.data, upload.name, options, self.get_pool(), max_bytes=settings.max_upload_bytes)
         return result.to_dict(found, options.k)
+
+    def _ready_options(self, words: Mapping[str, str]) -> Options:
+        """Return the options of a classification, with models that are ready."""
+        others = dict(words)
+        specs = self._load(others.pop("models", ""))
+        return Options.parse(specs, get_temperatures=partial(temperatures.measured, self.get_settings()), **others)
 
     def _explain(self, upload: _Upload) -> dict[str, object]:
         settings, words = self.get_settings(), dict(upload.options)
@@ -193,7 +222,12 @@ class _Endpoints:
         if settings.demo and method != DEFAULT_METHOD:
             raise InputError(f"Expected the method {DEFAULT_METHOD} in this demo. Received: {method}.")
         image = decode(upload.data, max_bytes=settings.max_upload_bytes, name=upload.name)
-        options = Options.parse(self._load(words.pop("models", "")), **words)
+        options = Options.parse(
+            self._load(words.get("models", "")),
+            rule=words.get("rule"),
+            weights=words.get("weights"),
+            framing=words.get("framing"),
+        )
         found = explanation.explain(image, options, self.get_pool(), word=word, method=method)
         return map_report.to_dict(upload.name, image.sha256, [MeasuredMap(one) for one in found.maps]) | {
             "failures": [{"model": failure.model, "error": str(failure.error)} for failure in found.failures]
@@ -305,7 +339,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         raise error
     sentence = error.detail
     if error.status_code == 404:
-        sentence = f"Expected /models, /predict or /explain. Received: {request.scope['path']!r}."
+        sentence = f"Expected /models, /predict, /sheet or /explain. Received: {request.scope['path']!r}."
     elif error.status_code == 405:
         sentence = f"Expected {(error.headers or {}).get('Allow', 'another method')}. Received: {request.method}."
     return _json({"error": sentence, "type": "HTTPException"}, error.status_code, error.headers)

@@ -14,7 +14,7 @@ from imgrec.charts.theme import PLOT_PX, SILENT, Rows, Spec, fill, framed, told_
 from imgrec.formatting import integer, interval, percent
 from imgrec.metrics.calibration import Bin
 from imgrec.metrics.confusion import ClassFigures
-from imgrec.metrics.curves import Curve
+from imgrec.metrics.curves import Curve, at_coverage
 
 # There are more models than colors: those that share one differ in these.
 _DASHES = (SOLID, (7, 3), (2, 3), (10, 3, 2, 3), (14, 4), (2, 8))
@@ -59,9 +59,11 @@ def curve_chart(
     *,
     diagonal: bool = False,
     steps: bool = False,
+    y_end: float | None = 1.0,
 ) -> Spec:
     """Return curves by title in the unit square; with `diagonal`, what guessing gives.
 
+    The y axis ends at `y_end`, or for None where the values end.
     `steps` draws what an average precision adds up: each point's y holds from the point before it. Curves of the same
     color differ in their dashes.
     """
@@ -83,12 +85,22 @@ def curve_chart(
     for title, name in names.items():
         styles[name] = colors[title], _DASHES[before[colors[title]] % len(_DASHES)]
         before[colors[title]] += 1
-    return line_chart(rows, styles, Axis(axes[0]), Axis(axes[1]), steps=steps, guide=_DIAGONAL if diagonal else ())
+    x, y = Axis(axes[0]), Axis(axes[1], end=y_end)
+    return line_chart(rows, styles, x, y, steps=steps, guide=_DIAGONAL if diagonal else ())
 
 
 def describe_curves(curves: Mapping[str, Curve], what: str) -> str:
     """Return the area below each curve."""
     return f"{what}: {', '.join(f'{title} {curve.area:.4f}' for title, curve in curves.items())}."
+
+
+def describe_risks(curves: Mapping[str, Curve]) -> str:
+    """Return how many predictions are wrong, of all and of the surest half, for each `risk_coverage` curve."""
+    return "; ".join(
+        f"{title}: {percent(float(curve.y[-1]))} of all predictions are wrong, "
+        f"{percent(at_coverage(curve, 0.5))} of the surest half (AURC {curve.area:.4f})"
+        for title, curve in curves.items()
+    )
 
 
 def reliability_chart(bins: Sequence[Bin], color: str) -> Spec:

@@ -5,6 +5,8 @@ Knows no metrics of models and no training; the checks of a dataset are in `qual
 `dataset`: `Dataset`, read one by one, and `ArrayDataset`.
 `sources`: every place that images come from.
 `archives`: folders, zip and tar as one stream of files.
+`image_paths`: images from files, folders and archives as one list.
+`temporary_files`: uploads on the disk.
 `folders`: class and part from folder names, `split.csv` or `labels.csv`.
 `array_files`: `.npz`, and CIFAR-10 as published.
 `reader`: read and decode ahead of a consumer.

@@ -1,4 +1,4 @@
-"""Models on labeled images: from stored predictions to figures with intervals and comparisons.
+"""Models on many images: contact sheets, and from stored predictions to figures with intervals and comparisons.
 
 Knows no interface and no training.
 
@@ -6,6 +6,12 @@ Knows no interface and no training.
 `stored_predictions`: the files of an evaluation.
 `metrics_row`: stored predictions to one row of figures.
 `aligned_results`: several models on the same images.
+`temperatures`: the measured temperature of each model.
 `comparisons`: Pareto frontier, pair tests, mistakes.
+`selective_prediction`: the risk of what is kept.
 `reference_tables`: published comparisons.
+`contact_sheet`: many images, with the first choice of every model.
+`true_classes`: the true classes of images, in those of the models.
+`sheet_order`: a contact sheet sorted, filtered, summed up.
+`sheet_files`: a contact sheet as CSV, JSON, Parquet.
 """

@@ -12,6 +12,7 @@ Knows no pages, commands or routes; TensorFlow runs only in its child processes.
 `preparation`: fetch and convert in the background.
 `pool`: `EnginePool`: loaded networks under one memory budget.
 `classify`: image and models to predictions.
+`calibrated_members`: members of an ensemble with their temperatures.
 `request`: a request in the words of command line and API.
 `process_info`: cores, resident memory.
 `shutdown`: the end of the process waits for native calls.

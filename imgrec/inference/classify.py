@@ -45,7 +45,14 @@ def classify(
             inputs[shape] = frame(image, *shape, framing)[np.newaxis]
         try:
             probabilities, milliseconds = pool.predict(spec, inputs[shape])
-            yield Prediction(spec.name, spec.get_label_space(), probabilities[0], milliseconds, title=spec.title)
+            yield Prediction(
+                spec.name,
+                spec.get_label_space(),
+                probabilities[0],
+                milliseconds,
+                title=spec.title,
+                weights_sha256=pool.identify(spec),
+            )
         except ImgrecError as error:
             yield Failure(spec.name, error, spec.title)
 
@@ -72,6 +79,7 @@ def open_pool(settings: Settings, preparations: Preparations | None = None) -> E
         estimate=lambda spec: estimate_bytes(spec, settings),
         prepare=preparations.ensure,
         load_head=lambda spec: _open_head(spec, settings),
+        identify=lambda spec: weights.sha256(spec, settings) or "",
     )
 
 

@@ -104,6 +104,7 @@ class EnginePool:
     `load` makes the engine of a spec; `estimate` returns the bytes that it will hold. `prepare` is called before
     `estimate` for what takes long without memory: fetching, converting. All callers that wait for a model get what
     the three raise. `load_head` makes the head of a spec, which has an entry of its own, called `<model>:head`.
+    `identify` returns the sha256 of the weights of a spec, "" where it is not known.
     """
 
     def __init__(
@@ -114,12 +115,14 @@ class EnginePool:
         prepare: Callable[[ModelSpec], object] = lambda spec: None,
         patience_s: float = PATIENCE_S,
         load_head: Callable[[ModelSpec], Head] | None = None,
+        identify: Callable[[ModelSpec], str] = lambda spec: "",
     ) -> None:
         self.budget_bytes = budget_bytes
         self._load = load
         self._load_head = load_head
         self._estimate = estimate
         self._prepare = prepare
+        self.identify = identify
         self._patience_s = patience_s
         # Guards everything below; notified whenever bytes or leases are given back.
         self._changed = threading.Condition()

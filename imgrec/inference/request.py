@@ -4,16 +4,18 @@ Command line, API and pages share the options, their checks with the same senten
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Self
 
 from imgrec.errors import ImgrecError, InputError, MemoryBudgetError, UnknownNameError
 from imgrec.images.decoding import DecodedImage, decode
 from imgrec.images.preprocessing import FRAMINGS
+from imgrec.inference.calibrated_members import calibrate
 from imgrec.inference.classify import classify
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import state_of
+from imgrec.metrics.calibration import Temperature
 from imgrec.models.catalog import Catalog, ModelSpec
 from imgrec.predictions import ensembles, hierarchy
 from imgrec.predictions.class_groups import ClassGroups
@@ -43,6 +45,7 @@ class Options:
     """Options of a classification: `specs` in the order of the catalog, `weights` by model name, 1 where absent.
 
     Results are shown at `level`, a key of `hierarchy.LEVELS`, or as the visitor's `classes`, which go before.
+    `temperatures`, by the sha256 of weights, are applied to the members of the ensemble; None for members as they are.
     """
 
     specs: tuple[ModelSpec, ...]
@@ -52,6 +55,7 @@ class Options:
     weights: Mapping[str, float] = field(default_factory=dict)
     level: str = DEFAULT_LEVEL
     classes: ClassGroups | None = None
+    temperatures: Mapping[str, Temperature] | None = None
 
     @classmethod
     def parse(
@@ -64,11 +68,16 @@ class Options:
         weights: str | None = None,
         level: str | None = None,
         classes: str | None = None,
+        calibrated: str | bool | None = None,
+        get_temperatures: Callable[[], Mapping[str, Temperature]] = dict,
     ) -> Self:
         """Read options as they are typed; None or an empty text stands for the default.
 
+        `get_temperatures` is called for calibrated members only.
+
         Raises:
-            InputError: A number out of its range, weights for a rule without them, or classes that cannot be read.
+            InputError: A number out of its range, weights for a rule without them, neither true nor false, or classes
+                that cannot be read.
             UnknownNameError: No such rule, framing, level, class or chosen model.
         """
         specs = tuple(specs)
@@ -83,7 +92,9 @@ class Options:
             raise UnknownNameError.of("level", level, list(LEVELS))
         if named and not RULES[rule].takes_weights:
             raise InputError(f"Expected no weights for the rule {rule}. Received: {weights}.")
-        return cls(specs, _parse_k(k), rule, framing, named, level, ClassGroups.parse(classes) if classes else None)
+        groups = ClassGroups.parse(classes) if classes else None
+        temperatures = get_temperatures() if _parse_bool("calibrated", calibrated) else None
+        return cls(specs, _parse_k(k), rule, framing, named, level, groups, temperatures)
 
     def to_result(self, name: str, image: DecodedImage, outcomes: Iterable[Prediction | Failure]) -> Result:
         """Return the result for the image of the file `name`, rolled up, with the ensemble of all predictions."""
@@ -96,9 +107,10 @@ class Options:
         if isinstance(outcome, Failure):
             return outcome
         try:
-            return self.classes.roll_up(outcome) if self.classes else hierarchy.roll_up(outcome, self.level)
+            found = self.classes.roll_up(outcome) if self.classes else hierarchy.roll_up(outcome, self.level)
         except ImgrecError as error:
             return Failure(outcome.model, error, outcome.title)
+        return outcome if found is outcome else replace(found, own=outcome)
 
     def shown_space(self, space: LabelSpace) -> LabelSpace | None:
         """Return the label space in which predictions of `space` are shown; None where they cannot be."""
@@ -107,10 +119,20 @@ class Options:
         mapped = hierarchy.map_to_level(space, self.level)
         return mapped.target if mapped else space
 
-    def combine(self, members: Sequence[Prediction]) -> Ensemble | Failure | None:
-        """Return the ensemble of `members`, a failure where they cannot be combined, None for no members."""
+    def combine(
+        self,
+        members: Sequence[Prediction],
+        roll_up: Callable[[Prediction], Prediction | Failure] | None = None,
+    ) -> Ensemble | Failure | None:
+        """Return the ensemble of `members`, a failure where they cannot be combined, None for no members.
+
+        `roll_up` is what made the members of predictions of the networks' own classes, by default the method.
+        """
         try:
-            return ensembles.combine(members, self.rule, self.weights_of(members)) if members else None
+            if not members:
+                return None
+            found = ensembles.combine(members, self.rule, self.weights_of(members))
+            return found if self.temperatures is None else calibrate(found, self.temperatures, roll_up or self.roll_up)
         except ImgrecError as error:
             return Failure(ENSEMBLE, error)
 
@@ -130,7 +152,9 @@ class Options:
             words += ["--framing", self.framing]
         if self.level != DEFAULT_LEVEL:
             words += ["--level", self.level]
-        return [*words, "--classes", self.classes.to_link()] if self.classes else words
+        if self.classes:
+            words += ["--classes", self.classes.to_link()]
+        return words if self.temperatures is None else [*words, "--calibrated"]
 
     def weights_of(self, members: Sequence[Prediction]) -> list[float] | None:
         """Return the weights of `members`, None where none are given."""
@@ -216,6 +240,13 @@ def _parse_k(k: str | int | None) -> int:
     if not (text.isdecimal() and text.isascii() and 1 <= int(text) <= MAX_TOP_K):
         raise InputError(f"Expected a number of classes from 1 to {MAX_TOP_K}. Received: {text!r}.")
     return int(text)
+
+
+def _parse_bool(name: str, value: str | bool | None) -> bool:
+    text = str(value or "false").strip().lower()
+    if text not in ("true", "false"):
+        raise InputError(f"Expected true or false for {name}. Received: {value!r}.")
+    return text == "true"
 
 
 def _parse_weights(text: str, specs: tuple[ModelSpec, ...]) -> dict[str, float]:

@@ -37,6 +37,28 @@ class Bin:
     accuracy: float
 
 
+@dataclass(frozen=True, slots=True)
+class Temperature:
+    """The temperature measured for one file of weights, and what it did.
+
+    It was fitted on `fitted` images of the dataset `dataset`, which is described by `source`; the log losses are of
+    `tested` others. A value above 1 makes probabilities softer, one below 1 sharper.
+    """
+
+    value: float
+    dataset: str
+    source: str
+    fitted: int
+    tested: int
+    log_loss_before: float
+    log_loss_after: float
+
+    @property
+    def helps(self) -> bool:
+        """Whether it lowered the log loss of images that it was not fitted on."""
+        return self.log_loss_after < self.log_loss_before
+
+
 def calibration_error(confidence: Floats, right: Booleans) -> float:
     """Return ECE = Σ_b (n_b/N) |accuracy_b − confidence_b| over `BINS` equal bins of confidence, in [0, 1].
 

@@ -1,4 +1,4 @@
-"""ROC and precision-recall curves of one class against the rest.
+"""ROC and precision-recall curves of one class against the rest; risk over coverage.
 
 `scores` are float (N,), the probabilities of the class; `positive` is bool (N,), which images truly are of it.
 """
@@ -58,6 +58,36 @@ def precision_recall_curve(scores: npt.ArrayLike, positive: npt.ArrayLike) -> Cu
     precision, recall = hits / (hits + misses), hits / hits[-1]
     area = float((np.diff(np.append(0.0, recall)) * precision).sum())
     return Curve(np.append(0.0, recall), np.append(1.0, precision), area)
+
+
+def auroc(doubt: npt.ArrayLike, other: npt.ArrayLike) -> float:
+    """Return the probability that one of the `other` images (M,) has more doubt than one with `doubt` (N,).
+
+    >>> auroc([0.1, 0.2], [0.2, 0.9])
+    0.875
+    """
+    scores = np.concatenate([np.asarray(doubt, np.float64), np.asarray(other, np.float64)])
+    return roc_curve(scores, np.arange(len(scores)) >= len(np.asarray(doubt))).area
+
+
+def risk_coverage(doubt: npt.ArrayLike, right: npt.ArrayLike) -> Curve:
+    """Return the share that is wrong among what is kept (y) over the share that is kept (x), least doubt first.
+
+    `doubt` is float (N,), `right` bool (N,): whether each prediction is true. Images of equal doubt are kept together.
+    `area` is the AURC, the mean risk over all coverages: the smaller the better (Geifman, Uziel and El-Yaniv 2019).
+
+    >>> curve = risk_coverage([0.1, 0.2, 0.3, 0.9], [True, True, False, True])
+    >>> curve.x.tolist(), curve.y.round(3).tolist()
+    ([0.25, 0.5, 0.75, 1.0], [0.0, 0.0, 0.333, 0.25])
+    """
+    hits, misses = _cumulated(-np.asarray(doubt, np.float64), right)
+    coverage, risk = (hits + misses) / (hits[-1] + misses[-1]), misses / (hits + misses)
+    return Curve(coverage, risk, float((np.diff(np.append(0.0, coverage)) * risk).sum()))
+
+
+def at_coverage(curve: Curve, coverage: float) -> float:
+    """Return the risk of a `risk_coverage` curve where at least that share is kept."""
+    return float(curve.y[np.searchsorted(curve.x, coverage - 1e-9)])
 
 
 def macro_auc(probabilities: npt.ArrayLike, target: npt.ArrayLike) -> float:

@@ -9,6 +9,6 @@ Knows no images, engines or files of models: probabilities come in as arrays.
 `class_groups`: `ClassGroups`, named by a visitor.
 `combination_rules`: mean, geometric mean, weighted mean, votes.
 `ensembles`: `combine`, `Ensemble`, uncertainty, leave-one-out.
-`out_of_distribution`: the entropy above which no class is named.
+`out_of_distribution`: the entropy above which no class is named, or the models are unsure.
 `gallery_predictions`: stored predictions of the sample images.
 """

@@ -80,7 +80,8 @@ class Ensemble:
     """The combined prediction of several models.
 
     `prediction` has the model name "ensemble" and the summed milliseconds of its members; `weights` are in the order
-    of `members` and sum to 1; `rule` is a name in `RULES`.
+    of `members` and sum to 1; `rule` is a name in `RULES`. With calibrated members, `before` is the ensemble of these
+    members as their networks gave them, and `temperatures` has that of each member, None where none was measured.
     """
 
     prediction: Prediction
@@ -88,6 +89,8 @@ class Ensemble:
     weights: tuple[float, ...]
     rule: str
     uncertainty: Uncertainty
+    before: "Ensemble | None" = None
+    temperatures: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

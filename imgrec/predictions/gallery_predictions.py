@@ -20,9 +20,8 @@ PROBABILITIES = SAMPLES_FOLDER / "predictions.npz"
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class PrecomputedPrediction(Prediction):
-    """A stored prediction and its origin: weights, versions by package, date (ISO), and a note about the weights."""
+    """A stored prediction and its origin: versions by package, date (ISO), and a note about the weights."""
 
-    weights_sha256: str
     note: str
     versions: dict[str, str]
     computed_at: str

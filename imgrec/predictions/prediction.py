@@ -31,7 +31,9 @@ class Prediction:
 
     `probabilities` is float32 (C,), one value in [0, 1] for each label of `label_space`, read-only; it sums to 1 when
     the space is exclusive. `milliseconds` is the inference alone, without waiting for other inferences. `tie_breaker`
-    (C,) orders equally probable classes, the largest value first; it is for votes.
+    (C,) orders equally probable classes, the largest value first; it is for votes. `weights_sha256` tells which file of
+    weights the network has, "" where that is not known: what was measured of a model was measured of these. A
+    prediction that is rolled up has that of the network's own classes as `own`.
 
     Raises:
         LabelSpaceError: The number of probabilities is not that of the labels.
@@ -44,6 +46,8 @@ class Prediction:
     milliseconds: float = 0.0
     tie_breaker: np.ndarray | None = None
     title: str = ""  # for people, of a model that is not built in
+    weights_sha256: str = ""
+    own: "Prediction | None" = None
 
     def __post_init__(self) -> None:
         probabilities = np.array(self.probabilities, dtype=np.float32)

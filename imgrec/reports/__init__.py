@@ -2,9 +2,11 @@
 
 `result`: the JSON, CSV and table of a prediction.
 `sentences`: agreement and doubt in sentences.
-`agreement`: lines and columns of labels against models.
 `html_report`: a comparison as one HTML file.
 `reproduce`: the command, and lines of Keras, that repeat a prediction.
 `differences`: two results side by side.
+`calibration_effect`: what calibrated members change.
+`detectors`: how well doubt tells images without a class.
+`agreement`: lines and columns of labels against models.
 `accuracy`: accuracy in words, as counts where few images were held out.
 """

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from imgrec.formatting import THIN_SPACE, milliseconds, percent
 from imgrec.predictions.ensembles import Ensemble
 from imgrec.predictions.prediction import DEFAULT_TOP_K, Failure, Prediction
-from imgrec.reports.sentences import headline, is_none_of_these, label_of, title_of
+from imgrec.reports import calibration_effect
+from imgrec.reports.sentences import headline, is_none_of_these, is_unsure, label_of, title_of
 
 # A spreadsheet takes a cell that starts so for a formula (OWASP, "CSV Injection"); the last four are the full-width
 # forms that East Asian versions accept.
@@ -33,6 +34,8 @@ CSV_COLUMNS = (
     "probability",
     "none_of_these",
     "error",
+    "calibrated",
+    "unsure",
 )
 
 TABLE_WIDTH = 80
@@ -70,11 +73,16 @@ class Result:
 def to_dict(result: Result, k: int = DEFAULT_TOP_K) -> dict[str, object]:
     """Return one image as JSON values: the documented shape of `imgrec predict --format json` and of the API.
 
-    `{image, sha256, notes, models: [{model, label_space, milliseconds, top, none_of_these}], ensemble: {rule, weights,
-    top, uncertainty, none_of_these}}` with `top` a list of `{label, synset, index, probability}`. `none_of_these` is
-    true where the entropy is above the limit of the classes, and null for classes without a limit, such as ImageNet's
-    (see `out_of_distribution`). A model that failed is `{model, error}`, an ensemble that failed `{error}` (null
-    without any), and an image that cannot be used has `error` beside empty lists.
+    `{image, sha256, notes, models: [{model, label_space, milliseconds, top, none_of_these, unsure}], ensemble:
+    {rule, weights, top, uncertainty, none_of_these, unsure, temperatures}}` with `top` a list of `{label, synset,
+    index, probability}`.
+
+    `none_of_these` is true where the entropy is above the limit of the classes, and null for classes without a limit,
+    such as ImageNet's. `unsure` is true where the entropy is above the limit measured for a network of ImageNet or an
+    ensemble of them, and null without one (see `out_of_distribution`). `temperatures` has the temperature of each
+    member by model, null for one without; it is null itself where the members are not calibrated. A model that failed
+    is `{model, error}`, an ensemble that failed `{error}` (null without any), and an image that cannot be used has
+    `error` beside empty lists.
     """
     values: dict[str, object] = {
         "image": result.image,
@@ -103,7 +111,12 @@ def to_rows(results: Sequence[Result], k: int = DEFAULT_TOP_K) -> list[dict[str,
         if isinstance(result.ensemble, Failure):
             models.append(_model_dict(result.ensemble, k))
         elif result.ensemble is not None:
-            combined = {"rule": result.ensemble.rule, "none_of_these": is_none_of_these(result.ensemble)}
+            combined = {
+                "rule": result.ensemble.rule,
+                "none_of_these": is_none_of_these(result.ensemble),
+                "unsure": is_unsure(result.ensemble),
+                "calibrated": result.ensemble.before is not None,
+            }
             models.append(_model_dict(result.ensemble.prediction, k) | combined)
         for model in models if result.error is None else [{}]:
             top = model.pop("top", None)
@@ -121,7 +134,7 @@ def to_csv(results: Sequence[Result], k: int = DEFAULT_TOP_K) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _safe_cell(value) for name, value in row.items()} for row in to_rows(results, k))
+    writer.writerows({name: safe_cell(value) for name, value in row.items()} for row in to_rows(results, k))
     return file.getvalue()
 
 
@@ -139,6 +152,7 @@ def _model_dict(outcome: Prediction | Failure, k: int) -> dict[str, object]:
         "milliseconds": outcome.milliseconds,
         "top": [asdict(found) for found in outcome.top_k(k)],
         "none_of_these": is_none_of_these(outcome),
+        "unsure": is_unsure(outcome),
     }
 
 
@@ -147,10 +161,10 @@ def _ensemble_dict(ensemble: Ensemble | Failure | None, k: int) -> dict[str, obj
         return None
     if isinstance(ensemble, Failure):
         return {"error": str(ensemble.error)}
-    found = ensemble.uncertainty
+    found, names = ensemble.uncertainty, [member.model for member in ensemble.members]
     return {
         "rule": ensemble.rule,
-        "weights": dict(zip([member.model for member in ensemble.members], ensemble.weights, strict=True)),
+        "weights": dict(zip(names, ensemble.weights, strict=True)),
         "top": [asdict(found) for found in ensemble.prediction.top_k(k)],
         "uncertainty": {
             "entropy_bits": found.entropy_bits,
@@ -158,10 +172,13 @@ def _ensemble_dict(ensemble: Ensemble | Failure | None, k: int) -> dict[str, obj
             "disagreement": found.disagreement,
         },
         "none_of_these": is_none_of_these(ensemble),
+        "unsure": is_unsure(ensemble),
+        "temperatures": dict(zip(names, ensemble.temperatures, strict=True)) if ensemble.before is not None else None,
     }
 
 
-def _safe_cell(value: object) -> object:
+def safe_cell(value: object) -> object:
+    """Return `value` for a CSV: text that a spreadsheet would run as a formula with a `'` before it."""
     if isinstance(value, bool):
         return "true" if value else "false"  # as in JSON
     if not isinstance(value, str):
@@ -176,6 +193,7 @@ def _table_lines(result: Result, k: int) -> list[str]:
         return [*lines, *_wrapped(result.error)]
     ensemble = result.ensemble if isinstance(result.ensemble, Ensemble) else None
     texts = [*result.notes, *([headline(result.predictions, ensemble)] if result.predictions else [])]
+    texts += [calibration_effect.describe(ensemble)] if ensemble is not None and ensemble.before is not None else []
     lines += [line for text in texts for line in _wrapped(text)]
     outcomes = list(result.outcomes)
     if ensemble is not None and len(ensemble.members) > 1:

@@ -86,13 +86,13 @@ def headline(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> st
     Where the first choices differ, it speaks first of what they have in common, see `hierarchy`: "All 4 see a dog
     (93.7 %); they differ on the breed: Saluki 15.9 %, Rhodesian ridgeback 11.0 %, …".
 
-    Where several classes have the most votes: "Ensemble: tie of 2: tabby, lynx (50.0 % each)". Above the limit of
-    entropy: "Most likely none of these: the models disagree (2 of 3 say bird, together 34.0 %; entropy 2.61 bits, the
-    limit is 2.30)". Only `predictions` with the ensemble's label space count. Without an ensemble, the first choice of
-    each model.
+    Where several classes have the most votes: "Ensemble: tie of 2: tabby, lynx (50.0 % each)". Above a limit of
+    entropy: "Unsure · Ensemble: tabby 21.3 % · all 3 differ" for networks of ImageNet, for others "Most likely none of
+    these: the models disagree (2 of 3 say bird, together 34.0 %; entropy 2.61 bits, the limit is 2.30)".
+    Only `predictions` with the ensemble's label space count. Without an ensemble, the first choice of each model.
     """
     if ensemble is None:
-        hints = [" (most likely none of these)" if is_none_of_these(p) else "" for p in predictions]
+        hints = [_hint(p) for p in predictions]
         firsts = [f"{title_of(p)}: {_first_choice(p)}" for p in predictions]
         return " · ".join(map("".join, zip(firsts, hints, strict=True)))
     space, first = ensemble.prediction.label_space, ensemble.prediction.first.index
@@ -111,6 +111,8 @@ def headline(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> st
         parts = [f"Ensemble: {_first_choice(ensemble.prediction)}", _agreeing(members, len(dissenters))]
         if dissenters:
             parts.append(_dissent(dissenters))
+    if is_unsure(ensemble):
+        return " · ".join(["Unsure", *parts])
     if ensemble.uncertainty.level == "high":
         parts.append("high uncertainty")
     return " · ".join(parts)
@@ -121,11 +123,14 @@ def is_none_of_these(answer: Ensemble | Prediction) -> bool | None:
 
     None where the classes have no limit or do not exclude each other; see `out_of_distribution`.
     """
-    if isinstance(answer, Prediction):
-        if not answer.label_space.exclusive:
-            return None
-        answer = combine([answer])
-    return out_of_distribution.is_none_of_these(answer.prediction.label_space, answer.uncertainty)
+    if (found := _as_measured(answer)) is None:
+        return None
+    return out_of_distribution.is_none_of_these(found.prediction.label_space, found.uncertainty)
+
+
+def is_unsure(answer: Ensemble | Prediction) -> bool | None:
+    """Whether the entropy of an ensemble or a single model is above its measured limit; None where it has none."""
+    return None if (found := _of_own_classes(answer)) is None else out_of_distribution.is_unsure(found)
 
 
 def describe_limit(label_space: LabelSpace) -> str:
@@ -133,16 +138,31 @@ def describe_limit(label_space: LabelSpace) -> str:
     limit = label_space.entropy_limit
     if limit is None:
         return ""
-    flagged = percent(1 - out_of_distribution.KEPT, 0)
-    if limit.caught is None or limit.lost is None:
+    own = percent(1 - out_of_distribution.KEPT, 0)
+    if not limit.flagged:
         return (
-            f"This check flags {flagged} of the images that the model was measured on. Unrelated photos have not been "
+            f"This check flags {own} of the images that the model was measured on. Unrelated photos have not been "
             "measured."
         )
-    return (
-        f"This check flags {percent(limit.caught, 0)} of unrelated photos, {percent(limit.lost, 0)} of photos of its "
-        f"own classes and {flagged} of {space_title(label_space)}'s test images."
-    )
+    others = ", ".join(f"{percent(share, 0)} of {what}" for what, share in limit.flagged.items())
+    return f"This check flags {others} and {own} of {space_title(label_space)}'s test images."
+
+
+def describe_unsure(answer: Ensemble | Prediction) -> str:
+    """Return the figures behind "unsure": the entropy, its limit, and what that keeps and flags; "" without a limit."""
+    found = _of_own_classes(answer)
+    limit = None if found is None else out_of_distribution.measured_limit(found)
+    if found is None or limit is None:
+        return ""
+    measured = out_of_distribution.measured()
+    inside = measured["sources"][measured["inside"]]
+    lines = [
+        f"Entropy {found.uncertainty.entropy_bits:.2f} bits, the limit is {limit.entropy_bits:.2f}. It keeps "
+        f"{percent(out_of_distribution.KEPT, 0)} of {inside['images']:,} of {inside['title']}. Unfamiliar images are "
+        "above it, with a class or without:\n",
+        *(f"- {percent(share, 0)} of {what}" for what, share in limit.flagged.items()),
+    ]
+    return "\n".join(lines)
 
 
 def space_title(label_space: LabelSpace) -> str:
@@ -207,6 +227,34 @@ def describe_without(without: Without) -> str:
     if tie := _tie(without.ensemble):
         return f"Without {title}: {tie}."
     return f"Without {title} it would {still}say {_first_choice(without.ensemble.prediction)}."
+
+
+def _as_measured(answer: Ensemble | Prediction) -> Ensemble | None:
+    """Return the ensemble that limits hold for: a single model as one, members as their networks gave them.
+
+    None for a model whose classes do not exclude each other.
+    """
+    if isinstance(answer, Ensemble):
+        return answer.before or answer
+    return combine([answer]) if answer.label_space.exclusive else None
+
+
+def _of_own_classes(answer: Ensemble | Prediction) -> Ensemble | None:
+    """Return the same of the networks' own classes where they are rolled up; None where these differ."""
+    if isinstance(answer, Prediction):
+        return _as_measured(answer.own or answer)
+    found = answer.before or answer
+    own = [member.own or member for member in found.members]
+    if not any(member.own for member in found.members):
+        return found
+    is_one_space = len({one.label_space.name for one in own}) == 1
+    return combine(own, "weighted_mean", found.weights) if is_one_space else None
+
+
+def _hint(prediction: Prediction) -> str:
+    if is_none_of_these(prediction):
+        return " (most likely none of these)"
+    return " (unsure)" if is_unsure(prediction) else ""
 
 
 def _first_choice(prediction: Prediction) -> str:

@@ -15,6 +15,7 @@ import streamlit as st
 
 from imgrec.errors import ImgrecError, InputError
 from imgrec.evaluation import stored_predictions
+from imgrec.evaluation import temperatures as measured_temperatures
 from imgrec.explain import feature_maps
 from imgrec.explain.attribution import Attribution
 from imgrec.explain.faithfulness import Faithfulness
@@ -28,6 +29,7 @@ from imgrec.inference import classify, conversion, preparation
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations
 from imgrec.inference.request import get_default_specs
+from imgrec.metrics.calibration import Temperature
 from imgrec.models import cards
 from imgrec.models.catalog import Catalog, ModelSpec
 from imgrec.predictions.prediction import Prediction
@@ -179,6 +181,17 @@ def measured_latencies() -> dict[str, tuple[float, str]]:
     return {
         row["weights_sha256"]: (row["latency_p50_ms"], row["hardware"]) for row in by_images if row["latency_p50_ms"]
     }
+
+
+def temperatures() -> dict[str, Temperature]:
+    """Return the measured temperatures by the sha256 of the weights, read again if something was measured meanwhile."""
+    own = stored_predictions.own_folder(settings()) / stored_predictions.SUMMARY
+    return _temperatures(own.stat().st_mtime_ns if own.exists() else 0)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _temperatures(changed_at: int) -> dict[str, Temperature]:
+    return measured_temperatures.measured(settings())
 
 
 @st.cache_data(max_entries=MAX_THUMBNAILS, scope="session", show_spinner=False)

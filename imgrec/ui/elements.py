@@ -117,7 +117,7 @@ def strip(
 
         return handle
 
-    shown = [asdict(tile) | {"thumbnail": _data_url(tile.thumbnail)} for tile in tiles]
+    shown = [asdict(tile) | {"thumbnail": data_url(tile.thumbnail)} for tile in tiles]
     _strip(
         key=key,
         data={"label": label, "tiles": shown, "more": more, "side": side_px, "removable": on_remove is not None},
@@ -129,7 +129,7 @@ def strip(
 
 def before_after(label: str, before: bytes, after: bytes, *, key: str) -> None:
     """Show two encoded images of one size over each other, with a line between them to drag, or to move by key."""
-    _before_after(key=key, data={"label": label, "before": _data_url(before), "after": _data_url(after)})
+    _before_after(key=key, data={"label": label, "before": data_url(before), "after": data_url(after)})
 
 
 def intake(
@@ -177,6 +177,7 @@ def close_drawer(page: str) -> None:
     _drawer(key="drawer", data={"page": page}, height=1)
 
 
-def _data_url(image: bytes) -> str:
+def data_url(image: bytes) -> str:
+    """Return an encoded image as an address that holds it."""
     kind = "png" if image.startswith(b"\x89PNG") else "webp" if image[8:12] == b"WEBP" else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"

@@ -19,6 +19,7 @@ page = st.navigation(
         st.Page(PAGES / "compare.py", title="Compare", icon=":material/compare:", default=True),
         st.Page(PAGES / "ensemble.py", title="Ensemble", icon=":material/join_inner:"),
         st.Page(PAGES / "explain.py", title="Explain", icon=":material/visibility:"),
+        st.Page(PAGES / "contact_sheet.py", title="Contact sheet", icon=":material/grid_view:"),
         st.Page(PAGES / "lab.py", title="Lab", icon=":material/experiment:"),
         st.Page(PAGES / "benchmarks.py", title="Benchmarks", icon=":material/leaderboard:"),
         st.Page(PAGES / "train.py", title="Train", icon=":material/model_training:"),

@@ -184,6 +184,31 @@ def segmented(
     return chosen if chosen in options else default
 
 
+def flag(key: str, kind: str) -> str:
+    """Tie the next toggle to the address, where it is `true` or not there; return `key`, which is to be given to it."""
+    links, state = _links(), st.session_state
+    links.named.add(key)
+    links.shown.add(key)
+    link = tuple(st.query_params.get_all(key))
+    if link and (key, link) not in links.seen:
+        links.seen.add((key, link))
+        if link[-1] in ("true", "false"):
+            state[key] = link[-1] == "true"
+        else:
+            _complain(key, [f"Expected {kind} to be true or false. Received: {link[-1]!r}."])
+    elif key not in state and key in choices():
+        state[key] = choices()[key]
+    is_on = bool(state.get(key, False))
+    _withdraw(key, is_on)
+    links.pending[key] = ["true"] if is_on else None
+    if is_on:
+        choices()[key] = True
+        links.seen.add((key, ("true",)))
+    else:
+        choices().pop(key, None)
+    return key
+
+
 def number(key: str, kind: str, least: float, most: float, usual: float) -> str:
     """Check the number in the address of a slider that Streamlit ties to it; return `key`.
 

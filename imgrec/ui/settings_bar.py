@@ -4,18 +4,19 @@ Every choice is in the URL, so that a link restores it; images are not. The defa
 so that they are written into the URL too: a link shows the same models elsewhere. See `query_params` for the names.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
 
 from imgrec.images.preprocessing import FRAMINGS
 from imgrec.inference.request import DEFAULT_FRAMING, DEFAULT_RULE, DEMO_MAX_MODELS, MAX_MODELS, Options
+from imgrec.metrics.calibration import Temperature
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import RULES
 from imgrec.predictions.hierarchy import DEFAULT_LEVEL
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Prediction
-from imgrec.reports import sentences
+from imgrec.reports import calibration_effect, sentences
 from imgrec.ui import caches, history, my_classes, pinned, query_params
 from imgrec.ui.elements import copy_link
 from imgrec.ui.markdown import plain
@@ -59,6 +60,7 @@ def toolbar(*, rule_in_sight: bool = False, layouts: bool = False, pins: bool = 
             k, framing = _top_k(), _framing()
             rule = rule if rule_in_sight else _rule()
             level, classes = my_classes.choose()
+            temperatures = _temperatures()
         arranged = layout(len(specs)) if layouts else CARDS
         table = view()
         pin_place = st.container(horizontal=True, vertical_alignment="center", width="content")
@@ -67,6 +69,7 @@ def toolbar(*, rule_in_sight: bool = False, layouts: bool = False, pins: bool = 
             *([framing] if framing != DEFAULT_FRAMING else []),
             *([RULES[rule].title.lower()] if rule != DEFAULT_RULE and not rule_in_sight else []),
             *([my_classes.describe(level, classes)] if classes or level != DEFAULT_LEVEL else []),
+            *(["calibrated"] if temperatures is not None else []),
         ]
         copy_link()
         history.button()
@@ -82,7 +85,7 @@ def toolbar(*, rule_in_sight: bool = False, layouts: bool = False, pins: bool = 
             # Under a key that is no widget's, so that it is still there on Compare.
             st.session_state["weights"] = _weights(specs)
     weights = st.session_state.get("weights", {})
-    choice = Choice(specs, k, rule, framing, weights, level, classes, table, arranged)
+    choice = Choice(specs, k, rule, framing, weights, level, classes, temperatures, table, arranged)
     if pins:
         with pin_place:
             pinned.choose(choice)
@@ -171,6 +174,12 @@ def _rule() -> str:
         width=190,
     )
     return chosen if chosen in RULES else DEFAULT_RULE
+
+
+def _temperatures() -> Mapping[str, Temperature] | None:
+    """Choose whether the ensemble's members are calibrated; return the measured temperatures, None for no."""
+    key = query_params.flag("calibrated", "calibrated")
+    return caches.temperatures() if st.toggle("Calibrated members", key=key, help=calibration_effect.MEANING) else None
 
 
 def _weights(specs: Sequence[ModelSpec]) -> dict[str, float]:

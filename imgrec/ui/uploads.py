@@ -25,6 +25,11 @@ def image_limit_mib() -> int:
     return max(1, caches.settings().max_upload_bytes // MIB)
 
 
+def archive_limit_mib() -> int:
+    """Return the largest size of an archive in whole MiB: what the server accepts at all."""
+    return int(st.get_option("server.maxUploadSize"))
+
+
 def empty(name: str, files: Sequence[UploadedFile]) -> None:
     """Show a new, empty uploader with the next run. The raw bytes would stay until the visit ends: free them now."""
     rounds: dict[str, int] = st.session_state["upload_rounds"]

@@ -11,7 +11,15 @@ from hypothesis.extra import numpy as npst
 
 from imgrec.errors import InputError
 from imgrec.metrics import curves
-from imgrec.metrics.curves import macro_auc, precision_recall_curve, roc_curve, thinned
+from imgrec.metrics.curves import (
+    at_coverage,
+    auroc,
+    macro_auc,
+    precision_recall_curve,
+    risk_coverage,
+    roc_curve,
+    thinned,
+)
 from tests.metrics.test_classification import some
 
 
@@ -74,3 +82,36 @@ def test_a_thinned_curve_looks_the_same() -> None:
     assert drawn.area == whole.area
     assert (drawn.x[0], drawn.y[0], drawn.x[-1], drawn.y[-1]) == (0, 0, 1, 1)
     assert np.trapezoid(drawn.y, drawn.x) == pytest.approx(whole.area, abs=2e-3)
+
+
+@given(data=scored())
+def test_auroc_like_scikit_learn(data: tuple[np.ndarray, np.ndarray]) -> None:
+    doubt, is_other = data
+    expected = oracle.roc_auc_score(is_other, doubt)
+    assert auroc(doubt[~is_other], doubt[is_other]) == pytest.approx(expected)
+
+
+@given(right=npst.arrays(bool, st.integers(1, 30)), seed=st.integers(0, 9))
+def test_the_risk_of_each_coverage_is_that_of_the_surest_images(right: np.ndarray, seed: int) -> None:
+    doubt = np.random.default_rng(seed).permutation(len(right)).astype(float)
+    curve = risk_coverage(doubt, right)
+    surest = right[np.argsort(doubt)]
+    risks = [1 - surest[:kept].mean() for kept in range(1, len(right) + 1)]
+    assert curve.y == pytest.approx(risks)
+    assert curve.area == pytest.approx(np.mean(risks)), "the AURC of Geifman et al."
+    assert at_coverage(curve, 1.0) == pytest.approx(1 - right.mean())
+    assert at_coverage(curve, 0.5) == pytest.approx(risks[(len(right) + 1) // 2 - 1])
+
+
+@given(data=scored())
+def test_images_of_equal_doubt_are_kept_together(data: tuple[np.ndarray, np.ndarray]) -> None:
+    doubt, right = data
+    curve = risk_coverage(doubt, right)
+    expected = [(np.mean(doubt <= limit), 1 - right[doubt <= limit].mean()) for limit in np.unique(doubt)]
+    assert list(zip(curve.x, curve.y, strict=True)) == [pytest.approx(point) for point in expected]
+
+
+def test_doubt_that_knows_its_mistakes_beats_doubt_that_does_not() -> None:
+    right = np.arange(100) < 80
+    knowing, not_knowing = np.arange(100.0), -np.arange(100.0)
+    assert risk_coverage(knowing, right).area < 0.2 < risk_coverage(not_knowing, right).area

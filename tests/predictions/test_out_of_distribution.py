@@ -1,4 +1,4 @@
-"""None of these: the limits, and that they are what was measured."""
+"""None of these, and unsure: the limits, and that they are what was measured."""
 
 import doctest
 import json
@@ -8,15 +8,29 @@ import pytest
 
 from imgrec.evaluation import stored_predictions
 from imgrec.predictions import out_of_distribution
-from imgrec.predictions.ensembles import Uncertainty, entropy_bits
-from imgrec.predictions.labels import CATS_AND_DOGS, CIFAR_10, LabelSpace
-from imgrec.predictions.out_of_distribution import KEPT, MIN_IMAGES, describe, is_none_of_these, keeping, limit_of
+from imgrec.predictions.ensembles import Uncertainty, combine, entropy_bits
+from imgrec.predictions.labels import CATS_AND_DOGS, CIFAR_10, LabelSpace, get_label_space
+from imgrec.predictions.out_of_distribution import (
+    KEPT,
+    MIN_IMAGES,
+    describe,
+    is_none_of_these,
+    is_unsure,
+    keeping,
+    limit_of,
+    measured,
+    measured_limit,
+)
+from imgrec.predictions.prediction import Prediction
 from imgrec.settings import ASSETS, ROOT
 
 MEASURED = json.loads((ROOT / "bench" / "results" / "out_of_distribution.json").read_text())["cifar_10"]
 assert CIFAR_10.entropy_limit is not None
 LIMIT = CIFAR_10.entropy_limit
 TOGETHER = max(MEASURED["models"], key=len)
+
+UNSURE = measured()
+NETWORKS = {name: about["weights_sha256"] for name, about in UNSURE["models"].items()}
 
 
 @pytest.mark.parametrize(
@@ -57,11 +71,13 @@ def test_examples_in_docstrings() -> None:
 
 
 def test_the_limit_is_the_measured_one() -> None:
-    """After new networks: `python -m bench.out_of_distribution`, and these figures into `abstention.LIMITS`."""
+    """After new networks: `python -m bench.out_of_distribution`, and these figures into `labels.CIFAR_10`."""
     limit, measured = LIMIT, MEASURED["models"][TOGETHER]
     assert limit.entropy_bits == MEASURED["limit_bits"]
-    assert limit.caught == round(measured["foreign_caught"], 2)
-    assert limit.lost == round(1 - measured["photographs_of_the_classes_kept"], 2)
+    assert limit.flagged == {
+        "unrelated photos": round(measured["foreign_caught"], 2),
+        "photos of its own classes": round(1 - measured["photographs_of_the_classes_kept"], 2),
+    }
     assert limit.auroc == round(measured["auroc"]["entropy"], 2)
 
 
@@ -75,3 +91,70 @@ def test_the_limit_keeps_the_test_images_of_the_networks_that_are_shipped(models
     # A weak network doubts in other ways: its limit would be another, and this one lets nearly everything pass.
     least, most = (0.94, 0.96) if models == TOGETHER else (0.92, 1.0)
     assert least <= kept <= most
+
+
+def member(name: str, spread: int = 1, sha256: str | None = None) -> Prediction:
+    """A prediction of a measured network that finds `spread` classes equally likely."""
+    row = np.zeros(1000)
+    row[:spread] = 1 / spread
+    return Prediction(name, get_label_space("imagenet_1k"), row, weights_sha256=sha256 or NETWORKS[name])
+
+
+def stored(name: str) -> np.ndarray:
+    path = stored_predictions.predictions_path(ASSETS / "benchmarks", name, UNSURE["inside"])
+    assert stored_predictions.read_note(path)["weights_sha256"] == NETWORKS[name]
+    return stored_predictions.read(path).probabilities.astype(np.float64)
+
+
+@pytest.mark.parametrize(
+    "names", [["mobilenet"], ["efficientnet_lite1"], ["mobilenet_v2", "efficientnet_lite0"], list(NETWORKS)]
+)
+def test_a_limit_is_that_of_these_networks_together(names: list[str]) -> None:
+    found = measured_limit(combine([member(name) for name in names]))
+    assert found is not None
+    mean = np.mean([stored(name) for name in names], axis=0)
+    # The stored probabilities have three digits.
+    assert found.entropy_bits == pytest.approx(keeping(entropy_bits(mean)), abs=0.02)
+    of = UNSURE["models"][names[0]] if len(names) == 1 else UNSURE["ensemble"]
+    if len(names) in (1, len(NETWORKS)):
+        assert found.entropy_bits == pytest.approx(of["detectors"]["entropy"]["limit"], abs=1e-3)
+        shares = of["detectors"]["entropy"]["flagged"]
+        for source, about in UNSURE["sources"].items():
+            if source != UNSURE["inside"]:
+                assert found.flagged[about["title"]] == pytest.approx(shares[source], abs=0.011)
+
+
+def test_above_the_limit_they_are_unsure() -> None:
+    found = [is_unsure(combine([member("mobilenet", spread), member("mobilenet_v2", spread)])) for spread in (1, 500)]
+    assert found == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("members", "weights"),
+    [
+        pytest.param([member("mobilenet", sha256="ab")], None, id="other weights of a network"),
+        pytest.param([member("mobilenet"), member("vgg16", sha256="ab")], None, id="one that was not measured"),
+        pytest.param([member("mobilenet"), member("mobilenet_v2")], [2, 1], id="one counts more"),
+        pytest.param([member("mobilenet"), member("mobilenet")], None, id="the same twice"),
+    ],
+)
+def test_without_a_measurement_nothing_is_said(members: list[Prediction], weights: list[float] | None) -> None:
+    ensemble = combine(members, "mean" if weights is None else "weighted_mean", weights)
+    assert measured_limit(ensemble) is None
+    assert is_unsure(ensemble) is None
+
+
+def test_a_member_without_weight_does_not_count() -> None:
+    both = combine([member("mobilenet"), member("mobilenet_v2")], "weighted_mean", [0, 1])
+    assert measured_limit(both) == measured_limit(combine([member("mobilenet_v2")]))
+
+
+def test_pages_read_what_the_benchmark_wrote() -> None:
+    results = json.loads((ROOT / "bench" / "results" / "unsure.json").read_text())
+    assert {key: value for key, value in UNSURE.items() if key != "limits"} == {
+        key: value for key, value in results.items() if key != "hardware"
+    }
+    for lists in (UNSURE["limits"]["entropy_bits"], *UNSURE["limits"]["flagged"].values()):
+        assert len(lists) == 2 ** len(NETWORKS) - 1
+    best = max(one["auroc"] for one in UNSURE["detectors"].values())
+    assert UNSURE["detectors"][UNSURE["chosen"]]["auroc"] > best - 0.01

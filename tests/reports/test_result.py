@@ -48,6 +48,7 @@ def test_json_has_the_documented_shape() -> None:
                         {"label": "lynx", "synset": "n02127052", "index": 1, "probability": 0.25},
                     ],
                     "none_of_these": None,
+                    "unsure": None,
                 },
                 {"model": "xception", "error": NO_WEIGHTS},
                 {
@@ -59,6 +60,7 @@ def test_json_has_the_documented_shape() -> None:
                         {"label": "tabby", "synset": "n02123045", "index": 0, "probability": 0.25},
                     ],
                     "none_of_these": None,
+                    "unsure": None,
                 },
             ],
             "ensemble": {
@@ -74,6 +76,8 @@ def test_json_has_the_documented_shape() -> None:
                     "disagreement": 1.0,
                 },
                 "none_of_these": None,
+                "unsure": None,
+                "temperatures": None,
             },
         }
     ]

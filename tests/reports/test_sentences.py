@@ -308,7 +308,7 @@ def test_what_models_of_two_label_spaces_can_know() -> None:
     ("limit", "words"),
     [
         (
-            EntropyLimit(2.3, caught=0.59, lost=0.22, auroc=0.92),
+            EntropyLimit(2.3, {"unrelated photos": 0.59, "photos of its own classes": 0.22}, auroc=0.92),
             "flags 59 % of unrelated photos, 22 % of photos of its own classes and 5 % of CIFAR-10's test images.",
         ),
         (EntropyLimit(1.2), "flags 5 % of the images that the model was measured on."),

@@ -101,6 +101,12 @@ def engines() -> dict[str, Callable[[ModelSpec], CatEngine]]:
 
 
 @pytest.fixture
+def identities() -> dict[str, str]:
+    """The sha256 of each model's weights; tests put theirs in."""
+    return {}
+
+
+@pytest.fixture
 def here() -> set[str]:
     """The models on this machine; tests may change it before they run a page."""
     return set(HERE)
@@ -117,6 +123,7 @@ def machine(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     engines: dict[str, Callable[[ModelSpec], CatEngine]],
+    identities: dict[str, str],
     here: set[str],
 ) -> Iterator[None]:
     """A machine with the models `here`, a pool of `engines`, no network, and empty caches."""
@@ -132,6 +139,7 @@ def machine(
             load=lambda spec: engines.get(spec.name, CatEngine)(spec),
             estimate=lambda spec: 4 * spec.parameters,
             load_head=CatHead,
+            identify=lambda spec: identities.get(spec.name, ""),
         )
 
     monkeypatch.setattr(classify, "open_pool", open_pool)

@@ -7,6 +7,7 @@
 `confusion`: confusion matrix and errors.
 `curves`: ROC, precision-recall, reliability, classes.
 `robustness`: accuracy over the strength of damage.
+`unsure`: risk of what is kept, images without a class.
 `ensembles`: the ensemble builder.
 `image_files`: the images of a dataset, where they are at hand.
 `provenance`: where each figure comes from.

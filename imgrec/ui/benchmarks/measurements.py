@@ -8,10 +8,11 @@ import numpy as np
 import streamlit as st
 
 from imgrec.charts.theme import Spec
-from imgrec.evaluation import aligned_results, comparisons, stored_predictions
+from imgrec.evaluation import aligned_results, comparisons, selective_prediction, stored_predictions
 from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.evaluation.comparisons import Calibration, PairTest
 from imgrec.evaluation.stored_predictions import Answers
+from imgrec.metrics.curves import Curve
 from imgrec.settings import ASSETS
 from imgrec.ui import caches, query_params
 
@@ -74,6 +75,12 @@ def stack(results: AlignedResults) -> np.ndarray:
 def pair_tests(results: AlignedResults) -> list[PairTest]:
     """Return the test of every pair of models."""
     return comparisons.paired_tests(results)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False, hash_funcs=_BY_MODELS)
+def risk_curves(results: AlignedResults) -> dict[str, Curve]:
+    """Return the risk over coverage of each model, and first of the ensemble of all."""
+    return selective_prediction.risk_curves(results)
 
 
 def pair_test(results: AlignedResults, a: str, b: str) -> PairTest:

@@ -9,7 +9,17 @@ from imgrec.errors import ImgrecError
 from imgrec.evaluation import aligned_results
 from imgrec.evaluation.aligned_results import READINGS, AlignedResults
 from imgrec.ui import query_params, settings_bar
-from imgrec.ui.benchmarks import confusion, curves, ensembles, leaderboard, measurements, pairs, provenance, robustness
+from imgrec.ui.benchmarks import (
+    confusion,
+    curves,
+    ensembles,
+    leaderboard,
+    measurements,
+    pairs,
+    provenance,
+    robustness,
+    unsure,
+)
 from imgrec.ui.benchmarks.measurements import title
 from imgrec.ui.markdown import plain
 
@@ -57,6 +67,7 @@ VIEWS: dict[str, View] = {
     "A against B": View(confusion.pair, confusion.has_matrix, least_models=2),
     "Classes": View(curves.classes, curves.has_bars),
     "Curves": View(curves.over_thresholds, _always),
+    "Unsure": View(unsure.unsure, _always),
     "Errors": View(confusion.errors),
     "Robustness": View(robustness.robustness, _always),
     "Ensembles": View(ensembles.builder, least_models=2),

@@ -1,7 +1,7 @@
 """The Compare page.
 
 `result_cards`: what is said about one image.
-`matrix`: all models in one chart.
 `downloads`: CSV, JSON and HTML files of a page.
 `reproduce_panel`: the command and lines of Keras that repeat it.
+`matrix`: all models in one chart.
 """

@@ -22,7 +22,7 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.predictions.gallery_predictions import PrecomputedPrediction
 from imgrec.predictions.prediction import Failure, Prediction
-from imgrec.reports import sentences
+from imgrec.reports import calibration_effect, sentences
 from imgrec.ui import caches, history, pinned, results
 from imgrec.ui.compare import downloads, reproduce_panel
 from imgrec.ui.compare.matrix import Matrices
@@ -152,8 +152,9 @@ def _headlines(groups: Mapping[str, results.Group]) -> None:
 
 
 def show_headline(members: Sequence[Prediction], ensemble: Ensemble | None) -> None:
-    """Show the headline; where it is "none of these", also how reliable that is."""
-    st.subheader(sentences.headline(members, ensemble), anchor=False)
+    """Show the headline; where it is "unsure" or "none of these", also how reliable that is."""
+    about = sentences.describe_unsure(ensemble) if ensemble is not None and sentences.is_unsure(ensemble) else None
+    st.subheader(sentences.headline(members, ensemble), anchor=False, help=about)
     if ensemble is not None and sentences.is_none_of_these(ensemble):
         st.caption(f":material/help: {sentences.describe_limit(ensemble.prediction.label_space)}")
 
@@ -165,6 +166,7 @@ def _ensemble_card(
         title = f" · {sentences.space_title(ensemble.prediction.label_space)}" if is_one_of_several else ""
         _header(ENSEMBLE, f"{RULES[choice.rule].title.lower()} of {count}{title}", choice=choice)
         show_ensemble(ensemble, choice, key=f"chart_ensemble_{space}", legend=False)
+        show_calibration(ensemble, choice)
     else:
         _header(ENSEMBLE, "", choice=choice)
         st.info(str(ensemble.error) if ensemble else "None of the models could answer.", icon=":material/join_inner:")
@@ -216,6 +218,8 @@ def show(prediction: Prediction, choice: Choice) -> None:
     else:
         spec = top_k.top_k_bars(prediction, choice.k, among=choice.names, pinned=label)
         chart(spec, words, key=f"chart_{prediction.model}")
+    if sentences.is_unsure(prediction):
+        st.markdown(":gray-badge[Unsure]", help=sentences.describe_unsure(prediction))
 
 
 def show_ensemble(ensemble: Ensemble, choice: Choice, *, key: str, legend: bool = True) -> None:
@@ -227,6 +231,16 @@ def show_ensemble(ensemble: Ensemble, choice: Choice, *, key: str, legend: bool 
     else:
         spec = top_k.ensemble_bars(ensemble, choice.k, among=choice.names, legend=legend, pinned=label)
         chart(spec, words, key=key)
+
+
+def show_calibration(ensemble: Ensemble, choice: Choice) -> None:
+    """Show what calibrated members change, and behind a "?" each member's temperature and where it was measured."""
+    if ensemble.before is None:
+        return
+    about = [f"{row['Model']}: T = {row['T']}" for row in calibration_effect.rows(ensemble) if row["T"] != "–"]
+    origin = calibration_effect.describe_origin(ensemble, choice.temperatures or {})
+    words = f":material/thermostat: {calibration_effect.describe(ensemble)}"
+    st.caption(words, help=f"{', '.join(about)}. {origin}" if about else None)
 
 
 def chart(spec: Spec, words: str, *, key: str) -> None:

@@ -7,7 +7,7 @@ from imgrec.formatting import percent
 from imgrec.predictions import ensembles
 from imgrec.predictions.ensembles import RULES, Ensemble
 from imgrec.predictions.prediction import Failure
-from imgrec.reports import sentences
+from imgrec.reports import calibration_effect, sentences
 from imgrec.reports.result import Result
 from imgrec.ui import history, results
 from imgrec.ui.compare import downloads, result_cards
@@ -78,7 +78,21 @@ def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
         for without in ensembles.leave_one_out(ensemble):
             icon = ":material/swap_horiz:" if without.is_decisive else ":material/check:"
             st.markdown(f"{icon} {sentences.describe_without(without)}")
+    _calibration(ensemble, choice)
     _uncertainty(ensemble.uncertainty)
+
+
+def _calibration(ensemble: Ensemble, choice: Choice) -> None:
+    """Show what calibrated members change: a sentence, and each member before and after."""
+    if ensemble.before is None:
+        return
+    words = calibration_effect.describe(ensemble)
+    with st.container(border=True, gap="xsmall"):
+        st.markdown("**Calibrated members**", help=calibration_effect.MEANING)
+        st.markdown(words)
+        result_cards.table(calibration_effect.rows(ensemble), words)
+        if origin := calibration_effect.describe_origin(ensemble, choice.temperatures or {}):
+            st.caption(origin)
 
 
 def _show_alone(ensemble: Ensemble, choice: Choice) -> None:
@@ -86,6 +100,7 @@ def _show_alone(ensemble: Ensemble, choice: Choice) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{sentences.title_of(ensemble.members[0])}** :small[:gray[one model: nothing to combine]]")
         result_cards.show(ensemble.members[0], choice)
+        result_cards.show_calibration(ensemble, choice)
     found = ensemble.uncertainty
     st.caption(f"Entropy {found.entropy_bits:.2f} bits ({found.level}).", help=ensembles.ENTROPY_SENTENCE)
 

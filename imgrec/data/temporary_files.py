@@ -1,0 +1,70 @@
+"""Uploaded files on the disk for as long as they are used, so that hundreds of them take no memory.
+
+Single images are put into one archive, under the names that they came with; archives stay as they came. The folder goes
+with the object, or with the process; what a killed process has left goes the next day.
+"""
+
+import shutil
+import tempfile
+import time
+import weakref
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from imgrec.data.image_paths import ARCHIVE_SUFFIXES
+from imgrec.files import storage_errors
+from imgrec.settings import Settings
+
+# What is older was left by a process that was killed.
+MAX_AGE_S = 24 * 3600
+
+
+class TemporaryFiles:
+    """A folder with uploaded files; `add` them, then read them at `paths`. Raises `StorageError` on a full disk."""
+
+    def __init__(self, settings: Settings) -> None:
+        home = settings.home / "uploads"
+        with storage_errors(home):
+            home.mkdir(parents=True, exist_ok=True)
+            _delete_old(home)
+            self._folder = Path(tempfile.mkdtemp(dir=home))
+        self.paths: list[Path] = []
+        self._names: set[str] = set()
+        self.close = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+
+    def add(self, name: str, data: bytes | memoryview) -> None:
+        """Store one upload; of several with one name the others get a number."""
+        # No part of the name leads out of the archive, and none is hidden in it.
+        parts = [
+            part.lstrip(".") for part in PurePosixPath(name.replace("\\", "/").encode(errors="replace").decode()).parts
+        ]
+        plain = "/".join(part for part in parts if part.strip("/")) or "image"
+        with storage_errors(self._folder, len(data)):
+            if plain.lower().endswith(ARCHIVE_SUFFIXES):
+                path = self._folder / f"{len(self.paths):05d}" / Path(plain).name[-100:]
+                path.parent.mkdir()
+                path.write_bytes(data)
+                self.paths.append(path)
+                return
+            images = self._folder / "images.zip"
+            with zipfile.ZipFile(images, "a", zipfile.ZIP_STORED) as archive:
+                archive.writestr(self._unused(plain), data)
+            if images not in self.paths:
+                self.paths.append(images)
+
+    def _unused(self, name: str) -> str:
+        path, number, found = PurePosixPath(name), 2, name
+        while found in self._names:
+            found, number = str(path.with_name(f"{path.stem} ({number}){path.suffix}")), number + 1
+        self._names.add(found)
+        return found
+
+
+def _delete_old(home: Path) -> None:
+    for folder in home.iterdir():
+        try:
+            is_old = time.time() - folder.stat().st_mtime > MAX_AGE_S
+        except FileNotFoundError:  # another process deletes it too
+            continue
+        if is_old:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,110 @@
+"""Where the images of a contact sheet come from: files, a folder, archives, or the sample images.
+
+Uploads are stored on the disk at once and the uploader is emptied, so that hundreds of images take no memory. They are
+deleted with the visit, or when other images take their place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from imgrec.data.image_paths import DEMO_MAX_IMAGES, MAX_IMAGES, ImageFile, ImageList, find_images
+from imgrec.data.temporary_files import TemporaryFiles
+from imgrec.errors import ImgrecError
+from imgrec.evaluation.contact_sheet import ContactSheet
+from imgrec.images import gallery
+from imgrec.ui import caches, uploads
+from imgrec.ui.markdown import plain
+
+KEPT = (
+    "Images stay on this server until you leave or drop others. In folders that are named after classes, or with a "
+    "labels.csv (columns file and label), each answer is right or wrong."
+)
+
+
+@dataclass(slots=True, eq=False)
+class Sheet:
+    """The sheet of a session: its images, the uploads that it needs, and its computation once that was started."""
+
+    images: ImageList
+    files: TemporaryFiles | None = None
+    run: ContactSheet | None = None
+
+
+def current() -> Sheet | None:
+    """Return the sheet of this session, if there is one."""
+    found: Sheet | None = st.session_state.get("contact_sheet")
+    return found
+
+
+def panel() -> None:
+    """Show the uploaders, and while there is no sheet the sample images as one."""
+    most = _most()
+    files, folder = uploads.key_of("sheet"), uploads.key_of("sheet_folder")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="sheet_inputs"):
+        st.file_uploader(
+            f"Drop up to {most} images, or a zip or tar of them",
+            accept_multiple_files=True,
+            key=files,
+            max_upload_size=uploads.archive_limit_mib(),
+            help=KEPT,
+            on_change=_take,
+            args=(files, "sheet"),
+        )
+        with st.popover("Folder", icon=":material/folder_open:", type="tertiary"):
+            st.file_uploader(
+                "Choose a folder of images",
+                accept_multiple_files="directory",
+                key=folder,
+                max_upload_size=uploads.image_limit_mib(),
+                on_change=_take,
+                args=(folder, "sheet_folder"),
+            )
+        if current() is None:
+            st.button(
+                f"Try the {len(gallery.get_samples())} sample images",
+                icon=":material/photo_library:",
+                key="sheet_samples",
+                on_click=_take_samples,
+            )
+    if problem := st.session_state.get("sheet_problem"):
+        st.error(plain(problem), icon=":material/broken_image:")
+
+
+def clear() -> None:
+    """Remove the sheet and its uploads."""
+    _replace(None)
+
+
+def _most() -> int:
+    return DEMO_MAX_IMAGES if caches.settings().demo else MAX_IMAGES
+
+
+def _take(key: str, uploader: str) -> None:
+    arrived: Sequence[UploadedFile] = st.session_state.get(key) or []
+    if not arrived:
+        return
+    try:
+        stored = TemporaryFiles(caches.settings())
+        for file in arrived:
+            stored.add(file.name, file.getbuffer())
+        _replace(Sheet(find_images(stored.paths, most=_most()), stored))
+    except ImgrecError as error:
+        st.session_state["sheet_problem"] = str(error)
+    uploads.empty(uploader, arrived)
+
+
+def _take_samples() -> None:
+    samples = [ImageFile(sample.path, None, sample.title) for sample in gallery.get_samples()]
+    _replace(Sheet(ImageList(tuple(samples), {})))
+
+
+def _replace(sheet: Sheet | None) -> None:
+    """Put `sheet` in the place of the one before, whose computation ends and whose uploads are deleted."""
+    before = current()
+    if before is not None and before.run is not None:
+        before.run.cancel()
+    st.session_state["contact_sheet"] = sheet
+    st.session_state["sheet_problem"] = None
