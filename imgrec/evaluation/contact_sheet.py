@@ -31,8 +31,9 @@ from imgrec.reports.sentences import is_none_of_these, is_unsure, label_of
 from imgrec.settings import Settings
 
 # Images that one model classifies before the next model does: enough that a model that does not fit into the memory
-# beside the others is not loaded for each image, and few enough that the first rows come soon.
+# beside the others is not loaded for each image. The first rows come sooner.
 BLOCK = 16
+FIRST_BLOCK = 4
 
 # A tile is shown at about this size.
 THUMBNAIL_PX = 160
@@ -104,7 +105,9 @@ def classify_images(
 
     failures: dict[str, Failure] = {}
     prepared = read_ahead(images.read(settings.max_upload_bytes), prepare)
-    while block := list(islice(prepared, BLOCK)):
+    size = FIRST_BLOCK
+    while block := list(islice(prepared, size)):
+        size = BLOCK
         usable = [one for one in block if isinstance(one, _Prepared)]
         outcomes = _outcomes(usable, options.specs, pool, failures)
         for one in block:
@@ -143,8 +146,6 @@ def _row(
     one: _Prepared, title: str, outcomes: list[Prediction | Failure], options: Options, truth: TrueClasses | None
 ) -> Row:
     target = truth.targets.get(one.position) if truth else None
-    own = _largest_group([outcome for outcome in outcomes if isinstance(outcome, Prediction)])
-    unsure = options.combine(own)
     if truth is None:
         outcomes = list(map(options.roll_up, outcomes))
     else:
@@ -174,7 +175,7 @@ def _row(
         uncertainty.disagreement,
         uncertainty.mutual_information_bits,
         uncertainty.entropy_bits,
-        isinstance(unsure, Ensemble) and _is_unsure(unsure),
+        _is_unsure(combined),
         known,
         target,
     )
