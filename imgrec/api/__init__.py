@@ -3,5 +3,6 @@
 Knows no Streamlit: the process that serves both hands its settings, pool and preparations in.
 
 `routes`: `create` the API, `create_health_routes`.
+`sheet`: the images of an archive.
 `compression`: `CompressedFiles`, gzip for the files of the interface.
 """

@@ -3,6 +3,7 @@
     curl -s -F image=@cat.jpg -F models=mobilenet,densenet121 -F k=3 -F rule=mean localhost:8501/api/v1/predict
     curl -s --data-binary @cat.jpg 'localhost:8501/api/v1/predict?models=mobilenet&k=3'
     curl -s -F image=@cat.jpg -F class=cat localhost:8501/api/v1/explain
+    curl -s --data-binary @photos.zip 'localhost:8501/api/v1/sheet?models=mobilenet,densenet121'
     curl -s localhost:8501/api/v1/models
 
 `POST /predict` takes one image, as the part `image` of a form or as the body, with the options `models`, `k`,
@@ -10,11 +11,12 @@
 `predictions.class_groups`) and `calibrated` (true, for the measured temperatures), all optional, as fields or in the
 query. It answers with one object as of `imgrec predict --format json` (see `reports.result.to_dict`). `POST /explain`
 takes an image in the same way, with `models`, `class`, `method`, `rule`, `weights` and `framing`, and answers with the
-maps of `imgrec explain --format json` and the models without one (see `explain.map_report.to_dict`). `GET /models`
-answers with the list of `imgrec models --json`.
+maps of `imgrec explain --format json` and the models without one (see `explain.map_report.to_dict`). `POST /sheet`
+takes an archive of images, with the options of `predict` in the query (see `api.sheet`). `GET /models` answers with the
+list of `imgrec models --json`.
 
 Errors are `{"error": sentence, "type": name}` with the status of the error; "try again later" is 503 with Retry-After.
-Images are never written to disk.
+Images are never written to disk; archives are, for as long as they are read (see `api.sheet`).
 """
 
 import time
@@ -31,6 +33,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from imgrec.api import sheet
 from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError
 from imgrec.evaluation import temperatures
 from imgrec.explain import explanation, map_report
@@ -64,6 +67,9 @@ MAX_REQUESTS = 8
 # because Streamlit's threads serve its files.
 MAX_ANSWERS = 2
 
+# A sheet takes up to minutes of all cores.
+MAX_SHEETS = 1
+
 # What a form may hold besides the image, and how long one field may be.
 FORM_BYTES = 64 * 1024
 FIELD_BYTES = 4 * 1024
@@ -95,6 +101,7 @@ def create(
         routes=[
             Route("/models", endpoints.models, methods=["GET"]),
             Route("/predict", endpoints.predict, methods=["POST"]),
+            Route("/sheet", endpoints.sheet, methods=["POST"]),
             Route("/explain", endpoints.explain, methods=["POST"]),
         ],
         exception_handlers={ImgrecError: _on_error, HTTPException: _on_http_error, Exception: _on_bug},
@@ -131,12 +138,13 @@ class _Upload:
 
 @dataclass(slots=True)
 class _Endpoints:
-    """The endpoints; `requests` counts those of `predict` that are running."""
+    """The endpoints; `requests` counts those of `predict` that are running, `sheets` those of `sheet`."""
 
     get_settings: Callable[[], Settings]
     get_pool: Callable[[], EnginePool]
     get_preparations: Callable[[], Preparations]
     requests: int = 0
+    sheets: int = 0
     limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(MAX_ANSWERS))
 
     async def models(self, request: Request) -> Response:
@@ -173,6 +181,21 @@ class _Endpoints:
         finally:
             self.requests -= 1
 
+    async def sheet(self, request: Request) -> Response:
+        """Classify the images of an archive, see `api.sheet`; one archive at a time."""
+        if self.sheets >= MAX_SHEETS:
+            raise BusyError("Another archive is being looked at. Try again in a minute.")
+        self.sheets += 1
+
+        async def options() -> Options:
+            words = _options(request.query_params.multi_items(), OPTIONS)
+            return await anyio.to_thread.run_sync(self._ready_options, words, limiter=self.limiter)
+
+        try:
+            return _json(await sheet.answer(request, options, self.get_pool(), self.get_settings()))
+        finally:
+            self.sheets -= 1
+
     def _describe_all(self) -> list[dict[str, object]]:
         settings = self.get_settings()
         catalog = cards.load_catalog(settings)
@@ -182,11 +205,15 @@ class _Endpoints:
         ]
 
     def _predict(self, upload: _Upload) -> dict[str, object]:
-        settings, words = self.get_settings(), dict(upload.options)
-        specs = self._load(words.pop("models", ""))
-        options = Options.parse(specs, get_temperatures=partial(temperatures.measured, settings), **words)
+        settings, options = self.get_settings(), self._ready_options(upload.options)
         found = get_result(upload.data, upload.name, options, self.get_pool(), max_bytes=settings.max_upload_bytes)
         return result.to_dict(found, options.k)
+
+    def _ready_options(self, words: Mapping[str, str]) -> Options:
+        """Return the options of a classification, with models that are ready."""
+        others = dict(words)
+        specs = self._load(others.pop("models", ""))
+        return Options.parse(specs, get_temperatures=partial(temperatures.measured, self.get_settings()), **others)
 
     def _explain(self, upload: _Upload) -> dict[str, object]:
         settings, words = self.get_settings(), dict(upload.options)
@@ -312,7 +339,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         raise error
     sentence = error.detail
     if error.status_code == 404:
-        sentence = f"Expected /models, /predict or /explain. Received: {request.scope['path']!r}."
+        sentence = f"Expected /models, /predict, /sheet or /explain. Received: {request.scope['path']!r}."
     elif error.status_code == 405:
         sentence = f"Expected {(error.headers or {}).get('Allow', 'another method')}. Received: {request.method}."
     return _json({"error": sentence, "type": "HTTPException"}, error.status_code, error.headers)

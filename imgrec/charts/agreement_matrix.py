@@ -24,7 +24,7 @@ PICK, PLACE, IS_TRIANGLE = "pick", "place", "triangle"
 # In the sentence; the table has all lines.
 NAMED_LINES = 5
 
-ROW_PX = 25
+ROW_PX = 24
 
 # The part of a column that stands for 100 %; the rest parts it from the next one.
 TRACK_PART = 0.9

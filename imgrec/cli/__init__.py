@@ -1,12 +1,13 @@
 """The command line.
 
-`imgrec models`, `fetch`, `predict`, `explain`, `doctor`, `train`, `tune`, `evaluate`, `export`, `serve`.
+`imgrec models`, `fetch`, `predict`, `sheet`, `explain`, `doctor`, `train`, `tune`, `evaluate`, `export`, `serve`.
 
 Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the input was wrong (one sentence on
 stderr says how); 1: a bug (traceback). What a command needs is imported when it runs, so that `--help` and typing
 mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 
 `predict`: `models`, `fetch`, `predict`, `serve`.
+`sheet`: `sheet`.
 `explain`: `explain`.
 `evaluate`: `evaluate`.
 `train`: `train`.
@@ -22,7 +23,7 @@ from typing import Annotated
 import typer
 
 from imgrec import __version__
-from imgrec.cli import doctor, evaluate, explain, export, predict, train, tune
+from imgrec.cli import doctor, evaluate, explain, export, predict, sheet, train, tune
 from imgrec.cli.terminal import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
 
@@ -39,6 +40,7 @@ COMMANDS = (
     predict.models,
     predict.fetch,
     predict.predict,
+    sheet.sheet,
     explain.explain,
     doctor.doctor,
     train.train,

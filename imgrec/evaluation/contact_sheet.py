@@ -27,12 +27,13 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.predictions import ensembles
 from imgrec.predictions.ensembles import Ensemble
 from imgrec.predictions.prediction import Classification, Failure, Prediction
-from imgrec.reports.sentences import is_none_of_these, label_of
+from imgrec.reports.sentences import is_none_of_these, is_unsure, label_of
 from imgrec.settings import Settings
 
 # Images that one model classifies before the next model does: enough that a model that does not fit into the memory
-# beside the others is not loaded for each image, and few enough that the first rows come soon.
+# beside the others is not loaded for each image. The first rows come sooner.
 BLOCK = 16
+FIRST_BLOCK = 4
 
 # A tile is shown at about this size.
 THUMBNAIL_PX = 160
@@ -104,7 +105,9 @@ def classify_images(
 
     failures: dict[str, Failure] = {}
     prepared = read_ahead(images.read(settings.max_upload_bytes), prepare)
-    while block := list(islice(prepared, BLOCK)):
+    size = FIRST_BLOCK
+    while block := list(islice(prepared, size)):
+        size = BLOCK
         usable = [one for one in block if isinstance(one, _Prepared)]
         outcomes = _outcomes(usable, options.specs, pool, failures)
         for one in block:
@@ -124,12 +127,15 @@ def _outcomes(
             batch = np.stack([one.inputs[spec.input_size, spec.crop_fraction] for one in block])
             try:
                 probabilities, milliseconds = pool.predict(spec, batch)
+                sha256 = pool.identify(spec)
             except ImgrecError as error:
                 failures[spec.name] = Failure(spec.name, error, spec.title)
             else:
                 space, each = spec.get_label_space(), milliseconds / len(block)
                 for one, row in zip(block, probabilities, strict=True):
-                    found[one.position].append(Prediction(spec.name, space, row, each, title=spec.title))
+                    found[one.position].append(
+                        Prediction(spec.name, space, row, each, title=spec.title, weights_sha256=sha256)
+                    )
                 continue
         for one in block:
             found[one.position].append(failures[spec.name])
@@ -140,15 +146,13 @@ def _row(
     one: _Prepared, title: str, outcomes: list[Prediction | Failure], options: Options, truth: TrueClasses | None
 ) -> Row:
     target = truth.targets.get(one.position) if truth else None
-    own = _largest_group([outcome for outcome in outcomes if isinstance(outcome, Prediction)])
-    unsure = options.combine(own)
     if truth is None:
         outcomes = list(map(options.roll_up, outcomes))
     else:
         outcomes = [truth.count(each) if isinstance(each, Prediction) else each for each in outcomes]
     predictions = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
     members = _largest_group(predictions)
-    combined = options.combine(members)
+    combined = options.combine(members, None if truth is None else truth.count)
     failed = {each.model: str(each.error) for each in outcomes if isinstance(each, Failure)}
     choices = {prediction.model: _first(prediction) for prediction in predictions}
     known = label_of(truth.label_space, target) if truth is not None and target is not None else None
@@ -171,7 +175,7 @@ def _row(
         uncertainty.disagreement,
         uncertainty.mutual_information_bits,
         uncertainty.entropy_bits,
-        isinstance(unsure, Ensemble) and _is_unsure(unsure),
+        _is_unsure(combined),
         known,
         target,
     )
@@ -190,9 +194,11 @@ def _first(prediction: Prediction) -> Classification:
 
 
 def _is_unsure(ensemble: Ensemble) -> bool:
-    """Whether the entropy is above the limit of the classes; where they have none, whether it is high."""
-    beyond = is_none_of_these(ensemble)
-    return ensemble.uncertainty.level == "high" if beyond is None else beyond
+    """Whether the entropy is above the limit of the classes or of these networks; without one, whether it is high."""
+    for beyond in (is_none_of_these(ensemble), is_unsure(ensemble)):
+        if beyond is not None:
+            return beyond
+    return ensemble.uncertainty.level == "high"
 
 
 class ContactSheet:

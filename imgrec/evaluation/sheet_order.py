@@ -71,6 +71,12 @@ def accuracy(rows: Iterable[Row], model: str | None = None) -> Accuracy | None:
     return Accuracy(sum(right), len(right)) if right else None
 
 
+def most_disputed(rows: Iterable[Row]) -> Row | None:
+    """Return the image that the models disagree about most; None where they agree on all."""
+    first = next(iter(arrange(rows, "disputed")), None)
+    return first if first is not None and first.disagreement > 0 else None
+
+
 def summary(rows: Sequence[Row]) -> str:
     """Return the counts in a sentence: "55 images · all agree on 40 · 9 unsure · 2 without an answer"."""
     answered = [row for row in rows if row.answer is not None]

@@ -32,7 +32,7 @@ class TrueClasses:
         if label_map is None:
             return prediction
         mapped = label_map.apply(prediction.probabilities).astype(np.float32)
-        return replace(prediction, label_space=label_map.target, probabilities=mapped, tie_breaker=None)
+        return replace(prediction, label_space=label_map.target, probabilities=mapped, tie_breaker=None, own=prediction)
 
 
 def match_classes(words: Mapping[int, str], specs: Sequence[ModelSpec]) -> TrueClasses:

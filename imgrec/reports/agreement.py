@@ -18,7 +18,7 @@ from imgrec.reports.sentences import label_of, title_of
 LEAST_SHARE = 0.001
 
 # Lines of a matrix of ten models that fits a screen of 1440 × 900.
-MAX_LINES = 18
+MAX_LINES = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)

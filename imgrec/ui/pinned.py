@@ -83,15 +83,15 @@ def choose(options: Options) -> None:
         on_change=changed,
         placeholder="Pin a label",
         label_visibility="collapsed",
-        width=220,
+        width=190,
     )
     if chosen is None:
         return
     pin(*chosen)
     state[_SYNSET] = spaces[chosen[0]].synsets[chosen[1]]
-    if EXPLAIN.exists():
-        address = {"class": name(chosen), query_params.MODELS: [spec.name for spec in options.specs]}
-        st.page_link(EXPLAIN, label="Where do they look?", icon=":material/search:", query_params=address)
+    label = sentences.label_of(spaces[chosen[0]], chosen[1])
+    address = {"class": label, query_params.MODELS: [spec.name for spec in options.specs]}
+    st.page_link(EXPLAIN, label="Where do they look?", icon=":material/search:", query_params=address)
 
 
 @lru_cache(maxsize=16)

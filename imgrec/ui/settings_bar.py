@@ -46,10 +46,10 @@ class Choice(Options):
         return given if RULES[self.rule].takes_weights and any(given) else None
 
 
-def toolbar(*, rule_in_sight: bool = False, layouts: bool = False) -> Choice:
-    """Show the settings: models, view, pinned label, and the others behind one button.
+def toolbar(*, rule_in_sight: bool = False, layouts: bool = False, pins: bool = True) -> Choice:
+    """Show the settings: models, view, and the others behind one button.
 
-    On request with the rule in sight, with weights, or with the choice of `LAYOUTS`.
+    On request with the rule in sight, with weights, with the choice of `LAYOUTS`, or without that of a label to pin.
     """
     specs = models()
     with st.container(
@@ -86,8 +86,9 @@ def toolbar(*, rule_in_sight: bool = False, layouts: bool = False) -> Choice:
             st.session_state["weights"] = _weights(specs)
     weights = st.session_state.get("weights", {})
     choice = Choice(specs, k, rule, framing, weights, level, classes, temperatures, table, arranged)
-    with pin_place:
-        pinned.choose(choice)
+    if pins:
+        with pin_place:
+            pinned.choose(choice)
     return choice
 
 

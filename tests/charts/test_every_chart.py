@@ -31,7 +31,7 @@ from imgrec.charts.theme import Spec
 from imgrec.evaluation.comparisons import Point
 from imgrec.metrics.calibration import reliability
 from imgrec.metrics.confusion import class_figures
-from imgrec.metrics.curves import roc_curve
+from imgrec.metrics.curves import risk_coverage, roc_curve
 from imgrec.predictions.ensembles import RULES, combine
 from imgrec.settings import MIB, ROOT
 from imgrec.training import search_job
@@ -73,6 +73,9 @@ CHARTS: dict[str, Callable[[Path], Spec]] = {
     ),
     "curves": lambda _: metric_curves.curve_chart(
         {"a": roc_curve([0.9, 0.1, 0.8, 0.7], RIGHT)}, ("recall", "precision"), {"a": "#2864c8"}, diagonal=True
+    ),
+    "risk": lambda _: metric_curves.curve_chart(
+        {"a": risk_coverage([0.9, 0.1, 0.8, 0.7], RIGHT)}, ("share kept", "wrong"), {"a": "#2864c8"}, y_end=None
     ),
     "reliability": lambda _: metric_curves.reliability_chart(
         reliability(np.array([0.9, 0.1, 0.8, 0.7]), RIGHT), "#2864c8"

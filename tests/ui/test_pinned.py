@@ -68,6 +68,18 @@ def test_a_label_stays_pinned_from_page_to_page(page: Page) -> None:
     assert address(app, "pin") == ["n02091831"]
 
 
+def test_a_link_leads_to_where_the_models_look(page: Page) -> None:
+    app = page(models=["mobilenet"], pin="n02012849")
+    [link] = app.get("page_link")
+    assert link.proto.label == "Where do they look?"
+    assert link.proto.page == "explain"
+    assert link.proto.query_string == "class=crane+%28n02012849%29&models=mobilenet"
+    app = page("explain.py", models=["mobilenet"], **{"class": "crane (n02012849)"})
+    assert not app.exception
+    assert not app.warning
+    assert app.selectbox(key="class").value == "crane (n02012849)"
+
+
 def test_a_label_that_no_model_knows_gets_a_sentence(page: Page) -> None:
     app = page(pin="n99999999")
     assert not app.exception

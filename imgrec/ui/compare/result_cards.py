@@ -237,9 +237,10 @@ def show_calibration(ensemble: Ensemble, choice: Choice) -> None:
     """Show what calibrated members change, and behind a "?" each member's temperature and where it was measured."""
     if ensemble.before is None:
         return
-    rows = calibration_effect.rows(ensemble, choice.temperatures or {})
-    about = [f"**{row['Model']}**: T = {row['T']}, {row['Measured on']}" for row in rows if row["T"] != "–"]
-    st.caption(f":material/thermostat: {calibration_effect.describe(ensemble)}", help="\n\n".join(about) or None)
+    about = [f"{row['Model']}: T = {row['T']}" for row in calibration_effect.rows(ensemble) if row["T"] != "–"]
+    origin = calibration_effect.describe_origin(ensemble, choice.temperatures or {})
+    words = f":material/thermostat: {calibration_effect.describe(ensemble)}"
+    st.caption(words, help=f"{', '.join(about)}. {origin}" if about else None)
 
 
 def chart(spec: Spec, words: str, *, key: str) -> None:

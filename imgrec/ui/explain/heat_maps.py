@@ -79,7 +79,7 @@ class Plan:
 
 def show(image: Image) -> None:
     """Show the controls, and the maps of `image` as they are computed."""
-    choice = settings_bar.toolbar()
+    choice = settings_bar.toolbar(pins=False)
     if not choice.specs:
         download_progress.nothing_here()
         return

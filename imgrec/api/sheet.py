@@ -1,0 +1,95 @@
+"""`POST /sheet`: an archive of images, and a row for each: what every model says, and how they agree.
+
+The body is a zip or a tar; it is kept in a temporary file while it is read, and never unpacked. The answer is `{images,
+accuracy, remarks}`: `images` are objects as of `imgrec sheet --format json` (see `evaluation.sheet_files.to_dict`), the
+most disputed first; `accuracy` is `{right, images}` where the true classes are known, and null elsewhere.
+"""
+
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+
+from imgrec.data.image_paths import DEMO_MAX_IMAGES, MAX_IMAGES, find_images
+from imgrec.errors import ImageTooLargeError, ImgrecError, InputError
+from imgrec.evaluation import sheet_files, sheet_order
+from imgrec.evaluation.contact_sheet import ContactSheet
+from imgrec.inference.pool import EnginePool
+from imgrec.inference.request import Options
+from imgrec.settings import MIB, Settings
+
+# As much as the page takes; in a demo as much as one image.
+MAX_ARCHIVE_BYTES = 200 * MIB
+
+# 200 MiB at 1 MiB a second.
+BODY_TIMEOUT_S = 200.0
+
+# How often it is asked whether the sheet is finished, and whether the client is still there.
+POLL_S = 0.1
+
+
+async def answer(
+    request: Request, options: Callable[[], Awaitable[Options]], pool: EnginePool, settings: Settings
+) -> dict[str, object]:
+    """Return the answer to `request`; `options` is called once the archive is there.
+
+    Raises:
+        ImageTooLargeError: The archive has more bytes than the limit.
+        InputError: It is no archive, or has no files. What `options` raises is passed on.
+    """
+    most = settings.max_upload_bytes if settings.demo else MAX_ARCHIVE_BYTES
+    with tempfile.TemporaryDirectory(prefix="imgrec-sheet-") as folder:
+        # The suffix says only that it is an archive; which one is read from its first bytes.
+        path = Path(folder) / "images.zip"
+        try:
+            with anyio.fail_after(BODY_TIMEOUT_S):
+                await _receive(request, path, most)
+        except TimeoutError:
+            raise HTTPException(408, f"Expected an archive within {BODY_TIMEOUT_S:.0f} s. Received: a part.") from None
+        except ClientDisconnect:
+            raise HTTPException(400, "Expected an archive. Received: a part, and the connection was closed.") from None
+        chosen = await options()
+        run = await anyio.to_thread.run_sync(lambda: _open(path, chosen, pool, settings))
+        run.start()
+        while run.is_running:
+            if await request.is_disconnected():
+                run.cancel()
+            await anyio.sleep(POLL_S)
+    if run.error:
+        raise InputError(run.error)
+    found = sheet_order.accuracy(run.rows)
+    return {
+        "images": list(map(sheet_files.to_dict, sheet_order.arrange(run.rows, "disputed"))),
+        "accuracy": None if found is None else asdict(found),
+        "remarks": run.remarks,
+    }
+
+
+def _open(path: Path, options: Options, pool: EnginePool, settings: Settings) -> ContactSheet:
+    try:
+        images = find_images([path], most=DEMO_MAX_IMAGES if settings.demo else MAX_IMAGES)
+    except ImgrecError as error:
+        # The name of the temporary file says nothing to the client.
+        raise InputError(str(error).replace(path.name, "the archive")) from error
+    return ContactSheet(images, options, pool, settings)
+
+
+async def _receive(request: Request, path: Path, most_bytes: int) -> None:
+    """Write the body to `path`, counted while it arrives: its length may be missing or wrong."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        raise InputError("Expected the archive as the body, as `curl --data-binary @photos.zip` sends it.")
+    received = 0
+    async with await anyio.open_file(path, "wb") as file:
+        async for chunk in request.stream():
+            received += len(chunk)
+            if received > most_bytes:
+                raise ImageTooLargeError(f"Expected an archive of at most {most_bytes / MIB:,.3g} MiB. Received: more.")
+            await file.write(chunk)
+    if not received:
+        raise InputError("Expected a zip or tar archive as the body. Received: nothing.")

@@ -1,0 +1,177 @@
+"""`imgrec sheet`."""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgrec.cli.predict import prepare, read_classes
+from imgrec.cli.terminal import BAD_INPUT, INTERRUPTED, complain, count_line, say
+from imgrec.errors import InputError
+from imgrec.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgrec.evaluation.contact_sheet import ContactSheet, Row
+
+TABLE = "table"
+
+# How often the progress is drawn.
+POLL_S = 0.2
+
+# Files without an answer, named one by one; JSON and CSV have all.
+MAX_NAMED = 10
+
+LABEL_WIDTH, AGREEMENT_WIDTH = 28, 14
+
+
+def sheet(
+    images: Annotated[
+        list[str], typer.Argument(metavar="PATH", help="Images, folders, zip or tar archives; at most 500 images.")
+    ],
+    models: Annotated[
+        str, typer.Option(help="Names with commas between; by default up to three that are on this machine.")
+    ] = "",
+    rule: Annotated[
+        str | None, typer.Option(help="mean, geometric_mean, weighted_mean, majority_vote or rank_vote.")
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="Of models, such as vgg16=2,mobilenet=0.5; else 1.")] = None,
+    framing: Annotated[str, typer.Option(help="crop (as published accuracies are measured) or squash.")] = "crop",
+    level: Annotated[
+        str | None, typer.Option(help="class, kind (dog, bottle) or category (animal, container).")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Your own classes: a JSON file of WordNet words, or such as 'cat;dog'.")
+    ] = None,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="Apply the measured temperatures to the members.")
+    ] = False,
+    order: Annotated[str, typer.Option(help="disputed, unsure, likely, label or given.")] = "disputed",
+    format: Annotated[str, typer.Option(help="table, json, csv or parquet.")] = TABLE,
+    out: Annotated[str, typer.Option(help="File for the sheet; else standard output.")] = "",
+) -> None:
+    """Show many images at a glance, those that the models disagree about first; right or wrong where that is known.
+
+    In folders that are named after classes, or with a labels.csv, the true classes are known.
+    """
+    from imgrec.data.image_paths import find_images
+    from imgrec.errors import UnknownNameError
+    from imgrec.evaluation import sheet_files, sheet_order, temperatures
+    from imgrec.evaluation.contact_sheet import ContactSheet
+    from imgrec.inference.classify import open_pool
+    from imgrec.inference.preparation import Preparations
+    from imgrec.inference.request import Options, check_budget, get_default_specs, parse_models
+    from imgrec.models.cards import load_catalog
+
+    if format not in (TABLE, *sheet_files.FORMATS):
+        formats = ", ".join([TABLE, *sheet_files.FORMATS])
+        raise InputError(f"Expected one of the formats {formats}. Received: {format!r}.")
+    if order not in sheet_order.ORDERS:
+        raise UnknownNameError.of("order", order, list(sheet_order.ORDERS))
+    if format == "parquet" and not out and sys.stdout.isatty():
+        raise InputError("Expected --out with a file for Parquet. Received: a terminal.")
+    settings = Settings.from_env()
+    catalog = load_catalog(settings)
+    specs = parse_models(models, catalog) or get_default_specs(catalog, settings)
+    options = Options.parse(
+        specs,
+        rule=rule,
+        framing=framing,
+        weights=weights,
+        level=level,
+        classes=read_classes(classes),
+        calibrated=calibrated,
+        get_temperatures=partial(temperatures.measured, settings),
+    )
+    found = find_images(images)
+    preparations = Preparations(settings)
+    pool = open_pool(settings, preparations)
+    check_budget(specs, pool)
+    prepare(specs, preparations)
+    run = ContactSheet(found, options, pool, settings)
+    for remark in run.remarks:
+        complain(remark)
+    is_whole = _follow(run)
+    rows = sheet_order.arrange(run.rows, order)
+    if format == TABLE:
+        _write((_table(rows) + "\n").encode(), out)
+    else:
+        _write(sheet_files.FORMATS[format][0](rows, [spec.name for spec in specs]), out)
+    if run.error:
+        raise InputError(run.error)
+    unanswered = [row for row in rows if row.answer is None]
+    for row in unanswered[:MAX_NAMED]:
+        complain(f"{row.image}: {row.error}")
+    if len(unanswered) > MAX_NAMED:
+        complain(f"and {len(unanswered) - MAX_NAMED:,} more without an answer")
+    failed = {model: sentence for row in rows for model, sentence in row.failures.items()}
+    for model, sentence in failed.items():
+        complain(f"{model}: {sentence}")
+    if not is_whole:
+        raise typer.Exit(INTERRUPTED)
+    if unanswered or failed:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _follow(run: "ContactSheet") -> bool:
+    """Compute the sheet with its progress on stderr; return whether it was not interrupted."""
+    with count_line("sheet") as show:
+        run.start()
+        try:
+            while not run.wait(POLL_S):
+                show(len(run.rows), len(run.images))
+        except KeyboardInterrupt:
+            run.cancel()
+            run.wait()
+            return False
+        show(len(run.rows), len(run.images))
+    return True
+
+
+def _table(rows: "Sequence[Row]") -> str:
+    """Return one line for each image, then the counts, the accuracy, and the most disputed image."""
+    from imgrec.evaluation import sheet_order
+    from imgrec.formatting import percent
+
+    def figure(share: float) -> str:
+        return percent(share).replace("\u202f", " ")
+
+    lines = []
+    for row in rows:
+        if row.answer is None:
+            lines.append(f"{'–':<{LABEL_WIDTH}}{'':>9}  {'':<{AGREEMENT_WIDTH}}  {row.image}")
+            continue
+        label = row.answer.label
+        label = label if len(label) < LABEL_WIDTH else f"{label[: LABEL_WIDTH - 2]}…"
+        marks = ", ".join(filter(None, [sheet_order.result(row), "unsure" if row.is_unsure else ""]))
+        lines.append(
+            f"{label:<{LABEL_WIDTH}}{figure(row.answer.probability):>9}  "
+            f"{sheet_order.agreement(row):<{AGREEMENT_WIDTH}}  {row.image}{f'  ({marks})' if marks else ''}"
+        )
+    lines += ["", sheet_order.summary(rows)]
+    if (found := sheet_order.accuracy(rows)) is not None:
+        lines.append(found.sentence.replace("\u202f", " "))
+    if (disputed := sheet_order.most_disputed(rows)) is not None:
+        choices = ", ".join(f"{model} says {choice.label}" for model, choice in disputed.choices.items())
+        lines.append(f"most disputed: {disputed.image} ({choices})")
+    return "\n".join(lines)
+
+
+def _write(content: bytes, out: str) -> None:
+    """Write to the file `out`, or to standard output."""
+    from imgrec.files import replacing
+
+    if out:
+        with replacing(Path(out).expanduser()) as beside:
+            beside.write_bytes(content)
+        return
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:  # Parquet
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    else:
+        say(text.rstrip("\n"))
