@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench import pairs
@@ -34,11 +35,12 @@ from streamlit.testing.v1 import AppTest
 manifest_scanner.scan_component_manifests = list
 script = next(path for path in map(Path, ("imgrec/ui/main.py", "imgrec/shell.py")) if path.exists())
 app = AppTest.from_file(str(script.resolve()), default_timeout=600)
-app.query_params["models"] = sys.argv[1]
+for name, value in json.loads(sys.argv[2]).items():
+    app.query_params[name] = value
 while True:
     app.run()
     charts = len(app.get("vega_lite_chart"))
-    if charts >= 7 or app.exception:
+    if charts >= int(sys.argv[1]) or app.exception:
         break
     time.sleep(0.5)
 print(json.dumps({"charts": charts, "exceptions": [str(one.value) for one in app.exception]}), flush=True)
@@ -52,9 +54,17 @@ for _ in sys.stdin:
 class Side:
     """A checkout in a process that reruns the page on request."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        models: Sequence[str] = MODELS,
+        charts: int = len(MODELS) + 1,
+        query: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start the process; `charts` is how many stand on the page when every model has answered."""
+        link = json.dumps({"models": ",".join(models), **(query or {})})
         self._process = subprocess.Popen(
-            [sys.executable, "-c", SIDE, ",".join(MODELS)],
+            [sys.executable, "-c", SIDE, str(charts), link],
             cwd=folder,
             env=os.environ | {"PYTHONPATH": str(folder)},
             stdin=subprocess.PIPE,

@@ -8,4 +8,4 @@ left, right = elements.halves()
 with left:
     image = image_input.panel()
 with right:
-    result_cards.compare(image, settings_bar.toolbar())
+    result_cards.compare(image, settings_bar.toolbar(layouts=True))

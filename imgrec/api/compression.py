@@ -33,7 +33,9 @@ class CompressedFiles:
         if kept is None:
             start, body = await self._get(scope, receive)
             is_plain = "content-encoding" not in Headers(raw=start["headers"])
-            if start["status"] == 200 and len(body) >= LEAST_BYTES and is_plain:
+            # Where a visitor leaves meanwhile, the file ends early: it must not be kept for others.
+            is_whole = Headers(raw=start["headers"]).get("content-length") == str(len(body))
+            if start["status"] == 200 and len(body) >= LEAST_BYTES and is_plain and is_whole:
                 body = await anyio.to_thread.run_sync(gzip.compress, body, LEVEL)
                 self._kept[scope["path"]] = start, body
                 _describe(start, body)

@@ -5,6 +5,7 @@
 `bars`: labels, bars, figures.
 `line_chart`: lines of several series.
 `top_k`: predictions and ensembles.
+`agreement_matrix`: labels against models.
 `memory_budget`: memory of the loaded models.
 `pareto`: accuracy against latency.
 `metric_curves`: ROC, precision-recall, reliability, classes.

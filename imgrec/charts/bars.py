@@ -11,7 +11,19 @@ from typing import Any
 import altair as alt
 
 from imgrec.charts.colors import NEUTRAL, Swatch
-from imgrec.charts.theme import FONT_PX, PLACED, SILENT, Rows, Spec, card_height, fill, on_card, placed, tooltip
+from imgrec.charts.theme import (
+    FONT_PX,
+    PIN_WEIGHT,
+    PLACED,
+    SILENT,
+    Rows,
+    Spec,
+    card_height,
+    fill,
+    on_card,
+    placed,
+    tooltip,
+)
 
 # Wide enough for nearly all of ImageNet's labels at 13 px; longer ones end in "…" and are whole in tooltip and
 # table. A card of 320 px keeps 120 px for the bars.
@@ -112,6 +124,7 @@ def _lines(extent_px: int, **axis: Any) -> alt.Y:
     """Return the channel of the lines, with their texts in an axis that is `extent_px` wide in every chart."""
     shared: Spec = {"title": None, "ticks": False, "domain": False, "aria": False, "labelOverlap": False}
     shared |= {"minExtent": extent_px, "maxExtent": extent_px, "labelExpr": PLACED, "labelFontSize": FONT_PX}
+    shared |= {"labelFontWeight": PIN_WEIGHT}
     return alt.Y("line:O", axis=alt.Axis(**shared, **axis))
 
 

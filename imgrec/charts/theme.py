@@ -34,6 +34,12 @@ PERCENT = f"datum.value > 1 ? '' : format(100 * datum.value, '.1~f') + '{THIN_SP
 PLACE_DIGITS = 4
 PLACED = f"slice(datum.value, {PLACE_DIGITS})"
 
+# Before the label of the pinned class, which is bold in an axis.
+PIN = "◆ "
+PIN_WEIGHT = (
+    alt.when(f"indexof(datum.value, '{PIN}') >= {PLACE_DIGITS}").then(alt.value("bold")).otherwise(alt.value("normal"))
+)
+
 # Letters of a name that stand beside a row, or in a legend of two columns; charts cut longer ones at their end.
 NAME_LETTERS = 28
 
@@ -111,6 +117,11 @@ def tooltip(fields: Iterable[str]) -> list[alt.Tooltip]:
 def placed(place: int, name: str) -> str:
     """Return a name as a value of an ordinal axis with `PLACED` labels: in its place, and different from all others."""
     return f"{place:0{PLACE_DIGITS}}{name}"
+
+
+def marked(label: str, is_pinned: bool) -> str:
+    """Return a label with the mark of the pinned class where it is that."""
+    return f"{PIN}{label}" if is_pinned else label
 
 
 def told_apart(titles: Sequence[str], letters: int = NAME_LETTERS) -> list[str]:

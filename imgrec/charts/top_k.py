@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from imgrec.charts.bars import labeled_bars
 from imgrec.charts.colors import Swatch, swatch_of, swatches_of
-from imgrec.charts.theme import Rows, Spec
+from imgrec.charts.theme import Rows, Spec, marked
 from imgrec.formatting import percent
 from imgrec.predictions.combination_rules import RULES
 from imgrec.predictions.ensembles import Ensemble, contributions
@@ -22,12 +22,15 @@ FEW_CLASSES = 4
 _GAP = 0.004
 
 
-def top_k_bars(prediction: Prediction, k: int = DEFAULT_TOP_K, *, among: Iterable[str] = ()) -> Spec:
+def top_k_bars(
+    prediction: Prediction, k: int = DEFAULT_TOP_K, *, among: Iterable[str] = (), pinned: int | None = None
+) -> Spec:
     """Return horizontal bars of the `k` most probable classes on an axis from 0 to 100 %, the same for every model.
 
-    `among` are the models that the page shows, see `swatches_of`.
+    `among` are the models that the page shows, see `swatches_of`. The class `pinned` is marked; where it is none of
+    the `k`, it is the last line.
     """
-    drawn = _drawn(prediction, k)
+    drawn = _drawn(prediction, k, pinned)
     bars: Rows = [
         {
             "line": line,
@@ -36,15 +39,15 @@ def top_k_bars(prediction: Prediction, k: int = DEFAULT_TOP_K, *, among: Iterabl
             "Model": title_of(prediction),
             "Class": label_of(prediction.label_space, found.index),
             "Probability": percent(found.probability),
-            "Rank": line + 1,
+            "Rank": rank,
             **({"WordNet id": found.synset or "none"} if any(prediction.label_space.synsets) else {}),
         }
-        for line, found in enumerate(drawn)
+        for line, (rank, found) in enumerate(drawn)
     ]
-    return labeled_bars(bars, _texts(prediction, drawn), swatches=swatch_of(prediction.model, among))
+    return labeled_bars(bars, _texts(prediction, drawn, pinned), swatches=swatch_of(prediction.model, among))
 
 
-def top_k_rows(prediction: Prediction, k: int = DEFAULT_TOP_K) -> Rows:
+def top_k_rows(prediction: Prediction, k: int = DEFAULT_TOP_K, *, pinned: int | None = None) -> Rows:
     """Return `top_k_bars` as a table for people; files have full precision."""
     return [
         {
@@ -53,18 +56,24 @@ def top_k_rows(prediction: Prediction, k: int = DEFAULT_TOP_K) -> Rows:
             "WordNet id": found.synset or "none",
             "Probability": percent(found.probability),
         }
-        for rank, found in enumerate(prediction.top_k(k), start=1)
+        for rank, found in _listed(prediction, k, pinned)
     ]
 
 
-def describe_top_k(prediction: Prediction, k: int = DEFAULT_TOP_K) -> str:
+def describe_top_k(prediction: Prediction, k: int = DEFAULT_TOP_K, *, pinned: int | None = None) -> str:
     """Return `top_k_bars` in a sentence: "MobileNet: 1. tabby 62.3 %, 2. tiger cat 20.1 %."."""
-    found = ", ".join(f"{row['Rank']}. {row['Class']} {row['Probability']}" for row in top_k_rows(prediction, k))
+    rows = top_k_rows(prediction, k, pinned=pinned)
+    found = ", ".join(f"{row['Rank']}. {row['Class']} {row['Probability']}" for row in rows)
     return f"{title_of(prediction)}: {found}."
 
 
 def ensemble_bars(
-    ensemble: Ensemble, k: int = DEFAULT_TOP_K, *, among: Iterable[str] = (), legend: bool = True
+    ensemble: Ensemble,
+    k: int = DEFAULT_TOP_K,
+    *,
+    among: Iterable[str] = (),
+    legend: bool = True,
+    pinned: int | None = None,
 ) -> Spec:
     """Return `top_k_bars` of the ensemble, each bar made up of what its members contribute, in their colors.
 
@@ -72,10 +81,10 @@ def ensemble_bars(
     the colors; beside the members' own charts it is not needed.
     """
     if RULES[ensemble.rule].evidence is None or len(ensemble.members) == 1:
-        return top_k_bars(ensemble.prediction, k)
+        return top_k_bars(ensemble.prediction, k, pinned=pinned)
     bars: Rows = []
-    drawn = _drawn(ensemble.prediction, k)
-    for line, found in enumerate(drawn):
+    drawn = _drawn(ensemble.prediction, k, pinned)
+    for line, (_, found) in enumerate(drawn):
         start = 0.0
         for member, part in zip(ensemble.members, contributions(ensemble, found.index), strict=True):
             bars.append(
@@ -90,23 +99,25 @@ def ensemble_bars(
                 }
             )
             start += part
-    texts = _texts(ensemble.prediction, drawn)
+    texts = _texts(ensemble.prediction, drawn, pinned)
     return labeled_bars(bars, texts, swatches=_swatches(ensemble, among), legend=legend)
 
 
-def ensemble_rows(ensemble: Ensemble, k: int = DEFAULT_TOP_K) -> Rows:
+def ensemble_rows(ensemble: Ensemble, k: int = DEFAULT_TOP_K, *, pinned: int | None = None) -> Rows:
     """Return `ensemble_bars` as a table: `top_k_rows`, and what each member contributes under its title."""
     titles = [title_of(member) for member in ensemble.members]
+    rows, listed = top_k_rows(ensemble.prediction, k, pinned=pinned), _listed(ensemble.prediction, k, pinned)
     return [
         row | dict(zip(titles, map(_signed, contributions(ensemble, found.index)), strict=True))
-        for row, found in zip(top_k_rows(ensemble.prediction, k), ensemble.prediction.top_k(k), strict=True)
+        for row, (_, found) in zip(rows, listed, strict=True)
     ]
 
 
-def describe_ensemble(ensemble: Ensemble, k: int = DEFAULT_TOP_K) -> str:
+def describe_ensemble(ensemble: Ensemble, k: int = DEFAULT_TOP_K, *, pinned: int | None = None) -> str:
     """Return `ensemble_bars` in sentences: the rule, its members, the classes, the largest share of the first."""
     titles = [title_of(member) for member in ensemble.members]
-    sentence = f"{RULES[ensemble.rule].title} of {', '.join(titles)}. {describe_top_k(ensemble.prediction, k)}"
+    found = describe_top_k(ensemble.prediction, k, pinned=pinned)
+    sentence = f"{RULES[ensemble.rule].title} of {', '.join(titles)}. {found}"
     if RULES[ensemble.rule].evidence is None:
         return sentence
     parts = contributions(ensemble, ensemble.prediction.top_k(1)[0].index)
@@ -155,20 +166,35 @@ def describe_contributions(ensemble: Ensemble, index: int) -> str:
     return f"Contributions to {label} {whole}: {parts}."
 
 
-def _drawn(prediction: Prediction, k: int) -> list[Classification]:
-    """Return those of the top `k` that have a bar to see: the first, and what rounds to 0.1 % or more.
+def _listed(prediction: Prediction, k: int, pinned: int | None) -> list[tuple[int, Classification]]:
+    """Return the top `k` with their ranks, and after them the class `pinned` where it is none of them."""
+    found = list(enumerate(prediction.top_k(k), start=1))
+    if pinned is not None and all(one.index != pinned for _, one in found):
+        found.append((prediction.rank(pinned), prediction.at(pinned)))
+    return found
+
+
+def _drawn(prediction: Prediction, k: int, pinned: int | None = None) -> list[tuple[int, Classification]]:
+    """Return those of `_listed` that have a bar to see, what rounds to 0.1 % or more; the first and the pinned one.
 
     Of few classes all: the same lines in each chart.
     """
-    first, *others = prediction.top_k(k)
-    if len(prediction.label_space.labels) <= min(k, FEW_CLASSES):
-        return [first, *others]
-    return [first, *(found for found in others if found.probability >= LEAST_DRAWN)]
+    are_few = len(prediction.label_space.labels) <= min(k, FEW_CLASSES)
+    return [
+        (rank, found)
+        for rank, found in _listed(prediction, k, pinned)
+        if are_few or rank == 1 or found.index == pinned or found.probability >= LEAST_DRAWN
+    ]
 
 
-def _texts(prediction: Prediction, drawn: Sequence[Classification]) -> list[tuple[str, str]]:
+def _texts(
+    prediction: Prediction, drawn: Sequence[tuple[int, Classification]], pinned: int | None
+) -> list[tuple[str, str]]:
     """Return label and probability of the classes `drawn`."""
-    return [(label_of(prediction.label_space, found.index), percent(found.probability)) for found in drawn]
+    return [
+        (marked(label_of(prediction.label_space, found.index), found.index == pinned), percent(found.probability))
+        for _, found in drawn
+    ]
 
 
 def _signed(part: float) -> str:

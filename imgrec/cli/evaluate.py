@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from imgrec.cli.predict import read_classes
 from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
 from imgrec.errors import ImgrecError
 from imgrec.settings import Settings
@@ -28,6 +29,12 @@ def evaluate(
         str | None,
         typer.Option(help="The dataset that the models were trained on: images that stand in both are counted."),
     ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="What the dataset's classes mean: a JSON file of WordNet words, or such as 'cats:cat;dogs:dog'."
+        ),
+    ] = None,
     note: Annotated[str, typer.Option(help="What a reader of the numbers should know about the weights.")] = "",
     corruptions: Annotated[
         bool,
@@ -45,10 +52,13 @@ def evaluate(
     from imgrec.explain.severity import measure_severity
     from imgrec.inference.request import parse_models
     from imgrec.models.cards import load_catalog
+    from imgrec.predictions.class_groups import ClassGroups
 
     settings = Settings.from_env()
     folder = Path(out).expanduser() if out else stored_predictions.own_folder(settings)
-    found = open_evaluation_split(data, settings, per_class=per_class, training=training)
+    text = read_classes(classes)
+    groups = ClassGroups.parse(text) if text else None
+    found = open_evaluation_split(data, settings, per_class=per_class, training=training, groups=groups)
     if not corruptions:
         stored_predictions.check_place(folder, describe_dataset(found))
     for flaw in found.flaws:
@@ -61,6 +71,7 @@ def evaluate(
             "--data": data,
             "--per-class": per_class,
             "--training": training,
+            "--classes": classes,
             "--models": spec.name,
             "--framing": framing,
             "--note": note or None,

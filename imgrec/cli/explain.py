@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgrec.cli.predict import prepare, read
+from imgrec.cli.predict import decode_image, prepare
 from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
 from imgrec.errors import InputError
 from imgrec.settings import Settings
@@ -17,13 +17,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json", "csv")
 
-# Of the longer side of a map in a file, which is no larger than the image.
-SIDE_PX = 640
-OPACITY = 0.8
-
 
 def explain(
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A file; - for standard input.")],
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A file or https address; - for standard input.")],
     models: Annotated[
         str, typer.Option(help="Names with commas between; by default up to three that are on this machine.")
     ] = "",
@@ -43,7 +39,6 @@ def explain(
     from imgrec.explain import explanation, map_report
     from imgrec.explain.attribution import find_method
     from imgrec.explain.map_report import MeasuredMap
-    from imgrec.images.decoding import decode
     from imgrec.inference.classify import open_pool
     from imgrec.inference.preparation import Preparations
     from imgrec.inference.request import Options, check_budget, get_default_specs, parse_models
@@ -56,7 +51,7 @@ def explain(
     catalog = load_catalog(settings)
     specs = parse_models(models, catalog) or get_default_specs(catalog, settings)
     options = Options.parse(specs, rule=rule, framing=framing, weights=weights)
-    decoded = decode(read(image, settings.max_upload_bytes), max_bytes=settings.max_upload_bytes, name=image)
+    decoded = decode_image(image, settings)
     preparations = Preparations(settings)
     pool = open_pool(settings, preparations)
     check_budget(specs, pool)
@@ -83,24 +78,17 @@ def explain(
 
 def _save(image: "DecodedImage", found: "Explanation", folder: "Path") -> None:
     """Write each map over the image as a PNG file, all on one scale."""
-    from imgrec.explain.alignment import on_image
-    from imgrec.explain.overlay import common_scale, draw
+    from imgrec.explain.map_images import draw_all
     from imgrec.files import replacing, storage_errors
     from imgrec.images.encoding import to_png
-    from imgrec.images.preprocessing import frame
 
-    height, width = image.size_px
-    shrunk = min(1.0, SIDE_PX / max(height, width))
-    size = max(1, round(height * shrunk)), max(1, round(width * shrunk))
-    photo = frame(image, size, 1.0, "squash")
-    values = [on_image(one, size) for one in found.maps]
-    scale = common_scale(values)
+    drawn = draw_all(image, found.maps)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     spaces = [one.target.label_space.name for one in found.maps]
-    for one, map_ in zip(found.maps, values, strict=True):
+    for one, pixels in zip(found.maps, drawn, strict=True):
         space = f"_{one.target.label_space.name}" if len(set(spaces)) > 1 else ""
         path = folder / f"{one.model}{space}_{one.method}.png"
         with replacing(path) as temporary:
-            temporary.write_bytes(to_png(draw(photo, map_, scale, opacity=OPACITY)))
-    typer.echo(f"{len(values)} maps are in {folder}.", err=True)
+            temporary.write_bytes(to_png(pixels))
+    typer.echo(f"{len(drawn)} maps are in {folder}.", err=True)

@@ -91,6 +91,7 @@ def predict(
 ) -> None:
     """Say what is in images, model by model and together."""
     from imgrec.evaluation import temperatures
+    from imgrec.explain.map_images import report_maps
     from imgrec.inference.classify import open_pool
     from imgrec.inference.preparation import Preparations
     from imgrec.inference.request import Options, check_budget, get_default_specs, parse_models
@@ -137,7 +138,9 @@ def predict(
         if format == "html":
             combined = map(options.combine, by_label_space(found.predictions).values())
             groups = tuple(group for group in combined if isinstance(group, Ensemble))
-            entries.append(Entry(found, image, reproduce.command(name, options.to_arguments()), groups=groups))
+            maps, note = ((), "") if image is None else report_maps(image, replace(options, specs=ready), pool)
+            command = reproduce.command(name, options.to_arguments())
+            entries.append(Entry(found, image, command, groups=groups, maps=maps, maps_note=note))
     if format != "table":
         to_text = {"json": result.to_json, "csv": result.to_csv}
         text = to_text[format](results, options.k) if format in to_text else report(entries, options, settings)
@@ -188,21 +191,26 @@ def get_result(
     name: str, options: "Options", pool: "EnginePool", settings: Settings
 ) -> "tuple[Result, DecodedImage | None]":
     """Classify a file or address; one that cannot be used becomes a result with an error, which goes to stderr too."""
-    from imgrec.images import remote
-    from imgrec.images.decoding import decode
     from imgrec.inference.request import classify_decoded
     from imgrec.reports.result import Result
 
     shown = "standard input" if name == "-" else name
     try:
-        limit = settings.max_upload_bytes
-        is_address = remote.is_address(name)
-        file, data = remote.fetch(name, settings) if is_address else (shown, read(name, limit))
-        image = decode(data, max_bytes=limit, name=file)
+        image = decode_image(name, settings)
         return classify_decoded(image, shown, options, pool), image
     except ImgrecError as error:
         complain(f"{shown}: {error}")
         return Result(image=shown, sha256=None, error=str(error)), None
+
+
+def decode_image(name: str, settings: Settings) -> "DecodedImage":
+    """Return the image in a file, at an address, or in standard input for "-"."""
+    from imgrec.images import remote
+    from imgrec.images.decoding import decode
+
+    limit = settings.max_upload_bytes
+    file, data = remote.fetch(name, settings) if remote.is_address(name) else (name, read(name, limit))
+    return decode(data, max_bytes=limit, name=None if name == "-" else file)
 
 
 def read(name: str, max_bytes: int) -> bytes:

@@ -8,7 +8,15 @@ import numpy as np
 from imgrec.data.folders import MAX_CLASSES
 from imgrec.data.splits import MIN_PER_CLASS
 from imgrec.errors import InputError, LabelSpaceError
-from imgrec.predictions.labels import LABEL_SPACES, LabelMap, LabelSpace, get_label_map, get_label_space
+from imgrec.predictions.class_groups import ClassGroups
+from imgrec.predictions.labels import (
+    LABEL_SPACES,
+    NO_TARGET,
+    LabelMap,
+    LabelSpace,
+    get_label_map,
+    get_label_space,
+)
 
 # Of many classes a sentence names so many; of classes without images, so many.
 MAX_NAMED = 4
@@ -39,18 +47,21 @@ def own_space(labels: Iterable[str]) -> LabelSpace:
     return LabelSpace("_".join(ordered)[:60], ordered, (None,) * len(ordered))
 
 
-def scoring(model_space: LabelSpace, data_space: LabelSpace) -> LabelMap | None:
+def scoring(model_space: LabelSpace, data_space: LabelSpace, groups: ClassGroups | None = None) -> LabelMap | None:
     """Return how a model's classes count as those of a dataset: None when they are the same.
 
     The sums of the map stay 1. Its target has the dataset's classes first and, if some of the model's have no place
     there, one more for "something else". ImageNet's classes roll up through WordNet; spaces with the same labels, in
-    another order or number ("cats", "cat"), are matched by name. Raises `LabelSpaceError` when nothing fits.
+    another order or number ("cats", "cat"), are matched by name. `groups` say what the dataset's classes mean, by their
+    names; see `check_groups`. Raises `LabelSpaceError` when nothing fits.
     """
     if model_space.name == data_space.name or model_space.labels == data_space.labels:
         return None
     mine, theirs = list(map(_plain, model_space.labels)), list(map(_plain, data_space.labels))
     if sorted(mine) == sorted(theirs) and len(set(theirs)) == len(theirs):
         return LabelMap(model_space, data_space, np.array([theirs.index(name) for name in mine]))
+    if groups is not None:
+        return _by_groups(model_space, data_space, groups)
     if model_space.name in LABEL_SPACES and data_space.name in LABEL_SPACES:
         found = get_label_map(model_space.name, data_space.name)
         if len(found.unreachable) < len(data_space.labels):
@@ -65,6 +76,28 @@ def scoring(model_space: LabelSpace, data_space: LabelSpace) -> LabelMap | None:
         f"Expected a dataset with the classes of the model ({in_words(model_space.labels)}), or ones that these roll "
         f"up to. Received: {received}."
     )
+
+
+def check_groups(labels: Sequence[str], groups: ClassGroups) -> None:
+    """Raise `InputError` unless each of a dataset's classes has a group of its name."""
+    known = {_plain(group.name) for group in groups.groups}
+    if missing := [label for label in labels if _plain(label) not in known]:
+        raise InputError(
+            f"Expected what each class of the dataset means in WordNet. Received: {in_words(groups.names)}; without "
+            f"{in_words(missing)}."
+        )
+
+
+def _by_groups(model_space: LabelSpace, data_space: LabelSpace, groups: ClassGroups) -> LabelMap:
+    """Return how a model's classes count as those of a dataset, by the group of each; the others are the rest."""
+    place_of = {_plain(label): place for place, label in enumerate(data_space.labels)}
+    targets = [place_of.get(_plain(name), NO_TARGET) for name in groups.names]
+    index = np.array([*targets, NO_TARGET])[groups.places(model_space)]  # the last stands for NO_TARGET, which is -1
+    if np.all(index == NO_TARGET):
+        raise LabelSpaceError(
+            f"Expected a model that knows a class of {in_words(data_space.labels)}. Received: {model_space.name}."
+        )
+    return LabelMap(model_space, data_space, index).with_rest()
 
 
 def unknown_classes(model_space: LabelSpace, data_space: LabelSpace) -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from imgrec.errors import InputError
 from imgrec.files import check_disk, storage_errors
+from imgrec.predictions.class_groups import ClassGroups
 from imgrec.predictions.labels import LabelSpace
 from imgrec.settings import MIB
 
@@ -125,7 +126,8 @@ class Dataset:
     order. `source` is where the dataset is from, `flaws` are sentences on what affects numbers measured on it.
     `per_class` is how many images of each class were taken at most, None for all. `left_out` are sentences on files
     that are no images of a class, `remarks` sentences on the parts, `empty` names of classes without any file. `arrays`
-    is the same in arrays, where the source is arrays.
+    is the same in arrays, where the source is arrays. `groups` say what the classes mean in WordNet, where their names
+    alone do not.
     """
 
     name: str
@@ -141,6 +143,7 @@ class Dataset:
     remarks: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
     arrays: ArrayDataset | None = None
+    groups: ClassGroups | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from imgrec.data import archives, folders
-from imgrec.data.classes import in_words, place_of_label, recognize
+from imgrec.data.classes import check_groups, in_words, place_of_label, recognize
 from imgrec.data.dataset import Dataset, digest_of
 from imgrec.data.folders import LABELS_FILE
 from imgrec.data.sources import DATASETS, from_files, name_of, of_arrays, open_dataset, path_of, read_files
 from imgrec.errors import InputError, UnknownNameError
+from imgrec.predictions.class_groups import ClassGroups
 from imgrec.predictions.labels import get_label_space
 from imgrec.settings import Settings
 
@@ -38,11 +39,13 @@ def open_evaluation_split(
     per_class: int | None = None,
     flaws: Sequence[str] = (),
     training: str | None = None,
+    groups: ClassGroups | None = None,
 ) -> Dataset:
     """Return what is measured of the dataset with that name (a key of `DATASETS`) or at that path.
 
     Only the first `per_class` images of each class are taken. `flaws` are added to what is known of the dataset;
-    `training` is the dataset that models were trained on: the number of images in both is added to the flaws.
+    `training` is the dataset that models were trained on: the number of images in both is added to the flaws. `groups`
+    say what the classes mean in WordNet, where no known label space has them.
     Raises `InputError` when there is nothing to measure on, or labels cannot be understood.
     """
     if name_or_path in DATASETS or (path := path_of(name_or_path)).suffix == ".npz":
@@ -55,7 +58,10 @@ def open_evaluation_split(
         found = _limited(found, per_class)
     if training is not None:
         flaws = (*flaws, _overlap(found, training, settings))
-    return replace(found, flaws=(*found.flaws, *flaws))
+    if groups is not None:
+        check_groups(found.label_space.labels, groups)
+        flaws = (*flaws, f"Its classes, as WordNet has them: {groups.to_link()}.")
+    return replace(found, flaws=(*found.flaws, *flaws), groups=groups)
 
 
 def _of_parts(found: Dataset, name: str = "") -> Dataset:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -21,7 +21,6 @@ from imgrec.data.reader import framed_for, read_ahead
 from imgrec.errors import ImageError, ImgrecError, LabelSpaceError
 from imgrec.evaluation.true_classes import TrueClasses, match_classes
 from imgrec.images import decoding
-from imgrec.inference.calibrated_members import calibrate
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.request import Options
 from imgrec.models.catalog import ModelSpec
@@ -128,15 +127,15 @@ def _outcomes(
             batch = np.stack([one.inputs[spec.input_size, spec.crop_fraction] for one in block])
             try:
                 probabilities, milliseconds = pool.predict(spec, batch)
+                sha256 = pool.identify(spec)
             except ImgrecError as error:
                 failures[spec.name] = Failure(spec.name, error, spec.title)
             else:
                 space, each = spec.get_label_space(), milliseconds / len(block)
                 for one, row in zip(block, probabilities, strict=True):
-                    prediction = Prediction(
-                        spec.name, space, row, each, title=spec.title, weights_sha256=pool.identify(spec)
+                    found[one.position].append(
+                        Prediction(spec.name, space, row, each, title=spec.title, weights_sha256=sha256)
                     )
-                    found[one.position].append(prediction)
                 continue
         for one in block:
             found[one.position].append(failures[spec.name])
@@ -153,7 +152,7 @@ def _row(
         outcomes = [truth.count(each) if isinstance(each, Prediction) else each for each in outcomes]
     predictions = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
     members = _largest_group(predictions)
-    combined = _combine(members, options, truth)
+    combined = options.combine(members, None if truth is None else truth.count)
     failed = {each.model: str(each.error) for each in outcomes if isinstance(each, Failure)}
     choices = {prediction.model: _first(prediction) for prediction in predictions}
     known = label_of(truth.label_space, target) if truth is not None and target is not None else None
@@ -194,18 +193,12 @@ def _first(prediction: Prediction) -> Classification:
     return Classification(label, first.synset, first.index, first.probability)
 
 
-def _combine(members: Sequence[Prediction], options: Options, truth: TrueClasses | None) -> Ensemble | Failure | None:
-    """Return the ensemble; calibrated members are counted in the true classes after they were calibrated."""
-    if truth is None or options.temperatures is None:
-        return options.combine(members)
-    combined = replace(options, temperatures=None).combine(members)
-    return calibrate(combined, options.temperatures, truth.count) if isinstance(combined, Ensemble) else combined
-
-
 def _is_unsure(ensemble: Ensemble) -> bool:
-    """Whether the entropy is above the limit of the classes or the models; where there is none, whether it is high."""
-    limits = [found for found in (is_none_of_these(ensemble), is_unsure(ensemble)) if found is not None]
-    return any(limits) if limits else ensemble.uncertainty.level == "high"
+    """Whether the entropy is above the limit of the classes or of these networks; without one, whether it is high."""
+    for beyond in (is_none_of_these(ensemble), is_unsure(ensemble)):
+        if beyond is not None:
+            return beyond
+    return ensemble.uncertainty.level == "high"
 
 
 class ContactSheet:

@@ -90,7 +90,7 @@ def evaluate(
     """
     if framing not in FRAMINGS:
         raise InputError(f"Expected one of the framings {', '.join(FRAMINGS)}. Received: {framing!r}.")
-    scoring(spec.get_label_space(), labeled.label_space)
+    scoring(spec.get_label_space(), labeled.label_space, labeled.groups)
     about = describe_dataset(labeled)
     stored_predictions.check_place(folder, about)
     compiled = Preparations(settings).ensure(spec)
@@ -119,7 +119,7 @@ def get_fitting_specs(labeled: Dataset, catalog: Catalog, settings: Settings) ->
     found, others = [], []
     for spec in catalog.values():
         try:
-            scoring(spec.get_label_space(), labeled.label_space)
+            scoring(spec.get_label_space(), labeled.label_space, labeled.groups)
         except LabelSpaceError:
             others.append(spec)
         else:
@@ -264,7 +264,7 @@ def _score(
     space = spec.get_label_space()
     rows = {i: row for i, row in sorted(block.items()) if not isinstance(row, str)}
     probabilities = np.array(list(rows.values()), np.float32).reshape(len(rows), len(space.labels))
-    label_map = scoring(space, labeled.label_space)
+    label_map = scoring(space, labeled.label_space, labeled.groups)
     if label_map is not None:
         probabilities = label_map.apply(probabilities).astype(np.float32)
     answers = Answers(
@@ -303,6 +303,8 @@ def _provenance(spec: ModelSpec, labeled: Dataset, settings: Settings, framing: 
         "runtime": "OpenVINO on CPU, float32",
         "versions": conversion.versions() | {"pillow": metadata.version("pillow")},
     }
+    if labeled.groups is not None:
+        depends_on["classes"] = labeled.groups.to_link()
     key = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]
     about = {
         # Not in the key: its labels are in the digest, and its name may depend on the other models here.

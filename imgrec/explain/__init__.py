@@ -12,6 +12,7 @@ Knows predictions, images and networks, and no interface.
 `faithfulness`: insertion and deletion.
 `explanation`: the maps of all models for one image.
 `map_figures`: extremes, peak and quarters of a map.
+`map_images`: maps as images, for files and reports.
 `map_report`: maps as JSON, CSV and rows.
 `overlay`: a map over its photo.
 `color_scale`: colors for numbers.

@@ -89,7 +89,6 @@ def explain(
         box = find_box(image.size_px, spec.input_size, spec.crop_fraction, framing)
         start = time.perf_counter()
         try:
-            probabilities = subject.observe(subject.image).probabilities
             values = compute(subject, target, on_progress)
         except ImgrecError as error:
             yield Failure(spec.name, error, spec.title)
@@ -102,7 +101,7 @@ def explain(
             values,
             box,
             image.size_px,
-            float(target.probability(probabilities)),
+            float(target.probability(subject.seen.probabilities)),
             (time.perf_counter() - start) * 1e3,
         )
 

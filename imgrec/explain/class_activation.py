@@ -15,8 +15,7 @@ from imgrec.inference.engine import Activations, Contributions
 
 def class_activation(subject: Subject, target: Target) -> np.ndarray:
     """Return the map of `target` as `score_map` makes it: float32 (h, w); raises as `Subject` does."""
-    seen = subject.observe(subject.image)
-    return score_map(subject.locate(seen), seen, target)
+    return score_map(subject.locate(), subject.seen, target)
 
 
 def score_map(found: Contributions, seen: Activations, target: Target) -> np.ndarray:

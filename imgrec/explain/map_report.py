@@ -4,15 +4,19 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
 from imgrec.explain.attribution import METHODS, Attribution
 from imgrec.explain.faithfulness import Faithfulness
+from imgrec.explain.interpolation import sample
 from imgrec.explain.map_figures import QUARTERS, MapFigures, measure_map
 from imgrec.formatting import percent
 from imgrec.reports.result import FORMULA_STARTS
+
+# Finer than the maps of most networks, which have 7 × 7 or 28 × 28 values.
+MAX_SIDE = 56
 
 CSV_COLUMNS = ("image", "model", "class", "method", "unit", "row", "column", "x_px", "y_px", "value")
 
@@ -28,6 +32,16 @@ class MeasuredMap:
     def figures(self) -> MapFigures:
         """See `measure_map`."""
         return measure_map(self.found)
+
+
+def compacted(found: Attribution) -> Attribution:
+    """Return a map whose sides have at most `MAX_SIDE` values: that of an ensemble has one for each pixel drawn."""
+    height, width = found.values.shape
+    if max(height, width) <= MAX_SIDE:
+        return found
+    scale = MAX_SIDE / max(height, width)
+    rows, columns = ((np.arange(count) + 0.5) / count for count in (round(height * scale), round(width * scale)))
+    return replace(found, values=sample(found.values, rows, columns))
 
 
 def to_rows(maps: Sequence[MeasuredMap]) -> list[dict[str, str]]:
@@ -74,7 +88,7 @@ def to_csv(image: str, maps: Sequence[MeasuredMap]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for one in maps:
-        found = one.found
+        found = compacted(one.found)
         left, top, right, bottom = found.box
         rows, columns = found.values.shape
         words = [_cell(image), found.model, _cell(found.target.label), found.method, METHODS[found.method].unit]
@@ -87,7 +101,7 @@ def to_csv(image: str, maps: Sequence[MeasuredMap]) -> str:
 
 
 def _to_dict(one: MeasuredMap) -> dict[str, object]:
-    found, figures = one.found, asdict(one.figures)
+    found, figures = compacted(one.found), asdict(one.figures)
     values = [[None if np.isnan(value) else round(float(value), 5) for value in row] for row in found.values]
     return {
         "model": found.model,

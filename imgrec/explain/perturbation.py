@@ -39,8 +39,7 @@ def occlusion(subject: Subject, target: Target, on_progress: OnProgress) -> np.n
         target: The class or classes.
         on_progress: See `OnProgress`.
     """
-    image = subject.image
-    whole = subject.observe(image)
+    image, whole = subject.image, subject.seen
     direction = target.direction(whole.probabilities)
     color = mean_color(image)
     total, count = np.zeros((STEPS, STEPS)), np.zeros((STEPS, STEPS))

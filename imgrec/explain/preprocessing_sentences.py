@@ -104,7 +104,8 @@ def _brightness(share: float) -> str:
 
 
 def _factor(contrast: float) -> str:
-    return f"{contrast:,.0f}" if contrast >= _EXTREME else f"{contrast:.1f}"
+    # Of 127.5, rounding errors would make sometimes 127 and sometimes 128.
+    return f"{round(contrast, 2):,.0f}" if contrast >= _EXTREME else f"{contrast:.1f}"
 
 
 def _explain_channels(image: DecodedImage, spec: ModelSpec, tried: Preprocessing) -> str:
@@ -131,6 +132,10 @@ def _explain_framing(image: DecodedImage, spec: ModelSpec, tried: Preprocessing)
     inner = letterbox_size((height, width), spec.input_size)
     bars = 1 - inner[0] * inner[1] / (rows * columns)
     size = inner[1] / width / cropped
+    if bars < _EDGE:
+        return (
+            f"The whole image was fitted to the input instead of its center; things look {percent(size, 0)} as large."
+        )
     return (
         f"Gray bars fill {percent(bars, 0)} of the input, and things look {percent(size, 0)} as large as in the center "
         "crop."

@@ -104,7 +104,7 @@ def measure_severity(
     if framing not in FRAMINGS:
         raise InputError(f"Expected one of the framings {', '.join(FRAMINGS)}. Received: {framing!r}.")
     space = spec.get_label_space()
-    label_map = scoring(space, labeled.label_space)
+    label_map = scoring(space, labeled.label_space, labeled.groups)
     compiled = Preparations(settings).ensure(spec)
     digest = weights.sha256(spec, settings)
     if digest is None:

@@ -1,5 +1,6 @@
 """A network and the image that it was given: what every method explains."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from imgrec.inference.pool import EnginePool
 from imgrec.models.catalog import ModelSpec
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Subject:
     """The model `spec` in `pool`, and `image`, uint8 (H, W, 3), as of `preprocessing.frame`."""
 
@@ -18,23 +19,28 @@ class Subject:
     pool: EnginePool
     image: np.ndarray
 
+    @functools.cached_property
+    def seen(self) -> Activations:
+        """What the network computes for the image, run at the first use; raises as the pool does."""
+        return self.observe(self.image)
+
     def observe(self, image: np.ndarray) -> Activations:
         """Return what the network computes for `image`, of the size of the subject's; raises as the pool does."""
         return self.pool.observe(self.spec, image)[0]
 
-    def locate(self, seen: Activations) -> Contributions:
-        """Return what each position of the feature map in `seen` adds to the logits.
+    def locate(self) -> Contributions:
+        """Return what each position of the last feature map adds to the logits.
 
         Raises:
             EngineError: The network has no feature map of the expected form.
             ImgrecError: As the pool does.
         """
-        if seen.features is None:
+        if self.seen.features is None:
             raise EngineError(
                 f"{self.spec.title} does not end in a feature map, a pooling or dense layer, and a softmax. "
                 "Occlusion and RISE explain any network."
             )
-        return self.pool.locate(self.spec, seen.features)
+        return self.pool.locate(self.spec, self.seen.features)
 
 
 def logits_of(seen: Activations) -> np.ndarray:

@@ -135,7 +135,7 @@ class OpenVINOHead:
             if parts.linear is None:
                 head = network_graph.cut_head(model, parts, runtime())
                 self.memory_bytes = network_graph.count_weight_bytes(head)
-                self._request = _core().compile_model(head, "CPU", _configuration("LATENCY")).create_infer_request()
+                self._request = _core().compile_model(head, "CPU", configuration("LATENCY")).create_infer_request()
         # The arrays lie in the file that the model has mapped; the cut has no part in them.
         self._model: openvino.Model | None = model
         self._parts: network_graph.Parts | None = parts
@@ -220,7 +220,7 @@ def stream(path: Path, images: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tup
 
 def open_queue(path: Path) -> "tuple[openvino.CompiledModel, openvino.AsyncInferQueue]":
     """Return the network at `path` compiled for throughput, in float32 as it serves, and its queue of requests."""
-    compiled = runtime().Core().compile_model(path, "CPU", _configuration("THROUGHPUT"))
+    compiled = runtime().Core().compile_model(path, "CPU", configuration("THROUGHPUT"))
     # One image waits behind each that is being computed: between two, a stream need not wait for Python.
     streams = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
     return compiled, runtime().AsyncInferQueue(compiled, 2 * streams)
@@ -250,7 +250,7 @@ def run_until(path: Path, places: Sequence[int], image: np.ndarray) -> list[np.n
         nodes = model.get_ordered_ops()
         ends = [runtime().opset13.result(nodes[place].output(0)) for place in places]
         part = runtime().Model(ends, model.get_parameters(), "part")
-        request = _core().compile_model(part, "CPU", _configuration("LATENCY")).create_infer_request()
+        request = _core().compile_model(part, "CPU", configuration("LATENCY")).create_infer_request()
         request.infer([np.ascontiguousarray(image)[np.newaxis]], share_inputs=True)
         return [np.array(request.get_output_tensor(at).data, np.float32) for at in range(len(places))]
 
@@ -350,7 +350,7 @@ def _compile(path: Path) -> "openvino.CompiledModel":
 
     Its outputs are the probabilities and, where `network_graph` finds them, the last feature map and the logits.
     """
-    model, configuration = _core().read_model(path), _configuration("LATENCY")
+    model, options = _core().read_model(path), configuration("LATENCY")
     # The file takes uint8. Its first layer converts that to float32, which as input gives the same bits in the same
     # time, and lets values through that no byte can hold: see `predict_values`.
     model.inputs[0].get_node().set_element_type(runtime().Type.f32)
@@ -360,11 +360,12 @@ def _compile(path: Path) -> "openvino.CompiledModel":
     if path.with_suffix(".bin").stat().st_size <= LARGEST_BLOB_BYTES:
         # A blob of another processor or version has another name, and so is not found; the new one is added.
         with suppress(RuntimeError):  # a folder that cannot be written
-            return _core().compile_model(model, "CPU", configuration | {"CACHE_DIR": str(path.parent)})
-    return _core().compile_model(model, "CPU", configuration)
+            return _core().compile_model(model, "CPU", options | {"CACHE_DIR": str(path.parent)})
+    return _core().compile_model(model, "CPU", options)
 
 
-def _configuration(hint: str) -> dict[str, str]:
+def configuration(hint: str) -> dict[str, str]:
+    """Return the settings of a network for the processor; `hint` is "LATENCY" or "THROUGHPUT"."""
     return {
         # "LATENCY": one answer as soon as possible, one stream on all cores.
         "PERFORMANCE_HINT": hint,

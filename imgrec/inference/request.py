@@ -119,13 +119,20 @@ class Options:
         mapped = hierarchy.map_to_level(space, self.level)
         return mapped.target if mapped else space
 
-    def combine(self, members: Sequence[Prediction]) -> Ensemble | Failure | None:
-        """Return the ensemble of `members`, a failure where they cannot be combined, None for no members."""
+    def combine(
+        self,
+        members: Sequence[Prediction],
+        roll_up: Callable[[Prediction], Prediction | Failure] | None = None,
+    ) -> Ensemble | Failure | None:
+        """Return the ensemble of `members`, a failure where they cannot be combined, None for no members.
+
+        `roll_up` is what made the members of predictions of the networks' own classes, by default the method.
+        """
         try:
             if not members:
                 return None
             found = ensembles.combine(members, self.rule, self.weights_of(members))
-            return found if self.temperatures is None else calibrate(found, self.temperatures, self.roll_up)
+            return found if self.temperatures is None else calibrate(found, self.temperatures, roll_up or self.roll_up)
         except ImgrecError as error:
             return Failure(ENSEMBLE, error)
 

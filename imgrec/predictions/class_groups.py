@@ -24,7 +24,7 @@ import numpy as np
 
 from imgrec.errors import InputError, LabelSpaceError
 from imgrec.predictions import wordnet
-from imgrec.predictions.labels import LabelSpace
+from imgrec.predictions.labels import NO_TARGET, LabelSpace
 from imgrec.predictions.prediction import Prediction
 
 # The class of everything that is in no group.
@@ -115,6 +115,11 @@ class ClassGroups:
         pairs = _read_json(text) if text.startswith("{") else _read_short(text)
         return cls(tuple(ClassGroup.parse(name, words) for name, words in pairs))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the groups."""
+        return tuple(group.name for group in self.groups)
+
     def to_json(self) -> str:
         """Return the groups as a file."""
         return json.dumps({group.name: list(group.words) for group in self.groups}, ensure_ascii=False, indent=2) + "\n"
@@ -160,6 +165,20 @@ class ClassGroups:
         """Return the names of the groups of which `space` has no class."""
         members = _members(self, space)
         return tuple(group.name for place, group in enumerate(self.groups) if not members[:, place].any())
+
+    def places(self, space: LabelSpace) -> np.ndarray:
+        """Return int64 (C,): the position of the group of each class, `NO_TARGET` for none.
+
+        Raises:
+            LabelSpaceError: A class is in two groups.
+        """
+        for one, other, labels in self.overlaps(space):
+            raise LabelSpaceError(
+                f"Expected groups that do not overlap, so that each class counts once. Received: {labels[0]} in "
+                f"{one} and {other}."
+            )
+        members = _members(self, space)
+        return np.where(members.any(axis=1), members.argmax(axis=1), NO_TARGET)
 
     def overlaps(self, space: LabelSpace) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         """Yield the names of two groups and the labels of the classes of `space` that count in both."""

@@ -69,15 +69,31 @@ class Prediction:
 
     @property
     def first(self) -> Classification:
-        """The most probable class."""
-        return self.top_k(1)[0]
+        """The most probable class, as of `top_k`."""
+        if self.tie_breaker is not None:
+            return self.top_k(1)[0]
+        index = int(self.probabilities.argmax())  # the first of equal ones
+        space = self.label_space
+        return Classification(space.labels[index], space.synsets[index], index, float(self.probabilities[index]))
+
+    @property
+    def order(self) -> np.ndarray:
+        """The class indices (C,), the most probable first; ties by `tie_breaker`, then by index."""
+        ties = () if self.tie_breaker is None else (-self.tie_breaker,)
+        return np.lexsort((*ties, -self.probabilities))
 
     def top_k(self, k: int = DEFAULT_TOP_K) -> list[Classification]:
-        """Return the `k` most probable classes in order; ties by `tie_breaker`, then by index."""
+        """Return the `k` most probable classes in order."""
+        return [self.at(int(index)) for index in self.order[:k]]
+
+    def rank(self, index: int) -> int:
+        """Return the place of a class in `order`, from 1."""
+        return int(np.flatnonzero(self.order == index)[0]) + 1
+
+    def at(self, index: int) -> Classification:
+        """Return the class at `index` with its probability."""
         space = self.label_space
-        ties = () if self.tie_breaker is None else (-self.tie_breaker,)
-        order = np.lexsort((*ties, -self.probabilities))[:k]
-        return [Classification(space.labels[i], space.synsets[i], int(i), float(self.probabilities[i])) for i in order]
+        return Classification(space.labels[index], space.synsets[index], index, float(self.probabilities[index]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,5 +7,6 @@
 `differences`: two results side by side.
 `calibration_effect`: what calibrated members change.
 `detectors`: how well doubt tells images without a class.
+`agreement`: lines and columns of labels against models.
 `accuracy`: accuracy in words, as counts where few images were held out.
 """

@@ -32,27 +32,35 @@ def describe(ensemble: Ensemble) -> str:
     return f"Calibrated: {_first(now)}, {before}.{missing}"
 
 
-def rows(ensemble: Ensemble, measured: Mapping[str, Temperature]) -> list[dict[str, str]]:
-    """Return the first class before and after: a row for each member of a calibrated ensemble, and one for all.
-
-    `measured` has the temperatures by the sha256 of the weights.
-    """
+def rows(ensemble: Ensemble) -> list[dict[str, str]]:
+    """Return the first class before and after: a row for each member of a calibrated ensemble, and one for all."""
     if ensemble.before is None:
         return []
     was, now = ([*one.members, one.prediction] for one in (ensemble.before, ensemble))
-    found = []
-    for before, after in zip(was, now, strict=True):
-        one = measured.get(before.weights_sha256)
-        found.append(
-            {
-                "Model": title_of(before),
-                "T": "–" if one is None else f"{one.value:.2f}",
-                "Before": _first(before),
-                "After": _first(after),
-                "Measured on": "–" if one is None else f"{one.fitted:,} images: {one.source}",
-            }
-        )
-    return found
+    temperatures = [*ensemble.temperatures, None]
+    return [
+        {
+            "Model": title_of(before),
+            "T": "–" if temperature is None else f"{temperature:.2f}",
+            "Before": _first(before),
+            "After": _first(after),
+        }
+        for before, after, temperature in zip(was, now, temperatures, strict=True)
+    ]
+
+
+def describe_origin(ensemble: Ensemble, measured: Mapping[str, Temperature]) -> str:
+    """Return on which images the temperatures of the members were fitted; empty where there are none.
+
+    `measured` has the temperatures by the sha256 of the weights.
+    """
+    members: dict[str, list[str]] = {}
+    for member in ensemble.members:
+        if (one := measured.get(member.weights_sha256)) is not None:
+            members.setdefault(f"{one.fitted:,} images of: {one.source}", []).append(title_of(member))
+    if len(members) <= 1:
+        return "".join(f"Temperatures fitted on {images}." for images in members)
+    return " ".join(f"{', '.join(titles)}: fitted on {images}." for images, titles in members.items())
 
 
 def _first(prediction: Prediction) -> str:

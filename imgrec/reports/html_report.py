@@ -23,7 +23,16 @@ from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble, by_label_spa
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.reports import calibration_effect
 from imgrec.reports.result import Result, printable
-from imgrec.reports.sentences import headline, label_of, space_title, title_of
+from imgrec.reports.sentences import (
+    describe_limit,
+    describe_unsure,
+    headline,
+    is_none_of_these,
+    is_unsure,
+    label_of,
+    space_title,
+    title_of,
+)
 from imgrec.settings import ASSETS, Settings
 
 if TYPE_CHECKING:
@@ -54,7 +63,8 @@ class Map:
 class Entry:
     """One image of a report: its result, the image itself unless it cannot be used, and the command that repeats it.
 
-    `groups` has the ensemble of each label space where there are several; `alt` says what the image shows.
+    `groups` has the ensemble of each label space where there are several; `alt` says what the image shows, and
+    `maps_note` how the maps were made, or why there are none.
     """
 
     result: Result
@@ -63,6 +73,7 @@ class Entry:
     alt: str = ""
     groups: tuple[Ensemble, ...] = ()
     maps: tuple[Map, ...] = ()
+    maps_note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +149,10 @@ def _entry(entry: Entry, name: str, k: int, colors: Mapping[str, str]) -> dict[s
         "facts": " · ".join([f"{width} × {height} px", image.format, *result.notes]),
         "cards": [_card(outcome, groups, k, colors) for outcome in outcomes],
         "tables": [_table(members, ensemble, k) for ensemble, members in groups],
-        "maps": [{"title": m.title, "image": _data_url(m.png, "png"), "alt": m.alt} for m in entry.maps],
+        "maps_note": printable(entry.maps_note),
+        "maps": [
+            {"title": printable(m.title), "image": _data_url(m.png, "png"), "alt": printable(m.alt)} for m in entry.maps
+        ],
     }
 
 
@@ -215,7 +229,10 @@ def _uncertainty(ensemble: Ensemble | None) -> list[str]:
             f", mutual information {found.mutual_information_bits:.2f} bits ({found.mutual_information_level}), "
             f"disagreement {percent(found.disagreement, 0)} ({found.disagreement_level})"
         )
-    return [f"{line}. Combined by: {RULES[ensemble.rule].title.lower()}." if len(ensemble.members) > 1 else f"{line}."]
+        line += f". Combined by: {RULES[ensemble.rule].title.lower()}"
+    unsure = describe_unsure(ensemble) if is_unsure(ensemble) else ""
+    limit = describe_limit(ensemble.prediction.label_space) if is_none_of_these(ensemble) else ""
+    return [words for words in (f"{line}.", calibration_effect.describe(ensemble), limit or unsure) if words]
 
 
 def _model(spec: ModelSpec, origin: Origin) -> dict[str, Any]:

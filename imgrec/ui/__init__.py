@@ -9,6 +9,7 @@ A component owns its widget, its bounds and its errors; what it shows is compute
 `settings_bar`: models, rule, framing above a page.
 `my_classes`: the level of results, and the visitor's own classes.
 `query_params`: choices in the address.
+`pinned`: the label that is marked in every chart.
 `image_input`: upload, camera, samples.
 `image_store`: the images of a browser tab.
 `tour`: six cards at the first visit.

@@ -114,6 +114,10 @@ def button() -> None:
             st.button("Show the two side by side", icon=":material/compare:", key="history_pair", on_click=_open_pair)
         for place, entry in enumerate(reversed(found)):
             _row(entry, len(found) - place)
+        # An image that was removed from the page is still in its entries.
+        st.button(
+            "Clear history", icon=":material/delete_sweep:", key="history_clear", type="tertiary", on_click=_clear
+        )
 
 
 def _row(entry: Entry, number: int) -> None:
@@ -159,6 +163,12 @@ def _restore(entry: Entry) -> None:
 def _open_pair() -> None:
     # An open list would lie above the dialog.
     st.session_state["history_two"], st.session_state["history_open"] = True, False
+
+
+def _clear() -> None:
+    for key in ("history", "history_pins"):
+        st.session_state.pop(key, None)
+    st.session_state["history_open"] = False
 
 
 def _pins() -> list[str]:

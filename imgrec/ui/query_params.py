@@ -128,11 +128,11 @@ def slug(title: str) -> str:
 def named(
     key: str,
     kind: str,
-    options: Sequence[str],
+    options: Sequence[Any],
     default: str | Sequence[str] | None,
     *,
-    title: Callable[[str], str] = str,
-    name: Callable[[str], str] = str,
+    title: Callable[[Any], str] = str,
+    name: Callable[[Any], str] = str,
 ) -> str:
     """Tie the next widget to the address; return `key`, which is to be given to it.
 
@@ -293,14 +293,14 @@ def _withdraw(key: str, value: Any) -> None:
 
 
 def _match(
-    link: Iterable[str], options: Sequence[str], title: Callable[[str], str], name: Callable[[str], str]
-) -> tuple[list[str], list[str]]:
+    link: Iterable[str], options: Sequence[Any], title: Callable[[Any], str], name: Callable[[Any], str]
+) -> tuple[list[Any], list[str]]:
     """Return the options in a link, by name or title, with commas or separate, and the words that are none.
 
     >>> _match(["a,B", "c"], ["a", "b"], str.upper, str)
     (['a', 'b'], ['c'])
     """
-    meant: dict[str, str] = {}
+    meant: dict[str, Any] = {}
     for spelled in (title, name, str):  # of two options with one spelling, the option that is spelled so itself
         meant |= {spelled(option): option for option in options}
     # A title may have a comma in it.

@@ -49,16 +49,16 @@ class Classification:
         return tuple(s for s in self.answering if not isinstance(known.get(s.name), PrecomputedPrediction))
 
     def finish(self, on_outcome: Callable[[Prediction | Failure], None] = lambda _: None) -> Result:
-        """Compute what is not known; `on_outcome` gets each outcome as it is shown, known ones first."""
+        """Compute what is not known; `on_outcome` gets each as soon as it is there, known ones first."""
         outcomes: dict[str, Prediction | Failure] = dict(self.known)
         for prediction in self.known.values():
-            on_outcome(self.choice.roll_up(prediction))
+            on_outcome(prediction)
         framing, specs = self.choice.framing, {spec.name: spec for spec in self.computing}
         for outcome in inference.classify(self.image.image, self.computing, caches.pool(), framing):
             outcomes[outcome.model] = outcome
             if isinstance(outcome, Prediction):
                 caches.remember(_key(specs[outcome.model], self.image, framing), outcome)
-            on_outcome(self.choice.roll_up(outcome))
+            on_outcome(outcome)
         in_order = [outcomes[spec.name] for spec in self.answering]
         return self.choice.to_result(self.image.name, self.image.image, in_order)
 

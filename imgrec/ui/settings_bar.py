@@ -17,18 +17,23 @@ from imgrec.predictions.ensembles import RULES
 from imgrec.predictions.hierarchy import DEFAULT_LEVEL
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Prediction
 from imgrec.reports import calibration_effect, sentences
-from imgrec.ui import caches, history, my_classes, query_params
+from imgrec.ui import caches, history, my_classes, pinned, query_params
 from imgrec.ui.elements import copy_link
 from imgrec.ui.markdown import plain
 
 VIEWS = ("Chart", "Table")
 
+# How Compare arranges the models, and from how many on they stand in a matrix until a visitor chooses otherwise.
+CARDS, MATRIX = LAYOUTS = ("Cards", "Matrix")
+MATRIX_FROM = 6
+
 
 @dataclass(frozen=True, slots=True)
 class Choice(Options):
-    """The options of a page; `table` shows tables instead of charts."""
+    """The options of a page; `table` shows tables instead of charts, `layout` is one of `LAYOUTS`."""
 
     table: bool = False
+    layout: str = CARDS
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -41,8 +46,11 @@ class Choice(Options):
         return given if RULES[self.rule].takes_weights and any(given) else None
 
 
-def toolbar(*, rule_in_sight: bool = False) -> Choice:
-    """Show the settings: models, view, and the others behind one button; on request the rule in sight, with weights."""
+def toolbar(*, rule_in_sight: bool = False, layouts: bool = False, pins: bool = True) -> Choice:
+    """Show the settings: models, view, and the others behind one button.
+
+    On request with the rule in sight, with weights, with the choice of `LAYOUTS`, or without that of a label to pin.
+    """
     specs = models()
     with st.container(
         horizontal=True, vertical_alignment="bottom" if rule_in_sight else "center", gap="small", key="toolbar"
@@ -53,7 +61,9 @@ def toolbar(*, rule_in_sight: bool = False) -> Choice:
             rule = rule if rule_in_sight else _rule()
             level, classes = my_classes.choose()
             temperatures = _temperatures()
+        arranged = layout(len(specs)) if layouts else CARDS
         table = view()
+        pin_place = st.container(horizontal=True, vertical_alignment="center", width="content")
         changed = [
             *([f"top {k}"] if k != DEFAULT_TOP_K else []),
             *([framing] if framing != DEFAULT_FRAMING else []),
@@ -75,7 +85,11 @@ def toolbar(*, rule_in_sight: bool = False) -> Choice:
             # Under a key that is no widget's, so that it is still there on Compare.
             st.session_state["weights"] = _weights(specs)
     weights = st.session_state.get("weights", {})
-    return Choice(specs, k, rule, framing, weights, level, classes, temperatures, table)
+    choice = Choice(specs, k, rule, framing, weights, level, classes, temperatures, table, arranged)
+    if pins:
+        with pin_place:
+            pinned.choose(choice)
+    return choice
 
 
 def models() -> tuple[ModelSpec, ...]:
@@ -132,6 +146,17 @@ def _framing() -> str:
         format_func=str.capitalize,
         help="\n\n".join(f"**{name.capitalize()}**: {meaning}" for name, meaning in FRAMINGS.items()),
     )
+
+
+def layout(models: int) -> str:
+    """Choose between `LAYOUTS`; until a visitor chooses, their number decides."""
+    state = st.session_state
+    usual = MATRIX if models >= MATRIX_FROM else CARDS
+    if state.get("layout") == state.get("usual_layout"):
+        # Not chosen: the widget follows the number.
+        state["layout"] = usual
+    state["usual_layout"] = usual
+    return query_params.segmented("Arrange as", "layout", LAYOUTS, usual, "layout", label_visibility="collapsed")
 
 
 def view() -> bool:

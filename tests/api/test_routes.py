@@ -17,8 +17,10 @@ from starlette.testclient import TestClient
 
 from imgrec.api import routes
 from imgrec.errors import OfflineError
+from imgrec.evaluation import temperatures
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparation
+from imgrec.metrics.calibration import Temperature
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import MIB, Settings
@@ -90,7 +92,9 @@ def test_a_form_is_answered_like_the_command_line(client: TestClient) -> None:
     assert [model["model"] for model in found["models"]] == ["mobilenet", "mobilenet_v2"]
     assert found["ensemble"]["rule"] == "weighted_mean"
     assert found["ensemble"]["top"][0]["synset"] == "n02123045"
-    assert found["ensemble"]["none_of_these"] is None  # nobody has measured a limit for ImageNet
+    assert found["ensemble"]["none_of_these"] is None
+    assert found["ensemble"]["unsure"] is None  # these weights were not measured
+    assert found["ensemble"]["temperatures"] is None
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["cache-control"] == "no-store"
 
@@ -109,6 +113,21 @@ def test_classes_of_a_visitor(client: TestClient, classes: str) -> None:
     assert [row["label"] for row in found["ensemble"]["top"]] == ["cat", "dog", "something else"]
     assert found["ensemble"]["top"][0] == {"label": "cat", "synset": "n02121620", "index": 0, "probability": 1.0}
     assert {model["label_space"] for model in found["models"]} == {found["models"][0]["label_space"]}
+
+
+@pytest.mark.parametrize(("word", "expected"), [("true", {"mobilenet": 1.5}), ("false", None)])
+def test_calibrated_members(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, word: str, expected: dict[str, float] | None
+) -> None:
+    measured = {"sha256 of mobilenet": Temperature(1.5, "photos", "Photos", 300, 300, 0.9, 0.8)}
+    monkeypatch.setattr(temperatures, "measured", lambda settings: measured)
+    assert send(client, models="mobilenet", calibrated=word).json()["ensemble"]["temperatures"] == expected
+
+
+def test_calibrated_is_true_or_false(client: TestClient) -> None:
+    response = send(client, models="mobilenet", calibrated="maybe")
+    assert response.status_code == 400
+    assert response.json()["error"] == "Expected true or false for calibrated. Received: 'maybe'."
 
 
 def test_a_level(client: TestClient) -> None:

@@ -83,7 +83,7 @@ def test_the_history_goes_back_and_shows_two_side_by_side(page: Page) -> None:
     assert problems(page) == []
     page.get_by_role("button", name="Show the two side by side").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_role("table").first).to_be_visible()
+    expect(dialog.get_by_role("table").first).to_be_visible(timeout=30_000)
     settle(page)
     assert problems(page) == []
     page.keyboard.press("Escape")

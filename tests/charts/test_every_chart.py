@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from imgrec.charts import (
+    agreement_matrix,
     confusion_matrix,
     hyperparameter_search,
     learning_curves,
@@ -30,12 +31,13 @@ from imgrec.charts.theme import Spec
 from imgrec.evaluation.comparisons import Point
 from imgrec.metrics.calibration import reliability
 from imgrec.metrics.confusion import class_figures
-from imgrec.metrics.curves import roc_curve
+from imgrec.metrics.curves import risk_coverage, roc_curve
 from imgrec.predictions.ensembles import RULES, combine
 from imgrec.settings import MIB, ROOT
 from imgrec.training import search_job
 from tests.charts import test_robustness
 from tests.charts.reading import check, marks
+from tests.charts.test_agreement_matrix import COLUMNS, WAITING, lines
 from tests.charts.test_top_k import MEMBERS, MINE, VGG16
 from tests.training.searches import EVENTS, leave
 from tests.training.test_run_summary import HALFWAY
@@ -56,6 +58,9 @@ CHARTS: dict[str, Callable[[Path], Spec]] = {
     "top-1": lambda _: top_k.top_k_bars(MINE, 1),
     "more than there are": lambda _: top_k.top_k_bars(VGG16, 10),
     **{f"ensemble by {rule}": lambda _, rule=rule: top_k.ensemble_bars(combine(MEMBERS, rule)) for rule in RULES},
+    "pinned below the top": lambda _: top_k.ensemble_bars(combine(MEMBERS), 2, pinned=5),
+    "agreement": lambda _: agreement_matrix.matrix_bars(lines(COLUMNS), COLUMNS, pinned=[("seven", 1)]),
+    "agreement before any answer": lambda _: agreement_matrix.matrix_bars(lines(WAITING), WAITING),
     "no legend": lambda _: top_k.ensemble_bars(combine(MEMBERS), legend=False),
     "ensemble of one": lambda _: top_k.ensemble_bars(combine([VGG16])),
     **{f"parts of {rule}": lambda _, rule=rule: top_k.contribution_bars(combine(MEMBERS, rule), 1) for rule in RULES},
@@ -68,6 +73,9 @@ CHARTS: dict[str, Callable[[Path], Spec]] = {
     ),
     "curves": lambda _: metric_curves.curve_chart(
         {"a": roc_curve([0.9, 0.1, 0.8, 0.7], RIGHT)}, ("recall", "precision"), {"a": "#2864c8"}, diagonal=True
+    ),
+    "risk": lambda _: metric_curves.curve_chart(
+        {"a": risk_coverage([0.9, 0.1, 0.8, 0.7], RIGHT)}, ("share kept", "wrong"), {"a": "#2864c8"}, y_end=None
     ),
     "reliability": lambda _: metric_curves.reliability_chart(
         reliability(np.array([0.9, 0.1, 0.8, 0.7]), RIGHT), "#2864c8"

@@ -77,3 +77,13 @@ def test_reliability_has_a_bar_for_each_bin_with_images() -> None:
     said = metric_curves.describe_reliability(bins, 0.05).replace("\u202f", " ")
     assert said.startswith("ECE 5.0 %: on the whole surer than it should be. 2 of 4 first choices")
     assert said.endswith("50.0 % of these are right.")
+
+
+def test_risk_over_coverage_ends_where_the_risk_does_and_says_what_half_is_worth() -> None:
+    curve = curves.risk_coverage([0.1, 0.2, 0.3, 0.9], [True, True, False, True])
+    spec = metric_curves.curve_chart({"a": curve}, ("share kept", "wrong"), {"a": "#111111"}, y_end=None)
+    assert mark(spec, "line").channels["x"]["scale"]["domain"] == [0, 1]
+    assert "domain" not in mark(spec, "line").channels["y"]["scale"]
+    said = metric_curves.describe_risks({"a": curve, "b": curve}).replace("\u202f", " ")
+    one = "25.0 % of all predictions are wrong, 0 % of the surest half (AURC 0.1458)"
+    assert said == f"a: {one}; b: {one}"

@@ -16,9 +16,11 @@ import pytest
 from imgrec.cli import main, predict
 from imgrec.cli.terminal import READER_GONE, bar, complain, say
 from imgrec.errors import AddressError, OfflineError
+from imgrec.evaluation import temperatures
 from imgrec.images import remote
 from imgrec.inference import classify, preparation
 from imgrec.inference.preparation import OnProgress, Preparation
+from imgrec.metrics.calibration import Temperature
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import MIB, ROOT, Settings
@@ -181,6 +183,16 @@ def test_predict_as_json(imgrec: Callable[..., Run], cat: str) -> None:
     assert first["ensemble"]["top"] == [
         {"label": "tabby", "synset": "n02123045", "index": 281, "probability": pytest.approx(0.75)}
     ]
+
+
+def test_predict_with_calibrated_members(imgrec: Callable[..., Run], cat: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = {"sha256 of mobilenet": Temperature(1.5, "photos", "Photos", 300, 300, 0.9, 0.8)}
+    monkeypatch.setattr(temperatures, "measured", lambda settings: measured)
+    words = ("predict", cat, "--models=mobilenet,mobilenet_v2", "--format=json")
+    found = {on: json.loads(imgrec(*words, *on).out)[0]["ensemble"]["temperatures"] for on in ((), ("--calibrated",))}
+    assert found == {(): None, ("--calibrated",): {"mobilenet": 1.5, "mobilenet_v2": None}}
+    table = imgrec(*words[:-1], "--calibrated").out
+    assert "No temperature was measured for MobileNetV2." in " ".join(table.split())
 
 
 def test_predict_as_csv(imgrec: Callable[..., Run], cat: str) -> None:

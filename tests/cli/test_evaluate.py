@@ -106,6 +106,25 @@ def test_a_set_is_measured_and_what_was_found_is_said(imgrec: Run, answers: None
     assert rows[0]["closed"]["top_1"] == pytest.approx(2 / 3, abs=1e-6)
 
 
+def test_classes_get_a_meaning(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path)
+    (tmp_path / "pets" / "cats").rename(tmp_path / "pets" / "felines")
+    code, _, err = imgrec("--data", "pets", "--models", "mobilenet", "--out", "measured")
+    assert code == 2
+    assert "Not among them: dogs, felines" in err
+    (tmp_path / "my.json").write_text('{"feline": ["feline"], "dogs": ["dog"]}')
+    code, out, _ = imgrec("--data", "pets", "--models", "mobilenet", "--classes", "my.json", "--out", "measured")
+    assert code == 0
+    assert "Its classes, as WordNet has them: feline;dogs:n02084071." in out
+    assert "top-1 50.0%" in out
+    row = stored_predictions.read_summary(tmp_path / "measured")["rows"][0]
+    assert row["classes"] == "feline;dogs:n02084071"
+    assert "--classes my.json" in row["command"]
+    code, _, err = imgrec("--data", "pets", "--models", "mobilenet", "--classes", "dog", "--out", "measured")
+    assert code == 2
+    assert "without felines" in err
+
+
 def test_images_in_both_sets_are_said(imgrec: Run, answers: None, tmp_path: Path) -> None:
     pets(tmp_path)
     (tmp_path / "seen" / "cats").mkdir(parents=True)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from imgrec.data.classes import recognize, scoring
-from imgrec.errors import LabelSpaceError
+from imgrec.data.classes import check_groups, recognize, scoring
+from imgrec.errors import InputError, LabelSpaceError
+from imgrec.predictions.class_groups import ClassGroups
 from imgrec.predictions.labels import CATS_AND_DOGS, CIFAR_10, LabelSpace, get_label_space
 
 
@@ -58,3 +59,31 @@ def test_classes_are_the_same_in_another_number_and_order() -> None:
     found = scoring(mine, theirs)
     assert found is not None
     assert found.apply(np.array([[0.9, 0.1]], np.float32)).tolist() == [[pytest.approx(0.1), pytest.approx(0.9)]]
+
+
+def test_groups_say_what_classes_mean() -> None:
+    theirs = LabelSpace("theirs", ("Vehicles", "pets"), (None, None))
+    groups = ClassGroups.parse("pet:dog,domestic cat;vehicle;food:n07555863")
+    check_groups(theirs.labels, groups)
+    found = scoring(get_label_space("imagenet_1k"), theirs, groups)
+    assert found is not None
+    assert found.target.labels == ("Vehicles", "pets", "something else")
+    labels = get_label_space("imagenet_1k").labels
+    assert [int(found.index[labels.index(label)]) for label in ("minivan", "tabby", "cucumber", "lion")] == [0, 1, 2, 2]
+
+
+def test_groups_that_overlap_cannot_be_measured() -> None:
+    theirs = LabelSpace("theirs", ("animal", "dog"), (None, None))
+    with pytest.raises(LabelSpaceError, match=r"Received: Chihuahua in animal and dog\."):
+        scoring(get_label_space("imagenet_1k"), theirs, ClassGroups.parse("animal;dog"))
+
+
+def test_a_class_without_a_group_is_named() -> None:
+    with pytest.raises(InputError, match=r"Received: cat; without birds\."):
+        check_groups(("cats", "birds"), ClassGroups.parse("cat"))
+
+
+def test_a_model_without_a_class_of_any_group_is_refused() -> None:
+    theirs = LabelSpace("theirs", ("deer",), (None,))
+    with pytest.raises(LabelSpaceError, match=r"Expected a model that knows a class of deer\. Received: imagenet_1k\."):
+        scoring(get_label_space("imagenet_1k"), theirs, ClassGroups.parse("deer"))

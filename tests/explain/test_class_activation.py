@@ -21,7 +21,7 @@ def test_the_map_is_large_where_the_class_is(subject: Subject) -> None:
 
 
 def test_its_mean_is_the_score(subject: Subject) -> None:
-    seen = subject.observe(subject.image)
+    seen = subject.seen
     score = logits_of(seen)[0] - logits_of(seen).mean()
     assert class_activation(subject, LEFT).mean() == pytest.approx(score, rel=1e-4)
 

@@ -25,7 +25,7 @@ def test_curves_run_from_nothing_to_the_whole_image_and_back(subject: Subject) -
     found = faithfulness.measure(
         subject, RIGHT, class_activation(subject, RIGHT), on_progress=lambda *done: seen.append(done)
     )
-    whole = subject.observe(subject.image).probabilities[1]
+    whole = subject.seen.probabilities[1]
     black = subject.observe(np.zeros_like(subject.image)).probabilities[1]
     assert found.insertion[[0, -1]] == pytest.approx([black, whole])
     assert found.deletion[[0, -1]] == pytest.approx([whole, black])

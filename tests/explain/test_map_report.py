@@ -76,3 +76,12 @@ def test_json_is_valid_with_empty_places_and_scores() -> None:
     assert found["maps"][0]["values"] == [[None, 1.0]]
     assert found["maps"][0]["scores"]["black"]["insertion_area"] == pytest.approx(0.5)
     assert found["maps"][0]["unit"] == "logits"
+
+
+def test_the_fine_map_of_an_ensemble_is_written_with_fewer_values() -> None:
+    columns = np.tile(np.arange(256, dtype=np.float32), (128, 1))
+    fine = replace(MAP, values=columns, box=(0.0, 0.0, 200.0, 100.0))
+    found = map_report.compacted(fine)
+    assert found.values.shape == (28, 56)
+    assert np.allclose(np.diff(found.values[0])[1:-1], 256 / 56, atol=1e-3)
+    assert map_report.compacted(MAP) is MAP

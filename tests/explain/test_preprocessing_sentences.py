@@ -74,6 +74,8 @@ def test_the_sentence_about_exif_follows_from_the_tag(orientation: int, part: st
 def test_framings_are_told_with_their_factors() -> None:
     assert "1.50 times too high" in words("mobilenet", framing="squash")
     assert "Gray bars fill 33 % of the input" in words("mobilenet", framing="letterbox")
+    square = explain(image(300, 300), MOBILENET, Preprocessing("tf", framing="letterbox")).replace(THIN_SPACE, " ")
+    assert square == "The whole image was fitted to the input instead of its center; things look 88 % as large."
     tall = explain(image(600, 400), MOBILENET, Preprocessing("tf", framing="squash"))
     assert "1.50 times too wide" in tall
 

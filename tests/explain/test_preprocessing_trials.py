@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,12 +8,16 @@ import pytest
 from imgrec.errors import EngineError, UnknownNameError
 from imgrec.explain import preprocessing_trials as trials
 from imgrec.explain.preprocessing_trials import OPTIONS, Preprocessing
-from imgrec.images.decoding import DecodedImage
+from imgrec.images import gallery
+from imgrec.images.decoding import DecodedImage, decode
 from imgrec.images.preprocessing import PREPROCESS, frame
+from imgrec.inference.classify import open_pool
 from imgrec.inference.pool import EnginePool
 from imgrec.models.catalog import BUILT_IN
+from imgrec.models.weights import find
 from imgrec.predictions.prediction import Failure, Prediction
-from imgrec.settings import MIB
+from imgrec.settings import MIB, Settings
+from tests.conftest import Ask
 from tests.fakes import FakeEngine
 
 MOBILENET, VGG = BUILT_IN.get_spec("mobilenet"), BUILT_IN.get_spec("vgg16")
@@ -115,3 +121,23 @@ def test_a_failure_does_not_end_the_others(pool: EnginePool) -> None:
 def test_other_values_are_refused(field: str) -> None:
     with pytest.raises(UnknownNameError, match=f"a {field}"):
         replace(Preprocessing("tf"), **{field: "none such"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["capstone_cnn", "efficientnet_lite0"])
+def test_the_wrong_line_in_keras_gives_the_same(
+    model: str, settings: Settings, keras_processes: Callable[[str], Ask], tmp_path: Path
+) -> None:
+    spec = BUILT_IN.get_spec(model)
+    weights = find(spec, settings)
+    espresso = gallery.get_sample("espresso.jpg").path.read_bytes()
+    decoded = decode(espresso, max_bytes=len(espresso))
+    tried = [Preprocessing(mode, channels=channels) for mode in PREPROCESS for channels in OPTIONS["channels"]]
+    values, truth = tmp_path / "values.npy", tmp_path / "truth.npy"
+    np.save(values, np.stack([trials.prepare(decoded, spec, one) for one in tried]))
+    keras_processes("tensorflow")("raw", model=model, weights=weights, values=values, probabilities=truth)
+    pool = open_pool(settings)
+    found = [trials.predict(decoded, spec, one, pool).probabilities for one in tried]
+    for one, served, expected in zip(tried, found, np.load(truth), strict=True):
+        assert served == pytest.approx(expected, abs=2e-3), one
+        assert served.argmax() == expected.argmax(), one

@@ -79,7 +79,7 @@ def test_keeping_one_position_is_class_activation_where_the_head_is_linear(
 ) -> None:
     """ReciproCAM, each position kept alone in a run of the head, against the weights of the last layer."""
     subject, wanted = subject_of(name, pool, both), target.find("espresso", IMAGENET)
-    seen = subject.observe(subject.image)
+    seen = subject.seen
     assert seen.features is not None
     _, height, width, channels = seen.features.shape
     openvino = openvino_engine.runtime()
@@ -101,8 +101,8 @@ def test_keeping_one_position_is_class_activation_where_the_head_is_linear(
 def test_a_last_layer_of_chance_destroys_the_map(name: str, pool: EnginePool, both: np.ndarray) -> None:
     """A map that stays when the weights go shows edges of the image, not the network (Adebayo et al. 2018)."""
     subject, wanted = subject_of(name, pool, both), target.find("espresso", IMAGENET)
-    seen = subject.observe(subject.image)
-    found = subject.locate(seen)
+    seen = subject.seen
+    found = subject.locate()
     right = score_map(found, seen, wanted)
     random = np.random.default_rng(0)
     likeness = []
@@ -119,7 +119,7 @@ def test_maps_of_a_photo_are_better_than_chance(pool: EnginePool) -> None:
     for name in ("cat.jpg", "espresso.jpg", "rocket.jpg"):
         image = decode((ASSETS / "samples" / name).read_bytes(), max_bytes=20 * MIB)
         subject = subject_of("efficientnet_lite0", pool, image.pixels, "crop")
-        first = int(subject.observe(subject.image).probabilities.argmax())
+        first = int(subject.seen.probabilities.argmax())
         wanted = target.of_class(IMAGENET, first)
         values = class_activation(subject, wanted)
         right, turned = (faithfulness.measure(subject, wanted, one, "blurred") for one in (values, -values))

@@ -55,6 +55,12 @@ def truth(model: str, weights: str, images: str, probabilities: str) -> None:
     np.save(probabilities, network.predict(preprocess_input(batch), batch_size=16, verbose=0))
 
 
+def raw(model: str, weights: str, values: str, probabilities: str) -> None:
+    """Save the network's probabilities for the float32 batch in the file `values`, without any preprocessing."""
+    network = keras_networks.load(BUILT_IN.get_spec(model), Path(weights))
+    np.save(probabilities, np.asarray(network.predict_on_batch(np.load(values))))
+
+
 def headless(model: str, weights: str, side: int) -> float:
     """The largest difference of features of noise, `side` px: without its top, and the whole one's last map.
 
@@ -87,6 +93,7 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "randomise": randomize,
     "convert": convert,
     "truth": truth,
+    "raw": raw,
     "headless": headless,
     "try_to_load": try_to_load,
 }

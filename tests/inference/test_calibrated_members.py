@@ -1,5 +1,7 @@
 """Calibrated members: softmax(log p / T) for those with a temperature, the others as they are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.special
@@ -9,7 +11,7 @@ from imgrec.inference.request import Options
 from imgrec.metrics.calibration import Temperature
 from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions.ensembles import RULES, Ensemble, combine
-from imgrec.predictions.labels import CIFAR_10
+from imgrec.predictions.labels import CIFAR_10, get_label_space
 from imgrec.predictions.prediction import Prediction
 
 SPECS = BUILT_IN.get_specs(["cifar_vgg", "cifar_resnet"])
@@ -75,3 +77,25 @@ def test_options_calibrate_on_request(calibrated: str | bool) -> None:
     found = options.combine(members())
     assert isinstance(found, Ensemble)
     assert found.temperatures == (None, 2.0)
+
+
+@pytest.mark.parametrize("options", [{"level": "category"}, {"classes": "cat;dog"}])
+def test_members_are_calibrated_before_they_are_rolled_up(options: dict[str, str]) -> None:
+    """The temperature is of a thousand classes: of their sums it would be another."""
+    space = get_label_space("imagenet_1k")
+    row = np.random.default_rng(1).dirichlet(np.full(1000, 3.0))
+    own = Prediction("mobilenet", space, row, weights_sha256="aa")
+    chosen = Options.parse(
+        BUILT_IN.get_specs(["mobilenet"]), **options, calibrated=True, get_temperatures=lambda: {"aa": temperature(2.5)}
+    )
+    rolled = chosen.roll_up(own)
+    assert isinstance(rolled, Prediction)
+    assert rolled.own is own
+    found = chosen.combine([rolled])
+    assert isinstance(found, Ensemble)
+    softened = scipy.special.softmax(np.log(own.probabilities.astype(np.float64)) / 2.5)
+    expected = chosen.roll_up(replace(own, probabilities=softened))
+    assert isinstance(expected, Prediction)
+    assert found.prediction.probabilities == pytest.approx(expected.probabilities, abs=1e-5)
+    assert found.before is not None
+    assert found.before.prediction.probabilities == pytest.approx(rolled.probabilities, abs=1e-6)

@@ -38,7 +38,13 @@ def pool_of(*broken: str) -> EnginePool:
             return FakeEngine(winner=3, classes=10)
         return FakeEngine(winner=282 if spec.name == "mobilenet_v2" else 281)
 
-    return EnginePool(64 * MIB, load=load, estimate=lambda spec: MIB, load_head=lambda spec: FakeHead())
+    return EnginePool(
+        64 * MIB,
+        load=load,
+        estimate=lambda spec: MIB,
+        load_head=lambda spec: FakeHead(),
+        identify=lambda spec: f"sha256 of {spec.name}",
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,6 +84,9 @@ def test_words_become_options(words: dict[str, str], expected: tuple[object, ...
         pytest.param({"weights": "mobilenet=-1"}, InputError, "0 or more", id="weight negative"),
         pytest.param({"weights": "mobilenet=0,mobilenet_v2=0"}, InputError, "above 0", id="all weights 0"),
         pytest.param({"weights": "mobilenet=2", "rule": "mean"}, InputError, "no weights for", id="mean has none"),
+        pytest.param(
+            {"calibrated": "yes"}, InputError, "true or false for calibrated. Received: 'yes'", id="calibrated"
+        ),
         pytest.param({"level": "breed"}, UnknownNameError, "name of a level", id="level"),
         pytest.param({"classes": "crane"}, InputError, "one meaning of 'crane'", id="a class with two meanings"),
     ],
@@ -270,3 +279,8 @@ def test_options_are_written_as_they_are_typed(words: dict[str, str], arguments:
     names = {"--top": "k", "--framing": "framing", "--rule": "rule", "--weights": "weights"}
     names |= {"--level": "level", "--classes": "classes"}
     assert Options.parse(SPECS, **{names[name]: value for name, value in typed.items()}) == options
+
+
+def test_calibrated_members_are_written() -> None:
+    options = Options.parse(SPECS, calibrated="true", framing="squash", get_temperatures=dict)
+    assert options.to_arguments()[2:] == ["--framing", "squash", "--calibrated"]

@@ -10,7 +10,7 @@ from imgrec.metrics.calibration import Temperature
 from imgrec.predictions.ensembles import Ensemble, combine
 from imgrec.predictions.labels import CIFAR_10
 from imgrec.predictions.prediction import Prediction
-from imgrec.reports.calibration_effect import describe, rows
+from imgrec.reports.calibration_effect import describe, describe_origin, rows
 from imgrec.reports.result import Result, to_csv, to_dict, to_table
 
 MEASURED = {"a": Temperature(2.0, "cifar10", "CIFAR-10's test set", 2000, 4932, 0.3, 0.2)}
@@ -57,24 +57,31 @@ def test_the_sentence(after: tuple[float, float], temperatures: tuple[float | No
 def test_nothing_is_said_of_members_as_they_are() -> None:
     ensemble = combine([prediction("a", 0.6, 0.2)])
     assert describe(ensemble) == ""
-    assert rows(ensemble, MEASURED) == []
+    assert rows(ensemble) == []
 
 
-def test_rows_say_where_a_temperature_was_measured() -> None:
-    found = rows(
-        calibrated(
-            [prediction("a", 0.6, 0.2), prediction("b", 0.4, 0.2)],
-            [prediction("a", 0.5, 0.2), prediction("b", 0.4, 0.2)],
-            2.0,
-            None,
-        ),
-        MEASURED,
+def test_rows_have_each_member_before_and_after() -> None:
+    ensemble = calibrated(
+        [prediction("a", 0.6, 0.2), prediction("b", 0.4, 0.2)],
+        [prediction("a", 0.5, 0.2), prediction("b", 0.4, 0.2)],
+        2.0,
+        None,
     )
-    assert [plain(" ".join(row.values())) for row in found] == [
-        "A 2.00 cat 60.0 % cat 50.0 % 2,000 images: CIFAR-10's test set",
-        "B – cat 40.0 % cat 40.0 % –",
-        "Ensemble – cat 50.0 % cat 45.0 % –",
+    assert [plain(" ".join(row.values())) for row in rows(ensemble)] == [
+        "A 2.00 cat 60.0 % cat 50.0 %",
+        "B – cat 40.0 % cat 40.0 %",
+        "Ensemble – cat 50.0 % cat 45.0 %",
     ]
+
+
+def test_it_says_where_the_temperatures_were_measured() -> None:
+    ensemble = combine([prediction(name, 0.6, 0.2) for name in "abc"])
+    assert describe_origin(ensemble, {}) == ""
+    assert describe_origin(ensemble, MEASURED) == "Temperatures fitted on 2,000 images of: CIFAR-10's test set."
+    others = MEASURED | {"c": replace(MEASURED["a"], source="Photos", fitted=310)}
+    assert describe_origin(ensemble, others) == (
+        "A: fitted on 2,000 images of: CIFAR-10's test set. C: fitted on 310 images of: Photos."
+    )
 
 
 def test_files_say_which_members_are_calibrated() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from imgrec.predictions import out_of_distribution
+from imgrec.predictions import hierarchy, out_of_distribution
 from imgrec.predictions.ensembles import combine
 from imgrec.predictions.labels import get_label_space
 from imgrec.predictions.prediction import Prediction
@@ -87,3 +87,11 @@ def test_every_file_has_it() -> None:
     assert "Unsure · Ensemble: tabby 0.3 %" in plain(to_table([result]))
     unknown = Result("x.jpg", "ab", (), (replace(SURE[0], weights_sha256=""),), None)
     assert to_dict(unknown)["models"][0]["unsure"] is None  # type: ignore[index]
+
+
+@pytest.mark.parametrize("level", ["kind", "category"])
+def test_what_is_rolled_up_is_judged_by_the_classes_of_the_networks(level: str) -> None:
+    rolled = [replace(hierarchy.roll_up(one, level), own=one) for one in DOUBTING]
+    assert rolled[0].label_space.name != "imagenet_1k"
+    assert describe_unsure(combine(rolled)) == describe_unsure(combine(DOUBTING))
+    assert [is_unsure(one) for one in rolled] == [True, True]

@@ -180,6 +180,15 @@ def test_an_image_from_the_history_finds_room_among_others(page: Page, monkeypat
     assert "**Espresso**" in words(app)
 
 
+def test_a_cleared_history_has_only_what_is_on_the_page(page: Page) -> None:
+    app = upload(page(models=["mobilenet"]), ("red.jpg", photo("red")))
+    opened(app).checkbox(key=f"history_pin_{kept(app)[0].id}").check().run()
+    app.button(key="history_clear").click().run()
+    assert not app.exception
+    assert [entry.image.name for entry in kept(app)] == ["red.jpg"]
+    assert not app.session_state["history_pins"]
+
+
 def test_settings_are_told_in_a_line() -> None:
     specs = tuple(BUILT_IN.values())
     assert history.describe(Options(specs[:1], framing="squash")) == "VGG16 · squash"

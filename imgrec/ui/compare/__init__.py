@@ -3,4 +3,5 @@
 `result_cards`: what is said about one image.
 `downloads`: CSV, JSON and HTML files of a page.
 `reproduce_panel`: the command and lines of Keras that repeat it.
+`matrix`: all models in one chart.
 """

@@ -7,6 +7,7 @@ from functools import partial
 import streamlit as st
 
 from imgrec.charts.colors import swatches_of
+from imgrec.explain.map_images import report_maps
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import Ensemble
 from imgrec.reports import html_report, reproduce
@@ -16,6 +17,10 @@ from imgrec.ui import caches, results
 from imgrec.ui.elements import download
 from imgrec.ui.image_input import Image, tray
 from imgrec.ui.settings_bar import Choice
+
+# A report is made while its reader waits: so many maps take some seconds.
+MAX_MAPS = 36
+TOO_MANY_MAPS = f"Left out: a report has at most {MAX_MAPS}. One of fewer images or models has them."
 
 FORMATS = {
     "csv": ("{} as CSV", "text/csv"),
@@ -45,8 +50,9 @@ def _content(format: str, images: Sequence[Image], choice: Choice) -> str:
 def report(images: Sequence[Image], found: Sequence[Result], choice: Choice) -> str:
     """Return the HTML report of the results `found`, one for each of `images`."""
     swatches = swatches_of(choice.names)
+    has_maps = len(images) * len(choice.specs) <= MAX_MAPS
     return html_report.to_html(
-        [_entry(image, result, choice) for image, result in zip(images, found, strict=True)],
+        [_entry(image, result, choice, has_maps) for image, result in zip(images, found, strict=True)],
         choice.k,
         specs=choice.specs,
         framing=choice.framing,
@@ -55,7 +61,7 @@ def report(images: Sequence[Image], found: Sequence[Result], choice: Choice) -> 
     )
 
 
-def _entry(image: Image, result: Result, choice: Choice) -> Entry:
+def _entry(image: Image, result: Result, choice: Choice, has_maps: bool) -> Entry:
     groups = (ensemble for _, ensemble in results.by_label_space(result, choice).values())
     return Entry(
         result,
@@ -63,4 +69,5 @@ def _entry(image: Image, result: Result, choice: Choice) -> Entry:
         reproduce.command(image.source, choice.to_arguments()),
         image.sample.alt if image.sample else "",
         tuple(ensemble for ensemble in groups if isinstance(ensemble, Ensemble)),
+        *(report_maps(image.image, choice, caches.pool()) if has_maps else ((), TOO_MANY_MAPS)),
     )

@@ -23,11 +23,12 @@ from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.predictions.gallery_predictions import PrecomputedPrediction
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.reports import calibration_effect, sentences
-from imgrec.ui import caches, history, results
+from imgrec.ui import caches, history, pinned, results
 from imgrec.ui.compare import downloads, reproduce_panel
+from imgrec.ui.compare.matrix import Matrices
 from imgrec.ui.image_input import Image
 from imgrec.ui.models import download_progress
-from imgrec.ui.settings_bar import Choice
+from imgrec.ui.settings_bar import MATRIX, Choice
 
 # A card must be wide enough for a label and a bar.
 MIN_CARD_PX = 340
@@ -48,20 +49,8 @@ def compare(image: Image, choice: Choice) -> None:
         download_progress.nothing_here()
         return
     found = results.classify(image, choice)
-    space_of = {spec.name: _shown_space(spec, choice) for spec in found.answering}
-    spaces = [space for space in space_of.values() if space]
     fill_headline = reserve(bool(found.computing), lambda: st.skeleton(height=HEADLINE_PX), gap="small")
-    fill_ensembles, fill_models = {}, {}
-    with st.grid(min_column_width=MIN_CARD_PX):
-        for space in dict.fromkeys(spaces):
-            if spaces.count(space) > 1:
-                is_pending = any(space_of[spec.name] == space for spec in found.computing)
-                fill_ensembles[space] = _reserve_card(ENSEMBLE, choice, is_pending)
-        for spec in choice.specs:
-            if spec in found.missing:
-                download_progress.card(spec, choice.names)
-            else:
-                fill_models[spec.name] = _reserve_card(spec.name, choice, spec in found.computing)
+    shown = Matrices(found, choice) if choice.layout == MATRIX else Cards(found, choice)
     if found.ready:
         plan = caches.pool().plan(found.ready)
         if not plan.fits:
@@ -73,19 +62,47 @@ def compare(image: Image, choice: Choice) -> None:
     _what_models_see(image, choice)
     reproduce_panel.show(image, choice)
 
-    def draw(outcome: Prediction | Failure) -> None:
-        with fill_models[outcome.model]():
-            _card(outcome, choice)
-
-    result = found.finish(draw)
+    result = found.finish(shown.take)
     groups = results.by_label_space(result, choice)
     with fill_headline():
         _headlines(groups)
-    for space, fill in fill_ensembles.items():
-        members, ensemble = groups.get(space, ([], None))
-        with fill():
-            _ensemble_card(ensemble, len(members), space, choice, len(set(spaces)) > 1)
+    shown.finish(groups)
     history.record(image, choice, result, groups)
+
+
+class Cards:
+    """The places of the cards on the page, one for each ensemble and each model."""
+
+    def __init__(self, found: results.Classification, choice: Choice) -> None:
+        """Reserve the places, with skeletons where a prediction is computed."""
+        self._choice = choice
+        self._ensembles: dict[str, Callable[[], DeltaGenerator]] = {}
+        self._models: dict[str, Callable[[], DeltaGenerator]] = {}
+        space_of = {spec.name: _shown_space(spec, choice) for spec in found.answering}
+        spaces = [space for space in space_of.values() if space]
+        self._is_one_of_several = len(set(spaces)) > 1
+        with st.grid(min_column_width=MIN_CARD_PX):
+            for space in dict.fromkeys(spaces):
+                if spaces.count(space) > 1:
+                    is_pending = any(space_of[spec.name] == space for spec in found.computing)
+                    self._ensembles[space] = _reserve_card(ENSEMBLE, choice, is_pending)
+            for spec in choice.specs:
+                if spec in found.missing:
+                    download_progress.card(spec, choice.names)
+                else:
+                    self._models[spec.name] = _reserve_card(spec.name, choice, spec in found.computing)
+
+    def take(self, outcome: Prediction | Failure) -> None:
+        """Fill the card of a model."""
+        with self._models[outcome.model]():
+            _card(self._choice.roll_up(outcome), self._choice)
+
+    def finish(self, groups: Mapping[str, results.Group]) -> None:
+        """Fill the cards of the ensembles."""
+        for space, fill in self._ensembles.items():
+            members, ensemble = groups.get(space, ([], None))
+            with fill():
+                _ensemble_card(ensemble, len(members), space, self._choice, self._is_one_of_several)
 
 
 def reserve(is_pending: bool, draw_pending: Callable[[], object], gap: Gap = "xsmall") -> Callable[[], DeltaGenerator]:
@@ -194,31 +211,36 @@ def _header(model: str, remark: str, about: str | None = None, *, choice: Choice
 
 def show(prediction: Prediction, choice: Choice) -> None:
     """Show one prediction as a chart or a table."""
-    words = top_k.describe_top_k(prediction, choice.k)
+    label = pinned.index_in(prediction.label_space)
+    words = top_k.describe_top_k(prediction, choice.k, pinned=label)
     if choice.table:
-        table(top_k.top_k_rows(prediction, choice.k), words)
+        table(top_k.top_k_rows(prediction, choice.k, pinned=label), words)
     else:
-        chart(top_k.top_k_bars(prediction, choice.k, among=choice.names), words, key=f"chart_{prediction.model}")
+        spec = top_k.top_k_bars(prediction, choice.k, among=choice.names, pinned=label)
+        chart(spec, words, key=f"chart_{prediction.model}")
     if sentences.is_unsure(prediction):
         st.markdown(":gray-badge[Unsure]", help=sentences.describe_unsure(prediction))
 
 
 def show_ensemble(ensemble: Ensemble, choice: Choice, *, key: str, legend: bool = True) -> None:
     """Show an ensemble as bars made of its members' parts, or as a table."""
-    words = top_k.describe_ensemble(ensemble, choice.k)
+    label = pinned.index_in(ensemble.prediction.label_space)
+    words = top_k.describe_ensemble(ensemble, choice.k, pinned=label)
     if choice.table:
-        table(top_k.ensemble_rows(ensemble, choice.k), words)
+        table(top_k.ensemble_rows(ensemble, choice.k, pinned=label), words)
     else:
-        chart(top_k.ensemble_bars(ensemble, choice.k, among=choice.names, legend=legend), words, key=key)
+        spec = top_k.ensemble_bars(ensemble, choice.k, among=choice.names, legend=legend, pinned=label)
+        chart(spec, words, key=key)
 
 
 def show_calibration(ensemble: Ensemble, choice: Choice) -> None:
     """Show what calibrated members change, and behind a "?" each member's temperature and where it was measured."""
     if ensemble.before is None:
         return
-    rows = calibration_effect.rows(ensemble, choice.temperatures or {})
-    about = [f"**{row['Model']}**: T = {row['T']}, {row['Measured on']}" for row in rows if row["T"] != "–"]
-    st.caption(f":material/thermostat: {calibration_effect.describe(ensemble)}", help="\n\n".join(about) or None)
+    about = [f"{row['Model']}: T = {row['T']}" for row in calibration_effect.rows(ensemble) if row["T"] != "–"]
+    origin = calibration_effect.describe_origin(ensemble, choice.temperatures or {})
+    words = f":material/thermostat: {calibration_effect.describe(ensemble)}"
+    st.caption(words, help=f"{', '.join(about)}. {origin}" if about else None)
 
 
 def chart(spec: Spec, words: str, *, key: str) -> None:

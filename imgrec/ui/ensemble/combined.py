@@ -90,7 +90,9 @@ def _calibration(ensemble: Ensemble, choice: Choice) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown("**Calibrated members**", help=calibration_effect.MEANING)
         st.markdown(words)
-        result_cards.table(calibration_effect.rows(ensemble, choice.temperatures or {}), words)
+        result_cards.table(calibration_effect.rows(ensemble), words)
+        if origin := calibration_effect.describe_origin(ensemble, choice.temperatures or {}):
+            st.caption(origin)
 
 
 def _show_alone(ensemble: Ensemble, choice: Choice) -> None:

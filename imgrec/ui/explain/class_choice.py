@@ -18,11 +18,17 @@ FIRST = "first of the ensemble"
 
 def choose(spaces: Sequence[LabelSpace]) -> str:
     """Choose a class of `spaces`, or a group of their classes, by its name; or `FIRST`."""
+    synsets = {word: synset for space in reversed(spaces) for word, synset in _words(space).items()}
     words = [FIRST, *dict.fromkeys(word for space in spaces for word in _words(space))]
+
+    def synset_of(word: str) -> str:
+        return synsets.get(word) or word
+
     word = st.selectbox(
         "Class",
         words,
-        key=query_params.named("class", "class", words, FIRST),
+        # A link may have the WordNet id of a class.
+        key=query_params.named("class", "class", words, FIRST, title=synset_of),
         format_func=lambda word: "The first of the ensemble" if word == FIRST else str(word),
         help="Type to search: a class (Saluki), or a group of classes (dog, vehicle).",
         width=260,
@@ -54,8 +60,10 @@ def find_target(word: str, space: LabelSpace) -> Target | None:
     return Target(space, tuple(map(int, tree.classes_below(node))), word)
 
 
-def _words(space: LabelSpace) -> list[str]:
-    return [*_labels(space), *(node.label for node in hierarchy_of(space).nodes)]
+def _words(space: LabelSpace) -> dict[str, str | None]:
+    """Return the names of the classes of `space` and of what is above them, with their WordNet ids."""
+    above = {node.label: node.synset for node in hierarchy_of(space).nodes}
+    return above | dict(zip(_labels(space), space.synsets, strict=True))
 
 
 def _labels(space: LabelSpace) -> list[str]:

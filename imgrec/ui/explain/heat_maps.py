@@ -7,14 +7,15 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from imgrec.explain import alignment, attribution, faithfulness
+from imgrec.explain import attribution, faithfulness
 from imgrec.explain.attribution import DEFAULT_METHOD, METHODS, Attribution
+from imgrec.explain.explanation import fuse_by_label_space
 from imgrec.explain.faithfulness import BASELINES, Faithfulness
 from imgrec.explain.map_report import MeasuredMap
 from imgrec.explain.subject import Subject
 from imgrec.explain.target import Target
 from imgrec.models.catalog import ModelSpec
-from imgrec.predictions.ensembles import ENSEMBLE, RULES
+from imgrec.predictions.ensembles import ENSEMBLE
 from imgrec.predictions.prediction import Failure
 from imgrec.reports import sentences
 from imgrec.reports.result import Result
@@ -78,7 +79,7 @@ class Plan:
 
 def show(image: Image) -> None:
     """Show the controls, and the maps of `image` as they are computed."""
-    choice = settings_bar.toolbar()
+    choice = settings_bar.toolbar(pins=False)
     if not choice.specs:
         download_progress.nothing_here()
         return
@@ -100,7 +101,7 @@ def show(image: Image) -> None:
     download_progress.cards(found.missing, choice.names)
     download_progress.watch(spec for spec in found.answering if spec not in found.ready)
     if plan is None:
-        plan = make_plan(found.finish(partial(_explain_failure, fills)))
+        plan = make_plan(found.finish(partial(_explain_failure, choice.names, fills)))
     with fill_headline():
         _headline(plan)
     shown = _compute(plan, fills, look, status)
@@ -179,7 +180,9 @@ def _compute(plan: Plan, fills: Fills, look: Look, status: DeltaGenerator) -> li
         for spec in plan.specs:
             if plan.find(spec) is None:
                 with fills[spec.name]():
-                    map_cards.header(spec.name, spec.title, "stopped", plan.choice.names)
+                    map_cards.header(spec.name, spec.title, "", plan.choice.names)
+                    # In the place of the skeleton, which would stay otherwise.
+                    st.caption("Stopped.")
     elif not plan.is_known:
         for _ in _maps(plan, fills):
             _draw(plan, fills, look, is_last=False)
@@ -198,7 +201,7 @@ def _is_stopped(plan: Plan, status: DeltaGenerator) -> bool:
         status.button("Continue", key="explain_continue", icon=":material/play_arrow:", on_click=resume)
         return True
     stop = partial(state.__setitem__, _STOPPED, keys)
-    status.button("Stop", key="explain_stop", icon=":material/stop:", on_click=stop)
+    status.button("Stop computing", key="explain_stop", icon=":material/stop:", on_click=stop)
     return False
 
 
@@ -220,7 +223,7 @@ def _maps(plan: Plan, fills: Fills) -> Iterator[Attribution]:
             on_progress=on_progress,
         ):
             if isinstance(outcome, Failure):
-                _explain_failure(fills, outcome)
+                _explain_failure(plan.choice.names, fills, outcome)
             else:
                 caches.remember_map(plan.key(spec), outcome)
                 yield outcome
@@ -253,7 +256,8 @@ def _progress(place: DeltaGenerator, title: str) -> Callable[[int, int], None]:
 def _draw(plan: Plan, fills: Fills, look: Look, *, is_last: bool) -> list[MeasuredMap]:
     """Draw all known maps on their common scale; return them, those of the ensembles first."""
     shown = [MeasuredMap(known, plan.find_scores(spec)) for spec in plan.specs if (known := plan.find(spec))]
-    places = {_ensemble_of(space): MeasuredMap(one) for space, one in _fused(plan, shown).items()}
+    fused = fuse_by_label_space([one.found for one in shown], plan.choice)
+    places = {_ensemble_of(one.target.label_space.name): MeasuredMap(one) for one in fused}
     places |= {one.found.model: one for one in shown}
     if places:
         photo, scale = map_cards.photo_of(plan.image), map_cards.scale_of(list(places.values()))
@@ -268,24 +272,9 @@ def _draw(plan: Plan, fills: Fills, look: Look, *, is_last: bool) -> list[Measur
     return list(places.values())
 
 
-def _fused(plan: Plan, shown: Sequence[MeasuredMap]) -> dict[str, Attribution]:
-    """Return the map of each ensemble by label space: the mean of its members', with the ensemble's weights."""
-    spaces = [one.found.target.label_space.name for one in shown]
-    groups = {
-        space: [one.found for one, own in zip(shown, spaces, strict=True) if own == space]
-        for space in dict.fromkeys(spaces)
-        if spaces.count(space) > 1
-    }
-    return {space: alignment.fuse(members, _weights(plan.choice, members)) for space, members in groups.items()}
-
-
-def _weights(choice: Choice, members: Sequence[Attribution]) -> list[float] | None:
-    given = [choice.weights.get(one.model, 1.0) for one in members]
-    return given if RULES[choice.rule].takes_weights and any(given) else None
-
-
-def _explain_failure(fills: Fills, outcome: object) -> None:
-    """Show why a model has no map on its card."""
+def _explain_failure(names: Sequence[str], fills: Fills, outcome: object) -> None:
+    """Show why a model has no map on its card; `names` are the models of the page."""
     if isinstance(outcome, Failure):
         with fills[outcome.model]():
-            st.error(str(outcome.error), title=sentences.title_of(outcome), icon=":material/error:")
+            map_cards.header(outcome.model, sentences.title_of(outcome), "", names)
+            st.error(str(outcome.error), icon=":material/error:")

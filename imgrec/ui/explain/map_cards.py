@@ -128,8 +128,7 @@ def card(
     """
     found = one.found
     key = f"{found.model}_{found.target.label_space.name}"
-    remark = f"{percent(found.probability)} {found.target.label} · {milliseconds(found.milliseconds)}"
-    header(found.model, found.title, remark, among)
+    header(found.model, found.title, f"{percent(found.probability)} {found.target.label}", among)
     image = drawn(found, photo, scale, look)
     words = f"{found.title}, {found.target.label}: {one.figures.sentence}"
     if look.view == SLIDER and with_widgets:
@@ -138,8 +137,8 @@ def card(
         both = np.concatenate([photo, image], axis=1) if look.view == SIDE_BY_SIDE else image
         st.image(encoding.to_jpeg(both), width="stretch", alt=words)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if one.scores:
-            st.caption("  \n".join(map(_score, one.scores, one.scores.values())))
+        facts = [f"Computed in {milliseconds(found.milliseconds)}", *map(_score, one.scores, one.scores.values())]
+        st.caption("  \n".join(facts))
         if with_widgets:
             content = partial(_png, found, photo, scale, look)
             download("PNG", content, file_name(found), "image/png", key=f"png_{key}", type="tertiary")

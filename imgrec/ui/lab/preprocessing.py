@@ -50,8 +50,13 @@ def show(image: Image, subject: Subject) -> None:
         tried = _settings(spec)
     correct = correct_for(spec)
     mistakes = single_mistakes(spec)
-    fill = result_cards.reserve(True, lambda: st.skeleton(height=result_cards.HEADLINE_PX + 330))
-    below = result_cards.reserve(True, lambda: st.skeleton(height=ROW_PX * len(mistakes)))
+    fill = result_cards.reserve(
+        trials.count_missing(image, [spec], [correct, tried]) > 0,
+        lambda: st.skeleton(height=result_cards.HEADLINE_PX + VIEW_PX + DEFAULT_TOP_K * ROW_PX),
+    )
+    below = result_cards.reserve(
+        trials.count_missing(image, [spec], mistakes) > 0, lambda: st.skeleton(height=ROW_PX * len(mistakes))
+    )
     outcomes = trials.under(image, spec, [correct, tried])
     with fill():
         _pair(image, spec, tried, outcomes[correct], outcomes[tried], subject)

@@ -7,16 +7,27 @@ import streamlit as st
 from imgrec.charts import robustness as charts
 from imgrec.charts.robustness import SHAPES
 from imgrec.explain.corruptions import CORRUPTIONS
-from imgrec.explain.robustness import ALL_DAMAGE, ByDamage, describe_first_change, describe_mean, summarize
+from imgrec.explain.robustness import (
+    ALL_DAMAGE,
+    UNDAMAGED,
+    ByDamage,
+    describe_first_change,
+    describe_mean,
+    summarize,
+)
+from imgrec.inference.request import Options
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.reports.sentences import title_of
-from imgrec.ui import query_params
+from imgrec.ui import caches, pinned, query_params
 from imgrec.ui.compare import result_cards
 from imgrec.ui.image_input import Image, tray
 from imgrec.ui.lab import trials, what_if
 from imgrec.ui.lab.trials import Outcome, Subject
 
 SCOPES = ("This image", "All images")
+
+# Of `caches.MAX_PREDICTIONS`, so many are for one visitor's images: more would be computed again at each click.
+MAX_PREDICTIONS = caches.MAX_PREDICTIONS // 2
 
 # Two stand side by side on a phone.
 MIN_CHART_PX = 160
@@ -27,7 +38,10 @@ def show(image: Image, subject: Subject) -> None:
     """Show one damage in detail and, as soon as they are computed, the curves of all."""
     what_if.show(image, subject)
     st.markdown("#### All damage, all strengths", anchors=False)
-    images = _scope(image)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        images = _scope(image, len(subject.specs))
+        # The true class, where the visitor knows it.
+        pinned.choose(Options(subject.specs))
     place = st.empty()
     missing = sum(trials.count_missing(one, subject.specs, ALL_DAMAGE) for one in images)
     found: list[Mapping[str, Mapping[tuple[str, int], Outcome]]] = []
@@ -51,13 +65,20 @@ def show(image: Image, subject: Subject) -> None:
         _curves(found, subject)
 
 
-def _scope(image: Image) -> Sequence[Image]:
-    """Choose between this image and all of the session."""
+def _scope(image: Image, models: int) -> Sequence[Image]:
+    """Choose between this image and all of the session; of too many the last ones are taken, and it is said."""
     images = tray()
     if len(images) < 2:
         return [image]
     scope = query_params.segmented("Images", "images", SCOPES, SCOPES[0], "lab_images", label_visibility="collapsed")
-    return images if scope == SCOPES[1] else [image]
+    if scope == SCOPES[0]:
+        return [image]
+    most = max(1, MAX_PREDICTIONS // (len(ALL_DAMAGE) * models))
+    if len(images) > most:
+        st.caption(
+            f"With {models} model{'' if models == 1 else 's'}, the last {most} of {len(images)} images are damaged."
+        )
+    return images[-most:]
 
 
 def _curves(found: Sequence[Mapping[str, Mapping[tuple[str, int], Outcome]]], subject: Subject) -> None:
@@ -74,7 +95,7 @@ def _curves(found: Sequence[Mapping[str, Mapping[tuple[str, int], Outcome]]], su
         ]
     if not whole:
         return
-    models = [summarize(images) for images in whole.values()]
+    models = [summarize(images, pinned.index_in(images[0][UNDAMAGED].label_space)) for images in whole.values()]
     sentence = (
         describe_first_change({name: images[0] for name, images in whole.items()})
         if len(found) == 1
@@ -82,7 +103,10 @@ def _curves(found: Sequence[Mapping[str, Mapping[tuple[str, int], Outcome]]], su
     )
     st.subheader(sentence, anchor=False)
     swatches = {spec.name: subject.swatch(spec) for spec in subject.specs}
-    which = "its first class without damage" + ("" if len(found) == 1 else f", mean of {len(found)} images")
+    known = [pinned.index_in(images[0][UNDAMAGED].label_space) is not None for images in whole.values()]
+    which = "the class that is pinned" if any(known) else "its first class without damage"
+    which += ", or its first class where it does not know that" if any(known) and not all(known) else ""
+    mean = "" if len(found) == 1 else f", mean of {len(found)} images"
     if subject.table:
         words = " ".join(charts.describe_strengths(models, kind) for kind in CORRUPTIONS)
         result_cards.table(charts.strength_rows(models), words)
@@ -98,4 +122,6 @@ def _curves(found: Sequence[Mapping[str, Mapping[tuple[str, int], Outcome]]], su
                     st.markdown(f"**{corruption.title}**")
                     chart = charts.strength_chart(models, kind, swatches)
                     result_cards.chart(chart, charts.describe_strengths(models, kind), key=f"lab_{kind}")
-    st.caption(f"Probability that each model gives {which}, over the strength from 0 to 5. The damage is imgrec's own.")
+    st.caption(
+        f"Probability that each model gives {which}{mean}, over the strength from 0 to 5. The damage is imgrec's own."
+    )

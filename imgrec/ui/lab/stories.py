@@ -1,9 +1,10 @@
 """Three published mistakes in preprocessing, told with their own settings and run on images of the visitor."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from imgrec.charts.theme import Rows
 from imgrec.errors import ImgrecError
@@ -70,7 +71,9 @@ def _same_name(image: Image, subject: Subject) -> None:
         "from keras.applications.vgg16 import preprocess_input\n"
         "…\n"
         "from keras.applications.densenet import preprocess_input  # from here on, for every network",
-        language="python",
+        # Highlighted, the words have too little contrast to the page; in one line, a phone would have to scroll.
+        language=None,
+        wrap_lines=True,
     )
     known = [caches.catalog().get_spec(name) for name in FIVE]
     with st.grid(len(known), min_column_width=VIEW_PX):
@@ -80,11 +83,11 @@ def _same_name(image: Image, subject: Subject) -> None:
                 st.caption(f"{spec.title}, trained with {spec.preprocess}")
     st.markdown(explain(image.image, known[0], replace(correct_for(known[0]), mode=LAST_MODE)), help=MEANING)
     specs = list(dict.fromkeys([*(spec for spec in known if caches.is_ready(spec)), *subject.specs]))
-    place = result_cards.reserve(True, lambda: st.skeleton(height=160))
+    place = _reserve([image], specs, LAST_MODE, 160)
     pairs = {spec: _pair(image, spec, LAST_MODE) for spec in specs}
     rows: Rows = [
-        {"Model": spec.title, "Trained with": spec.preprocess, "Correct": _first(pair.right)}
-        | {f"With {LAST_MODE}": _first(pair.wrong), "Change of its first class": _change(pair)}
+        {"Model": f"{spec.title} ({spec.preprocess})", "Correct": _first(pair.right)}
+        | {f"With {LAST_MODE}": _first(pair.wrong), "Change": _change(pair)}
         for spec, pair in pairs.items()
         if pair is not None
     ]
@@ -111,22 +114,21 @@ def _not_scaled(images: Sequence[Image], subject: Subject) -> None:
         st.info("No model that was trained on 0 to 1 is ready here.", icon=":material/deployed_code:")
         return
     tried = replace(correct_for(spec), mode="identity")
-    place = result_cards.reserve(True, lambda: st.skeleton(height=240))
-    pairs = {image: _pair(image, spec, tried.mode) for image in images}
-    found = {image: pair for image, pair in pairs.items() if pair is not None}
+    place = _reserve(images, [spec], tried.mode, 240)
+    found = _pairs(images, spec, tried.mode)
     rows: Rows = [
         {"Image": image.name, "Divided by 255": _first(pair.right), "Not divided": _first(pair.wrong)}
-        for image, pair in found.items()
+        for image, pair in zip(images, found, strict=False)
     ]
     with place():
         if found:
             st.markdown(explain(images[0].image, spec, tried))
-            kept = sum(pair.is_kept for pair in found.values())
-            sure = sum(pair.wrong.first.probability > 0.99 for pair in found.values())
-            classes = len({pair.wrong.first.index for pair in found.values()})
+            kept = sum(pair.is_kept for pair in found)
+            sure = sum(pair.wrong.first.probability > 0.99 for pair in found)
+            classes = len({pair.wrong.first.index for pair in found})
             sentence = (
                 f"{spec.title}, not divided: {classes} different first classes for {len(found)} images, {sure} of them "
-                f"with more than 99\u202f%; {kept} as before."
+                f"with more than 99\u202f%. The class is the same as divided for {kept}."
             )
             st.markdown(f"**{sentence}**")
             st.table(rows, border="horizontal", hide_index=True, alt=sentence)
@@ -140,13 +142,12 @@ def _one_sided(images: Sequence[Image], subject: Subject) -> None:
         "accuracy stayed between 9.3\u202f% and 10.5\u202f%, the level of guessing. The report called it overfitting. "
         "Only the training images were normalized."
     )
-    place = result_cards.reserve(True, lambda: st.skeleton(height=140))
+    # The others normalize by themselves: there is nothing to forget.
+    specs = [spec for spec in subject.specs if spec.preprocess != "identity"]
+    place = _reserve(images, specs, "identity", 140)
     rows: Rows = []
-    for spec in subject.specs:
-        if spec.preprocess == "identity":
-            continue  # it normalizes by itself: there is nothing to forget
-        found = [pair for image in images if (pair := _pair(image, spec, "identity")) is not None]
-        if found:
+    for spec in specs:
+        if found := _pairs(images, spec, "identity"):
             kept = sum(pair.is_kept for pair in found)
             mean = sum(float(pair.wrong.probabilities[pair.right.first.index]) for pair in found) / len(found)
             before = sum(pair.right.first.probability for pair in found) / len(found)
@@ -154,8 +155,7 @@ def _one_sided(images: Sequence[Image], subject: Subject) -> None:
                 {
                     "Model": spec.title,
                     "Same first class": f"{kept} of {len(found)} images",
-                    "Its mean probability, normalized": percent(before),
-                    "Not normalized": percent(mean),
+                    "Its mean probability": f"{percent(before)} → {percent(mean)}",
                     "Change": relative_change(before, mean),
                 }
             )
@@ -178,6 +178,19 @@ def _images() -> list[Image]:
     return images[:MAX_IMAGES]
 
 
+def _reserve(
+    images: Sequence[Image], specs: Sequence[ModelSpec], mode: str, height_px: int
+) -> Callable[[], DeltaGenerator]:
+    """Reserve a place, with a skeleton where something is still to be computed."""
+    pending = any(
+        trials.count_missing(image, [spec], [correct, replace(correct, mode=mode)])
+        for image in images
+        for spec in specs
+        for correct in [correct_for(spec)]
+    )
+    return result_cards.reserve(pending, lambda: st.skeleton(height=height_px))
+
+
 def _pair(image: Image, spec: ModelSpec, mode: str) -> Pair | None:
     """Return the predictions with and without the mistake; None, with its sentence shown, where the model fails."""
     correct = correct_for(spec)
@@ -189,6 +202,17 @@ def _pair(image: Image, spec: ModelSpec, mode: str) -> Pair | None:
     if isinstance(failure, Failure):
         st.error(str(failure.error), title=spec.title, icon=":material/error:")
     return None
+
+
+def _pairs(images: Sequence[Image], spec: ModelSpec, mode: str) -> list[Pair]:
+    """Return the pairs of all images, or of those before the model fails."""
+    found: list[Pair] = []
+    for image in images:
+        pair = _pair(image, spec, mode)
+        if pair is None:
+            break  # the same sentence would follow for each image
+        found.append(pair)
+    return found
 
 
 def _trained_on_unit(subject: Subject) -> ModelSpec | None:

@@ -79,10 +79,10 @@ def damaged(
     return found
 
 
-def count_missing(image: Image, specs: Sequence[ModelSpec], damages: Sequence[Damage]) -> int:
-    """Return how many predictions `damaged` would compute."""
+def count_missing(image: Image, specs: Sequence[ModelSpec], changes: Sequence[Preprocessing | Damage]) -> int:
+    """Return how many predictions `under` or `damaged` would compute."""
     kept = caches.predictions()
-    return sum(_key(spec, image, damage) not in kept for spec in specs for damage in damages)
+    return sum(_key(spec, image, changed) not in kept for spec in specs for changed in changes)
 
 
 def _key(spec: ModelSpec, image: Image, changed: Preprocessing | Damage) -> tuple[object, ...]:

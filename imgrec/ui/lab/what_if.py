@@ -51,7 +51,7 @@ def show(image: Image, subject: Subject) -> None:
 def _damage() -> tuple[str, int]:
     """Choose kind and strength."""
     kinds = list(CORRUPTIONS)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, gap="medium"):
         kind = st.pills(
             "Damage",
             kinds,

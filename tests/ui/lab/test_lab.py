@@ -8,7 +8,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from imgrec.explain.corruptions import CORRUPTIONS
+from imgrec.formatting import THIN_SPACE
 from imgrec.models.catalog import ModelSpec
+from imgrec.ui.lab import robustness
 from imgrec.ui.lab.experiments import EXPERIMENTS
 from tests.ui.conftest import TEN_CLASSES, BrokenEngine, CatEngine, photo, upload, words
 
@@ -177,6 +179,23 @@ def test_several_images_are_averaged(page: Page) -> None:
     assert app.subheader[-1].value.startswith("Share of damaged copies of 2 images with the same first class")
     assert "mean of 2 images" in words(app)
     assert linked(app, "lab_images") == "all_images"
+
+
+def test_the_curves_can_follow_the_true_class(page: Page) -> None:
+    app = lab(page, "robustness", view="table", pin="tiger cat")
+    assert not app.exception
+    assert app.table[-1].value["0"][0] == f"30.0{THIN_SPACE}%"
+    assert "the class that is pinned" in words(app)
+    without = lab(page, "robustness", view="table")
+    assert without.table[-1].value["0"][0] == f"60.0{THIN_SPACE}%"
+
+
+def test_of_too_many_images_the_last_are_taken_and_it_is_said(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(robustness, "MAX_PREDICTIONS", 2 * 41)
+    files = [(f"{color}.jpg", photo(color)) for color in ("orange", "navy", "white")]
+    app = upload(lab(page, "robustness", lab_images="all_images"), *files)
+    assert "With 1 model, the last 2 of 3 images are damaged." in words(app)
+    assert "mean of 2 images" in words(app)
 
 
 def test_stories_run_on_what_is_here(page: Page, here: set[str]) -> None:
