@@ -10,5 +10,6 @@
 `unsure`: risk of what is kept, images without a class.
 `ensembles`: the ensemble builder.
 `image_files`: the images of a dataset, where they are at hand.
+`image_maps`: heat-maps of these images.
 `provenance`: where each figure comes from.
 """

@@ -33,6 +33,8 @@ from imgrec.formatting import percent
 from imgrec.images import decoding
 from imgrec.settings import MIB
 from imgrec.ui import caches, uploads
+from imgrec.ui.benchmarks import image_maps
+from imgrec.ui.benchmarks.image_maps import DrawnMap
 from imgrec.ui.benchmarks.measurements import stored, title
 from imgrec.ui.markdown import plain
 
@@ -91,6 +93,7 @@ def show(results: AlignedResults, places: Sequence[int], models: Sequence[str], 
     with st.container(horizontal=True, vertical_alignment="center"):
         pages = -(-len(places) // SHOWN)
         page = st.pagination(pages, key=f"{key}_page_{results.name}_{len(places)}_{places[0]}") if pages > 1 else 1
+        specs = image_maps.choose(models) if source is not None else ()
         if source is not None:
             st.space("stretch")
             label = f"{len(source.ids):,} of {results.images:,} images"
@@ -100,16 +103,22 @@ def show(results: AlignedResults, places: Sequence[int], models: Sequence[str], 
                 _fields(results)
     shown = list(places[((page or 1) - 1) * SHOWN :][:SHOWN])
     images: dict[str, Shown] = {}
+    maps: dict[tuple[str, str], DrawnMap] = {}
     if source is not None:
         try:
             ids = tuple(results.ids[i] for i in shown if results.ids[i] in source.ids)
-            images = _thumbnails(source.place, _changed_at(source.place), ids, source)
+            changed_at = _changed_at(source.place)
+            images = _thumbnails(source.place, changed_at, ids, source)
+            if specs:
+                # As the images were framed when the model was measured.
+                keys = tuple((s.name, s.weights.hash, str(results.rows[s.name]["framing"])) for s in specs)
+                maps = image_maps.draw(source.place, changed_at, ids, keys, source.read, specs)
         except ImgrecError as error:
             st.error(plain(str(error)), icon=":material/broken_image:")
     with st.grid(4, min_column_width=230):
         for i in shown:
             with st.container(border=True, gap="xsmall", height="stretch"):
-                _card(results, i, models, images.get(results.ids[i]))
+                _card(results, i, models, images.get(results.ids[i]), maps)
 
 
 def find(results: AlignedResults) -> Source | None:
@@ -239,7 +248,13 @@ def _thumbnails(place: str, changed_at: int, ids: tuple[str, ...], _source: Sour
     return shown
 
 
-def _card(results: AlignedResults, position: int, models: Sequence[str], image: Shown | None) -> None:
+def _card(
+    results: AlignedResults,
+    position: int,
+    models: Sequence[str],
+    image: Shown | None,
+    maps: Mapping[tuple[str, str], DrawnMap],
+) -> None:
     truth = int(results.target[position])
     if image is not None:
         st.image(image[0], width=image[1], alt=f"An image of the class {results.labels[truth]}")
@@ -252,6 +267,9 @@ def _card(results: AlignedResults, position: int, models: Sequence[str], image: 
             share = percent(min(max(float(probabilities[i]), _LEAST), _MOST))
             lines.append(f":small[{'✓ ' if i == truth else ''}{plain(results.labels[i])} {share}]")
         st.markdown("  \n".join(lines))
+        if (found := maps.get((results.ids[position], model))) is not None:
+            words = f"{title(results, model)}, {found.label}: {found.words}"
+            st.image(found.jpeg, f"Speaks for {plain(found.label)}", width=image[1] if image else IMAGE_PX, alt=words)
 
 
 def _fields(results: AlignedResults) -> None:
