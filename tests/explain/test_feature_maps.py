@@ -73,6 +73,13 @@ def test_groups_follow_each_other_and_keep_to_their_limit() -> None:
         assert total <= feature_maps.GROUP_BYTES or len(group) == 1
 
 
+def test_what_comes_before_large_weights_does_not_wait_for_them() -> None:
+    sizes = (10, 20, 400, 30, 64)
+    layers = [Layer("dense", "", (10,), mib * 2**18, 0) for mib in sizes]
+    groups = [feature_maps.group_of(layers, at) for at in range(len(layers))]
+    assert groups == [range(2), range(2), range(2, 3), range(3, 4), range(4, 5)]
+
+
 def test_needed_bytes_are_weights_up_to_the_end_and_outputs_of_the_group() -> None:
     layers = [Layer("dense", "", (10,), parameters, 0) for parameters in (100, 1000, 10_000)]
     alone = feature_maps.needed_bytes(layers, range(1, 2))

@@ -250,5 +250,5 @@ def _all_layers(layers: Sequence[Layer]) -> None:
                 for place, layer in enumerate(layers)
             ],
             border="horizontal",
-            alt=f"The layers from the image to the probabilities; {sum(x.parameters for x in layers):,} parameters",
+            alt=f"The {len(layers)} layers from the image to the probabilities",
         )
