@@ -101,6 +101,16 @@ def compute(path: Path, image: np.ndarray, layers: Sequence[Layer]) -> list[Feat
     return [_select(layer, output) for layer, output in zip(layers, outputs, strict=True)]
 
 
+def drop(found: FeatureMaps, rate: float) -> np.ndarray:
+    """Return `found.maps` with a share `rate` of the values set to 0 at random, always the same: an example."""
+    least = np.array([channel.least for channel in found.channels])[:, None, None]
+    most = np.array([channel.most for channel in found.channels])[:, None, None]
+    # Where 0 is from the smallest to the largest value; a channel of one value is dark throughout.
+    zero = np.clip(np.divide(-least, most - least, out=np.zeros_like(least), where=most > least), 0, 1)
+    is_dropped = np.random.default_rng(0).random(found.maps.shape) < rate
+    return np.where(is_dropped, np.rint(255 * zero).astype(np.uint8), found.maps)
+
+
 def _select(layer: Layer, output: np.ndarray) -> FeatureMaps:
     """Return the channels of `output` that vary most; of two views the first, which is the image as it is."""
     view = output[0]

@@ -83,6 +83,11 @@ LAYER_KINDS = {
     ),
     "flatten": LayerKind("Flatten", "Puts all values in one row, which a dense layer needs; no value changes."),
     "dense": LayerKind("Dense", "Each output is a weighted sum of all inputs: here everything is taken together."),
+    "dropout": LayerKind(
+        "Dropout",
+        "In training it sets some values to 0 at random and enlarges the others to make up for it, so that no unit "
+        "relies on one other. After training it does nothing: these are the values of the layer before.",
+    ),
     "softmax": LayerKind(
         "Softmax",
         "Turns the last values, the logits, into probabilities: all are from 0 to 1, and together they are 1.",

@@ -42,6 +42,7 @@ class Layer:
     without the batch, the channels last: (height, width, channels) or (units,). `parameters` are those that were
     learned or measured in training. `place` is its last node among those of the graph, and `axes` the order of that
     node's axes, in the letters of `AXES`. `views` is 2 for a network that sees each image and its mirror image.
+    `rate` is the share of values that a dropout layer sets to 0 in training.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Layer:
     place: int
     axes: str = AXES
     views: int = 1
+    rate: float = 0.0
 
     @property
     def title(self) -> str:
