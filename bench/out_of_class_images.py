@@ -47,7 +47,7 @@ class Source:
     """Images of one kind and their framing.
 
     `has_class` tells whether ImageNet has a class for what they show; `targets` (N,) is that class where it is known
-    for each image, else `NO_CLASS`. `twin` is the source with images of the same origin that have a class.
+    for each image, else `NO_CLASS`. `same_origin` is the source with images of the same origin that have a class.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Source:
     images: Sequence[DecodedImage]
     targets: np.ndarray
     framing: str = "crop"
-    twin: str | None = None
+    same_origin: str | None = None
 
     @property
     def sha256(self) -> str:
@@ -130,8 +130,10 @@ def text() -> Iterator[np.ndarray]:
         yield np.asarray(page)
 
 
-def _source(name: str, title: str, has_class: bool, images: Sequence[DecodedImage], twin: str | None = None) -> Source:
-    return Source(name, title, has_class, images, np.full(len(images), NO_CLASS), twin=twin)
+def _source(
+    name: str, title: str, has_class: bool, images: Sequence[DecodedImage], same_origin: str | None = None
+) -> Source:
+    return Source(name, title, has_class, images, np.full(len(images), NO_CLASS), same_origin=same_origin)
 
 
 def _decoded(items: Iterable[Item], settings: Settings) -> list[DecodedImage]:

@@ -106,7 +106,9 @@ def measure(doubts: Mapping[str, BySource], right: np.ndarray, known: Sequence[S
         found[detector] = {
             "auroc": {one.name: _rounded(auroc(inside, by_source[one.name])) for one in known if one.name != INSIDE},
             "auroc_same_origin": {
-                one.name: _rounded(auroc(by_source[one.twin], by_source[one.name])) for one in known if one.twin
+                one.name: _rounded(auroc(by_source[one.same_origin], by_source[one.name]))
+                for one in known
+                if one.same_origin
             },
             "limit": _rounded(limit),
             "kept_of_other_half": _rounded(float(np.mean(inside[~half] <= keeping(inside[half])))),
@@ -219,7 +221,7 @@ def main(data: Path) -> None:
                 "images": len(one.images),
                 "has_class": one.has_class,
                 "framing": one.framing,
-                "same_origin": one.twin,
+                "same_origin": one.same_origin,
                 "sha256": one.sha256,
             }
             for one in known

@@ -66,14 +66,14 @@ def relative_change(before: float, after: float) -> str:
     >>> [relative_change(0.5, after).replace(THIN_SPACE, " ") for after in (0.25, 0.0001, 0, 0.5)]
     ['−50.0 %', '<−99.9 %', '−100.0 %', 'unchanged']
     >>> [relative_change(before, 0.5).replace(THIN_SPACE, " ") for before in (0.01, 1e-6)]
-    ['× 50', '× >1,000']
+    ['× 50', '>× 1,000']
     """
     share = (after - before) / before if before else 0.0
     if abs(share) < 5e-4:
         return "unchanged"
     if share >= _TIMES:
         times = after / before
-        return f"×{THIN_SPACE}{'>1,000' if times > 1000 else f'{times:,.0f}'}"
+        return f">×{THIN_SPACE}1,000" if times > 1000 else f"×{THIN_SPACE}{times:,.0f}"
     figure = change(0, share)
     return f"<−99.9{THIN_SPACE}%" if figure == "−100.0" and after > 0 else f"{figure}{THIN_SPACE}%"
 

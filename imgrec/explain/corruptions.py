@@ -41,6 +41,10 @@ class Corruption:
         """Return what the damage of this strength is: "standard deviation 36 of 255"."""
         return self.meaning.format(f"{self.amounts[strength - 1]:g}") if strength else "unchanged"
 
+    def describe_all(self) -> str:
+        """Return all strengths in one phrase: "turned by 10, 20, 35, 60, 90°"."""
+        return self.meaning.format(", ".join(f"{amount:g}" for amount in self.amounts))
+
 
 def corrupt(pixels: np.ndarray, kind: str, strength: int, seed: int = 0) -> np.ndarray:
     """Return `pixels` with damage.

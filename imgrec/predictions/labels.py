@@ -118,9 +118,11 @@ class LabelMap:
                 f"Expected probabilities of shape (…, {len(self.index)}) for the label space {self.source.name}. "
                 f"Received: {probabilities.shape}."
             )
-        counts_as = self.index[:, None] == np.arange(len(self.target.labels))
-        totals: np.ndarray = probabilities @ counts_as.astype(np.float64)
-        return totals
+        # A matrix of the map would be large for many targets; column 0 takes what has no target.
+        places, width = self.index - NO_TARGET, len(self.target.labels) + 1
+        rows = probabilities.reshape(-1, len(places))
+        totals = np.array([np.bincount(places, row, width) for row in rows]).reshape(-1, width)
+        return totals[:, 1:].reshape(*probabilities.shape[:-1], width - 1)
 
     def with_rest(self, label: str = "something else") -> "LabelMap":
         """Return this map with one more target class, the last, for all source classes without a target."""

@@ -69,8 +69,12 @@ class Prediction:
 
     @property
     def first(self) -> Classification:
-        """The most probable class."""
-        return self.top_k(1)[0]
+        """The most probable class, as of `top_k`."""
+        if self.tie_breaker is not None:
+            return self.top_k(1)[0]
+        index = int(self.probabilities.argmax())  # the first of equal ones
+        space = self.label_space
+        return Classification(space.labels[index], space.synsets[index], index, float(self.probabilities[index]))
 
     @property
     def order(self) -> np.ndarray:

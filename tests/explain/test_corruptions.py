@@ -100,6 +100,7 @@ def test_large_images_are_reduced_once() -> None:
 def test_amounts_are_in_the_sentence() -> None:
     assert CORRUPTIONS["noise"].describe(3) == "Gaussian noise, standard deviation 36 of 255"
     assert CORRUPTIONS["noise"].describe(0) == "unchanged"
+    assert CORRUPTIONS["rotation"].describe_all() == "turned by 10, 20, 35, 60, 90°"
 
 
 def test_seeds_of_names_do_not_change() -> None:

@@ -40,9 +40,7 @@ def robustness(results: AlignedResults, table: bool) -> None:
     colors = {model: swatch.color for model, swatch in swatches_of(row.model for row in rows).items()}
     spec = charts.severity_chart(rows, kind, colors)
     measurements.chart_or_table(spec, words, charts.severity_rows(rows, kind), table, "bench_robustness")
-    amounts = (
-        "" if kind == MEAN else " Strengths: " + "; ".join(CORRUPTIONS[kind].describe(s) for s in range(1, 6)) + "."
-    )
+    amounts = "" if kind == MEAN else f" Strengths 1 to 5: {CORRUPTIONS[kind].describe_all()}."
     first = rows[0]
     part = "" if first.per_class is None else f" (the first {first.per_class} of each class)"
     st.caption(

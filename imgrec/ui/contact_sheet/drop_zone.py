@@ -106,5 +106,7 @@ def _replace(sheet: Sheet | None) -> None:
     before = current()
     if before is not None and before.run is not None:
         before.run.cancel()
+    if before is not None and before.files is not None:
+        before.files.close()
     st.session_state["contact_sheet"] = sheet
     st.session_state["sheet_problem"] = None

@@ -103,7 +103,9 @@ def _curves(found: Sequence[Mapping[str, Mapping[tuple[str, int], Outcome]]], su
     )
     st.subheader(sentence, anchor=False)
     swatches = {spec.name: subject.swatch(spec) for spec in subject.specs}
-    which = "the class that is pinned" if pinned.get() else "its first class without damage"
+    known = [pinned.index_in(images[0][UNDAMAGED].label_space) is not None for images in whole.values()]
+    which = "the class that is pinned" if any(known) else "its first class without damage"
+    which += ", or its first class where it does not know that" if any(known) and not all(known) else ""
     mean = "" if len(found) == 1 else f", mean of {len(found)} images"
     if subject.table:
         words = " ".join(charts.describe_strengths(models, kind) for kind in CORRUPTIONS)
