@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["Compare", "Ensemble", "Explain", "Lab", "Benchmarks", "Train", "Models", "About"]
+PAGES = ["Compare", "Ensemble", "Explain", "Contact sheet", "Lab", "Benchmarks", "Train", "Models", "About"]
 
 # Models are converted when they are first asked for: some seconds each.
 FIRST_ANSWER_MS = 90_000
@@ -69,6 +69,13 @@ def test_the_panel_of_own_classes_has_no_serious_problem(page: Page) -> None:
     expect(page.get_by_label("Name of class 2")).to_be_visible()
     page.get_by_label("Add a class").fill("vehicle")
     expect(page.get_by_role("button", name="vehicle · conveyance")).to_be_visible()
+    settle(page)
+    assert problems(page) == []
+
+
+def test_an_opened_matrix_has_no_serious_problem(page: Page, server: str) -> None:
+    page.goto(f"{server}/?layout=matrix&level=category&open=animal&pin=n02123045")
+    expect(page.get_by_text("Click a row to pin its label.").first).to_be_visible(timeout=FIRST_ANSWER_MS)
     settle(page)
     assert problems(page) == []
 
