@@ -100,10 +100,10 @@ def agreement(row: Row) -> str:
 
 
 def result(row: Row) -> str:
-    """Return "right" or "wrong, it is a cat"; empty where the truth is not known."""
+    """Return "right" or "wrong (is cat)"; empty where the truth is not known."""
     if row.is_right is None:
         return ""
-    return "right" if row.is_right else f"wrong: {row.truth}"
+    return "right" if row.is_right else f"wrong (is {row.truth})"
 
 
 def _differ(row: Row, one: str, other: str) -> bool:

@@ -148,21 +148,24 @@ def describe_limit(label_space: LabelSpace) -> str:
     return f"This check flags {others} and {own} of {space_title(label_space)}'s test images."
 
 
-def describe_unsure(answer: Ensemble | Prediction) -> str:
-    """Return the figures behind "unsure": the entropy, its limit, and what that keeps and flags; "" without a limit."""
+def describe_unsure(answer: Ensemble | Prediction) -> tuple[str, str]:
+    """Return the figures behind "unsure": the entropy with its limit, and what the limit keeps and flags.
+
+    Two empty texts without a limit.
+    """
     found = _of_own_classes(answer)
     limit = None if found is None else out_of_distribution.measured_limit(found)
     if found is None or limit is None:
-        return ""
+        return "", ""
     measured = out_of_distribution.measured()
     inside = measured["sources"][measured["inside"]]
     lines = [
-        f"Entropy {found.uncertainty.entropy_bits:.2f} bits, the limit is {limit.entropy_bits:.2f}. It keeps "
-        f"{percent(out_of_distribution.KEPT, 0)} of {inside['images']:,} of {inside['title']}. Unfamiliar images are "
-        "above it, with a class or without:\n",
+        f"The limit keeps {percent(out_of_distribution.KEPT, 0)} of {inside['images']:,} of {inside['title']}. "
+        "Unfamiliar images are above it, with a class or without:\n",
         *(f"- {percent(share, 0)} of {what}" for what, share in limit.flagged.items()),
     ]
-    return "\n".join(lines)
+    entropy = f"entropy {found.uncertainty.entropy_bits:.2f} bits, the limit is {limit.entropy_bits:.2f}"
+    return entropy, "\n".join(lines)
 
 
 def space_title(label_space: LabelSpace) -> str:

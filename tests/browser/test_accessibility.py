@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["Compare", "Ensemble", "Explain", "Lab", "Benchmarks", "Train", "Models", "About"]
+PAGES = ["Compare", "Ensemble", "Explain", "Contact sheet", "Lab", "Benchmarks", "Train", "Models", "About"]
 
 # Models are converted when they are first asked for: some seconds each.
 FIRST_ANSWER_MS = 90_000

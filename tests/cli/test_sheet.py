@@ -59,7 +59,7 @@ def test_class_folders_give_the_accuracy(sheet: Command, tmp_path: Path) -> None
     run = sheet("set", "--order", "given")
     assert run.code == 0
     assert "2 of 4 right: 50.0 % (95 % interval: 15.0–85.0 %)" in run.out
-    assert "dogs/c.png  (wrong: dog" in run.out
+    assert "dogs/c.png  (wrong (is dog)" in run.out
 
 
 @pytest.mark.parametrize("kind", ["json", "csv", "parquet"])

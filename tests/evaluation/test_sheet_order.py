@@ -136,7 +136,7 @@ def test_agreement(models: tuple[int, ...], words: str) -> None:
 
 
 def test_result() -> None:
-    assert [result(each) for each in ROWS] == ["", "", "wrong: label 3", "right", "wrong: label 6"]
+    assert [result(each) for each in ROWS] == ["", "", "wrong (is label 3)", "right", "wrong (is label 6)"]
 
 
 def test_most_disputed() -> None:

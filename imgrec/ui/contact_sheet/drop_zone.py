@@ -4,7 +4,6 @@ Uploads are stored on the disk at once and the uploader is emptied, so that hund
 deleted with the visit, or when other images take their place.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -45,7 +44,7 @@ def panel() -> None:
     files, folder = uploads.key_of("sheet"), uploads.key_of("sheet_folder")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="sheet_inputs"):
         st.file_uploader(
-            f"Drop up to {most} images, or a zip or tar of them",
+            f"Drop up to {most} images, a zip or a tar",
             accept_multiple_files=True,
             key=files,
             max_upload_size=uploads.archive_limit_mib(),
@@ -83,7 +82,8 @@ def _most() -> int:
 
 
 def _take(key: str, uploader: str) -> None:
-    arrived: Sequence[UploadedFile] = st.session_state.get(key) or []
+    # A rerun that started before the uploader was emptied may still have files that are already taken.
+    arrived = [file for file in st.session_state.get(key) or [] if isinstance(file, UploadedFile)]
     if not arrived:
         return
     try:

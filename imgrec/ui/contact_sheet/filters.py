@@ -34,13 +34,13 @@ def choose(models: Sequence[str], *, truth: bool) -> tuple[str, Filter]:
         differ: Sequence[str] = ()
         if len(models) > 1:
             differ = st.multiselect(
-                "Only where two models differ",
+                "Only where two differ",
                 models,
                 key=query_params.named("differ", "model", models, (), title=caches.catalog().title_of),
                 format_func=caches.catalog().title_of,
                 max_selections=2,
                 select_all=False,
-                placeholder="Choose two",
+                placeholder="Choose two models",
                 width=330,
             )
         label = query_params.text("contains", len)

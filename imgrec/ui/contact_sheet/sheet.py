@@ -92,33 +92,40 @@ def _live(run: ContactSheet, order: str, chosen: Filter, table: bool, was_runnin
 
 
 def _progress(run: ContactSheet, done: int) -> None:
+    """Show how far a running sheet is, and a button that stops it; else why it ended early."""
     count = len(run.images)
-    rate = f"{done / run.seconds:.1f} images/s" if done and run.seconds > 0 else ""
     if run.is_running:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.progress(done / count, f"{done:,} of {count:,} images{f' · {rate}' if rate else ''}")
+            st.progress(done / count, f"{done:,} of {count:,} images{_rate(run, done)}")
             st.button("Stop", icon=":material/stop:", key="sheet_stop", on_click=run.cancel, type="tertiary")
-        return
-    if run.error:
+    elif run.error:
         st.error(plain(run.error), icon=":material/error:")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        words = f"Stopped after {done:,} of {count:,} images" if run.is_canceled else f"{done:,} images"
-        st.caption(f"{words} in {duration(run.seconds)} · {rate} · {_describe(run.options)}")
-        st.button("Clear", icon=":material/close:", key="sheet_clear", on_click=drop_zone.clear, type="tertiary")
+    elif run.is_canceled:
+        st.caption(f":material/stop: Stopped after {done:,} of {count:,} images.")
 
 
 def _figures(run: ContactSheet, rows: Sequence[Row]) -> None:
     """Show the accuracy where true classes are known, and how the models agree."""
     if not rows:
         return
-    total = sheet_order.accuracy(rows)
-    summary = sheet_order.summary(rows)
-    st.subheader(total.sentence if total else summary, anchor=False)
-    if total:
-        st.caption(summary)
+    total, summary = sheet_order.accuracy(rows), sheet_order.summary(rows)
+    with st.container(horizontal=True, vertical_alignment="center", key="sheet_head"):
+        st.subheader(total.sentence if total else summary, anchor=False, width="stretch")
+        if not run.is_running:
+            st.button("Clear", icon=":material/close:", key="sheet_clear", on_click=drop_zone.clear, type="tertiary")
+    facts = [summary] if total else []
+    if not run.is_running:
+        facts.append(f"{duration(run.seconds)}{_rate(run, len(rows))}")
+    lines = [" · ".join(facts)] if facts else []
     if total and len(run.options.specs) > 1:
         found = ((spec, sheet_order.accuracy(rows, spec.name)) for spec in run.options.specs)
-        st.caption(" · ".join(f"{spec.title}: {one.short}" for spec, one in found if one))
+        lines.append(" · ".join(f"{spec.title}: {one.short}" for spec, one in found if one))
+    if lines:
+        st.caption("  \n".join(lines))
+
+
+def _rate(run: ContactSheet, done: int) -> str:
+    return f" · {done / run.seconds:.1f} images/s" if done and run.seconds > 0 else ""
 
 
 def _left_out(run: ContactSheet, rows: Sequence[Row]) -> None:

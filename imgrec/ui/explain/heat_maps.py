@@ -1,7 +1,7 @@
 """Where the models looked: one map for each model and one of the ensemble, over the photo, on one scale."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import streamlit as st
@@ -16,6 +16,7 @@ from imgrec.explain.subject import Subject
 from imgrec.explain.target import Target
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import ENSEMBLE
+from imgrec.predictions.hierarchy import DEFAULT_LEVEL
 from imgrec.predictions.prediction import Failure
 from imgrec.reports import sentences
 from imgrec.reports.result import Result
@@ -79,7 +80,8 @@ class Plan:
 
 def show(image: Image) -> None:
     """Show the controls, and the maps of `image` as they are computed."""
-    choice = settings_bar.toolbar(pins=False)
+    # Maps are of a model's own classes; a group of them is chosen below.
+    choice = replace(settings_bar.toolbar(pins=False), level=DEFAULT_LEVEL, classes=None)
     if not choice.specs:
         download_progress.nothing_here()
         return

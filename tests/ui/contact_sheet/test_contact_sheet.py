@@ -105,15 +105,15 @@ def test_an_archive_with_class_folders_tells_right_from_wrong(page: Page) -> Non
     assert sorted(line[2] for tile in shown(app) for line in tile["lines"] if line[1] in ("right", "wrong")) == [
         "right",
         "right",
-        "wrong: dog",
-        "wrong: dog",
+        "wrong (is dog)",
+        "wrong (is dog)",
     ]
     app.get_by_key("only").set_value(["wrong"]).run()
     assert titles(app) == ["dogs/c.png", "dogs/d.png"]
     app.get_by_key("view").set_value("Table").run()
     table = app.table[0].value
     assert list(table.columns[:4]) == ["Image", "Label", "Likelihood", "Result"]
-    assert list(table["Result"]) == ["wrong: dog", "wrong: dog"]
+    assert list(table["Result"]) == ["wrong (is dog)", "wrong (is dog)"]
 
 
 def test_filters_and_the_order_are_in_the_address(page: Page) -> None:
