@@ -119,8 +119,9 @@ class Matrices:
                 return
             ensemble = self._choice.combine(members)
             columns = self._columns(space, ensemble if isinstance(ensemble, Ensemble) else None)
-            lines = agreement.shown_lines(agreement.lines_of(columns, self._choice.k))
-            spec = agreement_matrix.matrix_bars(lines, columns, among=self._choice.names)
+            label = pinned.index_in(self._spaces[space])
+            lines = agreement.shown_lines(agreement.lines_of(columns, self._choice.k, label), pinned=label)
+            spec = agreement_matrix.matrix_bars(lines, columns, pinned=[(space, label)], among=self._choice.names)
             st.vega_lite_chart(spec, theme=None, alt=agreement_matrix.describe_matrix(lines, columns))
 
     def _show(self, space: str, ensemble: Ensemble | None) -> None:
@@ -134,7 +135,7 @@ class Matrices:
         shown = agreement.shown_lines(lines, pinned=label)
         rest = len(lines) - len(shown)
         shown = self._with_opened(space, shown, columns)
-        marks = [pinned.get() or ("", 0), (space, -1 if label is None else label)]
+        marks = [pinned.get() or (None, None), (space, label)]
         spec = agreement_matrix.matrix_bars(shown, columns, pinned=marks, among=self._choice.names)
         # Another key after each click: the chart would keep its selection, and a second click would take that back.
         key = f"matrix_{space}_{pinned.get()}_{self._opened}"
