@@ -37,7 +37,7 @@ MODELS = (
 LAYOUTS = {"matrix": 1, "cards": len(MODELS) + 1}
 
 WARM_UP = 3
-ROUNDS = 15
+ROUNDS = 30
 
 # Images that differ in every figure.
 SAMPLES = [ASSETS / "samples" / name for name in ("cat.jpg", "espresso.jpg", "temple.jpg")]

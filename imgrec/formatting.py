@@ -10,6 +10,8 @@ THIN_SPACE = "\u202f"
 
 # The same form for a number column of Streamlit, whose values are in percent and not in [0, 1].
 PERCENT_COLUMN = f"%.1f{THIN_SPACE}%%"
+# Where most numbers are small: a number column cannot say "<0.1".
+FINE_PERCENT_COLUMN = f"%.2f{THIN_SPACE}%%"
 
 # What grew by more than so many times itself is told as a multiple, not in thousands of percent.
 _TIMES = 9.5

@@ -14,6 +14,7 @@ mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 `tune`: `tune`.
 `doctor`: `doctor`.
 `export`: `export`.
+`chosen_models`: the models and options that commands share.
 `terminal`: what goes to stdout and stderr.
 """
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from imgrec.cli.predict import read_classes
+from imgrec.cli.chosen_models import read_classes
 from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
 from imgrec.errors import ImgrecError
 from imgrec.settings import Settings

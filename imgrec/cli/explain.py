@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgrec.cli.chosen_models import open_models
 from imgrec.cli.predict import decode_image, prepare
 from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
 from imgrec.errors import InputError
@@ -39,23 +40,14 @@ def explain(
     from imgrec.explain import explanation, map_report
     from imgrec.explain.attribution import find_method
     from imgrec.explain.map_report import MeasuredMap
-    from imgrec.inference.classify import open_pool
-    from imgrec.inference.preparation import Preparations
-    from imgrec.inference.request import Options, check_budget, get_default_specs, parse_models
-    from imgrec.models.cards import load_catalog
 
     if format not in FORMATS:
         raise InputError(f"Expected the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Received: {format!r}.")
     find_method(method)
     settings = Settings.from_env()
-    catalog = load_catalog(settings)
-    specs = parse_models(models, catalog) or get_default_specs(catalog, settings)
-    options = Options.parse(specs, rule=rule, framing=framing, weights=weights)
     decoded = decode_image(image, settings)
-    preparations = Preparations(settings)
-    pool = open_pool(settings, preparations)
-    check_budget(specs, pool)
-    if prepare(specs, preparations):
+    options, pool, preparations = open_models(models, settings, rule=rule, weights=weights, framing=framing)
+    if prepare(options.specs, preparations):
         raise typer.Exit(BAD_INPUT)
     with count_line(method) as count:
         found = explanation.explain(decoded, options, pool, word=class_, method=method, on_progress=count)

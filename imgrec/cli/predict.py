@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imgrec.cli.chosen_models import open_models
 from imgrec.cli.terminal import BAD_INPUT, bar, complain, say, status_line
 from imgrec.errors import ImageTooLargeError, ImgrecError, InputError
 from imgrec.settings import MIB, ROOT, Settings
@@ -90,12 +91,7 @@ def predict(
     format: Annotated[str, typer.Option(help="table, json, csv, or html: a report as one file.")] = "table",
 ) -> None:
     """Say what is in images, model by model and together."""
-    from imgrec.evaluation import temperatures
     from imgrec.explain.map_images import report_maps
-    from imgrec.inference.classify import open_pool
-    from imgrec.inference.preparation import Preparations
-    from imgrec.inference.request import Options, check_budget, get_default_specs, parse_models
-    from imgrec.models.cards import load_catalog
     from imgrec.predictions.ensembles import Ensemble, by_label_space
     from imgrec.predictions.prediction import Failure
     from imgrec.reports import reproduce, result
@@ -104,26 +100,20 @@ def predict(
     if format not in FORMATS:
         raise InputError(f"Expected the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Received: {format!r}.")
     settings = Settings.from_env()
-    catalog = load_catalog(settings)
-    specs = parse_models(models, catalog) or get_default_specs(catalog, settings)
-    options = Options.parse(
-        specs,
-        k=top,
+    options, pool, preparations = open_models(
+        models,
+        settings,
+        top=top,
         rule=rule,
-        framing=framing,
         weights=weights,
+        framing=framing,
         level=level,
-        classes=read_classes(classes),
+        classes=classes,
         calibrated=calibrated,
-        get_temperatures=partial(temperatures.measured, settings),
     )
-
-    preparations = Preparations(settings)
-    pool = open_pool(settings, preparations)
-    check_budget(specs, pool)
     # Nothing is fetched or compiled for files of which none can be an image.
-    failures = prepare(specs, preparations) if any(may_be_image(name) for name in images) else []
-    ready = tuple(spec for spec in specs if spec.name not in {failure.model for failure in failures})
+    failures = prepare(options.specs, preparations) if any(may_be_image(name) for name in images) else []
+    ready = tuple(spec for spec in options.specs if spec.name not in {failure.model for failure in failures})
     if not ready:
         raise typer.Exit(BAD_INPUT)
     results: list[Result] = []
@@ -230,21 +220,6 @@ def read(name: str, max_bytes: int) -> bytes:
         size_text = f"{size / MIB:,.1f} MiB" if size > max_bytes else "more"
         raise ImageTooLargeError(f"Expected an image of at most {max_bytes / MIB:,.3g} MiB. Received: {size_text}.")
     return data
-
-
-def read_classes(text: str | None) -> str | None:
-    """Return the groups of classes in the file called `text`, or `text` itself where it is no file name."""
-    from imgrec.predictions.class_groups import MAX_CHARACTERS
-
-    if not text or not text.lower().endswith(".json"):
-        return text
-    try:
-        with open(text, encoding="utf-8") as file:
-            return file.read(MAX_CHARACTERS + 1)
-    except OSError as error:
-        raise InputError(f"Expected a JSON file with classes. Received: {text}, {error.strerror}.") from error
-    except ValueError:
-        raise InputError(f"Expected a JSON file with classes. Received: {text}, which is no text.") from None
 
 
 def may_be_image(name: str) -> bool:

@@ -1,13 +1,13 @@
 """`imgrec sheet`."""
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgrec.cli.predict import prepare, read_classes
+from imgrec.cli.chosen_models import open_models
+from imgrec.cli.predict import prepare
 from imgrec.cli.terminal import BAD_INPUT, INTERRUPTED, complain, count_line, say
 from imgrec.errors import InputError
 from imgrec.settings import Settings
@@ -59,12 +59,8 @@ def sheet(
     """
     from imgrec.data.image_paths import find_images
     from imgrec.errors import UnknownNameError
-    from imgrec.evaluation import sheet_files, sheet_order, temperatures
+    from imgrec.evaluation import sheet_files, sheet_order
     from imgrec.evaluation.contact_sheet import ContactSheet
-    from imgrec.inference.classify import open_pool
-    from imgrec.inference.preparation import Preparations
-    from imgrec.inference.request import Options, check_budget, get_default_specs, parse_models
-    from imgrec.models.cards import load_catalog
 
     if format not in (TABLE, *sheet_files.FORMATS):
         formats = ", ".join([TABLE, *sheet_files.FORMATS])
@@ -74,23 +70,18 @@ def sheet(
     if format == "parquet" and not out and sys.stdout.isatty():
         raise InputError("Expected --out with a file for Parquet. Received: a terminal.")
     settings = Settings.from_env()
-    catalog = load_catalog(settings)
-    specs = parse_models(models, catalog) or get_default_specs(catalog, settings)
-    options = Options.parse(
-        specs,
+    options, pool, preparations = open_models(
+        models,
+        settings,
         rule=rule,
-        framing=framing,
         weights=weights,
+        framing=framing,
         level=level,
-        classes=read_classes(classes),
+        classes=classes,
         calibrated=calibrated,
-        get_temperatures=partial(temperatures.measured, settings),
     )
     found = find_images(images)
-    preparations = Preparations(settings)
-    pool = open_pool(settings, preparations)
-    check_budget(specs, pool)
-    prepare(specs, preparations)
+    prepare(options.specs, preparations)
     run = ContactSheet(found, options, pool, settings)
     for remark in run.remarks:
         complain(remark)
@@ -99,7 +90,7 @@ def sheet(
     if format == TABLE:
         _write((_table(rows) + "\n").encode(), out)
     else:
-        _write(sheet_files.FORMATS[format][0](rows, [spec.name for spec in specs]), out)
+        _write(sheet_files.FORMATS[format][0](rows, [spec.name for spec in options.specs]), out)
     if run.error:
         raise InputError(run.error)
     unanswered = [row for row in rows if row.answer is None]

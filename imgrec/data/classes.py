@@ -78,10 +78,15 @@ def scoring(model_space: LabelSpace, data_space: LabelSpace, groups: ClassGroups
     )
 
 
+def without_group(labels: Iterable[str], groups: ClassGroups) -> list[str]:
+    """Return those of a dataset's classes that have no group of their name."""
+    known = set(map(_plain, groups.names))
+    return [label for label in labels if _plain(label) not in known]
+
+
 def check_groups(labels: Sequence[str], groups: ClassGroups) -> None:
     """Raise `InputError` unless each of a dataset's classes has a group of its name."""
-    known = {_plain(group.name) for group in groups.groups}
-    if missing := [label for label in labels if _plain(label) not in known]:
+    if missing := without_group(labels, groups):
         raise InputError(
             f"Expected what each class of the dataset means in WordNet. Received: {in_words(groups.names)}; without "
             f"{in_words(missing)}."

@@ -216,7 +216,8 @@ class ContactSheet:
         self.error: str | None = None
         self.truth: TrueClasses | None = None
         try:
-            self.truth = match_classes(images.words, options.specs) if images.words and options.specs else None
+            if images.words and options.specs:
+                self.truth = match_classes(images.words, options.specs, options.classes)
         except LabelSpaceError:
             if len(set(images.words.values())) > 1:  # one folder says where images are from, not what they show
                 names = in_words(sorted(set(images.words.values())))

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from imgrec.data.classes import place_of_label, recognize, scoring
+from imgrec.data.classes import own_space, place_of_label, recognize, scoring, without_group
 from imgrec.errors import LabelSpaceError
 from imgrec.models.catalog import ModelSpec
+from imgrec.predictions.class_groups import ClassGroups
 from imgrec.predictions.labels import LabelMap, LabelSpace
 from imgrec.predictions.prediction import Prediction
 
@@ -35,21 +36,24 @@ class TrueClasses:
         return replace(prediction, label_space=label_map.target, probabilities=mapped, tie_breaker=None, own=prediction)
 
 
-def match_classes(words: Mapping[int, str], specs: Sequence[ModelSpec]) -> TrueClasses:
+def match_classes(
+    words: Mapping[int, str], specs: Sequence[ModelSpec], groups: ClassGroups | None = None
+) -> TrueClasses:
     """Return the true classes of images from what they are called, `words`, for models that know them all.
 
     As in an evaluation, see `data.classes`: the same classes in any order, or classes that ImageNet's roll up to. Names
-    of some classes of the models, such as espresso, do as well.
+    of some classes of the models, such as espresso, do as well; and so do names of `groups`, if all are.
 
     Raises:
         LabelSpaceError: A model has other classes, or none of the models has all of them.
     """
     spaces = {spec.label_space: spec.get_label_space() for spec in specs}
     names = sorted(set(words.values()))
-    space = recognize(names)
+    meant = groups if groups is not None and not without_group(names, groups) else None
+    space = recognize(names) if meant is None else own_space(names)
     maps: dict[str, LabelMap | None]
     try:
-        maps = {name: scoring(model_space, space) for name, model_space in spaces.items()}
+        maps = {name: scoring(model_space, space, meant) for name, model_space in spaces.items()}
     except LabelSpaceError:
         if (own := _named_classes(names, list(spaces.values()))) is None:
             raise

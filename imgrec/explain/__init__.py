@@ -18,6 +18,7 @@ Knows predictions, images and networks, and no interface.
 `color_scale`: colors for numbers.
 `layer_kinds`: `LAYER_KINDS`: what each kind of layer computes, in a sentence.
 `layers`: `read_layers` of a compiled network.
+`training_layers`: dropout, which a compiled network does not have.
 `feature_maps`: what each layer computes for one image.
 `corruptions`: eight kinds of damage in five strengths.
 `robustness`: probabilities over the strength of damage.

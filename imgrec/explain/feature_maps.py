@@ -1,8 +1,8 @@
 """What each layer of a compiled network computes for one image: its feature maps.
 
 The graph is read from the cache and cut after the layers in question, so that no more is loaded and computed than they
-need. Layers are computed in groups whose outputs take at most `GROUP_BYTES` together; of each layer only the channels
-that vary most are kept.
+need. Layers are computed in groups of limited outputs and weights; of each layer only the channels that vary most are
+kept.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,9 @@ from imgrec.settings import MIB, Settings
 
 # Of all outputs that are computed together. The largest single one, of VGG16's first layer, takes 12 MiB.
 GROUP_BYTES = 32 * MIB
+
+# Of the weights that a group adds to those before it. The convolutions of VGG16 have 56 MiB, its dense layers 472 MiB.
+GROUP_WEIGHTS_BYTES = 64 * MIB
 
 # Machine code and the values between the layers.
 OVERHEAD_BYTES = 32 * MIB
@@ -63,15 +66,16 @@ def find_network(spec: ModelSpec, settings: Settings) -> Path | None:
 def group_of(layers: Sequence[Layer], at: int) -> range:
     """Return the places in `layers` of those that are computed together with the one at place `at`.
 
-    The places follow each other. A layer whose output is larger than `GROUP_BYTES` is alone.
+    The places follow each other. A layer is alone where its output is larger than `GROUP_BYTES`, or its weights are
+    larger than `GROUP_WEIGHTS_BYTES`: what comes before it must not wait for them.
     """
-    start, total = 0, 0
+    start, outputs, weights_bytes = 0, 0, 0
     for place, layer in enumerate(layers):
-        if total and total + layer.bytes > GROUP_BYTES:
+        outputs, weights_bytes = outputs + layer.bytes, weights_bytes + 4 * layer.parameters
+        if place > start and (outputs > GROUP_BYTES or weights_bytes > GROUP_WEIGHTS_BYTES):
             if at < place:
                 return range(start, place)
-            start, total = place, 0
-        total += layer.bytes
+            start, outputs, weights_bytes = place, layer.bytes, 4 * layer.parameters
     return range(start, len(layers))
 
 
@@ -95,6 +99,16 @@ def compute(path: Path, image: np.ndarray, layers: Sequence[Layer]) -> list[Feat
     """
     outputs = openvino_engine.run_until(path, [layer.place for layer in layers], image)
     return [_select(layer, output) for layer, output in zip(layers, outputs, strict=True)]
+
+
+def drop(found: FeatureMaps, rate: float) -> np.ndarray:
+    """Return `found.maps` with a share `rate` of the values set to 0 at random, always the same: an example."""
+    least = np.array([channel.least for channel in found.channels])[:, None, None]
+    most = np.array([channel.most for channel in found.channels])[:, None, None]
+    # Where 0 is from the smallest to the largest value; a channel of one value is dark throughout.
+    zero = np.clip(np.divide(-least, most - least, out=np.zeros_like(least), where=most > least), 0, 1)
+    is_dropped = np.random.default_rng(0).random(found.maps.shape) < rate
+    return np.where(is_dropped, np.rint(255 * zero).astype(np.uint8), found.maps)
 
 
 def _select(layer: Layer, output: np.ndarray) -> FeatureMaps:

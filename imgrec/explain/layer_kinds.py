@@ -44,6 +44,11 @@ LAYER_KINDS = {
         "Shifts and scales each channel by the mean and the spread that it had in training, so that all channels are "
         "of similar size.",
     ),
+    "layer_normalization": LayerKind(
+        "Layer normalization",
+        "Shifts and scales the values at each position by their own mean and spread, then each channel by a learned "
+        "factor.",
+    ),
     "relu": LayerKind("ReLU", f"Sets negative values to 0: a pattern that is absent is not reported. {_ACTIVATION}"),
     "relu6": LayerKind("ReLU6", f"Sets negative values to 0 and values above 6 to 6. {_ACTIVATION}"),
     "clip": LayerKind("Clipping", f"Sets values outside of a range to its ends. {_ACTIVATION}"),
@@ -78,6 +83,11 @@ LAYER_KINDS = {
     ),
     "flatten": LayerKind("Flatten", "Puts all values in one row, which a dense layer needs; no value changes."),
     "dense": LayerKind("Dense", "Each output is a weighted sum of all inputs: here everything is taken together."),
+    "dropout": LayerKind(
+        "Dropout",
+        "In training it sets some values to 0 at random and enlarges the others to make up for it, so that no unit "
+        "relies on one other. After training it does nothing: these are the values of the layer before.",
+    ),
     "softmax": LayerKind(
         "Softmax",
         "Turns the last values, the logits, into probabilities: all are from 0 to 1, and together they are 1.",

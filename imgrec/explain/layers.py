@@ -42,6 +42,7 @@ class Layer:
     without the batch, the channels last: (height, width, channels) or (units,). `parameters` are those that were
     learned or measured in training. `place` is its last node among those of the graph, and `axes` the order of that
     node's axes, in the letters of `AXES`. `views` is 2 for a network that sees each image and its mirror image.
+    `rate` is the share of values that a dropout layer sets to 0 in training.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Layer:
     place: int
     axes: str = AXES
     views: int = 1
+    rate: float = 0.0
 
     @property
     def title(self) -> str:
@@ -140,8 +142,9 @@ def _kind(node: Any, varies: set[str]) -> str | None:
         case "ReduceMean" | "ReduceMax" if _reduces_positions(node):
             return "global_average_pooling" if name == "ReduceMean" else "global_max_pooling"
         case "Add" if len(varying) == 2 and len(shape) == 4:
-            return "addition"
-        case "Multiply" if len(varying) == 2 and len(shape) == 4 and varying[0] is not varying[1]:
+            is_norm = any(_multiplies_maps(_origin(source), varies) for source in varying)
+            return "layer_normalization" if is_norm else "addition"
+        case "Multiply" if len(varying) == 2 and any(_is_vector(source) for source in varying):
             return "scaling"
         case "Concat" if len(shape) == 4 and len(varying) > 1 and shape[0] == varying[0].output(0).shape[0]:
             return "concatenation"
@@ -150,10 +153,23 @@ def _kind(node: Any, varies: set[str]) -> str | None:
         ):
             return "flatten"
         case "MatMul" if len(varying) == 1:
-            return "dense"
+            # On a map it works at each position.
+            return "dense" if len(shape) == 2 else "pointwise"
         case "Softmax" if len(shape) == 2:
             return "softmax"
     return None
+
+
+def _multiplies_maps(node: Any, varies: set[str]) -> bool:
+    """Whether `node` multiplies two maps, as layer normalization does before it adds."""
+    varying = [source for source in _sources(node) if _key(source) in varies]
+    return node.get_type_name() == "Multiply" and len(varying) == 2 and not any(map(_is_vector, varying))
+
+
+def _is_vector(node: Any) -> bool:
+    """Whether `node` has one number for each channel of an image, and no positions."""
+    shape = sorted(node.output(0).shape)
+    return len(shape) == 4 and shape[:3] == [1, 1, 1] and shape[3] > 1
 
 
 def _with_bias(node: Any, varies: set[str]) -> Any:
@@ -218,6 +234,9 @@ def _reduces_positions(node: Any) -> bool:
 def _detail(kind: str, node: Any, output: tuple[int, ...]) -> str:
     """Return the facts of one layer in words; empty where there are none."""
     inputs = _sources(node)
+    if node.get_type_name() == "MatMul":
+        where = " at each position" if kind == "pointwise" else ""
+        return f"{output[-1]:,} weighted sums of {inputs[0].output(0).shape[-1]:,} inputs{where}"
     match kind:
         case "convolution" | "pointwise" | "grouped" | "depthwise":
             *_, channels, height, width = list(inputs[1].output(0).shape)
@@ -230,8 +249,6 @@ def _detail(kind: str, node: Any, output: tuple[int, ...]) -> str:
             height, width = list(node.get_attributes()["kernel"])
             what = "maximum" if kind == "max_pooling" else "mean"
             return f"{what} of each {height} × {width} window"
-        case "dense":
-            return f"{output[-1]:,} weighted sums of {inputs[0].output(0).shape[-1]:,} inputs"
         case "concatenation":
             return f"{len(inputs)} groups of channels"
     return ""

@@ -122,7 +122,7 @@ def _explain_channels(image: DecodedImage, spec: ModelSpec, tried: Preprocessing
 
 
 def _explain_framing(image: DecodedImage, spec: ModelSpec, tried: Preprocessing) -> str:
-    (height, width), (rows, columns) = image.pixels.shape[:2], spec.input_size
+    (height, width), (rows, columns) = _size(image, tried), spec.input_size
     cropped = max(rows / height, columns / width) / spec.crop_fraction
     if tried.framing == "squash":
         across, down = columns / width / cropped, rows / height / cropped
@@ -150,7 +150,7 @@ def _stretch(across: float, down: float) -> str:
 def _explain_resampling(image: DecodedImage, spec: ModelSpec, tried: Preprocessing) -> str:
     if tried.resampling != "nearest":
         return "Bilinear instead of bicubic resampling makes edges a little softer, which rarely matters."
-    (height, width), (rows, columns) = image.pixels.shape[:2], spec.input_size
+    (height, width), (rows, columns) = _size(image, tried), spec.input_size
     reduced = min(height / rows, width / columns) * spec.crop_fraction
     if reduced < 1 / _REDUCED:
         return f"Each pixel was enlarged to a square {1 / reduced:.1f} px wide, whose edges are not in the scene."
@@ -167,8 +167,16 @@ def _explain_exif(image: DecodedImage, spec: ModelSpec, tried: Preprocessing) ->
     if image.orientation in _UPSIDE_DOWN:
         return "The EXIF tag was ignored, so that the image stands upside down, as few training images do."
     if image.orientation in _MIRRORED:
-        return "The EXIF tag was ignored, so that the image is mirrored, as half of the training images were."
+        return "The EXIF tag was ignored, so that the image is mirrored, which rarely matters."
+    if image.format == "HEIC":
+        return "A HEIC is turned upright by its decoder, whatever a program makes of the EXIF tag."
     return "This image has no EXIF orientation, so that ignoring it changes nothing."
+
+
+def _size(image: DecodedImage, tried: Preprocessing) -> tuple[int, int]:
+    """Return the (height, width) of the image as it is framed."""
+    height, width = image.pixels.shape[:2]
+    return (width, height) if tried.exif == "off" and image.orientation in _SIDEWAYS else (height, width)
 
 
 def _reverses(spec: ModelSpec) -> bool:

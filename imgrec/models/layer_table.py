@@ -18,12 +18,16 @@ from imgrec.formatting import percent
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer: its kind, its operation in words, its output shape without the batch, and its parameters."""
+    """One layer: its kind, its operation in words, its output shape without the batch, and its parameters.
+
+    `rate` is the share of values that a dropout layer sets to 0.
+    """
 
     kind: str
     about: str
     output: tuple[int, ...]
     parameters: int
+    rate: float = 0.0
 
 
 def read_layers(path: Path) -> list[Layer]:
@@ -83,7 +87,8 @@ def _layer(kind: str, config: dict[str, Any], shape: tuple[int, ...]) -> Layer |
             output = (*_positions(config, height, width, shape), shape[-1])
             return Layer("Max-pooling", f"maximum of each {height} × {width} window", output, 0)
         case "Dropout":
-            return Layer("Dropout", f"{percent(config['rate'], 0)} set to 0 at random, in training only", shape, 0)
+            rate = float(config["rate"])
+            return Layer("Dropout", f"{percent(rate, 0)} set to 0 at random, in training only", shape, 0, rate)
         case "Flatten":
             return Layer("Flatten", "all values in one row", (math.prod(shape),), 0)
         case "Dense":

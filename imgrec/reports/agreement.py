@@ -100,17 +100,23 @@ def shown_lines(lines: Sequence[Line], most: int = MAX_LINES, pinned: int | None
 
 
 def open_groups(
-    lines: Sequence[Line], columns: Sequence[Column], opened: Collection[str], k: int, level: str
+    lines: Sequence[Line],
+    columns: Sequence[Column],
+    opened: Collection[str],
+    k: int,
+    level: str,
+    pinned: int | None = None,
 ) -> list[Line]:
     """Return `lines`, which are rolled up to `level`, with what is below the groups `opened`, by their names.
 
-    Below a group stand its `k` most probable parts, and the others as one line. Only columns with `classes` count.
+    Below a group stand its `k` most probable parts, the one with the class `pinned`, and the others as one line. Only
+    columns with `classes` count.
     """
     space = next((column.classes.label_space for column in columns if column.classes is not None), None)
     mapped = map_to_level(space, level) if space is not None else None
     if space is None or mapped is None:
         return list(lines)
-    tree = _Tree(hierarchy_of(space), columns, opened, k)
+    tree = _Tree(hierarchy_of(space), columns, opened, k, pinned)
     below = [[] if line.index is None else np.flatnonzero(mapped.index == line.index).tolist() for line in lines]
     return [one for line, classes in zip(lines, below, strict=True) for one in tree.with_parts(line, classes)]
 
@@ -124,8 +130,15 @@ def group_names(space: LabelSpace) -> list[str]:
 class _Tree:
     """The probabilities of the nodes of a hierarchy in each column."""
 
-    def __init__(self, hierarchy: Hierarchy, columns: Sequence[Column], opened: Collection[str], k: int) -> None:
-        self._hierarchy, self._opened, self._k = hierarchy, opened, k
+    def __init__(
+        self,
+        hierarchy: Hierarchy,
+        columns: Sequence[Column],
+        opened: Collection[str],
+        k: int,
+        pinned: int | None,
+    ) -> None:
+        self._hierarchy, self._opened, self._k, self._pinned = hierarchy, opened, k, pinned
         self._classes = [column.classes for column in columns]
         self._ranks = [None if one is None else _places(one.order) for one in self._classes]
         self._place = {node: place for place, node in enumerate(hierarchy.nodes)}
@@ -147,12 +160,15 @@ class _Tree:
             after = chain[chain.index(node) + 1 :] if node in chain else ()
             groups.setdefault(after[0] if after else -1 - index, []).append(index)
         parts = sorted(((self._line(group), group) for group in groups.values()), key=lambda part: -_first(part[0]))
-        # No model has a tenth of a percent of the others after them: these are left out.
+        # No model has a tenth of a percent of the parts after them.
         count = max((place for place, (part, _) in enumerate(parts, start=1) if _most(part) >= LEAST_SHARE), default=1)
-        for part, group in parts[: min(count, self._k)]:
-            yield from self.with_parts(replace(part, depth=line.depth + 1), group)
-        others = [part for part, _ in parts[self._k :]]
-        if count > self._k:
+        others = []
+        for place, (part, group) in enumerate(parts):
+            if place < min(count, self._k) or self._pinned in group:
+                yield from self.with_parts(replace(part, depth=line.depth + 1), group)
+            elif place < count:
+                others.append(part)
+        if others:
             sums = [
                 None if one is None else sum(part.probabilities[place] or 0.0 for part in others)
                 for place, one in enumerate(self._classes)

@@ -143,7 +143,7 @@ def _entry(entry: Entry, name: str, k: int, colors: Mapping[str, str]) -> dict[s
     if isinstance(result.ensemble, Failure) and not entry.groups:
         outcomes.append(result.ensemble)
     return common | {
-        "sentences": [words for ensemble, members in groups for words in _sentences(members, ensemble)],
+        "sentences": [headline(members, ensemble) for ensemble, members in groups],
         "image": _data_url(thumbnail(image, IMAGE_SIDE_PX), "jpeg"),
         "alt": entry.alt or f"The image that was classified: {name}",
         "facts": " · ".join([f"{width} × {height} px", image.format, *result.notes]),
@@ -190,11 +190,6 @@ def _card(
     return card | {"remark": remark, "rows": rows, "caption": f"{title}: the {len(rows)} most probable classes"}
 
 
-def _sentences(members: Sequence[Prediction], ensemble: Ensemble | None) -> list[str]:
-    calibrated = "" if ensemble is None else calibration_effect.describe(ensemble)
-    return [headline(members, ensemble), *([calibrated] if calibrated else [])]
-
-
 def _table(members: Sequence[Prediction], ensemble: Ensemble | None, k: int) -> dict[str, Any]:
     """Return the probabilities of all classes that any of `members` has among its first `k`."""
     columns = [*([ensemble.prediction] if ensemble is not None and len(members) > 1 else []), *members]
@@ -230,7 +225,10 @@ def _uncertainty(ensemble: Ensemble | None) -> list[str]:
             f"disagreement {percent(found.disagreement, 0)} ({found.disagreement_level})"
         )
         line += f". Combined by: {RULES[ensemble.rule].title.lower()}"
-    unsure = describe_unsure(ensemble) if is_unsure(ensemble) else ""
+    entropy, kept = describe_unsure(ensemble)
+    # The list of a tooltip, as a sentence.
+    kept = kept.replace(":\n\n- ", ": ").replace("\n- ", ", ")
+    unsure = f"Unsure: {entropy}. {kept}." if is_unsure(ensemble) else ""
     limit = describe_limit(ensemble.prediction.label_space) if is_none_of_these(ensemble) else ""
     return [words for words in (f"{line}.", calibration_effect.describe(ensemble), limit or unsure) if words]
 

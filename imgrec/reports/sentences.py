@@ -148,21 +148,24 @@ def describe_limit(label_space: LabelSpace) -> str:
     return f"This check flags {others} and {own} of {space_title(label_space)}'s test images."
 
 
-def describe_unsure(answer: Ensemble | Prediction) -> str:
-    """Return the figures behind "unsure": the entropy, its limit, and what that keeps and flags; "" without a limit."""
+def describe_unsure(answer: Ensemble | Prediction) -> tuple[str, str]:
+    """Return the figures behind "unsure": the entropy with its limit, and what the limit keeps and flags.
+
+    Two empty texts without a limit.
+    """
     found = _of_own_classes(answer)
     limit = None if found is None else out_of_distribution.measured_limit(found)
     if found is None or limit is None:
-        return ""
+        return "", ""
     measured = out_of_distribution.measured()
     inside = measured["sources"][measured["inside"]]
     lines = [
-        f"Entropy {found.uncertainty.entropy_bits:.2f} bits, the limit is {limit.entropy_bits:.2f}. It keeps "
-        f"{percent(out_of_distribution.KEPT, 0)} of {inside['images']:,} of {inside['title']}. Unfamiliar images are "
-        "above it, with a class or without:\n",
+        f"The limit keeps {percent(out_of_distribution.KEPT, 0)} of {inside['images']:,} of {inside['title']}. "
+        "Unfamiliar images are above it, with a class or without:\n",
         *(f"- {percent(share, 0)} of {what}" for what, share in limit.flagged.items()),
     ]
-    return "\n".join(lines)
+    entropy = f"entropy {found.uncertainty.entropy_bits:.2f} bits, the limit is {limit.entropy_bits:.2f}"
+    return entropy, "\n".join(lines)
 
 
 def space_title(label_space: LabelSpace) -> str:
@@ -199,11 +202,12 @@ def describe_groups(groups: ClassGroups | None, specs: Sequence[ModelSpec]) -> t
     if groups is None or not specs:
         return ()
     spaces = {spec.label_space: spec.get_label_space() for spec in specs}
-    shared: dict[tuple[str, str], tuple[str, ...]] = {}
+    shared: dict[tuple[str, str], str] = {}
     for space in spaces.values():
-        for one, other, labels in groups.overlaps(space):
-            shared.setdefault((one, other), labels)
-    found = [f"{one} and {other} overlap: {_counted(labels)} in both." for (one, other), labels in shared.items()]
+        for one, other, count, example in groups.overlaps(space):
+            counted = f"{example} counts" if count == 1 else f"{count:,} classes, such as {example}, count"
+            shared.setdefault((one, other), f"{one} and {other} overlap: {counted} in both.")
+    found = list(shared.values())
     if (more := len(found) - NAMED_OVERLAPS) > 0:
         found[NAMED_OVERLAPS:] = [f"{more:,} more {'pairs overlap' if more > 1 else 'pair overlaps'}."]
     unknown = {name: groups.unknown(space) for name, space in spaces.items()}
@@ -214,11 +218,6 @@ def describe_groups(groups: ClassGroups | None, specs: Sequence[ModelSpec]) -> t
         elif lacking:
             found.append(f"No class of {group.name}: {', '.join(lacking)}.")
     return tuple(found)
-
-
-def _counted(labels: Sequence[str]) -> str:
-    """Return "minivan counts", or "7 classes, such as tabby, count"."""
-    return f"{labels[0]} counts" if len(labels) == 1 else f"{len(labels):,} classes, such as {labels[0]}, count"
 
 
 def describe_without(without: Without) -> str:

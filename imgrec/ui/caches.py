@@ -21,6 +21,7 @@ from imgrec.explain.attribution import Attribution
 from imgrec.explain.faithfulness import Faithfulness
 from imgrec.explain.feature_maps import FeatureMaps
 from imgrec.explain.layers import Layer, read_layers
+from imgrec.explain.training_layers import with_dropout
 from imgrec.export.bundle import Exports
 from imgrec.formatting import size
 from imgrec.images import decoding, gallery, preprocessing
@@ -220,19 +221,28 @@ def framed(sha256: str, size: tuple[int, int], crop_fraction: float, framing: st
 
 
 @st.cache_data(max_entries=MAX_GRAPHS, show_spinner=False)
-def layers(path: str) -> tuple[Layer, ...]:
-    """Return the layers of the compiled network at `path`, whose folder is named after a digest of it."""
-    return read_layers(Path(path))
+def layers(path: str, saved: str | None) -> tuple[Layer, ...]:
+    """Return the layers of the compiled network at `path`, whose folder is named after a digest of it.
+
+    `saved` is the path of its weights, for the layers that work in training alone.
+    """
+    return with_dropout(read_layers(Path(path)), None if saved is None else Path(saved))
 
 
 @st.cache_resource(max_entries=MAX_FEATURE_MAPS, show_spinner=False)
 def feature_map_group(
-    path: str, title: str, sha256: str, framing: str, start: int, stop: int, _pixels: np.ndarray
+    path: str,
+    title: str,
+    sha256: str,
+    framing: str,
+    start: int,
+    stop: int,
+    _layers: Sequence[Layer],
+    _pixels: np.ndarray,
 ) -> list[FeatureMaps]:
-    """Return what the layers from `start` to `stop` of a compiled network compute for the framed image `_pixels`."""
-    found, group = layers(path), range(start, stop)
-    with pool().borrow(title, feature_maps.needed_bytes(found, group)):
-        return feature_maps.compute(Path(path), _pixels, found[start:stop])
+    """Return what `_layers` from `start` to `stop` of a compiled network compute for the framed image `_pixels`."""
+    with pool().borrow(title, feature_maps.needed_bytes(_layers, range(start, stop))):
+        return feature_maps.compute(Path(path), _pixels, _layers[start:stop])
 
 
 def warm_up() -> None:

@@ -75,9 +75,10 @@ def toolbar(*, rule_in_sight: bool = False, layouts: bool = False, pins: bool = 
         history.button()
         if changed:
             st.caption(" · ".join(changed))
-    if knowledge := sentences.describe_knowledge(specs):
-        st.caption(knowledge)
-    if notes := sentences.describe_groups(classes, specs):
+    if classes is None:
+        if knowledge := sentences.describe_knowledge(specs):
+            st.caption(knowledge)
+    elif notes := sentences.describe_groups(classes, specs):
         st.caption(f":material/info: {plain(' '.join(notes))}")
     if rule_in_sight:
         st.caption(f"**{RULES[rule].title}**. {RULES[rule].sentence}")

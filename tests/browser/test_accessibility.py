@@ -73,6 +73,13 @@ def test_the_panel_of_own_classes_has_no_serious_problem(page: Page) -> None:
     assert problems(page) == []
 
 
+def test_an_opened_matrix_has_no_serious_problem(page: Page, server: str) -> None:
+    page.goto(f"{server}/?layout=matrix&level=category&open=animal&pin=n02123045")
+    expect(page.get_by_text("Click a row to pin its label.").first).to_be_visible(timeout=FIRST_ANSWER_MS)
+    settle(page)
+    assert problems(page) == []
+
+
 def test_the_focus_is_seen_on_navigation_tiles_and_buttons(page: Page) -> None:
     """WCAG 2.4.7, and 1.4.11: the ring has 3:1 against the page."""
     page.evaluate("document.body.focus()")

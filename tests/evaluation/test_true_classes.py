@@ -8,6 +8,7 @@ import pytest
 from imgrec.errors import LabelSpaceError
 from imgrec.evaluation.true_classes import match_classes
 from imgrec.models.catalog import BUILT_IN, ModelSpec
+from imgrec.predictions.class_groups import ClassGroups
 from imgrec.predictions.labels import LABEL_SPACES, LabelSpace, get_label_space
 from imgrec.predictions.prediction import Prediction
 from tests.fakes import fake_spec
@@ -45,6 +46,19 @@ def test_models_of_several_label_spaces_are_counted_in_one(own: ModelSpec) -> No
     assert {prediction.first.index for prediction in counted} == {truth.targets[0]}
     assert len({prediction.label_space.name for prediction in counted}) == 1
     assert truth.targets.keys() == {0, 3}
+
+
+def test_folders_may_be_named_after_a_visitors_classes() -> None:
+    groups = ClassGroups.parse("feline;canine;food:n07555863")
+    truth = match_classes({0: "felines", 1: "canines"}, [IMAGENET], groups)
+    found = [truth.count(one_hot(IMAGENET, index)).first.label for index in (281, 269, 291, 404)]
+    assert found == ["felines", "canines", "felines", "something else"]  # tabby, timber wolf, lion, airliner
+    assert [truth.label_space.labels[i] for i in truth.targets.values()] == ["felines", "canines"]
+
+
+def test_classes_of_a_visitor_that_name_no_folder_change_nothing() -> None:
+    truth = match_classes({0: "cats", 1: "dogs"}, [IMAGENET], ClassGroups.parse("cat;vehicle"))
+    assert truth.label_space.labels == ("cat", "dog", "something else")
 
 
 def test_wordnet_ids_are_classes_of_imagenet() -> None:

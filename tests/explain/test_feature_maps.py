@@ -7,6 +7,7 @@ import pytest
 
 from imgrec.errors import InputError
 from imgrec.explain import feature_maps
+from imgrec.explain.feature_maps import Channel, FeatureMaps
 from imgrec.explain.layers import Layer, read_layers
 from imgrec.inference.openvino_engine import OpenVINOEngine
 from tests.explain.networks import SIDE, save_network
@@ -73,7 +74,27 @@ def test_groups_follow_each_other_and_keep_to_their_limit() -> None:
         assert total <= feature_maps.GROUP_BYTES or len(group) == 1
 
 
+def test_what_comes_before_large_weights_does_not_wait_for_them() -> None:
+    sizes = (10, 20, 400, 30, 64)
+    layers = [Layer("dense", "", (10,), mib * 2**18, 0) for mib in sizes]
+    groups = [feature_maps.group_of(layers, at) for at in range(len(layers))]
+    assert groups == [range(2), range(2), range(2, 3), range(3, 4), range(4, 5)]
+
+
 def test_needed_bytes_are_weights_up_to_the_end_and_outputs_of_the_group() -> None:
     layers = [Layer("dense", "", (10,), parameters, 0) for parameters in (100, 1000, 10_000)]
     alone = feature_maps.needed_bytes(layers, range(1, 2))
     assert alone == 4 * 1100 + 40 + feature_maps.OVERHEAD_BYTES
+
+
+def test_dropping_sets_about_that_share_of_values_to_zero_and_leaves_the_rest() -> None:
+    values = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (1, 64, 1))
+    # From -1 to 3: zero is a quarter of the way.
+    channel = Channel(0, -1.0, 1.0, 3.0)
+    found = FeatureMaps(layer(1), (channel,), values, np.empty(0, np.float32))
+    dropped = feature_maps.drop(found, 0.25)
+    changed = dropped != values
+    assert changed.mean() == pytest.approx(0.25, abs=0.03)
+    assert set(dropped[changed].tolist()) == {64}
+    assert (feature_maps.drop(found, 0.25) == dropped).all()
+    assert (feature_maps.drop(found, 0.0) == values).all()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,17 @@ def test_swaps_that_cancel_are_told_so() -> None:
 def test_the_sentence_about_exif_follows_from_the_tag(orientation: int, part: str) -> None:
     tried = Preprocessing("tf", exif="off")
     assert part in explain(image(orientation=orientation), MOBILENET, tried)
+
+
+def test_a_heic_is_turned_by_its_decoder() -> None:
+    heic = replace(image(), format="HEIC")
+    assert "by its decoder" in explain(heic, MOBILENET, Preprocessing("tf", exif="off"))
+
+
+def test_the_factor_is_that_of_the_image_as_it_lies() -> None:
+    tried = Preprocessing("tf", framing="squash", exif="off")
+    assert "1.50 times too wide" in explain(image(orientation=6), MOBILENET, tried)
+    assert "1.50 times too high" in explain(image(orientation=3), MOBILENET, tried)
 
 
 def test_framings_are_told_with_their_factors() -> None:

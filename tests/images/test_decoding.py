@@ -237,6 +237,12 @@ def test_exif_orientation_gives_the_upright_image(kind: str, orientation: int) -
     assert image.size_px == (64, 96)
     assert np.abs(image.pixels.astype(int) - np.asarray(scene()).astype(int)).mean() < 6
     assert image.notes == notes
+    # libheif does not tell how it turned an image.
+    assert image.orientation == (1 if kind == "HEIC" else orientation)
+    expected = scene() if kind == "HEIC" else stored
+    as_it_lies = decoding.as_stored(image)
+    assert as_it_lies.shape == np.asarray(expected).shape
+    assert np.abs(as_it_lies.astype(int) - np.asarray(expected).astype(int)).mean() < 6
 
 
 def test_a_png_may_say_its_orientation_after_its_pixels() -> None:

@@ -14,7 +14,16 @@ from PIL import Image
 
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.images.decoding import DecodedImage
-from imgrec.images.preprocessing import FRAMINGS, PREPROCESS, RESAMPLING, frame, normalize
+from imgrec.images.preprocessing import (
+    FRAMINGS,
+    LETTERBOX_COLOR,
+    PREPROCESS,
+    RESAMPLING,
+    RESAMPLINGS,
+    denormalize,
+    frame,
+    normalize,
+)
 
 
 def random_pixels(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -185,6 +194,45 @@ def test_all_modes_differ() -> None:
     results = {normalize(batch, mode).tobytes() for mode in PREPROCESS}
 
     assert len(results) == len(PREPROCESS)
+
+
+@pytest.mark.parametrize("mode", PREPROCESS)
+def test_denormalizing_undoes_normalizing(mode: str) -> None:
+    batch = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), np.uint8)
+    assert denormalize(normalize(batch, mode), mode) == pytest.approx(batch.astype(np.float32), abs=1e-3)
+
+
+def test_values_of_another_mode_are_not_limited_to_bytes() -> None:
+    white = normalize(np.full((1, 1, 3), 255, np.uint8), "identity")
+    assert denormalize(white, "tf") == pytest.approx(255 * 127.5 + 127.5)
+    with pytest.raises(UnknownNameError):
+        denormalize(white, "sepia")
+
+
+def test_a_letterbox_keeps_the_shape_of_things_and_shows_all() -> None:
+    pixels = random_pixels(100, 200)
+    framed = frame(pixels, (64, 64), 0.875, "letterbox")
+    assert (framed[:16] == LETTERBOX_COLOR).all()
+    assert (framed[48:] == LETTERBOX_COLOR).all()
+    inner = np.asarray(Image.fromarray(pixels).resize((64, 32), RESAMPLING))
+    assert (framed[16:48] == inner).all()
+
+
+def test_a_square_has_no_bars() -> None:
+    pixels = random_pixels(100, 100)
+    assert (frame(pixels, (64, 64), 0.875, "letterbox") == frame(pixels, (64, 64), 0.875, "squash")).all()
+
+
+@pytest.mark.parametrize(("name", "filter"), RESAMPLINGS.items())
+def test_images_are_resampled_as_named(name: str, filter: Image.Resampling) -> None:
+    pixels = random_pixels(90, 120)
+    framed = frame(pixels, (32, 32), 0.875, "squash", name)
+    assert (framed == np.asarray(Image.fromarray(pixels).resize((32, 32), filter))).all()
+
+
+def test_another_resampling_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="such as bicubic, bilinear, nearest"):
+        frame(random_pixels(9, 9), (8, 8), 1.0, resampling="lanczos")
 
 
 @pytest.mark.parametrize(

@@ -433,3 +433,12 @@ def test_heads_are_loaded_apart_and_count_with_the_networks() -> None:
 def test_a_pool_without_heads_says_so(pool: EnginePool) -> None:
     with pytest.raises(EngineError, match="ONE"):
         pool.locate(SPECS["one"], np.zeros((1, 7, 7, 8), np.float32))
+
+
+def test_values_go_to_the_same_engine_as_bytes(loader: Loader) -> None:
+    pool = EnginePool(10 * MIB, loader, size_of)
+    pool.predict(SPECS["one"], BATCH)
+    probabilities, milliseconds = pool.predict_values(SPECS["one"], BATCH.astype(np.float32) - 300)
+    assert probabilities.shape == (1, 1000)
+    assert milliseconds >= 0
+    assert loader.loads == {"one": 1}

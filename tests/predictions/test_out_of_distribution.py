@@ -2,11 +2,17 @@
 
 import doctest
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.evaluation import stored_predictions
+from imgrec.images.decoding import decode
+from imgrec.inference.classify import classify, open_pool
+from imgrec.models import weights
+from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import Uncertainty, combine, entropy_bits
 from imgrec.predictions.labels import CATS_AND_DOGS, CIFAR_10, LabelSpace, get_label_space
@@ -22,7 +28,7 @@ from imgrec.predictions.out_of_distribution import (
     measured_limit,
 )
 from imgrec.predictions.prediction import Prediction
-from imgrec.settings import ASSETS, ROOT
+from imgrec.settings import ASSETS, ROOT, Settings
 
 MEASURED = json.loads((ROOT / "bench" / "results" / "out_of_distribution.json").read_text())["cifar_10"]
 assert CIFAR_10.entropy_limit is not None
@@ -158,3 +164,22 @@ def test_pages_read_what_the_benchmark_wrote() -> None:
         assert len(lists) == 2 ** len(NETWORKS) - 1
     best = max(one["auroc"] for one in UNSURE["detectors"].values())
     assert UNSURE["detectors"][UNSURE["chosen"]]["auroc"] > best - 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mobilenet", "efficientnet_lite0"])
+def test_what_is_served_stays_below_the_limit(name: str, test_data: Path, keras_home: Path, tmp_path: Path) -> None:
+    """The same images as the measurement, one in ten, by the engine that serves."""
+    settings = Settings.from_env({"KERAS_HOME": str(keras_home), "IMGREC_HOME": str(tmp_path), "IMGREC_OFFLINE": "1"})
+    spec = BUILT_IN.get_spec(name)
+    if weights.sha256(spec, settings) != NETWORKS[name]:
+        pytest.skip(f"other weights of {name} than those that were measured")
+    pool, found = open_pool(settings), []
+    for item in list(open_evaluation_split(str(test_data / UNSURE["inside"]), settings).items())[::10]:
+        assert isinstance(item.image, bytes)
+        image = decode(item.image, max_bytes=len(item.image))
+        (prediction,) = classify(image, [spec], pool, UNSURE["sources"][UNSURE["inside"]]["framing"])
+        assert isinstance(prediction, Prediction)
+        found.append(is_unsure(combine([prediction])))
+    assert None not in found
+    assert 0 < np.mean(np.array(found, bool)) < 0.12, "one in twenty of all"

@@ -141,6 +141,15 @@ def test_classes_below_a_group_keep_their_ranks_and_their_place() -> None:
             assert rank == column.classes.rank(line.index)
 
 
+def test_the_pinned_class_has_a_line_below_its_opened_groups() -> None:
+    columns = rolled_up("category")
+    found = agreement.lines_of(columns, 5)
+    saluki = IMAGENET.labels.index("Saluki")
+    for pinned in (None, saluki):
+        opened = agreement.open_groups(found, columns, agreement.group_names(IMAGENET), 1, "category", pinned)
+        assert any(line.index == saluki and line.space == IMAGENET.name for line in opened) == (pinned is not None)
+
+
 def test_few_classes_have_few_groups() -> None:
     assert {"vehicle", "animal", "mammal"} <= set(agreement.group_names(CIFAR_10))
     assert "dog" not in agreement.group_names(CIFAR_10)

@@ -17,6 +17,7 @@ from imgrec.errors import EngineError
 from imgrec.formatting import percent
 from imgrec.images.decoding import DecodedImage
 from imgrec.models.catalog import BUILT_IN
+from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import combine
 from imgrec.predictions.labels import CIFAR_10, LabelSpace, get_label_space
 from imgrec.predictions.prediction import Failure, Prediction
@@ -196,3 +197,18 @@ def test_the_origin_names_the_weights_of_this_machine(settings: Settings) -> Non
     assert origin.weights_sha256 == {"mobilenet": None, "cifar_vgg": BUILT_IN["cifar_vgg"].weights.hash}
     assert origin.versions.keys() >= {"imgrec", "openvino", "Python"}
     assert origin.made_at.tzinfo is UTC
+
+
+def test_a_report_says_what_unsure_means() -> None:
+    networks = out_of_distribution.measured()["models"]
+    members = tuple(
+        Prediction(name, IMAGENET_1K, np.full(1000, 0.001), weights_sha256=networks[name]["weights_sha256"])
+        for name in ("mobilenet", "mobilenet_v2")
+    )
+    result = replace(RESULT, outcomes=members, ensemble=combine(members))
+    words = " ".join(Reader(report(Entry(result, IMAGE, "imgrec predict cat.jpg"))).words).replace("\u202f", " ")
+    assert "Unsure: entropy 9.97 bits, the limit is " in words
+    limit = out_of_distribution.measured_limit(combine(members))
+    assert limit is not None
+    kinds = [f"{percent(share, 0)} of {what}".replace("\u202f", " ") for what, share in limit.flagged.items()]
+    assert f"with a class or without: {', '.join(kinds)}." in words

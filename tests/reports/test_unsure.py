@@ -54,7 +54,7 @@ def test_nothing_new_is_said_of_networks_that_were_not_measured() -> None:
     others = [replace(one, weights_sha256="") for one in DOUBTING]
     assert plain(headline(others, combine(others))) == "Ensemble: tabby 0.3 % · both agree · high uncertainty"
     assert is_unsure(others[0]) is None
-    assert describe_unsure(combine(others)) == ""
+    assert describe_unsure(combine(others)) == ("", "")
 
 
 def test_it_is_never_called_none_of_these() -> None:
@@ -65,8 +65,11 @@ def test_it_is_never_called_none_of_these() -> None:
 def test_the_figures_stand_behind_the_sentence() -> None:
     limit = out_of_distribution.measured_limit(combine(DOUBTING))
     assert limit is not None
-    words = plain(describe_unsure(combine(DOUBTING)))
-    assert f"the limit is {limit.entropy_bits:.2f}. It keeps 95 % of 668 of ImageNet's validation images." in words
+    entropy, about = describe_unsure(combine(DOUBTING))
+    assert entropy.startswith("entropy 9.")
+    assert entropy.endswith(f"bits, the limit is {limit.entropy_bits:.2f}")
+    words = plain(about)
+    assert words.startswith("The limit keeps 95 % of 668 of ImageNet's validation images.")
     for what, share in limit.flagged.items():
         assert f"- {share:.0%} of {what}".replace("%", " %") in words
 

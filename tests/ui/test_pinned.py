@@ -80,6 +80,12 @@ def test_a_link_leads_to_where_the_models_look(page: Page) -> None:
     assert app.selectbox(key="class").value == "crane (n02012849)"
 
 
+def test_where_they_look_is_asked_of_a_group_too(page: Page) -> None:
+    app = page("explain.py", models=["mobilenet"], level="kind", **{"class": "dog"})
+    assert not app.exception
+    assert "no such class" not in words(app)
+
+
 def test_a_label_that_no_model_knows_gets_a_sentence(page: Page) -> None:
     app = page(pin="n99999999")
     assert not app.exception

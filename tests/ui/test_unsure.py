@@ -25,9 +25,11 @@ def test_measured_networks_that_doubt_are_unsure(
     assert not app.exception
     assert app.subheader[0].value.startswith("Unsure · Ensemble: ")
     figures = app.subheader[0].help.replace("\u202f", " ")
-    assert "It keeps 95 % of 668 of ImageNet's validation images" in figures
+    assert "The limit keeps 95 % of 668 of ImageNet's validation images" in figures
     assert "% of flowers without a class" in figures
     assert "none of these" not in words(app)
+    if file == "compare.py":
+        assert words(app).count("Unsure: entropy") == 2
 
 
 def test_networks_without_a_limit_say_nothing_new(page: Page, engines: dict[str, object]) -> None:

@@ -6,13 +6,14 @@ Where results are shown at a level above the classes, groups can be opened: by t
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from imgrec.charts import agreement_matrix
 from imgrec.charts.agreement_matrix import IS_TRIANGLE, PICK, PLACE, ROW_PX
-from imgrec.formatting import PERCENT_COLUMN, milliseconds
+from imgrec.formatting import FINE_PERCENT_COLUMN, milliseconds
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import Ensemble
 from imgrec.predictions.gallery_predictions import PrecomputedPrediction
@@ -100,9 +101,7 @@ class Matrices:
             {name for specs in self._specs.values() for name in agreement.group_names(specs[0].get_label_space())}
         )
         key = query_params.named(OPEN, "group", names, [])
-        return st.multiselect(
-            "Open groups", names, key=key, select_all=False, placeholder="Open groups", label_visibility="collapsed"
-        )
+        return st.multiselect("Open groups", names, key=key, select_all=False, placeholder="Choose what to open")
 
     def _shown(self, spec: ModelSpec) -> Prediction | Failure | None:
         """Return the outcome of a model as it is shown."""
@@ -120,26 +119,23 @@ class Matrices:
                 return
             ensemble = self._choice.combine(members)
             columns = self._columns(space, ensemble if isinstance(ensemble, Ensemble) else None)
-            lines = agreement.shown_lines(agreement.lines_of(columns, self._choice.k))
-            spec = agreement_matrix.matrix_bars(lines, columns, among=self._choice.names)
+            label = pinned.index_in(self._spaces[space])
+            lines = agreement.shown_lines(agreement.lines_of(columns, self._choice.k, label), pinned=label)
+            spec = agreement_matrix.matrix_bars(lines, columns, pinned=[(space, label)], among=self._choice.names)
             st.vega_lite_chart(spec, theme=None, alt=agreement_matrix.describe_matrix(lines, columns))
 
     def _show(self, space: str, ensemble: Ensemble | None) -> None:
-        k, label = self._choice.k, pinned.index_in(self._spaces[space])
+        label = pinned.index_in(self._spaces[space])
         columns = self._columns(space, ensemble)
-        lines = agreement.lines_of(columns, k, label)
+        lines = agreement.lines_of(columns, self._choice.k, label)
         words = agreement_matrix.describe_matrix(lines, columns)
         if self._choice.table:
-            numbers = {c.title: st.column_config.NumberColumn(format=PERCENT_COLUMN) for c in columns}
-            rows = agreement_matrix.matrix_rows(
-                agreement.open_groups(lines, columns, self._opened, k, self._choice.level), columns
-            )
-            st.dataframe(rows, hide_index=True, column_config=numbers, alt=words, key=f"matrix_table_{space}")
+            _table(self._with_opened(space, lines, columns), columns, words, space)
             return
         shown = agreement.shown_lines(lines, pinned=label)
         rest = len(lines) - len(shown)
-        shown = agreement.open_groups(shown, columns, self._opened, k, self._choice.level)
-        marks = [pinned.get() or ("", 0), (space, -1 if label is None else label)]
+        shown = self._with_opened(space, shown, columns)
+        marks = [pinned.get() or (None, None), (space, label)]
         spec = agreement_matrix.matrix_bars(shown, columns, pinned=marks, among=self._choice.names)
         # Another key after each click: the chart would keep its selection, and a second click would take that back.
         key = f"matrix_{space}_{pinned.get()}_{self._opened}"
@@ -148,6 +144,10 @@ class Matrices:
         more = " A triangle opens a group." if any(line.group for line in shown) else ""
         more += f" {rest} less probable labels are in the table." if rest else ""
         st.caption(f"{LEGEND}{more}")
+
+    def _with_opened(self, space: str, lines: Sequence[Line], columns: Sequence[Column]) -> list[Line]:
+        label = pinned.index_in(self._specs[space][0].get_label_space())
+        return agreement.open_groups(lines, columns, self._opened, self._choice.k, self._choice.level, label)
 
     def _columns(self, space: str, ensemble: Ensemble | None) -> list[Column]:
         columns, raw = [], []
@@ -160,6 +160,15 @@ class Matrices:
         together = self._choice.combine(raw) if ensemble is not None and raw else None
         classes = together.prediction if isinstance(together, Ensemble) else None
         return agreement.columns_of(ensemble, columns, classes)
+
+
+def _table(lines: Sequence[Line], columns: Sequence[Column], words: str, space: str) -> None:
+    """Show the matrix in numbers; the labels stay in sight when it is scrolled."""
+    looks: dict[str, Any] = {c.title: st.column_config.NumberColumn(format=FINE_PERCENT_COLUMN) for c in columns}
+    looks["Label"] = st.column_config.TextColumn(pinned=True)
+    rows = agreement_matrix.matrix_rows(lines, columns)
+    key = f"matrix_table_{space}"
+    st.dataframe(rows, hide_index=True, height="content", column_config=looks, alt=words, key=key)
 
 
 def _take_click(key: str, lines: Sequence[Line]) -> None:

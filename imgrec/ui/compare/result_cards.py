@@ -153,7 +153,9 @@ def _headlines(groups: Mapping[str, results.Group]) -> None:
 
 def show_headline(members: Sequence[Prediction], ensemble: Ensemble | None) -> None:
     """Show the headline; where it is "unsure" or "none of these", also how reliable that is."""
-    about = sentences.describe_unsure(ensemble) if ensemble is not None and sentences.is_unsure(ensemble) else None
+    about = None
+    if ensemble is not None and sentences.is_unsure(ensemble):
+        about = "Unsure: {}. {}".format(*sentences.describe_unsure(ensemble))
     st.subheader(sentences.headline(members, ensemble), anchor=False, help=about)
     if ensemble is not None and sentences.is_none_of_these(ensemble):
         st.caption(f":material/help: {sentences.describe_limit(ensemble.prediction.label_space)}")
@@ -219,7 +221,8 @@ def show(prediction: Prediction, choice: Choice) -> None:
         spec = top_k.top_k_bars(prediction, choice.k, among=choice.names, pinned=label)
         chart(spec, words, key=f"chart_{prediction.model}")
     if sentences.is_unsure(prediction):
-        st.markdown(":gray-badge[Unsure]", help=sentences.describe_unsure(prediction))
+        entropy, about = sentences.describe_unsure(prediction)
+        st.caption(f"Unsure: {entropy}", help=about)
 
 
 def show_ensemble(ensemble: Ensemble, choice: Choice, *, key: str, legend: bool = True) -> None:

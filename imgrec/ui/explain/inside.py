@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -27,8 +28,8 @@ from imgrec.ui.explain import pixels
 from imgrec.ui.image_input import Image
 from imgrec.ui.models import download_progress
 
-# A map is shown at this side: its values are enlarged to squares, without smoothing.
-TILE_PX = 112
+# A map is shown at this side, eight in a row on a wide screen: its values are enlarged to squares, without smoothing.
+TILE_PX = 100
 
 # Of a layer without positions, so many of the largest outputs are listed.
 LISTED_UNITS = 10
@@ -57,7 +58,8 @@ def show(image: Image) -> None:
             # Compiled by an earlier version.
             download_progress.progress(spec)
             return
-        layers = caches.layers(str(path))
+        saved = weights.locate(spec, caches.settings())
+        layers = caches.layers(str(path), None if saved is None else str(saved))
         at = _step(layers, spec.name)
         framing = query_params.choices().get("framing", DEFAULT_FRAMING)
         framed = caches.framed(image.id, spec.input_size, spec.crop_fraction, framing, image.image)
@@ -69,14 +71,14 @@ def show(image: Image) -> None:
             fill = result_cards.reserve(True, lambda: st.skeleton(height=PLACEHOLDER_PX))
             try:
                 found = caches.feature_map_group(
-                    str(path), spec.title, image.id, framing, group.start, group.stop, framed
+                    str(path), spec.title, image.id, framing, group.start, group.stop, layers, framed
                 )
             except ImgrecError:
                 fill()
                 raise
             with fill():
                 _outputs(found[at - group.start], spec, table=table)
-        _training_only(spec)
+        _training_only(spec, layers, saved)
         _all_layers(layers)
 
 
@@ -162,8 +164,13 @@ def _maps(found: FeatureMaps) -> None:
     shown, of = len(found.channels), found.layer.output[-1]
     which = "All channels" if shown == of else f"The {shown} of {of:,} channels that vary most over the image"
     st.caption(f"{which}, each from its smallest value (dark) to its largest (light). Below: its number and range.")
+    maps = found.maps
+    if found.layer.kind == "dropout" and st.toggle(
+        "As in training: one random example", key="dropout_example", bind="query-params"
+    ):
+        maps = feature_maps.drop(found, found.layer.rate)
     with st.container(horizontal=True, gap="small"):
-        for channel, values in zip(found.channels, found.maps, strict=True):
+        for channel, values in zip(found.channels, maps, strict=True):
             st.image(
                 _enlarged(viridis(values / 255)),
                 f"{channel.place} · {channel.least:.1f} to {channel.most:.1f}",
@@ -221,18 +228,17 @@ def _enlarged(image: np.ndarray) -> np.ndarray:
     return image.repeat(times, axis=0).repeat(times, axis=1)
 
 
-def _training_only(spec: ModelSpec) -> None:
+def _training_only(spec: ModelSpec, layers: Sequence[Layer], saved: Path | None) -> None:
     """Say which layers are missing because they work in training alone."""
-    path = weights.locate(spec, caches.settings())
-    rates = read_dropout_rates(path) if path is not None and path.suffix == ".keras" else []
-    words = "**Dropout** sets some values to 0 at random in training, so that no unit relies on one other."
-    if rates:
-        listed = ", ".join(percent(rate, 0) for rate in rates)
-        here = f"{spec.title} was trained with {len(rates)} of these layers ({listed})"
-        words += f" {here}; they do nothing afterwards, so they are not among these."
-    else:
-        words += " It does nothing afterwards, so it is not among these layers."
-    st.caption(f":material/info: {words}")
+    if any(layer.kind == "dropout" for layer in layers):
+        return
+    rates = read_dropout_rates(saved) if saved is not None and saved.suffix == ".keras" else []
+    listed = ", ".join(percent(rate, 0) for rate in rates)
+    here = f" {spec.title} was trained with {len(rates)} of these layers ({listed})." if rates else ""
+    st.caption(
+        ":material/info: **Dropout** sets some values to 0 at random in training, so that no unit relies on one other."
+        f"{here} It does nothing afterwards, so it is not among these layers."
+    )
 
 
 def _all_layers(layers: Sequence[Layer]) -> None:
@@ -250,5 +256,5 @@ def _all_layers(layers: Sequence[Layer]) -> None:
                 for place, layer in enumerate(layers)
             ],
             border="horizontal",
-            alt=f"The layers from the image to the probabilities; {sum(x.parameters for x in layers):,} parameters",
+            alt=f"The {len(layers)} layers from the image to the probabilities",
         )

@@ -18,16 +18,11 @@ from imgrec.explain.robustness import (
 from imgrec.inference.request import Options
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.reports.sentences import title_of
-from imgrec.ui import caches, pinned, query_params
+from imgrec.ui import pinned
 from imgrec.ui.compare import result_cards
-from imgrec.ui.image_input import Image, tray
-from imgrec.ui.lab import trials, what_if
+from imgrec.ui.image_input import Image
+from imgrec.ui.lab import scopes, trials, what_if
 from imgrec.ui.lab.trials import Outcome, Subject
-
-SCOPES = ("This image", "All images")
-
-# Of `caches.MAX_PREDICTIONS`, so many are for one visitor's images: more would be computed again at each click.
-MAX_PREDICTIONS = caches.MAX_PREDICTIONS // 2
 
 # Two stand side by side on a phone.
 MIN_CHART_PX = 160
@@ -39,7 +34,7 @@ def show(image: Image, subject: Subject) -> None:
     what_if.show(image, subject)
     st.markdown("#### All damage, all strengths", anchors=False)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        images = _scope(image, len(subject.specs))
+        images = scopes.choose(image, len(subject.specs))
         # The true class, where the visitor knows it.
         pinned.choose(Options(subject.specs))
     place = st.empty()
@@ -63,22 +58,6 @@ def show(image: Image, subject: Subject) -> None:
         found = [trials.damaged(one, subject.specs, ALL_DAMAGE) for one in images]
     with place.container():
         _curves(found, subject)
-
-
-def _scope(image: Image, models: int) -> Sequence[Image]:
-    """Choose between this image and all of the session; of too many the last ones are taken, and it is said."""
-    images = tray()
-    if len(images) < 2:
-        return [image]
-    scope = query_params.segmented("Images", "images", SCOPES, SCOPES[0], "lab_images", label_visibility="collapsed")
-    if scope == SCOPES[0]:
-        return [image]
-    most = max(1, MAX_PREDICTIONS // (len(ALL_DAMAGE) * models))
-    if len(images) > most:
-        st.caption(
-            f"With {models} model{'' if models == 1 else 's'}, the last {most} of {len(images)} images are damaged."
-        )
-    return images[-most:]
 
 
 def _curves(found: Sequence[Mapping[str, Mapping[tuple[str, int], Outcome]]], subject: Subject) -> None:

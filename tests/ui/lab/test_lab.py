@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from imgrec.explain.corruptions import CORRUPTIONS
 from imgrec.formatting import THIN_SPACE
 from imgrec.models.catalog import ModelSpec
-from imgrec.ui.lab import robustness
+from imgrec.ui.lab import scopes
 from imgrec.ui.lab.experiments import EXPERIMENTS
 from tests.ui.conftest import TEN_CLASSES, BrokenEngine, CatEngine, photo, upload, words
 
@@ -191,11 +191,24 @@ def test_the_curves_can_follow_the_true_class(page: Page) -> None:
 
 
 def test_of_too_many_images_the_last_are_taken_and_it_is_said(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(robustness, "MAX_PREDICTIONS", 2 * 41)
+    monkeypatch.setattr(scopes, "MAX_PREDICTIONS", 2 * 41)
     files = [(f"{color}.jpg", photo(color)) for color in ("orange", "navy", "white")]
     app = upload(lab(page, "robustness", lab_images="all_images"), *files)
     assert "With 1 model, the last 2 of 3 images are damaged." in words(app)
     assert "mean of 2 images" in words(app)
+
+
+def test_the_contact_sheet_can_be_damaged(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scopes, "MAX_IMAGES", 2)
+    app = page("contact_sheet.py", models=["mobilenet"])
+    app.button(key="sheet_samples").click().run()
+    app.switch_page("../../pages/lab.py")
+    app.query_params["experiment"] = "robustness"
+    app.query_params["lab_images"] = "contact_sheet"
+    app.run()
+    assert not app.exception
+    assert app.subheader[-1].value.startswith("Share of damaged copies of 2 images")
+    assert "the first 2 of 10 images are damaged" in words(app)
 
 
 def test_stories_run_on_what_is_here(page: Page, here: set[str]) -> None:

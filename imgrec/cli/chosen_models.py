@@ -1,0 +1,81 @@
+"""The models that a command names, with the options that commands share, opened."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from imgrec.errors import InputError
+from imgrec.settings import Settings
+
+if TYPE_CHECKING:
+    from imgrec.inference.pool import EnginePool
+    from imgrec.inference.preparation import Preparations
+    from imgrec.inference.request import Options
+
+
+def open_models(
+    names: str,
+    settings: Settings,
+    *,
+    top: int | None = None,
+    rule: str | None = None,
+    weights: str | None = None,
+    framing: str = "crop",
+    level: str | None = None,
+    classes: str | None = None,
+    calibrated: bool = False,
+) -> "tuple[Options, EnginePool, Preparations]":
+    """Return the options, the pool, and what fetches and compiles; nothing is loaded yet.
+
+    Args:
+        names: Names with commas between; empty for the default models.
+        settings: Of this machine.
+        top: Classes for each model; see `Options.parse` for this and the others.
+        rule: Of the ensemble.
+        weights: By model.
+        framing: How images are cut.
+        level: Of generality.
+        classes: Groups of WordNet words, or the name of a JSON file with them.
+        calibrated: Whether to apply measured temperatures.
+
+    Raises:
+        InputError: An option cannot be meant.
+        MemoryBudgetError: A model is larger than the whole budget.
+    """
+    from imgrec.evaluation import temperatures
+    from imgrec.inference.classify import open_pool
+    from imgrec.inference.preparation import Preparations
+    from imgrec.inference.request import Options, check_budget, get_default_specs, parse_models
+    from imgrec.models.cards import load_catalog
+
+    catalog = load_catalog(settings)
+    specs = parse_models(names, catalog) or get_default_specs(catalog, settings)
+    options = Options.parse(
+        specs,
+        k=top,
+        rule=rule,
+        framing=framing,
+        weights=weights,
+        level=level,
+        classes=read_classes(classes),
+        calibrated=calibrated,
+        get_temperatures=partial(temperatures.measured, settings),
+    )
+    preparations = Preparations(settings)
+    pool = open_pool(settings, preparations)
+    check_budget(specs, pool)
+    return options, pool, preparations
+
+
+def read_classes(text: str | None) -> str | None:
+    """Return the groups of classes in the file called `text`, or `text` itself where it is no file name."""
+    from imgrec.predictions.class_groups import MAX_CHARACTERS
+
+    if not text or not text.lower().endswith(".json"):
+        return text
+    try:
+        with open(text, encoding="utf-8") as file:
+            return file.read(MAX_CHARACTERS + 1)
+    except OSError as error:
+        raise InputError(f"Expected a JSON file with classes. Received: {text}, {error.strerror}.") from error
+    except ValueError:
+        raise InputError(f"Expected a JSON file with classes. Received: {text}, which is no text.") from None
