@@ -214,7 +214,8 @@ def read(name: str, max_bytes: int) -> bytes:
                 size = os.fstat(file.fileno()).st_size
                 data = file.read(max_bytes + 1)
     except OSError as error:
-        raise InputError(f"Expected an image file. Received: {name}, {error.strerror}.") from error
+        hint = " `imgrec sheet` takes folders and archives." if os.path.isdir(name) else ""
+        raise InputError(f"Expected an image file. Received: {name}, {error.strerror}.{hint}") from error
     if len(data) > max_bytes:
         size_text = f"{size / MIB:,.1f} MiB" if size > max_bytes else "more"
         raise ImageTooLargeError(f"Expected an image of at most {max_bytes / MIB:,.3g} MiB. Received: {size_text}.")

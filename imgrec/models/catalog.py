@@ -89,7 +89,6 @@ class ModelSpec:
     parameters: int
     weights: WeightsSource
     published: Published | None
-    cam_layer: str | None  # last convolutional activation, for heat-maps; numbers as in a fresh process (add_17)
     license: str
     bundled: bool = False  # its weights lie in assets/models/
     own_label_space: "LabelSpace | None" = field(default=None, compare=False, repr=False)  # of classes not built in
@@ -189,7 +188,6 @@ def _imagenet(
     *,
     file: str,
     preprocess: str,
-    cam_layer: str,
     license: str,
     hash: str | None = None,
     filename: str | None = None,
@@ -222,41 +220,40 @@ def _imagenet(
             package_file=PackageFile(package, "0.1.0", f"{package}/models/{file}") if package else None,
         ),
         published=Published(round(top1 / 100, 3), None if top5 is None else round(top5 / 100, 3), source),
-        cam_layer=cam_layer,
         license=license,
     )
 
 
 _vgg = partial(_imagenet, preprocess="caffe", license=_CC_BY)
-_resnet = partial(_imagenet, preprocess="caffe", cam_layer="conv5_block3_out", license=_MIT)
-_resnet_v2 = partial(_imagenet, preprocess="tf", cam_layer="post_relu", license=_BSD)
-_densenet = partial(_imagenet, preprocess="torch", cam_layer="relu", license=_BSD)
+_resnet = partial(_imagenet, preprocess="caffe", license=_MIT)
+_resnet_v2 = partial(_imagenet, preprocess="tf", license=_BSD)
+_densenet = partial(_imagenet, preprocess="torch", license=_BSD)
 _inception = partial(_imagenet, preprocess="tf", side=299, license=_APACHE)
 _nasnet = partial(_imagenet, preprocess="tf", license=_APACHE)
-_mobilenet = partial(_imagenet, preprocess="tf", cam_layer="conv_pw_13_relu", license=_APACHE)
+_mobilenet = partial(_imagenet, preprocess="tf", license=_APACHE)
 _mobilenet_v3 = partial(_imagenet, preprocess="identity", license=_APACHE, source=_KERAS_SOURCE)
-_efficientnet_v2 = partial(_imagenet, preprocess="identity", cam_layer="top_activation", license=_APACHE)
+_efficientnet_v2 = partial(_imagenet, preprocess="identity", license=_APACHE)
 _efficientnet = partial(_efficientnet_v2, folder="keras-applications/")
-_lite = partial(_imagenet, preprocess="tf", cam_layer="top_activation", license=_APACHE, source=_TF_LITE)
-_convnext = partial(_imagenet, preprocess="identity", cam_layer="add_35", license=_MIT)
+_lite = partial(_imagenet, preprocess="tf", license=_APACHE, source=_TF_LITE)
+_convnext = partial(_imagenet, preprocess="identity", license=_MIT)
 
 # Two or three lines a model; the formatter would make it ten. The order is that of menus, and fixes the colors.
 # fmt: off
 _IMAGENET_1K = (
     # The eight best-known: each has a chart color of its own.
-    _vgg("vgg16", "VGG16", 138_357_544, (71.3, 90.1), cam_layer="block5_conv3",
+    _vgg("vgg16", "VGG16", 138_357_544, (71.3, 90.1),
         file="vgg16/vgg16" + _KERNELS, hash="64373286793e3c8b2b4e3219cbf3544b", size_bytes=553_467_096),
-    _vgg("vgg19", "VGG19", 143_667_240, (71.3, 90.0), cam_layer="block5_conv4",
+    _vgg("vgg19", "VGG19", 143_667_240, (71.3, 90.0),
         file="vgg19/vgg19" + _KERNELS, hash="cbe5617147190e668d6c5d5026f83318", size_bytes=574_710_816),
     _resnet("resnet50", "ResNet50", 25_636_712, (74.9, 92.1),
         file="resnet/resnet50" + _KERNELS, hash="2cb95161c43110f7111970584f804107", size_bytes=102_967_424),
-    _inception("inception_v3", "InceptionV3", 23_851_784, (77.9, 93.7), cam_layer="mixed10",
+    _inception("inception_v3", "InceptionV3", 23_851_784, (77.9, 93.7),
         file="inception_v3/inception_v3" + _KERNELS, hash="9a0d58056eeedaa3f26cb7ebd46da564", size_bytes=96_112_376),
     _densenet("densenet121", "DenseNet121", 8_062_504, (75.0, 92.3),
         file="densenet/densenet121" + _KERNELS, hash="9d60b8095a5708f2dcce2bca79d332c7"),
     _mobilenet("mobilenet", "MobileNet", 4_253_864, (70.4, 89.5),
         file="mobilenet/mobilenet_1_0_224_tf.h5", size_bytes=17_225_924),
-    _mobilenet("mobilenet_v2", "MobileNetV2", 3_538_984, (71.3, 90.1), cam_layer="out_relu",
+    _mobilenet("mobilenet_v2", "MobileNetV2", 3_538_984, (71.3, 90.1),
         file="mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5", size_bytes=14_536_120),
     _efficientnet("efficientnet_b0", "EfficientNetB0", 5_330_571, (77.1, 93.3), side=224,
         file="efficientnetb0.h5", hash="902e53a9f72be733fc0bcb005b3ebbac"),
@@ -284,11 +281,11 @@ _IMAGENET_1K = (
         file="mobilenet/mobilenet_2_5_224_tf.h5"),
     _mobilenet("mobilenet_a025_128", "MobileNet", 475_544, (41.5, 66.3), width=0.25, side=128, source=_TF_SLIM,
         file="mobilenet/mobilenet_2_5_128_tf.h5"),
-    _mobilenet_v3("mobilenet_v3_small", "MobileNetV3Small", 2_554_968, (68.1, None), cam_layer="activation_17",
+    _mobilenet_v3("mobilenet_v3_small", "MobileNetV3Small", 2_554_968, (68.1, None),
         file="mobilenet_v3/weights_mobilenet_v3_small_224_1.0_float.h5", hash="8768d4c2e7dee89b9d02b2d03d65d862"),
-    _mobilenet_v3("mobilenet_v3_large", "MobileNetV3Large", 5_507_432, (75.6, None), cam_layer="activation_19",
+    _mobilenet_v3("mobilenet_v3_large", "MobileNetV3Large", 5_507_432, (75.6, None),
         file="mobilenet_v3/weights_mobilenet_v3_large_224_1.0_float.h5", hash="59e551e166be033d707958cf9e29a6a7"),
-    _nasnet("nasnet_mobile", "NASNetMobile", 5_326_716, (74.4, 91.9), side=224, cam_layer="activation_187",
+    _nasnet("nasnet_mobile", "NASNetMobile", 5_326_716, (74.4, 91.9), side=224,
         file="nasnet/NASNet-mobile.h5", hash="020fb642bf7360b370c678b08e0adf61", filename="nasnet_mobile.h5"),
     # Residual, dense and Inception networks.
     _resnet("resnet101", "ResNet101", 44_707_176, (76.4, 92.8),
@@ -305,13 +302,13 @@ _IMAGENET_1K = (
         file="densenet/densenet169" + _KERNELS, hash="d699b8f76981ab1b30698df4c175e90b"),
     _densenet("densenet201", "DenseNet201", 20_242_984, (77.3, 93.6),
         file="densenet/densenet201" + _KERNELS, hash="1ceb130c1ea1b78c3bf6114dbdfd8807"),
-    _inception("xception", "Xception", 22_910_480, (79.0, 94.5), cam_layer="block14_sepconv2_act",
+    _inception("xception", "Xception", 22_910_480, (79.0, 94.5),
         crop_fraction=0.8975, license=_MIT,
         file="xception/xception" + _KERNELS, hash="0a58e3b7378bc2990ea3b43d5981f1f6", size_bytes=91_884_032),
-    _inception("inception_resnet_v2", "InceptionResNetV2", 55_873_736, (80.3, 95.3), cam_layer="conv_7b_ac",
+    _inception("inception_resnet_v2", "InceptionResNetV2", 55_873_736, (80.3, 95.3),
         crop_fraction=0.8975,
         file="inception_resnet_v2/inception_resnet_v2" + _KERNELS, hash="e693bd0210a403b3192acc6073ad2e96"),
-    _nasnet("nasnet_large", "NASNetLarge", 88_949_818, (82.5, 96.0), side=331, cam_layer="activation_259",
+    _nasnet("nasnet_large", "NASNetLarge", 88_949_818, (82.5, 96.0), side=331,
         crop_fraction=0.911,
         file="nasnet/NASNet-large.h5", hash="11577c9a518f0070763c2b964a382f17", filename="nasnet_large.h5"),
     # EfficientNets: crop fractions grow with the input, as their authors evaluated them.
@@ -344,7 +341,7 @@ _IMAGENET_1K = (
     _efficientnet_v2("efficientnet_v2_l", "EfficientNetV2L", 119_027_848, (85.7, 97.5), side=480, crop_fraction=1.0,
         file="efficientnet_v2/efficientnetv2-l.h5", hash="27e6d408b53c7ebc868fefa357689935"),
     # ConvNeXt; Base, Large and XLarge were trained on ImageNet-21k first.
-    _convnext("convnext_tiny", "ConvNeXtTiny", 28_589_128, (81.3, None), cam_layer="add_17",
+    _convnext("convnext_tiny", "ConvNeXtTiny", 28_589_128, (81.3, None),
         file="convnext/convnext_tiny.h5", hash="8ae6e78ce2933352b1ef4008e6dd2f17bc40771563877d156bc6426c7cf503ff"),
     _convnext("convnext_small", "ConvNeXtSmall", 50_223_688, (82.3, None),
         file="convnext/convnext_small.h5", hash="ce1277d8f1ee5a0ef0e171469089c18f5233860ceaf9b168049cb9263fd7483c"),
@@ -361,6 +358,8 @@ _IMAGENET_1K = (
 def spec_from_json(fields: Mapping[str, Any]) -> ModelSpec:
     """Return the row that `ModelSpec.to_json` describes, without its published accuracy and its package.
 
+    A `cam_layer`, which version 0.1 wrote, is left out: the layer for maps is found in the network.
+
     Raises `KeyError`, `TypeError` or `ValueError` on other fields.
     """
     height, width = fields["input_size"]
@@ -373,6 +372,7 @@ def spec_from_json(fields: Mapping[str, Any]) -> ModelSpec:
         "license": fields["licence"],
     }
     del rebuilt["licence"]
+    rebuilt.pop("cam_layer", None)
     return ModelSpec(**rebuilt)
 
 

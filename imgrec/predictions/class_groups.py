@@ -3,7 +3,7 @@
 A group is a name with synsets, each of which stands for everything below it in WordNet. As text, groups are JSON, or
 short as in a link:
 
-    {"cat": ["n02121620"], "dog": ["dog"], "car": ["car: motor vehicle", "-minivan"]}
+    {"cat": ["n02121620"], "dog": ["dog"], "car": ["n02958343", "-minivan"]}
     cat;dog;pet:n02121808,dog
 
 A word of WordNet stands for its synset where it has one meaning; in the short form, a name without synsets is such a
@@ -79,8 +79,8 @@ class ClassGroup:
         """Whether a class counts: by its synset, or, without one, by its label, which is the name of the group."""
         if synset is None:
             return _singular(label) == _singular(self.name)
-        above = set(wordnet.ancestors(synset))
-        return not above.isdisjoint(self.synsets) and above.isdisjoint(self.without)
+        above = wordnet.ancestors(synset)
+        return not set(self.synsets).isdisjoint(above) and set(self.without).isdisjoint(above)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -172,20 +172,22 @@ class ClassGroups:
         Raises:
             LabelSpaceError: A class is in two groups.
         """
-        for one, other, labels in self.overlaps(space):
+        for one, other, _, example in self.overlaps(space):
             raise LabelSpaceError(
-                f"Expected groups that do not overlap, so that each class counts once. Received: {labels[0]} in "
+                f"Expected groups that do not overlap, so that each class counts once. Received: {example} in "
                 f"{one} and {other}."
             )
         members = _members(self, space)
         return np.where(members.any(axis=1), members.argmax(axis=1), NO_TARGET)
 
-    def overlaps(self, space: LabelSpace) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-        """Yield the names of two groups and the labels of the classes of `space` that count in both."""
+    def overlaps(self, space: LabelSpace) -> Iterator[tuple[str, str, int, str]]:
+        """Yield the names of two groups, the number of classes of `space` that count in both, and one of these."""
         members = _members(self, space)
+        counts = members.T.astype(np.int64) @ members
         for one, other in combinations(range(len(self.groups)), 2):
-            if shared := np.flatnonzero(members[:, one] & members[:, other]).tolist():
-                yield self.groups[one].name, self.groups[other].name, tuple(space.labels[i] for i in shared)
+            if count := int(counts[one, other]):
+                example = space.labels[int((members[:, one] & members[:, other]).argmax())]
+                yield self.groups[one].name, self.groups[other].name, count, example
 
 
 @lru_cache(maxsize=64)

@@ -202,11 +202,12 @@ def describe_groups(groups: ClassGroups | None, specs: Sequence[ModelSpec]) -> t
     if groups is None or not specs:
         return ()
     spaces = {spec.label_space: spec.get_label_space() for spec in specs}
-    shared: dict[tuple[str, str], tuple[str, ...]] = {}
+    shared: dict[tuple[str, str], str] = {}
     for space in spaces.values():
-        for one, other, labels in groups.overlaps(space):
-            shared.setdefault((one, other), labels)
-    found = [f"{one} and {other} overlap: {_counted(labels)} in both." for (one, other), labels in shared.items()]
+        for one, other, count, example in groups.overlaps(space):
+            counted = f"{example} counts" if count == 1 else f"{count:,} classes, such as {example}, count"
+            shared.setdefault((one, other), f"{one} and {other} overlap: {counted} in both.")
+    found = list(shared.values())
     if (more := len(found) - NAMED_OVERLAPS) > 0:
         found[NAMED_OVERLAPS:] = [f"{more:,} more {'pairs overlap' if more > 1 else 'pair overlaps'}."]
     unknown = {name: groups.unknown(space) for name, space in spaces.items()}
@@ -217,11 +218,6 @@ def describe_groups(groups: ClassGroups | None, specs: Sequence[ModelSpec]) -> t
         elif lacking:
             found.append(f"No class of {group.name}: {', '.join(lacking)}.")
     return tuple(found)
-
-
-def _counted(labels: Sequence[str]) -> str:
-    """Return "minivan counts", or "7 classes, such as tabby, count"."""
-    return f"{labels[0]} counts" if len(labels) == 1 else f"{len(labels):,} classes, such as {labels[0]}, count"
 
 
 def describe_without(without: Without) -> str:

@@ -55,7 +55,6 @@ def run(worker: jobs.Worker) -> None:
             "input_size": list(recipe.input_size),
             "preprocess": recipe.preprocess,
             "crop_fraction": 1.0,
-            "cam_layer": "features",
             "licence": "yours",
         },
         more={

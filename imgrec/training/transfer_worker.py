@@ -265,8 +265,6 @@ def _publish(
 ) -> cards.Card:
     progress = transfer_job.read_progress(job.job)
     backbone, spec = BUILT_IN.get_spec(config.backbone), config.backbone_spec()
-    layers = {layer.name for layer in model.layers}
-    seen = [layer for layer in ("features", backbone.cam_layer) if layer in layers]
     tuned = progress.tuned
     more = {
         "lesson": config.to_dict(),
@@ -294,7 +292,6 @@ def _publish(
             "input_size": list(spec.input_size),
             "preprocess": spec.preprocess,
             "crop_fraction": features.CROP_FRACTION,
-            "cam_layer": seen[0] if seen else None,
             "licence": f"yours; its backbone's weights: {backbone.license}",
         },
         more=more,

@@ -29,7 +29,6 @@ FIELDS: dict[str, Any] = {
         "crop_fraction": 1.0,
         "label_space": "my_test_model_classes",
         "parameters": 7,
-        "cam_layer": "features",
         "licence": "yours",
     },
     "classes": ["sun", "rain"],

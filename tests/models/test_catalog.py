@@ -135,7 +135,6 @@ def test_a_row_that_cannot_be_meant_is_refused(changed: dict[str, Any], message:
         "parameters": 10,
         "weights": WeightsSource(url="", filename="mine.h5", hash=None, size_bytes=40),
         "published": None,
-        "cam_layer": None,
         "license": "MIT",
         "bundled": True,
     }
@@ -172,7 +171,6 @@ def test_keras_agrees(census: dict[str, dict[str, Any]], spec: ModelSpec) -> Non
         "url": spec.weights.url,
         "filename": spec.weights.filename,
         "hash": spec.weights.hash,
-        "cam_layer": spec.cam_layer,
         "preprocess": spec.preprocess,
     }
 
@@ -211,21 +209,11 @@ def ask_keras(names: Collection[str]) -> dict[str, dict[str, Any]]:
             "parameters": model.count_params(),
             "classes": model.output_shape[-1],
             **asked,
-            "cam_layer": last_convolutional_activation(model),
             "preprocess": preprocessing_mode(sys.modules[constructor.__module__]),
         }
         del model
         gc.collect()
     return answers
-
-
-def last_convolutional_activation(model: Any) -> str:
-    """What global pooling pools; in VGG, which has none, the last convolution."""
-    pooling = [layer for layer in model.layers if layer.name.startswith(("global_average", "avg_pool"))]
-    pooling += [layer for layer in model.layers if layer.name.endswith("head_gap")]
-    if pooling:
-        return str(pooling[-1].input._keras_history.operation.name)
-    return str([layer.name for layer in model.layers if "conv" in layer.name][-1])
 
 
 def preprocessing_mode(module: Any) -> str:

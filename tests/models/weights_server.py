@@ -33,7 +33,6 @@ def spec_of(filename: str = "tiny.h5", *, url: str = "", hash: str | None = None
         parameters=1,
         weights=WeightsSource(url, filename, hash, size_bytes),
         published=None,
-        cam_layer=None,
         license="none",
     )
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from imgrec.errors import ImgrecError, InputError, LabelSpaceError, UnknownNameError
-from imgrec.predictions import wordnet
+from imgrec.predictions import class_groups, wordnet
 from imgrec.predictions.class_groups import (
     EXAMPLE,
     MAX_CHARACTERS,
@@ -70,6 +70,11 @@ def test_groups_are_written_short(text: str, link: str) -> None:
     groups = ClassGroups.parse(text)
     assert groups.to_link() == link
     assert ClassGroups.parse(link) == groups
+
+
+def test_the_examples_of_the_module_are_groups() -> None:
+    examples = [line.strip() for line in str(class_groups.__doc__).splitlines() if line.startswith("    ")]
+    assert [len(ClassGroups.parse(example).groups) for example in examples] == [3, 3]
 
 
 synsets = st.sampled_from(sorted(wordnet.table()["synsets"]))
@@ -156,13 +161,13 @@ def test_groups_that_overlap_are_allowed_and_not_combined() -> None:
     found = groups.roll_up(says(IMAGENET, pug=0.4, tabby=0.3))
     np.testing.assert_allclose(found.probabilities, [0.7, 0.4, 0.3], atol=1e-6)
     assert not found.label_space.exclusive
-    assert [(one, other, len(labels)) for one, other, labels in groups.overlaps(IMAGENET)] == [("animal", "dog", 118)]
+    assert list(groups.overlaps(IMAGENET)) == [("animal", "dog", 118, "Chihuahua")]
     with pytest.raises(LabelSpaceError, match=r"Received: animal, dog, something else \(imagenet_1k"):
         combine([found, found])
 
 
 def test_an_overlap_can_be_taken_out() -> None:
-    assert list(ClassGroups.parse("car:n02958343;truck").overlaps(IMAGENET)) == [("car", "truck", ("minivan",))]
+    assert list(ClassGroups.parse("car:n02958343;truck").overlaps(IMAGENET)) == [("car", "truck", 1, "minivan")]
     apart = ClassGroups.parse("car:n02958343;truck:truck,-minivan")
     assert list(apart.overlaps(IMAGENET)) == []
     found = apart.roll_up(says(IMAGENET, minivan=0.5, pickup=0.2))

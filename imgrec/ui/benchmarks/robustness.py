@@ -42,7 +42,8 @@ def robustness(results: AlignedResults, table: bool) -> None:
     measurements.chart_or_table(spec, words, charts.severity_rows(rows, kind), table, "bench_robustness")
     amounts = "" if kind == MEAN else f" Strengths 1 to 5: {CORRUPTIONS[kind].describe_all()}."
     first = rows[0]
-    part = "" if first.per_class is None else f" (the first {first.per_class} of each class)"
+    most = {None: "", 1: " (the first of each class)"}
+    part = most.get(first.per_class, f" (the first {first.per_class} of each class)")
     st.caption(
         f"{first.images:,} images{part}, each undamaged and in 40 damaged copies, the same for all models. Kinds and "
         f"strengths are imgrec's own.{amounts}",

@@ -1,5 +1,6 @@
 """Where the models looked: one map for each model and one of the ensemble, over the photo, on one scale."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,6 +33,9 @@ from imgrec.ui.settings_bar import Choice
 _STOPPED = "explain_stopped"
 
 MIN_CARD_PX, PLACEHOLDER_PX = 260, 220
+
+# Maps that come faster are drawn together.
+REDRAW_S = 0.5
 
 # So many inferences are done between two steps of a progress bar.
 PROGRESS_STEPS = 6
@@ -186,8 +190,12 @@ def _compute(plan: Plan, fills: Fills, look: Look, status: DeltaGenerator) -> li
                     # In the place of the skeleton, which would stay otherwise.
                     st.caption("Stopped.")
     elif not plan.is_known:
+        drawn_at = time.monotonic()
         for _ in _maps(plan, fills):
-            _draw(plan, fills, look, is_last=False)
+            # A new map may change the scale of all, which are then drawn again.
+            if time.monotonic() - drawn_at > REDRAW_S:
+                _draw(plan, fills, look, is_last=False)
+                drawn_at = time.monotonic()
         _measure(plan, status)
         status.empty()
     return _draw(plan, fills, look, is_last=True)
@@ -259,6 +267,9 @@ def _draw(plan: Plan, fills: Fills, look: Look, *, is_last: bool) -> list[Measur
     """Draw all known maps on their common scale; return them, those of the ensembles first."""
     shown = [MeasuredMap(known, plan.find_scores(spec)) for spec in plan.specs if (known := plan.find(spec))]
     fused = fuse_by_label_space([one.found for one in shown], plan.choice)
+    if len(fused) > 1:
+        titles = [f"{one.title} · {sentences.space_title(one.target.label_space)}" for one in fused]
+        fused = [replace(one, title=title) for one, title in zip(fused, titles, strict=True)]
     places = {_ensemble_of(one.target.label_space.name): MeasuredMap(one) for one in fused}
     places |= {one.found.model: one for one in shown}
     if places:

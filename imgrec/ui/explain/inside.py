@@ -28,8 +28,8 @@ from imgrec.ui.explain import pixels
 from imgrec.ui.image_input import Image
 from imgrec.ui.models import download_progress
 
-# A map is shown at this side: its values are enlarged to squares, without smoothing.
-TILE_PX = 112
+# A map is shown at this side, eight in a row on a wide screen: its values are enlarged to squares, without smoothing.
+TILE_PX = 100
 
 # Of a layer without positions, so many of the largest outputs are listed.
 LISTED_UNITS = 10

@@ -12,7 +12,7 @@ from imgrec.explain.attribution import Method
 from imgrec.explain.subject import Subject
 from imgrec.inference.engine import Activations
 from imgrec.models.catalog import ModelSpec
-from tests.ui.conftest import TEN_CLASSES, BrokenEngine, CatEngine, photo, upload, words
+from tests.ui.conftest import TEN_CLASS_MODELS, TEN_CLASSES, BrokenEngine, CatEngine, photo, upload, words
 
 Page = Callable[..., AppTest]
 
@@ -77,6 +77,16 @@ def test_models_of_other_classes_have_their_own_first_class(page: Page, here: se
     app = page("explain.py", models=[*TWO, TEN_CLASSES.name])
     assert app.subheader[0].value == "What speaks for tabby or airplane"
     assert len(maps(app)) == 4
+
+
+def test_two_ensembles_are_told_apart(page: Page, here: set[str]) -> None:
+    ten = [spec.name for spec in TEN_CLASS_MODELS]
+    here.update(ten)
+    app = page("explain.py", models=[*TWO, *ten], **{"class": "cat"})
+    assert not app.exception
+    titles = [alt.split(",")[0] for alt in maps(app)]
+    assert len(set(titles)) == len(titles) == 6
+    assert titles[0].startswith("Ensemble · ")
 
 
 def test_a_model_that_cannot_be_explained_says_why_and_the_others_go_on(
