@@ -17,7 +17,6 @@ from imgrec.explain.subject import Subject
 from imgrec.explain.target import Target
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import ENSEMBLE
-from imgrec.predictions.hierarchy import DEFAULT_LEVEL
 from imgrec.predictions.prediction import Failure
 from imgrec.reports import sentences
 from imgrec.reports.result import Result
@@ -84,8 +83,7 @@ class Plan:
 
 def show(image: Image) -> None:
     """Show the controls, and the maps of `image` as they are computed."""
-    # Maps are of a model's own classes; a group of them is chosen below.
-    choice = replace(settings_bar.toolbar(pins=False), level=DEFAULT_LEVEL, classes=None)
+    choice = settings_bar.toolbar(pins=False)
     if not choice.specs:
         download_progress.nothing_here()
         return
@@ -127,7 +125,7 @@ def _make_plan(
     found: results.Classification,
     result: Result,
 ) -> Plan:
-    targets = class_choice.find_targets(word, results.by_label_space(result, choice))
+    targets = class_choice.find_targets(word, results.by_label_space(result, choice), choice)
     failed = {failure.model for failure in result.failures}
     specs = [spec for spec in found.ready if spec.name not in failed]
     with_class = tuple(spec for spec in specs if spec.label_space in targets)
