@@ -3,6 +3,6 @@
 from imgrec.ui import settings_bar
 from imgrec.ui.contact_sheet import drop_zone, sheet
 
-choice = settings_bar.toolbar()
+choice = settings_bar.toolbar(pins=False)
 drop_zone.panel()
 sheet.show(choice)

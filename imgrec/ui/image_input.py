@@ -21,6 +21,9 @@ from imgrec.ui.image_store import KEEP_S
 from imgrec.ui.image_store import Image as Image
 from imgrec.ui.markdown import plain
 
+# The contact sheet of a session, as `contact_sheet.drop_zone` makes it; it survives a reload with the images.
+SHEET = "contact_sheet"
+
 # A decoded image takes about 1.5 MB of the session.
 MAX_IMAGES = 24
 
@@ -48,9 +51,10 @@ def current() -> Image | None:
 
 
 def survive_reload() -> None:
-    """Keep the images of this tab for a reload, and restore them after one. Every page calls it first."""
+    """Keep the images and the contact sheet of this tab for a reload, and restore them after one; each page does it."""
     ask = not st.session_state.get("tab_asked", False)
-    before = remember_tab(_tab() if tray() else None, ask=ask)
+    has_any = tray() or st.session_state.get(SHEET)
+    before = remember_tab(_tab() if has_any else None, ask=ask)
     if before is not None:
         _restore(before)
         st.rerun()
@@ -60,7 +64,8 @@ def survive_reload() -> None:
 # An open page keeps its images in time, also when nothing is clicked.
 @st.fragment(run_every=KEEP_S / 4)
 def _keep() -> None:
-    caches.image_store().put(_tab(), tray(), st.session_state.get("tray_selected"))
+    state = st.session_state
+    caches.image_store().put(_tab(), tray(), state.get("tray_selected"), state.get(SHEET))
 
 
 def _tab() -> str:
@@ -81,6 +86,8 @@ def _restore(tab: str) -> None:
     state["tray"] = [*stored.images, *new]
     if not new:
         state["tray_selected"] = stored.selected
+    if stored.sheet is not None and not state.get(SHEET):
+        state[SHEET] = stored.sheet
     state["tab_id"] = tab
 
 

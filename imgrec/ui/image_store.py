@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Protocol
 
 from imgrec.images.decoding import DecodedImage
 from imgrec.images.gallery import Sample
@@ -49,14 +50,23 @@ class Image:
         return self.sample.path.relative_to(ROOT).as_posix() if self.sample else self.url or self.name
 
 
+class SizedSheet(Protocol):
+    """A contact sheet, of which only the size matters here."""
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of its thumbnails."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredTab:
-    """The images of one tab, oldest first, and the id of the selected one."""
+    """The images of one tab, oldest first, the id of the selected one, and the tab's contact sheet, if it has one."""
 
     images: tuple[Image, ...]
     selected: str | None
     size_bytes: int
     seen_s: float
+    sheet: SizedSheet | None = None
 
 
 class ImageStore:
@@ -81,15 +91,21 @@ class ImageStore:
         self._tabs: dict[str, StoredTab] = {}  # the one seen longest ago first
         self._timer: threading.Timer | None = None
 
-    def put(self, tab: str, images: Sequence[Image], selected: str | None = None) -> None:
-        """Keep `images` for `tab` instead of what was kept before; the oldest are left out if they do not fit."""
+    def put(
+        self, tab: str, images: Sequence[Image], selected: str | None = None, sheet: SizedSheet | None = None
+    ) -> None:
+        """Keep `images` and the contact sheet for `tab` instead of what was kept before.
+
+        The oldest images are left out if they do not fit.
+        """
         sizes = accumulate(image.image.pixels.nbytes for image in reversed(images))
         fitting = [size for size in sizes if size <= self._max_bytes // TAB_SHARE]
         with self._lock:
             self._tabs.pop(tab, None)
-            if fitting:
-                kept = tuple(images[-len(fitting) :])
-                self._tabs[tab] = StoredTab(kept, selected, fitting[-1], self._clock())
+            if fitting or sheet is not None:
+                kept = tuple(images[len(images) - len(fitting) :])
+                size = (fitting[-1] if fitting else 0) + (sheet.size_bytes if sheet is not None else 0)
+                self._tabs[tab] = StoredTab(kept, selected, size, self._clock(), sheet)
             while len(self._tabs) > self._max_tabs or self.size_bytes() > self._max_bytes:
                 del self._tabs[next(iter(self._tabs))]
             self._drop_expired()
@@ -101,7 +117,7 @@ class ImageStore:
             return self._tabs.get(tab)
 
     def size_bytes(self) -> int:
-        """Return the bytes of all kept pixels."""
+        """Return the bytes of all kept pixels and thumbnails."""
         with self._lock:
             return sum(tab.size_bytes for tab in self._tabs.values())
 

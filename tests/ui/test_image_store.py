@@ -122,3 +122,19 @@ def test_many_threads_stay_within_the_limit(clock: Clock) -> None:
         thread.join()
     assert not failures
     assert store.size_bytes() == 6 * IMAGE_BYTES
+
+
+class Thumbnails:
+    size_bytes = 1000
+
+
+def test_a_contact_sheet_is_kept_with_the_images_and_without_any(clock: Clock) -> None:
+    store, sheet = ImageStore(clock=clock), Thumbnails()
+    store.put("a", [], None, sheet)
+    store.put("b", [image("1")], None, sheet)
+    kept = [store.get(tab) for tab in "ab"]
+    assert [tab.sheet for tab in kept if tab] == [sheet, sheet]
+    assert (names(store, "a"), names(store, "b")) == ([], ["1"])
+    assert store.size_bytes() == 2 * 1000 + IMAGE_BYTES
+    store.put("a", [])
+    assert store.get("a") is None

@@ -1,7 +1,7 @@
 """Where the images of a contact sheet come from: files, a folder, archives, or the sample images.
 
 Uploads are stored on the disk at once and the uploader is emptied, so that hundreds of images take no memory. They are
-deleted with the visit, or when other images take their place.
+deleted some minutes after the visit, or when other images take their place.
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,13 @@ from imgrec.errors import ImgrecError
 from imgrec.evaluation.contact_sheet import ContactSheet
 from imgrec.images import gallery
 from imgrec.ui import caches, uploads
+from imgrec.ui.image_input import SHEET
+from imgrec.ui.image_store import KEEP_S
 from imgrec.ui.markdown import plain
 
 KEPT = (
-    "Images stay on this server until you leave or drop others. In folders that are named after classes, or with a "
-    "labels.csv (columns file and label), each answer is right or wrong."
+    f"Images stay on this server for {KEEP_S // 60} minutes after you leave, or until you drop others. In folders with "
+    "names of classes, or with a labels.csv (columns file and label), each answer is right or wrong."
 )
 
 
@@ -31,10 +33,15 @@ class Sheet:
     files: TemporaryFiles | None = None
     run: ContactSheet | None = None
 
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of the thumbnails."""
+        return sum(len(row.thumbnail) for row in self.run.rows) if self.run else 0
+
 
 def current() -> Sheet | None:
     """Return the sheet of this session, if there is one."""
-    found: Sheet | None = st.session_state.get("contact_sheet")
+    found: Sheet | None = st.session_state.get(SHEET)
     return found
 
 
@@ -108,5 +115,5 @@ def _replace(sheet: Sheet | None) -> None:
         before.run.cancel()
     if before is not None and before.files is not None:
         before.files.close()
-    st.session_state["contact_sheet"] = sheet
+    st.session_state[SHEET] = sheet
     st.session_state["sheet_problem"] = None

@@ -4,7 +4,6 @@ It is computed in a thread of its own, which a click or another page does not st
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -16,8 +15,8 @@ from imgrec.evaluation.sheet_order import Filter
 from imgrec.formatting import duration
 from imgrec.images import decoding, gallery
 from imgrec.inference.request import Options
+from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import RULES
-from imgrec.predictions.prediction import DEFAULT_TOP_K
 from imgrec.settings import ROOT
 from imgrec.ui import caches, image_input
 from imgrec.ui.contact_sheet import drop_zone, filters, tiles
@@ -187,15 +186,17 @@ def _again(sheet: Sheet, options: Options) -> None:
     sheet.run = _start(sheet, options)
 
 
-def _options(choice: Choice, ready: Sequence[object]) -> Options:
+def _options(choice: Choice, ready: Sequence[ModelSpec]) -> Options:
     """Return what the rows depend on: not how many classes are listed, and no weights that do not count."""
-    weights = choice.weights if RULES[choice.rule].takes_weights else {}
-    return replace(
-        choice,
-        specs=tuple(spec for spec in choice.specs if spec in ready),
-        k=DEFAULT_TOP_K,
-        weights=weights,
-        table=False,
+    counts = RULES[choice.rule].takes_weights and any(choice.weights.get(spec.name, 1.0) for spec in ready)
+    return Options(
+        tuple(ready),
+        rule=choice.rule,
+        framing=choice.framing,
+        weights=choice.weights if counts else {},
+        level=choice.level,
+        classes=choice.classes,
+        temperatures=choice.temperatures,
     )
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from imgrec.evaluation.contact_sheet import ContactSheet
 from imgrec.images import gallery
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import ROOT
+from imgrec.ui import image_input
 from imgrec.ui.contact_sheet import drop_zone, tiles
 from tests.evaluation.sheets import BLUE, GREEN, RED, SAYS, ColorEngine, photo
 from tests.ui.conftest import HERE, BrokenEngine, upload, words
@@ -194,6 +196,16 @@ def test_another_page_loses_nothing_and_stop_keeps_what_is_there(
     assert "Stopped after" in words(app)
     assert shown(app)
     assert len(run_of(app).rows) < 30
+
+
+def test_a_reload_brings_the_sheet_back(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = dropped(page("contact_sheet.py"), PICTURES)
+    state: dict[str, object] = {"tab_id": "another", "tab_asked": False}
+    monkeypatch.setattr(st, "session_state", state)
+    # What the component of the page calls with the id that the tab remembers.
+    image_input._restore(before.session_state["tab_id"])
+    assert state["tab_id"] == before.session_state["tab_id"]
+    assert state["contact_sheet"] is before.session_state["contact_sheet"]
 
 
 def test_other_models_are_asked_on_request(page: Page) -> None:
