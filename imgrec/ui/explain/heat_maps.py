@@ -45,7 +45,7 @@ Key = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """What is to be shown: targets by label space, the models with a map, and those without the class."""
+    """What is to be shown: targets by label space, the models with a map, those without the class, and failures."""
 
     image: Image
     choice: Choice
@@ -53,6 +53,7 @@ class Plan:
     targets: Mapping[str, Target]
     specs: tuple[ModelSpec, ...]
     without_class: tuple[ModelSpec, ...]
+    failures: tuple[Failure, ...]
     with_scores: bool
 
     def key(self, spec: ModelSpec, baseline: str = "") -> Key:
@@ -105,7 +106,7 @@ def show(image: Image) -> None:
     download_progress.cards(found.missing, choice.names)
     download_progress.watch(spec for spec in found.answering if spec not in found.ready)
     if plan is None:
-        plan = make_plan(found.finish(partial(_explain_failure, choice.names, fills)))
+        plan = make_plan(found.finish())
     with fill_headline():
         _headline(plan)
     shown = _compute(plan, fills, look, status)
@@ -130,7 +131,7 @@ def _make_plan(
     specs = [spec for spec in found.ready if spec.name not in failed]
     with_class = tuple(spec for spec in specs if spec.label_space in targets)
     without = tuple(spec for spec in specs if spec.label_space not in targets)
-    return Plan(image, choice, method, targets, with_class, without, with_scores)
+    return Plan(image, choice, method, targets, with_class, without, tuple(result.failures), with_scores)
 
 
 def _method() -> str:
@@ -176,6 +177,9 @@ def _headline(plan: Plan) -> None:
 
 def _compute(plan: Plan, fills: Fills, look: Look, status: DeltaGenerator) -> list[MeasuredMap]:
     """Compute what is not known, and draw each map as it comes; return what is shown at last."""
+    for failure in plan.failures:
+        if failure.model in fills:
+            _explain_failure(plan.choice.names, fills, failure)
     for spec in plan.without_class:
         with fills[spec.name]():
             map_cards.header(spec.name, spec.title, "", plan.choice.names)
@@ -283,9 +287,8 @@ def _draw(plan: Plan, fills: Fills, look: Look, *, is_last: bool) -> list[Measur
     return list(places.values())
 
 
-def _explain_failure(names: Sequence[str], fills: Fills, outcome: object) -> None:
+def _explain_failure(names: Sequence[str], fills: Fills, failure: Failure) -> None:
     """Show why a model has no map on its card; `names` are the models of the page."""
-    if isinstance(outcome, Failure):
-        with fills[outcome.model]():
-            map_cards.header(outcome.model, sentences.title_of(outcome), "", names)
-            st.error(str(outcome.error), icon=":material/error:")
+    with fills[failure.model]():
+        map_cards.header(failure.model, sentences.title_of(failure), "", names)
+        st.error(str(failure.error), icon=":material/error:")

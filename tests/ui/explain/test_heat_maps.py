@@ -95,6 +95,14 @@ def test_the_first_of_the_visitors_own_classes_is_all_of_them(page: Page) -> Non
     assert len(maps(app)) == 3
 
 
+def test_a_model_without_the_visitors_classes_says_so(page: Page, here: set[str]) -> None:
+    here.add(TEN_CLASSES.name)
+    app = page("explain.py", models=[*TWO, TEN_CLASSES.name], classes="pets:tabby,tiger cat")
+    assert not app.exception
+    assert len(maps(app)) == 3
+    assert any("a model that knows" in error.value for error in app.error)
+
+
 def test_two_ensembles_are_told_apart(page: Page, here: set[str]) -> None:
     ten = [spec.name for spec in TEN_CLASS_MODELS]
     here.update(ten)
