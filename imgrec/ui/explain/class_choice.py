@@ -6,9 +6,11 @@ import streamlit as st
 
 from imgrec.explain import target
 from imgrec.explain.target import Target
+from imgrec.inference.request import Options
 from imgrec.predictions.ensembles import Ensemble
-from imgrec.predictions.hierarchy import hierarchy_of
+from imgrec.predictions.hierarchy import hierarchy_of, map_to_level
 from imgrec.predictions.labels import LabelSpace
+from imgrec.predictions.prediction import Prediction
 from imgrec.reports.sentences import label_of
 from imgrec.ui import query_params, results
 
@@ -36,16 +38,42 @@ def choose(spaces: Sequence[LabelSpace]) -> str:
     return word if word in words else FIRST
 
 
-def find_targets(word: str, groups: Mapping[str, results.Group]) -> dict[str, Target]:
-    """Return what `word` means for each label space of `groups`, by its name; spaces without that class have none."""
+def find_targets(word: str, groups: Mapping[str, results.Group], choice: Options) -> dict[str, Target]:
+    """Return what `word` means for each label space of the models in `groups`, by its name; others have none.
+
+    Results may be shown at a level above the classes, or as the visitor's own: the first of the ensemble is then all
+    classes of a model that count in it.
+    """
     found: dict[str, Target] = {}
-    for name, (members, ensemble) in groups.items():
-        if word == FIRST:
-            prediction = ensemble.prediction if isinstance(ensemble, Ensemble) else members[0]
-            found[name] = target.first_of(prediction)
-        elif (meant := find_target(word, members[0].label_space)) is not None:
-            found[name] = meant
+    for members, ensemble in groups.values():
+        shown = ensemble.prediction if isinstance(ensemble, Ensemble) else members[0]
+        for member in members:
+            space = (member.own or member).label_space
+            meant = _first(shown, space, choice) if word == FIRST else find_target(word, space)
+            if meant is not None:
+                found.setdefault(space.name, meant)
     return found
+
+
+def _first(shown: Prediction, space: LabelSpace, choice: Options) -> Target | None:
+    """Return the first class of a prediction as classes of `space`; None where it has none of them."""
+    if shown.label_space.name == space.name:
+        return target.first_of(shown)
+    index = shown.first.index
+    label = label_of(shown.label_space, index)
+    if choice.classes:
+        groups = choice.classes.groups
+        counts = [
+            [group.has(synset, own) for group in groups]
+            for synset, own in zip(space.synsets, space.labels, strict=True)
+        ]
+        place = next((place for place, group in enumerate(groups) if group.name == label), None)
+        is_in = [not any(row) if place is None else row[place] for row in counts]
+    else:
+        mapped = map_to_level(space, choice.level)
+        is_in = [] if mapped is None else (mapped.index == index).tolist()
+    indices = tuple(at for at, own in enumerate(is_in) if own)
+    return Target(space, indices, label) if indices else None
 
 
 def find_target(word: str, space: LabelSpace) -> Target | None:

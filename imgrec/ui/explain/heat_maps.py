@@ -17,7 +17,6 @@ from imgrec.explain.subject import Subject
 from imgrec.explain.target import Target
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import ENSEMBLE
-from imgrec.predictions.hierarchy import DEFAULT_LEVEL
 from imgrec.predictions.prediction import Failure
 from imgrec.reports import sentences
 from imgrec.reports.result import Result
@@ -46,7 +45,7 @@ Key = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """What is to be shown: targets by label space, the models with a map, and those without the class."""
+    """What is to be shown: targets by label space, the models with a map, those without the class, and failures."""
 
     image: Image
     choice: Choice
@@ -54,6 +53,7 @@ class Plan:
     targets: Mapping[str, Target]
     specs: tuple[ModelSpec, ...]
     without_class: tuple[ModelSpec, ...]
+    failures: tuple[Failure, ...]
     with_scores: bool
 
     def key(self, spec: ModelSpec, baseline: str = "") -> Key:
@@ -84,8 +84,7 @@ class Plan:
 
 def show(image: Image) -> None:
     """Show the controls, and the maps of `image` as they are computed."""
-    # Maps are of a model's own classes; a group of them is chosen below.
-    choice = replace(settings_bar.toolbar(pins=False), level=DEFAULT_LEVEL, classes=None)
+    choice = settings_bar.toolbar(pins=False)
     if not choice.specs:
         download_progress.nothing_here()
         return
@@ -107,7 +106,7 @@ def show(image: Image) -> None:
     download_progress.cards(found.missing, choice.names)
     download_progress.watch(spec for spec in found.answering if spec not in found.ready)
     if plan is None:
-        plan = make_plan(found.finish(partial(_explain_failure, choice.names, fills)))
+        plan = make_plan(found.finish())
     with fill_headline():
         _headline(plan)
     shown = _compute(plan, fills, look, status)
@@ -127,12 +126,12 @@ def _make_plan(
     found: results.Classification,
     result: Result,
 ) -> Plan:
-    targets = class_choice.find_targets(word, results.by_label_space(result, choice))
+    targets = class_choice.find_targets(word, results.by_label_space(result, choice), choice)
     failed = {failure.model for failure in result.failures}
     specs = [spec for spec in found.ready if spec.name not in failed]
     with_class = tuple(spec for spec in specs if spec.label_space in targets)
     without = tuple(spec for spec in specs if spec.label_space not in targets)
-    return Plan(image, choice, method, targets, with_class, without, with_scores)
+    return Plan(image, choice, method, targets, with_class, without, tuple(result.failures), with_scores)
 
 
 def _method() -> str:
@@ -178,6 +177,9 @@ def _headline(plan: Plan) -> None:
 
 def _compute(plan: Plan, fills: Fills, look: Look, status: DeltaGenerator) -> list[MeasuredMap]:
     """Compute what is not known, and draw each map as it comes; return what is shown at last."""
+    for failure in plan.failures:
+        if failure.model in fills:
+            _explain_failure(plan.choice.names, fills, failure)
     for spec in plan.without_class:
         with fills[spec.name]():
             map_cards.header(spec.name, spec.title, "", plan.choice.names)
@@ -285,9 +287,8 @@ def _draw(plan: Plan, fills: Fills, look: Look, *, is_last: bool) -> list[Measur
     return list(places.values())
 
 
-def _explain_failure(names: Sequence[str], fills: Fills, outcome: object) -> None:
+def _explain_failure(names: Sequence[str], fills: Fills, failure: Failure) -> None:
     """Show why a model has no map on its card; `names` are the models of the page."""
-    if isinstance(outcome, Failure):
-        with fills[outcome.model]():
-            map_cards.header(outcome.model, sentences.title_of(outcome), "", names)
-            st.error(str(outcome.error), icon=":material/error:")
+    with fills[failure.model]():
+        map_cards.header(failure.model, sentences.title_of(failure), "", names)
+        st.error(str(failure.error), icon=":material/error:")

@@ -79,6 +79,30 @@ def test_models_of_other_classes_have_their_own_first_class(page: Page, here: se
     assert len(maps(app)) == 4
 
 
+def test_at_a_level_above_the_classes_the_first_is_all_classes_below_it(page: Page) -> None:
+    app = upload(page("explain.py", models=TWO), ("cat.jpg", photo()))
+    app.get_by_key("level").set_value("kind").run()
+    assert not app.exception
+    # Tabby and tiger cat are both.
+    assert app.subheader[0].value == "What speaks for cat"
+    assert len(maps(app)) == 3
+    assert "90.1\u202f% cat" in words(app)
+
+
+def test_the_first_of_the_visitors_own_classes_is_all_of_them(page: Page) -> None:
+    app = page("explain.py", models=TWO, classes="pets:tabby,tiger cat")
+    assert not app.exception
+    assert len(maps(app)) == 3
+
+
+def test_a_model_without_the_visitors_classes_says_so(page: Page, here: set[str]) -> None:
+    here.add(TEN_CLASSES.name)
+    app = page("explain.py", models=[*TWO, TEN_CLASSES.name], classes="pets:tabby,tiger cat")
+    assert not app.exception
+    assert len(maps(app)) == 3
+    assert any("a model that knows" in error.value for error in app.error)
+
+
 def test_two_ensembles_are_told_apart(page: Page, here: set[str]) -> None:
     ten = [spec.name for spec in TEN_CLASS_MODELS]
     here.update(ten)
