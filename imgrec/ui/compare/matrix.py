@@ -157,7 +157,8 @@ class Matrices:
             classes = outcome if self._is_rolled_up and isinstance(outcome, Prediction) else None
             raw += [classes] if classes is not None else []
             columns.append(Column(spec.name, spec.title, _remark(shown), prediction, classes))
-        together = self._choice.combine(raw) if ensemble is not None and raw else None
+        # Of the models' own classes, also where its members are calibrated.
+        together = self._choice.combine(raw, lambda own: own) if ensemble is not None and raw else None
         classes = together.prediction if isinstance(together, Ensemble) else None
         return agreement.columns_of(ensemble, columns, classes)
 

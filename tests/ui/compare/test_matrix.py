@@ -160,6 +160,24 @@ def test_groups_are_opened_by_a_link_and_by_the_list(page: Page) -> None:
     assert [label.strip("\u2060\u2003") for label in again.dataframe[0].value["Label"]] == found
 
 
+def test_parts_of_a_group_add_up_to_it_with_calibrated_members_too(page: Page, here: set[str]) -> None:
+    here.clear()
+    link = {"layout": "matrix", "level": "category", "open": "animal", "view": "table", "calibrated": "true"}
+    app = page(models=["efficientnet_lite0", "efficientnet_lite1"], **link)
+    assert not app.exception
+    plain = page(models=["efficientnet_lite0", "efficientnet_lite1"], **link | {"calibrated": "false"})
+    one, other = app.dataframe[0].value, plain.dataframe[0].value
+    assert one["Ensemble"].tolist() != other["Ensemble"].tolist()
+    for frame in (one, other):
+        labels = [label.strip("\u2060") for label in frame["Label"]]
+        start = labels.index("animal")
+        parts = [label.startswith("\u2003") for label in labels[start + 1 :]]
+        count = [*parts, False].index(False)
+        assert count
+        below = frame["Ensemble"][start + 1 : start + 1 + count].sum()
+        assert below == pytest.approx(frame["Ensemble"][start], abs=0.2)
+
+
 def test_at_the_level_of_the_classes_there_is_nothing_to_open(page: Page) -> None:
     app = page(models=SIX, open="cat")
     assert not app.exception
