@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from imgrec.api import sheet
+from imgrec.data import archives
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
@@ -95,10 +96,11 @@ def test_what_is_no_archive_gets_a_sentence(
     assert tempfile.gettempdir() not in response.json()["error"]
 
 
-def test_an_archive_that_unpacks_to_too_much_is_refused(client: TestClient) -> None:
+def test_an_archive_that_unpacks_to_too_much_is_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "HARMLESS_BYTES", 10 * 1024 * 1024)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed, packed.open("bomb.png", "w") as member:
-        for _ in range(1200):
+        for _ in range(12):
             member.write(bytes(1024 * 1024))
     response = send(client, file.getvalue())
     assert response.status_code == 400

@@ -28,7 +28,8 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the dashboard with the small models of KERAS_HOME, or with the bundled ones."""
-    keras_home = Path(os.environ.get("KERAS_HOME", "/nonexistent"))
+    # Keras writes a file there.
+    keras_home = Path(os.environ.get("KERAS_HOME") or tmp_path_factory.mktemp("keras"))
     if not list((keras_home / "models").glob("mobilenet*.h5")) and not any(s.bundled for s in BUILT_IN.values()):
         pytest.skip("KERAS_HOME names no folder with MobileNets under models/, and no model is bundled")
     with socket.socket() as free:

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -83,6 +83,7 @@ names = (
 )
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.dictionaries(names.filter(lambda name: name.casefold() != REST), st.lists(synsets, min_size=1, max_size=4)))
 def test_what_is_written_is_read_again(groups: dict[str, list[str]]) -> None:
     try:

@@ -130,8 +130,8 @@ def test_search_finds_all_and_nothing() -> None:
     assert search("  ") == search("no such thing") == []
 
 
-def test_each_synset_is_found_by_its_name() -> None:
-    for synset in wordnet.table()["synsets"]:
+def test_synsets_are_found_by_their_names() -> None:
+    for synset in list(wordnet.table()["synsets"])[::7]:
         assert synset in search(name_of(synset))
 
 

@@ -94,6 +94,11 @@ def show(image: Image) -> None:
         word = class_choice.choose(list(spaces.values()))
         method = _method()
         look = map_cards.choose_look()
+    if not found.ready:
+        st.info("Maps are made by the models themselves. They are shown when one is ready.", icon=":material/layers:")
+        download_progress.cards(found.missing, choice.names)
+        download_progress.watch(found.answering)
+        return
     make_plan = partial(_make_plan, image, choice, word, method, look.scores, found)
     plan = None if found.computing else make_plan(found.finish())
     is_pending = plan is None or not plan.is_known

@@ -32,6 +32,15 @@ def maps(app: AppTest) -> list[str]:
     return [alt for alt in found if "in the quarters" in alt]
 
 
+def test_without_a_model_that_is_ready_the_page_says_so_and_how_to_get_one(page: Page, here: set[str]) -> None:
+    here.clear()
+    app = upload(page("explain.py", models=TWO), ("cat.jpg", photo()))
+    assert not app.exception
+    assert "They are shown when one is ready." in words(app)
+    assert not app.subheader
+    assert [button.key for button in app.button if str(button.key).startswith("fetch_")]
+
+
 def test_each_model_and_the_ensemble_have_a_map_of_the_first_class(page: Page) -> None:
     app = upload(page("explain.py", models=TWO), ("cat.jpg", photo()))
     assert not app.exception
