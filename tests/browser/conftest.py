@@ -19,7 +19,7 @@ from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT, Settings
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-START_S = 60
+START_S = 180
 
 # Nothing of these tests leaves the machine.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
