@@ -6,6 +6,7 @@ import numpy as np
 
 from imgrec.errors import UnknownNameError
 from imgrec.predictions import wordnet
+from imgrec.predictions.hierarchy import hierarchy_of
 from imgrec.predictions.labels import LabelSpace
 from imgrec.predictions.prediction import Prediction
 from imgrec.reports.sentences import label_of
@@ -52,6 +53,8 @@ def of_class(space: LabelSpace, index: int) -> Target:
 def find(word: str, space: LabelSpace) -> Target:
     """Return the classes of `space` that `word` means: a label, a WordNet id, or the name of what is above classes.
 
+    What is above classes is first looked up among the nodes of `hierarchy`, which pages offer, then in all of WordNet.
+
     Raises:
         UnknownNameError: No class of `space` is that, or below that.
         InputError: The word has several meanings; the sentence lists them.
@@ -60,6 +63,10 @@ def find(word: str, space: LabelSpace) -> Target:
     labels = [label_of(space, index).lower() for index in range(len(space.labels))]
     if wanted.lower() in labels:
         return of_class(space, labels.index(wanted.lower()))
+    tree = hierarchy_of(space)
+    for place, node in enumerate(tree.nodes):
+        if wanted.lower() in (node.label.lower(), node.synset):
+            return Target(space, tuple(map(int, tree.classes_below(place))), node.label)
     if not any(space.synsets):
         raise UnknownNameError.of("class", wanted, list(space.labels))
     synset = wordnet.resolve(wanted)

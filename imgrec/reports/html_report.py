@@ -3,7 +3,6 @@
 The layout is `assets/report.html`. Names of files and models, labels and errors are untrusted: every value is escaped.
 """
 
-import base64
 import functools
 import importlib.metadata
 import platform
@@ -16,6 +15,7 @@ from imgrec import __version__
 from imgrec.errors import ImgrecError
 from imgrec.formatting import milliseconds, percent
 from imgrec.images.decoding import DecodedImage, thumbnail
+from imgrec.images.encoding import data_url
 from imgrec.images.preprocessing import FRAMINGS
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
@@ -144,15 +144,13 @@ def _entry(entry: Entry, name: str, k: int, colors: Mapping[str, str]) -> dict[s
         outcomes.append(result.ensemble)
     return common | {
         "sentences": [headline(members, ensemble) for ensemble, members in groups],
-        "image": _data_url(thumbnail(image, IMAGE_SIDE_PX), "jpeg"),
+        "image": data_url(thumbnail(image, IMAGE_SIDE_PX)),
         "alt": entry.alt or f"The image that was classified: {name}",
         "facts": " · ".join([f"{width} × {height} px", image.format, *result.notes]),
         "cards": [_card(outcome, groups, k, colors) for outcome in outcomes],
         "tables": [_table(members, ensemble, k) for ensemble, members in groups],
         "maps_note": printable(entry.maps_note),
-        "maps": [
-            {"title": printable(m.title), "image": _data_url(m.png, "png"), "alt": printable(m.alt)} for m in entry.maps
-        ],
+        "maps": [{"title": printable(m.title), "image": data_url(m.png), "alt": printable(m.alt)} for m in entry.maps],
     }
 
 
@@ -250,7 +248,3 @@ def _sha256(spec: ModelSpec, settings: Settings) -> str | None:
         return weights.sha256(spec, settings)
     except ImgrecError:  # the file has gone or changed since it was loaded
         return None
-
-
-def _data_url(image: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"

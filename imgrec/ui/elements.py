@@ -5,7 +5,6 @@ page; their scripts are in `assets/components/`. Images are sent to the browser 
 Streamlit's own uploader, never through these components.
 """
 
-import base64
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from imgrec.errors import ImgrecError
+from imgrec.images.encoding import data_url
 from imgrec.settings import ASSETS
 from imgrec.ui.markdown import plain
 
@@ -175,9 +175,3 @@ def copy_link() -> None:
 def close_drawer(page: str) -> None:
     """Close the drawer of a narrow screen when `page` is another one than before."""
     _drawer(key="drawer", data={"page": page}, height=1)
-
-
-def data_url(image: bytes) -> str:
-    """Return an encoded image as an address that holds it."""
-    kind = "png" if image.startswith(b"\x89PNG") else "webp" if image[8:12] == b"WEBP" else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"

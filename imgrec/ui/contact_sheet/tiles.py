@@ -8,8 +8,9 @@ import streamlit as st
 from imgrec.evaluation.contact_sheet import Row
 from imgrec.evaluation.sheet_order import agreement, result
 from imgrec.formatting import percent
+from imgrec.images.encoding import data_url
 from imgrec.ui import caches
-from imgrec.ui.elements import data_url, read_component
+from imgrec.ui.elements import read_component
 from imgrec.ui.markdown import plain
 
 # More are on further pages: each thumbnail takes some kilobytes of every update.

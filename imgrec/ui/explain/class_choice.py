@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from imgrec.errors import InputError
 from imgrec.explain import target
 from imgrec.explain.target import Target
 from imgrec.inference.request import Options
@@ -49,7 +50,7 @@ def find_targets(word: str, groups: Mapping[str, results.Group], choice: Options
         shown = ensemble.prediction if isinstance(ensemble, Ensemble) else members[0]
         for member in members:
             space = (member.own or member).label_space
-            meant = _first(shown, space, choice) if word == FIRST else find_target(word, space)
+            meant = _first(shown, space, choice) if word == FIRST else _find(word, space)
             if meant is not None:
                 found.setdefault(space.name, meant)
     return found
@@ -76,16 +77,12 @@ def _first(shown: Prediction, space: LabelSpace, choice: Options) -> Target | No
     return Target(space, indices, label) if indices else None
 
 
-def find_target(word: str, space: LabelSpace) -> Target | None:
-    """Return the class or group of classes of `space` called `word`; None where there is none."""
-    labels = _labels(space)
-    if word in labels:
-        return target.of_class(space, labels.index(word))
-    tree = hierarchy_of(space)
-    node = next((place for place, node in enumerate(tree.nodes) if node.label == word), None)
-    if node is None:
+def _find(word: str, space: LabelSpace) -> Target | None:
+    """Return what `word` means in `space`; None where it is a word of another label space."""
+    try:
+        return target.find(word, space)
+    except InputError:
         return None
-    return Target(space, tuple(map(int, tree.classes_below(node))), word)
 
 
 def _words(space: LabelSpace) -> dict[str, str | None]:
