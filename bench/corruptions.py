@@ -15,20 +15,21 @@ from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
 
-# Images of each class: 493 photographs of as many classes, 1,000 small images of ten.
-PER_CLASS = {"imagenet_val_a": 1, "cifar10": 100}
+# Images of each class: 493 and 500 photographs of as many classes, 400 cats and dogs, 1,000 small images of ten.
+PER_CLASS = {"imagenet_val_a": 1, "imagenet_sample_even": 1, "catsdogs": 200, "cifar10": 100}
 
-# For ImageNet: the usual ones, and small variants of one architecture. For CIFAR-10: those that come with imgrec.
+# For photographs: the usual ones, and small variants of one architecture. For CIFAR-10: those that come with imgrec.
+PHOTOGRAPHS = (
+    "mobilenet_a025_128",
+    "mobilenet_a050_160",
+    "mobilenet",
+    "mobilenet_v2",
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+)
 MODELS = {
-    "imagenet_val_a": (
-        "mobilenet_a025_128",
-        "mobilenet_a050_160",
-        "mobilenet",
-        "mobilenet_v2",
-        "efficientnet_lite0",
-        "efficientnet_lite1",
-        "efficientnet_lite2",
-    ),
+    **dict.fromkeys(("imagenet_val_a", "imagenet_sample_even", "catsdogs"), PHOTOGRAPHS),
     "cifar10": tuple(spec.name for spec in BUILT_IN.values() if spec.bundled and spec.label_space == "cifar_10"),
 }
 
