@@ -37,6 +37,7 @@ from imgrec.ui.benchmarks import image_maps
 from imgrec.ui.benchmarks.image_maps import DrawnMap
 from imgrec.ui.benchmarks.measurements import stored, title
 from imgrec.ui.markdown import plain
+from imgrec.ui.widget_keys import key_of
 
 # Images on one page of a list.
 SHOWN = 12
@@ -92,7 +93,7 @@ def show(results: AlignedResults, places: Sequence[int], models: Sequence[str], 
             _fields(results)
     with st.container(horizontal=True, vertical_alignment="center"):
         pages = -(-len(places) // SHOWN)
-        page = st.pagination(pages, key=f"{key}_page_{results.name}_{len(places)}_{places[0]}") if pages > 1 else 1
+        page = st.pagination(pages, key=key_of(f"{key}_page", results.name, len(places), places[0])) if pages > 1 else 1
         specs = image_maps.choose(models) if source is not None else ()
         if source is not None:
             st.space("stretch")
@@ -282,17 +283,17 @@ def _fields(results: AlignedResults) -> None:
         file = st.file_uploader(
             f"Drop a zip or tar of the images (at most {limit} MiB)",
             ["zip", "tar", "gz", "tgz", "bz2", "xz"],
-            key=uploads.key_of(f"bench_images_{digest}"),
+            key=uploads.key_of(key_of("bench_images", digest)),
             max_upload_size=limit,
             help="It is kept for this visit only." if settings.demo else "It is kept in IMGREC_HOME, for later visits.",
         )
     if folder is not None:
         folder.text_input(
             "Or a folder, zip or tar on this machine",
-            key=f"bench_folder_{digest}",
+            key=key_of("bench_folder", digest),
             placeholder="/data/imagenet_val",
             on_change=_remember_path,
-            args=(results, f"bench_folder_{digest}"),
+            args=(results, key_of("bench_folder", digest)),
             help="It is read where it is, and remembered in IMGREC_HOME.",
         )
     problem = st.session_state.pop(_PROBLEM, None)
@@ -300,7 +301,7 @@ def _fields(results: AlignedResults) -> None:
         st.warning(plain(problem), icon=":material/folder_off:")
     if file is not None:
         _keep(results, file)
-        uploads.empty(f"bench_images_{digest}", [file])
+        uploads.empty(key_of("bench_images", digest), [file])
         st.rerun()
 
 

@@ -20,6 +20,7 @@ from imgrec.ui import caches, uploads
 from imgrec.ui.elements import Tile, errors_shown, strip
 from imgrec.ui.markdown import plain
 from imgrec.ui.train.form_fields import choose_next, keep_choice
+from imgrec.ui.widget_keys import key_of
 
 # Thumbnails of a class; the rest is counted, and shown on demand up to the second figure.
 MAX_TILES = 12
@@ -261,8 +262,8 @@ def _rename(chosen: Collection | None, label: str, key: str) -> None:
 
 
 def _id(chosen: Collection | None, label: str) -> str:
-    """Return what tells this row from all others; it stays when the first collection is created."""
-    return f"{chosen.name if chosen else FIRST_NAME}/{label}"
+    """Return the key of this row among all others; it stays when the first collection is created."""
+    return key_of("class", chosen.name if chosen else FIRST_NAME, label)
 
 
 def _problems() -> dict[str, list[tuple[str, str]]]:

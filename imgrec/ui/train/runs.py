@@ -19,6 +19,7 @@ from imgrec.ui.markdown import plain
 from imgrec.ui.train import run_charts
 from imgrec.ui.train.form_fields import choose_next, keep_choice
 from imgrec.ui.train.transfer_progress import finished, transfer_view
+from imgrec.ui.widget_keys import key_of
 
 # How often an active run is read.
 POLL_S = 1.0
@@ -166,7 +167,7 @@ def _buttons(job: Job, state: str) -> None:
             0.0,
             value=Recipe.from_dict(job.configuration["recipe"]).optimizer.learning_rate,
             format="%g",
-            key=f"resume_rate_{job.name}",
+            key=key_of("resume_rate", job.name),
             help="Used from here on. Reduce it if the loss became NaN.",
             width=240,
         )
