@@ -25,10 +25,11 @@ import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from imgrec import json_files
 from imgrec.data import archives, evaluation_split, sources
 from imgrec.errors import ImgrecError, InputError
 from imgrec.evaluation.aligned_results import AlignedResults
-from imgrec.files import replacing, storage_errors
+from imgrec.files import is_there, replacing, storage_errors, typed_path
 from imgrec.formatting import percent
 from imgrec.images import decoding
 from imgrec.settings import MIB
@@ -184,10 +185,10 @@ def _candidates(results: AlignedResults) -> Iterator[tuple[str, bool]]:
 def _remembered() -> dict[str, str]:
     """Return the places given before, by the digest of their dataset; a broken file counts as empty."""
     try:
-        found = json.loads((caches.settings().home / REMEMBERED).read_text())
-        return {str(key): str(place) for key, place in found.items()}
-    except (OSError, ValueError, AttributeError):
+        found = json_files.read(caches.settings().home / REMEMBERED)
+    except ImgrecError:
         return {}
+    return found if json_files.fits(found, dict[str, str]) else {}
 
 
 def _changed_at(place: str) -> int:
@@ -213,8 +214,8 @@ def _open(results: AlignedResults, place: str, changed_at: int) -> Source | str:
             if found.digest != results.about["digest"]:
                 return f"{place} has other images than this dataset."
             return Source(place, frozenset(found.ids), found.images)
-        path = Path(place).expanduser()
-        if not path.exists():
+        path = typed_path(place)
+        if not is_there(path):
             return f"There is no folder or file {place}. Check the spelling."
         files = match(results.ids, archives.survey(path).names)
     except ImgrecError as error:
@@ -309,7 +310,7 @@ def _remember_path(results: AlignedResults, key: str) -> None:
     place = str(st.session_state[key]).strip()
     try:
         if place:
-            remember(results, str(Path(place).expanduser().absolute()))
+            remember(results, str(typed_path(place).absolute()))
     except ImgrecError as error:
         st.session_state[_PROBLEM] = str(error)
 

@@ -13,6 +13,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from imgrec.data import collections, folders
 from imgrec.data.collections import Collection
+from imgrec.data.temporary_files import plain_name
 from imgrec.errors import ImageError, ImgrecError
 from imgrec.files import storage_errors
 from imgrec.images import decoding
@@ -96,7 +97,7 @@ def archive_uploader() -> None:
     )
     if file is None:
         return
-    settings, name = caches.settings(), Path(file.name).name
+    settings, name = caches.settings(), plain_name(file.name)
     home = collections.home(settings)
     with errors_shown(":material/folder_zip:"):
         with st.spinner("Reading the images"), storage_errors(home, file.size):

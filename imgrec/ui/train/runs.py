@@ -99,7 +99,8 @@ def _watch(job: Job, others: Sequence[Job], was_active: bool, table: bool) -> st
         if model is not None:
             choose_next("trained", model)
         st.rerun()
-    with st.container(border=True, key="run_panel"):
+    # A `job.json` that was changed by hand ends in a sentence, as far as it is needed.
+    with st.container(border=True, key="run_panel"), errors_shown():
         # The outcome of a finished run stands below.
         state_line(state, "" if state == "finished" else _status(job, state, events))
         ending(job, state)

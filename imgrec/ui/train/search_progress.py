@@ -43,7 +43,7 @@ def _watch(job: Job, was_active: bool, table: bool) -> None:
     if was_active and state not in runs.ACTIVE:
         st.rerun()
     search = search_job.read(job)
-    with st.container(border=True, key="search_panel"):
+    with st.container(border=True, key="search_panel"), errors_shown():
         runs.state_line(state, run_summary.status(search, state))
         if was_active and search.plan is not None:
             st.progress(min(1.0, (len(search.finished) + len(search.failed)) / search.plan.trials))
