@@ -15,6 +15,7 @@ ROOMS = [
     "errors",
     "settings",
     "files",
+    "json_files",
     "formatting",
     "jobs",
     "images",

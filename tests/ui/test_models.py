@@ -11,6 +11,7 @@ from imgrec.inference.preparation import Preparations
 from imgrec.models import cards
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.ui import caches
+from imgrec.ui.widget_keys import key_of
 from tests.models.test_cards import FIELDS
 from tests.ui.conftest import words
 
@@ -68,10 +69,10 @@ def test_memory_is_told_before_and_after_loading(page: Page) -> None:
     app = page("models.py", models="")
     app.multiselect(key="models").set_value(["mobilenet"]).run()
     assert "need 16 MiB" in words(app)
-    app.button(key="load_mobilenet").click().run()
+    app.button(key=key_of("load", "mobilenet")).click().run()
     assert not app.exception
     assert "Loaded models use 20 MiB of 100 MiB" in words(app)
-    app.button(key="unload_mobilenet").click().run()
+    app.button(key=key_of("unload", "mobilenet")).click().run()
     assert "Loaded models use 0 MiB" in words(app)
 
 
@@ -103,7 +104,7 @@ def own(tmp_path: Path) -> Path:
 def test_a_model_of_ones_own_is_removed_after_a_question(page: Page, own: Path) -> None:
     app = page("models.py")
     assert "Classes: sun, rain" in words(app)
-    app.button(key="remove_my_test_model").click().run()
+    app.button(key=key_of("remove", "my_test_model")).click().run()
     assert "deleted from this machine" in words(app)
     assert own.joinpath("my_test_model.json").exists()
     app.button(key="remove_yes").click().run()
@@ -114,7 +115,7 @@ def test_a_model_of_ones_own_is_removed_after_a_question(page: Page, own: Path) 
 
 def test_a_model_that_shall_stay_stays(page: Page, own: Path) -> None:
     app = page("models.py")
-    app.button(key="remove_my_test_model").click().run()
+    app.button(key=key_of("remove", "my_test_model")).click().run()
     app.button(key="remove_no").click().run()
     assert "deleted from this machine" not in words(app)
     assert len(list(own.iterdir())) == 2

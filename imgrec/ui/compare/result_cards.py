@@ -29,6 +29,7 @@ from imgrec.ui.compare.matrix import Matrices
 from imgrec.ui.image_input import Image
 from imgrec.ui.models import download_progress
 from imgrec.ui.settings_bar import MATRIX, Choice
+from imgrec.ui.widget_keys import key_of
 
 # A card must be wide enough for a label and a bar.
 MIN_CARD_PX = 340
@@ -168,7 +169,7 @@ def _ensemble_card(
     if isinstance(ensemble, Ensemble):
         title = f" · {sentences.space_title(ensemble.prediction.label_space)}" if is_one_of_several else ""
         _header(ENSEMBLE, f"{RULES[choice.rule].title.lower()} of {count}{title}", choice=choice)
-        show_ensemble(ensemble, choice, key=f"chart_ensemble_{space}", legend=False)
+        show_ensemble(ensemble, choice, key=key_of("chart_ensemble", space), legend=False)
         show_calibration(ensemble, choice)
     else:
         _header(ENSEMBLE, "", choice=choice)
@@ -220,7 +221,7 @@ def show(prediction: Prediction, choice: Choice) -> None:
         table(top_k.top_k_rows(prediction, choice.k, pinned=label), words)
     else:
         spec = top_k.top_k_bars(prediction, choice.k, among=choice.names, pinned=label)
-        chart(spec, words, key=f"chart_{prediction.model}")
+        chart(spec, words, key=key_of("chart", prediction.model))
     if sentences.is_unsure(prediction):
         entropy, about = sentences.describe_unsure(prediction)
         st.caption(f"Unsure: {entropy}", help=about)
