@@ -27,8 +27,8 @@ MAX_DOWNLOADS = 2
 # A conversion holds the weights about three times and uses all cores.
 MAX_CONVERSIONS = 1
 
-# How long a failure is returned to those who ask again; a failed download also to those who press "Try again", for
-# `RETRY_S`. So an address that is dead is tried twice a minute at most, however many visitors there are.
+# How long a failure is returned to every request; for `RETRY_S` a failed download also to a click on "Try again". So an
+# address that is dead is tried twice a minute at most, however many visitors there are.
 FAILURE_S = 60.0
 RETRY_S = 30.0
 

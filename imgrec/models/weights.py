@@ -103,7 +103,7 @@ def get_record(spec: ModelSpec, settings: Settings, *, recheck: bool = False) ->
 
 
 def find(spec: ModelSpec, settings: Settings) -> Path | None:
-    """Return the path of the weights of `spec`, verified today, as `get_record`: for those who load them."""
+    """Return the path of the weights of `spec`, verified today, as `get_record`: to be loaded."""
     record = get_record(spec, settings, recheck=True)
     return None if record is None else Path(record.path)
 
