@@ -180,7 +180,10 @@ def _card(outcome: Prediction | Failure, choice: Choice) -> None:
     spec = caches.catalog().get_spec(outcome.model)
     if isinstance(outcome, Failure):
         _header(spec.name, "", choice=choice)
-        st.error(str(outcome.error), icon=":material/error:")
+        if download_progress.is_damaged(spec):
+            download_progress.progress(spec)
+        else:
+            st.error(str(outcome.error), icon=":material/error:")
     elif isinstance(outcome, PrecomputedPrediction):
         about = (
             f"Computed on {outcome.computed_at} with OpenVINO {outcome.versions['openvino']}, and kept with this "
