@@ -110,23 +110,6 @@ def create(
     return app
 
 
-def create_health_routes(is_ready: Callable[[], bool], get_pool: Callable[[], EnginePool]) -> list[Route]:
-    """Return `/livez`, 200 as long as the process answers, and `/readyz`, 503 until `is_ready` after the warm-up."""
-
-    async def livez(_: Request) -> Response:
-        return _json({"status": "alive"})
-
-    async def readyz(_: Request) -> Response:
-        if not is_ready():
-            return _json({"status": "warming up"}, 503, {"Retry-After": str(RETRY_AFTER_S)})
-        pool = get_pool()
-        loaded = [{"name": row.name, "memory_bytes": row.memory_bytes} for row in pool.loaded()]
-        budget = {"used_bytes": pool.used_bytes, "budget_bytes": pool.budget_bytes}
-        return _json({"status": "ready", "loaded": loaded} | budget)
-
-    return [Route("/livez", livez), Route("/readyz", readyz)]
-
-
 @dataclass(frozen=True, slots=True)
 class _Upload:
     """The content of a request: the image, its name, and the options by name."""

@@ -50,7 +50,6 @@ class Server:
     settings: Settings
     pool: EnginePool
     preparations: FakePreparations
-    ready: bool = True
 
     def app(self) -> Starlette:
         async def page(request: Request) -> Response:
@@ -61,8 +60,7 @@ class Server:
             get_pool=lambda: self.pool,
             get_preparations=lambda: self.preparations,  # type: ignore[arg-type,return-value]
         )
-        health = routes.create_health_routes(lambda: self.ready, lambda: self.pool)
-        return Starlette(routes=[Mount("/api/v1", app=mounted), *health, Route("/{path:path}", page)])
+        return Starlette(routes=[Mount("/api/v1", app=mounted), Route("/{path:path}", page)])
 
 
 @pytest.fixture
@@ -321,22 +319,6 @@ def test_a_bug_is_answered_in_json_and_raised(server: Server, monkeypatch: pytes
     assert "division" not in response.text
     with TestClient(server.app()) as client, pytest.raises(ZeroDivisionError):
         send(client, models="mobilenet")
-
-
-def test_health(client: TestClient, server: Server) -> None:
-    server.ready = False
-    assert client.get("/livez").json() == {"status": "alive"}
-    assert client.get("/readyz").status_code == 503
-    server.ready = True
-    server.pool.load(BUILT_IN.get_spec("mobilenet"))
-    ready = client.get("/readyz")
-    assert ready.status_code == 200
-    assert ready.json() == {
-        "status": "ready",
-        "loaded": [{"name": "mobilenet", "memory_bytes": MIB}],
-        "used_bytes": MIB,
-        "budget_bytes": 64 * MIB,
-    }
 
 
 def talk(server: Server, chunks: list[bytes], then: dict[str, object] | None) -> tuple[int, bytes]:
