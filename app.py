@@ -23,7 +23,9 @@ from streamlit import config
 
 from imgrec.api import routes as api_routes
 from imgrec.server import health
+from imgrec.server.bodies import BodyLimits
 from imgrec.server.compression import CompressedFiles
+from imgrec.server.connections import ConnectionLimits
 from imgrec.settings import MIB, ROOT
 
 SCRIPT = ROOT / "imgrec" / "ui" / "main.py"
@@ -72,7 +74,7 @@ checks = health.create_routes(warm.is_set, lambda: caches().pool())
 
 # A mount begins at its slash; without this line the bare address would be answered with a page.
 routes = [Route("/api/v1", v1), Mount("/api/v1", app=v1), *checks]
-middleware = [Middleware(CompressedFiles)]
+middleware = [Middleware(ConnectionLimits), Middleware(BodyLimits), Middleware(CompressedFiles)]
 app: st.App = st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=middleware)
 
 if __name__ == "__main__":

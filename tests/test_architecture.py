@@ -59,6 +59,8 @@ FENCES = {
     "jinja2": {"reports.html_report"},
     "typer": {"cli"},
     "starlette": {"api", "server", "app"},
+    "uvicorn": {"server"},
+    "h11": {"server"},
     "PIL": {"images"},
 }
 

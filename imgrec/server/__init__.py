@@ -2,6 +2,8 @@
 
 Knows no Streamlit: the process that serves hands in what it shares with the pages.
 
+`connections`: time for headers and for reading, and how many connections there may be.
+`bodies`: bodies that must make progress.
 `health`: `/livez` and `/readyz`.
 `compression`: `CompressedFiles`, gzip for the files of the interface.
 """
