@@ -31,6 +31,7 @@ ROOMS = [
     "charts",
     "ui",
     "api",
+    "server",
     "cli",
     "__main__",
 ]
@@ -57,7 +58,9 @@ FENCES = {
     "ssl": {"images.remote"},
     "jinja2": {"reports.html_report"},
     "typer": {"cli"},
-    "starlette": {"api", "app"},
+    "starlette": {"api", "server", "app"},
+    "uvicorn": {"server"},
+    "h11": {"server"},
     "PIL": {"images"},
 }
 
