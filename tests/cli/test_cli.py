@@ -55,7 +55,7 @@ def imgrec(
 ) -> Callable[..., Run]:
     """Runs a command; every model can be had but VGG16, and engines are fakes (MobileNetV2 disagrees)."""
 
-    def ensure(self: object, spec: ModelSpec, on_progress: OnProgress | None = None) -> Path:
+    def ensure(self: object, spec: ModelSpec, on_progress: OnProgress | None = None, *, repair: bool = False) -> Path:
         if spec.name == "vgg16":
             raise OfflineError("Expected a network connection. Received: none.")
         if on_progress is not None:
