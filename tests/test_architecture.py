@@ -33,6 +33,7 @@ ROOMS = [
     "charts",
     "ui",
     "api",
+    "server",
     "cli",
     "__main__",
 ]
@@ -60,7 +61,9 @@ FENCES = {
     "urllib3": {"remote"},
     "jinja2": {"reports.html_report"},
     "typer": {"cli"},
-    "starlette": {"api", "app"},
+    "starlette": {"api", "server", "app"},
+    "uvicorn": {"server"},
+    "h11": {"server"},
     "PIL": {"images"},
 }
 
