@@ -309,7 +309,7 @@ def test_a_bug_stays_loud(imgrec: Callable[..., Run], cat: str, monkeypatch: pyt
 
 
 def test_interrupted(imgrec: Callable[..., Run], cat: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(preparation.Preparations, "ensure", interrupt)
