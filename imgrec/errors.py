@@ -26,6 +26,14 @@ not an `ImgrecError` is a bug and stays loud.
 
 import difflib
 
+# Of what was received, in a sentence: a text of any length may come.
+MAX_ECHO_CHARACTERS = 100
+
+
+def shortened(text: str) -> str:
+    """Return `text`, or its first `MAX_ECHO_CHARACTERS` with an ellipsis."""
+    return text if len(text) <= MAX_ECHO_CHARACTERS else f"{text[:MAX_ECHO_CHARACTERS]}…"
+
 
 class ImgrecError(Exception):
     """Base of the tree; never raised itself."""
@@ -63,8 +71,8 @@ class UnknownNameError(InputError):
     @classmethod
     def of(cls, kind: str, received: str, known: list[str]) -> "UnknownNameError":
         """Return the sentence for `received`, with the nearest known names, or all of them when they are few."""
-        near = difflib.get_close_matches(received, known, n=3) or sorted(known)[:12]
-        return cls(f"Expected the name of a {kind}, such as {', '.join(near)}. Received: {received!r}.")
+        near = difflib.get_close_matches(received[:MAX_ECHO_CHARACTERS], known, n=3) or sorted(known)[:12]
+        return cls(f"Expected the name of a {kind}, such as {', '.join(near)}. Received: {shortened(received)!r}.")
 
 
 class LabelSpaceError(InputError):
