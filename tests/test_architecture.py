@@ -28,10 +28,12 @@ ROOMS = [
     "data",
     "evaluation",
     "explain",
+    "remote",
     "training",
     "charts",
     "ui",
     "api",
+    "server",
     "cli",
     "__main__",
 ]
@@ -56,9 +58,12 @@ FENCES = {
     "http": {"models.downloads", "images.remote"},
     "socket": {"models.downloads", "images.remote"},
     "ssl": {"images.remote"},
+    "urllib3": {"remote"},
     "jinja2": {"reports.html_report"},
     "typer": {"cli"},
-    "starlette": {"api", "app"},
+    "starlette": {"api", "server", "app"},
+    "uvicorn": {"server"},
+    "h11": {"server"},
     "PIL": {"images"},
 }
 

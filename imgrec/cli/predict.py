@@ -53,6 +53,9 @@ def models(json: Annotated[bool, typer.Option("--json", help="A list of objects,
 
 def fetch(
     names: Annotated[list[str], typer.Argument(metavar="MODEL", help="Names as `imgrec models` lists them.")],
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Replace files of weights that are not what they should be.")
+    ] = False,
 ) -> None:
     """Download, verify and compile models."""
     from imgrec.inference.preparation import Preparations
@@ -61,7 +64,7 @@ def fetch(
 
     settings = Settings.from_env()
     specs = load_catalog(settings).get_specs(names)
-    failed = {failure.model for failure in prepare(specs, Preparations(settings))}
+    failed = {failure.model for failure in prepare(specs, Preparations(settings), repair=repair)}
     for spec in specs:
         if spec.name not in failed and (record := weights.get_record(spec, settings)):
             say(f"{spec.name} is ready: {record.path} (sha256 {record.sha256})")
@@ -241,7 +244,7 @@ def may_be_image(name: str) -> bool:
         return False
 
 
-def prepare(specs: "Sequence[ModelSpec]", preparations: "Preparations") -> "list[Failure]":
+def prepare(specs: "Sequence[ModelSpec]", preparations: "Preparations", *, repair: bool = False) -> "list[Failure]":
     """Fetch and compile the models, with progress on stderr; return the failures."""
     from imgrec.predictions.prediction import Failure
 
@@ -249,7 +252,7 @@ def prepare(specs: "Sequence[ModelSpec]", preparations: "Preparations") -> "list
     for spec in specs:
         try:
             with status_line() as draw:
-                preparations.ensure(spec, partial(_show, draw))
+                preparations.ensure(spec, partial(_show, draw), repair=repair)
         except ImgrecError as error:
             complain(f"{spec.name}: {error}")
             failures.append(Failure(spec.name, error, spec.title))

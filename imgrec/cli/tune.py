@@ -50,7 +50,7 @@ def tune(
     if resume:
         check_resuming(context, RESUMING)
         job = training_job.find_stopped(search_job.WORKER, wanted.name, settings, folder, noun="search")
-        if job.state not in {"queued", "running"}:
+        if job.settle() not in {"queued", "running"}:
             job.resume()
     else:
         source = data or recipe.dataset

@@ -27,6 +27,7 @@ from imgrec.errors import BusyError, ConversionError, EngineError, ImgrecError, 
 from imgrec.files import check_disk, sha256_of, sole_holder, storage_errors
 from imgrec.images.preprocessing import PREPROCESS
 from imgrec.inference import child_process
+from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec, spec_from_json
 from imgrec.settings import MIB, Settings
 
@@ -96,6 +97,7 @@ def convert(
         BusyError: Another process converts the same network for longer than `TIMEOUT_S`.
     """
     weights_sha256 = sha256_of(weights_path)
+    weights.check_digest(weights_path, weights_sha256, spec, settings)
     path = compiled_path(spec, weights_sha256, settings)
     if read_intact(path) is not None:
         return path

@@ -25,8 +25,11 @@ STARTING_S = 30.0
 # In a job's folder, what a resumed worker continues from.
 KEPT = ("checkpoint.npz", "trials")
 
-# The part of a worker's output that is shown when it ended without an error of its own.
-LAST_WORDS_CHARACTERS = 600
+# A worker that was killed holds its lock until the kernel has taken back its memory.
+SETTLING_S = 3.0
+
+# Before a sentence in the output of a worker that could not write its end: the disk was full.
+SENTENCE_MARK = "imgrec: "
 
 # As `end.json` has them.
 ENDS = ("finished", "failed", "cancelled")
@@ -158,12 +161,19 @@ class Job:
                     events.append(event)
         return events, offset + len(whole)
 
-    def last_words(self) -> str:
-        """Return the end of the worker's own output."""
+    def stopped_because(self) -> str:
+        """Return the sentence about a job that has ended without being finished."""
+        if (error := self.error) is not None:
+            return error
+        log = self.folder / "worker.log"
+        if self.state != "interrupted":
+            return f"The run is {self.state}; it can be resumed."
         with contextlib.suppress(OSError):
-            text = (self.folder / "worker.log").read_text(errors="replace").strip()
-            return text[-LAST_WORDS_CHARACTERS:]
-        return ""
+            lines = log.read_text(errors="replace").splitlines()
+            told = [line.removeprefix(SENTENCE_MARK) for line in lines if line.startswith(SENTENCE_MARK)]
+            if told:
+                return told[-1]
+        return f"The run was interrupted: its process was killed, or the machine stopped. Its output is in {log}."
 
     def cancel(self) -> None:
         """Request the worker to stop at its next step; what it has saved stays. A job that has ended is unchanged."""
@@ -200,6 +210,10 @@ class Job:
         for file in ("end.json", "cancel", "turn.json", "started.json", "worker.lock"):
             (self.folder / file).unlink(missing_ok=True)
         processes.spawn(self.folder, self.module)
+
+    def settle(self) -> str:
+        """Return the state, once it is clear whether a worker that seems alive is only about to vanish."""
+        return self.wait(SETTLING_S)
 
     def wait(self, timeout_s: float) -> str:
         """Return the state once the worker has ended, or after `timeout_s`."""

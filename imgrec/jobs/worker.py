@@ -16,7 +16,7 @@ from typing import Any
 from imgrec.errors import ImgrecError, InputError, StorageError
 from imgrec.files import storage_errors, typed_path
 from imgrec.jobs import job_folder
-from imgrec.jobs.job import POLL_S, Job, Needs
+from imgrec.jobs.job import POLL_S, SENTENCE_MARK, Job, Needs
 from imgrec.settings import available_memory_bytes
 
 # The share of the free memory that jobs may use.
@@ -119,7 +119,7 @@ def _end(folder: Path, state: str, error: str | None) -> None:
         job_folder.write(folder / "end.json", {"state": state, "error": error, "at": job_folder.now()})
     except StorageError as full:
         with suppress(OSError):
-            print(error or full, file=sys.stderr, flush=True)
+            print(f"{SENTENCE_MARK}{error or full}", file=sys.stderr, flush=True)
 
 
 def _needs_of(job: Job) -> Needs:

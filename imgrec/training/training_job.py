@@ -213,9 +213,9 @@ def find_stopped(worker: str, wanted: str, settings: Settings, folder: Path | No
 
 def _subject(configuration: dict[str, Any]) -> str:
     """Return the space that is searched, the backbone that is fine-tuned, or else the recipe that is trained."""
-    lesson, recipe = configuration.get("lesson"), configuration.get("recipe")
-    if isinstance(lesson, dict):
-        return str(lesson.get("backbone"))
+    transfer, recipe = configuration.get("lesson"), configuration.get("recipe")
+    if isinstance(transfer, dict):
+        return str(transfer.get("backbone"))
     return str(configuration.get("space") or (recipe.get("name") if isinstance(recipe, dict) else ""))
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from imgrec.errors import StorageError
+from imgrec.errors import CorruptWeightsError, OfflineError, StorageError
 from imgrec.inference.preparation import Preparations
-from imgrec.models import cards
+from imgrec.models import cards, weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
+from imgrec.settings import Settings
 from imgrec.ui import caches
 from imgrec.ui.widget_keys import key_of
 from tests.models.test_cards import FIELDS
@@ -159,3 +160,27 @@ def test_a_default_model_that_cannot_be_compiled_does_not_keep_the_others_from_s
     caches._load_what_fits([BUILT_IN.get_spec("mobilenet_v2"), BUILT_IN.get_spec("mobilenet")])
     assert [row.name for row in caches.pool().loaded()] == ["mobilenet"]
     assert "mobilenet_v2 is not warmed up: Expected access to /cache." in caplog.text
+
+
+def test_damaged_weights_are_named_and_can_be_fetched_again(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGREC_OFFLINE", "0")
+    monkeypatch.setenv("IMGREC_WEIGHTS_URL", "http://127.0.0.1:9")
+
+    def find(spec: ModelSpec, settings: Settings) -> None:
+        raise CorruptWeightsError(f"Expected {spec.weights.filename} to have the sha256 1. Received: 2.")
+
+    monkeypatch.setattr(weights, "find", find)
+    spec = BUILT_IN.get_spec("mobilenet")
+    assert caches.preparations().start(spec).wait(20)
+    app = page("models.py")
+    app.multiselect(key="models").set_value(["mobilenet"]).run()
+    assert not app.exception
+    assert f"Expected {spec.weights.filename} to have the sha256 1. Received: 2." in words(app)
+    button = app.button(key="fetch_mobilenet")
+    assert button.label.startswith("Fetch it again (")
+    button.click().run()
+    preparation = caches.preparations().get("mobilenet")
+    assert preparation is not None
+    assert preparation.repair
+    assert preparation.wait(20)
+    assert isinstance(preparation.error, OfflineError)

@@ -169,8 +169,29 @@ def _table(lines: Sequence[Line], columns: Sequence[Column], words: str, space: 
     looks: dict[str, Any] = {c.title: st.column_config.NumberColumn(format=FINE_PERCENT_COLUMN) for c in columns}
     looks["Label"] = st.column_config.TextColumn(pinned=True)
     rows = agreement_matrix.matrix_rows(lines, columns)
-    key = key_of("matrix_table", space)
-    st.dataframe(rows, hide_index=True, height="content", column_config=looks, alt=words, key=key)
+    # Another key after each click, as of the chart.
+    key = key_of("matrix_table", space, pinned.get())
+    st.dataframe(
+        rows,
+        hide_index=True,
+        height="content",
+        column_config=looks,
+        alt=words,
+        key=key,
+        on_select=partial(_take_cell, key, lines),
+        selection_mode="single-cell",
+    )
+    st.caption("Click a cell to pin the label of its row.")
+
+
+def _take_cell(key: str, lines: Sequence[Line]) -> None:
+    """Pin the label of the row of the clicked cell, or release it."""
+    cells = st.session_state[key]["selection"]["cells"]
+    if not cells:
+        return
+    line = lines[cells[0][0]]
+    if line.space is not None and line.index is not None:
+        pinned.toggle(line.space, line.index)
 
 
 def _take_click(key: str, lines: Sequence[Line]) -> None:

@@ -24,7 +24,7 @@ from imgrec.predictions.gallery_predictions import PrecomputedPrediction
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.reports import calibration_effect, sentences
 from imgrec.ui import caches, history, pinned, results
-from imgrec.ui.compare import downloads, reproduce_panel
+from imgrec.ui.compare import downloads, remote_panel, reproduce_panel
 from imgrec.ui.compare.matrix import Matrices
 from imgrec.ui.image_input import Image
 from imgrec.ui.models import download_progress
@@ -62,6 +62,7 @@ def compare(image: Image, choice: Choice) -> None:
         downloads.buttons(image, found.ready, choice)
     _what_models_see(image, choice)
     reproduce_panel.show(image, choice)
+    remote_panel.show(image, choice)
 
     result = found.finish(shown.take)
     groups = results.by_label_space(result, choice)
@@ -179,7 +180,10 @@ def _card(outcome: Prediction | Failure, choice: Choice) -> None:
     spec = caches.catalog().get_spec(outcome.model)
     if isinstance(outcome, Failure):
         _header(spec.name, "", choice=choice)
-        st.error(str(outcome.error), icon=":material/error:")
+        if download_progress.is_damaged(spec):
+            download_progress.progress(spec)
+        else:
+            st.error(str(outcome.error), icon=":material/error:")
     elif isinstance(outcome, PrecomputedPrediction):
         about = (
             f"Computed on {outcome.computed_at} with OpenVINO {outcome.versions['openvino']}, and kept with this "

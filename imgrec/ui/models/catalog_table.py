@@ -72,7 +72,7 @@ def _action(spec: ModelSpec, among: Sequence[str]) -> None:
         words += f" The package is `{file.package}` {file.version}."
     title = f"{swatch_of(spec.name, among).markdown} **{spec.title}** :small[:gray[{state.icon} {state.title}]]"
     st.markdown(title, help=words)
-    if not caches.is_ready(spec):
+    if not caches.is_ready(spec) or download_progress.is_damaged(spec):
         download_progress.progress(spec)
     elif state is STATES["loaded"]:
         for row in caches.pool().loaded():

@@ -229,6 +229,24 @@ def test_a_click_on_a_line_pins_its_label_and_a_second_one_releases_it(monkeypat
     assert pinned.get() is None
 
 
+def test_a_click_on_a_cell_of_the_table_pins_the_label_of_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(st, "session_state", {})
+
+    def click_cell(*cells: tuple[int, str]) -> None:
+        st.session_state["table"] = {"selection": {"cells": list(cells)}}
+        matrix._take_cell("table", LINES)
+
+    click_cell((0, "Ensemble"))
+    found = pinned.get()
+    assert found == (LINES[0].space, LINES[0].index)
+    click_cell()
+    assert pinned.get() == found
+    click_cell((0, "Label"))
+    assert pinned.get() is None
+    click_cell((4, "Label"))  # a group is no class
+    assert pinned.get() is None
+
+
 def test_a_click_on_a_triangle_opens_a_group_or_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     state: dict[str, object] = {matrix.OPEN: ["hound"]}
     monkeypatch.setattr(st, "session_state", state)
