@@ -26,6 +26,9 @@ not an `ImgrecError` is a bug and stays loud.
 
 import difflib
 
+# Known names that a sentence lists when none is near; of more only the first three.
+FEW_NAMES = 12
+
 
 class ImgrecError(Exception):
     """Base of the tree; never raised itself."""
@@ -62,8 +65,9 @@ class UnknownNameError(InputError):
 
     @classmethod
     def of(cls, kind: str, received: str, known: list[str]) -> "UnknownNameError":
-        """Return the sentence for `received`, with the nearest known names, or all of them when they are few."""
-        near = difflib.get_close_matches(received, known, n=3) or sorted(known)[:12]
+        """Return the sentence for `received`, with the nearest known names; without one, with some."""
+        near = difflib.get_close_matches(received, known, n=3)
+        near = near or sorted(known)[: FEW_NAMES if len(known) <= FEW_NAMES else 3]
         return cls(f"Expected the name of a {kind}, such as {', '.join(near)}. Received: {received!r}.")
 
 
@@ -121,3 +125,15 @@ class BusyError(ImgrecError):
     """Too much is going on; trying again later will work."""
 
     http_status = 503
+
+
+class ServiceError(ImgrecError):
+    """A service that classifies images gives no answer."""
+
+    http_status = 502
+
+
+class QuotaError(ServiceError):
+    """No more images may be sent to a service for now."""
+
+    http_status = 429

@@ -25,6 +25,9 @@ START_S = 180
 # Nothing of these tests leaves the machine.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
+# A camera that shows moving colors, where a test allows the page to use it.
+ARGUMENTS += ["--use-fake-device-for-media-stream"]
+
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Iterator[str]:

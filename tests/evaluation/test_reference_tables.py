@@ -41,12 +41,6 @@ def test_specificities_that_table_10_cuts_off() -> None:
     assert ".9856 as .98, .9975 as .99" in COUNTS[0].remark
 
 
-def test_the_training_times_follow_from_the_logs() -> None:
-    (table,) = [table for table in TABLES if "Computed from its log" in table.columns]
-    computed = [row[4] for row in table.rows]
-    assert computed[2:4] == [f"{5 * 562 / 3600:.2f} h (5 × 562 s)", f"{5 * 1851 / 3600:.2f} h (5 × 1851 s)"]
-
-
 LESSON = {
     "title": "Five folds",
     "provenance": {"data": "flowers", "seconds": 12.5, "versions": {"keras": "3"}},

@@ -12,5 +12,6 @@
 `search_progress`: every search, and the one that is shown.
 `model_preview`: the newest classifier of a run, tried on an image.
 `run_charts`: learning curves and confusion.
+`training_logs`: logs from anywhere, over each other.
 `model_export`: downloading a model.
 """
