@@ -125,3 +125,15 @@ class BusyError(ImgrecError):
     """Too much is going on; trying again later will work."""
 
     http_status = 503
+
+
+class ServiceError(ImgrecError):
+    """A service that classifies images gives no answer."""
+
+    http_status = 502
+
+
+class QuotaError(ServiceError):
+    """No more images may be sent to a service for now."""
+
+    http_status = 429

@@ -5,7 +5,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from imgrec.errors import SettingError
@@ -19,6 +19,9 @@ ASSETS = ROOT / "assets"
 # A phone's 50-megapixel JPEG is 10-20 MB; a larger file is no photograph.
 MAX_UPLOAD_MIB = 20
 DEMO_MAX_UPLOAD_MIB = 8
+
+# What Google Cloud Vision does for nothing in a month (https://cloud.google.com/vision/pricing, 2026-11).
+GOOGLE_VISION_MONTHLY = 1000
 
 # Share of the memory that this process may use which loaded models may take; the rest is for the server,
 # uploads, and the transient peak while a model compiles.
@@ -34,6 +37,8 @@ SETTINGS = {
     "IMGREC_MAX_UPLOAD_MIB": ("Largest image accepted", "20 (8 in demo mode)"),
     "IMGREC_OFFLINE": ("1: never use the network", "0"),
     "IMGREC_DEMO": ("1: limits for a public demo on a 1 GiB host", "0"),
+    "IMGREC_GOOGLE_VISION_KEY": ("Key to ask Google Cloud Vision on request; without one it is never asked", "none"),
+    "IMGREC_GOOGLE_VISION_MONTHLY": ("Images a month that may be sent to it; Google charges above 1,000", "1000"),
     "IMGREC_WEIGHTS_URL": ("Mirror to fetch weights from, instead of Keras' own address", "none"),
 }
 
@@ -52,6 +57,8 @@ class Settings:
     offline: bool
     demo: bool
     weights_url: str | None
+    google_vision_key: str | None = field(default=None, repr=False)
+    google_vision_monthly: int = GOOGLE_VISION_MONTHLY
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -67,6 +74,8 @@ class Settings:
             offline=_flag(env, "IMGREC_OFFLINE"),
             demo=demo,
             weights_url=env.get("IMGREC_WEIGHTS_URL") or None,
+            google_vision_key=env.get("IMGREC_GOOGLE_VISION_KEY", "").strip() or None,
+            google_vision_monthly=_count(env, "IMGREC_GOOGLE_VISION_MONTHLY", GOOGLE_VISION_MONTHLY),
         )
 
 
@@ -131,6 +140,13 @@ def _flag(env: Mapping[str, str], name: str) -> bool:
     if value in {"1", "true", "yes"}:
         return True
     raise SettingError(f"Expected {name} to be 0 or 1. Received: {value!r}.")
+
+
+def _count(env: Mapping[str, str], name: str, default: int) -> int:
+    value = env.get(name, "").strip()
+    if value and not value.isdecimal():
+        raise SettingError(f"Expected {name} to be a whole number. Received: {value!r}.")
+    return int(value) if value else default
 
 
 def _mebibytes(env: Mapping[str, str], name: str, default: int | None) -> int:

@@ -1,12 +1,12 @@
 """Recipes: how each network of ours is trained, as data. A new one is one row in `RECIPES`."""
 
-import json
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imgrec.errors import InputError, UnknownNameError
+from imgrec import json_files
+from imgrec.errors import ImgrecError, InputError, UnknownNameError
 from imgrec.images.preprocessing import PREPROCESS
 from imgrec.models.catalog import BUILT_IN
 from imgrec.training.augmentation import Augmentation
@@ -134,15 +134,17 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Recipe":
-        """Return the recipe that a `job.json`, a card or a recipe's file holds."""
+        """Return the recipe that a `job.json`, a card or a recipe's file holds; raises `InputError` on others."""
+        if not isinstance(fields, dict):
+            raise InputError(f"Expected a recipe. Received: {type(fields).__name__}.")
         known = dict(fields)
         if known.pop("featurewise", False):  # what earlier versions wrote for both
             known |= {"featurewise_center": True, "featurewise_std_normalization": True}
-        values = {name: _with_tuples(value) for name, value in known.items()} | {
-            "optimizer": Optimizer(**fields["optimiser"]),
-            "augmentation": Augmentation(**fields["augmentation"]),
+        values = {name: _with_tuples(value) for name, value in known.items() if name != "optimiser"} | {
+            "optimizer": json_files.to_row(Optimizer, fields.get("optimiser"), "the optimizer of a recipe"),
+            "augmentation": json_files.to_row(Augmentation, fields.get("augmentation"), "the augmentation of a recipe"),
         }
-        return cls(**{name: value for name, value in values.items() if name != "optimiser"})
+        return json_files.to_row(cls, values, "a recipe")
 
     def changed(
         self,
@@ -187,9 +189,9 @@ def get_recipe(name: str) -> Recipe:
 def read_recipe(path: Path) -> Recipe:
     """Return the recipe in a file, as a search leaves it; raises `InputError` when the file holds none."""
     try:
-        return Recipe.from_dict(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"Expected {path} to be a recipe as JSON. Received: {error}.") from error
+        return Recipe.from_dict(json_files.read(path))
+    except ImgrecError as error:
+        raise InputError(f"Expected {path} to be a recipe as JSON. Received: {error}") from error
 
 
 _CIFAR = {"input_size": (32, 32), "dataset": "cifar10", "classes": 10}

@@ -4,6 +4,7 @@ import itertools
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from imgrec import json_files
 from imgrec.data.features import Pooling, backbone_spec
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.models.catalog import BUILT_IN, ModelSpec
@@ -166,12 +167,17 @@ class TransferConfig:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "TransferConfig":
-        """Return the settings that a `job.json` or a card holds."""
+        """Return the settings that a `job.json` or a card holds; raises `InputError` on others."""
+        if not isinstance(fields, dict):
+            raise InputError(f"Expected the settings of a transfer learning run. Received: {fields!r:.60}.")
         names = {in_files: name for name, in_files in _IN_FILES.items()}
         values: dict[str, Any] = {
             names.get(key, key): tuple(value) if isinstance(value, list) else value for key, value in fields.items()
         }
-        return cls(**values | {"augmentation": Augmentation(**values.get("augmentation", {}))})
+        values["augmentation"] = json_files.to_row(
+            Augmentation, values.get("augmentation", {}), "the augmentation of a transfer learning run"
+        )
+        return json_files.to_row(cls, values, "the settings of a transfer learning run")
 
 
 _IN_FILES = {"fine_tune_layers": "unfreeze", "fine_tune_epochs": "tuning_epochs"}

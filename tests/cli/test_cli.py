@@ -55,7 +55,7 @@ def imgrec(
 ) -> Callable[..., Run]:
     """Runs a command; every model can be had but VGG16, and engines are fakes (MobileNetV2 disagrees)."""
 
-    def ensure(self: object, spec: ModelSpec, on_progress: OnProgress | None = None) -> Path:
+    def ensure(self: object, spec: ModelSpec, on_progress: OnProgress | None = None, *, repair: bool = False) -> Path:
         if spec.name == "vgg16":
             raise OfflineError("Expected a network connection. Received: none.")
         if on_progress is not None:
@@ -309,7 +309,7 @@ def test_a_bug_stays_loud(imgrec: Callable[..., Run], cat: str, monkeypatch: pyt
 
 
 def test_interrupted(imgrec: Callable[..., Run], cat: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(preparation.Preparations, "ensure", interrupt)

@@ -69,13 +69,13 @@ def wait_for(job: Job, event: str, timeout_s: float = 240) -> None:
     end = time.monotonic() + timeout_s
     while not any(told["event"] == event for told in job.progress()[0]):
         assert time.monotonic() < end
-        assert job.state in {"queued", "running"}, f"{job.error}\n{job.last_words()}"
+        assert job.state in {"queued", "running"}, f"{job.error}\n{(job.folder / 'worker.log').read_text()}"
         time.sleep(0.02)
 
 
 def finish(job: Job, timeout_s: float = 240) -> Job:
     state = job.wait(timeout_s)
-    assert state == "finished", f"{state}: {job.error}\n{job.last_words()}"
+    assert state == "finished", f"{state}: {job.error}\n{(job.folder / 'worker.log').read_text()}"
     return job
 
 

@@ -16,6 +16,7 @@ from imgrec.ui import caches
 from imgrec.ui.benchmarks import measurements, published_epochs
 from imgrec.ui.benchmarks.curves import class_rows
 from imgrec.ui.benchmarks.measurements import title
+from imgrec.ui.widget_keys import key_of
 
 # Published protocols that were repeated here, a file each.
 PROTOCOLS = ASSETS / "protocols"
@@ -73,7 +74,7 @@ def provenance(results: AlignedResults) -> None:
                 st.markdown(f"`` {row['command']} ``")
             if row["failures"]:
                 st.markdown(f"**{len(row['failures'])} images could not be read**")
-                st.dataframe(row["failures"], hide_index=True, key=f"bench_failures_{model}")
+                st.dataframe(row["failures"], hide_index=True, key=key_of("bench_failures", model))
 
 
 def _published_accuracies(results: AlignedResults) -> bool:

@@ -21,6 +21,7 @@ from imgrec.ui.train import run_charts
 from imgrec.ui.train.form_fields import choose_next, keep_choice
 from imgrec.ui.train.training_logs import log_button
 from imgrec.ui.train.transfer_progress import finished, transfer_view
+from imgrec.ui.widget_keys import key_of
 
 # How often an active run is read.
 POLL_S = 1.0
@@ -100,7 +101,8 @@ def _watch(job: Job, others: Sequence[Job], was_active: bool, table: bool) -> st
         if model is not None:
             choose_next("trained", model)
         st.rerun()
-    with st.container(border=True, key="run_panel"):
+    # A `job.json` that was changed by hand ends in a sentence, as far as it is needed.
+    with st.container(border=True, key="run_panel"), errors_shown():
         # The outcome of a finished run stands below.
         state_line(state, "" if state == "finished" else _status(job, state, events))
         ending(job, state)
@@ -171,7 +173,7 @@ def _buttons(job: Job, state: str) -> None:
             0.0,
             value=Recipe.from_dict(job.configuration["recipe"]).optimizer.learning_rate,
             format="%g",
-            key=f"resume_rate_{job.name}",
+            key=key_of("resume_rate", job.name),
             help="Used from here on. Reduce it if the loss became NaN.",
             width=240,
         )

@@ -17,6 +17,7 @@ from imgrec.settings import Settings
 from imgrec.training import training_job
 from imgrec.training.augmentation import Augmentation
 from imgrec.training.recipes import RECIPES, Recipe, get_recipe
+from imgrec.ui.widget_keys import key_of
 from tests.models.test_cards import FIELDS
 from tests.ui.conftest import words
 
@@ -153,13 +154,13 @@ def test_a_run_that_diverged_goes_on_with_a_smaller_learning_rate(
     folder = run({"state": "failed", "error": "Expected a loss that is a number."})
     monkeypatch.setattr(processes, "spawn", lambda *_: None)
     app = page("train.py", learn="Train from scratch")
-    field = app.number_input(key=f"resume_rate_{folder.name}")
+    field = app.number_input(key=key_of("resume_rate", folder.name))
     assert field.value == get_recipe("simple_cnn").optimizer.learning_rate
     field.set_value(0.0).run()
     app.button(key="resume_run").click().run()
     assert "learning rate above 0" in words(app)
     assert (folder / "end.json").exists()
-    app.number_input(key=f"resume_rate_{folder.name}").set_value(1e-5).run()
+    app.number_input(key=key_of("resume_rate", folder.name)).set_value(1e-5).run()
     app.button(key="resume_run").click().run()
     assert not app.exception
     recipe = json.loads((folder / "job.json").read_text())["configuration"]["recipe"]

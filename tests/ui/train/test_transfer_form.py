@@ -22,6 +22,7 @@ from imgrec.training import transfer_job
 from imgrec.training.augmentation import Augmentation
 from imgrec.training.transfer_config import TransferConfig
 from imgrec.ui.train import transfer_form
+from imgrec.ui.widget_keys import key_of
 from tests.ui.conftest import photo, words
 
 LESSON = TransferConfig("mobilenet", learning_rates=(0.01, 0.001), folds=2)
@@ -136,11 +137,11 @@ def test_what_is_dropped_is_kept_and_what_is_broken_is_listed(page: Callable[...
 def test_a_set_survives_the_visit_and_its_names_are_harmless(page: Callable[..., AppTest]) -> None:
     app = page("train.py")
     drop(app, 0, ("1.png", image(1)))
-    app.text_input(key="name_My images/Class 1").set_value("<b>cats</b>/../x").run()
+    app.text_input(key=f"name_{key_of('class', 'My images', 'Class 1')}").set_value("<b>cats</b>/../x").run()
     assert not app.exception
     found = collection("My images")
     assert [label for label, count in found.counts().items() if count] == ["＜b＞cats＜／b＞／..／x"]
-    app.text_input(key="name_My images/Class 2").set_value("test").run()
+    app.text_input(key=f"name_{key_of('class', 'My images', 'Class 2')}").set_value("test").run()
     assert "Expected the name of a class" in app.error[0].value
     again = page("train.py")
     assert again.selectbox(key="album").value == "My images"
@@ -151,7 +152,7 @@ def test_classes_come_and_go(page: Callable[..., AppTest]) -> None:
     app = page("train.py")
     app.button(key="add_class").click().run()
     assert collection("My images").labels == ["Class 1", "Class 2", "Class 3"]
-    app.button(key="remove_My images/Class 2").click().run()
+    app.button(key=f"remove_{key_of('class', 'My images', 'Class 2')}").click().run()
     assert collection("My images").labels == ["Class 1", "Class 3"]
     app.button(key="delete_album").click().run()
     assert not app.exception

@@ -1,0 +1,9 @@
+"""What stands between the network and the pages: middleware around every request, and the health checks.
+
+Knows no Streamlit: the process that serves hands in what it shares with the pages.
+
+`connections`: time for headers and for reading, and how many connections there may be.
+`bodies`: bodies that must make progress.
+`health`: `/livez` and `/readyz`.
+`compression`: `CompressedFiles`, gzip for the files of the interface.
+"""
