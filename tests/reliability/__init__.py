@@ -1,0 +1,1 @@
+"""What strangers send to a public demo: drivers that attack it, and their fast tests."""
