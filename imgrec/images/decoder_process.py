@@ -6,6 +6,7 @@ runs out, the system ends it before the server. Its death is an `ImageError`.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -19,8 +20,9 @@ from imgrec.errors import ImageError, ImageTooLargeError, ImgrecError
 from imgrec.images import limits, readers, working_size
 from imgrec.settings import MIB, ROOT
 
-# The slowest image within the limits takes about 5 s on one core (50 megapixels of AVIF).
-TIMEOUT_S = 60.0
+# The slowest image within the limits takes about 5 s of one core (50 megapixels of HEIC).
+MAX_CPU_S = 40
+TIMEOUT_S = 180.0
 
 # What Python and the decoders take beside the pixels: the file itself twice, and threads' stacks.
 _OTHER_BYTES = 128 * MIB
@@ -36,7 +38,7 @@ def read(data: bytes, kind: str, notes: list[str]) -> readers.Pixels:
         ImageTooLargeError: It takes too much memory or time.
         ImageError: As `readers`, or the decoder crashed.
     """
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
     too_late = threading.Event()
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "imgrec.images.decoder_process", kind, str(limits.MAX_DECODER_BYTES)],
@@ -64,8 +66,9 @@ def read(data: bytes, kind: str, notes: list[str]) -> readers.Pixels:
             timer.cancel()
             worker.kill()
     head, _, pixels = answer.partition(b"\n")
-    if too_late.is_set():
-        raise ImageTooLargeError(f"The {kind} takes longer than {TIMEOUT_S:.0f} s to decode. Use a smaller image.")
+    if too_late.is_set() or worker.returncode == -getattr(signal, "SIGXCPU", 0):
+        limit_s = TIMEOUT_S if too_late.is_set() else MAX_CPU_S
+        raise ImageTooLargeError(f"The {kind} takes longer than {limit_s:.0f} s to decode. Use a smaller image.")
     return _parsed(head, pixels, kind, notes)
 
 
@@ -129,6 +132,7 @@ def _limit_memory(max_bytes: int) -> None:
         limit = taken + max_bytes
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_S, MAX_CPU_S + 1))
 
 
 if __name__ == "__main__":

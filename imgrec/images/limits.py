@@ -31,8 +31,8 @@ BYTES_PER_PIXEL = {
     "GIF": 5,
     "BMP": 5,
     "TIFF": 9,
-    "HEIC": 10,
-    "HEIC with transparency": 12,
+    "HEIC": 11,
+    "HEIC with transparency": 13,
     "AVIF": 12,
     "WebP": 13,
 }
