@@ -53,7 +53,7 @@ EPOCHS, TRAINED_ON = 40, 1500
 Action = Callable[[Visitor, random.Random], Awaitable[None]]
 
 
-def photograph(chance: random.Random, side_px: int = 1600) -> tuple[str, bytes]:
+def photograph(chance: random.Random, side_px: int = 1200) -> tuple[str, bytes]:
     """Return name and bytes of a JPEG that no one sent before: a sample image, cut and turned."""
     with Image.open(chance.choice(gallery.get_samples()).path) as opened:
         image = opened.convert("RGB").rotate(chance.uniform(-10, 10))
