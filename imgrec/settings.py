@@ -31,7 +31,7 @@ BUDGET_SHARE = 0.6
 # What a server without any model takes (Streamlit, Altair, OpenVINO's library): measured, rounded up.
 SERVER_BYTES = 350 * MIB
 
-# Who shows a Space in a frame.
+# The site that shows a Space in a frame.
 SPACES = "https://huggingface.co"
 
 # A host name or a source, with a wildcard where it begins; no space or semicolon, which would end it in a header.

@@ -46,7 +46,7 @@ class _Model:
 @dataclass(frozen=True, slots=True)
 class _Epoch:
     epoch: int
-    seconds: float = 0.0
+    seconds: float
     loss: float = 0.0
     accuracy: float = 0.0
     validation_loss: float = 0.0
