@@ -22,7 +22,7 @@ from starlette.routing import Mount, Route
 from streamlit import config
 
 from imgrec.api import routes as api_routes
-from imgrec.server import health
+from imgrec.server import garbage, health
 from imgrec.server.bodies import BodyLimits
 from imgrec.server.compression import CompressedFiles
 from imgrec.server.connections import ConnectionLimits
@@ -61,6 +61,7 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(warm_up)
+        tasks.start_soon(garbage.collect, warm)
         try:
             yield {}
         finally:
