@@ -12,7 +12,8 @@ import typer
 
 from imgrec.cli.chosen_models import open_models
 from imgrec.cli.terminal import BAD_INPUT, bar, complain, say, status_line
-from imgrec.errors import ImageTooLargeError, ImgrecError, InputError
+from imgrec.errors import ImageTooLargeError, ImgrecError, InputError, StorageError
+from imgrec.files import opened, typed_path
 from imgrec.settings import MIB, ROOT, Settings
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def models(json: Annotated[bool, typer.Option("--json", help="A list of objects,
 
 def fetch(
     names: Annotated[list[str], typer.Argument(metavar="MODEL", help="Names as `imgrec models` lists them.")],
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Replace files of weights that are not what they should be.")
+    ] = False,
 ) -> None:
     """Download, verify and compile models."""
     from imgrec.inference.preparation import Preparations
@@ -60,7 +64,7 @@ def fetch(
 
     settings = Settings.from_env()
     specs = load_catalog(settings).get_specs(names)
-    failed = {failure.model for failure in prepare(specs, Preparations(settings))}
+    failed = {failure.model for failure in prepare(specs, Preparations(settings), repair=repair)}
     for spec in specs:
         if spec.name not in failed and (record := weights.get_record(spec, settings)):
             say(f"{spec.name} is ready: {record.path} (sha256 {record.sha256})")
@@ -210,12 +214,17 @@ def read(name: str, max_bytes: int) -> bytes:
             data = sys.stdin.buffer.read(max_bytes + 1)
             size = len(data)
         else:
-            with open(name, "rb") as file:
+            path = typed_path(name)
+            if path.is_dir():
+                raise InputError(
+                    f"Expected an image file. Received: {name}, a folder. `imgrec sheet` takes folders and archives."
+                )
+            with opened(path) as file:
                 size = os.fstat(file.fileno()).st_size
                 data = file.read(max_bytes + 1)
-    except OSError as error:
-        hint = " `imgrec sheet` takes folders and archives." if os.path.isdir(name) else ""
-        raise InputError(f"Expected an image file. Received: {name}, {error.strerror}.{hint}") from error
+    except (OSError, StorageError) as error:
+        cause = error.__cause__ if isinstance(error, StorageError) else error
+        raise InputError(f"Expected an image file. Received: {name}, {getattr(cause, 'strerror', cause)}.") from error
     if len(data) > max_bytes:
         size_text = f"{size / MIB:,.1f} MiB" if size > max_bytes else "more"
         raise ImageTooLargeError(f"Expected an image of at most {max_bytes / MIB:,.3g} MiB. Received: {size_text}.")
@@ -226,16 +235,16 @@ def may_be_image(name: str) -> bool:
     """Whether a file begins like an image, or can be read only once: standard input, addresses."""
     from imgrec.images import formats, remote
 
-    if name == "-" or remote.is_address(name) or (os.path.exists(name) and not os.path.isfile(name)):
+    if name == "-" or remote.is_address(name):
         return True
     try:
-        with open(name, "rb") as file:
+        with opened(typed_path(name)) as file:
             return formats.identify(file.read(formats.HEAD_BYTES)) is not None
-    except OSError:
+    except ImgrecError:
         return False
 
 
-def prepare(specs: "Sequence[ModelSpec]", preparations: "Preparations") -> "list[Failure]":
+def prepare(specs: "Sequence[ModelSpec]", preparations: "Preparations", *, repair: bool = False) -> "list[Failure]":
     """Fetch and compile the models, with progress on stderr; return the failures."""
     from imgrec.predictions.prediction import Failure
 
@@ -243,7 +252,7 @@ def prepare(specs: "Sequence[ModelSpec]", preparations: "Preparations") -> "list
     for spec in specs:
         try:
             with status_line() as draw:
-                preparations.ensure(spec, partial(_show, draw))
+                preparations.ensure(spec, partial(_show, draw), repair=repair)
         except ImgrecError as error:
             complain(f"{spec.name}: {error}")
             failures.append(Failure(spec.name, error, spec.title))

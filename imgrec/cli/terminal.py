@@ -114,7 +114,7 @@ def follow(job: "Job", lines: Iterable[Line], go_on: str) -> None:
         complain(f"stopped; go on with: {go_on}")
         raise typer.Exit(INTERRUPTED) from None
     if job.state != "finished":
-        raise InputError(job.error or f"The run is {job.state}; go on with --resume. {job.last_words()}")
+        raise InputError(f"{job.stopped_because()} Go on with: {go_on}")
 
 
 def bar(done_bytes: int, total_bytes: int | None) -> str:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from imgrec.errors import ImgrecError, WeightsError
+from imgrec.errors import CorruptWeightsError, ImgrecError, WeightsError
 from imgrec.inference import conversion
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
@@ -27,8 +27,10 @@ MAX_DOWNLOADS = 2
 # A conversion holds the weights about three times and uses all cores.
 MAX_CONVERSIONS = 1
 
-# How long a failure is returned: longer than a rerun of a page.
-FAILURE_S = 10.0
+# How long a failure is returned to every request; for `RETRY_S` a failed download also to a click on "Try again". So an
+# address that is dead is tried twice a minute at most, however many visitors there are.
+FAILURE_S = 60.0
+RETRY_S = 30.0
 
 # The interval at which a waiting caller shows the progress.
 POLL_S = 0.1
@@ -41,19 +43,22 @@ class Preparation(Progress):
 
     `done_bytes` and `total_bytes` are those of the download, `step` is one of `conversion.STAGES`. `path` is the
     compiled network once the stage is "ready"; `error` is an `ImgrecError`, or a bug, once it is "failed". `cancel`
-    ends a download at once and a conversion at its next step.
+    ends a download at once and a conversion at its next step. With `repair`, weights that are not what they should be
+    are downloaded again.
     """
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, *, repair: bool = False) -> None:
         super().__init__()
         self.model = spec.name
+        self.repair = repair
         self.stage: Literal["queued", "downloading", "converting", "ready", "failed"] = "queued"
         self.step = ""
         self.path: Path | None = None
         self.error: Exception | None = None
         self.total_bytes = spec.weights.size_bytes or None
         self._over = threading.Event()
-        self._remembered_until = 0.0  # on the monotonic clock; only failures are remembered
+        # On the monotonic clock; only failures are remembered, and for some time none is repeated.
+        self._remembered_until = self._final_until = 0.0
 
     @property
     def over(self) -> bool:
@@ -65,9 +70,16 @@ class Preparation(Progress):
         return self._over.wait(timeout_s)
 
     def _fail(self, error: Exception, remembered_s: float) -> None:
+        now = time.monotonic()
+        if self.stage == "downloading" and remembered_s:
+            self._final_until = now + RETRY_S
         self.error = error
         self.stage = "failed"
-        self._remembered_until = time.monotonic() + remembered_s
+        self._remembered_until = now + remembered_s
+
+    def _answers(self, *, retry: bool) -> bool:
+        """Return whether a request for the model gets this preparation, not a new one."""
+        return not self.over or time.monotonic() < (self._final_until if retry else self._remembered_until)
 
 
 OnProgress = Callable[[Preparation], None]
@@ -82,19 +94,21 @@ class Preparations:
         self._latest: dict[str, Preparation] = {}
         self._downloads = threading.BoundedSemaphore(MAX_DOWNLOADS)
         self._conversions = threading.BoundedSemaphore(MAX_CONVERSIONS)
-        # Cache entries that this process has read whole; of these only the manifest is looked at again.
-        self._intact: set[Path] = set()
+        # Cache entries that this process has read whole, and when (monotonic clock): for a day, only their manifests
+        # are looked at again.
+        self._read_at: dict[Path, float] = {}
 
-    def start(self, spec: ModelSpec, *, retry: bool = False) -> Preparation:
+    def start(self, spec: ModelSpec, *, retry: bool = False, repair: bool = False) -> Preparation:
         """Return the preparation of `spec` that is under way, or a new one; returns at once.
 
-        A failure of the last `FAILURE_S` seconds is returned, unless `retry` is set.
+        A failure of the last `FAILURE_S` seconds is returned; with `retry` only that of a download, of the last
+        `RETRY_S`. With `repair` damaged weights are fetched again.
         """
         with self._lock:
             latest = self._latest.get(spec.name)
-            if latest is not None and (not latest.over or (not retry and time.monotonic() < latest._remembered_until)):
+            if latest is not None and latest._answers(retry=retry or repair):
                 return latest
-            preparation = self._latest[spec.name] = Preparation(spec)
+            preparation = self._latest[spec.name] = Preparation(spec, repair=repair)
         # A daemon: the end of the process does not wait. A download resumes next time, a worker ends by itself.
         threading.Thread(target=self._run, args=(spec, preparation), name=f"prepare-{spec.name}", daemon=True).start()
         return preparation
@@ -104,12 +118,14 @@ class Preparations:
         with self._lock:
             return self._latest.get(name)
 
-    def ensure(self, spec: ModelSpec, on_progress: OnProgress = lambda preparation: None) -> Path:
+    def ensure(
+        self, spec: ModelSpec, on_progress: OnProgress = lambda preparation: None, *, repair: bool = False
+    ) -> Path:
         """Return the path of the compiled network of `spec`, once it is there; `on_progress` is called while waiting.
 
         Raises what `weights.fetch` and `conversion.convert` raise, and `WeightsError` when it was canceled.
         """
-        preparation = self.start(spec)
+        preparation = self.start(spec, repair=repair)
         while not preparation.wait(POLL_S):
             on_progress(preparation)
         on_progress(preparation)
@@ -138,11 +154,16 @@ class Preparations:
             preparation._over.set()
 
     def _prepare(self, spec: ModelSpec, preparation: Preparation) -> Path:
-        weights_path = weights.find(spec, self._settings)
+        try:
+            weights_path = weights.find(spec, self._settings)
+        except CorruptWeightsError:
+            if not preparation.repair:
+                raise
+            weights_path = None
         if weights_path is None:
             with _turn(self._downloads, preparation):
                 preparation.stage = "downloading"
-                weights_path = weights.fetch(spec, self._settings, preparation)
+                weights_path = weights.fetch(spec, self._settings, preparation, repair=preparation.repair)
         if (compiled := self._find_compiled(spec)) is not None:
             return compiled
 
@@ -155,15 +176,17 @@ class Preparations:
             return conversion.convert(spec, weights_path, self._settings, on_stage)
 
     def _find_compiled(self, spec: ModelSpec) -> Path | None:
-        """Return the cache entry of `spec` if it is whole; its files are read once a process."""
+        """Return the cache entry of `spec` if it is whole; its files are read once a process, and once a day."""
         digest = weights.sha256(spec, self._settings)
         if digest is None:
             return None
         path = conversion.compiled_path(spec, digest, self._settings)
-        look = conversion.read_manifest if path in self._intact else conversion.read_intact
-        if look(path) is None:
+        now = time.monotonic()
+        if now - self._read_at.get(path, -weights.DAY_S) < weights.DAY_S:
+            return path if conversion.read_manifest(path) is not None else None
+        if conversion.read_intact(path) is None:
             return None
-        self._intact.add(path)
+        self._read_at[path] = now
         return path
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from imgrec.files import storage_errors
@@ -37,8 +38,11 @@ def reap() -> None:
 
 
 def exists(pid: int) -> bool:
-    """Return whether a process with this number is alive."""
+    """Return whether a process with this number is alive; one that has ended and was not yet waited for is not."""
     reap()
+    with suppress(OSError, IndexError):  # no Linux, or no such process
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+            return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

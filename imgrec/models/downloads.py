@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from imgrec import __version__
-from imgrec.errors import DownloadError, OfflineError, StorageError
+from imgrec import __version__, json_files
+from imgrec.errors import DownloadError, ImgrecError, OfflineError, StorageError
 from imgrec.files import check_disk, storage_errors
 from imgrec.settings import MIB
 
@@ -34,6 +34,9 @@ TIMEOUT_S = 10.0
 # large file arrives over a bad connection.
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0)
 PROGRESS_BYTES = 1 * MIB
+
+# Tries of a server that has sent no byte of the file: one that is out of order is left alone.
+TRIES_OF_NOTHING = 2
 
 # Large enough to be fast, small enough for a smooth progress bar and a quick cancel.
 CHUNK_BYTES = 256 * 1024
@@ -92,7 +95,7 @@ def download(url: str, destination: Path, progress: Progress, *, allow_http: boo
     """
     _check_address(url, allow_http=allow_http)
     part = _part(destination)
-    failures, at_first = 0, _size(part)
+    failures, at_first, has_come = 0, _size(part), False
     while True:
         progress.check()
         before = _size(part)
@@ -101,9 +104,11 @@ def download(url: str, destination: Path, progress: Progress, *, allow_http: boo
             return part
         except _BrokenError as broken:
             failures = 1 if _size(part) - before >= PROGRESS_BYTES else failures + 1
-            if broken.offline and (_size(part) <= at_first or failures > len(BACKOFF_S)):
+            has_come = has_come or _size(part) > before
+            is_last = failures > len(BACKOFF_S) or not (has_come or failures < TRIES_OF_NOTHING)
+            if broken.offline and (_size(part) <= at_first or is_last):
                 raise offline_error(url, destination, str(broken)) from broken
-            if failures > len(BACKOFF_S):
+            if is_last:
                 raise DownloadError(
                     f"Expected the whole file from {url}. Received: {broken}, given up after {failures} tries. "
                     "What has arrived is kept; fetching again goes on from there."
@@ -168,10 +173,11 @@ def _size(path: Path) -> int:
 def _validator(destination: Path, url: str) -> str | None:
     """Return the server's validator of the part; None where it cannot be continued."""
     try:
-        note = json.loads(_note(destination).read_text())
-        return str(note["validator"]) if note["url"] == url and note["validator"] else None
-    except (OSError, ValueError, KeyError, TypeError):
+        note = json_files.read(_note(destination))
+    except ImgrecError:
         return None
+    is_whole = json_files.fits(note, dict[str, str | None]) and {"url", "validator"} <= set(note)
+    return note["validator"] or None if is_whole and note["url"] == url else None
 
 
 def _begin(destination: Path, url: str, headers: Message) -> None:

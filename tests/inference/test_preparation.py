@@ -193,7 +193,47 @@ def test_a_failure_is_told_to_all_and_not_repeated(
     assert isinstance(failed.error, kind)
 
     fake.error = None
+    monkeypatch.setattr(failed, "_final_until", 0)
     assert preparations.start(spec_at(server), retry=True).wait(10)
+    assert preparations.ensure(spec_at(server)).exists()
+
+
+def test_a_dead_address_is_tried_twice_a_minute_by_any_number_of_visitors(
+    server: WeightsServer, online: Settings, fake: FakeConversion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(preparation.time, "monotonic", lambda: clock[0])
+    server.statuses = [404] * 100
+    preparations = Preparations(online)
+    tries_at: list[float] = []
+    for _ in range(200):  # a click on "Try again", and an image that is sent, each second
+        for retry in (True, False):
+            before = len(server.requests)
+            assert preparations.start(spec_at(server), retry=retry)._over.wait(10)
+            tries_at += [clock[0]] * (len(server.requests) - before)
+        clock[0] += 1
+    assert len(tries_at) > 4
+    assert all(sum(start <= at < start + 60 for at in tries_at) <= 2 for start in tries_at)
+
+    server.statuses.clear()
+    clock[0] += preparation.FAILURE_S
+    assert preparations.ensure(spec_at(server)).exists()
+
+
+def test_a_damaged_file_is_named_and_fetched_again_on_request(
+    server: WeightsServer, online: Settings, fake: FakeConversion
+) -> None:
+    preparations = Preparations(online)
+    preparations.ensure(spec_at(server))
+    path = weights.target_path(spec_at(server), online)
+    path.write_bytes(DATA[:-1] + bytes([DATA[-1] ^ 1]))
+    for fresh in (preparations, Preparations(online)):
+        with pytest.raises(CorruptWeightsError, match=r"tiny\.h5 to have the sha256"):
+            fresh.ensure(spec_at(server))
+        assert len(server.requests) == 1
+    assert preparations.ensure(spec_at(server), repair=True).exists()
+    assert path.read_bytes() == DATA
+    assert len(server.requests) == 2
     assert preparations.ensure(spec_at(server)).exists()
 
 

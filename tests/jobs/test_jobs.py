@@ -146,6 +146,35 @@ def test_a_worker_that_starts_is_no_dead_one(tmp_path: Path, age_s: float, state
     assert Job(tmp_path).state == state
 
 
+def test_a_worker_that_its_parent_has_not_waited_for_is_dead(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", "pass"])
+    job_folder.write(tmp_path / "started.json", {"pid": ended.pid, "at": time.time()})
+    try:
+        until(lambda: Job(tmp_path).state == "interrupted")
+    finally:
+        ended.wait()
+
+
+def test_a_run_can_be_resumed_right_after_a_kill(settings: Settings) -> None:
+    job = start(settings, to=40, pause_s=0.02)
+    until(lambda: counted(job))
+    kill(job)
+    assert job.settle() == "interrupted"
+    assert job.stopped_because().startswith("The run was interrupted: its process was killed")
+    job.resume()
+    assert job.wait(PATIENCE_S) == "finished"
+
+
+def test_the_sentence_about_an_interrupted_run_is_not_the_noise_of_libraries(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    log.write_text("2026-01-01 00:00:00 E external/local_xla: Unable to register cuFFT factory\n")
+    sentence = Job(tmp_path).stopped_because()
+    assert "cuFFT" not in sentence
+    assert str(log) in sentence
+    log.write_text("oneDNN custom operations are on\nimgrec: Expected room. Received: none.\nAborted\n")
+    assert Job(tmp_path).stopped_because() == "Expected room. Received: none."
+
+
 def test_an_interrupted_job_can_be_canceled(settings: Settings) -> None:
     job = start(settings, to=1000, pause_s=0.02)
     until(lambda: job.state == "running")
@@ -209,7 +238,7 @@ def test_a_worker_without_any_room_tells_its_log(
 
     monkeypatch.setattr(job_folder, "write", full)
     assert jobs.work(tmp_path, lambda _: None) == 2
-    assert capsys.readouterr().err == "Expected room. Received: none.\n"
+    assert capsys.readouterr().err == "imgrec: Expected room. Received: none.\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")

@@ -78,7 +78,7 @@ def test_progress_moves_while_a_slow_server_sends(server: WeightsServer, destina
     [
         pytest.param([1_000_000], True, True, ["bytes=1000000-"], id="broken off once, resumed"),
         pytest.param([1_000_000, 500_000], True, True, ["bytes=1000000-", "bytes=1500000-"], id="broken off twice"),
-        pytest.param([0, 0, 0], True, True, [None, None, None], id="no byte three times"),
+        pytest.param([0], True, True, [None], id="no byte the first time"),
         pytest.param([1_000_000], False, True, ["bytes=1000000-"], id="server knows no ranges: starts over"),
         pytest.param([1_000_000], True, False, [None], id="server proves nothing: starts over"),
     ],
@@ -150,25 +150,25 @@ def test_a_refusal_is_final(server: WeightsServer, destination: Path, status: in
 
 
 def test_a_server_in_trouble_is_asked_again(server: WeightsServer, destination: Path) -> None:
-    server.statuses = [503, 500]
+    server.statuses = [503]
     assert download(server.url("file.h5"), destination, Progress()).read_bytes() == DATA
 
 
 @pytest.mark.parametrize(
-    ("statuses", "cuts", "reason"),
+    ("statuses", "cuts", "reason", "tries"),
     [
-        pytest.param([503] * 9, [], "HTTP 503", id="always 503"),
-        pytest.param([], [0] * 9, "ended after 0 of", id="always broken off"),
-        pytest.param([], [10_000] * 9, "given up after 5 tries", id="too little each time"),
+        pytest.param([503] * 9, [], "HTTP 503", downloads.TRIES_OF_NOTHING, id="always 503"),
+        pytest.param([], [0] * 9, "ended after 0 of", downloads.TRIES_OF_NOTHING, id="always broken off"),
+        pytest.param([], [10_000] * 9, "given up after 5 tries", 5, id="too little each time"),
     ],
 )
 def test_in_the_end_it_gives_up_and_keeps_what_came(
-    server: WeightsServer, destination: Path, statuses: list[int], cuts: list[int], reason: str
+    server: WeightsServer, destination: Path, statuses: list[int], cuts: list[int], reason: str, tries: int
 ) -> None:
     server.statuses, server.cuts = statuses, cuts
     with pytest.raises(DownloadError, match=reason):
         download(server.url("file.h5"), destination, Progress())
-    assert len(server.requests) == 1 + len(downloads.BACKOFF_S)
+    assert len(server.requests) == tries
 
 
 def test_a_silent_server_is_given_up(server: WeightsServer, destination: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,6 +121,72 @@ def test_the_file_is_read_once(settings: Settings, monkeypatch: pytest.MonkeyPat
     assert len(reads) == 1
 
 
+FLIPPED = DATA[:-1] + bytes([DATA[-1] ^ 1])
+
+
+@pytest.mark.parametrize("touched", [True, False], ids=["with a new time", "with the old time, a day later"])
+def test_a_flipped_bit_is_found_where_the_publisher_has_no_hash(
+    server: WeightsServer, online: Settings, monkeypatch: pytest.MonkeyPatch, touched: bool
+) -> None:
+    spec = spec_of(url=server.url("tiny.h5"))
+    path = weights.fetch(spec, online)
+    stat = path.stat()
+    path.write_bytes(FLIPPED)
+    if not touched:
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        assert weights.find(spec, online) == path
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + weights.DAY_S)
+    for look in (weights.find, weights.fetch, weights.find):  # it stays refused
+        with pytest.raises(CorruptWeightsError, match="its bytes have changed since") as caught:
+            look(spec, online)
+        assert str(path) in str(caught.value)
+        assert SHA256 in str(caught.value)
+        assert str(caught.value).endswith("imgrec fetch tiny --repair")
+    assert path.read_bytes() == FLIPPED
+
+    assert weights.fetch(spec, online, repair=True) == path
+    assert path.read_bytes() == DATA
+    assert weights.find(spec, online) == path
+    assert len(server.requests) == 2
+    assert weights.fetch(spec, online, repair=True) == path  # a good file is not fetched again
+    assert len(server.requests) == 2
+
+
+def test_the_digest_that_a_conversion_reads_is_compared_with_the_record(
+    server: WeightsServer, online: Settings
+) -> None:
+    spec = spec_of(url=server.url("tiny.h5"))
+    path = weights.fetch(spec, online)
+    weights.check_digest(path, SHA256, spec, online)
+    weights.check_digest(path.with_name("other.h5"), "0" * 64, spec, online)  # nothing is known of it
+    stat = path.stat()
+    path.write_bytes(FLIPPED)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(CorruptWeightsError, match="its bytes have changed"):
+        weights.check_digest(path, hashlib.sha256(FLIPPED).hexdigest(), spec, online)
+    with pytest.raises(CorruptWeightsError, match="its bytes have changed"):
+        weights.find(spec, online)
+
+
+def test_a_file_of_a_clock_that_was_set_back_is_read_again(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    place(DATA, settings)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 99 * weights.DAY_S)
+    weights.find(spec_of(), settings)
+    monkeypatch.setattr(time, "time", lambda: now)
+    reads = []
+    monkeypatch.setattr(weights, "_verify", lambda *a: reads.append(a) or SHA256)
+    weights.find(spec_of(), settings)
+    assert len(reads) == 1
+
+
+def test_repair_needs_an_address(settings: Settings) -> None:
+    place(b"damaged", settings)
+    with pytest.raises(CorruptWeightsError):
+        weights.fetch(spec_of(), settings, repair=True)
+
+
 def test_a_new_published_hash_is_checked_again(settings: Settings) -> None:
     place(DATA, settings)
     weights.find(spec_of(), settings)

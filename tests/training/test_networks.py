@@ -106,7 +106,7 @@ def test_a_fine_tuned_mobilenet_joins_the_catalog_and_is_served_as_it_was_tested
     np.savez(tmp_path / "stripes.npz", x_train=pixels, y_train=targets, class_names=np.array(["level", "upright"]))
 
     job = training_job.start(recipe, str(tmp_path / "stripes.npz"), settings, name="stripes")
-    assert job.wait(300) == "finished", f"{job.error}\n{job.last_words()}"
+    assert job.wait(300) == "finished", f"{job.error}\n{(job.folder / 'worker.log').read_text()}"
     [card] = [card for card in cards.all_cards(settings) if card.name == "stripes"]
     assert card.metrics["accuracy"] == 1.0
     assert card.fields["backbone"] == {"model": "mobilenet", "sha256": weights.sha256(spec, settings)}

@@ -41,7 +41,7 @@ def data(tmp_path: Path) -> Path:
 
 def finish(job: Job, timeout_s: float = 240) -> Job:
     state = job.wait(timeout_s)
-    assert state == "finished", f"{state}: {job.error}\n{job.last_words()}"
+    assert state == "finished", f"{state}: {job.error}\n{(job.folder / 'worker.log').read_text()}"
     return job
 
 

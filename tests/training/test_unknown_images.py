@@ -54,7 +54,7 @@ def test_a_limit_is_set_at_the_end_of_a_training_and_keeps_what_it_promises(
     job = transfer_job.start(
         TransferConfig(BACKBONE, learning_rates=(1e-2,), folds=3), str(tmp_path / "two"), here, name="two"
     )
-    assert job.wait(240) == "finished", f"{job.error}\n{job.last_words()}"
+    assert job.wait(240) == "finished", f"{job.error}\n{(job.folder / 'worker.log').read_text()}"
 
     [card] = [card for card in cards.all_cards(here) if card.name == "two"]
     assert card.metrics["pictures"] == 2 * PER_CLASS

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from imgrec.errors import StorageError
+from imgrec.errors import CorruptWeightsError, OfflineError, StorageError
 from imgrec.inference.preparation import Preparations
-from imgrec.models import cards
+from imgrec.models import cards, weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
+from imgrec.settings import Settings
 from imgrec.ui import caches
+from imgrec.ui.widget_keys import key_of
 from tests.models.test_cards import FIELDS
 from tests.ui.conftest import words
 
@@ -68,10 +70,10 @@ def test_memory_is_told_before_and_after_loading(page: Page) -> None:
     app = page("models.py", models="")
     app.multiselect(key="models").set_value(["mobilenet"]).run()
     assert "need 16 MiB" in words(app)
-    app.button(key="load_mobilenet").click().run()
+    app.button(key=key_of("load", "mobilenet")).click().run()
     assert not app.exception
     assert "Loaded models use 20 MiB of 100 MiB" in words(app)
-    app.button(key="unload_mobilenet").click().run()
+    app.button(key=key_of("unload", "mobilenet")).click().run()
     assert "Loaded models use 0 MiB" in words(app)
 
 
@@ -103,7 +105,7 @@ def own(tmp_path: Path) -> Path:
 def test_a_model_of_ones_own_is_removed_after_a_question(page: Page, own: Path) -> None:
     app = page("models.py")
     assert "Classes: sun, rain" in words(app)
-    app.button(key="remove_my_test_model").click().run()
+    app.button(key=key_of("remove", "my_test_model")).click().run()
     assert "deleted from this machine" in words(app)
     assert own.joinpath("my_test_model.json").exists()
     app.button(key="remove_yes").click().run()
@@ -114,7 +116,7 @@ def test_a_model_of_ones_own_is_removed_after_a_question(page: Page, own: Path) 
 
 def test_a_model_that_shall_stay_stays(page: Page, own: Path) -> None:
     app = page("models.py")
-    app.button(key="remove_my_test_model").click().run()
+    app.button(key=key_of("remove", "my_test_model")).click().run()
     app.button(key="remove_no").click().run()
     assert "deleted from this machine" not in words(app)
     assert len(list(own.iterdir())) == 2
@@ -158,3 +160,27 @@ def test_a_default_model_that_cannot_be_compiled_does_not_keep_the_others_from_s
     caches._load_what_fits([BUILT_IN.get_spec("mobilenet_v2"), BUILT_IN.get_spec("mobilenet")])
     assert [row.name for row in caches.pool().loaded()] == ["mobilenet"]
     assert "mobilenet_v2 is not warmed up: Expected access to /cache." in caplog.text
+
+
+def test_damaged_weights_are_named_and_can_be_fetched_again(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGREC_OFFLINE", "0")
+    monkeypatch.setenv("IMGREC_WEIGHTS_URL", "http://127.0.0.1:9")
+
+    def find(spec: ModelSpec, settings: Settings) -> None:
+        raise CorruptWeightsError(f"Expected {spec.weights.filename} to have the sha256 1. Received: 2.")
+
+    monkeypatch.setattr(weights, "find", find)
+    spec = BUILT_IN.get_spec("mobilenet")
+    assert caches.preparations().start(spec).wait(20)
+    app = page("models.py")
+    app.multiselect(key="models").set_value(["mobilenet"]).run()
+    assert not app.exception
+    assert f"Expected {spec.weights.filename} to have the sha256 1. Received: 2." in words(app)
+    button = app.button(key="fetch_mobilenet")
+    assert button.label.startswith("Fetch it again (")
+    button.click().run()
+    preparation = caches.preparations().get("mobilenet")
+    assert preparation is not None
+    assert preparation.repair
+    assert preparation.wait(20)
+    assert isinstance(preparation.error, OfflineError)

