@@ -84,8 +84,12 @@ def check_disk(folder: Path, needed_bytes: int, purpose: str = "") -> None:
 
 def sha256_of(path: Path) -> str:
     """In hexadecimal; raises `StorageError` when the file cannot be read."""
-    with storage_errors(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with storage_errors(path):
+        # Opening a pipe would wait for its writer.
+        if path.exists() and not path.is_file():
+            raise StorageError(f"Expected a file at {path}. Received: a folder, a device or a pipe.")
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _free_text(path: Path) -> str:
