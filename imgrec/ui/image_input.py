@@ -25,6 +25,9 @@ from imgrec.ui.markdown import plain
 # The contact sheet of a session, as `contact_sheet.drop_zone` makes it; it survives a reload with the images.
 SHEET = "contact_sheet"
 
+# The id of the image that was opened from it last, and what it says about that image.
+NOTE = "contact_sheet_note"
+
 # A decoded image takes about 1.5 MB of the session.
 MAX_IMAGES = 24
 
