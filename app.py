@@ -20,18 +20,29 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from streamlit import config
+from streamlit.runtime import get_instance
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.state import SessionState
 
 from imgrec.api import routes as api_routes
+from imgrec.inference import process_info
 from imgrec.server import health
 from imgrec.server.bodies import BodyLimits
 from imgrec.server.compression import CompressedFiles
 from imgrec.server.connections import ConnectionLimits
-from imgrec.settings import MIB, ROOT
+from imgrec.server.housekeeping import Housekeeping
+from imgrec.server.sessions import SessionLimit
+from imgrec.server.upload_quota import UploadLimits, UploadQuota
+from imgrec.settings import MIB, ROOT, Settings
 
 SCRIPT = ROOT / "imgrec" / "ui" / "main.py"
 
+# Before any thread is started.
+process_info.limit_heaps()
+
 log = logging.getLogger(__name__)
 warm = threading.Event()
+uploads = UploadQuota()
 
 
 def caches() -> ModuleType:
@@ -45,9 +56,10 @@ def caches() -> ModuleType:
 async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
     """Warm up in a thread while the first pages are already served."""
     settings = caches().settings()
-    if settings.demo:
-        # A demo has no training: an upload is one image, never an archive.
-        config.set_option("server.maxUploadSize", max(1, settings.max_upload_bytes // MIB))
+    # A demo has no training: an upload is one image, never an archive.
+    largest = settings.max_upload_bytes if settings.demo else settings.session_bytes
+    most = int(config.get_option("server.maxUploadSize"))
+    config.set_option("server.maxUploadSize", max(1, min(most, largest // MIB)))
 
     async def warm_up() -> None:
         try:
@@ -59,10 +71,24 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(warm_up)
+        tasks.start_soon(housekeeping(settings).run)
         try:
             yield {}
         finally:
             tasks.cancel_scope.cancel()
+
+
+def housekeeping(settings: Settings) -> Housekeeping:
+    """Return what frees closed tabs and forgotten uploads of Streamlit's runtime."""
+    runtime = get_instance()
+    if isinstance(runtime.uploaded_file_mgr, MemoryUploadedFileManager):
+        uploads.watch(runtime.uploaded_file_mgr, settings.session_bytes, settings.sessions_bytes)
+
+    def sessions() -> dict[str, SessionState]:
+        # Streamlit has no public list of its sessions, those without a tab included.
+        return {info.session.id: info.session.session_state for info in runtime._session_mgr.list_sessions()}
+
+    return Housekeeping(runtime, sessions, uploads)
 
 
 v1 = api_routes.create(
@@ -74,7 +100,13 @@ checks = health.create_routes(warm.is_set, lambda: caches().pool())
 
 # A mount begins at its slash; without this line the bare address would be answered with a page.
 routes = [Route("/api/v1", v1), Mount("/api/v1", app=v1), *checks]
-middleware = [Middleware(ConnectionLimits), Middleware(BodyLimits), Middleware(CompressedFiles)]
+middleware = [
+    Middleware(ConnectionLimits),
+    Middleware(BodyLimits),
+    Middleware(SessionLimit, lambda: caches().settings().max_sessions),
+    Middleware(UploadLimits, uploads),
+    Middleware(CompressedFiles),
+]
 app: st.App = st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=middleware)
 
 if __name__ == "__main__":

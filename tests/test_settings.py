@@ -22,6 +22,10 @@ def test_defaults_need_no_environment() -> None:
         pytest.param({"IMGREC_DEMO": "1"}, "max_upload_bytes", 8 * MIB, id="the demo takes smaller images"),
         pytest.param({"IMGREC_MAX_UPLOAD_MIB": "3"}, "max_upload_bytes", 3 * MIB, id="upload limit"),
         pytest.param({"IMGREC_MEMORY_MIB": "512"}, "memory_bytes", 512 * MIB, id="memory budget"),
+        pytest.param({"IMGREC_SESSION_MIB": "7"}, "session_bytes", 7 * MIB, id="quota of a tab"),
+        pytest.param({"IMGREC_SESSIONS_MIB": "9"}, "sessions_bytes", 9 * MIB, id="quota of all tabs"),
+        pytest.param({"IMGREC_MAX_SESSIONS": "3"}, "max_sessions", 3, id="open tabs"),
+        pytest.param({"IMGREC_DEMO": "1"}, "session_bytes", 64 * MIB, id="the demo keeps less"),
         pytest.param({"IMGREC_HOME": "/x/y"}, "home", Path("/x/y"), id="home"),
         pytest.param({"KERAS_HOME": "/x/k"}, "keras_home", Path("/x/k"), id="keras home"),
         pytest.param({"IMGREC_OFFLINE": "yes"}, "offline", True, id="offline"),
@@ -37,6 +41,7 @@ def test_a_variable_is_read(env: dict[str, str], field: str, expected: object) -
         pytest.param({"IMGREC_MEMORY_MIB": "lots"}, id="words"),
         pytest.param({"IMGREC_MEMORY_MIB": "0"}, id="zero"),
         pytest.param({"IMGREC_MEMORY_MIB": "-5"}, id="negative"),
+        pytest.param({"IMGREC_MAX_SESSIONS": "none"}, id="no number"),
         pytest.param({"IMGREC_DEMO": "maybe"}, id="no flag"),
     ],
 )

@@ -7,6 +7,13 @@ import re
 import sys
 from pathlib import Path
 
+# Heaps for all threads together, and the size from which an array has its own pages.
+HEAPS = 2
+MAPPED_BYTES = 1024 * 1024
+
+# Of <malloc.h>.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+
 
 def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     """Return the number of cores that this process may use: of those it is bound to, or its quota if that is less.
@@ -41,10 +48,26 @@ def anonymous_bytes() -> int | None:
 
 def give_back_memory() -> None:
     """Return freed memory to the operating system, which glibc otherwise keeps for later."""
+    _call_glibc("malloc_trim", 0)
+
+
+def limit_heaps() -> None:
+    """Make glibc return the memory of large arrays when they are freed; to be called before threads are started.
+
+    It otherwise gives each thread a heap of its own, up to eight for each core, and after the first large array that is
+    freed it puts those below 32 MiB into the heaps, where what is freed in between stays.
+    """
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        _call_glibc("mallopt", _M_ARENA_MAX, HEAPS)
+    _call_glibc("mallopt", _M_MMAP_THRESHOLD, MAPPED_BYTES)
+    _call_glibc("mallopt", _M_TRIM_THRESHOLD, 8 * MAPPED_BYTES)
+
+
+def _call_glibc(name: str, *arguments: int) -> None:
     if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none, and keeps little
-        if trim is not None:
-            trim(0)
+        function = getattr(ctypes.CDLL(None), name, None)  # musl has none, and keeps little
+        if function is not None:
+            function(*arguments)
 
 
 def _text(path: Path) -> str:

@@ -4,6 +4,9 @@ Knows no Streamlit: the process that serves hands in what it shares with the pag
 
 `connections`: time for headers and for reading, and how many connections there may be.
 `bodies`: bodies that must make progress.
+`upload_quota`: bytes of uploads, for each session and for all.
+`sessions`: how many tabs may be open, and the end of those that have gone.
+`housekeeping`: frees what closed tabs have left.
 `health`: `/livez` and `/readyz`.
 `compression`: `CompressedFiles`, gzip for the files of the interface.
 """
