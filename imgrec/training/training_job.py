@@ -213,9 +213,9 @@ def find_stopped(worker: str, wanted: str, settings: Settings, folder: Path | No
 
 def _subject(configuration: dict[str, Any]) -> str:
     """Return the space that is searched, the backbone that is fine-tuned, or else the recipe that is trained."""
-    lesson, recipe = configuration.get("lesson"), configuration.get("recipe")
-    if isinstance(lesson, dict):
-        return str(lesson.get("backbone"))
+    transfer, recipe = configuration.get("lesson"), configuration.get("recipe")
+    if isinstance(transfer, dict):
+        return str(transfer.get("backbone"))
     return str(configuration.get("space") or (recipe.get("name") if isinstance(recipe, dict) else ""))
 
 
@@ -284,7 +284,7 @@ def curves_in(lines: Iterable[dict[str, Any]]) -> Curves:
     rates: dict[int, float] = {}
     for event in found:
         if isinstance(event, TrainingBegin):
-            first = event.resumed_at[0] + 1
+            first = sum(event.resumed_at[:1]) + 1
             rates = {epoch: rate for epoch, rate in rates.items() if epoch < first}
             if event.learning_rate is not None and event.learning_rate not in list(rates.values())[-1:]:
                 rates[first] = event.learning_rate

@@ -10,6 +10,7 @@ from imgrec.export.bundle import without_paths
 from imgrec.jobs import Job
 from imgrec.training import run_summary, search_job, training_job, transfer_job
 from imgrec.training.events import Queued, read
+from imgrec.training.log_builder import log_of
 from imgrec.training.recipes import Recipe
 from imgrec.training.training_job import Curves
 from imgrec.training.transfer_job import Progress
@@ -18,6 +19,7 @@ from imgrec.ui.elements import errors_shown
 from imgrec.ui.markdown import plain
 from imgrec.ui.train import run_charts
 from imgrec.ui.train.form_fields import choose_next, keep_choice
+from imgrec.ui.train.training_logs import log_button
 from imgrec.ui.train.transfer_progress import finished, transfer_view
 from imgrec.ui.widget_keys import key_of
 
@@ -111,8 +113,11 @@ def _watch(job: Job, others: Sequence[Job], was_active: bool, table: bool) -> st
         if told.data is not None and told.data.left_out:
             with st.expander(f"Skipped files: {told.data.left_out:,}", icon=":material/warning:"):
                 st.markdown("\n".join(f"- {plain(note)}" for note in told.data.notes))
-        if not caches.settings().demo:
-            _buttons(job, state)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            if not caches.settings().demo:
+                _buttons(job, state)
+            if told.epochs:
+                log_button(log_of(told, job.title), "run_log")
         if progress is not None:
             transfer_view(job, progress, state, is_active=was_active, table=table)
         else:
