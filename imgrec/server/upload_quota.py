@@ -57,9 +57,8 @@ class UploadQuota:
         self._uploads: Uploads | None = None
         self._session_bytes = self._total_bytes = sys.maxsize
         self._claimed: set[str] = set()
-        self._seen_s: dict[str, float] = {}  # of sessions with uploads, when the last byte came
-        self._arriving: Counter[str] = Counter()  # by session, as declared or received, whatever is more
-        self._arriving_bytes = 0  # received
+        self._seen_s: dict[str, float] = {}  # of sessions with uploads, when one last began or ended
+        self._arriving: Counter[str] = Counter()  # by session
 
     def watch(self, uploads: Uploads, session_bytes: int, total_bytes: int) -> None:
         """Limit what `uploads` has of one session and of all, and note which files a page asks for."""
@@ -72,32 +71,26 @@ class UploadQuota:
         uploads.get_files = noted  # type: ignore[method-assign]
         self._uploads, self._session_bytes, self._total_bytes = uploads, session_bytes, total_bytes
 
-    def refusal(self, session: str) -> tuple[int, str] | None:
-        """Return the status and the sentence where what arrives for `session` is too much; else None."""
+    def refusal(self, session: str, size_bytes: int) -> tuple[int, str] | None:
+        """Return the status and the sentence where `session` may not send `size_bytes` more; else None."""
         stored = self._stored()
-        own = sum(stored.get(session, {}).values()) + self._arriving[session]
+        own = sum(stored.get(session, {}).values()) + self._arriving[session] + size_bytes
         if own > self._session_bytes + OVERHEAD_BYTES:
             limit = f"{self._session_bytes // MIB} MiB"
             return 413, f"Expected at most {limit} of uploads that wait in one tab. Received: {own / MIB:.0f} MiB."
-        total = sum(sum(files.values()) for files in stored.values()) + self._arriving_bytes
+        total = sum(sum(files.values()) for files in stored.values()) + self._arriving.total() + size_bytes
         if total > self._total_bytes + OVERHEAD_BYTES:
             return 429, "The server has no room for more uploads now. Try again in a minute."
         return None
 
-    def begin(self, session: str, declared_bytes: int) -> None:
-        """Expect a body of `declared_bytes`, 0 where that is not known."""
-        self._arriving[session] += declared_bytes
-
-    def receive(self, session: str, size_bytes: int, undeclared_bytes: int) -> None:
-        """Count bytes that came; `undeclared_bytes` of them were not expected."""
-        self._arriving[session] += undeclared_bytes
-        self._arriving_bytes += size_bytes
+    def reserve(self, session: str, size_bytes: int) -> None:
+        """Count bytes that arrive, from when they are declared, or received where they were not."""
+        self._arriving[session] += size_bytes
         self._seen_s[session] = self._clock()
 
-    def end(self, session: str, expected_bytes: int, received_bytes: int) -> None:
-        """Forget a body that is stored, refused or lost."""
-        self._arriving[session] -= expected_bytes
-        self._arriving_bytes -= received_bytes
+    def release(self, session: str, size_bytes: int) -> None:
+        """Forget what was reserved for a body that is stored, refused or lost."""
+        self.reserve(session, -size_bytes)
         if not self._arriving[session]:
             del self._arriving[session]
 
@@ -140,20 +133,22 @@ class UploadLimits:
             await self._app(scope, receive, send)
             return
         session, quota = upload["session"], self._quota
-        expected = _declared_bytes(scope)
-        received = 0
+        reserved = received = 0
         has_begun = False
 
+        def reserve(size_bytes: int) -> None:
+            nonlocal reserved
+            if (refusal := quota.refusal(session, size_bytes)) is not None:
+                raise _RefusedError(*refusal)
+            quota.reserve(session, size_bytes)
+            reserved += size_bytes
+
         async def counted() -> Message:
-            nonlocal expected, received
+            nonlocal received
             message = await receive()
-            if size := len(message.get("body", b"")):
-                received += size
-                undeclared = max(0, received - expected)
-                expected += undeclared
-                quota.receive(session, size, undeclared)
-                if (refusal := quota.refusal(session)) is not None:
-                    raise _RefusedError(*refusal)
+            received += len(message.get("body", b""))
+            if received > reserved:  # it was not declared
+                reserve(received - reserved)
             return message
 
         async def watched(message: Message) -> None:
@@ -161,20 +156,19 @@ class UploadLimits:
             has_begun = True
             await send(message)
 
-        quota.begin(session, expected)
         try:
-            if (refusal := quota.refusal(session)) is not None:
-                raise _RefusedError(*refusal)
+            reserve(_declared_bytes(scope))
             await self._app(scope, counted, watched)
         except _RefusedError as error:
             log.warning("An upload was refused: %s", error.sentence)
             if not has_begun:
-                headers = {"Retry-After": str(RETRY_AFTER_S), "Connection": "close"}
+                # The connection stays, so that a client that is still sending can read the answer.
+                headers = {"Retry-After": str(RETRY_AFTER_S)}
                 await PlainTextResponse(error.sentence, error.status, headers)(scope, receive, send)
         except ClientDisconnect:
             log.warning("An upload was aborted after %.1f MiB.", received / MIB)
         finally:
-            quota.end(session, expected, received)
+            quota.release(session, reserved)
 
 
 class _RefusedError(Exception):

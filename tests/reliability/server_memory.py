@@ -12,7 +12,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from imgrec.settings import MIB
-from tests.reliability.tabs import COOKIE, Tab
+from tests.reliability.tabs import Tab
 
 SAMPLE_EVERY_S = 0.1
 
@@ -85,27 +85,14 @@ async def upload(host: str, port: int, tab: Tab, file: bytes, name: str | None =
     """Send `file` as the frontend does, claimed by no widget; return the status."""
     body = body_of(file)
     reader, writer = await asyncio.open_connection(host, port)
-    head = tab.upload_head(name or str(uuid.uuid4()), len(body)) + f"Host: {host}:{port}\r\nConnection: close\r\n\r\n"
+    head = tab.upload_head(name or str(uuid.uuid4()), len(body)) + f"Host: {host}:{port}\r\n\r\n"
     try:
         writer.write(head.encode() + body)
-        line = await reader.readline()
-        while await reader.read(65536):  # to the end, so that the server has done with it
-            pass
-        return int(line.split()[1])
-    except (OSError, IndexError):  # refused before the body had arrived
+        return int((await reader.readline()).split()[1])
+    except (OSError, IndexError):  # the connection has ended before there was an answer
         return 0
     finally:
         writer.close()
-
-
-async def delete(host: str, port: int, tab: Tab, name: str) -> None:
-    """Delete an upload, as the frontend does with one that is removed from its widget."""
-    reader, writer = await asyncio.open_connection(host, port)
-    path = f"/_stcore/upload_file/{tab.session}/{name}"
-    cookie = f"Cookie: {COOKIE}={tab.token}\r\nX-Xsrftoken: {tab.token}\r\n"
-    writer.write(f"DELETE {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n{cookie}\r\n".encode())
-    await reader.read()
-    writer.close()
 
 
 async def drop(host: str, port: int, tab: Tab, files: Sequence[bytes], page: str = "") -> list[int]:

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
-from imgrec.server.upload_quota import CLAIM_S, OVERHEAD_BYTES, UploadLimits, UploadQuota
+from imgrec.server.upload_quota import CLAIM_S, UploadLimits, UploadQuota
 from imgrec.settings import MIB
 
 ROUTE = "/_stcore/upload_file/{session}/{file}"
@@ -94,14 +94,15 @@ def test_a_declared_size_is_refused_before_it_is_sent(quota: UploadQuota, upload
 
 
 def test_what_arrives_at_the_same_time_counts(quota: UploadQuota) -> None:
-    quota.begin("a", MIB)
-    quota.begin("a", MIB)
-    assert quota.refusal("a") is None
-    quota.begin("a", 2 * OVERHEAD_BYTES)
-    assert quota.refusal("a") is not None
-    assert quota.refusal("b") is None
-    quota.end("a", 2 * OVERHEAD_BYTES, 0)
-    assert quota.refusal("a") is None
+    quota.reserve("a", MIB)
+    assert quota.refusal("a", MIB) is None
+    quota.reserve("a", MIB)
+    refusal = quota.refusal("a", MIB)
+    assert refusal is not None
+    assert refusal[0] == 413
+    assert quota.refusal("b", MIB) is None
+    quota.release("a", MIB)
+    assert quota.refusal("a", MIB) is None
 
 
 def test_files_that_no_page_asks_for_are_deleted(
@@ -152,8 +153,7 @@ def test_an_aborted_upload_is_one_line_and_takes_nothing(quota: UploadQuota, cap
         for _ in range(5):
             aborted(quota, read)
     assert [record.getMessage() for record in caplog.records] == ["An upload was aborted after 1.0 MiB."] * 5
-    quota.begin("a", 2 * MIB)
-    assert quota.refusal("a") is None
+    assert quota.refusal("a", 2 * MIB) is None
 
 
 def test_other_requests_and_other_errors_pass(quota: UploadQuota) -> None:
