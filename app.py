@@ -22,6 +22,7 @@ from streamlit import config
 
 from imgrec.api import routes as api_routes
 from imgrec.errors import hide_folders
+from imgrec.inference import process_info
 from imgrec.server import garbage, health
 from imgrec.server.bodies import BodyLimits
 from imgrec.server.compression import CompressedFiles
@@ -30,6 +31,8 @@ from imgrec.server.health import Readiness
 from imgrec.server.hosts import Hosts, OwnSite
 from imgrec.server.page_headers import PageHeaders
 from imgrec.settings import MIB, ROOT
+
+process_info.return_large_blocks()
 
 SCRIPT = ROOT / "imgrec" / "ui" / "main.py"
 
