@@ -94,6 +94,7 @@ def run(url: str, files: list[bytes], log: Path | None, runs: int) -> dict[str, 
         answers = [send(url, data) for data in files]
         time.sleep(PAUSE_S)
         memory_mib.append(process.memory_info().rss / MIB)
+        print([round(value) for value in memory_mib], "MiB", file=sys.stderr)
     opened = [pillow_opens(data) for data in files]
     refused = sorted(
         sentence for (status, sentence, _), opens in zip(answers, opened, strict=True) if opens and status != 200
