@@ -32,19 +32,18 @@ from imgrec.server.compression import CompressedFiles
 from imgrec.server.connections import ConnectionLimits
 from imgrec.server.health import Readiness
 from imgrec.server.hosts import Hosts, OwnSite
-from imgrec.server.housekeeping import Housekeeping
+from imgrec.server.housekeeping import keep_house
 from imgrec.server.page_headers import PageHeaders
 from imgrec.server.sessions import SessionLimit
 from imgrec.server.upload_quota import UploadLimits, UploadQuota
 from imgrec.settings import MIB, ROOT, Settings
 
+process_info.return_large_blocks()
+
 SCRIPT = ROOT / "imgrec" / "ui" / "main.py"
 
 # Where no default model answers, it may come later: fetched on a page, or put into its folder.
 ASK_AGAIN_S = 10.0
-
-# Before any thread is started.
-process_info.limit_heaps()
 
 log = logging.getLogger(__name__)
 readiness = Readiness()
@@ -91,15 +90,15 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(warm_up)
         tasks.start_soon(garbage.collect, readiness.warm)
-        tasks.start_soon(housekeeping(settings).run)
+        tasks.start_soon(free_what_is_left, settings)
         try:
             yield {}
         finally:
             tasks.cancel_scope.cancel()
 
 
-def housekeeping(settings: Settings) -> Housekeeping:
-    """Return what frees closed tabs and forgotten uploads of Streamlit's runtime."""
+async def free_what_is_left(settings: Settings) -> None:
+    """Limit the uploads of Streamlit's runtime, and free what closed tabs leave in it."""
     runtime = get_instance()
     if isinstance(runtime.uploaded_file_mgr, MemoryUploadedFileManager):
         uploads.watch(runtime.uploaded_file_mgr, settings.session_bytes, settings.sessions_bytes)
@@ -108,7 +107,7 @@ def housekeeping(settings: Settings) -> Housekeeping:
         # Streamlit has no public list of its sessions, those without a tab included.
         return {info.session.id: info.session.session_state for info in runtime._session_mgr.list_sessions()}
 
-    return Housekeeping(runtime, sessions, uploads)
+    await keep_house(runtime, sessions, uploads)
 
 
 def own_hosts() -> Hosts:

@@ -7,12 +7,15 @@ import re
 import sys
 from pathlib import Path
 
-# Heaps for all threads together, and the size from which an array has its own pages.
-HEAPS = 2
-MAPPED_BYTES = 1024 * 1024
+from imgrec.settings import MIB
 
-# Of <malloc.h>.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+# From this size on, fetching memory anew costs little beside what is done with it; photos are decoded in blocks of it.
+LARGE_BLOCK_BYTES = 1 * MIB
+MAX_ARENAS = 2
+
+# From glibc's malloc.h.
+_M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 
 
 def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
@@ -48,26 +51,23 @@ def anonymous_bytes() -> int | None:
 
 def give_back_memory() -> None:
     """Return freed memory to the operating system, which glibc otherwise keeps for later."""
-    _call_glibc("malloc_trim", 0)
-
-
-def limit_heaps() -> None:
-    """Make glibc return the memory of large arrays when they are freed; to be called before threads are started.
-
-    It otherwise gives each thread a heap of its own, up to eight for each core, and after the first large array that is
-    freed it puts those below 32 MiB into the heaps, where what is freed in between stays.
-    """
-    if "MALLOC_ARENA_MAX" not in os.environ:
-        _call_glibc("mallopt", _M_ARENA_MAX, HEAPS)
-    _call_glibc("mallopt", _M_MMAP_THRESHOLD, MAPPED_BYTES)
-    _call_glibc("mallopt", _M_TRIM_THRESHOLD, 8 * MAPPED_BYTES)
-
-
-def _call_glibc(name: str, *arguments: int) -> None:
     if sys.platform == "linux":
-        function = getattr(ctypes.CDLL(None), name, None)  # musl has none, and keeps little
-        if function is not None:
-            function(*arguments)
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none, and keeps little
+        if trim is not None:
+            trim(0)
+
+
+def return_large_blocks() -> None:
+    """Have large blocks of memory go back to the operating system when they are freed; to be called before threads.
+
+    Otherwise glibc raises the size from which it does so to that of the largest block that was ever freed, keeps all
+    smaller ones, and does so for each of up to eight arenas a core: after some hundred images, hundreds of megabytes.
+    """
+    if sys.platform == "linux":
+        option = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+        if option is not None:
+            option(_M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+            option(_M_ARENA_MAX, MAX_ARENAS)
 
 
 def _text(path: Path) -> str:

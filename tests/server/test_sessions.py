@@ -1,5 +1,7 @@
 """Tabs beyond the limit wait at a page in words, and what a closed tab has left is freed without another visitor."""
 
+from functools import partial
+
 import anyio
 import pytest
 from starlette.applications import Starlette
@@ -10,8 +12,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket
 
-from imgrec.inference import process_info
-from imgrec.server.housekeeping import Housekeeping
+from imgrec.server.housekeeping import keep_house
 from imgrec.server.sessions import KEEP_S, STREAM, DisconnectedSessions, SessionLimit
 from imgrec.server.upload_quota import UploadQuota
 
@@ -85,13 +86,24 @@ def test_a_session_without_a_tab_is_closed_in_time_and_forgets_what_it_had() -> 
     assert runtime.states["open"] == {"tray": [b"pixels"]}
 
 
-def test_memory_is_given_back_after_the_process_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
-    given_back = []
-    sizes = iter([100, 100, 130, 130, 140, 120, 140, 140])
-    monkeypatch.setattr(process_info, "anonymous_bytes", lambda: next(sizes) << 20)
-    monkeypatch.setattr(process_info, "give_back_memory", lambda: given_back.append(True))
-    runtime = Runtime(open=True)
-    house = Housekeeping(runtime, runtime.get_sessions, UploadQuota())  # 100 MiB
-    for times in (0, 1, 1, 1, 2):  # at 100; 130, and again 130 afterwards; 140, 120; 140
-        anyio.run(house.look)
-        assert len(given_back) == times
+def test_what_closed_tabs_left_is_freed_without_another_visitor(caplog: pytest.LogCaptureFixture) -> None:
+    runtime = Runtime(open=True, closed=False)
+    fails = iter([True])
+
+    def get_sessions() -> dict[str, dict[str, object]]:
+        if next(fails, False):
+            raise RuntimeError("the first time")
+        return runtime.get_sessions()
+
+    async def watch() -> None:
+        async with anyio.create_task_group() as tasks:
+            house = partial(keep_house, runtime, get_sessions, UploadQuota(), keep_s=0.0, every_s=0.01)
+            tasks.start_soon(house)
+            with anyio.fail_after(10):
+                while "closed" in runtime.connected:
+                    await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+
+    anyio.run(watch)
+    assert runtime.states == {"open": {"tray": [b"pixels"]}, "closed": {}}
+    assert "Closed tabs could not be freed" in caplog.text
