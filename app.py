@@ -29,6 +29,7 @@ from imgrec.server.connections import ConnectionLimits
 from imgrec.server.health import Readiness
 from imgrec.server.hosts import Hosts, OwnSite
 from imgrec.server.page_headers import PageHeaders
+from imgrec.server.refusals import Readable
 from imgrec.settings import MIB, ROOT
 
 SCRIPT = ROOT / "imgrec" / "ui" / "main.py"
@@ -104,6 +105,7 @@ middleware = [
     Middleware(ConnectionLimits),
     Middleware(PageHeaders, get_frames=lambda: caches().settings().frames),
     Middleware(OwnSite, get_hosts=own_hosts),
+    Middleware(Readable),
     Middleware(BodyLimits),
     Middleware(CompressedFiles),
 ]

@@ -3,6 +3,7 @@
 Knows no Streamlit: the process that serves hands in what it shares with the pages.
 
 `connections`: time for headers and for reading, and how many connections there may be.
+`refusals`: what an application does not get to see.
 `bodies`: bodies that must make progress.
 `hosts`: names that the server answers to, and requests that another site made a browser send.
 `page_headers`: what browsers may load, run and frame.
