@@ -28,7 +28,7 @@ from imgrec.server.compression import CompressedFiles
 from imgrec.server.connections import ConnectionLimits
 from imgrec.server.health import Readiness
 from imgrec.server.hosts import Hosts, OwnSite
-from imgrec.server.page_headers import PageHeaders
+from imgrec.server.page_headers import PageHeaders, policy
 from imgrec.server.refusals import Readable
 from imgrec.settings import MIB, ROOT
 
@@ -92,6 +92,12 @@ def own_hosts() -> Hosts:
     return Hosts(config.get_option("server.address") or "", (public, *caches().settings().hosts))
 
 
+def page_policy() -> str:
+    """Return what the pages may load and run, and who may frame them."""
+    settings = caches().settings()
+    return policy(settings.frames, may_evaluate=not settings.demo)
+
+
 v1 = api_routes.create(
     get_settings=lambda: caches().settings(),
     get_pool=lambda: caches().pool(),
@@ -103,7 +109,7 @@ checks = health.create_routes(readiness, lambda: caches().pool())
 routes = [Route("/api/v1", v1), Mount("/api/v1", app=v1), *checks]
 middleware = [
     Middleware(ConnectionLimits),
-    Middleware(PageHeaders, get_frames=lambda: caches().settings().frames),
+    Middleware(PageHeaders, get_policy=page_policy),
     Middleware(OwnSite, get_hosts=own_hosts),
     Middleware(Readable),
     Middleware(BodyLimits),

@@ -55,7 +55,7 @@ def behind() -> Iterator[int]:
         routes=[WebSocketRoute("/_stcore/stream", echo), Route("/{path:path}", size, methods=["GET", "POST", "PUT"])],
         middleware=[
             Middleware(ConnectionLimits),
-            Middleware(PageHeaders, get_frames=tuple),
+            Middleware(PageHeaders, get_policy=str),
             Middleware(OwnSite, get_hosts=lambda: Hosts("127.0.0.1", (NAME,))),
             Middleware(BodyLimits, stall_s=1.0),
         ],
