@@ -93,7 +93,7 @@ def own_hosts() -> Hosts:
 
 
 def page_policy() -> str:
-    """Return what the pages may load and run, and who may frame them."""
+    """Return what the pages may load and run, and what may frame them."""
     settings = caches().settings()
     return policy(settings.frames, may_evaluate=not settings.demo)
 

@@ -10,7 +10,7 @@ import threading
 import anyio
 import anyio.to_thread
 
-# A visitor who left is forgotten within a minute.
+# A visitor that left is forgotten within a minute.
 EVERY_S = 15.0
 
 
