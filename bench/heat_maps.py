@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from bench import pairs
-from imgrec.explain.attribution import explain
+from imgrec.explain.attribution import explain, frame_subjects
 from imgrec.explain.target import of_class
 from imgrec.images.decoding import decode
 from imgrec.images.preprocessing import frame
@@ -60,7 +60,7 @@ def main() -> None:
         kinds: dict[str, Callable[[], object]] = {
             "plain": partial(plain.infer, [batch], share_inputs=True),
             "with_outputs": partial(pool.predict, spec, batch),
-            "map": lambda spec=spec: list(explain(image, [spec], pool, target)),
+            "map": lambda spec=spec: list(explain(image, frame_subjects(image, [spec], pool), target)),
         }
         for round_ in range(ROUNDS + 2):
             # Each goes first in turn: what ran before leaves threads that wait, and a full cache.

@@ -26,6 +26,17 @@ not an `ImgrecError` is a bug and stays loud.
 
 import difflib
 
+# Known names that a sentence lists when none is near; of more only the first three.
+FEW_NAMES = 12
+
+# Of what was received, in a sentence: a text of any length may come.
+MAX_ECHO_CHARACTERS = 100
+
+
+def shortened(text: str) -> str:
+    """Return `text`, or its first `MAX_ECHO_CHARACTERS` with an ellipsis."""
+    return text if len(text) <= MAX_ECHO_CHARACTERS else f"{text[:MAX_ECHO_CHARACTERS]}…"
+
 
 class ImgrecError(Exception):
     """Base of the tree; never raised itself."""
@@ -62,9 +73,10 @@ class UnknownNameError(InputError):
 
     @classmethod
     def of(cls, kind: str, received: str, known: list[str]) -> "UnknownNameError":
-        """Return the sentence for `received`, with the nearest known names, or all of them when they are few."""
-        near = difflib.get_close_matches(received, known, n=3) or sorted(known)[:12]
-        return cls(f"Expected the name of a {kind}, such as {', '.join(near)}. Received: {received!r}.")
+        """Return the sentence for `received`, with the nearest known names; without one, with some."""
+        near = difflib.get_close_matches(received[:MAX_ECHO_CHARACTERS], known, n=3)
+        near = near or sorted(known)[: FEW_NAMES if len(known) <= FEW_NAMES else 3]
+        return cls(f"Expected the name of a {kind}, such as {', '.join(near)}. Received: {shortened(received)!r}.")
 
 
 class LabelSpaceError(InputError):
@@ -121,3 +133,15 @@ class BusyError(ImgrecError):
     """Too much is going on; trying again later will work."""
 
     http_status = 503
+
+
+class ServiceError(ImgrecError):
+    """A service that classifies images gives no answer."""
+
+    http_status = 502
+
+
+class QuotaError(ServiceError):
+    """No more images may be sent to a service for now."""
+
+    http_status = 429

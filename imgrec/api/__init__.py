@@ -1,8 +1,8 @@
-"""The HTTP interface: the JSON API, the health checks, compressed static files.
+"""The JSON API for programs.
 
 Knows no Streamlit: the process that serves both hands its settings, pool and preparations in.
 
-`routes`: `create` the API, `create_health_routes`.
+`routes`: `create` the API.
+`arriving`: the bodies that are on their way, and how much memory they take together.
 `sheet`: the images of an archive.
-`compression`: `CompressedFiles`, gzip for the files of the interface.
 """

@@ -34,6 +34,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from imgrec.api import sheet
+from imgrec.api.arriving import Arriving
 from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError
 from imgrec.evaluation import temperatures
 from imgrec.explain import explanation, map_report
@@ -60,22 +61,19 @@ from imgrec.settings import MIB, Settings
 OPTIONS = ("models", "k", "rule", "weights", "framing", "level", "classes", "calibrated")
 EXPLAIN_OPTIONS = ("models", "class", "method", "rule", "weights", "framing")
 
-# Requests that may hold an image in memory at once, at up to 20 MiB each; more get 503.
+# Requests whose image is there and that are not answered yet; more get 503.
 MAX_REQUESTS = 8
 
 # How many of these decode and infer: one image is decoded during the inference of another. A limiter of our own,
 # because Streamlit's threads serve its files.
 MAX_ANSWERS = 2
 
-# A sheet takes up to minutes of all cores.
-MAX_SHEETS = 1
-
 # What a form may hold besides the image, and how long one field may be.
 FORM_BYTES = 64 * 1024
 FIELD_BYTES = 4 * 1024
 
-# A phone on a poor line sends 20 MiB in half a minute; a slower client blocks others.
-BODY_TIMEOUT_S = 60.0
+# How many images of the largest size may be on their way at once; those at less than that size are more.
+MAX_ARRIVING = 4
 
 # How long a request waits for a model that is being downloaded or compiled, before it gets 503.
 PREPARATION_PATIENCE_S = 20.0
@@ -110,23 +108,6 @@ def create(
     return app
 
 
-def create_health_routes(is_ready: Callable[[], bool], get_pool: Callable[[], EnginePool]) -> list[Route]:
-    """Return `/livez`, 200 as long as the process answers, and `/readyz`, 503 until `is_ready` after the warm-up."""
-
-    async def livez(_: Request) -> Response:
-        return _json({"status": "alive"})
-
-    async def readyz(_: Request) -> Response:
-        if not is_ready():
-            return _json({"status": "warming up"}, 503, {"Retry-After": str(RETRY_AFTER_S)})
-        pool = get_pool()
-        loaded = [{"name": row.name, "memory_bytes": row.memory_bytes} for row in pool.loaded()]
-        budget = {"used_bytes": pool.used_bytes, "budget_bytes": pool.budget_bytes}
-        return _json({"status": "ready", "loaded": loaded} | budget)
-
-    return [Route("/livez", livez), Route("/readyz", readyz)]
-
-
 @dataclass(frozen=True, slots=True)
 class _Upload:
     """The content of a request: the image, its name, and the options by name."""
@@ -138,14 +119,15 @@ class _Upload:
 
 @dataclass(slots=True)
 class _Endpoints:
-    """The endpoints; `requests` counts those of `predict` that are running, `sheets` those of `sheet`."""
+    """The endpoints; `requests` counts those of `predict` and `explain` that have their image."""
 
     get_settings: Callable[[], Settings]
     get_pool: Callable[[], EnginePool]
     get_preparations: Callable[[], Preparations]
     requests: int = 0
-    sheets: int = 0
     limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(MAX_ANSWERS))
+    images: Arriving = field(default_factory=Arriving)
+    _sheets: sheet.Sheets = field(default_factory=sheet.Sheets)
 
     async def models(self, request: Request) -> Response:
         """Return the whole catalog, each model with its state."""
@@ -163,38 +145,29 @@ class _Endpoints:
         self, request: Request, options: Sequence[str], compute: "Callable[[_Upload], dict[str, object]]"
     ) -> Response:
         """Return what `compute` makes of the image in `request`, which may have these `options`."""
+        most = self.get_settings().max_upload_bytes
+        try:
+            async with self.images.body(MAX_ARRIVING * most) as count:
+                upload = await _receive(request, most, options, count)
+        except ClientDisconnect:
+            raise HTTPException(400, "Expected an image. Received: a part, and the connection was closed.") from None
+        # A slot is taken when the image is there: a client that sends slowly keeps none.
         if self.requests >= MAX_REQUESTS:
             raise BusyError(f"{MAX_REQUESTS} images are being looked at. Try again in some seconds.")
         self.requests += 1
         try:
-            try:
-                with anyio.fail_after(BODY_TIMEOUT_S):
-                    upload = await _receive(request, self.get_settings().max_upload_bytes, options)
-            except TimeoutError:
-                sentence = f"Expected an image within {BODY_TIMEOUT_S:.0f} s. Received: a part."
-                raise HTTPException(408, sentence) from None
-            except ClientDisconnect:
-                raise HTTPException(
-                    400, "Expected an image. Received: a part, and the connection was closed."
-                ) from None
             return _json(await anyio.to_thread.run_sync(compute, upload, limiter=self.limiter))
         finally:
             self.requests -= 1
 
     async def sheet(self, request: Request) -> Response:
         """Classify the images of an archive, see `api.sheet`; one archive at a time."""
-        if self.sheets >= MAX_SHEETS:
-            raise BusyError("Another archive is being looked at. Try again in a minute.")
-        self.sheets += 1
 
         async def options() -> Options:
             words = _options(request.query_params.multi_items(), OPTIONS)
             return await anyio.to_thread.run_sync(self._ready_options, words, limiter=self.limiter)
 
-        try:
-            return _json(await sheet.answer(request, options, self.get_pool(), self.get_settings()))
-        finally:
-            self.sheets -= 1
+        return _json(await self._sheets.answer(request, options, self.get_pool(), self.get_settings()))
 
     def _describe_all(self) -> list[dict[str, object]]:
         settings = self.get_settings()
@@ -255,15 +228,18 @@ class _Endpoints:
                 raise BusyError(f"{preparation.model} is {preparation.stage}{figures}. Try again in a minute.")
 
 
-async def _receive(request: Request, max_bytes: int, names: Sequence[str]) -> _Upload:
-    """Return the upload of `request`, counted while it arrives: its length may be missing or wrong."""
+async def _receive(request: Request, max_bytes: int, names: Sequence[str], count: Callable[[int], None]) -> _Upload:
+    """Return the upload of `request`, counted while it arrives: its length may be missing or wrong.
+
+    `count` is called with the bytes of each part.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_form = kind == "multipart/form-data"
     most = max_bytes + FORM_BYTES if is_form else max_bytes
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most:
         raise _too_large(max_bytes, f"{int(length) / MIB:,.1f} MiB")
-    stream = _counted(request.stream(), most, max_bytes)
+    stream = _counted(request.stream(), most, max_bytes, count)
     pairs = request.query_params.multi_items()
     if not is_form:
         data = bytearray()
@@ -287,13 +263,16 @@ async def _receive(request: Request, max_bytes: int, names: Sequence[str]) -> _U
         await form.close()
 
 
-async def _counted(stream: AsyncIterator[bytes], most_bytes: int, max_bytes: int) -> AsyncGenerator[bytes, None]:
+async def _counted(
+    stream: AsyncIterator[bytes], most_bytes: int, max_bytes: int, count: Callable[[int], None]
+) -> AsyncGenerator[bytes, None]:
     """Yield from `stream`, and raise `ImageTooLargeError` after `most_bytes`."""
     received = 0
     async for chunk in stream:
         received += len(chunk)
         if received > most_bytes:
             raise _too_large(max_bytes, "more")
+        count(len(chunk))
         yield chunk
 
 

@@ -7,7 +7,7 @@ most disputed first; `accuracy` is `{right, images}` where the true classes are 
 
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import anyio
@@ -15,8 +15,9 @@ import anyio.to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from imgrec.api.arriving import Arriving
 from imgrec.data.image_paths import DEMO_MAX_IMAGES, MAX_IMAGES, find_images
-from imgrec.errors import ImageTooLargeError, ImgrecError, InputError
+from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError
 from imgrec.evaluation import sheet_files, sheet_order
 from imgrec.evaluation.contact_sheet import ContactSheet
 from imgrec.inference.pool import EnginePool
@@ -26,48 +27,71 @@ from imgrec.settings import MIB, Settings
 # As much as the page takes; in a demo as much as one image.
 MAX_ARCHIVE_BYTES = 200 * MIB
 
-# 200 MiB at 1 MiB a second.
-BODY_TIMEOUT_S = 200.0
+# A sheet takes up to minutes of all cores.
+MAX_SHEETS = 1
+
+# How many archives of the largest size may be on their way at once.
+MAX_ARRIVING = 2
 
 # How often it is asked whether the sheet is finished, and whether the client is still there.
 POLL_S = 0.1
 
 
-async def answer(
-    request: Request, options: Callable[[], Awaitable[Options]], pool: EnginePool, settings: Settings
-) -> dict[str, object]:
-    """Return the answer to `request`; `options` is called once the archive is there.
+@dataclass(slots=True)
+class Sheets:
+    """The sheets of a process; `running` counts those whose archive is there."""
 
-    Raises:
-        ImageTooLargeError: The archive has more bytes than the limit.
-        InputError: It is no archive, or has no files. What `options` raises is passed on.
-    """
-    most = settings.max_upload_bytes if settings.demo else MAX_ARCHIVE_BYTES
-    with tempfile.TemporaryDirectory(prefix="imgrec-sheet-") as folder:
-        # The suffix says only that it is an archive; which one is read from its first bytes.
-        path = Path(folder) / "images.zip"
-        try:
-            with anyio.fail_after(BODY_TIMEOUT_S):
-                await _receive(request, path, most)
-        except TimeoutError:
-            raise HTTPException(408, f"Expected an archive within {BODY_TIMEOUT_S:.0f} s. Received: a part.") from None
-        except ClientDisconnect:
-            raise HTTPException(400, "Expected an archive. Received: a part, and the connection was closed.") from None
-        chosen = await options()
-        run = await anyio.to_thread.run_sync(lambda: _open(path, chosen, pool, settings))
-        run.start()
-        while run.is_running:
-            if await request.is_disconnected():
-                run.cancel()
-            await anyio.sleep(POLL_S)
+    running: int = 0
+    arriving: Arriving = field(default_factory=Arriving)
+
+    async def answer(
+        self, request: Request, options: Callable[[], Awaitable[Options]], pool: EnginePool, settings: Settings
+    ) -> dict[str, object]:
+        """Return the answer to `request`; `options` is called once the archive is there.
+
+        Raises:
+            ImageTooLargeError: The archive has more bytes than the limit.
+            BusyError: Another archive is being looked at.
+            InputError: It is no archive, or has no files. What `options` raises is passed on.
+        """
+        most = settings.max_upload_bytes if settings.demo else MAX_ARCHIVE_BYTES
+        with tempfile.TemporaryDirectory(prefix="imgrec-sheet-") as folder:
+            # The suffix says only that it is an archive; which one is read from its first bytes.
+            path = Path(folder) / "images.zip"
+            try:
+                async with self.arriving.body(MAX_ARRIVING * most) as count:
+                    await _receive(request, path, most, count)
+            except ClientDisconnect:
+                sentence = "Expected an archive. Received: a part, and the connection was closed."
+                raise HTTPException(400, sentence) from None
+            if self.running >= MAX_SHEETS:
+                raise BusyError("Another archive is being looked at. Try again in a minute.")
+            self.running += 1
+            try:
+                run = await _classify(request, path, await options(), pool, settings)
+            finally:
+                self.running -= 1
+        found = sheet_order.accuracy(run.rows)
+        return {
+            "images": list(map(sheet_files.to_dict, sheet_order.arrange(run.rows, "disputed"))),
+            "accuracy": None if found is None else asdict(found),
+            "remarks": run.remarks,
+        }
+
+
+async def _classify(
+    request: Request, path: Path, options: Options, pool: EnginePool, settings: Settings
+) -> ContactSheet:
+    """Return the finished sheet of the archive at `path`; it ends early where the client leaves."""
+    run = await anyio.to_thread.run_sync(lambda: _open(path, options, pool, settings))
+    run.start()
+    while run.is_running:
+        if await request.is_disconnected():
+            run.cancel()
+        await anyio.sleep(POLL_S)
     if run.error:
         raise InputError(run.error)
-    found = sheet_order.accuracy(run.rows)
-    return {
-        "images": list(map(sheet_files.to_dict, sheet_order.arrange(run.rows, "disputed"))),
-        "accuracy": None if found is None else asdict(found),
-        "remarks": run.remarks,
-    }
+    return run
 
 
 def _open(path: Path, options: Options, pool: EnginePool, settings: Settings) -> ContactSheet:
@@ -79,7 +103,7 @@ def _open(path: Path, options: Options, pool: EnginePool, settings: Settings) ->
     return ContactSheet(images, options, pool, settings)
 
 
-async def _receive(request: Request, path: Path, most_bytes: int) -> None:
+async def _receive(request: Request, path: Path, most_bytes: int, count: Callable[[int], None]) -> None:
     """Write the body to `path`, counted while it arrives: its length may be missing or wrong."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -90,6 +114,7 @@ async def _receive(request: Request, path: Path, most_bytes: int) -> None:
             received += len(chunk)
             if received > most_bytes:
                 raise ImageTooLargeError(f"Expected an archive of at most {most_bytes / MIB:,.3g} MiB. Received: more.")
+            count(len(chunk))
             await file.write(chunk)
     if not received:
         raise InputError("Expected a zip or tar archive as the body. Received: nothing.")

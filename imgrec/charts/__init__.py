@@ -11,6 +11,7 @@
 `metric_curves`: ROC, precision-recall, reliability, classes.
 `confusion_matrix`: confusion and agreement.
 `learning_curves`: accuracy and loss of a training.
+`training_logs`: any figure of several trainings.
 `robustness`: probabilities and accuracy over the strength of damage.
 `transfer`: learning rates and the preview of a classifier.
 `hyperparameter_search`: trials over their size.

@@ -1,6 +1,7 @@
 """The command line.
 
-`imgrec models`, `fetch`, `predict`, `sheet`, `explain`, `doctor`, `train`, `tune`, `evaluate`, `export`, `serve`.
+`imgrec models`, `fetch`, `predict`, `sheet`, `explain`, `doctor`, `train`, `tune`, `logs`, `evaluate`, `export`,
+`remote`, `serve`.
 
 Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the input was wrong (one sentence on
 stderr says how); 1: a bug (traceback). What a command needs is imported when it runs, so that `--help` and typing
@@ -12,8 +13,10 @@ mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 `evaluate`: `evaluate`.
 `train`: `train`.
 `tune`: `tune`.
+`logs`: `logs`.
 `doctor`: `doctor`.
 `export`: `export`.
+`remote`: `remote`.
 `chosen_models`: the models and options that commands share.
 `terminal`: what goes to stdout and stderr.
 """
@@ -24,7 +27,7 @@ from typing import Annotated
 import typer
 
 from imgrec import __version__
-from imgrec.cli import doctor, evaluate, explain, export, predict, sheet, train, tune
+from imgrec.cli import doctor, evaluate, explain, export, logs, predict, remote, sheet, train, tune
 from imgrec.cli.terminal import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
 
@@ -46,8 +49,10 @@ COMMANDS = (
     doctor.doctor,
     train.train,
     tune.tune,
+    logs.logs,
     evaluate.evaluate,
     export.export,
+    remote.remote,
     predict.serve,
 )
 for command in COMMANDS:

@@ -3,7 +3,8 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from imgrec.errors import InputError
+from imgrec.errors import InputError, StorageError
+from imgrec.files import opened, typed_path
 from imgrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -73,9 +74,10 @@ def read_classes(text: str | None) -> str | None:
     if not text or not text.lower().endswith(".json"):
         return text
     try:
-        with open(text, encoding="utf-8") as file:
-            return file.read(MAX_CHARACTERS + 1)
-    except OSError as error:
-        raise InputError(f"Expected a JSON file with classes. Received: {text}, {error.strerror}.") from error
+        with opened(typed_path(text)) as file:
+            return file.read(4 * MAX_CHARACTERS + 1).decode("utf-8-sig")
+    except StorageError as error:
+        reason = getattr(error.__cause__, "strerror", error)
+        raise InputError(f"Expected a JSON file with classes. Received: {text}, {reason}.") from error
     except ValueError:
         raise InputError(f"Expected a JSON file with classes. Received: {text}, which is no text.") from None

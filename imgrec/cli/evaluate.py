@@ -8,6 +8,7 @@ import typer
 from imgrec.cli.chosen_models import read_classes
 from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
 from imgrec.errors import ImgrecError
+from imgrec.files import typed_path
 from imgrec.settings import Settings
 
 # Images that could not be read, named one by one; the summary lists all.
@@ -42,8 +43,6 @@ def evaluate(
     ] = False,
 ) -> None:
     """Measure models on labeled images; a stopped run goes on where it was."""
-    from pathlib import Path
-
     from imgrec.data.evaluation_split import open_evaluation_split
     from imgrec.evaluation import stored_predictions
     from imgrec.evaluation.evaluate import describe_dataset, get_fitting_specs
@@ -55,7 +54,7 @@ def evaluate(
     from imgrec.predictions.class_groups import ClassGroups
 
     settings = Settings.from_env()
-    folder = Path(out).expanduser() if out else stored_predictions.own_folder(settings)
+    folder = typed_path(out) if out else stored_predictions.own_folder(settings)
     text = read_classes(classes)
     groups = ClassGroups.parse(text) if text else None
     found = open_evaluation_split(data, settings, per_class=per_class, training=training, groups=groups)

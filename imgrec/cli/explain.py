@@ -8,6 +8,7 @@ from imgrec.cli.chosen_models import open_models
 from imgrec.cli.predict import decode_image, prepare
 from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
 from imgrec.errors import InputError
+from imgrec.files import typed_path
 from imgrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ def explain(
     out: Annotated[str, typer.Option(help="Folder for the maps as PNG files, drawn over the image.")] = "",
 ) -> None:
     """Show where each model looked: maps of one class, on one scale."""
-    from pathlib import Path
-
     from imgrec.explain import explanation, map_report
     from imgrec.explain.attribution import find_method
     from imgrec.explain.map_report import MeasuredMap
@@ -61,7 +60,7 @@ def explain(
             title = row.pop("Model")
             say(f"{title}: {', '.join(f'{name.lower()} {value}' for name, value in row.items() if value)}")
     if out:
-        _save(decoded, found, Path(out).expanduser())
+        _save(decoded, found, typed_path(out))
     for failure in found.failures:
         complain(f"{failure.model}: {failure.error}")
     if found.failures:

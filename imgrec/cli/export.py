@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from imgrec.cli.terminal import say, status_line
+from imgrec.files import typed_path
 from imgrec.settings import Settings
 
 
@@ -16,15 +17,13 @@ def export(
     out: Annotated[str, typer.Option(help="A folder, or a file that ends in .zip; else a folder named MODEL.")] = "",
 ) -> None:
     """Write a model as files that run without imgrec: network, labels, card, and a script that uses them."""
-    from pathlib import Path
-
     from imgrec.export import bundle, scripts
     from imgrec.models.cards import load_catalog
 
     settings = Settings.from_env()
     spec = load_catalog(settings).get_spec(model)
     wanted = bundle.check_formats([name.strip() for name in formats.split(",") if name.strip()])
-    target = Path(out or spec.name).expanduser()
+    target = typed_path(out or spec.name)
     with status_line() as draw:
         bundle.export(
             spec, wanted, target, settings, on_progress=lambda share, words: draw(*[f"{spec.name}: {words}"] * 3)

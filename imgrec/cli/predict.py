@@ -12,7 +12,8 @@ import typer
 
 from imgrec.cli.chosen_models import open_models
 from imgrec.cli.terminal import BAD_INPUT, bar, complain, say, status_line
-from imgrec.errors import ImageTooLargeError, ImgrecError, InputError
+from imgrec.errors import ImageTooLargeError, ImgrecError, InputError, StorageError
+from imgrec.files import opened, typed_path
 from imgrec.settings import MIB, ROOT, Settings
 
 if TYPE_CHECKING:
@@ -213,12 +214,17 @@ def read(name: str, max_bytes: int) -> bytes:
             data = sys.stdin.buffer.read(max_bytes + 1)
             size = len(data)
         else:
-            with open(name, "rb") as file:
+            path = typed_path(name)
+            if path.is_dir():
+                raise InputError(
+                    f"Expected an image file. Received: {name}, a folder. `imgrec sheet` takes folders and archives."
+                )
+            with opened(path) as file:
                 size = os.fstat(file.fileno()).st_size
                 data = file.read(max_bytes + 1)
-    except OSError as error:
-        hint = " `imgrec sheet` takes folders and archives." if os.path.isdir(name) else ""
-        raise InputError(f"Expected an image file. Received: {name}, {error.strerror}.{hint}") from error
+    except (OSError, StorageError) as error:
+        cause = error.__cause__ if isinstance(error, StorageError) else error
+        raise InputError(f"Expected an image file. Received: {name}, {getattr(cause, 'strerror', cause)}.") from error
     if len(data) > max_bytes:
         size_text = f"{size / MIB:,.1f} MiB" if size > max_bytes else "more"
         raise ImageTooLargeError(f"Expected an image of at most {max_bytes / MIB:,.3g} MiB. Received: {size_text}.")
@@ -229,12 +235,12 @@ def may_be_image(name: str) -> bool:
     """Whether a file begins like an image, or can be read only once: standard input, addresses."""
     from imgrec.images import formats, remote
 
-    if name == "-" or remote.is_address(name) or (os.path.exists(name) and not os.path.isfile(name)):
+    if name == "-" or remote.is_address(name):
         return True
     try:
-        with open(name, "rb") as file:
+        with opened(typed_path(name)) as file:
             return formats.identify(file.read(formats.HEAD_BYTES)) is not None
-    except OSError:
+    except ImgrecError:
         return False
 
 

@@ -1,7 +1,6 @@
 """`imgrec sheet`."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +9,7 @@ from imgrec.cli.chosen_models import open_models
 from imgrec.cli.predict import prepare
 from imgrec.cli.terminal import BAD_INPUT, INTERRUPTED, complain, count_line, say
 from imgrec.errors import InputError
+from imgrec.files import typed_path
 from imgrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _write(content: bytes, out: str) -> None:
     from imgrec.files import replacing
 
     if out:
-        with replacing(Path(out).expanduser()) as beside:
+        with replacing(typed_path(out)) as beside:
             beside.write_bytes(content)
         return
     try:

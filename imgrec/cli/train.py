@@ -2,7 +2,6 @@
 
 import difflib
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from imgrec.cli.doctor import warn_about
 from imgrec.cli.terminal import Line, check_resuming, follow, say
 from imgrec.errors import InputError, UnknownNameError
+from imgrec.files import typed_path
 from imgrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def train(
     from imgrec.training.recipes import RECIPES, read_recipe
 
     settings = Settings.from_env()
-    options = context.params | {"folder": Path(out).expanduser() if out else None}
-    recipe = read_recipe(Path(name).expanduser()) if name.endswith(".json") else RECIPES.get(name)
+    options = context.params | {"folder": typed_path(out) if out else None}
+    recipe = read_recipe(typed_path(name)) if name.endswith(".json") else RECIPES.get(name)
     if recipe is None and name not in BUILT_IN:
         near = [difflib.get_close_matches(name, known, n=3) or known[:3] for known in (list(RECIPES), list(BUILT_IN))]
         raise UnknownNameError(

@@ -9,6 +9,7 @@ import typer
 from imgrec.cli.doctor import warn_about
 from imgrec.cli.terminal import Line, check_resuming, complain, follow, say
 from imgrec.errors import InputError
+from imgrec.files import typed_path
 from imgrec.settings import Settings
 
 # The options beside --resume: where the search is.
@@ -38,8 +39,6 @@ def tune(
     ] = False,
 ) -> None:
     """Search for better settings of a network: many short trainings, as one process by itself."""
-    from pathlib import Path
-
     from imgrec.training import run_summary, search_job, training_job
     from imgrec.training.recipes import get_recipe
     from imgrec.training.search_spaces import get_space
@@ -47,7 +46,7 @@ def tune(
     settings = Settings.from_env()
     wanted = get_space(space)
     recipe = get_recipe(wanted.recipe)
-    folder = Path(out).expanduser() if out else None
+    folder = typed_path(out) if out else None
     if resume:
         check_resuming(context, RESUMING)
         job = training_job.find_stopped(search_job.WORKER, wanted.name, settings, folder, noun="search")

@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from imgrec.errors import InputError, StorageError
-from imgrec.files import storage_errors
+from imgrec.files import is_there, kind_of, opened, storage_errors
 from imgrec.settings import MIB
 
 # More files than any dataset that fits this machine; an archive of millions of empty members is an attack.
@@ -66,6 +66,7 @@ _PACKINGS: dict[bytes, Callable[[IO[bytes]], Any]] = {
 
 _LINK = "a link, not a file"
 _FOLDER = "a folder"
+_CLOSED = "no permission to read it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +138,14 @@ def files(
 def _members(path: Path) -> Iterator[_Member]:
     """Yield every file and folder but clutter, each file's name once, within the limits."""
     limit_bytes = MAX_UNPACKED_BYTES
+    if not is_there(path):
+        raise InputError(f"Expected a folder, a zip or a tar archive. Received: {path}, which is not there.")
     if path.is_dir():
         found = _in_folder(path)
     else:
-        if not path.is_file():
-            raise InputError(f"Expected a folder, a zip or a tar archive. Received: {path}, which is not there.")
         with storage_errors(path):
+            if (kind := kind_of(path)) is not None:
+                raise InputError(f"Expected a folder, a zip or a tar archive. Received: {path}, which is {kind}.")
             limit_bytes = min(limit_bytes, max(HARMLESS_BYTES, MAX_RATIO * path.stat().st_size))
             found = _in_zip(path) if zipfile.is_zipfile(path) else _in_tar(path)
     seen: set[PurePosixPath] = set()
@@ -168,40 +171,54 @@ def _members(path: Path) -> Iterator[_Member]:
 
 def _in_folder(folder: Path) -> Iterator[_Member]:
     found: list[Path] = []
+    closed: list[Path] = []
+
+    def on_error(error: OSError) -> None:
+        if error.filename == str(folder):
+            raise error
+        closed.append(Path(error.filename))
+
     with storage_errors(folder):
-        for root, folders, names in os.walk(folder):
+        for root, folders, names in os.walk(folder, onerror=on_error):
             here = Path(root)
             folders[:] = [name for name in folders if not name.startswith(".")]
             # Links to folders are not followed: one to a folder above would never end.
-            found += [here / name for name in names] + [here / name for name in folders if (here / name).is_symlink()]
+            links = [name for name in folders if os.path.islink(here / name)]
+            found += [here / name for name in (*names, *links)]
             if not folders and here != folder:
                 found.append(here)
             if len(found) > MAX_FILES:
                 raise InputError(f"Expected at most {MAX_FILES:,} files in {folder}. Received: more.")
-    for file in sorted(found):
+    for file in sorted({*found, *closed}):
         name = PurePosixPath(file.relative_to(folder).as_posix())
-        yield _Member(name, 0, _file_refusal(file), partial(_head, file))
+        yield _Member(name, 0, _CLOSED if file in closed else _file_refusal(file), partial(_head, file))
 
 
 def _file_refusal(file: Path) -> str | None:
-    if file.is_file():
-        return None if os.access(file, os.R_OK) else "no permission to read it"
-    if file.is_symlink():
-        return "a link to a folder, which is not followed" if file.is_dir() else "a link that leads nowhere"
-    return _FOLDER if file.is_dir() else "not a plain file"
+    try:
+        kind = kind_of(file)
+    except PermissionError:
+        return _CLOSED  # also a link to what is in a folder that may not be read
+    except OSError:
+        return "a link that leads nowhere"
+    if kind is None:
+        return None if os.access(file, os.R_OK) else _CLOSED
+    if file.is_dir():
+        return "a link to a folder, which is not followed" if file.is_symlink() else _FOLDER
+    return f"{kind}, not a file"
 
 
 def _head(file: Path, count: int) -> bytes:
-    with storage_errors(file), file.open("rb") as opened:
-        return opened.read(count)
+    with opened(file) as content:
+        return content.read(count)
 
 
 def _in_zip(path: Path) -> Iterator[_Member]:
     with _archive_errors(path), zipfile.ZipFile(path) as archive:
 
         def read(member: zipfile.ZipInfo, count: int) -> bytes:
-            with archive.open(member) as opened:
-                return opened.read(count)
+            with archive.open(member) as content:
+                return content.read(count)
 
         for member in archive.infolist():
             name = PurePosixPath(member.filename.replace("\\", "/"))
@@ -234,12 +251,12 @@ def _in_tar(path: Path) -> Iterator[_Member]:
         with archive:
 
             def read(member: tarfile.TarInfo, count: int) -> bytes:
-                opened = archive.extractfile(member)
-                if opened is None:
+                content = archive.extractfile(member)
+                if content is None:
                     raise tarfile.ReadError(f"{member.name} has no content")
                 bounded.limit_bytes = max(MAX_HEADER_BYTES, count)
-                with opened:
-                    return opened.read(count)
+                with content:
+                    return content.read(count)
 
             while (member := archive.next()) is not None:
                 bounded.limit_bytes = MAX_HEADER_BYTES

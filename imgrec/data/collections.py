@@ -17,8 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from imgrec import json_files
 from imgrec.data import folders, sources
-from imgrec.errors import ImageError, InputError
+from imgrec.errors import ImageError, ImgrecError, InputError
 from imgrec.files import replacing, storage_errors
 from imgrec.images import decoding
 from imgrec.settings import Settings
@@ -71,9 +72,10 @@ class Collection:
         with storage_errors(self.root):
             there = sorted(path.name for path in self.root.iterdir() if path.is_dir() and path.name != TEST)
         order: list[str] = []
-        with suppress(OSError, ValueError, KeyError, TypeError):  # without a readable order: by name
-            order = list(map(str, json.loads((self.folder / _ORDER).read_text(encoding="utf-8"))["classes"]))
-        return [label for label in order if label in there] + [label for label in there if label not in order]
+        with suppress(ImgrecError):  # without a readable order: by name
+            found = json_files.read(self.folder / _ORDER)
+            order = found["classes"] if json_files.fits(found, dict[str, list[str]]) and "classes" in found else []
+        return [label for label in dict.fromkeys([*order, *there]) if label in there]
 
     def images(self, label: str) -> list[Path]:
         """Return the files of a class, oldest first."""

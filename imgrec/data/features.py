@@ -24,9 +24,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from imgrec import json_files
 from imgrec.data.dataset import Images
 from imgrec.data.reader import read_ahead
-from imgrec.errors import InputError, MemoryBudgetError, StorageError, WeightsError
+from imgrec.errors import ImgrecError, InputError, MemoryBudgetError, WeightsError
 from imgrec.files import replacing, sha256_of, storage_errors
 from imgrec.images.preprocessing import RESAMPLING, frame
 from imgrec.inference import conversion
@@ -232,8 +233,9 @@ def _prune(newest: Path) -> None:
 
 def _read_whole(path: Path, count: int) -> np.ndarray | None:
     """Return the rows at `path`, left on disk; None unless they are what the note beside says."""
-    with contextlib.suppress(OSError, StorageError, ValueError, KeyError, TypeError):
-        if json.loads(path.with_suffix(".json").read_text())["sha256"] == sha256_of(path):
+    with contextlib.suppress(ImgrecError):
+        note = json_files.read(path.with_suffix(".json"))
+        if isinstance(note, dict) and note.get("sha256") == sha256_of(path):
             return _read_array(path, count)
     return None
 

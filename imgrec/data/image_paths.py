@@ -13,7 +13,7 @@ from imgrec.data import archives, folders
 from imgrec.data.folders import LABELS_FILE, SPLIT_FILE
 from imgrec.data.sources import SUFFIXES
 from imgrec.errors import ImgrecError, InputError
-from imgrec.files import storage_errors
+from imgrec.files import is_there, opened, storage_errors, typed_path
 from imgrec.predictions.labels import get_label_space
 
 # A sheet of more cannot be looked through, and takes minutes to compute.
@@ -70,8 +70,10 @@ def find_images(paths: Sequence[str | Path], *, most: int = MAX_IMAGES) -> Image
     found: list[tuple[ImageFile, str | None]] = []
     remarks: list[str] = []
     for given in dict.fromkeys(paths):
-        path = Path(given).expanduser()
-        if not (path.is_dir() or path.name.lower().endswith(ARCHIVE_SUFFIXES)):
+        path = typed_path(given)
+        with storage_errors(path):
+            is_folder = path.is_dir()
+        if not (is_folder or path.name.lower().endswith(ARCHIVE_SUFFIXES)):
             found.append((ImageFile(path, None, str(given)), None))
             continue
         listing = archives.survey(path)
@@ -132,11 +134,9 @@ def _read(source: Path, wanted: list[tuple[int, ImageFile]], max_bytes: int) -> 
 
 
 def _head(path: Path, count: int) -> bytes:
-    if path.is_dir() or not path.exists():
-        raise InputError(
-            f"Expected an image file. Received: {path}, which is {'a folder' if path.is_dir() else 'not there'}."
-        )
-    with storage_errors(path), path.open("rb") as file:
+    if not is_there(path):
+        raise InputError(f"Expected an image file. Received: {path}, which is not there.")
+    with opened(path) as file:
         return file.read(count)
 
 

@@ -13,6 +13,7 @@ from imgrec.data.array_files import cifar10, from_npz
 from imgrec.data.classes import own_space
 from imgrec.data.dataset import ArrayDataset, Dataset, Images, Raw
 from imgrec.errors import InputError
+from imgrec.files import is_there, kind_of, storage_errors, typed_path
 from imgrec.models.downloads import Progress
 from imgrec.predictions.labels import LabelSpace
 from imgrec.settings import Settings
@@ -35,12 +36,16 @@ def open_dataset(name_or_path: str, settings: Settings, progress: Progress | Non
 
 def path_of(name_or_path: str) -> Path:
     """Return the absolute path, as images are read later; raises `InputError` when there is nothing."""
-    path = Path(os.path.abspath(Path(name_or_path).expanduser()))
-    if not path.exists():
+    path = Path(os.path.abspath(typed_path(name_or_path)))
+    if not is_there(path):
         raise InputError(
             f"Expected the name of a dataset ({', '.join(DATASETS)}), or the path of a folder of class folders, "
             f"a zip, a tar or an .npz file. Received: {name_or_path!r}, which is not there."
         )
+    with storage_errors(path):
+        kind = None if path.is_dir() else kind_of(path)
+    if kind is not None:
+        raise InputError(f"Expected a folder, a zip, a tar or an .npz file. Received: {path}, which is {kind}.")
     return path
 
 

@@ -19,6 +19,24 @@ from imgrec.settings import Settings
 MAX_AGE_S = 24 * 3600
 
 
+# What a name on the disk keeps of an uploaded one: the end, which has the suffix.
+MAX_KEPT_BYTES = 100
+
+# Of a name with folders, which tell classes: more are cut off at the front.
+MAX_FOLDERS = 8
+
+
+def plain_name(name: str) -> str:
+    r"""Return a name for an uploaded file on the disk: what follows the last / or \, without control characters.
+
+    >>> plain_name("../../my\0 cats.tar.gz"), plain_name("C:\\x\\.zip"), plain_name("..")
+    ('my cats.tar.gz', 'zip', 'image')
+    """
+    last = name.replace("\\", "/").rpartition("/")[2]
+    printable = "".join(c for c in last if c.isprintable() and c != ":").encode(errors="replace")
+    return printable[-MAX_KEPT_BYTES:].decode(errors="ignore").strip(". ") or "image"
+
+
 class TemporaryFiles:
     """A folder with uploaded files; `add` them, then read them at `paths`. Raises `StorageError` on a full disk."""
 
@@ -35,13 +53,11 @@ class TemporaryFiles:
     def add(self, name: str, data: bytes | memoryview) -> None:
         """Store one upload; of several with one name the others get a number."""
         # No part of the name leads out of the archive, and none is hidden in it.
-        parts = [
-            part.lstrip(".") for part in PurePosixPath(name.replace("\\", "/").encode(errors="replace").decode()).parts
-        ]
+        parts = [_part(part) for part in PurePosixPath(_whole(name).replace("\\", "/")).parts[-MAX_FOLDERS:]]
         plain = "/".join(part for part in parts if part.strip("/")) or "image"
         with storage_errors(self._folder, len(data)):
             if plain.lower().endswith(ARCHIVE_SUFFIXES):
-                path = self._folder / f"{len(self.paths):05d}" / Path(plain).name[-100:]
+                path = self._folder / f"{len(self.paths):05d}" / plain_name(plain)
                 path.parent.mkdir()
                 path.write_bytes(data)
                 self.paths.append(path)
@@ -58,6 +74,16 @@ class TemporaryFiles:
             found, number = str(path.with_name(f"{path.stem} ({number}){path.suffix}")), number + 1
         self._names.add(found)
         return found
+
+
+def _part(part: str) -> str:
+    """Return the name of a folder or file as it stands in an archive: visible, and not too long."""
+    return part.lstrip(".").replace("\0", "")[-MAX_KEPT_BYTES:]
+
+
+def _whole(name: str) -> str:
+    """Return `name` without halves of characters, which no file can have."""
+    return name.encode(errors="replace").decode()
 
 
 def _delete_old(home: Path) -> None:

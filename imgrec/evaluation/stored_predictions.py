@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imgrec import json_files
 from imgrec.errors import ImgrecError, InputError
-from imgrec.files import replacing, storage_errors
+from imgrec.files import is_missing, replacing, storage_errors
 from imgrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -180,11 +181,11 @@ def read_summary(folder: Path) -> dict[str, Any]:
     """
     path = folder / SUMMARY
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary = json_files.read(path)
         wrong = _what_is_wrong(summary)
-    except (FileNotFoundError, NotADirectoryError):
-        return {"version": VERSION, "datasets": {}, "rows": []}
-    except (OSError, ValueError) as error:
+    except ImgrecError as error:
+        if is_missing(error):
+            return {"version": VERSION, "datasets": {}, "rows": []}
         wrong = _first_line(error)
     if wrong is not None:
         expected = f"Expected {path} to be a summary of measurements in version {VERSION} of the format, whole."
@@ -270,7 +271,7 @@ def _opened(path: Path) -> Iterator[tuple["pyarrow.parquet.ParquetFile", dict[st
 
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            note = json.loads((file.schema_arrow.metadata or {})[_METADATA])
+            note = json_files.decode((file.schema_arrow.metadata or {})[_METADATA], "the note of its columns")
             version = note.get("version") if isinstance(note, dict) else None
             if version != VERSION:
                 raise InputError(

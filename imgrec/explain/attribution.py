@@ -56,10 +56,16 @@ class Method:
     compute: Compute
 
 
+def frame_subjects(
+    image: DecodedImage, specs: Iterable[ModelSpec], pool: EnginePool, framing: str = "crop"
+) -> list[Subject]:
+    """Return each model of `pool` with `image` as it is given to it; `framing` is a key of `preprocessing.FRAMINGS`."""
+    return [Subject(spec, pool, frame(image, spec.input_size, spec.crop_fraction, framing)) for spec in specs]
+
+
 def explain(
     image: DecodedImage,
-    specs: Iterable[ModelSpec],
-    pool: EnginePool,
+    subjects: Iterable[Subject],
     targets: Mapping[str, Target],
     *,
     framing: str = "crop",
@@ -70,10 +76,9 @@ def explain(
 
     Args:
         image: The whole image.
-        specs: The models.
-        pool: Their networks.
+        subjects: The models, as of `frame_subjects`; what one has computed for the image is used again.
         targets: The target for each label space of the models, by its name; of other models, nothing is yielded.
-        framing: A key of `preprocessing.FRAMINGS`.
+        framing: That of the subjects.
         method: A key of `METHODS`.
         on_progress: See `OnProgress`.
 
@@ -81,14 +86,15 @@ def explain(
         UnknownNameError: Another method or framing.
     """
     compute = find_method(method).compute
-    for spec in specs:
+    for subject in subjects:
+        spec = subject.spec
         target = targets.get(spec.label_space)
         if target is None:
             continue
-        subject = Subject(spec, pool, frame(image, spec.input_size, spec.crop_fraction, framing))
         box = find_box(image.size_px, spec.input_size, spec.crop_fraction, framing)
-        start = time.perf_counter()
         try:
+            inference_ms = subject.inference_ms
+            start = time.perf_counter()
             values = compute(subject, target, on_progress)
         except ImgrecError as error:
             yield Failure(spec.name, error, spec.title)
@@ -102,7 +108,7 @@ def explain(
             box,
             image.size_px,
             float(target.probability(subject.seen.probabilities)),
-            (time.perf_counter() - start) * 1e3,
+            inference_ms + (time.perf_counter() - start) * 1e3,
         )
 
 

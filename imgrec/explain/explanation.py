@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from imgrec.errors import InputError
+from imgrec.errors import ImgrecError, InputError
 from imgrec.explain import attribution
 from imgrec.explain import target as targets
 from imgrec.explain.alignment import fuse
 from imgrec.explain.attribution import DEFAULT_METHOD, Attribution
 from imgrec.explain.perturbation import OnProgress
+from imgrec.explain.subject import Subject
 from imgrec.explain.target import Target
 from imgrec.images.decoding import DecodedImage
-from imgrec.inference.classify import classify
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.request import Options
 from imgrec.predictions.ensembles import RULES, Ensemble, by_label_space
@@ -53,23 +53,35 @@ def explain(
         ImgrecError: No model has a map: the error of the first one.
     """
     spaces = {spec.label_space: spec.get_label_space() for spec in options.specs}
+    subjects = attribution.frame_subjects(image, options.specs, pool, options.framing)
+    failures: list[Failure] = []
     if word:
         found_targets = find_everywhere(word, spaces)
     else:
-        outcomes = list(classify(image, options.specs, pool, options.framing))
+        outcomes = [_predict(subject) for subject in subjects]
+        failures = [one for one in outcomes if isinstance(one, Failure)]
         found_targets = first_targets([one for one in outcomes if isinstance(one, Prediction)], options)
-        if not found_targets:
-            raise next(one.error for one in outcomes if isinstance(one, Failure))
+        subjects = [one for one, outcome in zip(subjects, outcomes, strict=True) if isinstance(outcome, Prediction)]
     outcome = list(
         attribution.explain(
-            image, options.specs, pool, found_targets, framing=options.framing, method=method, on_progress=on_progress
+            image, subjects, found_targets, framing=options.framing, method=method, on_progress=on_progress
         )
     )
     maps = [one for one in outcome if isinstance(one, Attribution)]
-    failures = tuple(one for one in outcome if isinstance(one, Failure))
+    failures += [one for one in outcome if isinstance(one, Failure)]
     if not maps:
         raise failures[0].error
-    return Explanation((*fuse_by_label_space(maps, options), *maps), failures)
+    return Explanation((*fuse_by_label_space(maps, options), *maps), tuple(failures))
+
+
+def _predict(subject: Subject) -> Prediction | Failure:
+    """Return what a network answers; its activations stay in `subject`, for the map."""
+    spec = subject.spec
+    try:
+        seen = subject.seen
+    except ImgrecError as error:
+        return Failure(spec.name, error, spec.title)
+    return Prediction(spec.name, spec.get_label_space(), seen.probabilities, subject.inference_ms, title=spec.title)
 
 
 def find_everywhere(word: str, spaces: Mapping[str, LabelSpace]) -> dict[str, Target]:

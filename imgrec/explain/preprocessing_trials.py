@@ -69,7 +69,7 @@ def differences(tried: Preprocessing, spec: ModelSpec) -> tuple[str, ...]:
 
 def prepare(image: DecodedImage, spec: ModelSpec, tried: Preprocessing) -> np.ndarray:
     """Return the values that the network is given: float32 (height, width, 3)."""
-    pixels = as_stored(image) if tried.exif == "off" else image.pixels
+    pixels = as_stored(image) if tried.exif == "off" else image
     framed = frame(pixels, spec.input_size, spec.crop_fraction, tried.framing, tried.resampling)
     return normalize(framed[..., ::-1] if tried.channels == "bgr" else framed, tried.mode)
 

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from imgrec import json_files
 from imgrec.data.classes import scoring
 from imgrec.data.dataset import Dataset, Item
 from imgrec.data.reader import decode, framed_for, read_ahead
-from imgrec.errors import ImageError, InputError, WeightsError
+from imgrec.errors import ImageError, ImgrecError, InputError, WeightsError
 from imgrec.explain.corruptions import CORRUPTIONS, SIDE_PX, STRENGTHS, corrupt, seed_of
-from imgrec.files import replacing, storage_errors
+from imgrec.files import is_missing, replacing, storage_errors
 from imgrec.images import transforms
 from imgrec.images.preprocessing import FRAMINGS
 from imgrec.inference import conversion
@@ -144,22 +145,32 @@ def read_rows(folder: Path) -> list[SeverityRow]:
     """Return the rows in `folder`; none where there is no file. Raises `InputError` on any other file."""
     path = folder / FILE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["version"] != VERSION:
-            raise InputError(
-                f"Expected {path} in version {VERSION} of the format. Received: {found['version']}; measure again."
-            )
-        rows = [SeverityRow(**row) for row in found["rows"]]
-        if all(set(row.correct) == set(CORRUPTIONS) and row.images > 0 for row in rows):
-            return rows
-        reason = "a row without images, or with other kinds of damage"
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        found = json_files.read(path)
+    except ImgrecError as error:
+        if is_missing(error):
+            return []
+        raise
+    version, listed = (found.get("version"), found.get("rows")) if isinstance(found, dict) else (None, None)
+    if version != VERSION:
+        raise InputError(
+            f"Expected {path} in version {VERSION} of the format. Received: {version!r:.60}; measure again."
+        )
+    if not isinstance(listed, list):
+        raise InputError(f"Expected a list of rows in {path}. Received: none. Move it away, measure again.")
+    rows = [json_files.to_row(SeverityRow, row, str(path)) for row in listed]
+    if all(row.images > 0 and set(row.correct) == set(CORRUPTIONS) and _are_counts(row) for row in rows):
+        return rows
+    reason = "a row without images, or with other kinds of damage"
     raise InputError(
         f"Expected {path} to be a file that imgrec wrote. Received: {reason}. Move it away, measure again."
     )
+
+
+def _are_counts(row: SeverityRow) -> bool:
+    """Return whether all counts are of the images of the row, one for each strength."""
+    counts = [[row.clean], *row.correct.values()]
+    lengths = {len(one) for one in row.correct.values()}
+    return lengths == {len(STRENGTHS)} and all(0 <= count <= row.images for one in counts for count in one)
 
 
 def _inputs(

@@ -19,10 +19,19 @@ class Subject:
     pool: EnginePool
     image: np.ndarray
 
-    @functools.cached_property
+    @property
     def seen(self) -> Activations:
         """What the network computes for the image, run at the first use; raises as the pool does."""
-        return self.observe(self.image)
+        return self._seen[0]
+
+    @property
+    def inference_ms(self) -> float:
+        """What that run took, in milliseconds."""
+        return self._seen[1]
+
+    @functools.cached_property
+    def _seen(self) -> tuple[Activations, float]:
+        return self.pool.observe(self.spec, self.image)
 
     def observe(self, image: np.ndarray) -> Activations:
         """Return what the network computes for `image`, of the size of the subject's; raises as the pool does."""

@@ -11,6 +11,7 @@ Every function may be called from several threads.
 
 import hashlib
 import io
+import math
 import threading
 import warnings
 from collections.abc import Iterator
@@ -37,6 +38,10 @@ from imgrec.settings import MIB
 # The short side below which decoding never reduces an image. The largest short side that a catalog entry
 # needs is 632 px (EfficientNetB7: input 600, crop fraction 0.949), so one decode serves every model.
 WORKING_SIDE_PX = 640
+
+# What a decoded image takes at most, whatever its shape: a visitor keeps several, and a server those of many visitors.
+# A photo at working size takes 1.5 to 7 MB; a panorama up to 6.5 times as long as high fits at `WORKING_SIDE_PX`.
+MAX_KEPT_BYTES = 8_000_000
 
 # The largest images that cameras and phones make have 100 million pixels; read from the header.
 MAX_PIXELS = 100_000_000
@@ -114,11 +119,13 @@ _INVERSE = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedImage:
-    """An image as every model is given it.
+    """An image as every model is given it; it takes at most `MAX_KEPT_BYTES`.
 
     `pixels` is uint8 (H, W, 3), RGB, read-only, its short side at least `WORKING_SIDE_PX` unless the image itself is
-    smaller; another array raises `ImageError`. `format` is a key of `formats.EXTENSIONS`. `sha256` (hexadecimal) is
-    that of the uploaded bytes and the key of every cache. `notes` are phrases such as "rotated by its EXIF tag".
+    smaller, or too long for that; another array raises `ImageError`. Of an image that is too long, `center` has the
+    middle square at `WORKING_SIDE_PX`, for networks that are given no more; None for all others. `format` is a key of
+    `formats.EXTENSIONS`. `sha256` (hexadecimal) is that of the uploaded bytes and the key of every cache. `notes` are
+    phrases such as "rotated by its EXIF tag".
     `size_px` is the (height, width) of the whole image, upright, before it was reduced. `orientation` is the EXIF
     orientation of the file, 1 to 8, by which `pixels` were turned upright; 1 where they lay so.
     """
@@ -129,6 +136,7 @@ class DecodedImage:
     notes: tuple[str, ...]
     size_px: tuple[int, int]
     orientation: int = 1
+    center: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels)
@@ -136,6 +144,11 @@ class DecodedImage:
             pixels = self.pixels.copy()
             pixels.flags.writeable = False
             object.__setattr__(self, "pixels", pixels)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the image takes."""
+        return self.pixels.nbytes + (0 if self.center is None else self.center.nbytes)
 
 
 def check_pixels(pixels: np.ndarray) -> None:
@@ -167,9 +180,10 @@ def decode(data: bytes, *, max_bytes: int, name: str | None = None) -> DecodedIm
         notes.append(f"named {extension} but is a {kind}")
     with _quiet, _foreign_code(kind):
         # libheif turns an image upright by itself, and does not tell.
-        image, size_px, orientation = (*_load_heic(data, notes), 1) if kind == "HEIC" else _load(data, kind, notes)
-        pixels = np.asarray(image)
-    return DecodedImage(pixels, kind, hashlib.sha256(data).hexdigest(), tuple(notes), size_px, orientation)
+        parts, size_px, orientation = (*_load_heic(data, notes), 1) if kind == "HEIC" else _load(data, kind, notes)
+        pixels, *center = [np.asarray(part) for part in parts]
+    digest = hashlib.sha256(data).hexdigest()
+    return DecodedImage(pixels, kind, digest, tuple(notes), size_px, orientation, *center)
 
 
 def as_stored(image: DecodedImage) -> np.ndarray:
@@ -192,8 +206,8 @@ def thumbnail(image: DecodedImage, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:
     return buffer.getvalue()
 
 
-def _load(data: bytes, kind: str, notes: list[str]) -> tuple[Image.Image, tuple[int, int], int]:
-    """Return the upright RGB image at working size, the (height, width) of the whole, and its EXIF orientation."""
+def _load(data: bytes, kind: str, notes: list[str]) -> tuple[list[Image.Image], tuple[int, int], int]:
+    """Return the upright RGB image as `_reduced` gives it, the (height, width) of the whole, its EXIF orientation."""
     if kind == "JPEG":
         _check_jpeg(data)
     image = _OPENERS[kind](io.BytesIO(data))
@@ -208,21 +222,21 @@ def _load(data: bytes, kind: str, notes: list[str]) -> tuple[Image.Image, tuple[
         # Reads a JPEG at 1/2, 1/4 or 1/8 of its side, straight from its coefficients; nothing for the others.
         image.draft(None, (WORKING_SIDE_PX, WORKING_SIDE_PX))
         image.load()
-        plain = _reduced(color.to_8_bit(image, _bit_depth(image, kind, data), notes))
+        parts = _reduced(color.to_8_bit(image, _bit_depth(image, kind, data), notes))
     if turned == 1:
         orientation = _orientation(image)
-    plain = color.to_srgb(plain, image.info.get("icc_profile"), notes)
+    parts = _to_srgb(parts, image.info.get("icc_profile"), notes)
     if orientation in _UPRIGHT:
         transpose, note = _UPRIGHT[orientation]
         notes.append(note)
         if turned == 1:
-            plain = plain.transpose(transpose)
+            parts = [part.transpose(transpose) for part in parts]
             if orientation >= _FIRST_SIDEWAYS:
                 width, height = height, width
-    return plain, (height, width), orientation if orientation in _UPRIGHT else 1
+    return parts, (height, width), orientation if orientation in _UPRIGHT else 1
 
 
-def _load_heic(data: bytes, notes: list[str]) -> tuple[Image.Image, tuple[int, int]]:
+def _load_heic(data: bytes, notes: list[str]) -> tuple[list[Image.Image], tuple[int, int]]:
     """As `_load`, through libheif, which turns an image upright itself."""
     # Loaded on demand: 10 ms and 20 MB that only iPhone images need.
     import pillow_heif
@@ -237,8 +251,8 @@ def _load_heic(data: bytes, notes: list[str]) -> tuple[Image.Image, tuple[int, i
         image = container.to_pillow()
         if image.size != (width, height):
             raise ImageError("The HEIC is damaged: its image has another size than its header says.")
-        plain = _reduced(color.to_8_bit(image, container.info["bit_depth"], notes))
-    return color.to_srgb(plain, container.info.get("icc_profile"), notes), (height, width)
+        parts = _reduced(color.to_8_bit(image, container.info["bit_depth"], notes))
+    return _to_srgb(parts, container.info.get("icc_profile"), notes), (height, width)
 
 
 def _check_jpeg(data: bytes) -> None:
@@ -301,10 +315,38 @@ def _orientation(image: Image.Image) -> int:
     return orientation if isinstance(orientation, int) else 1
 
 
-def _reduced(image: Image.Image) -> Image.Image:
-    """`image` averaged down by the largest whole factor that leaves its short side `WORKING_SIDE_PX`."""
+def _to_srgb(parts: list[Image.Image], profile: bytes | None, notes: list[str]) -> list[Image.Image]:
+    """Return `parts` of one image in sRGB; `notes` get what was done once."""
+    return [color.to_srgb(part, profile, [] if number else notes) for number, part in enumerate(parts)]
+
+
+def _reduced(image: Image.Image) -> list[Image.Image]:
+    """Return `image`, averaged down by the largest whole factor that leaves its short side `WORKING_SIDE_PX`.
+
+    Where that takes more than `MAX_KEPT_BYTES`, it is reduced further; where that makes its short side too small, the
+    middle square follows at `WORKING_SIDE_PX`.
+    """
     factor = min(image.size) // WORKING_SIDE_PX
-    return image.reduce(factor) if factor > 1 else image
+    whole = image.reduce(factor) if factor > 1 else image
+    parts = [_fitted(whole, MAX_KEPT_BYTES)]
+    side = min(WORKING_SIDE_PX, *whole.size)
+    if min(parts[0].size) < side:
+        width, height = whole.size
+        left, top = (width - min(whole.size)) / 2, (height - min(whole.size)) / 2
+        center = whole.resize((side, side), Image.Resampling.BICUBIC, (left, top, width - left, height - top))
+        parts = [_fitted(whole, MAX_KEPT_BYTES - 3 * side * side), center]
+    return parts
+
+
+def _fitted(image: Image.Image, max_bytes: int) -> Image.Image:
+    """Return the RGB `image`, reduced in its shape where its pixels take more than `max_bytes`."""
+    short, long = sorted(image.size)
+    scale = math.sqrt(max_bytes / (3 * short * long))
+    if scale >= 1:
+        return image
+    short = max(1, int(short * scale))
+    size = short, min(int(long * scale), max_bytes // (3 * short))
+    return image.resize(size if image.width <= image.height else size[::-1], Image.Resampling.BICUBIC)
 
 
 @contextmanager

@@ -60,6 +60,9 @@ def frame(
         InputError: Another kind of array, or a number out of its range.
     """
     pixels = image.pixels if isinstance(image, DecodedImage) else image
+    if isinstance(image, DecodedImage) and image.center is not None:
+        # A square crop lies within the middle square, which a very long image keeps in more detail.
+        pixels = image.center if framing == "crop" and input_size[0] == input_size[1] else pixels
     check_pixels(pixels)
     if resampling not in RESAMPLINGS:
         raise UnknownNameError.of("resampling", resampling, list(RESAMPLINGS))

@@ -19,11 +19,12 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imgrec.errors import BusyError, ConversionError, EngineError, StorageError
+from imgrec import json_files
+from imgrec.errors import BusyError, ConversionError, EngineError, ImgrecError, StorageError
 from imgrec.files import check_disk, sha256_of, sole_holder, storage_errors
 from imgrec.images.preprocessing import PREPROCESS
 from imgrec.inference import child_process
@@ -128,11 +129,11 @@ def convert(
 def read_manifest(path: Path) -> Manifest | None:
     """Return the manifest of the entry that holds `path`; None when there is none that can be read."""
     try:
-        fields = json.loads((path.parent / "manifest.json").read_text())
-        fields["files"] = {name: (int(size), str(digest)) for name, (size, digest) in fields["files"].items()}
-        return Manifest(**fields)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        file = path.parent / "manifest.json"
+        found = json_files.to_row(Manifest, json_files.read(file), str(file))
+    except ImgrecError:
         return None
+    return replace(found, files={name: (size, digest) for name, (size, digest) in found.files.items()})
 
 
 def read_intact(path: Path) -> Manifest | None:
@@ -145,7 +146,7 @@ def read_intact(path: Path) -> Manifest | None:
         return None
     try:
         actual = _describe(path.parent)
-    except (OSError, StorageError):
+    except (OSError, ImgrecError):
         return None
     return manifest if all(actual.get(name) == entry for name, entry in manifest.files.items()) else None
 

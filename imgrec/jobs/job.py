@@ -1,7 +1,6 @@
 """A job as seen from outside its worker: start, read, cancel, resume."""
 
 import contextlib
-import json
 import re
 import time
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from imgrec import json_files
 from imgrec.errors import BusyError, InputError
 from imgrec.files import storage_errors
 from imgrec.jobs import job_folder, processes
@@ -31,6 +31,12 @@ SETTLING_S = 3.0
 # Before a sentence in the output of a worker that could not write its end: the disk was full.
 SENTENCE_MARK = "imgrec: "
 
+# As `end.json` has them.
+ENDS = ("finished", "failed", "cancelled")
+
+# Linux gives no larger numbers to processes.
+MAX_PID = 2**22
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}")
 
 
@@ -48,6 +54,13 @@ FORMER_MODULES = {
     "imgrec.training.teaching": "imgrec.training.transfer_worker",
     "imgrec.training.tuner": "imgrec.training.search_worker",
 }
+
+
+class _Configuration(dict[str, Any]):
+    """What `job.json` has for the worker."""
+
+    def __missing__(self, key: str) -> Any:
+        raise InputError(f"Expected {key} in the job.json of the run. Received: none.")
 
 
 class Job:
@@ -75,7 +88,7 @@ class Job:
     @property
     def title(self) -> str:
         """The title for lists."""
-        return str(self._fields.get("title", self.name))
+        return str(self._fields.get("title") or self.name)
 
     @property
     def created_at(self) -> str:
@@ -84,41 +97,52 @@ class Job:
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """A copy of what the worker is given."""
-        return dict(self._fields.get("configuration", {}))
+        """A copy of what the worker is given; a missing entry raises `InputError`."""
+        found = self._fields.get("configuration")
+        return _Configuration(found if isinstance(found, dict) else {})
 
     @property
     def needs(self) -> Needs:
-        """The memory and cores that it reserves."""
-        return Needs(**self._fields["needs"])
+        """The memory and cores that it reserves; raises `InputError` where `job.json` does not say so."""
+        return json_files.to_row(Needs, self._fields.get("needs"), str(self.folder / "job.json"))
 
     @property
     def is_alive(self) -> bool:
         """Whether a worker is alive: it holds its lock, or was started a moment ago."""
         if processes.is_held(self.folder / "worker.lock"):
             return True
-        started = job_folder.read(self.folder / "started.json")
+        started = job_folder.read(self.folder / "started.json") or {}
+        at, pid = started.get("at"), started.get("pid")
         return (
-            started is not None
-            and time.time() - float(started["at"]) < STARTING_S
+            isinstance(at, float | int)
+            and time.time() - at < STARTING_S
             and not (self.folder / "end.json").exists()
-            and processes.exists(int(started["pid"]))
+            and isinstance(pid, int)
+            and 0 < pid < MAX_PID
+            and processes.exists(pid)
         )
 
     @property
     def state(self) -> str:
         """The state: queued, running, finished, failed, canceled or interrupted."""
-        if (end := job_folder.read(self.folder / "end.json")) is not None:
-            return str(end["state"])
+        if (end := self._end) is not None:
+            return end
         if self.is_alive:
             return "running" if (self.folder / "turn.json").exists() else "queued"
         # It may have ended between the two reads.
-        return str((job_folder.read(self.folder / "end.json") or {"state": "interrupted"})["state"])
+        return self._end or "interrupted"
+
+    @property
+    def _end(self) -> str | None:
+        """How it ended, one of `ENDS`; None while there is no such file."""
+        state = (job_folder.read(self.folder / "end.json") or {}).get("state")
+        return state if state in ENDS else None
 
     @property
     def error(self) -> str | None:
         """The sentence of a failed job; None of others."""
-        return (job_folder.read(self.folder / "end.json") or {}).get("error")
+        error = (job_folder.read(self.folder / "end.json") or {}).get("error")
+        return str(error) if error else None
 
     def progress(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Return the events after byte `offset` of the log, and the offset to go on from. A half-written line waits."""
@@ -132,8 +156,9 @@ class Job:
         events = []
         for line in whole.splitlines():
             # A worker that was killed while it wrote leaves half a line, and the next goes on behind it.
-            with contextlib.suppress(ValueError):
-                events.append(json.loads(line))
+            with contextlib.suppress(InputError):
+                if isinstance(event := json_files.decode(line, "a line"), dict):
+                    events.append(event)
         return events, offset + len(whole)
 
     def stopped_because(self) -> str:

@@ -5,14 +5,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from imgrec import json_files
+from imgrec.errors import ImgrecError
 from imgrec.files import replacing
 
 
 def read(path: Path) -> dict[str, Any] | None:
     """Return the object in `path`; None where there is none, or no whole one."""
     try:
-        fields = json.loads(path.read_text())
-    except (OSError, ValueError):
+        fields = json_files.read(path)
+    except ImgrecError:
         return None
     return fields if isinstance(fields, dict) else None
 

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from imgrec.errors import ImgrecError, StorageError
-from imgrec.files import storage_errors
+from imgrec.errors import ImgrecError, InputError, StorageError
+from imgrec.files import storage_errors, typed_path
 from imgrec.jobs import job_folder
 from imgrec.jobs.job import POLL_S, SENTENCE_MARK, Job, Needs
 from imgrec.settings import available_memory_bytes
@@ -69,7 +69,7 @@ class Worker:
                 running = [job for job in others if (job.folder / "turn.json").exists()]
                 mine = (self.job.created_at, self.job.name)
                 is_first = all(mine < (job.created_at, job.name) for job in others if job not in running)
-                if is_first and _fits(self.job.needs, [job.needs for job in running]):
+                if is_first and _fits(self.job.needs, list(map(_needs_of, running))):
                     job_folder.write(self.job.folder / "turn.json", {"at": job_folder.now()})
                     return
             if not told:
@@ -122,6 +122,14 @@ def _end(folder: Path, state: str, error: str | None) -> None:
             print(f"{SENTENCE_MARK}{error or full}", file=sys.stderr, flush=True)
 
 
+def _needs_of(job: Job) -> Needs:
+    """Return what another job reserves; nothing where its `job.json` is broken, which must not stop the queue."""
+    try:
+        return job.needs
+    except InputError:
+        return Needs(0, 0)
+
+
 def _fits(mine: Needs, running: list[Needs]) -> bool:
     if not running:
         return True
@@ -134,7 +142,7 @@ def _room(job: Job) -> Path:
     """Return the folder of the jobs in the same queue; a job whose own folder is elsewhere leaves a note there."""
     home = job.configuration.get("home")
     folder = job.folder.resolve()
-    room = folder.parent if home is None else Path(home).resolve() / "runs"
+    room = typed_path(home).resolve() / "runs" if isinstance(home, str) else folder.parent
     if folder.parent != room:
         note = room / ELSEWHERE / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}.json"
         with storage_errors(note):

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from imgrec import __version__
-from imgrec.errors import DownloadError, OfflineError, StorageError
+from imgrec import __version__, json_files
+from imgrec.errors import DownloadError, ImgrecError, OfflineError, StorageError
 from imgrec.files import check_disk, storage_errors
 from imgrec.settings import MIB
 
@@ -173,10 +173,11 @@ def _size(path: Path) -> int:
 def _validator(destination: Path, url: str) -> str | None:
     """Return the server's validator of the part; None where it cannot be continued."""
     try:
-        note = json.loads(_note(destination).read_text())
-        return str(note["validator"]) if note["url"] == url and note["validator"] else None
-    except (OSError, ValueError, KeyError, TypeError):
+        note = json_files.read(_note(destination))
+    except ImgrecError:
         return None
+    is_whole = json_files.fits(note, dict[str, str | None]) and {"url", "validator"} <= set(note)
+    return note["validator"] or None if is_whole and note["url"] == url else None
 
 
 def _begin(destination: Path, url: str, headers: Message) -> None:

@@ -19,7 +19,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
-from imgrec.errors import CorruptWeightsError, PackageError, StorageError
+from imgrec import json_files
+from imgrec.errors import CorruptWeightsError, ImgrecError, PackageError, StorageError
 from imgrec.files import replacing, sha256_of, sole_holder, storage_errors
 from imgrec.models.catalog import ModelSpec
 from imgrec.models.downloads import Progress, discard, download, offline_error, publish, watch
@@ -279,8 +280,9 @@ def _record_path(filename: str, settings: Settings) -> Path:
 
 def _load(filename: str, settings: Settings) -> Record | None:
     try:
-        return Record(**json.loads(_record_path(filename, settings).read_text()))
-    except (OSError, ValueError, TypeError):
+        path = _record_path(filename, settings)
+        return json_files.to_row(Record, json_files.read(path), str(path))
+    except ImgrecError:
         return None
 
 

@@ -28,4 +28,13 @@ Knows no interface; TensorFlow is imported in the workers only.
 `search_worker`: its worker process.
 `transfer_stages`: stages of a transfer learning run.
 `run_summary`: status and outcome of a run in words.
+`training_log`: `TrainingLog`, from imgrec or from elsewhere.
+`log_builder`: collects the figures of a log.
+`log_lines`: bytes of a file as the lines of a log.
+`progress_bars`: Keras' progress bar.
+`log_tables`: logs as CSV and as lists of numbers.
+`log_json`: logs as JSON and as JSON lines.
+`log_files`: `read` a log of any form.
+`log_export`: a log as files.
+`published_logs`: printed epochs, and their times.
 """

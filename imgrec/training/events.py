@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, TypeVar
 
+from imgrec import json_files
+
 
 class Listener(Protocol):
     """What receives the events of a run and can stop it; `jobs.Worker` is one."""
@@ -109,6 +111,16 @@ class Finished(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class _Measured:
+    """What `Finished.metrics` has at least."""
+
+    set: str
+    pictures: int
+    accuracy: float
+    confusion: list[list[int]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Preparing(Event):
     """Weights of a backbone are downloaded or converted."""
 
@@ -190,7 +202,7 @@ class SearchBegin(Event):
 class SearchTrialBegin(Event):
     """A trial of a search begins, or goes on in another worker."""
 
-    values: dict[str, Any]
+    values: dict[str, int | float | str]
     epochs: int
 
 
@@ -247,7 +259,12 @@ def to_fields(event: Event) -> dict[str, Any]:
 
 
 def from_fields(kind: type[_Event], values: Mapping[str, Any]) -> _Event:
-    """Return the event with these fields; others are skipped. Raises `TypeError` when a needed one is missing."""
+    """Return the event with these fields; others are skipped. Raises `TypeError` on a missing one or another type."""
+    wrong = json_files.what_is_wrong(kind, values)
+    if wrong is None and issubclass(kind, Finished):
+        wrong = json_files.what_is_wrong(_Measured, values.get("metrics", {}))
+    if wrong:
+        raise TypeError(f"Expected {wrong[0]}. Received: {wrong[1]}.")
     known = {each.name for each in fields(kind)}
     return kind(**{name: value for name, value in values.items() if name in known})
 
@@ -261,7 +278,7 @@ def write(listener: Listener, event: Event) -> None:
 def read(lines: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
     """Return the events in the lines of a log (`Job.progress`), in their order."""
     for line in lines:
-        name = line.get("event", "")
+        name = str(line.get("event", ""))
         if name == "trial" and line.get("trial") is not None:
             name = _SEARCH_TRIAL
         if (kind := KINDS.get(name)) is not None:

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from imgrec import json_files
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.jobs import Job
 from imgrec.settings import MIB, Settings
@@ -186,7 +187,9 @@ def start(
 
 def hyperparameters_of(job: Job) -> tuple[Hyperparameter, ...]:
     """Return what the search of `job` varies."""
-    return tuple(map(parse, job.configuration["knobs"]))
+    if not json_files.fits(texts := job.configuration["knobs"], list[str]):
+        raise InputError(f"Expected a list of ranges in the job.json of {job.name}. Received: {texts!r:.60}.")
+    return tuple(map(parse, texts))
 
 
 def recipe_of(job: Job, trial: Trial) -> Recipe:

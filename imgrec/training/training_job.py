@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from imgrec import jobs
 from imgrec.data.sources import DATASETS
 from imgrec.errors import ImgrecError, InputError, MemoryBudgetError
+from imgrec.files import is_there, typed_path
 from imgrec.jobs import Job, Needs
 from imgrec.models import cards
 from imgrec.models.catalog import check_name
@@ -135,7 +136,7 @@ def start_run(
     check_memory(needs, purpose, f"; {advice}")
     jobs.check_disk(folder or settings.home, disk_bytes)
     configuration = configuration | {
-        "data": data if data in DATASETS else str(Path(data).expanduser().resolve()),
+        "data": data if data in DATASETS else str(typed_path(data).resolve()),
         "home": str(settings.home.resolve()),
         "keras_home": str(settings.keras_home.resolve()),
     }
@@ -153,7 +154,9 @@ def check_memory(needs: Needs, purpose: str, advice: str = "") -> None:
 
 def check_source(data: str) -> None:
     """Raise `InputError` unless `data` is the name of a dataset or a path that exists."""
-    if data not in DATASETS and not Path(data).expanduser().exists():
+    if data in DATASETS:
+        return
+    if not is_there(typed_path(data)):
         raise InputError(f"Expected the name of a dataset ({', '.join(DATASETS)}) or a path. Received: {data!r}.")
 
 
@@ -210,9 +213,10 @@ def find_stopped(worker: str, wanted: str, settings: Settings, folder: Path | No
 
 def _subject(configuration: dict[str, Any]) -> str:
     """Return the space that is searched, the backbone that is fine-tuned, or else the recipe that is trained."""
-    if "lesson" in configuration:
-        return str(configuration["lesson"]["backbone"])
-    return str(configuration.get("space") or configuration["recipe"]["name"])
+    transfer, recipe = configuration.get("lesson"), configuration.get("recipe")
+    if isinstance(transfer, dict):
+        return str(transfer.get("backbone"))
+    return str(configuration.get("space") or (recipe.get("name") if isinstance(recipe, dict) else ""))
 
 
 def resume(job: Job, *, learning_rate: float | None = None) -> None:
@@ -280,7 +284,7 @@ def curves_in(lines: Iterable[dict[str, Any]]) -> Curves:
     rates: dict[int, float] = {}
     for event in found:
         if isinstance(event, TrainingBegin):
-            first = event.resumed_at[0] + 1
+            first = sum(event.resumed_at[:1]) + 1
             rates = {epoch: rate for epoch, rate in rates.items() if epoch < first}
             if event.learning_rate is not None and event.learning_rate not in list(rates.values())[-1:]:
                 rates[first] = event.learning_rate

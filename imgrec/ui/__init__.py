@@ -14,6 +14,7 @@ A component owns its widget, its bounds and its errors; what it shows is compute
 `image_store`: the images of a browser tab.
 `tour`: six cards at the first visit.
 `uploads`: an uploader that empties itself.
+`widget_keys`: keys without the texts of visitors.
 `history`: results of the visit, to go back to.
 `results`: the cached result for a page.
 """

@@ -19,7 +19,7 @@ from imgrec.reports import sentences
 from imgrec.reports.differences import COLUMNS, differences
 from imgrec.reports.result import Result
 from imgrec.settings import MIB
-from imgrec.ui import caches, image_input, my_classes, query_params
+from imgrec.ui import caches, image_input, my_classes, pinned, query_params
 from imgrec.ui.image_input import Image
 from imgrec.ui.markdown import plain
 
@@ -156,6 +156,7 @@ def _restore(entry: Entry) -> None:
     image_input.show(entry.image)
     query_params.restore(entry.choices)
     my_classes.start_anew()
+    pinned.pin(*(entry.choices.get(pinned.WIDGET) or ("", None)))
     st.session_state["weights"] = dict(entry.options.weights)
     st.session_state["history_open"] = False
 
@@ -213,4 +214,4 @@ def _max_bytes() -> int:
 
 def _size_bytes(images: Sequence[DecodedImage]) -> int:
     """Return the bytes of the pixels, each image once."""
-    return sum({image.sha256: image.pixels.nbytes for image in images}.values())
+    return sum({image.sha256: image.nbytes for image in images}.values())

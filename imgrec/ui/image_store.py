@@ -98,7 +98,7 @@ class ImageStore:
 
         The oldest images are left out if they do not fit.
         """
-        sizes = accumulate(image.image.pixels.nbytes for image in reversed(images))
+        sizes = accumulate(image.image.nbytes for image in reversed(images))
         fitting = [size for size in sizes if size <= self._max_bytes // TAB_SHARE]
         with self._lock:
             self._tabs.pop(tab, None)

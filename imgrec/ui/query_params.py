@@ -151,7 +151,9 @@ def named(
         if found or (several and not unknown):
             state[key] = found if several else found[0]
         known = [name(option) for option in options]
-        _complain(key, [str(UnknownNameError.of(kind, word, known)) for word in unknown])
+        instead = state.get(key, choices().get(key, usual))
+        shown = f" Shown: {instead}." if isinstance(instead, str) and not found else ""
+        _complain(key, [f"{UnknownNameError.of(kind, word, known)}{shown}" for word in unknown])
     elif key not in state and key in choices():
         state[key] = choices()[key]
     value = state.get(key, usual)

@@ -50,7 +50,6 @@ class Server:
     settings: Settings
     pool: EnginePool
     preparations: FakePreparations
-    ready: bool = True
 
     def app(self) -> Starlette:
         async def page(request: Request) -> Response:
@@ -61,8 +60,7 @@ class Server:
             get_pool=lambda: self.pool,
             get_preparations=lambda: self.preparations,  # type: ignore[arg-type,return-value]
         )
-        health = routes.create_health_routes(lambda: self.ready, lambda: self.pool)
-        return Starlette(routes=[Mount("/api/v1", app=mounted), *health, Route("/{path:path}", page)])
+        return Starlette(routes=[Mount("/api/v1", app=mounted), Route("/{path:path}", page)])
 
 
 @pytest.fixture
@@ -303,9 +301,37 @@ def test_too_many_requests_are_told_to_come_back(server: Server, monkeypatch: py
         assert send(client, models="mobilenet").status_code == 200
 
 
-def test_an_upload_that_does_not_end_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes, "BODY_TIMEOUT_S", 0.05)
-    assert talk(server, [b"beginning"], then=None)[0] == 408
+def test_an_image_that_arrives_takes_no_place(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body of no end, in a thread with a loop of its own, and an ordinary request beside it."""
+    monkeypatch.setattr(routes, "MAX_REQUESTS", 1)
+
+    async def both() -> Any:
+        app = server.app()
+        begun = anyio.Event()
+
+        async def receive() -> dict[str, object]:
+            if not begun.is_set():
+                begun.set()
+                return {"type": "http.request", "body": b"beginning", "more_body": True}
+            await anyio.sleep_forever()
+            raise AssertionError
+
+        async def receive_image() -> dict[str, object]:
+            return {"type": "http.request", "body": image(), "more_body": False}
+
+        answers: list[dict[str, Any]] = []
+
+        async def respond(message: Any) -> None:
+            answers.append(message)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(app, scope(), receive, respond)
+            await begun.wait()
+            await app(scope(b"models=mobilenet"), receive_image, respond)
+            tasks.cancel_scope.cancel()
+        return answers[0]["status"]
+
+    assert anyio.run(both) == 200
 
 
 def test_a_client_that_goes_away(server: Server) -> None:
@@ -323,20 +349,9 @@ def test_a_bug_is_answered_in_json_and_raised(server: Server, monkeypatch: pytes
         send(client, models="mobilenet")
 
 
-def test_health(client: TestClient, server: Server) -> None:
-    server.ready = False
-    assert client.get("/livez").json() == {"status": "alive"}
-    assert client.get("/readyz").status_code == 503
-    server.ready = True
-    server.pool.load(BUILT_IN.get_spec("mobilenet"))
-    ready = client.get("/readyz")
-    assert ready.status_code == 200
-    assert ready.json() == {
-        "status": "ready",
-        "loaded": [{"name": "mobilenet", "memory_bytes": MIB}],
-        "used_bytes": MIB,
-        "budget_bytes": 64 * MIB,
-    }
+def scope(query: bytes = b"") -> dict[str, object]:
+    """Return what ASGI says of a request for `predict`."""
+    return {"type": "http", "method": "POST", "path": "/api/v1/predict", "query_string": query, "headers": []}
 
 
 def talk(server: Server, chunks: list[bytes], then: dict[str, object] | None) -> tuple[int, bytes]:
@@ -354,9 +369,8 @@ def talk(server: Server, chunks: list[bytes], then: dict[str, object] | None) ->
     async def respond(message: Any) -> None:
         answers.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/api/v1/predict", "query_string": b"", "headers": []}
     with contextlib.suppress(anyio.BrokenResourceError):
-        anyio.run(server.app(), scope, receive, respond)
+        anyio.run(server.app(), scope(), receive, respond)
     return answers[0]["status"], answers[1]["body"]
 
 

@@ -35,7 +35,7 @@ from imgrec.metrics.curves import risk_coverage, roc_curve
 from imgrec.predictions.ensembles import RULES, combine
 from imgrec.settings import MIB, ROOT
 from imgrec.training import search_job
-from tests.charts import test_robustness
+from tests.charts import test_robustness, test_training_logs
 from tests.charts.reading import check, marks
 from tests.charts.test_agreement_matrix import COLUMNS, WAITING, lines
 from tests.charts.test_top_k import MEMBERS, MINE, VGG16
@@ -93,6 +93,7 @@ CHARTS: dict[str, Callable[[Path], Spec]] = {
     ),
     "accuracy": lambda _: learning_curves.curve_chart(HALFWAY, "accuracy", 1),
     "loss": lambda _: learning_curves.curve_chart(HALFWAY, "loss"),
+    "logs": lambda _: test_training_logs.chart(test_training_logs.ONE, test_training_logs.log_named("b.csv")),
     "learning rates": lambda _: transfer.rates_chart(progress(trials=TRIALS, planned=4)),
     "preview": lambda _: transfer.preview_chart([("cat", 0.75), ("dog", 0.25)]),
     "sizes": lambda folder: hyperparameter_search.size_chart(search_of(folder)),

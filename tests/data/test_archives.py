@@ -126,7 +126,7 @@ def test_links_and_pipes_of_a_folder(tmp_path: Path) -> None:
         (PurePosixPath("cats/a.jpg"), PurePosixPath("dogs/b.jpg"), PurePosixPath("dogs/linked.jpg")),
         (
             "cats/gone.jpg: a link that leads nowhere",
-            "cats/pipe.jpg: not a plain file",
+            "cats/pipe.jpg: a pipe, not a file",
             "round: a link to a folder, which is not followed",
         ),
     )

@@ -41,10 +41,18 @@ def test_specificities_that_table_10_cuts_off() -> None:
     assert ".9856 as .98, .9975 as .99" in COUNTS[0].remark
 
 
-def test_the_training_times_follow_from_the_logs() -> None:
-    (table,) = [table for table in TABLES if "Computed from its log" in table.columns]
-    computed = [row[4] for row in table.rows]
-    assert computed[2:4] == [f"{5 * 562 / 3600:.2f} h (5 × 562 s)", f"{5 * 1851 / 3600:.2f} h (5 × 1851 s)"]
+def test_one_cheeseburger_is_quoted_as_printed_and_ours_stand_in_a_table_of_their_own() -> None:
+    (quoted,) = [table for table in TABLES if table.title == "One cheeseburger, two networks"]
+    assert quoted.rows == [["ResNet50", "0.982960"], ["VGG19", "0.944221"]]
+    assert quoted.measured_on is None
+    repeated, problems = read_repeated(ASSETS / "protocols")
+    assert not problems
+    (ours,) = [table for table in repeated if table.beside == quoted.title]
+    titles = {spec.title for spec in BUILT_IN.values()}
+    for row in ours.rows:
+        assert row[0] in titles - {"ResNet50", "VGG19"}
+        assert all(0 <= float(probability) <= 1 for probability in row[1:3])
+    assert ours.provenance["command"] == "python -m bench.cheeseburger IMAGE"
 
 
 LESSON = {
@@ -68,7 +76,7 @@ def test_a_measured_table_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "received"),
     [
-        pytest.param('{"title": "x', "JSONDecodeError", id="half written"),
+        pytest.param('{"title": "x', "to be JSON", id="half written"),
         pytest.param("[]", "TypeError", id="a list"),
         pytest.param(json.dumps({"title": "x", "columns": []}), "KeyError", id="no rows"),
         pytest.param(json.dumps(LESSON | {"rows": [[1]]}), r"rows of \[1\] cells", id="too few cells"),

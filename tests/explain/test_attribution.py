@@ -4,8 +4,10 @@ import pytest
 from imgrec.errors import UnknownNameError
 from imgrec.explain import attribution, target
 from imgrec.explain.attribution import METHODS, Attribution
+from imgrec.explain.subject import Subject
 from imgrec.images.decoding import DecodedImage
 from imgrec.inference.pool import EnginePool
+from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.labels import get_label_space
 from imgrec.predictions.prediction import Failure
 from tests.explain.conftest import BLIND, BROKEN, SPEC
@@ -21,9 +23,13 @@ def decoded(image: np.ndarray) -> DecodedImage:
     return DecodedImage(wide, "PNG", "0" * 64, (), (32, 64))
 
 
+def subjects(image: DecodedImage, pool: EnginePool, *specs: ModelSpec) -> list[Subject]:
+    return attribution.frame_subjects(image, specs, pool)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_each_model_has_a_map_or_a_reason(method: str, decoded: DecodedImage, pool: EnginePool) -> None:
-    found = list(attribution.explain(decoded, [SPEC, BLIND, BROKEN], pool, LEFT, method=method))
+    found = list(attribution.explain(decoded, subjects(decoded, pool, SPEC, BLIND, BROKEN), LEFT, method=method))
     assert [one.model for one in found] == ["light", "blind", "broken"]
     first, second, third = found
     assert isinstance(first, Attribution)
@@ -33,9 +39,9 @@ def test_each_model_has_a_map_or_a_reason(method: str, decoded: DecodedImage, po
 
 
 def test_a_model_of_other_classes_has_no_map(decoded: DecodedImage, pool: EnginePool) -> None:
-    assert list(attribution.explain(decoded, [SPEC], pool, {})) == []
+    assert list(attribution.explain(decoded, subjects(decoded, pool, SPEC), {})) == []
 
 
 def test_another_method_is_refused(decoded: DecodedImage, pool: EnginePool) -> None:
     with pytest.raises(UnknownNameError, match="method"):
-        list(attribution.explain(decoded, [SPEC], pool, LEFT, method="grad"))
+        list(attribution.explain(decoded, subjects(decoded, pool, SPEC), LEFT, method="grad"))

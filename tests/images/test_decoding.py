@@ -22,7 +22,8 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from imgrec.errors import ImageError, ImageTooLargeError
 from imgrec.images import decoding
-from imgrec.images.decoding import MAX_PIXELS, WORKING_SIDE_PX, DecodedImage, decode, thumbnail
+from imgrec.images.decoding import MAX_KEPT_BYTES, MAX_PIXELS, WORKING_SIDE_PX, DecodedImage, decode, thumbnail
+from imgrec.images.preprocessing import frame
 from imgrec.settings import MIB
 
 MAX_BYTES = 20 * MIB
@@ -422,6 +423,72 @@ def test_reduced_scale_shows_the_same_image() -> None:
 
     assert large.pixels.shape == (640, 960, 3)
     assert np.abs(large.pixels.astype(int) - small).mean() < 3
+
+
+LONG = [(20_900, 1_279), (1_279, 20_900), (60_000, 64), (1, 3_000_000), (2_532, 1_170)]
+
+
+@pytest.mark.parametrize(("width", "height"), LONG)
+@pytest.mark.parametrize("sideways", [False, True])
+def test_an_image_of_any_shape_takes_no_more_than_its_limit(width: int, height: int, sideways: bool) -> None:
+    options: dict[str, object] = {"compress_level": 1}
+    if sideways:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        options["exif"] = exif
+    image = opened(encoded(Image.new("RGB", (width, height), (10, 100, 200)), "PNG", **options))
+
+    assert image.size_px == ((width, height) if sideways else (height, width))
+    assert image.nbytes <= MAX_KEPT_BYTES
+    assert min(image.pixels.shape[:2]) <= min(width, height)
+    assert np.all(image.pixels == (10, 100, 200))
+    shown = image.pixels if image.center is None else image.center
+    assert min(shown.shape[:2]) >= min(WORKING_SIDE_PX, width, height)
+    assert np.all(shown == (10, 100, 200))
+
+
+def panorama(width: int, height: int) -> Image.Image:
+    """Noise of about 8 px, as a photo has details; each place is different."""
+    noise = np.random.default_rng(5).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
+    return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "side", "crop_fraction"),
+    [(10_450, 640, 600, 0.949), (640, 9_000, 224, 0.875), (8_000, 900, 600, 0.949), (2_532, 1_170, 224, 0.875)],
+)
+def test_a_network_is_given_of_a_panorama_what_it_would_be_given_of_the_whole(
+    width: int, height: int, side: int, crop_fraction: float
+) -> None:
+    whole = panorama(width, height)
+
+    kept = opened(encoded(whole, "PNG", compress_level=1))
+
+    expected = frame(np.asarray(whole), (side, side), crop_fraction).astype(int)
+    assert kept.nbytes <= MAX_KEPT_BYTES < whole.width * whole.height * 3
+    differences = np.abs(frame(kept, (side, side), crop_fraction).astype(int) - expected)
+    # Of 256; two unrelated places differ by some 50, and half a pixel makes 5.
+    assert differences.mean() < 6
+
+
+@pytest.mark.parametrize("framing", ["squash", "letterbox"])
+def test_the_whole_of_a_panorama_is_there_in_the_other_framings(framing: str) -> None:
+    whole = panorama(10_450, 640)
+
+    kept = opened(encoded(whole, "PNG", compress_level=1))
+
+    expected = frame(np.asarray(whole), (224, 224), 0.875, framing).astype(int)
+    assert np.abs(frame(kept, (224, 224), 0.875, framing).astype(int) - expected).mean() < 4
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1_279, 1_706), (1_920, 1_080)])
+def test_a_photo_of_a_usual_shape_is_kept_as_before(size: tuple[int, int]) -> None:
+    whole = panorama(*size)
+
+    kept = opened(encoded(whole, "PNG", compress_level=1))
+
+    assert kept.center is None
+    np.testing.assert_array_equal(kept.pixels, np.asarray(whole))
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from imgrec.inference import classify
 from imgrec.metrics.significance import SIGNIFICANCE, p_text
 from imgrec.settings import Settings
 from imgrec.ui.benchmarks import image_files, measurements, overview, provenance
+from imgrec.ui.widget_keys import key_of
 from tests.evaluation.measured import measure
 from tests.ui.conftest import words
 
@@ -337,7 +338,7 @@ def test_the_leaderboard_compares_with_a_chosen_model(page: Open, folder: Path) 
     assert all(change < 0 for change in others)
     assert shown(app, "Top-1 diff.")[0] == "same"
     assert all(re.fullmatch(r"[\d.]+ points worse|no clear difference", text) for text in shown(app, "Top-1 diff.")[1:])
-    app.selectbox(key="bench_reference_cifar10_3").set_value("mobilenet").run()
+    app.selectbox(key=key_of("bench_reference", "cifar10", 3)).set_value("mobilenet").run()
     assert next(iter(app.dataframe[0].value["Top-1 diff."])) > 0
     assert shown(app, "Top-1 diff.")[0].endswith("points better")
 
@@ -351,7 +352,7 @@ def test_every_view_gives_the_same_verdict_on_a_pair(page: Open, folder: Path) -
         if test.paired.p_value < SIGNIFICANCE and not test.better
     )
     a, b = (measurements.title(measurements.load("cifar10"), model) for model in (found.a, found.b))
-    app.selectbox(key="bench_reference_cifar10_4").set_value(found.a).run()
+    app.selectbox(key=key_of("bench_reference", "cifar10", 4)).set_value(found.a).run()
     table = app.dataframe[0].value.set_index("Model")
     assert f"p = {table['p'][b]}" == p_text(found.corrected)
     assert shown(app, "Top-1 diff.")[list(table.index).index(b)] == "no clear difference"
@@ -360,8 +361,8 @@ def test_every_view_gives_the_same_verdict_on_a_pair(page: Open, folder: Path) -
     assert table["Result"][a, b] == "no clear difference"
     app.session_state["bench_view"] = "A against B"
     app.run()
-    app.selectbox(key="bench_a_cifar10_4").set_value(found.a)
-    app.selectbox(key="bench_b_cifar10_4").set_value(found.b).run()
+    app.selectbox(key=key_of("bench_a", "cifar10", 4)).set_value(found.a)
+    app.selectbox(key=key_of("bench_b", "cifar10", 4)).set_value(found.b).run()
     assert f"No clear difference between {a} and {b} on 40 images" in words(app)
     assert f"{found.p_words})." in words(app)
     assert "Holm-corrected for 6 pairs" in found.p_words
@@ -408,7 +409,7 @@ def test_a_repeated_protocol_stands_beside_the_printed_one(
 def test_a_mistake_shows_its_images_with_both_models(page: Open, folder: Path) -> None:
     measure(folder)
     app = look(page, "Confusion")
-    chooser = app.selectbox(key="bench_cell_cifar10")
+    chooser = app.selectbox(key=key_of("bench_cell", "cifar10"))
     chooser.select_index(0).run()
     assert not app.exception
     said = words(app)

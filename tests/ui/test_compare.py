@@ -13,6 +13,7 @@ from imgrec.inference.request import MAX_MODELS
 from imgrec.models import cards
 from imgrec.models.catalog import BUILT_IN, Catalog, ModelSpec
 from imgrec.ui import caches, image_input
+from imgrec.ui.widget_keys import key_of
 from tests.ui.conftest import (
     TEN_CLASS_MODELS,
     TEN_CLASSES,
@@ -204,7 +205,7 @@ def test_a_model_that_breaks_says_so_and_the_others_answer(page: Page, engines: 
 def test_a_missing_model_offers_its_download_beside_the_others(page: Page) -> None:
     app = upload(page(models=["MobileNet", "EfficientNetB0"]), ("cat.jpg", photo()))
     assert not app.exception
-    assert app.button(key="fetch_efficientnet_b0").label.startswith("Download EfficientNetB0 (")
+    assert app.button(key=key_of("fetch", "efficientnet_b0")).label.startswith("Download EfficientNetB0 (")
     assert len(charts(app)) == 1
 
 
@@ -218,7 +219,7 @@ def test_a_model_above_the_whole_budget_is_refused_before_anything_is_fetched(pa
 def test_offline_no_download_is_offered(page: Page) -> None:
     app = upload(page(models=["EfficientNetB0"]), ("cat.jpg", photo()))
     assert not app.exception
-    assert app.button(key="fetch_efficientnet_b0").disabled
+    assert app.button(key=key_of("fetch", "efficientnet_b0")).disabled
     assert "IMGREC_OFFLINE=1 forbids downloads" in words(app)
 
 
@@ -229,7 +230,7 @@ def test_a_download_without_a_network_says_so_and_keeps_the_precomputed_answer(
     monkeypatch.setenv("IMGREC_WEIGHTS_URL", "http://127.0.0.1:9")
     here.clear()
     app = page(models=["mobilenet"])
-    app.button(key="fetch_mobilenet").click().run()
+    app.button(key=key_of("fetch", "mobilenet")).click().run()
     preparation = caches.preparations().get("mobilenet")
     assert preparation is not None
     assert preparation.wait(20)
@@ -237,7 +238,7 @@ def test_a_download_without_a_network_says_so_and_keeps_the_precomputed_answer(
     assert not app.exception
     assert [warning.value for warning in app.warning] == ["No connection to the weight host."]
     assert "keras/models/" in app.text[0].value
-    assert app.button(key="fetch_mobilenet").label == "Try again"
+    assert app.button(key=key_of("fetch", "mobilenet")).label == "Try again"
     assert len(charts(app)) == 1
 
 

@@ -15,7 +15,7 @@ from imgrec.settings import MIB
 from imgrec.ui import history, image_input
 from imgrec.ui.history import Entry, fitting
 from imgrec.ui.image_input import Image
-from tests.ui.conftest import BrokenEngine, CatEngine, photo, upload, words
+from tests.ui.conftest import TABBY, BrokenEngine, CatEngine, photo, upload, words
 
 Page = Callable[..., AppTest]
 
@@ -64,6 +64,7 @@ def test_a_click_restores_image_and_settings(page: Page) -> None:
     app = upload(page(models=["mobilenet", "mobilenet_v2"], k="3"), ("red.jpg", photo("red")))
     app.selectbox(key="rule").set_value("rank_vote").run()
     app.get_by_key("framing").set_value("squash").run()
+    app.selectbox(key="pin").set_value(("imagenet_1k", TABBY)).run()
     before = kept(app)[-1]
     app.button(key="remove").click().run()
     upload(app, ("blue.jpg", photo("blue")))
@@ -71,6 +72,7 @@ def test_a_click_restores_image_and_settings(page: Page) -> None:
     app.selectbox(key="rule").set_value("mean").run()
     app.get_by_key("framing").set_value("crop").run()
     app.slider(key="k").set_value(7).run()
+    app.selectbox(key="pin").set_value(None).run()
     assert kept(app)[-1].image.name == "blue.jpg"
 
     opened(app).button(key=f"history_{before.id}").click().run()
@@ -80,6 +82,7 @@ def test_a_click_restores_image_and_settings(page: Page) -> None:
     assert app.selectbox(key="rule").value == "rank_vote"
     assert app.get_by_key("framing").value == "squash"
     assert app.slider(key="k").value == 3
+    assert app.selectbox(key="pin").value == ("imagenet_1k", TABBY)
     assert app.query_params["rule"] == "rank_vote"
     assert app.query_params["framing"] == "squash"
     assert app.query_params["models"] == ["mobilenet", "mobilenet_v2"]

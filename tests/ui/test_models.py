@@ -12,6 +12,7 @@ from imgrec.models import cards, weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import Settings
 from imgrec.ui import caches
+from imgrec.ui.widget_keys import key_of
 from tests.models.test_cards import FIELDS
 from tests.ui.conftest import words
 
@@ -69,10 +70,10 @@ def test_memory_is_told_before_and_after_loading(page: Page) -> None:
     app = page("models.py", models="")
     app.multiselect(key="models").set_value(["mobilenet"]).run()
     assert "need 16 MiB" in words(app)
-    app.button(key="load_mobilenet").click().run()
+    app.button(key=key_of("load", "mobilenet")).click().run()
     assert not app.exception
     assert "Loaded models use 20 MiB of 100 MiB" in words(app)
-    app.button(key="unload_mobilenet").click().run()
+    app.button(key=key_of("unload", "mobilenet")).click().run()
     assert "Loaded models use 0 MiB" in words(app)
 
 
@@ -104,7 +105,7 @@ def own(tmp_path: Path) -> Path:
 def test_a_model_of_ones_own_is_removed_after_a_question(page: Page, own: Path) -> None:
     app = page("models.py")
     assert "Classes: sun, rain" in words(app)
-    app.button(key="remove_my_test_model").click().run()
+    app.button(key=key_of("remove", "my_test_model")).click().run()
     assert "deleted from this machine" in words(app)
     assert own.joinpath("my_test_model.json").exists()
     app.button(key="remove_yes").click().run()
@@ -115,7 +116,7 @@ def test_a_model_of_ones_own_is_removed_after_a_question(page: Page, own: Path) 
 
 def test_a_model_that_shall_stay_stays(page: Page, own: Path) -> None:
     app = page("models.py")
-    app.button(key="remove_my_test_model").click().run()
+    app.button(key=key_of("remove", "my_test_model")).click().run()
     app.button(key="remove_no").click().run()
     assert "deleted from this machine" not in words(app)
     assert len(list(own.iterdir())) == 2

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Collection
-from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from imgrec.data.quality.scan import scan
 from imgrec.data.reader import read_images
 from imgrec.data.sources import DATASETS, open_dataset
 from imgrec.errors import ImageError, ImgrecError
+from imgrec.files import is_there, typed_path
 from imgrec.formatting import percent
 from imgrec.images.decoding import DecodedImage
 from imgrec.inference import preparation
@@ -81,10 +81,10 @@ def examine(
             reason = f": {error}"
     if reason:
         not_made = [f"Label errors were not checked{reason}"]
-    path = Path(name_or_path).expanduser()
+    path = typed_path(name_or_path)
     return Diagnosis(
         name=found.name,
-        source=str(path) if path.exists() else name_or_path,
+        source=str(path) if is_there(path) else name_or_path,
         counts={label: (train, test) for label, (train, test) in seen.counts().items() if train},
         findings=tuple(findings),
         passed=(*passed, ONE_FEEDING),
@@ -98,8 +98,8 @@ def glance(name_or_path: str, settings: Settings, *, input_size: tuple[int, int]
     Of more than `GLANCE_IMAGES` images or `GLANCE_BYTES` only the names are looked at, and `not_made` notes that; of
     arrays so large nothing. Raises as `examine`.
     """
-    path = Path(name_or_path).expanduser()
-    if name_or_path not in DATASETS and path.exists():
+    path = typed_path(name_or_path)
+    if name_or_path not in DATASETS and is_there(path):
         if path.is_file() and path.suffix == ".npz":
             if path.stat().st_size > GLANCE_BYTES:
                 return Diagnosis(path.stem, str(path), {}, (), not_made=(NOT_READ,))

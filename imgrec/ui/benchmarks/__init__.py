@@ -12,4 +12,5 @@
 `image_files`: the images of a dataset, where they are at hand.
 `image_maps`: heat-maps of these images.
 `provenance`: where each figure comes from.
+`published_epochs`: the epochs that publications printed.
 """

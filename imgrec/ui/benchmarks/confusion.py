@@ -12,6 +12,7 @@ from imgrec.metrics.classification import Integers
 from imgrec.metrics.confusion import confusion_matrix, mistakes, mistakes_title
 from imgrec.ui.benchmarks import image_files
 from imgrec.ui.benchmarks.measurements import count, model_chooser, pair_test, title, with_best_other
+from imgrec.ui.widget_keys import key_of
 
 # A matrix of more classes is not readable: those with the most mistakes are shown.
 MAX_CLASSES = 20
@@ -54,7 +55,7 @@ def confusion(results: AlignedResults, table: bool) -> None:
     down = [i for i in places if matrix[i].any()]
     across = [i for i in places if matrix[i].any() or matrix[:, i].any()]
     words = confusion_chart.describe_matrix(matrix, results.labels)
-    key = f"bench_confusion_{results.name}_{model}"
+    key = key_of("bench_confusion", results.name, model)
     cell = _matrix(results, matrix, (down, across), shade, (TRUE, PREDICTED), words, table, key)
     limited = (
         f" Shown: {len(places)} of {len(results.labels):,} classes, those of the most frequent mistakes."
@@ -100,7 +101,7 @@ def pair(results: AlignedResults, table: bool) -> None:
         axes = (titles[a], titles[b])
         with right:
             cell = _matrix(
-                results, matrix, (places, places), "log", axes, words, table, f"bench_pair_{results.name}_{a}_{b}"
+                results, matrix, (places, places), "log", axes, words, table, key_of("bench_pair", results.name, a, b)
             )
             if not table:
                 st.caption(f"{words} Click a cell to see its images.")
@@ -134,7 +135,7 @@ def errors(results: AlignedResults) -> None:
         label = st.selectbox(
             "True class",
             [-1, *(int(i) for i in np.argsort(-counts, kind="stable") if counts[i])],
-            key=f"bench_errors_class_{results.name}_{model}",
+            key=key_of("bench_errors_class", results.name, model),
             width=320,
             format_func=lambda i: f"All ({len(wrong):,})" if i < 0 else f"{results.labels[i]} ({counts[i]:,})",
         )
@@ -193,7 +194,7 @@ def _pair_list(results: AlignedResults, model: str) -> tuple[int, int] | None:
         column_config={"Confidence": st.column_config.TextColumn(help="The highest of these images.")},
         hide_index=True,
         height=388,
-        key=f"bench_pairs_{results.name}_{model}",
+        key=key_of("bench_pairs", results.name, model),
         on_select="rerun",
         selection_mode="single-row",
         alt="Pairs of classes that are confused, the most frequent first",
@@ -223,7 +224,7 @@ def _cell_chooser(results: AlignedResults, matrix: Integers) -> tuple[int, int] 
         mistakes_title(found),
         list(counts),
         index=None,
-        key=f"bench_cell_{results.name}",
+        key=key_of("bench_cell", results.name),
         format_func=lambda cell: f"{results.labels[cell[0]]} taken for {results.labels[cell[1]]} ({counts[cell]:,})",
         placeholder="Choose a mistake",
         width=400,

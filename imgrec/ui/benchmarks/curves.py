@@ -15,6 +15,7 @@ from imgrec.metrics.calibration import calibration_error, reliability
 from imgrec.metrics.classification import Booleans, Floats
 from imgrec.metrics.confusion import AVERAGES, ClassFigures, average, class_figures
 from imgrec.ui.benchmarks.measurements import calibration, chart_or_table, model_chooser, stored, title
+from imgrec.ui.widget_keys import key_of
 
 # Bars a chart: the lowest classes where there are more.
 MAX_BARS = 20
@@ -95,7 +96,7 @@ def over_thresholds(results: AlignedResults, table: bool) -> None:
         names,
         # Of a large dataset the class with the most images: a curve of one image is one step.
         index=int(np.argmax(counts[names])),
-        key=f"bench_curve_class_{results.name}",
+        key=key_of("bench_curve_class", results.name),
         format_func=lambda i: f"{results.labels[i]} ({counts[i]:,})",
         width=320,
         help="In parentheses: the images of the class.",

@@ -19,6 +19,7 @@ from imgrec.metrics.significance import mcnemar, wilson
 from imgrec.predictions.ensembles import ENSEMBLE, RULES
 from imgrec.reports import sentences
 from imgrec.ui.benchmarks.measurements import compared_models, stack, title
+from imgrec.ui.widget_keys import key_of
 
 # Members that are chosen at first where the models of the Compare page were not measured: the best few.
 FIRST_MEMBERS = 3
@@ -37,7 +38,7 @@ def builder(results: AlignedResults) -> None:
         best_first,
         default=first,
         # Other models on the Compare page are other members to begin with.
-        key=f"bench_members_{results.name}_{len(best_first)}_{'_'.join(first)}",
+        key=key_of("bench_members", results.name, len(best_first), "_".join(first)),
         format_func=lambda model: title(results, model),
         help="At first the models of the Compare page, as far as they are evaluated on this dataset.",
     )
@@ -99,7 +100,7 @@ def _verdict(results: AlignedResults, members: list[str], ensemble: PerImage) ->
 def _weights(results: AlignedResults, members: list[str]) -> list[float]:
     with st.grid(4, min_column_width=160):
         values = [
-            st.slider(title(results, model), 0.0, 1.0, 1.0, 0.05, key=f"bench_weight_{results.name}_{model}")
+            st.slider(title(results, model), 0.0, 1.0, 1.0, 0.05, key=key_of("bench_weight", results.name, model))
             for model in members
         ]
     return values if sum(values) else [1.0] * len(members)
@@ -114,7 +115,7 @@ def _search(results: AlignedResults, whole: np.ndarray, rule: str) -> None:
     )
     count = len(results.models)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        key = f"bench_k_{results.name}_{count}"
+        key = key_of("bench_k", results.name, count)
         size = st.slider("Members", 1, count, min(FIRST_MEMBERS, count), key=key, width=240)
         is_asked = st.button("Search", key="bench_find", icon=":material/search:")
     ways = comb(count, size)

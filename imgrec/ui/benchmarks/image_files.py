@@ -25,10 +25,11 @@ import numpy as np
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from imgrec import json_files
 from imgrec.data import archives, evaluation_split, sources
 from imgrec.errors import ImgrecError, InputError
 from imgrec.evaluation.aligned_results import AlignedResults
-from imgrec.files import replacing, storage_errors
+from imgrec.files import is_there, replacing, storage_errors, typed_path
 from imgrec.formatting import percent
 from imgrec.images import decoding
 from imgrec.settings import MIB
@@ -37,6 +38,7 @@ from imgrec.ui.benchmarks import image_maps
 from imgrec.ui.benchmarks.image_maps import DrawnMap
 from imgrec.ui.benchmarks.measurements import stored, title
 from imgrec.ui.markdown import plain
+from imgrec.ui.widget_keys import key_of
 
 # Images on one page of a list.
 SHOWN = 12
@@ -92,7 +94,7 @@ def show(results: AlignedResults, places: Sequence[int], models: Sequence[str], 
             _fields(results)
     with st.container(horizontal=True, vertical_alignment="center"):
         pages = -(-len(places) // SHOWN)
-        page = st.pagination(pages, key=f"{key}_page_{results.name}_{len(places)}_{places[0]}") if pages > 1 else 1
+        page = st.pagination(pages, key=key_of(f"{key}_page", results.name, len(places), places[0])) if pages > 1 else 1
         specs = image_maps.choose(models) if source is not None else ()
         if source is not None:
             st.space("stretch")
@@ -183,10 +185,10 @@ def _candidates(results: AlignedResults) -> Iterator[tuple[str, bool]]:
 def _remembered() -> dict[str, str]:
     """Return the places given before, by the digest of their dataset; a broken file counts as empty."""
     try:
-        found = json.loads((caches.settings().home / REMEMBERED).read_text())
-        return {str(key): str(place) for key, place in found.items()}
-    except (OSError, ValueError, AttributeError):
+        found = json_files.read(caches.settings().home / REMEMBERED)
+    except ImgrecError:
         return {}
+    return found if json_files.fits(found, dict[str, str]) else {}
 
 
 def _changed_at(place: str) -> int:
@@ -212,8 +214,8 @@ def _open(results: AlignedResults, place: str, changed_at: int) -> Source | str:
             if found.digest != results.about["digest"]:
                 return f"{place} has other images than this dataset."
             return Source(place, frozenset(found.ids), found.images)
-        path = Path(place).expanduser()
-        if not path.exists():
+        path = typed_path(place)
+        if not is_there(path):
             return f"There is no folder or file {place}. Check the spelling."
         files = match(results.ids, archives.survey(path).names)
     except ImgrecError as error:
@@ -282,17 +284,17 @@ def _fields(results: AlignedResults) -> None:
         file = st.file_uploader(
             f"Drop a zip or tar of the images (at most {limit} MiB)",
             ["zip", "tar", "gz", "tgz", "bz2", "xz"],
-            key=uploads.key_of(f"bench_images_{digest}"),
+            key=uploads.key_of(key_of("bench_images", digest)),
             max_upload_size=limit,
             help="It is kept for this visit only." if settings.demo else "It is kept in IMGREC_HOME, for later visits.",
         )
     if folder is not None:
         folder.text_input(
             "Or a folder, zip or tar on this machine",
-            key=f"bench_folder_{digest}",
+            key=key_of("bench_folder", digest),
             placeholder="/data/imagenet_val",
             on_change=_remember_path,
-            args=(results, f"bench_folder_{digest}"),
+            args=(results, key_of("bench_folder", digest)),
             help="It is read where it is, and remembered in IMGREC_HOME.",
         )
     problem = st.session_state.pop(_PROBLEM, None)
@@ -300,7 +302,7 @@ def _fields(results: AlignedResults) -> None:
         st.warning(plain(problem), icon=":material/folder_off:")
     if file is not None:
         _keep(results, file)
-        uploads.empty(f"bench_images_{digest}", [file])
+        uploads.empty(key_of("bench_images", digest), [file])
         st.rerun()
 
 
@@ -308,7 +310,7 @@ def _remember_path(results: AlignedResults, key: str) -> None:
     place = str(st.session_state[key]).strip()
     try:
         if place:
-            remember(results, str(Path(place).expanduser().absolute()))
+            remember(results, str(typed_path(place).absolute()))
     except ImgrecError as error:
         st.session_state[_PROBLEM] = str(error)
 

@@ -18,7 +18,7 @@ from imgrec.explain.map_figures import measure_map
 from imgrec.images import decoding, encoding, preprocessing
 from imgrec.images.decoding import DecodedImage
 from imgrec.models.catalog import ModelSpec
-from imgrec.predictions.prediction import Failure, Prediction
+from imgrec.predictions.prediction import Failure
 from imgrec.ui import caches
 
 # The longer side of a map, in px.
@@ -105,11 +105,11 @@ def _decoded(name: str, data: FileOrPixels) -> DecodedImage:
 
 def _map(image: DecodedImage, spec: ModelSpec, framing: str) -> Attribution | None:
     """Return the map of the first class of a model; None where it has no map."""
-    framed = preprocessing.frame(image, spec.input_size, spec.crop_fraction, framing)
+    (subject,) = subjects = attribution.frame_subjects(image, [spec], caches.pool(), framing)
+    space = spec.get_label_space()
     try:
-        probabilities, took_ms = caches.pool().predict(spec, framed[np.newaxis])
+        first = targets.of_class(space, int(subject.seen.probabilities.argmax()))
     except ImgrecError:
         return None
-    first = targets.first_of(Prediction(spec.name, spec.get_label_space(), probabilities[0], took_ms))
-    (outcome,) = attribution.explain(image, [spec], caches.pool(), {spec.label_space: first}, framing=framing)
+    (outcome,) = attribution.explain(image, subjects, {space.name: first}, framing=framing)
     return None if isinstance(outcome, Failure) else outcome

@@ -14,6 +14,7 @@ from imgrec.metrics.significance import SIGNIFICANCE, p_number
 from imgrec.settings import MIB
 from imgrec.ui import query_params
 from imgrec.ui.benchmarks.measurements import pair_test, title
+from imgrec.ui.widget_keys import key_of
 
 # As many as fit on a screen beside the differences; all others are one click away.
 FIRST_METRICS = ("top_1", "log_loss", "ece", "latency_p50_ms")
@@ -37,7 +38,7 @@ def leaderboard(results: AlignedResults) -> None:
         reference = st.selectbox(
             "Compare with",
             results.models,
-            key=f"bench_reference_{results.name}_{len(results.models)}",
+            key=key_of("bench_reference", results.name, len(results.models)),
             format_func=lambda model: title(results, model),
             width=320,
             help="Differences are to this model: green is better, red is worse.",

@@ -15,6 +15,7 @@ from imgrec.evaluation.stored_predictions import Answers
 from imgrec.metrics.curves import Curve
 from imgrec.settings import ASSETS
 from imgrec.ui import caches, query_params
+from imgrec.ui.widget_keys import key_of
 
 # What comes with imgrec; what this user has measured stands beside it.
 FOLDER = ASSETS / "benchmarks"
@@ -100,7 +101,7 @@ def model_chooser(results: AlignedResults, label: str, key: str, index: int = 0)
         label,
         results.models,
         index=min(index, len(results.models) - 1),
-        key=f"{key}_{results.name}_{len(results.models)}",
+        key=key_of(key, results.name, len(results.models)),
         format_func=lambda model: title(results, model),
         width=280,
     )

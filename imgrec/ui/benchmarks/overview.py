@@ -22,6 +22,7 @@ from imgrec.ui.benchmarks import (
 )
 from imgrec.ui.benchmarks.measurements import title
 from imgrec.ui.markdown import plain
+from imgrec.ui.widget_keys import key_of
 
 TITLES = {
     "cifar10": "CIFAR-10, test set",
@@ -111,7 +112,7 @@ def chooser() -> AlignedResults | None:
         chosen = st.multiselect(
             "Models",
             models,
-            key=f"bench_models_{results.name}",
+            key=key_of("bench_models", results.name),
             format_func=lambda model: title(results, model),
             placeholder=f"All {len(models)}",
         )

@@ -9,6 +9,7 @@ from imgrec.formatting import percent
 from imgrec.metrics.classification import Floats
 from imgrec.metrics.significance import agreement, error_correlation, p_text
 from imgrec.ui.benchmarks.measurements import chart_or_table, compared_models, count, pair_tests, title
+from imgrec.ui.widget_keys import key_of
 
 
 def speed(results: AlignedResults, table: bool) -> None:
@@ -87,7 +88,7 @@ def _machine(results: AlignedResults) -> str | None:
         "Latency measured on",
         names,
         index=names.index(first),
-        key=f"bench_machine_{results.name}_{len(results.models)}_{names.index(first)}",
+        key=key_of("bench_machine", results.name, len(results.models), names.index(first)),
         format_func=lambda name: f"{name} ({count(len(found[name]), 'model')})" if name in found else str(name),
         width=420,
         help="Latencies of different machines cannot be compared.",

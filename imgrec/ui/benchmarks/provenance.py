@@ -13,9 +13,10 @@ from imgrec.metrics.confusion import average, class_figures
 from imgrec.models import cards
 from imgrec.settings import ASSETS
 from imgrec.ui import caches
-from imgrec.ui.benchmarks import measurements
+from imgrec.ui.benchmarks import measurements, published_epochs
 from imgrec.ui.benchmarks.curves import class_rows
 from imgrec.ui.benchmarks.measurements import title
+from imgrec.ui.widget_keys import key_of
 
 # Published protocols that were repeated here, a file each.
 PROTOCOLS = ASSETS / "protocols"
@@ -47,6 +48,7 @@ def published(results: AlignedResults) -> None:
             st.caption(
                 f"TP, TN, FP and FN as printed, the rest computed from them: accuracy {accuracy}. {counts.remark}"
             )
+    published_epochs.others()
     titles = {table.title for table in tables}
     for one in repeated:
         if one.beside not in titles:
@@ -72,7 +74,7 @@ def provenance(results: AlignedResults) -> None:
                 st.markdown(f"`` {row['command']} ``")
             if row["failures"]:
                 st.markdown(f"**{len(row['failures'])} images could not be read**")
-                st.dataframe(row["failures"], hide_index=True, key=f"bench_failures_{model}")
+                st.dataframe(row["failures"], hide_index=True, key=key_of("bench_failures", model))
 
 
 def _published_accuracies(results: AlignedResults) -> bool:
@@ -106,14 +108,15 @@ def _published_table(table: PublishedTable, repeated: list[RepeatedTable]) -> No
     rows: list[dict[str, str]] = []
     not_repeated: list[str] = []
     not_evaluated: list[str] = []
+    times = published_epochs.times(table.title)
     for row, model in zip(table.rows, table.measured_as, strict=True):
-        cells = {}
+        cells = {"Time of its log": times.get(row[0], "–")} if times else {}
         if table.measured_on is not None and table.by_class:
             cells["Measured, others wrong"] = _measured(table.measured_on, model, "strict", _recalls)
             cells["Measured, others ignored"] = _measured(table.measured_on, model, "closed", _recalls)
         elif table.measured_on is not None:
             cells["Measured"] = _measured(table.measured_on, model, "strict", _overall)
-        if "–" in cells.values():
+        if "–" in [cell for name, cell in cells.items() if name.startswith("Measured")]:
             (not_repeated if model is None else not_evaluated).append(row[0])
         rows.append(dict(zip(table.columns, row, strict=True)) | cells)
     st.table(rows, border="horizontal", alt=table.title)
@@ -121,6 +124,8 @@ def _published_table(table: PublishedTable, repeated: list[RepeatedTable]) -> No
     sentences += [f"Not evaluated here on this dataset: {'; '.join(not_evaluated)}."] if not_evaluated else []
     if sentences:
         st.caption(" ".join(sentences))
+    if times:
+        published_epochs.epochs(table.title)
     for one in repeated:
         if one.beside == table.title:
             _repeated_table(one)

@@ -25,6 +25,7 @@ from imgrec.reports.agreement import MAX_LINES, Column, Line
 from imgrec.ui import pinned, query_params, results
 from imgrec.ui.models import download_progress
 from imgrec.ui.settings_bar import Choice
+from imgrec.ui.widget_keys import key_of
 
 # A chart is not drawn again for each of several predictions that come at once.
 REDRAW_S = 0.2
@@ -138,7 +139,7 @@ class Matrices:
         marks = [pinned.get() or (None, None), (space, label)]
         spec = agreement_matrix.matrix_bars(shown, columns, pinned=marks, among=self._choice.names)
         # Another key after each click: the chart would keep its selection, and a second click would take that back.
-        key = f"matrix_{space}_{pinned.get()}_{self._opened}"
+        key = key_of("matrix", space, pinned.get(), self._opened)
         on_select = partial(_take_click, key, shown)
         st.vega_lite_chart(spec, theme=None, alt=words, key=key, on_select=on_select, selection_mode=[PICK])
         more = " A triangle opens a group." if any(line.group for line in shown) else ""
@@ -168,8 +169,29 @@ def _table(lines: Sequence[Line], columns: Sequence[Column], words: str, space: 
     looks: dict[str, Any] = {c.title: st.column_config.NumberColumn(format=FINE_PERCENT_COLUMN) for c in columns}
     looks["Label"] = st.column_config.TextColumn(pinned=True)
     rows = agreement_matrix.matrix_rows(lines, columns)
-    key = f"matrix_table_{space}"
-    st.dataframe(rows, hide_index=True, height="content", column_config=looks, alt=words, key=key)
+    # Another key after each click, as of the chart.
+    key = key_of("matrix_table", space, pinned.get())
+    st.dataframe(
+        rows,
+        hide_index=True,
+        height="content",
+        column_config=looks,
+        alt=words,
+        key=key,
+        on_select=partial(_take_cell, key, lines),
+        selection_mode="single-cell",
+    )
+    st.caption("Click a cell to pin the label of its row.")
+
+
+def _take_cell(key: str, lines: Sequence[Line]) -> None:
+    """Pin the label of the row of the clicked cell, or release it."""
+    cells = st.session_state[key]["selection"]["cells"]
+    if not cells:
+        return
+    line = lines[cells[0][0]]
+    if line.space is not None and line.index is not None:
+        pinned.toggle(line.space, line.index)
 
 
 def _take_click(key: str, lines: Sequence[Line]) -> None:

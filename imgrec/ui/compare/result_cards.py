@@ -24,11 +24,12 @@ from imgrec.predictions.gallery_predictions import PrecomputedPrediction
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.reports import calibration_effect, sentences
 from imgrec.ui import caches, history, pinned, results
-from imgrec.ui.compare import downloads, reproduce_panel
+from imgrec.ui.compare import downloads, remote_panel, reproduce_panel
 from imgrec.ui.compare.matrix import Matrices
 from imgrec.ui.image_input import Image
 from imgrec.ui.models import download_progress
 from imgrec.ui.settings_bar import MATRIX, Choice
+from imgrec.ui.widget_keys import key_of
 
 # A card must be wide enough for a label and a bar.
 MIN_CARD_PX = 340
@@ -61,6 +62,7 @@ def compare(image: Image, choice: Choice) -> None:
         downloads.buttons(image, found.ready, choice)
     _what_models_see(image, choice)
     reproduce_panel.show(image, choice)
+    remote_panel.show(image, choice)
 
     result = found.finish(shown.take)
     groups = results.by_label_space(result, choice)
@@ -167,7 +169,7 @@ def _ensemble_card(
     if isinstance(ensemble, Ensemble):
         title = f" · {sentences.space_title(ensemble.prediction.label_space)}" if is_one_of_several else ""
         _header(ENSEMBLE, f"{RULES[choice.rule].title.lower()} of {count}{title}", choice=choice)
-        show_ensemble(ensemble, choice, key=f"chart_ensemble_{space}", legend=False)
+        show_ensemble(ensemble, choice, key=key_of("chart_ensemble", space), legend=False)
         show_calibration(ensemble, choice)
     else:
         _header(ENSEMBLE, "", choice=choice)
@@ -222,7 +224,7 @@ def show(prediction: Prediction, choice: Choice) -> None:
         table(top_k.top_k_rows(prediction, choice.k, pinned=label), words)
     else:
         spec = top_k.top_k_bars(prediction, choice.k, among=choice.names, pinned=label)
-        chart(spec, words, key=f"chart_{prediction.model}")
+        chart(spec, words, key=key_of("chart", prediction.model))
     if sentences.is_unsure(prediction):
         entropy, about = sentences.describe_unsure(prediction)
         st.caption(f"Unsure: {entropy}", help=about)

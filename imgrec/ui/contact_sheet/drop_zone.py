@@ -99,7 +99,8 @@ def _take(key: str, uploader: str) -> None:
             stored.add(file.name, file.getbuffer())
         _replace(Sheet(find_images(stored.paths, most=_most()), stored))
     except ImgrecError as error:
-        st.session_state["sheet_problem"] = str(error)
+        kept = " The images from before are still shown." if current() is not None else ""
+        st.session_state["sheet_problem"] = f"{error}{kept}"
     uploads.empty(uploader, arrived)
 
 

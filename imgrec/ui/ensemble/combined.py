@@ -14,6 +14,7 @@ from imgrec.ui.compare import downloads, result_cards
 from imgrec.ui.image_input import Image
 from imgrec.ui.models import download_progress
 from imgrec.ui.settings_bar import Choice
+from imgrec.ui.widget_keys import key_of
 
 PLACEHOLDER_PX = 360
 
@@ -64,7 +65,7 @@ def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
     prediction, parts = st.columns([3, 2], gap="small")
     with prediction.container(border=True, height="stretch", gap="xsmall"):
         st.markdown(f"**{RULES[ensemble.rule].title}** :small[:gray[of {len(ensemble.members)}]]")
-        result_cards.show_ensemble(ensemble, choice, key=f"ensemble_{space}")
+        result_cards.show_ensemble(ensemble, choice, key=key_of("ensemble", space))
     with parts.container(border=True, height="stretch", gap="xsmall"):
         st.markdown(f"**What each adds to {sentences.label_of(ensemble.prediction.label_space, first.index)}**")
         words = top_k.describe_contributions(ensemble, first.index)
@@ -72,7 +73,7 @@ def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
             result_cards.table(top_k.contribution_rows(ensemble, first.index), words)
         else:
             spec = top_k.contribution_bars(ensemble, first.index, among=choice.names)
-            result_cards.chart(spec, words, key=f"parts_{space}")
+            result_cards.chart(spec, words, key=key_of("parts", space))
     with st.container(border=True, gap="xsmall"):
         st.markdown("**Without one of them**")
         for without in ensembles.leave_one_out(ensemble):

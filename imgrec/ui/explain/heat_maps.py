@@ -232,8 +232,7 @@ def _maps(plan: Plan, fills: Fills) -> Iterator[Attribution]:
             on_progress = _progress(st.empty(), METHODS[plan.method].title)
         for outcome in attribution.explain(
             plan.image.image,
-            [spec],
-            caches.pool(),
+            attribution.frame_subjects(plan.image.image, [spec], caches.pool(), plan.choice.framing),
             plan.targets,
             framing=plan.choice.framing,
             method=plan.method,

@@ -20,6 +20,7 @@ from imgrec.images.decoding import DecodedImage
 from imgrec.ui import caches, query_params
 from imgrec.ui.elements import before_after, download
 from imgrec.ui.image_input import Image
+from imgrec.ui.widget_keys import key_of
 
 OVERLAY, SIDE_BY_SIDE, SLIDER = VIEWS = ("Overlay", "Side by side", "Slider")
 
@@ -127,12 +128,12 @@ def card(
     A card may be drawn several times in one run, but its widgets only once: `with_widgets`.
     """
     found = one.found
-    key = f"{found.model}_{found.target.label_space.name}"
+    parts = (found.model, found.target.label_space.name)
     header(found.model, found.title, f"{percent(found.probability)} {found.target.label}", among)
     image = drawn(found, photo, scale, look)
     words = f"{found.title}, {found.target.label}: {one.figures.sentence}"
     if look.view == SLIDER and with_widgets:
-        before_after(words, encoding.to_jpeg(photo), encoding.to_jpeg(image), key=f"slider_{key}")
+        before_after(words, encoding.to_jpeg(photo), encoding.to_jpeg(image), key=key_of("slider", *parts))
     else:
         both = np.concatenate([photo, image], axis=1) if look.view == SIDE_BY_SIDE else image
         st.image(encoding.to_jpeg(both), width="stretch", alt=words)
@@ -141,7 +142,7 @@ def card(
         st.caption("  \n".join(facts))
         if with_widgets:
             content = partial(_png, found, photo, scale, look)
-            download("PNG", content, file_name(found), "image/png", key=f"png_{key}", type="tertiary")
+            download("PNG", content, file_name(found), "image/png", key=key_of("png", *parts), type="tertiary")
 
 
 def _score(baseline: str, found: Faithfulness) -> str:

@@ -64,7 +64,7 @@ def _read(sheet: Sheet, most: int) -> list[Image]:
                 decoded = decoding.decode(data, max_bytes=limit)
             except ImgrecError:
                 continue  # the sheet itself names it
-            small = replace(decoded, pixels=transforms.reduce(decoded.pixels, SIDE_PX))
+            small = replace(decoded, pixels=transforms.reduce(decoded.pixels, SIDE_PX), center=None)
             images.append(Image(sheet.images.files[position].title, small))
     state[_READ] = (sheet, most, images)
     return images

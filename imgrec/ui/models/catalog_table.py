@@ -15,6 +15,7 @@ from imgrec.ui import caches
 from imgrec.ui.compare import result_cards
 from imgrec.ui.elements import errors_shown
 from imgrec.ui.models import download_progress
+from imgrec.ui.widget_keys import key_of
 
 
 class State(NamedTuple):
@@ -78,10 +79,12 @@ def _action(spec: ModelSpec, among: Sequence[str]) -> None:
             if row.name == spec.name:
                 st.caption(f"Uses {size(row.memory_bytes)} · loaded in {duration(row.load_milliseconds / 1000)}")
         unload = caches.pool().unload
-        st.button("Unload", key=f"unload_{spec.name}", icon=":material/eject:", on_click=unload, args=(spec.name,))
+        st.button(
+            "Unload", key=key_of("unload", spec.name), icon=":material/eject:", on_click=unload, args=(spec.name,)
+        )
     else:
         st.caption(f"Needs {size(caches.pool().plan([spec]).missing_bytes)} of memory")
-        if st.button("Load", key=f"load_{spec.name}", icon=":material/bolt:"):
+        if st.button("Load", key=key_of("load", spec.name), icon=":material/bolt:"):
             with errors_shown(":material/memory:"):
                 with st.spinner(f"Loading {spec.title}"):
                     caches.pool().load(spec)

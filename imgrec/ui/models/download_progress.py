@@ -15,6 +15,7 @@ from imgrec.inference import conversion
 from imgrec.inference.preparation import Preparation
 from imgrec.models.catalog import ModelSpec
 from imgrec.ui import caches
+from imgrec.ui.widget_keys import key_of
 
 IMAGENET = "imagenet_1k"
 
@@ -45,7 +46,7 @@ def cards(specs: Sequence[ModelSpec], among: Sequence[str]) -> None:
 
 def card(spec: ModelSpec, among: Sequence[str]) -> None:
     """Show a model that is not ready in the place of its card; `among` as in `swatch_of`."""
-    with st.container(border=True, height="stretch", gap="xsmall", key=f"get_{spec.name}"):
+    with st.container(border=True, height="stretch", gap="xsmall", key=key_of("get", spec.name)):
         st.markdown(f"{swatch_of(spec.name, among).markdown} **{spec.title}**")
         progress(spec)
 
@@ -84,7 +85,7 @@ def progress(spec: ModelSpec) -> None:
     label = f"{'Fetch it again' if damaged else f'Download {spec.title}'} ({size(spec.weights.size_bytes)})"
     st.button(
         "Try again" if failed and not damaged else label,
-        key=f"fetch_{spec.name}",
+        key=key_of("fetch", spec.name),
         icon=":material/refresh:" if failed else ":material/download:",
         on_click=fetch,
         args=(spec,),

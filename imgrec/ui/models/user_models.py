@@ -12,6 +12,7 @@ from imgrec.ui import caches
 from imgrec.ui.compare.result_cards import MIN_CARD_PX
 from imgrec.ui.elements import errors_shown
 from imgrec.ui.markdown import plain
+from imgrec.ui.widget_keys import key_of
 
 
 def panel() -> None:
@@ -45,7 +46,7 @@ def _card(spec: ModelSpec, *, removable: bool) -> None:
     st.caption(f"{spec.parameters:,} parameters · input {spec.input_size[1]} × {spec.input_size[0]} px")
     if removable:
         on_click = partial(st.session_state.__setitem__, "remove_asked", spec.name)
-        st.button("Remove", key=f"remove_{spec.name}", icon=":material/delete:", on_click=on_click)
+        st.button("Remove", key=key_of("remove", spec.name), icon=":material/delete:", on_click=on_click)
 
 
 def _stop_asking() -> None:

@@ -3,6 +3,7 @@
 `form_fields`: what the forms share.
 `scratch_form`: training from scratch.
 `transfer_form`: transfer learning.
+`augmentation_fields`: augmentation as sliders, with a preview.
 `search_form`: hyperparameter search.
 `dataset_preview`: the images of a dataset.
 `collect_images`: a dataset made by dropping images.
@@ -12,5 +13,6 @@
 `search_progress`: every search, and the one that is shown.
 `model_preview`: the newest classifier of a run, tried on an image.
 `run_charts`: learning curves and confusion.
+`training_logs`: logs from anywhere, over each other.
 `model_export`: downloading a model.
 """

@@ -13,6 +13,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from imgrec.data import collections, folders
 from imgrec.data.collections import Collection
+from imgrec.data.temporary_files import plain_name
 from imgrec.errors import ImageError, ImgrecError
 from imgrec.files import storage_errors
 from imgrec.images import decoding
@@ -20,6 +21,7 @@ from imgrec.ui import caches, uploads
 from imgrec.ui.elements import Tile, errors_shown, strip
 from imgrec.ui.markdown import plain
 from imgrec.ui.train.form_fields import choose_next, keep_choice
+from imgrec.ui.widget_keys import key_of
 
 # Thumbnails of a class; the rest is counted, and shown on demand up to the second figure.
 MAX_TILES = 12
@@ -95,7 +97,7 @@ def archive_uploader() -> None:
     )
     if file is None:
         return
-    settings, name = caches.settings(), Path(file.name).name
+    settings, name = caches.settings(), plain_name(file.name)
     home = collections.home(settings)
     with errors_shown(":material/folder_zip:"):
         with st.spinner("Reading the images"), storage_errors(home, file.size):
@@ -261,8 +263,8 @@ def _rename(chosen: Collection | None, label: str, key: str) -> None:
 
 
 def _id(chosen: Collection | None, label: str) -> str:
-    """Return what tells this row from all others; it stays when the first collection is created."""
-    return f"{chosen.name if chosen else FIRST_NAME}/{label}"
+    """Return the key of this row among all others; it stays when the first collection is created."""
+    return key_of("class", chosen.name if chosen else FIRST_NAME, label)
 
 
 def _problems() -> dict[str, list[tuple[str, str]]]:

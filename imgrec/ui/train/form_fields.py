@@ -12,6 +12,7 @@ from imgrec.ui.elements import errors_shown
 from imgrec.ui.train.data_quality import examined
 
 FINE_TUNE, SCRATCH, TUNE = "Fine-tune a pretrained model", "Train from scratch", "Tune hyperparameters"
+LOGS = "Read logs"
 
 # What old links call an option.
 FORMER = {TUNE: "Search"}
@@ -20,8 +21,8 @@ OWN_DATA = "My folder or file"
 
 
 def method() -> str:
-    """Return the chosen training method: one of `FINE_TUNE`, `SCRATCH` and `TUNE`."""
-    methods = [FINE_TUNE, SCRATCH, TUNE]
+    """Return the chosen training method: one of `FINE_TUNE`, `SCRATCH`, `TUNE` and `LOGS`."""
+    methods = [FINE_TUNE, SCRATCH, TUNE, LOGS]
     return query_params.segmented(
         "Training method",
         "training method",

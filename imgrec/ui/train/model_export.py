@@ -13,6 +13,7 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.ui import caches
 from imgrec.ui.elements import download, errors_shown
 from imgrec.ui.markdown import plain
+from imgrec.ui.widget_keys import key_of
 
 # How often the progress bar is updated.
 POLL_S = 0.5
@@ -25,7 +26,7 @@ def export_panel(card: Card) -> None:
     spec = caches.catalog().get(card.name)
     if spec is None:
         return
-    with st.expander("Export", icon=":material/output:", key=f"export_{card.name}"):
+    with st.expander("Export", icon=":material/output:", key=key_of("export", card.name)):
         st.caption("A zip with the network, its labels and a script that predicts without imgrec.")
         # The converters of the others need a gigabyte of memory.
         offered = [name for name in FORMATS if not (caches.settings().demo and name in EXTRAS)]
@@ -34,7 +35,7 @@ def export_panel(card: Card) -> None:
             offered,
             DEFAULT_FORMATS,
             format_func=lambda name: FORMATS[name].title,
-            key=f"formats_{card.name}",
+            key=key_of("formats", card.name),
             help="  \n".join(f"**{FORMATS[name].title}**: {FORMATS[name].about}." for name in offered),
         )
         formats = [name for name in FORMATS if name in chosen]
@@ -57,14 +58,14 @@ def _state(spec: ModelSpec, formats: Sequence[str]) -> None:
     if ready is not None:
         file = f"{spec.name}.zip"
         label = f"Download {file} ({size(ready.stat().st_size)})"
-        download(label, ready.read_bytes, file, "application/zip", key=f"take_{spec.name}", type="primary")
+        download(label, ready.read_bytes, file, "application/zip", key=key_of("take", spec.name), type="primary")
         return
     if running is not None and running.error is not None:
         is_known = isinstance(running.error, ImgrecError)
         words = plain(str(running.error)) if is_known else "Unexpected error; see the server's log."
         st.error(words, icon=":material/error:")
     label, icon = ("Prepare download", "package_2") if running is None else ("Try again", "refresh")
-    if st.button(label, key=f"prepare_{spec.name}", icon=f":material/{icon}:"):
+    if st.button(label, key=key_of("prepare", spec.name), icon=f":material/{icon}:"):
         with errors_shown():  # such as a package that is not installed
             caches.exporting().start(spec, formats)
             st.rerun()

@@ -10,6 +10,7 @@ from imgrec.export.bundle import without_paths
 from imgrec.jobs import Job
 from imgrec.training import run_summary, search_job, training_job, transfer_job
 from imgrec.training.events import Queued, read
+from imgrec.training.log_builder import log_of
 from imgrec.training.recipes import Recipe
 from imgrec.training.training_job import Curves
 from imgrec.training.transfer_job import Progress
@@ -18,7 +19,9 @@ from imgrec.ui.elements import errors_shown
 from imgrec.ui.markdown import plain
 from imgrec.ui.train import run_charts
 from imgrec.ui.train.form_fields import choose_next, keep_choice
+from imgrec.ui.train.training_logs import log_button
 from imgrec.ui.train.transfer_progress import finished, transfer_view
+from imgrec.ui.widget_keys import key_of
 
 # How often an active run is read.
 POLL_S = 1.0
@@ -98,7 +101,8 @@ def _watch(job: Job, others: Sequence[Job], was_active: bool, table: bool) -> st
         if model is not None:
             choose_next("trained", model)
         st.rerun()
-    with st.container(border=True, key="run_panel"):
+    # A `job.json` that was changed by hand ends in a sentence, as far as it is needed.
+    with st.container(border=True, key="run_panel"), errors_shown():
         # The outcome of a finished run stands below.
         state_line(state, "" if state == "finished" else _status(job, state, events))
         ending(job, state)
@@ -109,8 +113,11 @@ def _watch(job: Job, others: Sequence[Job], was_active: bool, table: bool) -> st
         if told.data is not None and told.data.left_out:
             with st.expander(f"Skipped files: {told.data.left_out:,}", icon=":material/warning:"):
                 st.markdown("\n".join(f"- {plain(note)}" for note in told.data.notes))
-        if not caches.settings().demo:
-            _buttons(job, state)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            if not caches.settings().demo:
+                _buttons(job, state)
+            if told.epochs:
+                log_button(log_of(told, job.title), "run_log")
         if progress is not None:
             transfer_view(job, progress, state, is_active=was_active, table=table)
         else:
@@ -166,7 +173,7 @@ def _buttons(job: Job, state: str) -> None:
             0.0,
             value=Recipe.from_dict(job.configuration["recipe"]).optimizer.learning_rate,
             format="%g",
-            key=f"resume_rate_{job.name}",
+            key=key_of("resume_rate", job.name),
             help="Used from here on. Reduce it if the loss became NaN.",
             width=240,
         )

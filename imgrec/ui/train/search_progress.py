@@ -17,6 +17,7 @@ from imgrec.ui.elements import download, errors_shown
 from imgrec.ui.markdown import plain
 from imgrec.ui.train import runs
 from imgrec.ui.train.form_fields import choose_next
+from imgrec.ui.widget_keys import key_of
 
 # How often an active search is read: trials take minutes, and each time the charts are drawn again.
 POLL_S = 2.0
@@ -42,7 +43,7 @@ def _watch(job: Job, was_active: bool, table: bool) -> None:
     if was_active and state not in runs.ACTIVE:
         st.rerun()
     search = search_job.read(job)
-    with st.container(border=True, key="search_panel"):
+    with st.container(border=True, key="search_panel"), errors_shown():
         runs.state_line(state, run_summary.status(search, state))
         if was_active and search.plan is not None:
             st.progress(min(1.0, (len(search.finished) + len(search.failed)) / search.plan.trials))
@@ -69,14 +70,14 @@ def _charts(job: Job, search: Search) -> None:
         parallel_coordinates.figure_of(search, hyperparameters, ink=ink, paper=paper),
         theme=None,
         alt=parallel_coordinates.describe_parallel(search, hyperparameters),
-        key=f"search_lines_{job.name}",
+        key=key_of("search_lines", job.name),
         config={"displayModeBar": False},
     )
     st.caption("One line per trial, the best one orange. Drag along an axis to filter trials, double-click to reset.")
     sizes = hyperparameter_search.describe_size(search)
     if hyperparameter_search.has_sizes(search):
         chart = hyperparameter_search.size_chart(search)
-        st.vega_lite_chart(chart, theme=None, alt=sizes, key=f"search_sizes_{job.name}")
+        st.vega_lite_chart(chart, theme=None, alt=sizes, key=key_of("search_sizes", job.name))
     st.caption(sizes)
 
 

@@ -13,6 +13,7 @@ from imgrec.models.catalog import BUILT_IN
 from imgrec.reports.agreement import Column, Line
 from imgrec.ui import pinned
 from imgrec.ui.compare import matrix
+from imgrec.ui.widget_keys import key_of
 from tests.charts.reading import words as words_of
 from tests.ui.conftest import TABBY, TEN_CLASS_MODELS, TIGER_CAT, BrokenEngine, photo, upload, words
 from tests.ui.test_query_params import address
@@ -104,7 +105,7 @@ def test_a_model_that_is_not_here_is_offered_below(page: Page, here: set[str]) -
     here.remove(SIX[0])
     app = upload(page(models=SIX), ("cat.jpg", photo()))
     assert not app.exception
-    assert app.button(key=f"fetch_{SIX[0]}").label.startswith("Download ")
+    assert app.button(key=key_of("fetch", SIX[0])).label.startswith("Download ")
     [spec] = matrices(app)
     assert len(remarks(spec)) == 6
 
@@ -225,6 +226,24 @@ def test_a_click_on_a_line_pins_its_label_and_a_second_one_releases_it(monkeypat
     click(1)
     assert pinned.get() is None
     click(4)  # no class and no group
+    assert pinned.get() is None
+
+
+def test_a_click_on_a_cell_of_the_table_pins_the_label_of_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(st, "session_state", {})
+
+    def click_cell(*cells: tuple[int, str]) -> None:
+        st.session_state["table"] = {"selection": {"cells": list(cells)}}
+        matrix._take_cell("table", LINES)
+
+    click_cell((0, "Ensemble"))
+    found = pinned.get()
+    assert found == (LINES[0].space, LINES[0].index)
+    click_cell()
+    assert pinned.get() == found
+    click_cell((0, "Label"))
+    assert pinned.get() is None
+    click_cell((4, "Label"))  # a group is no class
     assert pinned.get() is None
 
 

@@ -18,6 +18,7 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.settings import ROOT
 from imgrec.ui import image_input
 from imgrec.ui.contact_sheet import drop_zone, tiles
+from imgrec.ui.widget_keys import key_of
 from tests.evaluation.sheets import BLUE, GREEN, RED, SAYS, ColorEngine, photo
 from tests.ui.conftest import HERE, BrokenEngine, upload, words
 
@@ -230,7 +231,7 @@ def test_a_model_that_is_not_here_has_its_card_and_the_others_answer(page: Page,
     app = page("contact_sheet.py", models=["mobilenet", "mobilenet_v2"])
     dropped(app, PICTURES)
     assert {tuple(row.choices) for row in run_of(app).rows} == {("mobilenet",)}
-    assert app.button(key="fetch_mobilenet_v2")
+    assert app.button(key=key_of("fetch", "mobilenet_v2"))
 
 
 def test_files_of_the_sheet_can_be_had(page: Page) -> None:

@@ -10,6 +10,7 @@ from imgrec.errors import ConversionError, InputError
 from imgrec.export.bundle import Export
 from imgrec.models.catalog import ModelSpec
 from imgrec.ui import caches
+from imgrec.ui.widget_keys import key_of
 from tests.ui.conftest import words
 
 
@@ -67,7 +68,7 @@ def test_formats_are_chosen_and_the_command_line_says_the_same(model_export: Fak
     app = show()
     app.multiselect[0].select("onnx").run()
     assert app.code[0].value == "imgrec export cifar_vgg --format openvino,onnx --out cifar_vgg"
-    app.button(key="prepare_cifar_vgg").click().run()
+    app.button(key=key_of("prepare", "cifar_vgg")).click().run()
     assert model_export.started == [("cifar_vgg", ("openvino", "onnx"))]
     app.multiselect[0].set_value([]).run()
     assert "Choose at least one format" in words(app)
@@ -102,13 +103,13 @@ def test_a_failure_is_told_and_can_be_tried_again(
     model_export.running = over(tmp_path / "x.zip", error)
     app = show()
     assert sentence in app.error[0].value
-    assert app.button(key="prepare_cifar_vgg").label == "Try again"
+    assert app.button(key=key_of("prepare", "cifar_vgg")).label == "Try again"
 
 
 def test_what_cannot_be_started_is_told_beside_the_button(model_export: FakeExports) -> None:
     model_export.refusal = InputError("pip install tf2onnx onnx.")
     app = show()
-    app.button(key="prepare_cifar_vgg").click().run()
+    app.button(key=key_of("prepare", "cifar_vgg")).click().run()
     assert "pip install tf2onnx onnx." in app.error[0].value
 
 

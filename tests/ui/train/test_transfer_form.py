@@ -19,8 +19,10 @@ from imgrec.images import decoding
 from imgrec.jobs import Job
 from imgrec.settings import Settings
 from imgrec.training import transfer_job
+from imgrec.training.augmentation import Augmentation
 from imgrec.training.transfer_config import TransferConfig
 from imgrec.ui.train import transfer_form
+from imgrec.ui.widget_keys import key_of
 from tests.ui.conftest import photo, words
 
 LESSON = TransferConfig("mobilenet", learning_rates=(0.01, 0.001), folds=2)
@@ -135,11 +137,11 @@ def test_what_is_dropped_is_kept_and_what_is_broken_is_listed(page: Callable[...
 def test_a_set_survives_the_visit_and_its_names_are_harmless(page: Callable[..., AppTest]) -> None:
     app = page("train.py")
     drop(app, 0, ("1.png", image(1)))
-    app.text_input(key="name_My images/Class 1").set_value("<b>cats</b>/../x").run()
+    app.text_input(key=f"name_{key_of('class', 'My images', 'Class 1')}").set_value("<b>cats</b>/../x").run()
     assert not app.exception
     found = collection("My images")
     assert [label for label, count in found.counts().items() if count] == ["＜b＞cats＜／b＞／..／x"]
-    app.text_input(key="name_My images/Class 2").set_value("test").run()
+    app.text_input(key=f"name_{key_of('class', 'My images', 'Class 2')}").set_value("test").run()
     assert "Expected the name of a class" in app.error[0].value
     again = page("train.py")
     assert again.selectbox(key="album").value == "My images"
@@ -150,7 +152,7 @@ def test_classes_come_and_go(page: Callable[..., AppTest]) -> None:
     app = page("train.py")
     app.button(key="add_class").click().run()
     assert collection("My images").labels == ["Class 1", "Class 2", "Class 3"]
-    app.button(key="remove_My images/Class 2").click().run()
+    app.button(key=f"remove_{key_of('class', 'My images', 'Class 2')}").click().run()
     assert collection("My images").labels == ["Class 1", "Class 3"]
     app.button(key="delete_album").click().run()
     assert not app.exception
@@ -239,6 +241,38 @@ def test_start_passes_on_what_was_chosen(
     app.button(key="start_transfer").click().run()
     assert asked[-1] == (TransferConfig("mobilenet", folds=5), str(album.folder), "my_pets")
     assert "Canceled" in words(app)
+
+
+def test_augmentation_is_passed_on_and_shown_on_an_image_of_the_data(
+    page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, leave: Callable[..., Path]
+) -> None:
+    asked: list[TransferConfig] = []
+
+    def start(lesson: TransferConfig, data: str, settings: Settings, *, name: str | None = None) -> Job:
+        asked.append(lesson)
+        return Job(leave({"state": "cancelled", "error": None}, EVENTS[:3]))
+
+    monkeypatch.setattr(transfer_job, "start", start)
+    album = collections.create("pets", Settings.from_env(), ("cat", "dog"))
+    for seed in range(8):
+        album.add(("cat", "dog")[seed % 2], image(seed), max_bytes=10**6)
+    app = page("train.py", backbone="MobileNet")
+    app.toggle(key="transfer_augmented").set_value(True).run()
+    app.slider(key="rotation_transfer").set_value(45.0).run()
+    app.number_input(key="transfer_copies").set_value(2).run()
+    app.toggle(key="preview_transfer").set_value(True).run()
+    assert not app.exception
+    shown = [image.alt for element in (*app.get("imgs"), *app.get("image")) for image in element.proto.imgs]
+    assert "cat, and 7 augmented copies" in shown
+    until(app, lambda: not app.button(key="start_transfer").disabled)
+    assert "on each image and 2 augmented copies" in words(app)
+    app.button(key="start_transfer").click().run()
+    assert asked[-1].copies == 2
+    assert asked[-1].augmentation == Augmentation(mirror=True, rotation=45.0, shift=0.2, zoom=0.2)
+    for name in ("rotation", "shift", "zoom"):
+        app.slider(key=f"{name}_transfer").set_value(0.0).run()
+    app.toggle(key="mirror_transfer").set_value(False).run()
+    assert "no copies are made" in words(app)
 
 
 def test_many_images_without_a_test_set_are_tested_on_a_fifth(

@@ -4,7 +4,7 @@ import gzip
 
 import anyio
 
-from imgrec.api.compression import CompressedFiles
+from imgrec.server.compression import CompressedFiles
 
 WHOLE = b"const charts = 1;\n" * 4096
 

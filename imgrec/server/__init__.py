@@ -1,0 +1,11 @@
+"""What stands between the network and the pages: middleware around every request, and the health checks.
+
+Knows no Streamlit: the process that serves hands in what it shares with the pages.
+
+`connections`: time for headers and for reading, and how many connections there may be.
+`bodies`: bodies that must make progress.
+`hosts`: names that the server answers to, and requests that another site made a browser send.
+`page_headers`: what browsers may load, run and frame.
+`health`: `/livez` and `/readyz`.
+`compression`: `CompressedFiles`, gzip for the files of the interface.
+"""
