@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -290,7 +291,11 @@ class Saving(Step):
 
 
 class Registry(Step):
-    """Records, cards, rows and jobs, written and deleted as fast as it goes."""
+    """Records, cards, rows and jobs, written and deleted as fast as it goes; the models are no networks."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.settings = replace(self.settings, home=folder / "home")
 
     def prepare(self, number: int) -> None:
         self._number = number
