@@ -319,3 +319,12 @@ def test_what_a_job_shall_do_is_read_once(tmp_path: Path, monkeypatch: pytest.Mo
     job = Job(tmp_path)
     assert (job.module, job.title, job.created_at, job.configuration) == ("m", "Mine", "2026", {})
     assert reads == [tmp_path / "job.json"]
+
+
+def test_a_run_in_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    job_folder.write(tmp_path / "job.json", {"needs": {"memory_bytes": 1, "cores": 0}})
+    (tmp_path / "worker.lock").mkdir()  # also where the tests run as root, whom no permission stops
+    assert jobs.work(tmp_path, lambda _: None) == 2
+    assert "Received: Is a directory" in (Job(tmp_path).error or "")
+    with pytest.raises(StorageError, match="Is a directory"):
+        Job(tmp_path).resume()

@@ -1,4 +1,4 @@
-"""Hostile model files that only the worker can refuse: it builds the network, loads the weights, tries the output.
+"""Hostile model files that only the worker refuses: where a network is built, its weights loaded, its output tried.
 
 The others are refused before: see tests/models/test_model_file.py.
 """
