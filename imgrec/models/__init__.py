@@ -6,5 +6,6 @@
 `layer_table`: the layers of a saved network.
 `downloads`: resumable HTTP downloads.
 `weights`: find, fetch and verify weight files.
+`model_file`: what a model file may hold, checked before a library reads it.
 `torch_checkpoint`: tensors of a PyTorch file, without PyTorch.
 """
