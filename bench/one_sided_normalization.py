@@ -36,7 +36,7 @@ EPOCHS = 10
 BATCH_SIZE = 32
 SEED = 0
 
-# The settings of Springboard Capstone 2; its two `featurewise` ones are the recipe's `featurewise`.
+# The settings of Springboard Capstone 2; its two `featurewise` ones are the recipe's.
 AUGMENTATION = Augmentation(mirror=True, shift=0.2, rotation=20.0, shear=0.2, zoom=0.2)
 
 # Batch normalization has learned how large its inputs are, and is at a loss with larger ones: so was that work's
@@ -101,7 +101,14 @@ def measure(
     from imgrec.training.train_step import Loop, Position
 
     keras.utils.set_random_seed(seed)
-    recipe = replace(recipe, augmentation=AUGMENTATION, featurewise=True, batch_size=batch_size, epochs=epochs)
+    recipe = replace(
+        recipe,
+        augmentation=AUGMENTATION,
+        featurewise_center=True,
+        featurewise_std_normalization=True,
+        batch_size=batch_size,
+        epochs=epochs,
+    )
     loop = Loop(recipe, train, classes, "float32", backbone)
     mean, deviation = (np.array(values, np.float32) for values in channel_statistics(train.pixels, recipe.preprocess))
     rows = []

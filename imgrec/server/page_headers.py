@@ -1,4 +1,4 @@
-"""Headers that tell a browser what a page may load and run, who may frame it, and what leaves with its links."""
+"""Headers that tell a browser what a page may load, run and be framed by, and what leaves with its links."""
 
 from collections.abc import Callable, Sequence
 

@@ -5,14 +5,25 @@ seed, epoch and step give the same images on any machine: that is what makes a r
 uninterrupted one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
+from imgrec.data.dataset import Images, empty_images
+from imgrec.errors import InputError
+
 # What covers a cut-out square: the mean color of CIFAR-10, which is close to that of any photographs.
 COVER = np.array([125, 123, 114], dtype=np.uint8)
+
+
+# How far each change may go: a half turn, a shear that leaves something to see, and no image of no size.
+LIMITS = {"rotation": 180.0, "shear": 60.0, "zoom": 0.9, "shift": 0.9}
+
+# Images that are changed together for a whole set of copies.
+_BLOCK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +34,8 @@ class Augmentation:
     many whole pixels each way, the border reflected. `cutout_px`: a square of this side is covered. `rotation` and
     `shear`: by up to so many degrees. `zoom`: magnified or reduced by up to this fraction, each axis by itself.
     `shift`: moved by up to this fraction of the side each way. What these four lay bare is filled with the nearest
-    pixel, as Keras' ImageDataGenerator does, whose arguments of the same names they are.
+    pixel, as Keras' ImageDataGenerator does, whose arguments of the same names they are. Raises `InputError` on values
+    beyond `LIMITS`.
     """
 
     mirror: bool = False
@@ -33,6 +45,35 @@ class Augmentation:
     shear: float = 0.0
     zoom: float = 0.0
     shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        values = {name: getattr(self, name) for name in LIMITS}
+        if (
+            not all(0 <= value <= LIMITS[name] for name, value in values.items())
+            or min(self.shift_px, self.cutout_px) < 0
+        ):
+            limits = ", ".join(f"{name} {most:g}" for name, most in LIMITS.items())
+            raise InputError(f"Expected an augmentation from 0 to {limits}. Received: {values}.")
+
+    @property
+    def changes_anything(self) -> bool:
+        """Whether an image may come out other than it went in."""
+        return self != Augmentation()
+
+    def copy_of(self, images: Images, *, seed: int, number: int, on_block: Callable[[], object]) -> Images:
+        """Return a changed copy of all `images`; another `number` gives another copy. `on_block` is called often.
+
+        Raises `StorageError` when many images find no room on the disk.
+        """
+        shape = images.pixels.shape
+        pixels = (
+            np.empty(shape, np.uint8) if images.folder is None else empty_images(shape[0], shape[1:], images.folder)
+        )
+        for start in range(0, len(images), _BLOCK):
+            on_block()
+            indices = np.arange(start, min(start + _BLOCK, len(images)))
+            pixels[indices] = self.apply(images.pixels[indices], indices, seed=seed, epoch=number)
+        return Images(pixels, images.targets, images.folder)
 
     def apply(self, images: np.ndarray, indices: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
         """Return changed copies of uint8 (N, H, W, 3); `indices` (N,) say which images of the dataset they are.

@@ -131,6 +131,7 @@ def recipe_of(config: TransferConfig, name: str, classes: int) -> Recipe:
         backbone=config.backbone,
         trainable_layers=config.trainable_layers,
         arguments=arguments,
+        augmentation=config.augmentation,
     )
 
 

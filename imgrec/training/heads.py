@@ -77,16 +77,21 @@ class Trained:
 class HeadTrainer:
     """Trains heads of one kind on `features` (N, …) with `targets` (N,), as often as needed.
 
+    With `copies` the features are those of N images, then those of each changed copy of all N: heads learn from the
+    copies of what they learn from, and are validated on images alone.
+
     `seed` fixes first weights, order and dropout: the same comes out each time. The features are held once, in float32.
     """
 
-    def __init__(self, head: Head, features: np.ndarray, targets: np.ndarray, classes: int, *, seed: int) -> None:
+    def __init__(
+        self, head: Head, features: np.ndarray, targets: np.ndarray, classes: int, *, seed: int, copies: int = 0
+    ) -> None:
         import keras
         import tensorflow as tf
 
-        self._seed = seed
+        self._seed, self._copies, self._images = seed, copies, len(targets)
         self._features = tf.constant(np.asarray(features, np.float32).reshape(len(features), -1))
-        self._targets = tf.constant(targets.astype(np.int32))
+        self._targets = tf.constant(np.tile(targets, copies + 1).astype(np.int32))
         keras.utils.set_random_seed(seed)
         self._network = network(head, int(self._features.shape[1]), classes)
         self._optimizer = keras.optimizers.Adam()
@@ -114,6 +119,7 @@ class HeadTrainer:
         """
         for variable, value in self._first:
             variable.assign(value)
+        rows = np.concatenate([rows + copy * self._images for copy in range(self._copies + 1)])
         epochs: list[Epoch] = []
         best: tuple[Epoch, Layers, np.ndarray | None] | None = None
         for number in range(schedule.epochs):

@@ -18,6 +18,9 @@ VALIDATION_FRACTION = 0.1
 MAX_EPOCHS = 1000
 MAX_BATCH_SIZE = 4096
 
+# Networks of `networks` that take `statistics`.
+FEATUREWISE_NETWORKS = ("capstone_cnn", "simple_cnn", "tuned_cnn", "upsampled_transfer")
+
 LOSSES = ("categorical_crossentropy", "binary_crossentropy")
 
 NO_AUGMENTATION = Augmentation()
@@ -81,8 +84,9 @@ class Recipe:
     backbone: str | None = None  # the row of the catalog whose weights it starts from
     trainable_layers: int | None = None  # so many last layers of the backbone are trained too; None: all
     arguments: tuple[tuple[str, Any], ...] = ()  # further keyword arguments of the network's function
-    # The network begins by giving each channel the mean 0 and the deviation 1 over the training images.
-    featurewise: bool = False
+    # The network begins by giving each channel the mean 0, or the deviation 1, over the training images.
+    featurewise_center: bool = False
+    featurewise_std_normalization: bool = False
 
     def __post_init__(self) -> None:
         check_plan(self.epochs, self.batch_size)
@@ -93,6 +97,11 @@ class Recipe:
             )
         if self.preprocess not in PREPROCESS:
             raise UnknownNameError.of("preprocessing mode", self.preprocess, list(PREPROCESS))
+        if (self.featurewise_center or self.featurewise_std_normalization) and not self.takes_statistics:
+            raise InputError(
+                f"Expected a network that can begin with featurewise normalization: {', '.join(FEATUREWISE_NETWORKS)}. "
+                f"Received: {self.network}."
+            )
         if self.loss not in LOSSES:
             raise UnknownNameError.of("loss", self.loss, list(LOSSES))
         if self.optimizer.one_cycle and self.optimizer.step_epochs:
@@ -110,6 +119,11 @@ class Recipe:
         return self.input_size[0] << doublings, self.input_size[1] << doublings
 
     @property
+    def takes_statistics(self) -> bool:
+        """Whether the network can begin with featurewise normalization."""
+        return self.network in FEATUREWISE_NETWORKS
+
+    @property
     def for_two_classes(self) -> bool:
         """Whether the network ends in one sigmoid."""
         return self.network == "cats_dogs_cnn" or bool(dict(self.arguments).get("sigmoid"))
@@ -123,21 +137,37 @@ class Recipe:
         """Return the recipe that a `job.json`, a card or a recipe's file holds; raises `InputError` on others."""
         if not isinstance(fields, dict):
             raise InputError(f"Expected a recipe. Received: {type(fields).__name__}.")
-        values = {name: _with_tuples(value) for name, value in fields.items() if name != "optimiser"} | {
+        known = dict(fields)
+        if known.pop("featurewise", False):  # what earlier versions wrote for both
+            known |= {"featurewise_center": True, "featurewise_std_normalization": True}
+        values = {name: _with_tuples(value) for name, value in known.items() if name != "optimiser"} | {
             "optimizer": json_files.to_row(Optimizer, fields.get("optimiser"), "the optimizer of a recipe"),
             "augmentation": json_files.to_row(Augmentation, fields.get("augmentation"), "the augmentation of a recipe"),
         }
         return json_files.to_row(cls, values, "a recipe")
 
     def changed(
-        self, *, epochs: int | None = None, batch_size: int | None = None, learning_rate: float | None = None
+        self,
+        *,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        augmentation: Augmentation | None = None,
+        featurewise_center: bool | None = None,
+        featurewise_std_normalization: bool | None = None,
     ) -> "Recipe":
         """Return the recipe with those of the fields replaced that are given."""
         rate = self.optimizer.learning_rate if learning_rate is None else learning_rate
-        optimizer = replace(self.optimizer, learning_rate=rate)
-        return replace(
-            self, epochs=epochs or self.epochs, batch_size=batch_size or self.batch_size, optimizer=optimizer
-        )
+        given = {
+            "epochs": epochs or None,
+            "batch_size": batch_size or None,
+            "optimizer": replace(self.optimizer, learning_rate=rate),
+            "augmentation": augmentation,
+            "featurewise_center": featurewise_center,
+            "featurewise_std_normalization": featurewise_std_normalization,
+        }
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        return replace(self, **changes)
 
 
 _IN_FILES = {"optimizer": "optimiser"}
@@ -267,7 +297,8 @@ RECIPES: dict[str, Recipe] = {
             optimizer=Optimizer("rmsprop", 0.001),
             # Keras' generator counts shear in degrees: 0.2 of one, next to nothing, as in the published code.
             augmentation=Augmentation(mirror=True, shift=0.2, rotation=20.0, shear=0.2, zoom=0.2),
-            featurewise=True,
+            featurewise_center=True,
+            featurewise_std_normalization=True,
         ),
         _recipe(
             {"input_size": (64, 64), "dataset": None, "classes": 2},

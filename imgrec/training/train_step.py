@@ -79,8 +79,12 @@ class Loop:
         arguments = dict(recipe.arguments)
         if backbone is not None:
             arguments["backbone"] = backbone
-        if recipe.featurewise:
-            arguments["statistics"] = channel_statistics(images.pixels, recipe.preprocess)
+        if recipe.featurewise_center or recipe.featurewise_std_normalization:
+            means, deviations = channel_statistics(images.pixels, recipe.preprocess)
+            arguments["statistics"] = (
+                means if recipe.featurewise_center else (0.0,) * len(means),
+                deviations if recipe.featurewise_std_normalization else (1.0,) * len(deviations),
+            )
         # The function that builds the network, each time anew; it may be given further arguments.
         self._build = partial(networks.NETWORKS[recipe.network], recipe.input_size, classes, **arguments)
         keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")

@@ -8,7 +8,8 @@ from imgrec import json_files
 from imgrec.data.features import Pooling, backbone_spec
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.models.catalog import BUILT_IN, ModelSpec
-from imgrec.training.recipes import MAX_EPOCHS, Optimizer, check_plan
+from imgrec.training.augmentation import Augmentation
+from imgrec.training.recipes import MAX_EPOCHS, NO_AUGMENTATION, Optimizer, check_plan
 
 # Heads are cheap, and which rate suits depends on the number of images.
 DEFAULT_LEARNING_RATES = (1e-2, 1e-3, 1e-4)
@@ -16,6 +17,9 @@ DEFAULT_LEARNING_RATES = (1e-2, 1e-3, 1e-4)
 # Each further rate or fold multiplies the work.
 MAX_LEARNING_RATES = 12
 MAX_FOLDS = 20
+
+# Each copy of the images takes as long as they do, and as much memory.
+MAX_COPIES = 10
 
 # Above this Adam does not converge.
 LARGEST_LEARNING_RATE = 1.0
@@ -67,6 +71,9 @@ class TransferConfig:
     `pooling` the head is on the whole feature map. Of images without a test set `test_fraction` of each class are
     held out as one.
 
+    The head also learns from `copies` of each training image that `augmentation` has changed; what is fine-tuned sees
+    each image changed anew in every epoch. Validation and test images stay as they are.
+
     Raises `InputError` on values out of range, `UnknownNameError` on an unknown backbone or head.
     """
 
@@ -84,6 +91,8 @@ class TransferConfig:
     input_size: tuple[int, int] | None = None
     fine_tune_epochs: int = 5
     test_fraction: float = 0.0
+    augmentation: Augmentation = NO_AUGMENTATION
+    copies: int = 0
 
     def __post_init__(self) -> None:
         if self.head not in HEADS:
@@ -128,6 +137,11 @@ class TransferConfig:
                 f"{MAX_EPOCHS} epochs of tuning. "
                 f"Received: {self.fine_tune_layers}, {self.step_epochs} and {self.fine_tune_epochs}.",
             ),
+            (
+                0 <= self.copies <= MAX_COPIES and (not self.copies or self.augmentation.changes_anything),
+                f"Expected 0 to {MAX_COPIES} augmented copies, and an augmentation that changes something. "
+                f"Received: {self.copies} copies of {self.augmentation}.",
+            ),
         )
         for holds, sentence in rules:
             if not holds:
@@ -160,6 +174,9 @@ class TransferConfig:
         values: dict[str, Any] = {
             names.get(key, key): tuple(value) if isinstance(value, list) else value for key, value in fields.items()
         }
+        values["augmentation"] = json_files.to_row(
+            Augmentation, values.get("augmentation", {}), "the augmentation of a transfer learning run"
+        )
         return json_files.to_row(cls, values, "the settings of a transfer learning run")
 
 

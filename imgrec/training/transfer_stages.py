@@ -55,13 +55,13 @@ def share_done(progress: Progress, config: TransferConfig) -> float:
         return 1.0
     counts = progress.curves.data.counts if progress.curves.data else {}
     known = sum(part.count for part in progress.features)
-    unknown = max(0, sum(train + test for train, test in counts.values()) - known)
+    unknown = max(0, sum(train * (config.copies + 1) + test for train, test in counts.values()) - known)
     if any(part.cached for part in progress.features):
         unknown = 0  # where one part is on the disk, the other most likely is, too
     computed = [part for part in progress.features if not part.cached]
     extracted, wanted = sum(part.done for part in computed), sum(part.count for part in computed) + unknown
     images = (progress.curves.data and progress.curves.data.trained_on) or known
-    head_s = config.epochs * (_HEAD_EPOCH_S + _HEAD_IMAGE_S * images)
+    head_s = config.epochs * (_HEAD_EPOCH_S + _HEAD_IMAGE_S * images * (config.copies + 1))
     tuning = config.fine_tune_epochs if config.fine_tune_layers else 0
     plan = progress.curves.plan
     tuned = epochs_done(progress.curves) - (plan.epochs - tuning) if plan else 0.0
@@ -118,9 +118,12 @@ def describe_plan(config: TransferConfig, *, tested: bool | None = None) -> str:
     tried = f"{rates} × {config.folds} folds = " if config.folds else f"{rates}, single split: "
     heads = f"{count_of(config.trials, 'trial')} of {count_of(config.epochs, 'epoch')}"
     final = ", then final training" if config.folds else ""
+    copies = f", on each image and {config.copies} augmented {'copy' if config.copies == 1 else 'copies'}" * bool(
+        config.copies
+    )
     tuned = f", then {count_of(config.fine_tune_epochs, 'epoch')} of fine-tuning" if config.fine_tune_layers else ""
     test = " The test set is" if tested else " A test set, if there is one, is"
-    return f"{tried}{heads}{final}{tuned}." + (f"{test} used once, at the end." if tested is not False else "")
+    return f"{tried}{heads}{copies}{final}{tuned}." + (f"{test} used once, at the end." if tested is not False else "")
 
 
 def describe_choice(chosen: HeadChosen) -> str:

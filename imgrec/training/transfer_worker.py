@@ -90,7 +90,7 @@ def run(job: jobs.Worker) -> None:
     tell_data(job, data, trained_on=len(kept), validated_on=validated_on)
     train_features = _extract(job, "train", row, data.train, settings)
     test_features = None if data.test is None else _extract(job, "test", row, data.test, settings)
-    final = _train_head(job, config, data, groups, train_features)
+    final = _train_head(job, config, data, groups, _with_copies(job, config, row, data.train, train_features, settings))
     weights_path = weights.find(BUILT_IN.get_spec(config.backbone), settings)
     if weights_path is None:
         raise WeightsError(f"Expected the weights of {row.title} on this machine. Received: none any more.")
@@ -118,7 +118,21 @@ def run(job: jobs.Worker) -> None:
     shutil.rmtree(job.job.folder / TRIALS, ignore_errors=True)
 
 
-def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settings: Settings) -> np.ndarray:
+def _with_copies(
+    job: jobs.Worker, config: TransferConfig, row: ModelSpec, images: Images, rows: np.ndarray, settings: Settings
+) -> np.ndarray:
+    """Return the features of `images`, which are `rows`, and after them those of their augmented copies."""
+    parts = [rows]
+    for number in range(1, config.copies + 1):
+        changed = config.augmentation.copy_of(images, seed=config.seed, number=number, on_block=job.check)
+        name = "augmented" if config.copies == 1 else f"augmented ({number} of {config.copies})"
+        parts.append(_extract(job, name, row, changed, settings, share=1 / (config.copies + 1)))
+    return np.concatenate(parts) if config.copies else rows
+
+
+def _extract(
+    job: jobs.Worker, part: str, row: ModelSpec, images: Images, settings: Settings, share: float = 1.0
+) -> np.ndarray:
     """Return the features of `images`, float32 (N, D) on disk; the progress is written to the log."""
     start = written = time.monotonic()
     last = ""
@@ -142,7 +156,7 @@ def _extract(job: jobs.Worker, part: str, row: ModelSpec, images: Images, settin
             written = time.monotonic()
             write(job, FeaturesExtracted(part, done, count, written - start))
 
-    most_bytes = int(available_memory_bytes() * MEMORY_SHARE) // FEATURE_COPIES
+    most_bytes = int(available_memory_bytes() * MEMORY_SHARE * share) // FEATURE_COPIES
     found = features.extract(row, images, settings, extracting, preparing, most_bytes=most_bytes)
     count = len(images)
     write(job, FeaturesExtracted(part, count, count, found.seconds, found.cached))
@@ -154,7 +168,7 @@ def _train_head(
 ) -> cross_validation.FinalHead:
     """All trials, and the final head."""
     targets, classes, folder = data.train.targets, len(data.classes), job.job.folder
-    head_trainer = heads.HeadTrainer(HEADS[config.head], rows, targets, classes, seed=config.seed)
+    head_trainer = heads.HeadTrainer(HEADS[config.head], rows, targets, classes, seed=config.seed, copies=config.copies)
     saved = 0.0
 
     def save(layers: Layers) -> None:
@@ -179,7 +193,7 @@ def _train_head(
         job,
         TrainingBegin(
             epochs=len(final.rows) + (config.fine_tune_epochs if config.fine_tune_layers else 0),
-            steps=max(1, len(targets) // batch),
+            steps=max(1, len(targets) * (config.copies + 1) // batch),
             batch_size=batch,
             parameters=learned,
             trained_parameters=learned,
@@ -249,6 +263,8 @@ def _check_agreement(model: Any, row: ModelSpec, images: Images, rows: np.ndarra
 def _key(config: TransferConfig, data: ArrayDataset, groups: np.ndarray) -> str:
     """Return what a trial depends on; how many rates there are besides is none of its business."""
     fields = config.to_dict() | {"learning_rates": None, "unfreeze": None, "tuning_epochs": None}
+    if not config.copies:  # what fine-tuning does to images is none of its business either
+        del fields["augmentation"], fields["copies"]
     if (copies := np.flatnonzero(groups != np.arange(len(groups)))).size:
         fields["kept_together"] = [copies.tolist(), groups[copies].tolist()]
     return hashlib.sha256(json.dumps([fields, data.sha256], sort_keys=True).encode()).hexdigest()[:16]

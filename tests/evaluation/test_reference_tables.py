@@ -41,6 +41,20 @@ def test_specificities_that_table_10_cuts_off() -> None:
     assert ".9856 as .98, .9975 as .99" in COUNTS[0].remark
 
 
+def test_one_cheeseburger_is_quoted_as_printed_and_ours_stand_in_a_table_of_their_own() -> None:
+    (quoted,) = [table for table in TABLES if table.title == "One cheeseburger, two networks"]
+    assert quoted.rows == [["ResNet50", "0.982960"], ["VGG19", "0.944221"]]
+    assert quoted.measured_on is None
+    repeated, problems = read_repeated(ASSETS / "protocols")
+    assert not problems
+    (ours,) = [table for table in repeated if table.beside == quoted.title]
+    titles = {spec.title for spec in BUILT_IN.values()}
+    for row in ours.rows:
+        assert row[0] in titles - {"ResNet50", "VGG19"}
+        assert all(0 <= float(probability) <= 1 for probability in row[1:3])
+    assert ours.provenance["command"] == "python -m bench.cheeseburger IMAGE"
+
+
 LESSON = {
     "title": "Five folds",
     "provenance": {"data": "flowers", "seconds": 12.5, "versions": {"keras": "3"}},

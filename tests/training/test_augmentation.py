@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from imgrec.data.dataset import Images
+from imgrec.errors import InputError
 from imgrec.training.augmentation import COVER, Augmentation
 
 INDICES = np.arange(8)
@@ -97,3 +99,24 @@ def test_a_rotation_turns_by_at_most_its_angle_and_keeps_areas() -> None:
     slope = np.degrees(0.5 * np.arctan2(2 * (turned * rows * columns).sum(), (turned * (columns**2 - rows**2)).sum()))
     assert 1 < abs(slope) <= 30.5
     assert turned.sum() == pytest.approx(image[0, ..., 0].sum(), rel=0.03)
+
+
+def test_a_copy_of_all_images_is_repeatable_and_another_number_gives_another(images: np.ndarray) -> None:
+    many = Images(np.tile(images, (20, 1, 1, 1)), np.arange(160))
+    augmentation, blocks = Augmentation(mirror=True, rotation=20.0), list[int]()
+    one, again, other = (
+        augmentation.copy_of(many, seed=3, number=number, on_block=lambda: blocks.append(1)).pixels
+        for number in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).any()
+    # Every image was changed or mirrored, those of later blocks too.
+    changed = np.array([(a != b).any() for a, b in zip(one, many.pixels, strict=True)])
+    assert changed.all()
+    assert len(blocks) == 3 * 3
+
+
+@pytest.mark.parametrize("values", [{"rotation": 181.0}, {"zoom": 1.0}, {"shift": -0.1}, {"shear": float("nan")}])
+def test_an_augmentation_out_of_range_is_refused(values: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="Expected an augmentation from 0 to rotation 180"):
+        Augmentation(**values)

@@ -1,5 +1,6 @@
 """Recipes: what stands in them survives JSON, and nonsense is refused."""
 
+import ast
 import json
 from dataclasses import replace
 from typing import Any
@@ -9,9 +10,9 @@ import pytest
 from imgrec.data.sources import DATASETS
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.models.catalog import BUILT_IN
-from imgrec.settings import MIB
+from imgrec.settings import MIB, ROOT
 from imgrec.training.augmentation import Augmentation
-from imgrec.training.recipes import RECIPES, Optimizer, Recipe, get_recipe
+from imgrec.training.recipes import FEATUREWISE_NETWORKS, RECIPES, Optimizer, Recipe, get_recipe
 from imgrec.training.training_job import needs_of
 
 
@@ -54,7 +55,8 @@ def test_the_upsampled_networks_are_trained_as_printed() -> None:
 def test_the_augmentation_is_the_printed_one() -> None:
     recipe = get_recipe("simple_cnn")
     assert recipe.augmentation == Augmentation(mirror=True, rotation=20.0, shift=0.2, shear=0.2, zoom=0.2)
-    assert recipe.featurewise
+    assert recipe.featurewise_center
+    assert recipe.featurewise_std_normalization
 
 
 def test_a_backbone_that_learns_at_eight_times_the_size_needs_the_memory_that_was_measured() -> None:
@@ -106,3 +108,22 @@ def test_what_cannot_be_meant_is_refused(change: dict[str, Any]) -> None:
 def test_an_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="capstone_cnn"):
         get_recipe("capstone_cn")
+
+
+def test_recipes_of_earlier_versions_had_both_featurewise_settings_in_one() -> None:
+    recipe = get_recipe("simple_cnn")
+    fields = recipe.to_dict()
+    del fields["featurewise_center"], fields["featurewise_std_normalization"]
+    assert Recipe.from_dict(fields | {"featurewise": True}) == recipe
+    without = Recipe.from_dict(fields | {"featurewise": False})
+    assert not without.featurewise_center
+    assert not without.featurewise_std_normalization
+
+
+def test_the_networks_for_featurewise_normalization_are_those_that_take_statistics() -> None:
+    tree = ast.parse((ROOT / "imgrec" / "training" / "networks.py").read_text())
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    taking = {node.name for node in functions if "statistics" in {each.arg for each in node.args.kwonlyargs}}
+    assert set(FEATUREWISE_NETWORKS) == taking
+    with pytest.raises(InputError, match="can begin with featurewise normalization"):
+        get_recipe("cifar_vgg").changed(featurewise_center=True)

@@ -17,6 +17,7 @@ from imgrec.jobs import Job
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings
 from imgrec.training import run_summary, training_job, transfer_config, transfer_job
+from imgrec.training.augmentation import Augmentation
 from imgrec.training.events import FineTuned, HeadChosen, TrialEnd, to_fields
 from imgrec.training.transfer_config import HEADS, TransferConfig
 from imgrec.training.trial_results import choose, summaries
@@ -30,12 +31,18 @@ def test_a_run_survives_json() -> None:
     config = TransferConfig("mobilenet", "hidden", learning_rates=(1e-2, 1e-6), folds=5, input_size=(256, 256))
     assert TransferConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert config.trials == 10
+    augmented = replace(config, augmentation=Augmentation(mirror=True, zoom=0.2), copies=2)
+    assert TransferConfig.from_dict(json.loads(json.dumps(augmented.to_dict()))) == augmented
+    before = {name: value for name, value in config.to_dict().items() if name not in {"augmentation", "copies"}}
+    assert TransferConfig.from_dict(before) == config
     assert TransferConfig("mobilenet").trials == len(transfer_config.DEFAULT_LEARNING_RATES)
 
 
 @pytest.mark.parametrize(
     ("fields", "error", "sentence"),
     [
+        ({"copies": 1}, InputError, "augmentation that changes something"),
+        ({"copies": 11, "augmentation": Augmentation(mirror=True)}, InputError, "0 to 10 augmented copies"),
         ({"backbone": "mobilnet"}, UnknownNameError, "mobilenet"),
         ({"backbone": "cifar_vgg"}, InputError, "published weights.*Received: cifar_vgg"),
         ({"head": "liner"}, UnknownNameError, "linear"),

@@ -20,6 +20,7 @@ from imgrec.models import cards
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT, Settings
 from imgrec.training import transfer_job
+from imgrec.training.augmentation import Augmentation
 from imgrec.training.events import to_fields
 from imgrec.training.transfer_config import TransferConfig
 from imgrec.training.transfer_stages import describe_fine_tuning
@@ -193,3 +194,27 @@ def test_copies_are_not_validated_on_where_their_like_is_learned_from(here: Sett
     told = transfer_job.read_progress(job).curves.data
     assert told is not None
     assert (told.trained_on, told.validated_on) == (16, 8)
+
+
+def test_augmented_copies_are_learned_from_and_never_validated_on(here: Settings, data: str) -> None:
+    augmentation = Augmentation(mirror=True, rotation=8.0, shift=0.1)
+    config = TransferConfig(
+        BACKBONE, learning_rates=(1e-2,), epochs=40, batch_size=8, augmentation=augmentation, copies=2
+    )
+    job = finish(transfer_job.start(config, data, here, name="augmented_stripes"))
+    progress = transfer_job.read_progress(job)
+    assert [(part.part, part.count) for part in progress.features] == [
+        ("train", 48),
+        ("test", 12),
+        ("augmented (1 of 2)", 48),
+        ("augmented (2 of 2)", 48),
+    ]
+    [card] = [card for card in cards.all_cards(here) if card.name == "augmented_stripes"]
+    assert (card.metrics["set"], card.metrics["pictures"]) == ("test", 12)
+    assert card.metrics["accuracy"] > 0.6
+    assert TransferConfig.from_dict(card.fields["lesson"]) == config
+    plan, data_read = progress.curves.plan, progress.curves.data
+    assert plan is not None
+    assert data_read is not None
+    assert plan.steps == 48 * 3 // 8
+    assert data_read.validated_on == 48 // 5

@@ -3,6 +3,7 @@
 `form_fields`: what the forms share.
 `scratch_form`: training from scratch.
 `transfer_form`: transfer learning.
+`augmentation_fields`: augmentation as sliders, with a preview.
 `search_form`: hyperparameter search.
 `dataset_preview`: the images of a dataset.
 `collect_images`: a dataset made by dropping images.

@@ -39,7 +39,7 @@ def explorer(recipe: Recipe, data: str) -> None:
             _counts(counts, notes)
         with images:
             for label, row in list(samples.items())[:MAX_CLASSES_SHOWN]:
-                st.image(_row(row), caption=plain(label), width="stretch", alt=f"Samples of {label}")
+                st.image(image_row(row), caption=plain(label), width="stretch", alt=f"Samples of {label}")
         with augmentation:
             st.caption("First the original image, then how augmentation changes it in the first epochs.")
             for label, row in list(samples.items())[:4]:
@@ -48,7 +48,7 @@ def explorer(recipe: Recipe, data: str) -> None:
                     recipe.augmentation.apply(row, np.arange(len(row)), seed=0, epoch=epoch)[0]
                     for epoch in range(PREVIEWS - 1)
                 ]
-                st.image(_row(np.stack([row[0], *changed])), width="stretch", alt=f"{label}, augmented")
+                st.image(image_row(np.stack([row[0], *changed])), width="stretch", alt=f"{label}, augmented")
         with pixels:
             _pixel_values(next(iter(samples.values()))[0])
 
@@ -103,7 +103,7 @@ def _pixel_values(image: np.ndarray) -> None:
     right.dataframe(corner, hide_index=True, alt="Red, green and blue of the pixels in the upper left corner")
 
 
-def _row(images: np.ndarray) -> np.ndarray:
+def image_row(images: np.ndarray) -> np.ndarray:
     """Return images (N, H, W, 3) side by side with a gap, each enlarged by whole pixels: uint8 (H, W, 3)."""
     factor = max(1, ROW_SIDE_PX // images.shape[1])
     large = images.repeat(factor, 1).repeat(factor, 2)

@@ -144,6 +144,7 @@ def _runs() -> list[TrainingLog]:
         format_func=lambda name: by_name[name].title if name in by_name else str(name),
         key=query_params.named(key, "run", list(by_name), []),
         placeholder="Choose runs to draw besides",
+        wrap=True,
         select_all=False,
     )
     return [log for name in chosen if name in by_name and (log := run_log(by_name[name])) is not None]
@@ -164,6 +165,7 @@ def _published() -> list[TrainingLog]:
         list(by_title),
         key=query_params.named("log_published", "published log", list(by_title), [], name=query_params.slug),
         placeholder="Choose printed logs to draw besides",
+        wrap=True,
         select_all=False,
         help="Printed in the publications that the Benchmarks page lists under Published; nothing of them was "
         "measured here.",

@@ -10,12 +10,20 @@ from imgrec.errors import InputError
 from imgrec.formatting import percent, size
 from imgrec.models.catalog import ModelSpec
 from imgrec.training import transfer_job, transfer_stages
-from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS
-from imgrec.training.transfer_config import ALL_LAYERS, FINE_TUNING, HEADS, MAX_LEARNING_RATES, TransferConfig
+from imgrec.training.augmentation import Augmentation
+from imgrec.training.recipes import MAX_BATCH_SIZE, MAX_EPOCHS, NO_AUGMENTATION
+from imgrec.training.transfer_config import (
+    ALL_LAYERS,
+    FINE_TUNING,
+    HEADS,
+    MAX_COPIES,
+    MAX_LEARNING_RATES,
+    TransferConfig,
+)
 from imgrec.ui import caches, query_params
 from imgrec.ui.elements import errors_shown
 from imgrec.ui.models import download_progress
-from imgrec.ui.train import collect_images
+from imgrec.ui.train import augmentation_fields, collect_images
 from imgrec.ui.train.data_quality import counted, examined
 from imgrec.ui.train.form_fields import choice, count, is_demo, keep_choice, path, start_button
 
@@ -34,6 +42,9 @@ FOLDS = {"Single split": 0, "3 folds": 3, "5 folds": 5, "10 folds": 10}
 # that is the default: a test on fewer says little, and they are needed for training.
 TEST_FRACTION = 0.2
 ENOUGH_TO_TEST = 40
+
+# The printed settings, without the shear of a fifth of a degree.
+FIRST_AUGMENTATION = Augmentation(mirror=True, rotation=20.0, shift=0.2, zoom=0.2)
 
 LAYERS = {
     "Classifier only": 0,
@@ -64,7 +75,7 @@ def form() -> None:
     # The button stands above the settings, which are rarely changed, so that it is seen without scrolling.
     button = st.container()
     counts = counted() if is_sound else {}
-    config = _settings(backbone, counts)
+    config = _settings(backbone, counts, data)
     with button:
         name = st.text_input(
             "Model name",
@@ -156,7 +167,26 @@ def _test_fraction(counts: Mapping[str, tuple[int, int]]) -> float:
     return TEST_FRACTION if wanted else 0.0
 
 
-def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> TransferConfig | None:
+def _augmentation(backbone: ModelSpec, data: str) -> tuple[Augmentation, int]:
+    """Return the augmentation, and how many changed copies of each image the classifier learns from."""
+    if not st.toggle(
+        "Augment the training images",
+        key="transfer_augmented",
+        help="The classifier also learns from changed copies of each image, whose features are extracted once. "
+        "Fine-tuned layers see every image changed anew in each epoch. Validation and test images stay as they are.",
+    ):
+        return NO_AUGMENTATION, 0
+    augmentation = augmentation_fields.fields(FIRST_AUGMENTATION, "transfer")
+    copies = count(
+        "Copies of each image", 3, "transfer_copies", most=MAX_COPIES, help="Each takes as long as the images."
+    )
+    augmentation_fields.preview(augmentation, data, backbone.input_size, "transfer")
+    if not augmentation.changes_anything:
+        st.caption(":material/info: Nothing is changed: no copies are made.")
+    return augmentation, copies if augmentation.changes_anything else 0
+
+
+def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]], data: str) -> TransferConfig | None:
     """Return the settings of the run; None, with a sentence, while they are not valid. `counts` as of a `Diagnosis`."""
     default = TransferConfig(backbone.name)
     with st.expander("Training settings", icon=":material/tune:"):
@@ -213,6 +243,7 @@ def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Tra
             key="transfer_no_pooling",
             help="Uses the whole feature map instead of global average pooling. Adds many weights.",
         )
+        augmentation, copies = _augmentation(backbone, data)
         with errors_shown(":material/edit_off:"):
             try:
                 learning_rates = tuple(map(float, rates))
@@ -233,5 +264,7 @@ def _settings(backbone: ModelSpec, counts: Mapping[str, tuple[int, int]]) -> Tra
                 pooling=None if keeps_map else "avg",
                 fine_tune_epochs=fine_tune_epochs,
                 test_fraction=test_fraction,
+                augmentation=augmentation,
+                copies=copies,
             )
     return None

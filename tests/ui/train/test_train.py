@@ -10,10 +10,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from imgrec.data import array_files
-from imgrec.jobs import processes
+from imgrec.errors import InputError
+from imgrec.jobs import Job, processes
 from imgrec.models import cards
+from imgrec.settings import Settings
 from imgrec.training import training_job
-from imgrec.training.recipes import RECIPES, get_recipe
+from imgrec.training.augmentation import Augmentation
+from imgrec.training.recipes import RECIPES, Recipe, get_recipe
 from imgrec.ui.widget_keys import key_of
 from tests.models.test_cards import FIELDS
 from tests.ui.conftest import words
@@ -239,3 +242,29 @@ def test_a_card_that_says_too_little_breaks_nothing(page: Callable[..., AppTest]
     app = page("train.py", learn="Train from scratch")
     assert not app.exception
     assert "my_test_model" not in app.selectbox(key="trained").options
+
+
+def test_the_sliders_of_augmentation_start_from_the_recipe_and_are_passed_on(
+    page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Recipe] = []
+
+    def start(recipe: Recipe, data: str, settings: Settings) -> Job:
+        asked.append(recipe)
+        raise InputError("Expected another.")
+
+    monkeypatch.setattr(training_job, "start", start)
+    app = page("train.py", learn="Train from scratch", recipe="simple_cnn")
+    assert app.slider(key="rotation_simple_cnn").value == 20.0
+    assert app.toggle(key="featurewise_center_simple_cnn").value
+    app.slider(key="zoom_simple_cnn").set_value(0.5).run()
+    app.toggle(key="featurewise_std_normalization_simple_cnn").set_value(False).run()
+    app.toggle(key="mirror_simple_cnn").set_value(False).run()
+    app.toggle(key="preview_simple_cnn").set_value(True).run()
+    assert not app.exception
+    app.button(key="start_training").click().run()
+    assert asked[0].augmentation == Augmentation(rotation=20.0, shift=0.2, shear=0.2, zoom=0.5)
+    assert (asked[0].featurewise_center, asked[0].featurewise_std_normalization) == (True, False)
+    app.selectbox(key="recipe").set_value("cifar_vgg").run()
+    assert "The recipe adds shifts of 3 px and covered squares of 6 px." in words(app)
+    assert "featurewise_center_cifar_vgg" not in {toggle.key for toggle in app.toggle}

@@ -19,6 +19,7 @@ from imgrec.images import decoding
 from imgrec.jobs import Job
 from imgrec.settings import Settings
 from imgrec.training import transfer_job
+from imgrec.training.augmentation import Augmentation
 from imgrec.training.transfer_config import TransferConfig
 from imgrec.ui.train import transfer_form
 from imgrec.ui.widget_keys import key_of
@@ -240,6 +241,38 @@ def test_start_passes_on_what_was_chosen(
     app.button(key="start_transfer").click().run()
     assert asked[-1] == (TransferConfig("mobilenet", folds=5), str(album.folder), "my_pets")
     assert "Canceled" in words(app)
+
+
+def test_augmentation_is_passed_on_and_shown_on_an_image_of_the_data(
+    page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch, leave: Callable[..., Path]
+) -> None:
+    asked: list[TransferConfig] = []
+
+    def start(lesson: TransferConfig, data: str, settings: Settings, *, name: str | None = None) -> Job:
+        asked.append(lesson)
+        return Job(leave({"state": "cancelled", "error": None}, EVENTS[:3]))
+
+    monkeypatch.setattr(transfer_job, "start", start)
+    album = collections.create("pets", Settings.from_env(), ("cat", "dog"))
+    for seed in range(8):
+        album.add(("cat", "dog")[seed % 2], image(seed), max_bytes=10**6)
+    app = page("train.py", backbone="MobileNet")
+    app.toggle(key="transfer_augmented").set_value(True).run()
+    app.slider(key="rotation_transfer").set_value(45.0).run()
+    app.number_input(key="transfer_copies").set_value(2).run()
+    app.toggle(key="preview_transfer").set_value(True).run()
+    assert not app.exception
+    shown = [image.alt for element in (*app.get("imgs"), *app.get("image")) for image in element.proto.imgs]
+    assert "cat, and 7 augmented copies" in shown
+    until(app, lambda: not app.button(key="start_transfer").disabled)
+    assert "on each image and 2 augmented copies" in words(app)
+    app.button(key="start_transfer").click().run()
+    assert asked[-1].copies == 2
+    assert asked[-1].augmentation == Augmentation(mirror=True, rotation=45.0, shift=0.2, zoom=0.2)
+    for name in ("rotation", "shift", "zoom"):
+        app.slider(key=f"{name}_transfer").set_value(0.0).run()
+    app.toggle(key="mirror_transfer").set_value(False).run()
+    assert "no copies are made" in words(app)
 
 
 def test_many_images_without_a_test_set_are_tested_on_a_fifth(
