@@ -256,8 +256,8 @@ async def _receive(request: Request, max_bytes: int, names: Sequence[str], count
         form = await parser.parse()
     except MultiPartException as error:
         raise InputError(f"Expected a form with one image and short fields. Received: {error.message}") from error
-    except (UnicodeError, LookupError) as error:
-        raise InputError("Expected a form in UTF-8. Received: fields that cannot be read as its charset.") from error
+    except (UnicodeError, LookupError) as error:  # the header names a charset that decodes nothing
+        raise InputError("Expected a form in UTF-8. Received: another charset.") from error
     try:
         files = [value for _, value in form.multi_items() if not isinstance(value, str)]
         if len(files) != 1:

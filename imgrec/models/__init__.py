@@ -3,6 +3,7 @@
 `catalog`: `ModelSpec`, one row a model.
 `card_fields`: the fields of such a card, checked.
 `cards`: `Card` of a model that was trained here.
+`model_file`: a model file, checked before a library reads it.
 `layer_table`: the layers of a saved network.
 `downloads`: resumable HTTP downloads.
 `weights`: find, fetch and verify weight files.
