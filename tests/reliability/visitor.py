@@ -17,7 +17,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from tests.reliability.tabs import COOKIE, Tab, tab
 
 # A page that has not finished by then is an error.
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 @dataclass(slots=True)
