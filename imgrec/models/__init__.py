@@ -3,6 +3,7 @@
 `catalog`: `ModelSpec`, one row a model.
 `cards`: `Card` of a model that was trained here.
 `layer_table`: the layers of a saved network.
+`network_layers`: the layers of every network of the catalog.
 `downloads`: resumable HTTP downloads.
 `weights`: find, fetch and verify weight files.
 `torch_checkpoint`: tensors of a PyTorch file, without PyTorch.
