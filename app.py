@@ -26,6 +26,8 @@ from imgrec.server import health
 from imgrec.server.bodies import BodyLimits
 from imgrec.server.compression import CompressedFiles
 from imgrec.server.connections import ConnectionLimits
+from imgrec.server.hosts import Hosts, OwnSite
+from imgrec.server.page_headers import PageHeaders
 from imgrec.settings import MIB, ROOT
 
 SCRIPT = ROOT / "imgrec" / "ui" / "main.py"
@@ -65,6 +67,12 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
             tasks.cancel_scope.cancel()
 
 
+def own_hosts() -> Hosts:
+    """Return the names of this server: where it listens, what Streamlit was told, and what imgrec was."""
+    public = str(config.get_option("browser.serverAddress") or "").partition("/")[0]
+    return Hosts(config.get_option("server.address") or "", (public, *caches().settings().hosts))
+
+
 v1 = api_routes.create(
     get_settings=lambda: caches().settings(),
     get_pool=lambda: caches().pool(),
@@ -74,7 +82,13 @@ checks = health.create_routes(warm.is_set, lambda: caches().pool())
 
 # A mount begins at its slash; without this line the bare address would be answered with a page.
 routes = [Route("/api/v1", v1), Mount("/api/v1", app=v1), *checks]
-middleware = [Middleware(ConnectionLimits), Middleware(BodyLimits), Middleware(CompressedFiles)]
+middleware = [
+    Middleware(ConnectionLimits),
+    Middleware(PageHeaders, get_frames=lambda: caches().settings().frames),
+    Middleware(OwnSite, get_hosts=own_hosts),
+    Middleware(BodyLimits),
+    Middleware(CompressedFiles),
+]
 app: st.App = st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=middleware)
 
 if __name__ == "__main__":

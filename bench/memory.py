@@ -51,7 +51,7 @@ def imgrec_side() -> None:
     from imgrec.inference.pool import EnginePool
 
     settings = pairs.settings()
-    with TestClient(app.app) as client:
+    with TestClient(app.app, base_url="http://localhost") as client:
         assert client.get("/livez").status_code == 200
         server = resident()
         specs = [BUILT_IN.get_spec(name) for name in pairs.SIX]

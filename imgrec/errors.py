@@ -29,6 +29,14 @@ import difflib
 # Known names that a sentence lists when none is near; of more only the first three.
 FEW_NAMES = 12
 
+# Of what was received, in a sentence: a text of any length may come.
+MAX_ECHO_CHARACTERS = 100
+
+
+def shortened(text: str) -> str:
+    """Return `text`, or its first `MAX_ECHO_CHARACTERS` with an ellipsis."""
+    return text if len(text) <= MAX_ECHO_CHARACTERS else f"{text[:MAX_ECHO_CHARACTERS]}…"
+
 
 class ImgrecError(Exception):
     """Base of the tree; never raised itself."""
@@ -66,9 +74,9 @@ class UnknownNameError(InputError):
     @classmethod
     def of(cls, kind: str, received: str, known: list[str]) -> "UnknownNameError":
         """Return the sentence for `received`, with the nearest known names; without one, with some."""
-        near = difflib.get_close_matches(received, known, n=3)
+        near = difflib.get_close_matches(received[:MAX_ECHO_CHARACTERS], known, n=3)
         near = near or sorted(known)[: FEW_NAMES if len(known) <= FEW_NAMES else 3]
-        return cls(f"Expected the name of a {kind}, such as {', '.join(near)}. Received: {received!r}.")
+        return cls(f"Expected the name of a {kind}, such as {', '.join(near)}. Received: {shortened(received)!r}.")
 
 
 class LabelSpaceError(InputError):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from imgrec.errors import InputError, StorageError
+from imgrec.errors import InputError, StorageError, shortened
 from imgrec.settings import MIB
 
 # The interval between two looks at a lock that another one holds.
@@ -25,9 +25,6 @@ FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 # What Linux takes; of macOS and Windows it is more than they do.
 MAX_PATH_BYTES, MAX_NAME_BYTES = 4095, 255
-
-# Of a path that cannot be used, in a sentence.
-_SHOWN_CHARACTERS = 100
 
 # What is no file that ends: opened or read, each may wait for ever.
 _KINDS = (
@@ -46,7 +43,7 @@ def typed_path(text: str | Path) -> Path:
     above may not be read.
     """
     given = str(text)
-    shown = f"{given[:_SHOWN_CHARACTERS]}…" if len(given) > _SHOWN_CHARACTERS else given
+    shown = shortened(given)
     try:
         path = Path(given).expanduser()
         encoded = os.fsencode(path)

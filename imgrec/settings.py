@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,12 @@ BUDGET_SHARE = 0.6
 # What a server without any model takes (Streamlit, Altair, OpenVINO's library): measured, rounded up.
 SERVER_BYTES = 350 * MIB
 
+# The site that shows a Space in a frame.
+SPACES = "https://huggingface.co"
+
+# A host name or a source, with a wildcard where it begins; no space or semicolon, which would end it in a header.
+_WORD = re.compile(r"(https?://)?(\*|(\*\.)?[\w.-]+|\[[0-9a-f:]+\])(:\d+)?", re.ASCII | re.IGNORECASE)
+
 SETTINGS = {
     "IMGREC_HOME": ("Folder for compiled models, runs and records", "~/.cache/imgrec"),
     "KERAS_HOME": ("Folder under which Keras keeps weights (`models/`)", "~/.keras"),
@@ -39,6 +46,11 @@ SETTINGS = {
     "IMGREC_DEMO": ("1: limits for a public demo on a 1 GiB host", "0"),
     "IMGREC_GOOGLE_VISION_KEY": ("Key to ask Google Cloud Vision on request; without one it is never asked", "none"),
     "IMGREC_GOOGLE_VISION_MONTHLY": ("Images a month that may be sent to it; Google charges above 1,000", "1000"),
+    "IMGREC_HOSTS": (
+        "Names that the server answers to, by commas; `*.example.org`, `*` for all",
+        "localhost, its addresses",
+    ),
+    "IMGREC_FRAMES": ("Sites that may show the pages in a frame, by commas", "none; in a Space Hugging Face's"),
     "IMGREC_WEIGHTS_URL": ("Mirror to fetch weights from, instead of Keras' own address", "none"),
 }
 
@@ -47,7 +59,8 @@ SETTINGS = {
 class Settings:
     """The settings in the environment, checked once.
 
-    `memory_bytes` is the budget for loaded models; `home` and `keras_home` need not exist yet.
+    `memory_bytes` is the budget for loaded models; `home` and `keras_home` need not exist yet. `hosts` are names beside
+    the server's own, `frames` sources as Content-Security-Policy has them. Hugging Face sets SPACE_HOST in a Space.
     """
 
     home: Path
@@ -59,6 +72,8 @@ class Settings:
     weights_url: str | None
     google_vision_key: str | None = field(default=None, repr=False)
     google_vision_monthly: int = GOOGLE_VISION_MONTHLY
+    hosts: tuple[str, ...] = ()
+    frames: tuple[str, ...] = ()
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -76,6 +91,8 @@ class Settings:
             weights_url=env.get("IMGREC_WEIGHTS_URL") or None,
             google_vision_key=env.get("IMGREC_GOOGLE_VISION_KEY", "").strip() or None,
             google_vision_monthly=_count(env, "IMGREC_GOOGLE_VISION_MONTHLY", GOOGLE_VISION_MONTHLY),
+            hosts=_words(env, "IMGREC_HOSTS") + _words(env, "SPACE_HOST"),
+            frames=_words(env, "IMGREC_FRAMES") + ((SPACES,) if env.get("SPACE_HOST") else ()),
         )
 
 
@@ -147,6 +164,13 @@ def _count(env: Mapping[str, str], name: str, default: int) -> int:
     if value and not value.isdecimal():
         raise SettingError(f"Expected {name} to be a whole number. Received: {value!r}.")
     return int(value) if value else default
+
+
+def _words(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    words = tuple(word.strip() for word in env.get(name, "").split(",") if word.strip())
+    if odd := [word for word in words if not _WORD.fullmatch(word)]:
+        raise SettingError(f"Expected {name} to be names separated by commas. Received: {odd[0]!r}.")
+    return words
 
 
 def _mebibytes(env: Mapping[str, str], name: str, default: int | None) -> int:

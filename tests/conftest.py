@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,29 @@ def settings(tmp_path: Path) -> Settings:
             "IMGREC_OFFLINE": "1",
         }
     )
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of compiled networks that slow tests share, in every process of a run: a conversion takes seconds."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def ready(compiled: Path, settings: Settings) -> Settings:
+    """Fresh settings as after the first use: what any test compiled is there, and weights are in KERAS_HOME."""
+    home = with_compiled(settings.home, compiled)
+    return replace(settings, home=home, keras_home=Path(os.environ.get("KERAS_HOME", "/nonexistent")))
+
+
+def with_compiled(home: Path, compiled: Path) -> Path:
+    """Let the new IMGREC_HOME `home` have the compiled networks of other tests, and return it."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "compiled").symlink_to(compiled, target_is_directory=True)
+    return home
 
 
 @pytest.fixture

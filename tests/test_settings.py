@@ -25,6 +25,12 @@ def test_defaults_need_no_environment() -> None:
         pytest.param({"IMGREC_HOME": "/x/y"}, "home", Path("/x/y"), id="home"),
         pytest.param({"KERAS_HOME": "/x/k"}, "keras_home", Path("/x/k"), id="keras home"),
         pytest.param({"IMGREC_OFFLINE": "yes"}, "offline", True, id="offline"),
+        pytest.param({"IMGREC_HOSTS": "a.org, *.b.org"}, "hosts", ("a.org", "*.b.org"), id="hosts"),
+        pytest.param({"SPACE_HOST": "me-app.hf.space"}, "hosts", ("me-app.hf.space",), id="the host of a Space"),
+        pytest.param(
+            {"SPACE_HOST": "me-app.hf.space"}, "frames", ("https://huggingface.co",), id="the frame of a Space"
+        ),
+        pytest.param({"IMGREC_FRAMES": "https://*.b.org"}, "frames", ("https://*.b.org",), id="frames"),
     ],
 )
 def test_a_variable_is_read(env: dict[str, str], field: str, expected: object) -> None:
@@ -38,6 +44,8 @@ def test_a_variable_is_read(env: dict[str, str], field: str, expected: object) -
         pytest.param({"IMGREC_MEMORY_MIB": "0"}, id="zero"),
         pytest.param({"IMGREC_MEMORY_MIB": "-5"}, id="negative"),
         pytest.param({"IMGREC_DEMO": "maybe"}, id="no flag"),
+        pytest.param({"IMGREC_HOSTS": "a.org b.org"}, id="no commas"),
+        pytest.param({"IMGREC_FRAMES": "https://a.org; script-src *"}, id="a directive"),
     ],
 )
 def test_a_value_that_cannot_be_meant_is_refused_by_name(env: dict[str, str]) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from imgrec import json_files
+from imgrec.errors import ImgrecError
 from imgrec.metrics.confusion import ClassFigures, figures_of_counts
 from imgrec.settings import ASSETS
 
@@ -58,9 +60,9 @@ class RepeatedTable:
     """A published protocol that was repeated here; `beside` is the title of the published table, if there is one."""
 
     title: str
-    provenance: Mapping[str, str]
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    provenance: dict[str, str]
+    columns: list[str]
+    rows: list[list[str]]
     note: str
     beside: str | None
 
@@ -81,17 +83,17 @@ def read_repeated(folder: Path) -> tuple[list[RepeatedTable], list[str]]:
     tables, problems = [], []
     for path in sorted(folder.glob("*.json")):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json_files.read(path)
             if isinstance(content, dict) and "columns" not in content:
                 continue
             rows = [[_cell(value) for value in row] for row in content["rows"]]
             facts = {str(key): _cell(value) for key, value in content["provenance"].items()}
             if any(len(row) != len(content["columns"]) for row in rows) or not facts:
                 raise ValueError(f"rows of {sorted({len(row) for row in rows})} cells, {len(facts)} facts")
-            table = RepeatedTable(
-                content["title"], facts, content["columns"], rows, content.get("note", ""), content.get("beside")
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            other = {name: content[name] for name in ("title", "columns", "note", "beside") if name in content}
+            read = {"note": "", "beside": None} | other | {"rows": rows, "provenance": facts}
+            table = json_files.to_row(RepeatedTable, read, path.name)
+        except (ImgrecError, ValueError, KeyError, TypeError, AttributeError) as error:
             problems.append(
                 f"Expected {path.name} to be a table of title, provenance, columns and rows with a cell for each "
                 f"column. Received: {type(error).__name__} ({error})."

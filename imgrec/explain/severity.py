@@ -152,7 +152,9 @@ def read_rows(folder: Path) -> list[SeverityRow]:
         raise
     version, listed = (found.get("version"), found.get("rows")) if isinstance(found, dict) else (None, None)
     if version != VERSION:
-        raise InputError(f"Expected {path} in version {VERSION} of the format. Received: {version!r}; measure again.")
+        raise InputError(
+            f"Expected {path} in version {VERSION} of the format. Received: {version!r:.60}; measure again."
+        )
     if not isinstance(listed, list):
         raise InputError(f"Expected a list of rows in {path}. Received: none. Move it away, measure again.")
     rows = [json_files.to_row(SeverityRow, row, str(path)) for row in listed]

@@ -88,7 +88,7 @@ class Job:
     @property
     def title(self) -> str:
         """The title for lists."""
-        return str(self._fields.get("title", self.name))
+        return str(self._fields.get("title") or self.name)
 
     @property
     def created_at(self) -> str:
@@ -142,7 +142,7 @@ class Job:
     def error(self) -> str | None:
         """The sentence of a failed job; None of others."""
         error = (job_folder.read(self.folder / "end.json") or {}).get("error")
-        return None if error is None else str(error)
+        return str(error) if error else None
 
     def progress(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Return the events after byte `offset` of the log, and the offset to go on from. A half-written line waits."""

@@ -1,6 +1,7 @@
 """The catalog of models: specifications, weights, downloads, model cards. Knows nothing of how a network is run.
 
 `catalog`: `ModelSpec`, one row a model.
+`card_fields`: the fields of such a card, checked.
 `cards`: `Card` of a model that was trained here.
 `layer_table`: the layers of a saved network.
 `network_layers`: the layers of every network of the catalog.

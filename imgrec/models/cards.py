@@ -15,8 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from imgrec import json_files
 from imgrec.errors import ImgrecError, InputError, UnknownNameError
 from imgrec.files import replacing, sha256_of, storage_errors
+from imgrec.models import card_fields
 from imgrec.models.catalog import BUILT_IN, Catalog, ModelSpec, Problem, spec_of_card
 from imgrec.settings import ASSETS, Settings
 
@@ -24,10 +26,6 @@ BUNDLED = ASSETS / "models"
 
 # Counted up when a card's fields change their meaning.
 VERSION = 1
-
-# What the pages show of each model, besides its row of the catalog.
-_SHOWN = ("classes", "curves", "finished_at", "data.trained_on")
-_SHOWN_METRICS = ("set", "pictures", "accuracy", "confusion")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,21 +73,17 @@ class Card:
 
 def read(path: Path) -> Card:
     """Return the card at `path`; raises `InputError` on one that cannot be used, `StorageError` where there is none."""
-    with storage_errors(path):
-        text = path.read_text(encoding="utf-8")
     try:
-        card = Card(path, json.loads(text))
-        if (version := card.fields["card_version"]) != VERSION:
-            raise InputError(f"Expected a card of version {VERSION}. Received: {version}.")
+        fields = json_files.read(path)
+    except InputError as error:
+        raise InputError(f"Expected {path} to be a model's card. Received: {error}") from error
+    if isinstance(fields, dict) and (version := fields.get("card_version", VERSION)) != VERSION:
+        raise InputError(f"Expected a card of version {VERSION}. Received: {version!r:.60}.")
+    card = Card(path, card_fields.check(fields, path.name))
+    try:
         card.spec(bundled=False)
-        data, metrics = card.fields.get("data", {}), card.fields.get("metrics", {})
-        values = card.fields | {"classes": card.classes, "data.trained_on": "trained_on" in data}
-        missing = [name for name in _SHOWN if not values.get(name)]
-        missing += [f"metrics.{name}" for name in _SHOWN_METRICS if name not in metrics]
     except (KeyError, ValueError, TypeError) as error:
-        raise InputError(f"Expected {path} to be a model's card. Received: {error!r}.") from error
-    if missing:
-        raise InputError(f"Expected {', '.join(missing)} in {path.name}. Received: a card without.")
+        raise InputError(f"Expected {path} to be a model's card. Received: {error!r:.200}.") from error
     return card
 
 

@@ -4,6 +4,8 @@ Knows no Streamlit: the process that serves hands in what it shares with the pag
 
 `connections`: time for headers and for reading, and how many connections there may be.
 `bodies`: bodies that must make progress.
+`hosts`: names that the server answers to, and requests that another site made a browser send.
+`page_headers`: what browsers may load, run and frame.
 `health`: `/livez` and `/readyz`.
 `compression`: `CompressedFiles`, gzip for the files of the interface.
 """

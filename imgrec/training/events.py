@@ -111,6 +111,16 @@ class Finished(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class _Measured:
+    """What `Finished.metrics` has at least."""
+
+    set: str
+    pictures: int
+    accuracy: float
+    confusion: list[list[int]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Preparing(Event):
     """Weights of a backbone are downloaded or converted."""
 
@@ -192,7 +202,7 @@ class SearchBegin(Event):
 class SearchTrialBegin(Event):
     """A trial of a search begins, or goes on in another worker."""
 
-    values: dict[str, Any]
+    values: dict[str, int | float | str]
     epochs: int
 
 
@@ -250,7 +260,10 @@ def to_fields(event: Event) -> dict[str, Any]:
 
 def from_fields(kind: type[_Event], values: Mapping[str, Any]) -> _Event:
     """Return the event with these fields; others are skipped. Raises `TypeError` on a missing one or another type."""
-    if wrong := json_files.what_is_wrong(kind, values):
+    wrong = json_files.what_is_wrong(kind, values)
+    if wrong is None and issubclass(kind, Finished):
+        wrong = json_files.what_is_wrong(_Measured, values.get("metrics", {}))
+    if wrong:
         raise TypeError(f"Expected {wrong[0]}. Received: {wrong[1]}.")
     known = {each.name for each in fields(kind)}
     return kind(**{name: value for name, value in values.items() if name in known})

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from imgrec import json_files
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.training.recipes import MAX_BATCH_SIZE, RECIPES, Recipe
 
@@ -221,6 +222,9 @@ def apply(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
 
     Raises `InputError` on what a recipe cannot be.
     """
+    for name, value in values.items():
+        if name in LIMITS and not json_files.fits(value, int if name == "batch_size" else float):
+            raise InputError(f"Expected a number for {name}. Received: {value!r:.60}.")
     changes: dict[str, Any] = {name: value for name, value in values.items() if name in LIMITS}
     optimizer = {name: changes.pop(name) for name in OPTIMIZER_LIMITS if name in changes}
     arguments = dict(recipe.arguments) | {name: value for name, value in values.items() if name not in LIMITS}

@@ -20,7 +20,7 @@ from imgrec.data.dataset import ArrayDataset, Dataset
 from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.errors import ImgrecError
 from imgrec.evaluation import evaluate, stored_predictions
-from imgrec.files import storage_errors
+from imgrec.files import sha256_of, storage_errors
 from imgrec.inference import process_info
 from imgrec.metrics.classification import first_choices, log_loss
 from imgrec.metrics.confusion import confusion_matrix
@@ -75,6 +75,8 @@ def publish(
     """
     job = worker.job
     name, curves = final_name(job, settings), read_curves(job)
+    if (published := _published(name, job, settings)) is not None:
+        return published
     path = job.folder / f"{name}.json"
     weights = path.with_suffix(".keras")
     with storage_errors(weights):
@@ -109,6 +111,19 @@ def publish(
     )
     _link(card, cards.home(settings))
     return card
+
+
+def _published(name: str, job: jobs.Job, settings: Settings) -> cards.Card | None:
+    """Return the card of the model that this run has put into the catalog, before it was stopped and resumed.
+
+    It is kept: model and card are two files, and whatever stops a replacement of both would leave a mixture.
+    """
+    try:
+        card = cards.read(cards.home(settings) / f"{name}.json")
+        whole = sha256_of(card.weights) == card.fields["weights"]["sha256"]
+    except ImgrecError:
+        return None
+    return card if whole and card.fields.get("started_at") == job.created_at else None
 
 
 def _without(name: str, event: Event | None) -> dict[str, Any]:

@@ -284,7 +284,7 @@ def curves_in(lines: Iterable[dict[str, Any]]) -> Curves:
     rates: dict[int, float] = {}
     for event in found:
         if isinstance(event, TrainingBegin):
-            first = event.resumed_at[0] + 1
+            first = sum(event.resumed_at[:1]) + 1
             rates = {epoch: rate for epoch, rate in rates.items() if epoch < first}
             if event.learning_rate is not None and event.learning_rate not in list(rates.values())[-1:]:
                 rates[first] = event.learning_rate

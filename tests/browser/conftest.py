@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 from imgrec.inference.request import get_default_specs
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT, Settings
+from tests.conftest import with_compiled
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 START_S = 180
@@ -24,9 +25,12 @@ START_S = 180
 # Nothing of these tests leaves the machine.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
+# A camera that shows moving colors, where a test allows the page to use it.
+ARGUMENTS += ["--use-fake-device-for-media-stream"]
+
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Iterator[str]:
     """The address of the dashboard with the small models of KERAS_HOME, or with the bundled ones."""
     # Keras writes a file there.
     keras_home = Path(os.environ.get("KERAS_HOME") or tmp_path_factory.mktemp("keras"))
@@ -36,13 +40,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder = tmp_path_factory.mktemp("server")
-    log = folder / "log.txt"
+    home, log = with_compiled(folder / "imgrec", compiled), folder / "log.txt"
     command = ["-m", "streamlit", "run", "app.py", "--server.headless=true", "--server.fileWatcherType=none"]
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, *command, "--server.address=127.0.0.1", f"--server.port={port}"],
             cwd=ROOT,
-            env={**os.environ, "IMGREC_HOME": str(folder / "imgrec"), "IMGREC_OFFLINE": "1"},
+            env={**os.environ, "IMGREC_HOME": str(home), "IMGREC_OFFLINE": "1"},
             stdout=out,
             stderr=subprocess.STDOUT,
         )

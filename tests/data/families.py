@@ -1,6 +1,6 @@
 """Which rows of the catalog stand for the others in a run of minutes; the rest is marked `exhaustive`."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pytest
@@ -30,11 +30,25 @@ REPRESENTATIVES = frozenset(
 )
 
 
-def params(specs: Iterable[ModelSpec]) -> list[Any]:
-    """One parameter a row: slow for those that stand for their family, exhaustive for the others."""
+# Of those the ones that, with what comes with imgrec, have each kind of layer (see `tests.models.test_catalog`): a kind
+# that a runtime gets wrong is wrong in one of them. They take most of the time.
+EACH_KIND_OF_LAYER = frozenset(
+    {
+        "resnet50",
+        "inception_resnet_v2",
+        "mobilenet_a025_128",
+        "mobilenet_v2",
+        "mobilenet_v3_small",
+        "nasnet_mobile",
+        "efficientnet_b0",
+        "convnext_tiny",
+    }
+)
+
+
+def params(specs: Iterable[ModelSpec], chosen: Collection[str] = REPRESENTATIVES) -> list[Any]:
+    """One parameter a row: slow for the `chosen` ones, exhaustive for the others."""
     return [
-        pytest.param(
-            spec, id=spec.name, marks=pytest.mark.slow if spec.name in REPRESENTATIVES else pytest.mark.exhaustive
-        )
+        pytest.param(spec, id=spec.name, marks=pytest.mark.slow if spec.name in chosen else pytest.mark.exhaustive)
         for spec in specs
     ]

@@ -306,10 +306,9 @@ def test_what_the_hardware_is() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("framing", ["squash"])
-def test_real_images(test_data: Path, keras_home: Path, settings: Settings, tmp_path: Path, framing: str) -> None:
+def test_real_images(test_data: Path, keras_home: Path, ready: Settings, tmp_path: Path, framing: str) -> None:
     """MobileNet 0.25 on real validation images, as the committed row says."""
-    settings = replace(settings, keras_home=keras_home)
-    found = open_evaluation_split(str(test_data / "imagenet_val_a"), settings)
-    row = evaluate.evaluate(BUILT_IN.get_spec("mobilenet_a025_128"), found, settings, tmp_path, framing=framing)
+    found = open_evaluation_split(str(test_data / "imagenet_val_a"), ready)
+    row = evaluate.evaluate(BUILT_IN.get_spec("mobilenet_a025_128"), found, ready, tmp_path, framing=framing)
     assert row["images"] == 668
     assert 0.45 < row["top_1"] < 0.57

@@ -43,10 +43,10 @@ def test_what_is_no_network_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spec", BUNDLED, ids=lambda spec: spec.name)
-def test_the_parameters_of_all_layers_are_those_of_the_model(spec, settings: Settings) -> None:
-    file = weights.locate(spec, settings)
+def test_the_parameters_of_all_layers_are_those_of_the_model(spec, ready: Settings) -> None:
+    file = weights.locate(spec, ready)
     assert file is not None
-    layers = read_layers(conversion.convert(spec, file, settings))
+    layers = read_layers(conversion.convert(spec, file, ready))
     assert sum(layer.parameters for layer in layers) == spec.parameters
     assert layers[0].output == (*spec.input_size, 3)
     assert layers[-1].kind == "softmax"

@@ -126,17 +126,17 @@ def test_other_values_are_refused(field: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["capstone_cnn", "efficientnet_lite0"])
 def test_the_wrong_line_in_keras_gives_the_same(
-    model: str, settings: Settings, keras_processes: Callable[[str], Ask], tmp_path: Path
+    model: str, ready: Settings, keras_processes: Callable[[str], Ask], tmp_path: Path
 ) -> None:
     spec = BUILT_IN.get_spec(model)
-    weights = find(spec, settings)
+    weights = find(spec, ready)
     espresso = gallery.get_sample("espresso.jpg").path.read_bytes()
     decoded = decode(espresso, max_bytes=len(espresso))
     tried = [Preprocessing(mode, channels=channels) for mode in PREPROCESS for channels in OPTIONS["channels"]]
     values, truth = tmp_path / "values.npy", tmp_path / "truth.npy"
     np.save(values, np.stack([trials.prepare(decoded, spec, one) for one in tried]))
     keras_processes("tensorflow")("raw", model=model, weights=weights, values=values, probabilities=truth)
-    pool = open_pool(settings)
+    pool = open_pool(ready)
     found = [trials.predict(decoded, spec, one, pool).probabilities for one in tried]
     for one, served, expected in zip(tried, found, np.load(truth), strict=True):
         assert served == pytest.approx(expected, abs=2e-3), one

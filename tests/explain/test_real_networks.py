@@ -30,15 +30,9 @@ NAMES = ("efficientnet_lite0", "mobilenet", "mobilenet_v2")
 SIDE_PX = 300
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
 @pytest.fixture
-def pool(home: Path, keras_home: Path) -> EnginePool:
-    values = {"IMGREC_HOME": str(home), "KERAS_HOME": str(keras_home), "IMGREC_OFFLINE": "1"}
-    return open_pool(Settings.from_env(values))
+def pool(keras_home: Path, ready: Settings) -> EnginePool:
+    return open_pool(ready)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +69,7 @@ def test_what_is_found_inside_is_what_covering_finds(name: str, pool: EnginePool
 
 @pytest.mark.parametrize("name", NAMES)
 def test_keeping_one_position_is_class_activation_where_the_head_is_linear(
-    name: str, pool: EnginePool, home: Path, both: np.ndarray
+    name: str, pool: EnginePool, compiled: Path, both: np.ndarray
 ) -> None:
     """ReciproCAM, each position kept alone in a run of the head, against the weights of the last layer."""
     subject, wanted = subject_of(name, pool, both), target.find("espresso", IMAGENET)
@@ -83,7 +77,7 @@ def test_keeping_one_position_is_class_activation_where_the_head_is_linear(
     assert seen.features is not None
     _, height, width, channels = seen.features.shape
     openvino = openvino_engine.runtime()
-    model = openvino.Core().read_model(next(home.glob(f"compiled/{name}-*/model.xml")))
+    model = openvino.Core().read_model(next(compiled.glob(f"{name}-*/model.xml")))
     parts = network_graph.find_parts(model)
     assert parts is not None
     head = openvino.Core().compile_model(

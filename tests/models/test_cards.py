@@ -32,7 +32,7 @@ FIELDS: dict[str, Any] = {
         "licence": "yours",
     },
     "classes": ["sun", "rain"],
-    "curves": [{"seconds": 1.5}, {"seconds": 2.0}],
+    "curves": [{"epoch": 1, "seconds": 1.5}, {"epoch": 2, "seconds": 2.0}],
     "metrics": {"accuracy": 0.5, "set": "test", "pictures": 4, "confusion": [[1, 1], [1, 1]]},
     "data": {"source": "/home/Jane Doe/weather", "trained_on": 8},
     "finished_at": "2026-01-01T00:00:00+00:00",
@@ -155,10 +155,13 @@ def test_an_unusable_card_is_named_and_left_out(path: Path, settings: Settings, 
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"finished_at": None, "data": {}}, "Expected finished_at, data.trained_on in my_test_model.json"),
-        ({"curves": []}, "Expected curves in"),
-        ({"metrics": {"accuracy": 0.5, "set": "test"}}, "Expected metrics.pictures, metrics.confusion in"),
-        ({"metrics": [1]}, "to be a model's card|Expected metrics.set"),
+        (
+            {"finished_at": None, "data": {}},
+            "Expected my_test_model.json to be a model's card with finished_at to be a text",
+        ),
+        ({"curves": []}, "curves of one epoch or more"),
+        ({"metrics": {"accuracy": 0.5, "set": "test"}}, "with pictures"),
+        ({"metrics": [1]}, "with metrics to be an object"),
     ],
     ids=["no data", "no curves", "half its metrics", "metrics of another kind"],
 )

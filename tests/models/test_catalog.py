@@ -149,11 +149,12 @@ def test_a_row_that_cannot_be_meant_is_refused(changed: dict[str, Any], message:
 @pytest.fixture(scope="module")
 def census(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
     """What Keras says of each published row that is asked about; of all a minute and 2 GB, most of it the giants."""
-    asked = [
+    asked = families.REPRESENTATIVES | {
         item.callspec.params["spec"].name
         for item in request.session.items
         if hasattr(item, "callspec") and item.originalname == test_keras_agrees.__name__
-    ]
+    }
+    asked -= {spec.name for spec in BUILT_IN.values() if not spec.weights.url}
     environment = {**os.environ, "KERAS_BACKEND": "openvino", "PYTHONPATH": str(ROOT)}
     process = subprocess.run(
         [sys.executable, __file__, *asked], env=environment, capture_output=True, text=True, timeout=600, check=False
@@ -166,6 +167,7 @@ def census(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("spec", families.params(spec for spec in BUILT_IN.values() if spec.weights.url))
 def test_keras_agrees(census: dict[str, dict[str, Any]], spec: ModelSpec) -> None:
     assert census[spec.name] == {
+        "layers": census[spec.name]["layers"],
         "parameters": spec.parameters,
         "classes": 1000,
         "url": spec.weights.url,
@@ -173,6 +175,14 @@ def test_keras_agrees(census: dict[str, dict[str, Any]], spec: ModelSpec) -> Non
         "hash": spec.weights.hash,
         "preprocess": spec.preprocess,
     }
+
+
+@pytest.mark.slow
+def test_each_kind_of_layer_is_in_a_network_that_is_compared(census: dict[str, dict[str, Any]]) -> None:
+    kinds = {name: set(census[name]["layers"]) for name in families.REPRESENTATIVES & census.keys()}
+    compared = set().union(*(kinds[name] for name in families.EACH_KIND_OF_LAYER))
+    # A network that comes with imgrec has it, and is compared too.
+    assert set().union(*kinds.values()) - compared <= {"Flatten"}
 
 
 @pytest.mark.slow
@@ -208,6 +218,7 @@ def ask_keras(names: Collection[str]) -> dict[str, dict[str, Any]]:
         answers[spec.name] = {
             "parameters": model.count_params(),
             "classes": model.output_shape[-1],
+            "layers": sorted({type(layer).__name__ for layer in model._flatten_layers(include_self=False)}),
             **asked,
             "preprocess": preprocessing_mode(sys.modules[constructor.__module__]),
         }

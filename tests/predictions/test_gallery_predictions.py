@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,11 +52,10 @@ def test_nothing_else_is_answered(model: str, sha256: str, framing: str) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
-def test_computing_again_gives_the_same(model: str, keras_home, tmp_path) -> None:
-    settings = Settings.from_env({"KERAS_HOME": str(keras_home), "IMGREC_HOME": str(tmp_path), "IMGREC_OFFLINE": "1"})
-    if weights.sha256(BUILT_IN.get_spec(model), settings) != FACTS_READ["models"][model]["weights_sha256"]:
+def test_computing_again_gives_the_same(model: str, keras_home: Path, ready: Settings) -> None:
+    if weights.sha256(BUILT_IN.get_spec(model), ready) != FACTS_READ["models"][model]["weights_sha256"]:
         pytest.skip(f"KERAS_HOME has other weights of {model} than those that were used")
-    pool = classify.open_pool(settings)
+    pool = classify.open_pool(ready)
     for sample in gallery.get_samples():
         data = sample.path.read_bytes()
         image = decoding.decode(data, max_bytes=len(data))

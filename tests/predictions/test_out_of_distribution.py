@@ -168,14 +168,13 @@ def test_pages_read_what_the_benchmark_wrote() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet", "efficientnet_lite0"])
-def test_what_is_served_stays_below_the_limit(name: str, test_data: Path, keras_home: Path, tmp_path: Path) -> None:
+def test_what_is_served_stays_below_the_limit(name: str, test_data: Path, keras_home: Path, ready: Settings) -> None:
     """The same images as the measurement, one in ten, by the engine that serves."""
-    settings = Settings.from_env({"KERAS_HOME": str(keras_home), "IMGREC_HOME": str(tmp_path), "IMGREC_OFFLINE": "1"})
     spec = BUILT_IN.get_spec(name)
-    if weights.sha256(spec, settings) != NETWORKS[name]:
+    if weights.sha256(spec, ready) != NETWORKS[name]:
         pytest.skip(f"other weights of {name} than those that were measured")
-    pool, found = open_pool(settings), []
-    for item in list(open_evaluation_split(str(test_data / UNSURE["inside"]), settings).items())[::10]:
+    pool, found = open_pool(ready), []
+    for item in list(open_evaluation_split(str(test_data / UNSURE["inside"]), ready).items())[::10]:
         assert isinstance(item.image, bytes)
         image = decode(item.image, max_bytes=len(item.image))
         (prediction,) = classify(image, [spec], pool, UNSURE["sources"][UNSURE["inside"]]["framing"])

@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from imgrec.predictions.labels import LabelSpace
 from imgrec.predictions.prediction import Prediction
 from imgrec.reports.reproduce import LISTED_LABELS, command, keras_script, why_no_script
 from imgrec.settings import MIB, ROOT, Settings
+from tests.conftest import Ask
 from tests.export.test_scripts import IMAGES
 
 
@@ -86,16 +88,13 @@ def test_own_models_are_normalized_as_imgrec_does(mode: str) -> None:
     np.testing.assert_allclose(written, normalize(batch, mode), rtol=1e-5, atol=1e-5)
 
 
-def run(code: str, folder: Path, backend: str = "tensorflow", **environment: str) -> str:
-    """What Python prints for `code` in a process of its own."""
-    values = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"} | environment
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=values, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+# ── With Keras itself ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.slow
-def test_keras_normalizes_each_published_model_as_imgrec_does(tmp_path: Path) -> None:
+def test_keras_normalizes_each_published_model_as_imgrec_does(
+    tmp_path: Path, keras_processes: Callable[[str], Ask]
+) -> None:
     batch = np.random.default_rng(1).integers(0, 256, (1, 6, 7, 3), np.uint8)
     np.save(tmp_path / "batch.npy", batch)
     specs = [s for s in BUILT_IN.values() if "preprocess_input" in (keras_script(s, "x") or "")]
@@ -107,34 +106,31 @@ def test_keras_normalizes_each_published_model_as_imgrec_does(tmp_path: Path) ->
         lines += [
             tools,
             f"assert hasattr(keras.applications, {spec.architecture!r})",
-            "batch = np.load('batch.npy').astype(np.float32)",
+            f"batch = np.load({str(tmp_path / 'batch.npy')!r}).astype(np.float32)",
             f"answers[{spec.name!r}] = np.asarray(tools.preprocess_input(batch))",
         ]
-    run("\n".join([*lines, "np.savez('answers.npz', **answers)"]), tmp_path, backend="openvino")
+    lines.append(f"np.savez({str(tmp_path / 'answers.npz')!r}, **answers)")
+    keras_processes("openvino")("run", script="\n".join(lines))
     with np.load(tmp_path / "answers.npz") as answers:
         for spec in specs:
             np.testing.assert_allclose(answers[spec.name], normalize(batch, spec.preprocess), rtol=1e-5, atol=1e-5)
 
 
-@pytest.fixture
-def real(tmp_path: Path, keras_home: Path) -> Settings:
-    environment = {"IMGREC_HOME": str(tmp_path / "home"), "KERAS_HOME": str(keras_home), "IMGREC_OFFLINE": "1"}
-    return Settings.from_env(environment)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("name", ["mobilenet", "mobilenet_v2", "mobilenet_a050_160", "cifar_vgg", "capstone_cnn"])
-def test_the_lines_give_the_same_five_classes(name: str, framing: str, tmp_path: Path, real: Settings) -> None:
-    if BUILT_IN[name].weights.url and not (real.keras_home / "models" / "imagenet_class_index.json").is_file():
+def test_the_lines_give_the_same_five_classes(
+    name: str, framing: str, keras_home: Path, ready: Settings, keras_processes: Callable[[str], Ask]
+) -> None:
+    if BUILT_IN[name].weights.url and not (keras_home / "models" / "imagenet_class_index.json").is_file():
         pytest.skip("Keras' list of classes is not in KERAS_HOME/models")
-    if BUILT_IN[name].weights.url and not (real.keras_home / "models" / BUILT_IN[name].weights.filename).is_file():
+    if BUILT_IN[name].weights.url and not (keras_home / "models" / BUILT_IN[name].weights.filename).is_file():
         pytest.skip(f"{name} is not in KERAS_HOME/models")
     spec, sample = BUILT_IN[name], gallery.get_sample("cat_and_espresso.jpg")
     script = keras_script(spec, sample.path.relative_to(ROOT).as_posix(), framing) or ""
-    printed = [line.split(maxsplit=2) for line in run(script, ROOT, KERAS_HOME=str(real.keras_home)).splitlines()]
+    printed = [line.split(maxsplit=2) for line in str(keras_processes("tensorflow")("run", script=script)).splitlines()]
     image = decode(sample.path.read_bytes(), max_bytes=20 * MIB)
-    (ours,) = classify(image, [spec], open_pool(real), framing)
+    (ours,) = classify(image, [spec], open_pool(ready), framing)
     assert isinstance(ours, Prediction)
     top = ours.top_k(5)
     assert [row[1] for row in printed] == [found.label if spec.bundled else found.synset for found in top]
@@ -142,18 +138,18 @@ def test_the_lines_give_the_same_five_classes(name: str, framing: str, tmp_path:
 
 
 @pytest.mark.slow
-def test_the_command_gives_the_same_result(tmp_path: Path, real: Settings) -> None:
+def test_the_command_gives_the_same_result(ready: Settings) -> None:
     spec = BUILT_IN["cifar_vgg"]
     options = Options((spec, BUILT_IN["cifar_dense"]), 3, "weighted_mean", "squash", {"cifar_vgg": 0.5})
     words = shlex.split(command("assets/samples/cat.jpg", options.to_arguments()))
-    home = {"IMGREC_HOME": str(real.home)}
+    home = {"IMGREC_HOME": str(ready.home)}
     code = (
         f"import sys; sys.argv = {words[:1] + words[1:]!r} + ['--format', 'csv']; from imgrec.cli import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | home, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     image = decode((ROOT / "assets/samples/cat.jpg").read_bytes(), max_bytes=20 * MIB)
-    outcomes = {outcome.model: outcome for outcome in classify(image, options.specs, open_pool(real), options.framing)}
+    outcomes = {outcome.model: outcome for outcome in classify(image, options.specs, open_pool(ready), options.framing)}
     expected = options.to_result("cat.jpg", image, [outcomes[spec.name] for spec in options.specs])
     first = expected.ensemble.prediction.first  # type: ignore[union-attr]
     row = next(line for line in done.stdout.splitlines() if ",ensemble," in line).split(",")

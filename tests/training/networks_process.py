@@ -25,9 +25,9 @@ from imgrec.training.backbones import Backbone
 from imgrec.training.networks import NETWORKS
 from imgrec.training.recipes import RECIPES, Recipe
 
-IMAGES = 8
+# One step.
+IMAGES = BATCH_SIZE = 4
 VALIDATED = 2
-BATCH_SIZE = 4
 
 
 class Events(list[dict[str, Any]]):

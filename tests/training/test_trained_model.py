@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imgrec import jobs
 from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.data.training_arrays import load
 from imgrec.errors import InputError
+from imgrec.jobs import job_folder
+from imgrec.models import cards
 from imgrec.predictions.labels import LabelSpace
 from imgrec.settings import Settings
-from imgrec.training.trained_model import FLAWS, part_of
+from imgrec.training.events import DataRead, EpochEnd, write
+from imgrec.training.trained_model import FLAWS, part_of, publish
 
 SPACE = LabelSpace("own", ("cats", "dogs"), (None, None))
 
@@ -65,3 +69,35 @@ def test_images_that_are_gone_are_no_part(tmp_path: Path, settings: Settings) ->
     whole = open_evaluation_split(str(path), settings)
     with pytest.raises(InputError, match=r"Expected labeled images in validation part of pets \(seed 0, 0 images\)"):
         part_of(whole, data, np.array([0, 1]), SPACE, "validation", 0)
+
+
+def test_a_run_that_is_resumed_after_its_model_was_published_keeps_it(tmp_path: Path, settings: Settings) -> None:
+    class Network:
+        saved = 0
+
+        def save(self, path: Path) -> None:
+            Network.saved += 1
+            path.write_bytes(f"weights {Network.saved}".encode())
+
+        def count_params(self) -> int:
+            return 6
+
+    job_folder.write(
+        tmp_path / "job.json", {"created_at": "2026-01-01", "configuration": {"name": "mine", "home": str(tmp_path)}}
+    )
+    worker, data = jobs.Worker(tmp_path), load(str(arrays(tmp_path)), settings, (8, 8))
+    write(worker, DataRead("pets", "", ["cats", "dogs"], {}, 6, 0, "0", [], 0))
+    write(worker, EpochEnd(1, 1.0, 0.1, 0.9, 1.0, 0.1, 0.9, [[3, 0], [0, 3]]))
+    metrics = {"pictures": 6, "set": "test", "accuracy": 1.0, "confusion": [[3, 0], [0, 3]], "entropy_bits_95": 0.1}
+    about = {"architecture": "", "input_size": [8, 8], "preprocess": "unit", "crop_fraction": 1.0, "licence": "yours"}
+
+    def published() -> tuple[bytes, bytes]:
+        card = publish(worker, Network(), data, metrics, settings, title="Mine", fields=about, more={})
+        place = cards.home(settings)
+        return (place / card.weights.name).read_bytes(), (place / card.path.name).read_bytes()
+
+    first = published()
+    assert published() == first
+    assert Network.saved == 1
+    (cards.home(settings) / "mine.keras").write_bytes(b"damaged")
+    assert published()[0] == b"weights 2"

@@ -57,6 +57,8 @@ def matrix(
     counts: Sequence[Sequence[int]] | None, classes: Sequence[str], kind: str, key: str, *, table: bool = False
 ) -> None:
     """Show a confusion matrix as a chart while it can be read, and else as a table; its sentence above."""
+    if counts is not None and {len(counts), *map(len, counts)} != {len(classes)}:
+        counts = None  # of a file that was changed by hand
     words = describe_run_matrix(counts, classes, kind)
     st.markdown(plain(words))
     if counts is None or len(classes) > MAX_TABLE_CLASSES:
