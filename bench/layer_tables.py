@@ -1,4 +1,6 @@
-"""The layers of every network of the catalog, into `assets/layers`: `python -m bench.layer_tables [MODEL …]`, 10 min.
+"""The layers of every network of the catalog and of every recipe from scratch, into `assets/layers`, 15 min.
+
+    python -m bench.layer_tables [MODEL …]
 
 Each network is built once by Keras, without weights, in a process of its own. Shapes and parameters are Keras' own;
 multiply-accumulates follow from the shapes. A test holds the sum of the parameters against the catalog.
@@ -17,9 +19,13 @@ import numpy as np
 from imgrec.models import cards, network_layers
 from imgrec.models.catalog import BUILT_IN
 from imgrec.models.network_layers import FOLDER, NetworkLayer
+from imgrec.training.recipes import RECIPES
 
 # Layers that multiply and add: what publications count as the depth of a network.
 WEIGHTED = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense")
+
+
+FROM_SCRATCH = [name for name, recipe in RECIPES.items() if recipe.backbone is None]
 
 
 def shape(tensor: Any) -> tuple[int, ...]:
@@ -88,15 +94,24 @@ def build(name: str) -> None:
     import keras
 
     from imgrec.inference import keras_networks
+    from imgrec.training import networks
 
     # Only shapes count: zeros take no time, and memory only once they are read.
     keras.initializers.VarianceScaling.__call__ = lambda self, shape, dtype=None: np.zeros(shape, dtype)
-    spec = BUILT_IN.get_spec(name)
-    model = keras_networks.load(spec, cards.BUNDLED / f"{name}.keras") if spec.bundled else keras_networks.build(spec)
+    if name in BUILT_IN:
+        spec = BUILT_IN.get_spec(name)
+        expected, file = spec.parameters, cards.BUNDLED / f"{name}.keras"
+        model = keras_networks.load(spec, file) if spec.bundled else keras_networks.build(spec)
+    else:
+        recipe = RECIPES[name]
+        expected, arguments = recipe.parameters, dict(recipe.arguments)
+        if recipe.featurewise_center:
+            arguments["statistics"] = ((0.0,) * 3, (1.0,) * 3)
+        model = networks.NETWORKS[recipe.network](recipe.input_size, recipe.classes, **arguments)
     rows = rows_of(model)
     total = sum(row.parameters for row in rows)
-    if total != model.count_params() or total != spec.parameters:
-        raise SystemExit(f"{name}: {total:,} parameters, {model.count_params():,}, {spec.parameters:,}")
+    if total != model.count_params() or total != expected:
+        raise SystemExit(f"{name}: {total:,} parameters, {model.count_params():,}, {expected:,}")
     with (FOLDER / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(network_layers.COLUMNS)
@@ -109,7 +124,7 @@ def build(name: str) -> None:
 
 def main(names: list[str]) -> None:
     FOLDER.mkdir(exist_ok=True)
-    for name in names or list(BUILT_IN):
+    for name in names or [*BUILT_IN, *(name for name in FROM_SCRATCH if name not in BUILT_IN)]:
         command = [sys.executable, "-m", "bench.layer_tables", "--build", name]
         subprocess.run(command, check=True, env=os.environ | {"KERAS_BACKEND": "openvino"})
 

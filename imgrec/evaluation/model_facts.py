@@ -26,20 +26,26 @@ class ModelFacts:
     macs: int | None = None
 
 
-def facts_of(models: Iterable[str], cards: Iterable[Card]) -> Mapping[str, ModelFacts]:
-    """Return the facts of each of `models`; `cards` are those of the models that were trained here."""
+def facts_of(parameters: Mapping[str, int], cards: Iterable[Card]) -> Mapping[str, ModelFacts]:
+    """Return the facts of models; `cards` are those of the models that were trained here.
+
+    `parameters` has the number of each model's parameters: layers of a network of another size are not those of a model
+    that happens to have its name.
+    """
     by_name = {card.name: card for card in cards}
-    return {model: _facts(model, by_name.get(model)) for model in models}
+    return {model: _facts(model, count, by_name.get(model)) for model, count in parameters.items()}
 
 
-def _facts(model: str, card: Card | None) -> ModelFacts:
+def _facts(model: str, parameters: int, card: Card | None) -> ModelFacts:
     layers = network_layers.read_network(model)
+    if sum(layer.parameters for layer in layers) != parameters:
+        layers = ()
     return ModelFacts(
         training_seconds=card.training_seconds if card is not None else None,
         step_ms=_step_ms(card) if card is not None else None,
-        depth=network_layers.depth_of(model),
+        depth=max((layer.depth for layer in layers), default=None),
         layers=len(layers) or None,
-        macs=network_layers.macs_of(model),
+        macs=sum(layer.macs for layer in layers) if layers else None,
     )
 
 

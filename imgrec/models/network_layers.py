@@ -62,12 +62,6 @@ def read_network(model: str) -> tuple[NetworkLayer, ...]:
     )
 
 
-def macs_of(model: str) -> int | None:
-    """Return the multiply-accumulates of a network for one image; None where its layers are not known."""
-    layers = read_network(model)
-    return sum(layer.macs for layer in layers) if layers else None
-
-
 def depth_of(model: str) -> int | None:
     """Return the number of layers with weights on the longest way through a network; None where it is not known."""
     return max((layer.depth for layer in read_network(model)), default=None)

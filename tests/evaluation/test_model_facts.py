@@ -11,8 +11,8 @@ CARD = cards.read(cards.BUNDLED / "cifar_vgg.json")
 
 
 def test_facts_of_a_published_and_of_a_trained_model() -> None:
-    found = facts_of(["mobilenet", "cifar_vgg", "gone"], [CARD])
-    assert found["gone"] == ModelFacts()
+    found = facts_of({"mobilenet": 4_253_864, "cifar_vgg": 1_161_504, "gone": 1, "resnet50": 5}, [CARD])
+    assert found["gone"] == found["resnet50"] == ModelFacts()
     assert (found["mobilenet"].training_seconds, found["mobilenet"].step_ms) == (None, None)
     assert found["mobilenet"].depth == 28
     trained = found["cifar_vgg"]
@@ -25,4 +25,4 @@ def test_facts_of_a_published_and_of_a_trained_model() -> None:
 @pytest.mark.parametrize("recipe", [None, "x", {}, {"batch_size": 0}])
 def test_a_card_without_a_recipe_has_no_time_of_a_step(recipe: object) -> None:
     card = replace(CARD, fields=CARD.fields | {"recipe": recipe})
-    assert facts_of(["cifar_vgg"], [card])["cifar_vgg"].step_ms is None
+    assert facts_of({"cifar_vgg": 1}, [card])["cifar_vgg"].step_ms is None

@@ -114,7 +114,8 @@ def _table(results: AlignedResults, reference: str, metrics: list[Metric]) -> No
                 columns["p"] = ["–" if test is None else p_number(test.corrected) for test in tests]
     columns["Parameters"] = [row["parameters"] for row in rows]
     columns["MiB"] = [row["memory_bytes"] / MIB if row.get("memory_bytes") else None for row in rows]
-    facts = model_facts.facts_of(models, cards.all_cards(caches.settings()))
+    parameters = {model: int(row["parameters"]) for model, row in zip(models, rows, strict=True)}
+    facts = model_facts.facts_of(parameters, cards.all_cards(caches.settings()))
     for name, (read, form, meaning) in FACTS.items():
         columns[name] = [read(facts[model]) for model in models]
         words[name] = form

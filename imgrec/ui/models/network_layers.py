@@ -9,11 +9,14 @@ import streamlit as st
 from imgrec.models import network_layers
 from imgrec.models.catalog import BUILT_IN
 from imgrec.models.network_layers import NetworkLayer, PrintedLayers
+from imgrec.training.recipes import RECIPES
 from imgrec.ui import query_params
 from imgrec.ui.elements import download
 from imgrec.ui.markdown import plain
 
-NONE = "none"
+# Recipes that are trained from scratch, and models of the catalog.
+TITLES = {name: recipe.title for name, recipe in RECIPES.items() if recipe.backbone is None}
+TITLES |= {name: spec.title for name, spec in BUILT_IN.items()}
 
 _HEIGHT_PX = 420
 
@@ -25,13 +28,13 @@ def panel() -> None:
         anchor=False,
         help="As Keras builds it. Multiply-accumulates (MACs) are of one image, of convolutions and dense layers.",
     )
-    names = [name for name in BUILT_IN if network_layers.read_network(name)]
+    names = sorted(TITLES, key=lambda name: (name not in BUILT_IN, TITLES[name]))
     chosen = st.selectbox(
         "Network",
         names,
         index=None,
-        key=query_params.named("layers_of", "model", names, None, title=lambda name: BUILT_IN[name].title),
-        format_func=lambda name: BUILT_IN[name].title if name in BUILT_IN else str(name),
+        key=query_params.named("layers_of", "model", names, None, title=lambda name: TITLES[name]),
+        format_func=lambda name: TITLES.get(name, str(name)),
         placeholder="Choose a network",
         width=320,
     )
@@ -56,7 +59,7 @@ def panel() -> None:
         hide_index=True,
         height=_HEIGHT_PX,
         placeholder="–",
-        alt=f"The {len(layers)} layers of {BUILT_IN[chosen].title}",
+        alt=f"The {len(layers)} layers of {TITLES[chosen]}",
         column_config={
             "Layer": st.column_config.TextColumn(pinned=True),
             "Parameters": st.column_config.NumberColumn(format="localized"),
@@ -74,7 +77,7 @@ def _summary(name: str, layers: tuple[NetworkLayer, ...]) -> str:
     weighted = sum(bool(layer.macs) for layer in layers)
     macs = sum(layer.macs for layer in layers)
     return (
-        f"**{plain(BUILT_IN[name].title)}**: {len(layers)} layers, {weighted} of them with filters, at most "
+        f"**{plain(TITLES[name])}**: {len(layers)} layers, {weighted} of them with filters, at most "
         f"{network_layers.depth_of(name)} one after another. "
         f"{sum(layer.parameters for layer in layers):,} parameters, {macs / 1e6:,.1f} million MACs."
     )
