@@ -9,7 +9,6 @@ Nothing here imports TensorFlow or Keras: the server runs compiled networks.
 """
 
 import logging
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import ModuleType
@@ -22,18 +21,23 @@ from starlette.routing import Mount, Route
 from streamlit import config
 
 from imgrec.api import routes as api_routes
-from imgrec.server import health
+from imgrec.errors import hide_folders
+from imgrec.server import garbage, health
 from imgrec.server.bodies import BodyLimits
 from imgrec.server.compression import CompressedFiles
 from imgrec.server.connections import ConnectionLimits
+from imgrec.server.health import Readiness
 from imgrec.server.hosts import Hosts, OwnSite
 from imgrec.server.page_headers import PageHeaders
 from imgrec.settings import MIB, ROOT
 
 SCRIPT = ROOT / "imgrec" / "ui" / "main.py"
 
+# Where no default model answers, it may come later: fetched on a page, or put into its folder.
+ASK_AGAIN_S = 10.0
+
 log = logging.getLogger(__name__)
-warm = threading.Event()
+readiness = Readiness()
 
 
 def caches() -> ModuleType:
@@ -43,10 +47,20 @@ def caches() -> ModuleType:
     return module
 
 
+def answers() -> bool:
+    """Whether a default model answers an image."""
+    try:
+        return bool(caches().answers())
+    except Exception:
+        log.exception("It is not known whether a model answers")
+        return False
+
+
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
     """Warm up in a thread while the first pages are already served."""
     settings = caches().settings()
+    hide_folders(settings.folders())
     if settings.demo:
         # A demo has no training: an upload is one image, never an archive.
         config.set_option("server.maxUploadSize", max(1, settings.max_upload_bytes // MIB))
@@ -57,10 +71,14 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
         except Exception:
             # A model that cannot be preloaded must not stop the server: its card shows the error.
             log.exception("The warm-up was cut short")
-        warm.set()
+        readiness.warm.set()
+        while not await anyio.to_thread.run_sync(answers, abandon_on_cancel=True):
+            await anyio.sleep(ASK_AGAIN_S)
+        readiness.answered.set()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(warm_up)
+        tasks.start_soon(garbage.collect, readiness.warm)
         try:
             yield {}
         finally:
@@ -78,7 +96,7 @@ v1 = api_routes.create(
     get_pool=lambda: caches().pool(),
     get_preparations=lambda: caches().preparations(),
 )
-checks = health.create_routes(warm.is_set, lambda: caches().pool())
+checks = health.create_routes(readiness, lambda: caches().pool())
 
 # A mount begins at its slash; without this line the bare address would be answered with a page.
 routes = [Route("/api/v1", v1), Mount("/api/v1", app=v1), *checks]

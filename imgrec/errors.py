@@ -17,6 +17,8 @@
     ├── ConversionError             a network could not be turned into its compiled form
     ├── EngineError                 a compiled network could not be loaded or run
     ├── MemoryBudgetError           a model does not fit the memory budget
+    ├── ServiceError                a service that classifies images gives no answer
+    │   └── QuotaError              no more images may be sent to it for now
     └── BusyError                   too much is going on; trying again later will work
 
 Messages read *Expected … Received: …* where something was expected. Faces translate: a page shows the
@@ -25,12 +27,21 @@ not an `ImgrecError` is a bug and stays loud.
 """
 
 import difflib
+import functools
+import logging
+from collections.abc import Mapping
+from pathlib import Path
 
 # Known names that a sentence lists when none is near; of more only the first three.
 FEW_NAMES = 12
 
 # Of what was received, in a sentence: a text of any length may come.
 MAX_ECHO_CHARACTERS = 100
+
+# What is hidden from visitors: the name in place of each folder, the longest folder first.
+_names: dict[str, str] = {}
+
+log = logging.getLogger(__name__)
 
 
 def shortened(text: str) -> str:
@@ -42,6 +53,28 @@ class ImgrecError(Exception):
     """Base of the tree; never raised itself."""
 
     http_status = 500
+
+    def __str__(self) -> str:
+        """Return the sentence; in a server without its folders, which the log has."""
+        return _without_folders(super().__str__()) if _names else super().__str__()
+
+
+def hide_folders(names: Mapping[Path, str]) -> None:
+    """Have sentences say the name instead of the folder, from now on and in this process: strangers read them."""
+    both = {str(form): name for folder, name in names.items() for form in (folder, folder.resolve())}
+    _names.clear()
+    _names.update(sorted(both.items(), key=lambda one: -len(one[0])))
+    _without_folders.cache_clear()
+
+
+@functools.lru_cache(maxsize=1_000)
+def _without_folders(sentence: str) -> str:
+    shown = sentence
+    for folder, name in _names.items():
+        shown = shown.replace(folder, name)
+    if shown != sentence:  # once for each sentence, as this function is cached
+        log.warning("%s", sentence)
+    return shown
 
 
 class InputError(ImgrecError):
@@ -124,9 +157,9 @@ class EngineError(ImgrecError):
 
 
 class MemoryBudgetError(ImgrecError):
-    """A model does not fit the memory budget."""
+    """A model does not fit the memory budget, now or later."""
 
-    http_status = 503
+    http_status = 422
 
 
 class BusyError(ImgrecError):

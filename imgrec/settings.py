@@ -5,6 +5,8 @@
 
 import os
 import re
+import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,6 +96,17 @@ class Settings:
             hosts=_words(env, "IMGREC_HOSTS") + _words(env, "SPACE_HOST"),
             frames=_words(env, "IMGREC_FRAMES") + ((SPACES,) if env.get("SPACE_HOST") else ()),
         )
+
+    def folders(self) -> dict[Path, str]:
+        """Return the folders of this machine that sentences may name, and what each is called for a stranger."""
+        return {
+            self.home: "IMGREC_HOME",
+            self.keras_home: "KERAS_HOME",
+            ROOT: "imgrec",
+            Path(sys.prefix): "python",
+            Path(tempfile.gettempdir()): "tmp",
+            Path.home(): "~",
+        }
 
 
 def default_budget_bytes() -> int:

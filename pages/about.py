@@ -3,7 +3,7 @@
 import streamlit as st
 
 from imgrec.ui import tour
-from imgrec.ui.about import network, normalization_mistake, sources
+from imgrec.ui.about import five_systems, network, normalization_mistake, sources
 
 st.header("Tour", anchor=False)
 tour.show(always=True)
@@ -55,5 +55,7 @@ network.layers()
 network.toy()
 st.header("A preprocessing bug, measured", anchor=False)
 normalization_mistake.show()
+st.header("Five systems, again", anchor=False)
+five_systems.show()
 st.header("Sources and licenses", anchor=False)
 sources.sources()

@@ -1,5 +1,9 @@
 import inspect
 import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 from imgrec import errors
 from imgrec.errors import ImgrecError, UnknownNameError
@@ -30,3 +34,22 @@ def test_an_unknown_name_is_answered_with_the_nearest_ones() -> None:
 
 def test_every_error_has_a_status_for_the_api() -> None:
     assert all(400 <= cls.http_status < 600 for cls in classes().values())
+
+
+@pytest.fixture
+def hidden(tmp_path: Path) -> Iterator[Path]:
+    """A folder that is hidden, in one that is, too."""
+    errors.hide_folders({tmp_path: "~", tmp_path / "weights": "KERAS_HOME"})
+    yield tmp_path
+    errors.hide_folders({})
+
+
+def test_a_server_names_no_folders_and_its_log_does(hidden: Path, caplog: pytest.LogCaptureFixture) -> None:
+    error = ImgrecError(f"Expected a file at {hidden}/weights/models/a.h5. Received: {hidden}/b.h5.")
+    for _ in range(2):
+        assert str(error) == "Expected a file at KERAS_HOME/models/a.h5. Received: ~/b.h5."
+    assert [record.getMessage() for record in caplog.records] == [error.args[0]]
+
+
+def test_elsewhere_folders_are_named(tmp_path: Path) -> None:
+    assert str(ImgrecError(f"Expected a file at {tmp_path}.")) == f"Expected a file at {tmp_path}."

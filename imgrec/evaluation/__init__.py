@@ -10,6 +10,7 @@ Knows no interface and no training.
 `comparisons`: Pareto frontier, pair tests, mistakes.
 `selective_prediction`: the risk of what is kept.
 `reference_tables`: published comparisons.
+`five_systems`: what five published systems did.
 `model_facts`: what a model is and what its training took.
 `contact_sheet`: many images, with the first choice of every model.
 `true_classes`: the true classes of images, in those of the models.

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imgrec import __version__
-from imgrec.images.decoding import WORKING_SIDE_PX
 from imgrec.images.preprocessing import PREPROCESS
+from imgrec.images.working_size import WORKING_SIDE_PX
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.labels import LabelSpace
 from imgrec.reports.reproduce import formula

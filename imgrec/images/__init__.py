@@ -4,8 +4,13 @@ Knows no models, labels or datasets.
 
 `formats`: the format that bytes claim to be.
 `color`: every pixel mode to 8-bit sRGB.
+`bands`: a large image, reduced band by band.
+`working_size`: how much of an image is kept.
+`limits`: how large an image and its parts may be, by its header.
+`readers`: the foreign decoders.
+`decoder_process`: a large image, decoded in a process with a limit on memory.
 `remote`: the image at an address; public addresses only.
-`decoding`: `decode`, `DecodedImage`, thumbnails; limits on bytes and pixels.
+`decoding`: `decode`, `DecodedImage`, thumbnails.
 `preprocessing`: resize, crop, normalize.
 `transforms`: blur, rotation, JPEG, large squares, for images to be damaged.
 `perceptual_hash`: difference hashes and near-duplicates.

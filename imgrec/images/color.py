@@ -17,19 +17,24 @@ BACKGROUND = (255, 255, 255)
 # The largest color profile that is used: a press' table has about 1 MiB, a screen's a few hundred bytes.
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
 
+# Modes whose numbers have no nominal range: 32-bit integers and floats.
+STRETCHED = {"I", "F"}
+
 _OPAQUE = 255
 _BYTE_BITS = 8
 
 
-def to_8_bit(image: Image.Image, bit_depth: int, notes: list[str]) -> Image.Image:
+def to_8_bit(
+    image: Image.Image, bit_depth: int, notes: list[str], limits: tuple[float, float] | None = None
+) -> Image.Image:
     """Return `image` in one of the modes L, RGB and CMYK; `bit_depth` is that of a sample in the file.
 
     Transparent places are put on `BACKGROUND`. 16 bits keep their upper 8. Numbers without a nominal range
-    (32-bit integers, floats) are stretched from their least to their greatest. Raises `ImageError` when those
-    are not finite.
+    (32-bit integers, floats) are stretched from their least to their greatest, or from the first to the second of
+    `limits` where `image` is a part. Raises `ImageError` when those are not finite.
     """
-    if image.mode in {"I", "F"}:
-        return _stretched(image, notes)
+    if image.mode in STRETCHED:
+        return _stretched(image, limits, notes)
     if bit_depth > _BYTE_BITS:
         notes.append(f"{bit_depth}-bit reduced to 8")
     if image.mode.startswith("I;16"):
@@ -57,9 +62,9 @@ def to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Imag
     return converted
 
 
-def _stretched(image: Image.Image, notes: list[str]) -> Image.Image:
+def _stretched(image: Image.Image, limits: tuple[float, float] | None, notes: list[str]) -> Image.Image:
     values: np.ndarray = np.asarray(image, dtype=np.float32)
-    least, greatest = float(values.min()), float(values.max())
+    least, greatest = limits or (float(values.min()), float(values.max()))
     if not np.isfinite([least, greatest]).all():
         raise ImageError("Some pixels of this image are not finite numbers (NaN or infinite).")
     notes.append(f"brightness from {least:.4g} to {greatest:.4g} stretched over black to white")

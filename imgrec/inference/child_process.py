@@ -5,6 +5,7 @@ take more memory than there is. The child process ends with its parent. Work tha
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from imgrec import errors
 from imgrec.settings import MIB, ROOT
@@ -22,6 +24,7 @@ LAST_WORDS_CHARACTERS = 600
 
 # Exit codes of a process that the kernel killed, as Python and as shells count them.
 _KILLED = (-9, 137)
+_OUT_OF_TIME = (-24, 152)
 
 Tell = Callable[..., None]
 
@@ -87,6 +90,8 @@ def ask(
             raise getattr(errors, str(answer["error"]), errors.ConversionError)(str(answer["message"]))
         if code == 0 and last_key in answer:
             return answer
+        if code in _OUT_OF_TIME:
+            raise errors.ConversionError(f"{expected} nothing within its share of processor time.")
         if code in _KILLED and time.monotonic() < give_up_at:
             reason = "the worker was killed by the system, most likely because memory ran out"
             raise errors.ConversionError(f"{expected} {reason}; it takes about {memory_bytes / MIB:,.0f} MiB")
@@ -129,6 +134,23 @@ def serve(do: Callable[[dict[str, object], Tell], None]) -> None:
         tell(error=type(error).__name__, message=str(error))
     # At once: when `answers` closed first, the parent would close its side, and `_end_with_parent` exit with 1.
     os._exit(0)
+
+
+def limit(memory_bytes: int, processor_s: float | None = None) -> None:
+    """Run in the worker: fail on more than so much memory besides what it has, and end after so much processor time.
+
+    Only on Linux, whose kernel counts what a process has allocated.
+    """
+    if sys.platform != "linux":
+        return
+    import resource
+
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    held = int(status["VmData"].split()[0]) * 1024
+    resource.setrlimit(resource.RLIMIT_DATA, (held + memory_bytes, held + memory_bytes))
+    if processor_s is not None:
+        seconds = math.ceil(time.process_time() + processor_s)
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
 
 
 def _end_with_parent() -> None:

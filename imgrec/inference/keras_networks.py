@@ -12,6 +12,7 @@ import numpy as np
 
 from imgrec.errors import CorruptWeightsError
 from imgrec.inference import efficientnet_lite
+from imgrec.models import model_file
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 
 if TYPE_CHECKING:
@@ -40,10 +41,14 @@ def load(spec: ModelSpec, weights_path: Path) -> "keras.Model":
     """Return the network of `spec` with its weights: a whole model from `.keras`, weights alone from `.h5` and `.pth`.
 
     A network without its top, `("include_top", False)` among its arguments, takes them from the file of the whole
-    network, so that one download serves both. Raises `CorruptWeightsError` when the file is not what it needs.
+    network, so that one download serves both. Raises `CorruptWeightsError` when the file is not what it needs, and as
+    `model_file.check`.
     """
     import keras
 
+    model_file.check(weights_path)
+    if weights_path.suffix != ".pth":
+        model_file.check_arrays(weights_path)
     try:
         if weights_path.suffix == ".keras":
             # Safe mode refuses code in the file; these are data.
@@ -55,14 +60,29 @@ def load(spec: ModelSpec, weights_path: Path) -> "keras.Model":
             if whole is not model:
                 _transplant(whole, model)
     # HDF5 and Keras raise any of these for a broken file.
-    except (OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, AttributeError) as error:
+    except (
+        OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, AttributeError, ImportError, MemoryError
+    ) as error:  # fmt: skip
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CorruptWeightsError(
             f"Expected {weights_path} to hold the weights of {spec.name}. Received: {first_line[:300]}"
         ) from error
+    _check_network(model, spec, weights_path)
     if weights_path.suffix != ".keras" and spec.architecture.startswith("EfficientNetB"):
         _divide_by_root_of_deviation(model)
     return model
+
+
+def _check_network(model: "keras.Model", spec: ModelSpec, weights_path: Path) -> None:
+    """Raise `CorruptWeightsError` unless `model` takes the images of `spec`, and all its weights are numbers."""
+    expected, received = [(None, *spec.input_size, 3)], [tuple(tensor.shape) for tensor in model.inputs]
+    if received != expected or len(model.outputs) != 1:
+        raise CorruptWeightsError(
+            f"Expected the input {expected[0]} and one output of {weights_path}. "
+            f"Received: {str(received)[:200]} and {len(model.outputs)}."
+        )
+    if not all(np.isfinite(array).all() for array in model.get_weights()):
+        raise CorruptWeightsError(f"Expected numbers as weights in {weights_path}. Received: some that are none.")
 
 
 def load_weights(model: "keras.Model", path: Path) -> None:

@@ -22,6 +22,7 @@ from typing import cast
 import numpy as np
 
 from imgrec.errors import BusyError, EngineError, MemoryBudgetError
+from imgrec.inference import turns
 from imgrec.inference.engine import Activations, Contributions, Engine, Head
 from imgrec.inference.process_info import give_back_memory
 from imgrec.models.catalog import ModelSpec
@@ -181,15 +182,16 @@ class EnginePool:
         """
         # The name of no model, and different for each caller.
         name = f"{title} {threading.get_ident()}"
-        self._reserve(name, title, need_bytes)
-        try:
-            with _GATE:
-                yield
-        finally:
-            give_back_memory()
-            with self._changed:
-                del self._reserved[name]
-                self._changed.notify_all()
+        with turns.left():
+            self._reserve(name, title, need_bytes)
+            try:
+                with _GATE:
+                    yield
+            finally:
+                give_back_memory()
+                with self._changed:
+                    del self._reserved[name]
+                    self._changed.notify_all()
 
     @contextmanager
     def _lease_engine(self, spec: ModelSpec) -> Iterator[Engine]:
@@ -256,9 +258,10 @@ class EnginePool:
             loading = self._loads.setdefault(part.name, _Load())
             loading.waiting += 1
         try:
-            if is_first:
-                self._run(part, loading)
-            return loading.result.result()
+            with turns.left():
+                if is_first:
+                    self._run(part, loading)
+                return loading.result.result()
         except Exception:
             raise
         except BaseException:  # Ctrl-C: the lease that is coming must end

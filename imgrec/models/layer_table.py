@@ -3,17 +3,15 @@
 The counts follow from the shapes; a test compares their sum with the model's card.
 """
 
-import json
 import math
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgrec.errors import InputError
-from imgrec.files import storage_errors
+from imgrec.errors import CorruptWeightsError, InputError
 from imgrec.formatting import percent
+from imgrec.models import model_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +60,10 @@ def _dropout_rates(layers: list[dict[str, Any]]) -> Iterator[float]:
 
 def _read_config(path: Path) -> list[dict[str, Any]]:
     """Return the layers of the `.keras` file at `path` as Keras wrote them; raises as `read_layers`."""
-    with storage_errors(path):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                layers: list[dict[str, Any]] = json.loads(archive.read("config.json"))["config"]["layers"]
-        except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-            raise InputError(f"Expected {path.name} to be a Keras model. Received: {error!r}.") from error
+    try:
+        layers: list[dict[str, Any]] = model_file.read_config(path)["config"]["layers"]
+    except CorruptWeightsError as error:
+        raise InputError(f"Expected {path.name} to be a Keras model. Received: {error}") from error
     return layers
 
 

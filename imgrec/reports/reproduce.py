@@ -7,8 +7,8 @@ Tests run them and compare.
 import shlex
 from collections.abc import Sequence
 
-from imgrec.images.decoding import WORKING_SIDE_PX
 from imgrec.images.preprocessing import PREPROCESS
+from imgrec.images.working_size import WORKING_SIDE_PX
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.labels import LabelSpace
 

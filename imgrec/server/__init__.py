@@ -6,6 +6,7 @@ Knows no Streamlit: the process that serves hands in what it shares with the pag
 `bodies`: bodies that must make progress.
 `hosts`: names that the server answers to, and requests that another site made a browser send.
 `page_headers`: what browsers may load, run and frame.
+`garbage`: garbage collected now and then, not after each run of a page.
 `health`: `/livez` and `/readyz`.
 `compression`: `CompressedFiles`, gzip for the files of the interface.
 """

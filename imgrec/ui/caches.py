@@ -263,6 +263,17 @@ def warm_up() -> None:
             preparations().start(spec)
 
 
+def answers() -> bool:
+    """Whether a default model answers an image; it is asked about a sample."""
+    sample = gallery.get_samples()[0].file
+    for spec in default_specs():
+        for outcome in classify.classify(sample_image(sample), [spec], pool()):
+            if isinstance(outcome, Prediction):
+                return True
+            log.warning("%s does not answer: %s", spec.name, outcome.error)
+    return False
+
+
 def default_specs() -> list[ModelSpec]:
     """Return the models to ask when none is named; none where no model is on this machine."""
     try:

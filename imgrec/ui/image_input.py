@@ -14,6 +14,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from imgrec.errors import ImgrecError
 from imgrec.images import decoding, gallery, remote
 from imgrec.images.gallery import Sample
+from imgrec.inference import turns
 from imgrec.settings import MIB
 from imgrec.ui import caches, uploads
 from imgrec.ui.elements import RESULT, Tile, errors_shown, intake, remember_tab, strip
@@ -188,7 +189,7 @@ def _by_address() -> None:
         address = st.text_input("Address of an image", key="address", placeholder="https://…")
         if st.form_submit_button("Fetch", icon=":material/download:") and address.strip():
             # Here and not in a callback, so that the page says what it waits for.
-            with st.spinner("Fetching the image …"), errors_shown(":material/link_off:"):
+            with st.spinner("Fetching the image …"), errors_shown(":material/link_off:"), turns.left():
                 _take([remote.fetch(address, caches.settings())], url=address.strip())
                 st.session_state["address_taken"] = not st.session_state["tray_problems"]
                 st.rerun()

@@ -21,9 +21,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
 from imgrec.errors import ImageError, ImageTooLargeError
-from imgrec.images import decoding
-from imgrec.images.decoding import MAX_KEPT_BYTES, MAX_PIXELS, WORKING_SIDE_PX, DecodedImage, decode, thumbnail
+from imgrec.images import decoding, limits
+from imgrec.images.decoding import DecodedImage, decode, thumbnail
+from imgrec.images.limits import MAX_PIXELS
 from imgrec.images.preprocessing import frame
+from imgrec.images.working_size import MAX_KEPT_BYTES, WORKING_SIDE_PX
 from imgrec.settings import MIB
 
 MAX_BYTES = 20 * MIB
@@ -148,6 +150,10 @@ MODES: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
     "animated GIF": (
         lambda: encoded(scene(), "GIF", save_all=True, append_images=[Image.new("RGB", (96, 64))] * 2),
         ("first frame of an animation",),
+    ),
+    "animated GIF that breaks off": (
+        lambda: encoded(scene(), "GIF", save_all=True, append_images=[scene().rotate(180)])[:-1000],
+        ("first frame of an animation", "damaged after its first frame"),
     ),
     "animated WebP": (
         lambda: encoded(scene(), "WebP", save_all=True, append_images=[Image.new("RGB", (96, 64))]),
@@ -339,6 +345,12 @@ def giant_tile() -> bytes:
     return b"II*\0" + struct.pack("<LH", 8, len(tags)) + directory + bytes(4) + tile
 
 
+def resized_header(jpeg: bytes, width: int, height: int) -> bytes:
+    """A progressive JPEG whose header says another size."""
+    frame = jpeg.index(b"\xff\xc2")
+    return jpeg[: frame + 5] + struct.pack(">HH", height, width) + jpeg[frame + 9 :]
+
+
 BOMBS: dict[str, tuple[Callable[[], bytes], type[ImageError], str]] = {
     "more bytes than allowed": (lambda: bytes(25_000_000), ImageTooLargeError, "larger than 20 MiB"),
     "cut above the limit": (lambda: bytes(MAX_BYTES + 1), ImageTooLargeError, "larger than 20 MiB"),
@@ -356,21 +368,51 @@ BOMBS: dict[str, tuple[Callable[[], bytes], type[ImageError], str]] = {
     ),
     "a PNG text that inflates": (
         lambda: encoded(scene(), "PNG", pnginfo=inflating_text()),
-        ImageError,
-        "The PNG is incomplete",
+        ImageTooLargeError,
+        "more than 1 MiB, the limit",
     ),
-    "a TIFF with a tile larger than itself": (giant_tile, ImageError, "The TIFF is incomplete"),
+    "a TIFF with a tile larger than itself": (giant_tile, ImageTooLargeError, "tiles of 65520 × 65520 px"),
     "a raw file that looks like a TIFF": (raw_file, ImageError, "a camera raw file"),
     "a JPEG of a million EXIF segments": (
         lambda: sample("JPEG")[:2] + b"\xff\xe1\0\x09Exif\0\0x" * 1_000_000 + sample("JPEG")[2:],
         ImageError,
         "the limit is 1,000",
     ),
+    "a JPEG of a million padding bytes": (
+        lambda: b"\xff\xd8" + b"\xff" * 1_000_000 + sample("JPEG")[2:],
+        ImageError,
+        "the limit is 1,000",
+    ),
+    "a PNG of a million chunks": (
+        lambda: sample("PNG")[:33] + png_chunk(b"abCd", b"") * 1_000_000 + sample("PNG")[33:],
+        ImageError,
+        "The PNG has too many chunks; the limit is 10,000",
+    ),
+    "a GIF of a million comments": (
+        lambda: b"!\xfe\1x\0".join([sample("GIF")[:781], *[b""] * 1_000_000, sample("GIF")[781:]]),
+        ImageError,
+        "The GIF has too many blocks; the limit is 10,000",
+    ),
+    "a WebP of a million chunks": (
+        lambda: sample("WebP") + b"abcd\0\0\0\0" * 1_000_000,
+        ImageError,
+        "The WebP has too many chunks; the limit is 10,000",
+    ),
+    "a TIFF of 60,000 tags": (
+        lambda: sample("TIFF")[:4] + struct.pack("<LH", 8, 60_000) + bytes(12 * 60_000),
+        ImageError,
+        "The TIFF has too many tags; the limit is 2,000",
+    ),
+    "a WebP header of 268 megapixels": (
+        lambda: b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0" + bytes(4) + b"\xff\x3f\0" * 2,
+        ImageTooLargeError,
+        "The WebP has 16384 × 16384 px",
+    ),
     "a JPEG of 10,000 scans": (lambda: sample("JPEG") + b"\xff\xda" * 10_000, ImageError, "the limit is 200"),
     "a progressive JPEG above the decoder's share": (
-        lambda: encoded(Image.new("L", (9000, 8000)), "JPEG", progressive=True, quality=1),
+        lambda: resized_header(encoded(scene().convert("CMYK"), "JPEG", progressive=True), 10_000, 9_990),
         ImageTooLargeError,
-        "The JPEG has 9000 × 8000 px",
+        "The JPEG has 10000 × 9990 px",
     ),
     "NaN": (
         lambda: encoded(Image.fromarray(np.full((2, 2), np.nan, np.float32)), "TIFF"),
@@ -556,7 +598,7 @@ def test_decoding_in_many_threads_gives_the_same_and_leaves_the_warnings_as_they
 
 
 def test_large_images_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "LARGE_IMAGE_PIXELS", 10)
+    monkeypatch.setattr(limits, "MAX_TOGETHER_BYTES", 10)
     with decoding._large_image:
         thread = threading.Thread(target=opened, args=(sample("PNG"),))
         thread.start()

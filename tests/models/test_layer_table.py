@@ -46,9 +46,14 @@ def test_the_rates_of_dropout_layers_are_read_in_their_order() -> None:
 
 
 def test_dropout_within_a_network_within_a_network_is_found(tmp_path: Path) -> None:
-    inner = {"class_name": "Functional", "config": {"layers": [{"class_name": "Dropout", "config": {"rate": 0.1}}]}}
-    outer = [inner, {"class_name": "Dense", "config": {}}, {"class_name": "SpatialDropout2D", "config": {"rate": 0.2}}]
+    def layer(name: str, **config: object) -> dict[str, object]:
+        return {"module": "keras.layers", "class_name": name, "config": config}
+
+    def network(*layers: dict[str, object]) -> dict[str, object]:
+        return {"module": "keras.models", "class_name": "Sequential", "config": {"layers": list(layers)}}
+
+    outer = network(network(layer("Dropout", rate=0.1)), layer("Dense", units=3), layer("SpatialDropout2D", rate=0.2))
     path = tmp_path / "nested.keras"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("config.json", json.dumps({"config": {"layers": outer}}))
+        archive.writestr("config.json", json.dumps(outer))
     assert read_dropout_rates(path) == [0.1, 0.2]

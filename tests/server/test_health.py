@@ -17,7 +17,7 @@ from tests.inference.test_request import pool_of
 @dataclasses.dataclass
 class Server:
     pool: EnginePool
-    ready: bool = False
+    readiness: health.Readiness = dataclasses.field(default_factory=health.Readiness)
 
 
 @pytest.fixture
@@ -27,14 +27,16 @@ def server() -> Server:
 
 @pytest.fixture
 def client(server: Server) -> Iterator[TestClient]:
-    with TestClient(Starlette(routes=health.create_routes(lambda: server.ready, lambda: server.pool))) as client:
+    with TestClient(Starlette(routes=health.create_routes(server.readiness, lambda: server.pool))) as client:
         yield client
 
 
-def test_alive_and_then_ready(client: TestClient, server: Server) -> None:
+def test_ready_when_a_model_has_answered(client: TestClient, server: Server) -> None:
     assert client.get("/livez").json() == {"status": "alive"}
-    assert client.get("/readyz").status_code == 503
-    server.ready = True
+    assert (client.get("/readyz").status_code, client.get("/readyz").json()) == (503, {"status": "warming up"})
+    server.readiness.warm.set()
+    assert (client.get("/readyz").status_code, client.get("/readyz").json()) == (503, {"status": "no model answers"})
+    server.readiness.answered.set()
     server.pool.load(BUILT_IN.get_spec("mobilenet"))
     ready = client.get("/readyz")
     assert ready.status_code == 200
@@ -44,3 +46,11 @@ def test_alive_and_then_ready(client: TestClient, server: Server) -> None:
         "used_bytes": MIB,
         "budget_bytes": 64 * MIB,
     }
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "FOO"])
+def test_another_method_is_answered_in_json(client: TestClient, path: str, method: str) -> None:
+    response = client.request(method, path)
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
+    assert response.json()["error"] == f"Expected GET or HEAD. Received: {method}."

@@ -1,7 +1,6 @@
 """Short trainings that must share one process, because TensorFlow takes longer to start than they take.
 
-python -m tests.training.loop_process resumed FOLDER
-python -m tests.training.loop_process slowed FOLDER
+python -m tests.training.loop_process all FOLDER JOB DATA
 python -m tests.training.loop_process mistaken KERAS_HOME
 """
 
@@ -9,6 +8,7 @@ import json
 import sys
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,13 @@ from bench import one_sided_normalization
 from imgrec.data.dataset import Images
 from imgrec.data.splits import split
 from imgrec.data.training_arrays import load
+from imgrec.errors import InputError
+from imgrec.images.preprocessing import normalize
+from imgrec.inference import keras_networks
+from imgrec.metrics.classification import log_loss
+from imgrec.models import cards
 from imgrec.settings import Settings
-from imgrec.training import trainer
+from imgrec.training import trainer, training_worker
 from imgrec.training.recipes import RECIPES, Recipe
 
 # Of three epochs of six steps: in the middle of the second.
@@ -90,6 +95,44 @@ def slowed(folder: str) -> float:
     return max(float(np.abs(after - before).max()) for after, before in zip(weights, kept, strict=False))
 
 
+def served(job: str, data: str) -> dict[str, float]:
+    """What a server would say of the images that `job` held out, through `normalize` and the saved file."""
+    folder = Path(job)
+    configuration = json.loads((folder / "job.json").read_text())["configuration"]
+    recipe, card = Recipe.from_dict(configuration["recipe"]), cards.read(folder / "my_simple_cnn.json")
+    spec = card.spec(bundled=False)
+    train = load(data, Settings.from_env({})).train
+    _, held_out = split(train.targets, recipe.validation_fraction, configuration["seed"])
+    network = keras_networks.load(spec, card.weights)
+    probabilities = network.predict_on_batch(normalize(train.pixels[held_out], spec.preprocess))
+    return {
+        "accuracy": float((probabilities.argmax(axis=1) == train.targets[held_out]).mean()),
+        "loss": log_loss(probabilities, train.targets[held_out]),
+    }
+
+
+def refused(data: str) -> str:
+    """The sentence of a worker whose images have another size than its network takes."""
+    configuration = {"data": data, "seed": 0}
+    worker: Any = SimpleNamespace(job=SimpleNamespace(configuration=configuration))
+    try:
+        training_worker.open_data(worker, RECIPES["cats_dogs_cnn"], Settings.from_env({}))
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def every(folder: str, job: str, data: str) -> dict[str, Any]:
+    """All of the above in one process."""
+    (Path(folder) / "slowed").mkdir()
+    return {
+        "resumed": resumed(folder),
+        "slowed": slowed(f"{folder}/slowed"),
+        "served": served(job, data),
+        "refused": refused(data),
+    }
+
+
 def mistaken(keras_home: str) -> dict[str, Any]:
     """Validation accuracies (alike, one-sided) of the last three of six epochs on a small slice of CIFAR-10."""
     data = load("cifar10", Settings.from_env({"KERAS_HOME": keras_home, "IMGREC_OFFLINE": "1"}))
@@ -101,4 +144,4 @@ def mistaken(keras_home: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"resumed": resumed, "slowed": slowed, "mistaken": mistaken}[sys.argv[1]](sys.argv[2])))
+    print(json.dumps({"all": every, "mistaken": mistaken}[sys.argv[1]](*sys.argv[2:])))

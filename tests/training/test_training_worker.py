@@ -8,9 +8,8 @@ import subprocess
 import sys
 import time
 import zipfile
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -25,18 +24,39 @@ from imgrec.training.recipes import get_recipe
 
 pytestmark = pytest.mark.slow
 
+RECIPE, SEED = get_recipe("simple_cnn").changed(epochs=8, batch_size=8), 1
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Three classes of 8 × 8 stripes on 32 × 32 images, easily told apart."""
+
+def stripes(path: Path, **more: np.ndarray) -> Path:
+    """Write three classes of 8 × 8 stripes on 32 × 32 images, easily told apart; `more` arrays beside them."""
     rng = np.random.default_rng(0)
     targets = np.repeat(np.arange(3), 120)
     pixels = rng.integers(0, 120, (360, 32, 32, 3), dtype=np.uint8)
     pixels[targets == 1, ::4] += 120
     pixels[targets == 2, :, ::4] += 120
-    path = tmp_path / "stripes.npz"
-    np.savez(path, x_train=pixels, y_train=targets, class_names=np.array(["plain", "rows", "columns"]))
+    names = np.array(["plain", "rows", "columns"])
+    np.savez(path, allow_pickle=False, x_train=pixels, y_train=targets, class_names=names, **more)
     return path
+
+
+def fresh_settings(folder: Path) -> Settings:
+    return Settings.from_env(
+        {"IMGREC_HOME": str(folder / "imgrec"), "KERAS_HOME": str(folder / "keras"), "IMGREC_OFFLINE": "1"}
+    )
+
+
+class Run(NamedTuple):
+    job: Job
+    data: Path
+    settings: Settings
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that was left alone."""
+    folder = tmp_path_factory.mktemp("whole")
+    data, settings = stripes(folder / "stripes.npz"), fresh_settings(folder)
+    return Run(finish(training_job.start(RECIPE, str(data), settings, seed=SEED)), data, settings)
 
 
 def finish(job: Job, timeout_s: float = 240) -> Job:
@@ -45,8 +65,8 @@ def finish(job: Job, timeout_s: float = 240) -> Job:
     return job
 
 
-def test_a_run_learns_and_its_model_joins_the_catalog(data: Path, settings: Settings) -> None:
-    job = finish(training_job.start(get_recipe("simple_cnn").changed(epochs=8, batch_size=16), str(data), settings))
+def test_a_run_learns_and_its_model_joins_the_catalog(whole: Run) -> None:
+    job, _, settings = whole
     curves = training_job.read_curves(job)
     assert [row.epoch for row in curves.epochs] == list(range(1, 9))
     assert curves.epochs[-1].validation_accuracy > 0.8
@@ -57,7 +77,7 @@ def test_a_run_learns_and_its_model_joins_the_catalog(data: Path, settings: Sett
     assert card.metrics["set"] == "validation"
     # On the Benchmarks page, what was held out stands in for the test part that the set does not have.
     [name] = aligned_results.dataset_names([stored_predictions.own_folder(settings)])
-    assert name == "validation part of stripes (seed 0, 36 images)"
+    assert name == "validation part of stripes (seed 1, 36 images)"
     results = aligned_results.load([stored_predictions.own_folder(settings)], name)
     assert "a test part would be stricter" in results.about["flaws"][0]
     assert results.top_1("my_simple_cnn") == pytest.approx(card.metrics["accuracy"])
@@ -67,12 +87,8 @@ def test_a_run_learns_and_its_model_joins_the_catalog(data: Path, settings: Sett
     assert card.training_seconds == pytest.approx(curves.training_seconds)
 
 
-def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(
-    data: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipe = get_recipe("simple_cnn").changed(epochs=6, batch_size=8)
-    whole = finish(training_job.start(recipe, str(data), settings, seed=1, name="whole"))
-    broken = training_job.start(recipe, str(data), settings, seed=1, name="broken")
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(whole: Run) -> None:
+    broken = training_job.start(RECIPE, str(whole.data), whole.settings, seed=SEED, name="broken")
     end = time.monotonic() + 120
     while len(training_job.read_curves(broken).epochs) < 2:
         assert time.monotonic() < end
@@ -85,12 +101,12 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(
     finish(broken)
     assert training_job.read_curves(broken).plan.resumed_at[0] >= 1
     for once, twice in zip(
-        training_job.read_curves(whole).epochs, training_job.read_curves(broken).epochs, strict=True
+        training_job.read_curves(whole.job).epochs, training_job.read_curves(broken).epochs, strict=True
     ):
         # To the last bit: the same images in the same order, changed in the same way, with the same dropout.
         for field in ("loss", "accuracy", "validation_loss", "confusion"):
             assert getattr(twice, field) == getattr(once, field)
-    for once_array, twice_array in zip(*(saved_weights(job) for job in (whole, broken)), strict=True):
+    for once_array, twice_array in zip(*(saved_weights(job) for job in (whole.job, broken)), strict=True):
         np.testing.assert_array_equal(once_array, twice_array)
 
 
@@ -106,78 +122,52 @@ def saved_weights(job: Job) -> list[np.ndarray]:
     return found
 
 
-def test_a_loss_that_is_no_number_stops_the_run_with_a_sentence(data: Path, settings: Settings) -> None:
-    recipe = get_recipe("simple_cnn").changed(epochs=3, batch_size=32, learning_rate=1e30)
-    job = training_job.start(recipe, str(data), settings)
-    assert job.wait(120) == "failed"
-    assert "a smaller learning rate than 1e+30" in str(job.error)
-    assert not (job.folder / "checkpoint.npz").exists()  # nothing of it is worth going on from
-    # Nor with other images: they would be split anew, and validated on what was learned from.
+class Mended(NamedTuple):
+    """A run that failed twice and ended well: the errors, and what was left after the first."""
+
+    errors: tuple[str, str]
+    left: set[str]
+    job: Job
+    settings: Settings
+
+
+@pytest.fixture(scope="module")
+def mended(tmp_path_factory: pytest.TempPathFactory) -> Mended:
+    folder = tmp_path_factory.mktemp("mended")
+    settings, data = fresh_settings(folder), stripes(folder / "stripes.npz")
     with np.load(data) as file:
-        np.savez(data, **dict(file) | {"x_train": 255 - file["x_train"]})
+        arrays = dict(file)
+    arrays |= {"x_test": arrays["x_train"][::10], "y_test": arrays["y_train"][::10]}
+    np.savez(data, allow_pickle=False, **arrays)
+    job = training_job.start(RECIPE.changed(epochs=3, batch_size=32, learning_rate=1e30), str(data), settings)
+    assert job.wait(120) == "failed"
+    first, left = str(job.error), {path.name for path in job.folder.iterdir()}
+    np.savez(data, allow_pickle=False, **arrays | {"x_train": 255 - arrays["x_train"]})
     job.resume()
     assert job.wait(120) == "failed"
-    assert "that this run began with" in str(job.error)
-    # With its own again, and a rate that leads somewhere, it ends well.
-    with np.load(data) as file:
-        np.savez(data, **dict(file) | {"x_train": 255 - file["x_train"]})
+    second = str(job.error)
+    np.savez(data, allow_pickle=False, **arrays)
     training_job.resume(job, learning_rate=1e-3)
-    finish(job)
-    [card] = [card for card in cards.all_cards(settings) if card.name == "my_simple_cnn"]
+    return Mended((first, second), left, finish(job), settings)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_with_a_sentence(mended: Mended) -> None:
+    assert "a smaller learning rate than 1e+30" in mended.errors[0]
+    assert "checkpoint.npz" not in mended.left  # nothing of it is worth going on from
+    # Nor with other images: they would be split anew, and validated on what was learned from.
+    assert "that this run began with" in mended.errors[1]
+    # With its own again, and a rate that leads somewhere, it ended well.
+    [card] = [card for card in cards.all_cards(mended.settings) if card.name == "my_simple_cnn"]
     assert card.fields["learning_rate_from_epoch"] == [[1, 1e-3]]
 
 
-def test_what_was_tested_stands_on_the_benchmarks_page(data: Path, settings: Settings) -> None:
-    with np.load(data) as file:
-        np.savez(data, **dict(file), x_test=file["x_train"][::10], y_test=file["y_train"][::10])
-    job = finish(training_job.start(get_recipe("simple_cnn").changed(epochs=1, batch_size=32), str(data), settings))
-    [row] = stored_predictions.read_summary(stored_predictions.own_folder(settings))["rows"]
-    metrics = training_job.read_curves(job).finished.metrics
+def test_what_was_tested_stands_on_the_benchmarks_page(mended: Mended) -> None:
+    own = stored_predictions.own_folder(mended.settings)
+    [row] = stored_predictions.read_summary(own)["rows"]
+    metrics = training_job.read_curves(mended.job).finished.metrics
     assert (row["model"], row["images"]) == ("my_simple_cnn", metrics["pictures"]) == ("my_simple_cnn", 36)
     assert row["top_1"] == pytest.approx(metrics["accuracy"])
-    results = aligned_results.load([stored_predictions.own_folder(settings)], "stripes")
-    assert results.top_1("my_simple_cnn") == pytest.approx(metrics["accuracy"])
-
-
-def test_wrong_images_are_refused_before_the_first_epoch(data: Path, settings: Settings) -> None:
-    job = training_job.start(get_recipe("cats_dogs_cnn"), str(data), settings)
-    assert job.wait(120) == "failed"
-    assert "64 × 64" in str(job.error)
-    with pytest.raises(InputError, match="dataset"):
-        training_job.start(get_recipe("simple_cnn"), "no_such_data", settings)
-
-
-def test_training_validation_and_serving_see_the_same_values(data: Path, settings: Settings) -> None:
-    """The slip of normalizing one generator and not the other (chance-level validation) cannot be made."""
-    recipe = replace(get_recipe("simple_cnn").changed(epochs=2, batch_size=32), validation_fraction=0.3)
-    job = finish(training_job.start(recipe, str(data), settings, seed=2))
-    # What a server would say of the validation images, through preprocessing.normalize and the saved file.
-    code = (
-        "import json, sys, numpy as np\n"
-        "from pathlib import Path\n"
-        "from imgrec.data import splits, training_arrays\n"
-        "from imgrec.models import cards\n"
-        "from imgrec.images.preprocessing import normalize\n"
-        "from imgrec.inference import keras_networks\n"
-        "from imgrec.settings import Settings\n"
-        f"card = cards.read(Path({str(job.folder)!r}) / 'my_simple_cnn.json')\n"
-        "spec = card.spec(bundled=False)\n"
-        "model = keras_networks.load(spec, card.weights)\n"
-        f"data = training_arrays.load({str(data)!r}, Settings.from_env({{}}))\n"
-        "_, held = splits.split(data.train.targets, 0.3, 2)\n"
-        "p = model.predict_on_batch(normalize(data.train.pixels[held], spec.preprocess))\n"
-        "print(float((p.argmax(1) == data.train.targets[held]).mean()))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    served = float(done.stdout.strip().splitlines()[-1])
-    assert served == pytest.approx(training_job.read_curves(job).epochs[-1].validation_accuracy, abs=1e-9)
+    assert aligned_results.load([own], "stripes").top_1("my_simple_cnn") == pytest.approx(metrics["accuracy"])
 
 
 def run_process(*arguments: str) -> Any:
@@ -193,13 +183,34 @@ def run_process(*arguments: str) -> Any:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def test_a_run_stopped_in_the_middle_of_an_epoch_ends_with_the_same_weights(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def found(whole: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What one process found out: see `loop_process`."""
+    folder = str(tmp_path_factory.mktemp("loops"))
+    answer: dict[str, Any] = run_process("all", folder, str(whole.job.folder), str(whole.data))
+    return answer
+
+
+def test_wrong_images_are_refused_before_the_first_epoch(found: dict[str, Any], settings: Settings) -> None:
+    assert "64 × 64" in found["refused"]
+    with pytest.raises(InputError, match="dataset"):
+        training_job.start(get_recipe("simple_cnn"), "no_such_data", settings)
+
+
+def test_training_validation_and_serving_see_the_same_values(whole: Run, found: dict[str, Any]) -> None:
+    """The slip of normalizing one generator and not the other (chance-level validation) cannot be made."""
+    last = training_job.read_curves(whole.job).epochs[-1]
+    assert found["served"]["accuracy"] == pytest.approx(last.validation_accuracy, abs=1e-9)
+    assert found["served"]["loss"] == pytest.approx(last.validation_loss, rel=1e-3)
+
+
+def test_a_run_stopped_in_the_middle_of_an_epoch_ends_with_the_same_weights(found: dict[str, Any]) -> None:
     """To the last bit, whatever has a state: dropout, batch normalization, two optimizers and their schedules."""
-    assert run_process("resumed", str(tmp_path)) == {"simple_cnn": 0.0, "cifar_vgg": 0.0}
+    assert found["resumed"] == {"simple_cnn": 0.0, "cifar_vgg": 0.0}
 
 
-def test_a_run_resumed_with_another_learning_rate_learns_at_that(tmp_path: Path) -> None:
-    assert run_process("slowed", str(tmp_path)) < 1e-20
+def test_a_run_resumed_with_another_learning_rate_learns_at_that(found: dict[str, Any]) -> None:
+    assert found["slowed"] < 1e-20
 
 
 def test_validation_is_near_chance_where_only_training_images_are_normalized() -> None:
