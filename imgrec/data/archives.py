@@ -225,7 +225,9 @@ def _in_zip(path: Path) -> Iterator[_Member]:
         for member in archive.infolist():
             name = PurePosixPath(member.filename.replace("\\", "/"))
             refusal = _name_refusal(name)
-            if member.is_dir():
+            if not member.filename:
+                refusal = "it has no name"
+            elif member.is_dir():
                 refusal = _FOLDER
             elif stat.S_ISLNK(member.external_attr >> 16):
                 refusal = _LINK

@@ -305,3 +305,30 @@ def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(archives, "MAX_FILES", 1)
     with pytest.raises(InputError, match="at most 1"):
         list(archives.files(zipped(tmp_path), max_bytes=100))
+
+
+def small_zip() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.png", b"x")
+    return buffer.getvalue()
+
+
+def test_a_member_without_a_name_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    data = bytearray(small_zip())
+    entry = data.index(b"PK\1\2")
+    data[entry + 28 : entry + 34] = b"\0\0\0\0\5\0"  # the name's five bytes are taken for a comment
+    path.write_bytes(data)
+
+    assert archives.survey(path) == archives.Listing((), (".: it has no name",))
+
+
+def test_a_zip_without_its_first_byte_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(small_zip()[1:])
+
+    ((name, content),) = archives.files(path, max_bytes=9)
+
+    assert name == PurePosixPath("a.png")
+    assert content == "Expected a.zip to be a whole archive. Received: [Errno 22] Invalid argument."
