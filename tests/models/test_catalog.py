@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from imgrec.errors import InputError, UnknownNameError
-from imgrec.images.decoding import WORKING_SIDE_PX
 from imgrec.images.preprocessing import PREPROCESS
+from imgrec.images.working_size import WORKING_SIDE_PX
 from imgrec.models.catalog import BUILT_IN, ModelSpec, WeightsSource
 from imgrec.settings import ROOT
 from tests.data import families
