@@ -56,7 +56,11 @@ def server(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Iterator
         yield address
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(60)
+        finally:  # a server that does not end is a failure, and is not left behind
+            process.kill()
+            process.wait()
     said = log.read_text()
     assert "Traceback" not in said, said
 
