@@ -5,7 +5,7 @@ measured. Figures in a row are checked against the files that they come from (te
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,7 +18,8 @@ FILE = ASSETS / "five_systems.json"
 class Capability:
     """One thing that a system did.
 
-    `page` is an address below that of the app, `command` begins with `imgrec`; each is None where there is none.
+    `page` is the name of a file in pages/, `query` what it is opened with, and `command` begins with `imgrec`; page and
+    command are None where there is none.
     `missing` says what was not measured, and why.
     """
 
@@ -27,6 +28,7 @@ class Capability:
     printed: str
     here: str
     page: str | None
+    query: Mapping[str, str]
     command: str | None
     missing: str
 
@@ -53,6 +55,7 @@ def five_systems() -> tuple[PublishedSystem, ...]:
                     row["printed"],
                     row["ours"],
                     row["page"],
+                    row["query"],
                     row["command"],
                     row["missing"],
                 )

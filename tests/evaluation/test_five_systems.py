@@ -4,7 +4,6 @@ import json
 import re
 import shlex
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 from typer.main import get_command
@@ -67,10 +66,9 @@ def test_commands_are_those_of_the_command_line(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row["page"]], ids=lambda row: row["id"])
 def test_links_lead_to_pages(row: dict[str, Any]) -> None:
-    name, _, query = row["page"].partition("?")
-    assert (ROOT / "pages" / f"{name}.py").is_file()
+    assert (ROOT / "pages" / f"{row['page']}.py").is_file()
     datasets = {dataset for dataset, _ in SUMMARY}
-    for key, (value,) in parse_qs(query).items():
+    for key, value in row["query"].items():
         assert key in {"view", "k", "explain", "bench_set", "bench_view", "train"}
         assert key != "bench_set" or value in datasets
 

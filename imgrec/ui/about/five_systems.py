@@ -1,7 +1,5 @@
 """Five systems, again: each thing that they did, with what they printed and what is measured here."""
 
-from urllib.parse import parse_qs
-
 import streamlit as st
 
 from imgrec.evaluation.five_systems import Capability, five_systems
@@ -13,6 +11,7 @@ MIN_CARD_PX = 340
 
 def show() -> None:
     """Show one of the systems, as a card for each of its rows."""
+    st.header("Five systems, again", anchor=False)
     systems = five_systems()
     rows = sum(len(system.capabilities) for system in systems)
     st.markdown(
@@ -38,11 +37,10 @@ def _card(found: Capability) -> None:
     if found.command:
         st.code(found.command, language="bash", wrap_lines=True)
     if found.page:
-        name, _, query = found.page.partition("?")
         st.page_link(
-            str(ROOT / "pages" / f"{name}.py"),
+            str(ROOT / "pages" / f"{found.page}.py"),
             label="Open",
             icon=":material/arrow_forward:",
-            query_params={key: values for key, values in parse_qs(query).items()},
-            help=f"{found.title}: {name.replace('_', ' ').capitalize()}",
+            query_params=dict(found.query),
+            help=f"{found.title}: {found.page.replace('_', ' ').capitalize()}",
         )
