@@ -267,9 +267,10 @@ class Saving(Step):
         while time.monotonic() < end:
             turn += 1
             copy = self.settings.home / "runs" / f"{folder.name}-{self._number}-{turn}"
-            copy.mkdir(exist_ok=True)
-            for file in ("job.json", "progress.jsonl"):
-                shutil.copyfile(folder / file, copy / file)
+            with storage_errors(copy):
+                copy.mkdir(exist_ok=True)
+                for file in ("job.json", "progress.jsonl"):
+                    shutil.copyfile(folder / file, copy / file)
             fields = job_folder.read(copy / "job.json") or {}
             name = f"saved_{self._number}_{turn}"
             job_folder.write(
