@@ -33,7 +33,8 @@ from imgrec.server.connections import ConnectionLimits
 from imgrec.server.health import Readiness
 from imgrec.server.hosts import Hosts, OwnSite
 from imgrec.server.housekeeping import keep_house
-from imgrec.server.page_headers import PageHeaders
+from imgrec.server.page_headers import PageHeaders, policy
+from imgrec.server.refusals import Readable
 from imgrec.server.sessions import SessionLimit
 from imgrec.server.upload_quota import UploadLimits, UploadQuota
 from imgrec.settings import MIB, ROOT, Settings
@@ -116,6 +117,12 @@ def own_hosts() -> Hosts:
     return Hosts(config.get_option("server.address") or "", (public, *caches().settings().hosts))
 
 
+def page_policy() -> str:
+    """Return what the pages may load and run, and what may frame them."""
+    settings = caches().settings()
+    return policy(settings.frames, may_evaluate=not settings.demo)
+
+
 v1 = api_routes.create(
     get_settings=lambda: caches().settings(),
     get_pool=lambda: caches().pool(),
@@ -127,8 +134,9 @@ checks = health.create_routes(readiness, lambda: caches().pool())
 routes = [Route("/api/v1", v1), Mount("/api/v1", app=v1), *checks]
 middleware = [
     Middleware(ConnectionLimits),
-    Middleware(PageHeaders, get_frames=lambda: caches().settings().frames),
+    Middleware(PageHeaders, get_policy=page_policy),
     Middleware(OwnSite, get_hosts=own_hosts),
+    Middleware(Readable),
     Middleware(BodyLimits),
     Middleware(SessionLimit, lambda: caches().settings().max_sessions),
     Middleware(UploadLimits, uploads),

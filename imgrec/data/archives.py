@@ -203,7 +203,8 @@ def _file_refusal(file: Path) -> str | None:
     except OSError:
         return "a link that leads nowhere"
     if kind is None:
-        return None if os.access(file, os.R_OK) else _CLOSED
+        is_open = os.access(file, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
+        return None if is_open else _CLOSED
     if file.is_dir():
         return "a link to a folder, which is not followed" if file.is_symlink() else _FOLDER
     return f"{kind}, not a file"

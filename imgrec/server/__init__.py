@@ -3,6 +3,7 @@
 Knows no Streamlit: the process that serves hands in what it shares with the pages.
 
 `connections`: time for headers and for reading, and how many connections there may be.
+`refusals`: what an application does not get to see.
 `bodies`: bodies that must make progress.
 `upload_quota`: bytes of uploads, for each session and for all.
 `sessions`: how many tabs may be open, and the end of those that have gone.

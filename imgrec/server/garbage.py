@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from imgrec.inference.process_info import give_back_memory
 
-# A visitor who left is forgotten within a minute.
+# A visitor that left is forgotten within a minute.
 EVERY_S = 15.0
 
 

@@ -24,6 +24,9 @@ from imgrec.ui.markdown import plain
 # The contact sheet of a session, as `contact_sheet.drop_zone` makes it; it survives a reload with the images.
 SHEET = "contact_sheet"
 
+# The id of the image that was opened from it last, and what it says about that image.
+NOTE = "contact_sheet_note"
+
 # A decoded image takes 1.5 to 8 MB of the session; one part in four is left to the history.
 MAX_IMAGES = 24
 TRAY_SHARE = 0.75

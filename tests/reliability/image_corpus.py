@@ -16,6 +16,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pillow_heif
@@ -29,6 +31,9 @@ from tests.reliability.odd_images import odd_images
 
 # After this time without requests the memory counts; freed memory goes back to the system until then.
 PAUSE_S = 10.0
+
+# Senders at once; an image is decoded during the inference of another.
+CLIENTS = 4
 
 MAX_GROWTH_MIB = 100
 # Between the second run and the last one: what the allocators keep differs by chance.
@@ -84,14 +89,12 @@ def run(url: str, files: list[bytes], log: Path | None, runs: int) -> dict[str, 
     """Send all files `runs` times; return the figures."""
     pillow_heif.register_heif_opener()
     process = find_process(url)
-    # A first answer loads the models and the decoders.
-    for data in files[:20]:
-        send(url, data)
     time.sleep(PAUSE_S)
     memory_mib = [process.memory_info().rss / MIB]
     answers: list[tuple[int, str, float]] = []
     for _ in range(runs):
-        answers = [send(url, data) for data in files]
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            answers = list(clients.map(partial(send, url), files))
         time.sleep(PAUSE_S)
         memory_mib.append(process.memory_info().rss / MIB)
         print([round(value) for value in memory_mib], "MiB", file=sys.stderr)
