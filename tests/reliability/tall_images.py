@@ -17,7 +17,8 @@ from tests.reliability.tabs import tab
 IMAGES = 24
 CLOSED_S = 60.0
 
-# MiB above an idle server, its decoder process apart, which has a limit of its own: while the images are there, and after the tab was closed.
+# MiB above an idle server: while the images are there, and after the tab was closed. Its decoder process, which has a
+# limit of its own, is apart.
 MOST_MIB = 150
 MOST_AFTER_MIB = 60
 
