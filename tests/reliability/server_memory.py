@@ -30,7 +30,7 @@ def tall_png(number: int) -> bytes:
 
 
 class Memory:
-    """The resident MiB of a server process with its children, from what is sampled until now."""
+    """The resident MiB of a server process, and the most that it took with its children: decoders, conversions."""
 
     def __init__(self, port: int) -> None:
         self._process = next(
@@ -38,15 +38,18 @@ class Memory:
             for one in psutil.net_connections("tcp")
             if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid is not None
         )
-        self.peak_mib = 0.0
+        self.peak_mib = self.peak_with_children_mib = 0.0
 
     def now_mib(self) -> float:
-        """Return the memory at this moment."""
+        """Return the memory of the server process at this moment."""
+        return float(self._process.memory_info().rss / MIB)
+
+    def _children_mib(self) -> float:
         found = 0
-        for process in [self._process, *self._process.children(recursive=True)]:
+        for process in self._process.children(recursive=True):
             try:
                 found += process.memory_info().rss
-            except psutil.NoSuchProcess:  # a child that has ended since
+            except psutil.NoSuchProcess:  # it has ended since
                 continue
         return found / MIB
 
@@ -64,7 +67,9 @@ class Memory:
 
         async def watch() -> None:
             while True:
-                self.peak_mib = max(self.peak_mib, self.now_mib())
+                now = self.now_mib()
+                self.peak_mib = max(self.peak_mib, now)
+                self.peak_with_children_mib = max(self.peak_with_children_mib, now + self._children_mib())
                 await asyncio.sleep(SAMPLE_EVERY_S)
 
         watching = asyncio.create_task(watch())
