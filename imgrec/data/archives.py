@@ -7,6 +7,7 @@ is refused by its headers, before anything is unpacked.
 """
 
 import bz2
+import errno
 import gzip
 import lzma
 import os
@@ -301,6 +302,6 @@ def _archive_errors(path: Path) -> Iterator[None]:
             f"Expected {path.name} to be a whole archive without a password. Received: {error}."
         ) from error
     except OSError as error:
-        if error.errno is None:  # the unpackers raise it too
+        if error.errno in {None, errno.EINVAL}:  # the unpackers raise it too, and offsets before the file's start do
             raise InputError(f"Expected {path.name} to be a whole archive. Received: {error}.") from error
         raise StorageError(f"Expected access to {path}. Received: {error.strerror or error}.") from error

@@ -26,7 +26,8 @@ from imgrec.reports import calibration_effect, sentences
 from imgrec.ui import caches, history, pinned, results
 from imgrec.ui.compare import downloads, remote_panel, reproduce_panel
 from imgrec.ui.compare.matrix import Matrices
-from imgrec.ui.image_input import Image
+from imgrec.ui.image_input import NOTE, Image
+from imgrec.ui.markdown import plain
 from imgrec.ui.models import download_progress
 from imgrec.ui.settings_bar import MATRIX, Choice
 from imgrec.ui.widget_keys import key_of
@@ -68,6 +69,9 @@ def compare(image: Image, choice: Choice) -> None:
     groups = results.by_label_space(result, choice)
     with fill_headline():
         _headlines(groups)
+        opened, note = st.session_state.get(NOTE, ("", ""))
+        if opened == image.id:
+            st.caption(plain(note))
     shown.finish(groups)
     history.record(image, choice, result, groups)
 
