@@ -21,3 +21,13 @@ def plain(text: str) -> str:
     \<b\>cats\</b\> \[1\]: https://example.org/~kriz
     """
     return _ADDRESS_OR_SPECIAL.sub(lambda found: found[1] or f"\\{found[0]}", text)
+
+
+def code(text: str) -> str:
+    """Return `text` as code in a line, whatever backticks it has.
+
+    >>> print(code("imgrec predict a``b.jpg"))
+    ``` imgrec predict a``b.jpg ```
+    """
+    fence = "`" * max(2, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence} {' '.join(text.split())} {fence}"

@@ -12,6 +12,7 @@ from imgrec.metrics.classification import Integers
 from imgrec.metrics.confusion import confusion_matrix, mistakes, mistakes_title
 from imgrec.ui.benchmarks import image_files
 from imgrec.ui.benchmarks.measurements import count, model_chooser, pair_test, title, with_best_other
+from imgrec.ui.markdown import plain
 from imgrec.ui.widget_keys import key_of
 
 # A matrix of more classes is not readable: those with the most mistakes are shown.
@@ -120,8 +121,8 @@ def pair(results: AlignedResults, table: bool) -> None:
     else:
         images = np.flatnonzero((one.choice == cell[0]) & (two.choice == cell[1])).tolist()
         st.markdown(
-            f"**{count(len(images), 'image')}: {titles[a]} predicts {results.labels[cell[0]]}, "
-            f"{titles[b]} predicts {results.labels[cell[1]]}**"
+            f"**{count(len(images), 'image')}: {titles[a]} predicts {plain(results.labels[cell[0]])}, "
+            f"{titles[b]} predicts {plain(results.labels[cell[1]])}**"
         )
     image_files.show(results, images, (a, b), key="bench_pair")
 
@@ -209,8 +210,8 @@ def _cell_images(results: AlignedResults, model: str, cell: tuple[int, int] | No
         return
     truth, choice = cell
     found = comparisons.in_cell(results, model, truth, choice)
-    kind = "correctly predicted" if truth == choice else f"predicted as {results.labels[choice]}"
-    st.markdown(f"**{count(len(found), 'image')} of {results.labels[truth]}, {kind}**")
+    kind = "correctly predicted" if truth == choice else f"predicted as {plain(results.labels[choice])}"
+    st.markdown(f"**{count(len(found), 'image')} of {plain(results.labels[truth])}, {kind}**")
     image_files.show(results, found, with_best_other(results, model), key="bench_cell")
 
 

@@ -117,7 +117,10 @@ def chooser() -> AlignedResults | None:
             placeholder=f"All {len(models)}",
         )
         _notes(results)
-    words = [f"**{results.images:,} images**, {results.about['classes']} classes.", *results.about["flaws"][:1]]
+    words = [
+        f"**{results.images:,} images**, {results.about['classes']} classes.",
+        *map(plain, results.about["flaws"][:1]),
+    ]
     if results.unread:
         words.append(f"Metrics are of the images that all models could read; {results.unread:,} are left out.")
     st.caption(" ".join(words))
@@ -185,11 +188,16 @@ def _reading() -> str:
 def _notes(results: AlignedResults) -> None:
     """Show the flaws of the dataset, and how its predictions are counted."""
     about = results.about
-    remarks = [f"**{results.images:,} images**, {about['classes']} classes. {about['source']}.", *about["flaws"]]
+    remarks = [
+        f"**{results.images:,} images**, {about['classes']} classes. {plain(about['source'])}.",
+        *map(plain, about["flaws"]),
+    ]
     if results.has_rest:
         remarks.append(f"The classes of ImageNet models are grouped into these by WordNet. {READINGS[results.reading]}")
     if results.has_rest and about["unreachable"]:
-        remarks.append(f"ImageNet has no class for {', '.join(about['unreachable'])}: its models cannot predict it.")
+        remarks.append(
+            f"ImageNet has no class for {plain(', '.join(about['unreachable']))}: its models cannot predict it."
+        )
     if any(results.rows[model].get("note") for model in results.models):
         remarks.append("Some models have weights that are not their publisher's own: see Provenance.")
     with st.popover("About this dataset", icon=":material/info:"):

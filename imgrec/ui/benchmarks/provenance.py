@@ -16,6 +16,7 @@ from imgrec.ui import caches
 from imgrec.ui.benchmarks import measurements, published_epochs
 from imgrec.ui.benchmarks.curves import class_rows
 from imgrec.ui.benchmarks.measurements import title
+from imgrec.ui.markdown import code, plain
 from imgrec.ui.widget_keys import key_of
 
 # Published protocols that were repeated here, a file each.
@@ -60,18 +61,18 @@ def provenance(results: AlignedResults) -> None:
     """Show the weights, versions and machine behind every number."""
     about = results.about
     st.markdown(
-        f"**Images**: {about['source']}. {about['images']:,} in {about['classes']} classes; "
+        f"**Images**: {plain(about['source'])}. {about['images']:,} in {about['classes']} classes; "
         f"`digest {about['digest'][:12]}`."
     )
     for model in results.models:
         row = results.rows[model]
         with st.expander(title(results, model), icon=":material/fact_check:"):
             if row.get("note"):
-                st.info(row["note"], icon=":material/info:")
+                st.info(plain(str(row["note"])), icon=":material/info:")
             st.table(_facts(row), border="horizontal", alt=f"Provenance of {title(results, model)}")
             if row.get("command"):
                 # Not `st.code`: a browser would fetch 1.5 MiB of colors for code first.
-                st.markdown(f"`` {row['command']} ``")
+                st.markdown(code(str(row["command"])))
             if row["failures"]:
                 st.markdown(f"**{len(row['failures'])} images could not be read**")
                 st.dataframe(row["failures"], hide_index=True, key=key_of("bench_failures", model))
