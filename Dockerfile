@@ -10,11 +10,13 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
 
 WORKDIR /app
 
-# Serving needs neither TensorFlow nor what searches with it: that saves 1.4 GB.
-COPY requirements.txt .
-RUN grep -vE '^(tensorflow|keras-tuner|scikit-learn)' requirements.txt > /tmp/serve.txt && pip install -r /tmp/serve.txt
+# Serving needs neither TensorFlow nor what searches with it. Every package with its hash (`make lock`), and as a wheel:
+# building one would run code of packages that the lock does not name.
+COPY requirements.lock .
+RUN pip install --require-hashes --only-binary :all: -r requirements.lock
 
-# User 1000 is the one that Hugging Face Spaces runs containers as.
+# User 1000 is the one that Hugging Face Spaces runs containers as. It can write to /data and /tmp, and to nothing else:
+# the rest may be read-only, see docs/hosting.md.
 RUN useradd --uid 1000 --create-home imgrec && mkdir -p /data && chown imgrec /data
 
 COPY app.py pyproject.toml ./
@@ -23,7 +25,10 @@ COPY assets assets
 COPY imgrec imgrec
 COPY pages pages
 
-USER imgrec
+USER 1000
+VOLUME /data
+# Streamlit looks for its credentials there.
+ENV HOME=/data
 
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \

@@ -19,17 +19,27 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from streamlit import config
+from streamlit.runtime import get_instance
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.state import SessionState
 
 from imgrec.api import routes as api_routes
 from imgrec.errors import hide_folders
+from imgrec.inference import process_info
 from imgrec.server import garbage, health
 from imgrec.server.bodies import BodyLimits
 from imgrec.server.compression import CompressedFiles
 from imgrec.server.connections import ConnectionLimits
 from imgrec.server.health import Readiness
 from imgrec.server.hosts import Hosts, OwnSite
-from imgrec.server.page_headers import PageHeaders
-from imgrec.settings import MIB, ROOT
+from imgrec.server.housekeeping import keep_house
+from imgrec.server.page_headers import PageHeaders, policy
+from imgrec.server.refusals import Readable
+from imgrec.server.sessions import SessionLimit
+from imgrec.server.upload_quota import UploadLimits, UploadQuota
+from imgrec.settings import MIB, ROOT, Settings
+
+process_info.return_large_blocks()
 
 SCRIPT = ROOT / "imgrec" / "ui" / "main.py"
 
@@ -38,6 +48,7 @@ ASK_AGAIN_S = 10.0
 
 log = logging.getLogger(__name__)
 readiness = Readiness()
+uploads = UploadQuota()
 
 
 def caches() -> ModuleType:
@@ -61,9 +72,10 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
     """Warm up in a thread while the first pages are already served."""
     settings = caches().settings()
     hide_folders(settings.folders())
-    if settings.demo:
-        # A demo has no training: an upload is one image, never an archive.
-        config.set_option("server.maxUploadSize", max(1, settings.max_upload_bytes // MIB))
+    # A demo has no training: an upload is one image, never an archive.
+    largest = settings.max_upload_bytes if settings.demo else settings.session_bytes
+    most = int(config.get_option("server.maxUploadSize"))
+    config.set_option("server.maxUploadSize", max(1, min(most, largest // MIB)))
 
     async def warm_up() -> None:
         try:
@@ -79,16 +91,36 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(warm_up)
         tasks.start_soon(garbage.collect, readiness.warm)
+        tasks.start_soon(free_what_is_left, settings)
         try:
             yield {}
         finally:
             tasks.cancel_scope.cancel()
 
 
+async def free_what_is_left(settings: Settings) -> None:
+    """Limit the uploads of Streamlit's runtime, and free what closed tabs leave in it."""
+    runtime = get_instance()
+    if isinstance(runtime.uploaded_file_mgr, MemoryUploadedFileManager):
+        uploads.watch(runtime.uploaded_file_mgr, settings.session_bytes, settings.sessions_bytes)
+
+    def sessions() -> dict[str, SessionState]:
+        # Streamlit has no public list of its sessions, those without a tab included.
+        return {info.session.id: info.session.session_state for info in runtime._session_mgr.list_sessions()}
+
+    await keep_house(runtime, sessions, uploads)
+
+
 def own_hosts() -> Hosts:
     """Return the names of this server: where it listens, what Streamlit was told, and what imgrec was."""
     public = str(config.get_option("browser.serverAddress") or "").partition("/")[0]
     return Hosts(config.get_option("server.address") or "", (public, *caches().settings().hosts))
+
+
+def page_policy() -> str:
+    """Return what the pages may load and run, and what may frame them."""
+    settings = caches().settings()
+    return policy(settings.frames, may_evaluate=not settings.demo)
 
 
 v1 = api_routes.create(
@@ -102,9 +134,12 @@ checks = health.create_routes(readiness, lambda: caches().pool())
 routes = [Route("/api/v1", v1), Mount("/api/v1", app=v1), *checks]
 middleware = [
     Middleware(ConnectionLimits),
-    Middleware(PageHeaders, get_frames=lambda: caches().settings().frames),
+    Middleware(PageHeaders, get_policy=page_policy),
     Middleware(OwnSite, get_hosts=own_hosts),
+    Middleware(Readable),
     Middleware(BodyLimits),
+    Middleware(SessionLimit, lambda: caches().settings().max_sessions),
+    Middleware(UploadLimits, uploads),
     Middleware(CompressedFiles),
 ]
 app: st.App = st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=middleware)

@@ -26,6 +26,13 @@ DEMO_MAX_UPLOAD_MIB = 8
 # What Google Cloud Vision does for nothing in a month (https://cloud.google.com/vision/pricing, 2026-11).
 GOOGLE_VISION_MONTHLY = 1000
 
+# What the server keeps for one browser tab and for all: of uploads that wait, and as much again of decoded images.
+SESSION_MIB, DEMO_SESSION_MIB = 100, 64
+SESSIONS_MIB, DEMO_SESSIONS_MIB = 500, 128
+
+# Open tabs. One takes some 200 kB besides its images; in a demo, all of them wait for the same two cores.
+MAX_SESSIONS, DEMO_MAX_SESSIONS = 500, 150
+
 # Share of the memory that this process may use which loaded models may take; the rest is for the server,
 # uploads, and the transient peak while a model compiles.
 BUDGET_SHARE = 0.6
@@ -44,6 +51,9 @@ SETTINGS = {
     "KERAS_HOME": ("Folder under which Keras keeps weights (`models/`)", "~/.keras"),
     "IMGREC_MEMORY_MIB": ("Memory for loaded models", "60 % of what the process may use"),
     "IMGREC_MAX_UPLOAD_MIB": ("Largest image accepted", "20 (8 in demo mode)"),
+    "IMGREC_SESSION_MIB": ("Uploads, and as much of decoded images, kept for one browser tab", "100 (64 in demo mode)"),
+    "IMGREC_SESSIONS_MIB": ("The same for all tabs together", "500 (128 in demo mode)"),
+    "IMGREC_MAX_SESSIONS": ("Tabs that may be open; further visitors are asked to wait", "500 (150 in demo mode)"),
     "IMGREC_OFFLINE": ("1: never use the network", "0"),
     "IMGREC_DEMO": ("1: limits for a public demo on a 1 GiB host", "0"),
     "IMGREC_GOOGLE_VISION_KEY": ("Key to ask Google Cloud Vision on request; without one it is never asked", "none"),
@@ -61,14 +71,19 @@ SETTINGS = {
 class Settings:
     """The settings in the environment, checked once.
 
-    `memory_bytes` is the budget for loaded models; `home` and `keras_home` need not exist yet. `hosts` are names beside
-    the server's own, `frames` sources as Content-Security-Policy has them. Hugging Face sets SPACE_HOST in a Space.
+    `memory_bytes` is the budget for loaded models; `session_bytes` is the limit on what waits of one tab's uploads, and
+    on its decoded images, `sessions_bytes` that of all tabs together, `max_sessions` that of open tabs; `home` and
+    `keras_home` need not exist yet. `hosts` are names beside the server's own, `frames` sources as
+    Content-Security-Policy has them. Hugging Face sets SPACE_HOST in a Space.
     """
 
     home: Path
     keras_home: Path
     memory_bytes: int
     max_upload_bytes: int
+    session_bytes: int
+    sessions_bytes: int
+    max_sessions: int
     offline: bool
     demo: bool
     weights_url: str | None
@@ -88,6 +103,9 @@ class Settings:
             max_upload_bytes=_mebibytes(
                 env, "IMGREC_MAX_UPLOAD_MIB", default=DEMO_MAX_UPLOAD_MIB if demo else MAX_UPLOAD_MIB
             ),
+            session_bytes=_mebibytes(env, "IMGREC_SESSION_MIB", default=DEMO_SESSION_MIB if demo else SESSION_MIB),
+            sessions_bytes=_mebibytes(env, "IMGREC_SESSIONS_MIB", default=DEMO_SESSIONS_MIB if demo else SESSIONS_MIB),
+            max_sessions=_positive(env, "IMGREC_MAX_SESSIONS", default=DEMO_MAX_SESSIONS if demo else MAX_SESSIONS),
             offline=_flag(env, "IMGREC_OFFLINE"),
             demo=demo,
             weights_url=env.get("IMGREC_WEIGHTS_URL") or None,
@@ -188,9 +206,14 @@ def _words(env: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 def _mebibytes(env: Mapping[str, str], name: str, default: int | None) -> int:
     """Bytes from a whole number of MiB; `default` (in MiB) where unset, 0 for none."""
+    return _positive(env, name, default or 0, " of MiB") * MIB
+
+
+def _positive(env: Mapping[str, str], name: str, default: int, unit: str = "") -> int:
+    """Return a whole number above 0; `default` where unset."""
     value = env.get(name, "").strip()
     if not value:
-        return (default or 0) * MIB
+        return default
     if not value.isdigit() or int(value) == 0:
-        raise SettingError(f"Expected {name} to be a whole number of MiB above 0. Received: {value!r}.")
-    return int(value) * MIB
+        raise SettingError(f"Expected {name} to be a whole number{unit} above 0. Received: {value!r}.")
+    return int(value)

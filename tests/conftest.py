@@ -27,7 +27,28 @@ hypothesis_settings.load_profile("imgrec")
 SLOW_TIMEOUT_S = 900
 
 
+# Files whose slow tests take a minute or more, the longest first. They begin before all others: at the end, one of two
+# processes would wait for the other.
+LONGEST = (
+    "reliability/test_soak.py",
+    "browser/test_dashboard.py",
+    "browser/test_accessibility.py",
+    "inference/test_engines.py",
+    "training/test_networks.py",
+    "training/test_training_worker.py",
+    "training/test_transfer_worker.py",
+    "reliability/test_kills.py",
+    "browser/test_around.py",
+    "browser/test_training.py",
+    "reports/test_reproduce.py",
+    "server/test_serving.py",
+    "export/test_bundle.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {ROOT / "tests" / file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
     for item in items:
         if any(item.get_closest_marker(name) for name in ("slow", "browser", "exhaustive")):
             item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT_S))

@@ -59,6 +59,7 @@ FENCES = {
     "socket": {"models.downloads", "images.remote"},
     "ssl": {"images.remote"},
     "urllib3": {"remote"},
+    "h5py": {"models.model_file"},
     "jinja2": {"reports.html_report"},
     "typer": {"cli"},
     "starlette": {"api", "server", "app"},

@@ -35,7 +35,7 @@ from starlette.routing import Route
 
 from imgrec.api import sheet
 from imgrec.api.arriving import Arriving
-from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError
+from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError, shortened
 from imgrec.evaluation import temperatures
 from imgrec.explain import explanation, map_report
 from imgrec.explain.attribution import DEFAULT_METHOD, find_method
@@ -78,6 +78,9 @@ MAX_ARRIVING = 4
 # How long a request waits for a model that is being downloaded or compiled, before it gets 503.
 PREPARATION_PATIENCE_S = 20.0
 RETRY_AFTER_S = 5
+
+# A sentence may repeat what was received; more of it does not help.
+MAX_SENTENCE = 1_000
 
 # Responses are data, neither cached nor shown as a page.
 HEADERS = {
@@ -253,6 +256,8 @@ async def _receive(request: Request, max_bytes: int, names: Sequence[str], count
         form = await parser.parse()
     except MultiPartException as error:
         raise InputError(f"Expected a form with one image and short fields. Received: {error.message}") from error
+    except (UnicodeError, LookupError) as error:  # the header names a charset that decodes nothing
+        raise InputError("Expected a form in UTF-8. Received: another charset.") from error
     try:
         files = [value for _, value in form.multi_items() if not isinstance(value, str)]
         if len(files) != 1:
@@ -308,7 +313,10 @@ def _json(content: object, status: int = 200, headers: Mapping[str, str] | None 
 
 async def _on_error(_: Request, error: Exception) -> Response:
     headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, BusyError) else None
-    content = {"error": str(error), "type": type(error).__name__}
+    sentence = str(error)
+    if len(sentence) > MAX_SENTENCE:
+        sentence = f"{sentence[:MAX_SENTENCE]}…"
+    content = {"error": sentence, "type": type(error).__name__}
     return _json(content, getattr(error, "http_status", 500), headers)
 
 
@@ -318,9 +326,11 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         raise error
     sentence = error.detail
     if error.status_code == 404:
-        sentence = f"Expected /models, /predict, /sheet or /explain. Received: {request.scope['path']!r}."
+        sentence = f"Expected /models, /predict, /sheet or /explain. Received: {shortened(request.scope['path'])!r}."
     elif error.status_code == 405:
-        sentence = f"Expected {(error.headers or {}).get('Allow', 'another method')}. Received: {request.method}."
+        sentence = (
+            f"Expected {(error.headers or {}).get('Allow', 'another method')}. Received: {shortened(request.method)}."
+        )
     return _json({"error": sentence, "type": "HTTPException"}, error.status_code, error.headers)
 
 

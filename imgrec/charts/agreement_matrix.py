@@ -55,6 +55,7 @@ _WORDS = re.compile(r"[^\s\-(]+-?|\([^)]*\)?|\S")
 
 # Before a label for each opened group above it, and for the triangle; its width. Spaces at the beginning would be cut.
 _INDENT, _INDENT_PX = "\u2060\u2003", FONT_PX
+TARGET_PX = 24
 _SHAPES, _TRIANGLE_SIZE = {False: "triangle-right", True: "triangle-down"}, 42
 
 _EDGES = {"left": 0, "top": 4, "right": 2, "bottom": 2}
@@ -97,7 +98,14 @@ def matrix_bars(
         for across, (column, swatch) in enumerate(zip(columns, swatches, strict=True))
     ]
     triangles: Rows = [
-        {"line": name, PLACE: place, IS_TRIANGLE: True, "depth": line.depth, "shape": _SHAPES[line.is_open]}
+        {
+            "line": name,
+            PLACE: place,
+            IS_TRIANGLE: True,
+            "depth": line.depth,
+            "shape": _SHAPES[line.is_open],
+            "What": f"{'Close' if line.is_open else 'Open'} {line.group}",
+        }
         for place, (line, name) in enumerate(zip(lines, names, strict=True))
         if line.group is not None
     ]
@@ -273,17 +281,15 @@ def _template(columns: int, is_tree: bool) -> Spec:
     halo = figure.copy(deep=True).encode(
         color=alt.value(alt.ExprRef(HALO)), stroke=alt.value(alt.ExprRef(HALO)), strokeWidth=alt.value(HALO_PX)
     )
-    triangle = (
-        alt.Chart(alt.NamedData(name="triangles"))
-        .mark_point(
-            x=alt.ExprRef(f"{_INDENT_PX} * datum.depth + {_INDENT_PX / 2 - LABEL_PX}"),
-            size=_TRIANGLE_SIZE,
-            filled=True,
-            opacity=1,
-            **(SILENT | clickable),
-        )
-        .encode(y=y, shape=alt.Shape("shape:N", scale=None), color=ink)
+    triangles = alt.Chart(alt.NamedData(name="triangles"))
+    before_label: Spec = {"x": alt.ExprRef(f"{_INDENT_PX} * datum.depth + {_INDENT_PX / 2 - LABEL_PX}"), "filled": True}
+    triangle = triangles.mark_point(size=_TRIANGLE_SIZE, opacity=1, **(before_label | SILENT)).encode(
+        y=y, shape=alt.Shape("shape:N", scale=None), color=ink
     )
+    # What takes the click: large enough for a finger. Vega gives only marks with a tooltip to the pointer.
+    target = triangles.mark_point(
+        shape="square", size=TARGET_PX**2, opacity=0, **(before_label | SILENT | clickable)
+    ).encode(y=y, tooltip=tooltip(("What",)))
     heads = alt.Chart(alt.NamedData(name="heads"))
     middle = alt.X("middle:Q", scale=scale, axis=None)
     strips = heads.mark_bar(y=-6, y2=-2, cornerRadius=1, **SILENT).encode(
@@ -303,7 +309,7 @@ def _template(columns: int, is_tree: bool) -> Spec:
     remark = heads.mark_text(
         align="center", baseline="top", y=alt.ExprRef("height + 5"), fontSize=FONT_PX - 2, **SILENT
     ).encode(x=middle, text=alt.when(narrow).then(alt.value("")).otherwise("remark:N"), color=ink)
-    layers = bands, track, bar, halo, figure, triangle, strips, wide, vertical, remark
+    layers = bands, track, bar, halo, figure, triangle, target, strips, wide, vertical, remark
     chart = alt.layer(*layers, data=alt.NamedData(name="cells"))
     chart = chart.properties(padding=_EDGES, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
     return dict(chart.configure(font='"Source Sans", sans-serif').configure_view(stroke=None).to_dict())

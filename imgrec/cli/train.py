@@ -30,7 +30,11 @@ TRANSFER = {
     "tuning_epochs": "fine_tune_epochs",
     "flat": "pooling",
     "folds": "folds",
+    "copies": "copies",
 }
+
+# Augmented copies of each image, where --augment says no number.
+COPIES = 3
 
 
 def train(
@@ -68,6 +72,12 @@ def train(
     ] = False,
     folds: Annotated[
         int | None, typer.Option(min=0, help=f"{ONLY_MODELS}cross-validation on so many folds; 0: one split.")
+    ] = None,
+    augment: Annotated[
+        str, typer.Option(help="Such as rotation=20,shift=0.2,shear=0.2,zoom=0.2,mirror; in place of the recipe's.")
+    ] = "",
+    copies: Annotated[
+        int | None, typer.Option(min=1, help=f"{ONLY_MODELS}augmented copies of each image for its head, else 3.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides the split, the order and the first weights.")] = 0,
     resume: Annotated[
@@ -111,11 +121,13 @@ def _is_given(value: object) -> bool:
 
 def _start_recipe(recipe: "Recipe", settings: Settings, options: dict[str, Any]) -> "Job":
     from imgrec.training import training_job
+    from imgrec.training.augmentation import parse
 
     data = options["data"] or recipe.dataset
     if not data:
         raise InputError(f"Expected --data for {recipe.name}, which is made for no known set. Received: none.")
     changed = recipe.changed(**{name: options[name] for name in ("epochs", "batch_size", "learning_rate")})
+    changed = changed.changed(augmentation=parse(options["augment"], recipe.augmentation))
     warn_about(data, settings, recipe.input_size)
     return training_job.start(
         changed, data, settings, seed=options["seed"], name=options["called"], folder=options["folder"]
@@ -124,6 +136,8 @@ def _start_recipe(recipe: "Recipe", settings: Settings, options: dict[str, Any])
 
 def _start_transfer(settings: Settings, options: dict[str, Any]) -> "Job":
     from imgrec.training import transfer_job
+    from imgrec.training.augmentation import parse
+    from imgrec.training.recipes import NO_AUGMENTATION
     from imgrec.training.transfer_config import TransferConfig
 
     name, data = options["name"], options["data"]
@@ -140,6 +154,8 @@ def _start_transfer(settings: Settings, options: dict[str, Any]) -> "Job":
         given["learning_rates"] = (options["learning_rate"],)
     if options["flat"]:
         given["pooling"] = None
+    if options["augment"]:
+        given = {"copies": COPIES} | given | {"augmentation": parse(options["augment"], NO_AUGMENTATION)}
     config = TransferConfig(name, **given)
     warn_about(data, settings, config.backbone_spec().input_size)
     return transfer_job.start(config, data, settings, name=options["called"], folder=options["folder"])

@@ -7,6 +7,7 @@ is refused by its headers, before anything is unpacked.
 """
 
 import bz2
+import errno
 import gzip
 import lzma
 import os
@@ -205,7 +206,8 @@ def _file_refusal(file: Path) -> str | None:
     except OSError:
         return "a link that leads nowhere"
     if kind is None:
-        return None if os.access(file, os.R_OK) else _CLOSED
+        is_open = os.access(file, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
+        return None if is_open else _CLOSED
     if file.is_dir():
         return "a link to a folder, which is not followed" if file.is_symlink() else _FOLDER
     return f"{kind}, not a file"
@@ -305,6 +307,6 @@ def _archive_errors(path: Path) -> Iterator[None]:
             f"Expected {path.name} to be a whole archive without a password. Received: {error}."
         ) from error
     except OSError as error:
-        if error.errno is None:  # the unpackers raise it too
+        if error.errno in {None, errno.EINVAL}:  # the unpackers raise it too, and offsets before the file's start do
             raise InputError(f"Expected {path.name} to be a whole archive. Received: {error}.") from error
         raise StorageError(f"Expected access to {path}. Received: {error.strerror or error}.") from error

@@ -28,7 +28,7 @@ from imgrec import json_files
 from imgrec.data.dataset import Images
 from imgrec.data.reader import read_ahead
 from imgrec.errors import ImgrecError, InputError, MemoryBudgetError, WeightsError
-from imgrec.files import replacing, sha256_of, storage_errors
+from imgrec.files import replacing, sha256_of, sole_holder, storage_errors
 from imgrec.images.preprocessing import RESAMPLING, frame
 from imgrec.inference import conversion
 from imgrec.inference.preparation import OnProgress as OnPreparation
@@ -119,16 +119,12 @@ def extract(
         StorageError: There is no room for them.
         ImgrecError: What downloading, converting and running raise.
     """
-    import filelock  # 20 ms, for an extraction alone
-
     compiled = Preparations(settings).ensure(spec, on_preparation)
     made_of = _provenance(spec, images, settings)
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
     path = settings.home / "features" / f"{spec.name}-{key}.npy"
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
     # Another process that needs the same waits and finds it.
-    with filelock.FileLock(path.with_suffix(".lock")):
+    with sole_holder(path.with_suffix(".lock"), lambda: None):
         start = time.perf_counter()
         rows = _read_whole(path, len(images))
         if is_cached := rows is not None:

@@ -87,7 +87,7 @@ class TemporaryFiles:
 
 def _part(part: str) -> str:
     """Return the name of a folder or file as it stands in an archive: visible, and not too long."""
-    return part.lstrip(".").replace("\0", "")[-MAX_KEPT_BYTES:]
+    return part.lstrip(".").replace("\0", "").rstrip(":")[-MAX_KEPT_BYTES:]
 
 
 def _whole(name: str) -> str:

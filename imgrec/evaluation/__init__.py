@@ -11,6 +11,7 @@ Knows no interface and no training.
 `selective_prediction`: the risk of what is kept.
 `reference_tables`: published comparisons.
 `five_systems`: what five published systems did.
+`model_facts`: what a model is and what its training took.
 `contact_sheet`: many images, with the first choice of every model.
 `true_classes`: the true classes of images, in those of the models.
 `sheet_order`: a contact sheet sorted, filtered, summed up.

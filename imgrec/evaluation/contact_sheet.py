@@ -201,6 +201,15 @@ def _is_unsure(ensemble: Ensemble) -> bool:
     return ensemble.uncertainty.level == "high"
 
 
+def _unjudged(words: Mapping[int, str], truth: TrueClasses) -> list[str]:
+    """Return the sentence on images whose word is no class, if there are any."""
+    left_out = [word for place, word in words.items() if place not in truth.targets]
+    if not left_out:
+        return []
+    images = "1 image is" if len(left_out) == 1 else f"{len(left_out):,} images are"
+    return [f"{in_words(sorted(set(left_out)))}: no class of these models; {images} neither right nor wrong."]
+
+
 class ContactSheet:
     """A contact sheet that is computed in a thread of its own; every attribute may be read by any thread.
 
@@ -218,6 +227,7 @@ class ContactSheet:
         try:
             if images.words and options.specs:
                 self.truth = match_classes(images.words, options.specs, options.classes)
+                self.remarks += _unjudged(images.words, self.truth)
         except LabelSpaceError:
             if len(set(images.words.values())) > 1:  # one folder says where images are from, not what they show
                 names = in_words(sorted(set(images.words.values())))

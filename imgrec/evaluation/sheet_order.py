@@ -114,6 +114,17 @@ def result(row: Row) -> str:
     return "right" if row.is_right else f"wrong (is {row.truth})"
 
 
+def note(row: Row) -> str:
+    """Return what a page about one image says of its row: answer, result, and that other classes were asked for."""
+    if row.answer is None:
+        return ""
+    words = ", ".join(filter(None, [result(row), agreement(row)]))
+    return (
+        f"On the contact sheet: {row.answer.label} {percent(row.answer.probability)}, {words}. Its classes there are "
+        "the names of your folders."
+    )
+
+
 def _differ(row: Row, one: str, other: str) -> bool:
     return (
         one in row.choices

@@ -21,7 +21,7 @@ import numpy as np
 
 from imgrec import json_files
 from imgrec.errors import ImgrecError, InputError
-from imgrec.files import is_missing, replacing, storage_errors
+from imgrec.files import is_missing, replacing, sole_holder, storage_errors
 from imgrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -217,11 +217,7 @@ def put_row(folder: Path, row: Mapping[str, Any], dataset: Mapping[str, Any]) ->
 
     Several processes may do so at once.
     """
-    import filelock
-
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / f".{SUMMARY}.lock"):
+    with sole_holder(folder / f".{SUMMARY}.lock", lambda: None):
         check_place(folder, dataset)
         summary = read_summary(folder)
         rows = {(other["dataset"], other["model"]): other for other in summary["rows"]}

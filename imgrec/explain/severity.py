@@ -21,7 +21,7 @@ from imgrec.data.dataset import Dataset, Item
 from imgrec.data.reader import decode, framed_for, read_ahead
 from imgrec.errors import ImageError, ImgrecError, InputError, WeightsError
 from imgrec.explain.corruptions import CORRUPTIONS, SIDE_PX, STRENGTHS, corrupt, seed_of
-from imgrec.files import is_missing, replacing, storage_errors
+from imgrec.files import is_missing, replacing, sole_holder
 from imgrec.images import transforms
 from imgrec.images.preprocessing import FRAMINGS
 from imgrec.inference import conversion
@@ -196,11 +196,7 @@ def _inputs(
 
 def _put(folder: Path, row: SeverityRow) -> None:
     """Put a row into the file, instead of an earlier one of its model and dataset; several processes may do so."""
-    import filelock
-
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / f".{FILE}.lock"):
+    with sole_holder(folder / f".{FILE}.lock", lambda: None):
         rows: Mapping[Any, SeverityRow] = {(other.dataset, other.model): other for other in read_rows(folder)}
         rows = {**rows, (row.dataset, row.model): row}
         with replacing(folder / FILE) as beside:

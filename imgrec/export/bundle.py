@@ -236,10 +236,10 @@ def _temporary_folder(spec: ModelSpec, settings: Settings) -> Iterator[Path]:
     folder = settings.home / "exports" / f"{spec.name}.part"
     with storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = filelock.FileLock(folder.with_suffix(".lock"), timeout=TIMEOUT_S, thread_local=False).acquire()
-    except filelock.Timeout as error:
-        raise BusyError(f"{spec.name} is being exported by another process. Try again later.") from error
+        try:
+            lock = filelock.FileLock(folder.with_suffix(".lock"), timeout=TIMEOUT_S, thread_local=False).acquire()
+        except filelock.Timeout as error:
+            raise BusyError(f"{spec.name} is being exported by another process. Try again later.") from error
     with lock, storage_errors(folder):
         shutil.rmtree(folder, ignore_errors=True)  # of a killed export
         folder.mkdir()

@@ -150,7 +150,7 @@ def _foreign_code(kind: str) -> Iterator[None]:
         if "PngImagePlugin.MAX_TEXT" in str(error):
             text_mib = PngImagePlugin.MAX_TEXT_CHUNK / MIB
             raise ImageTooLargeError(
-                f"The {kind} has a text of more than {text_mib:.0f} MiB, the limit. Save it without its texts."
+                f"The {kind} has a text or color profile of more than {text_mib:.0f} MiB, the limit. Save it without."
             ) from error
         raise ImageError(f"The {kind} is incomplete, damaged or of an unsupported kind.") from error
 

@@ -28,7 +28,7 @@ from imgrec.errors import BusyError, ConversionError, EngineError, ImgrecError, 
 from imgrec.files import check_disk, sha256_of, sole_holder, storage_errors
 from imgrec.images.preprocessing import PREPROCESS
 from imgrec.inference import child_process
-from imgrec.models import weights
+from imgrec.models import model_file, weights
 from imgrec.models.catalog import ModelSpec, spec_from_json
 from imgrec.settings import MIB, Settings
 
@@ -177,6 +177,7 @@ def _describe(folder: Path) -> dict[str, tuple[int, str]]:
 
 def _build(spec: ModelSpec, weights_path: Path, weights_sha256: str, path: Path, on_progress: OnProgress) -> None:
     """Make the entry beside its place and rename it; the caller holds the lock."""
+    model_file.check(weights_path)  # the worker does so, too, but takes seconds to start
     part = path.parent.with_suffix(".part")
     with storage_errors(part):
         shutil.rmtree(part, ignore_errors=True)  # of a conversion that was killed

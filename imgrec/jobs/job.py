@@ -207,8 +207,9 @@ class Job:
         if configuration is not None:
             self._fields = self._fields | {"configuration": configuration}
             job_folder.write(self.folder / "job.json", self._fields)
-        for file in ("end.json", "cancel", "turn.json", "started.json", "worker.lock"):
-            (self.folder / file).unlink(missing_ok=True)
+        with storage_errors(self.folder):
+            for file in ("end.json", "cancel", "turn.json", "started.json", "worker.lock"):
+                (self.folder / file).unlink(missing_ok=True)
         processes.spawn(self.folder, self.module)
 
     def settle(self) -> str:

@@ -64,7 +64,7 @@ class Worker:
         queue = filelock.FileLock(room / "queue.lock")
         while True:
             self.check()
-            with queue:
+            with storage_errors(room), queue:
                 others = [job for job in _others(self.job, room) if not (job.folder / "end.json").exists()]
                 running = [job for job in others if (job.folder / "turn.json").exists()]
                 mine = (self.job.created_at, self.job.name)
@@ -90,6 +90,9 @@ def work(folder: Path, do: Callable[[Worker], None]) -> int:
         lock.acquire(timeout=2)
     except filelock.Timeout:
         return 0  # another worker runs the job
+    except OSError as error:
+        _end(folder, "failed", f"Expected access to {folder}. Received: {error.strerror or type(error).__name__}.")
+        return 2
     with lock:
         # What cannot be written now will fail below, with a sentence.
         with suppress(OSError):
@@ -114,7 +117,8 @@ def work(folder: Path, do: Callable[[Worker], None]) -> int:
 
 def _end(folder: Path, state: str, error: str | None) -> None:
     """Write how it ended; on a disk without any room, to the worker's output."""
-    (folder / "reserve").unlink(missing_ok=True)
+    with suppress(OSError):
+        (folder / "reserve").unlink(missing_ok=True)
     try:
         job_folder.write(folder / "end.json", {"state": state, "error": error, "at": job_folder.now()})
     except StorageError as full:

@@ -1,5 +1,6 @@
 """The fields of a model card with their types: a card is a file of the user, and pages show what it has."""
 
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,9 @@ from imgrec.errors import InputError
 
 # Characters that Markdown reads as links, images, code or formulas: no name that imgrec wrote has one of them.
 _MARKUP = frozenset("[]<>`$\\")
+
+# Control characters, halves of characters, and ends of lines.
+_BREAKS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,4 +129,4 @@ def _check_ranges(fields: dict[str, Any], name: str) -> None:
 
 
 def _is_plain(text: str) -> bool:
-    return bool(text.strip()) and text.isprintable() and not _MARKUP & set(text)
+    return bool(text.strip()) and not any(c in _MARKUP or unicodedata.category(c) in _BREAKS for c in text)

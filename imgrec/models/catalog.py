@@ -15,14 +15,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from imgrec.errors import InputError, UnknownNameError
+from imgrec.errors import InputError, UnknownNameError, shortened
 from imgrec.settings import ASSETS
 
 if TYPE_CHECKING:
     from imgrec.predictions.labels import LabelSpace
 
 # Names become file names, parts of addresses and command-line arguments.
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,8 @@ class ModelSpec:
 def check_name(name: str) -> str:
     """Return `name` if it can be a model's; raises `InputError` otherwise."""
     if not _NAME.fullmatch(name):
-        raise InputError(f"Expected a model name of lower-case letters, digits and _. Received: {name!r}.")
+        expected = "Expected a model name of lower-case letters, digits and _, at most 100 of them."
+        raise InputError(f"{expected} Received: {shortened(name)!r}.")
     return name
 
 

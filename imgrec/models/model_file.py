@@ -14,14 +14,13 @@ third format, `.pth`, is read by `torch_checkpoint`, without a library.
 import io
 import json
 import os
-import stat
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from imgrec.errors import CorruptWeightsError
-from imgrec.files import storage_errors
+from imgrec.files import opened
 from imgrec.settings import MIB
 
 if TYPE_CHECKING:
@@ -66,14 +65,15 @@ REFUSED_LAYERS = frozenset(
 
 
 def check(path: Path) -> None:
-    """Raise `CorruptWeightsError` unless `path` is a regular file that describes a network of Keras' own layers.
+    """Raise `CorruptWeightsError` unless `path` describes a network of Keras' own layers.
 
-    Of a file of weights alone, only that it is a regular file. Raises `StorageError` where it cannot be read.
+    Of a file of weights alone, only that it is a file. Raises `InputError` and `StorageError` as `files.opened`.
     """
     if path.suffix == ".keras":
         read_config(path)
     else:
-        _check_regular(path)
+        with opened(path):
+            pass
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -93,25 +93,17 @@ def check_arrays(path: Path) -> int:
     Raises:
         CorruptWeightsError: It is no HDF5, has links to other files, arrays of other things than numbers, or such
             that are declared without being there.
-        StorageError: It cannot be read.
+        InputError, StorageError: As `files.opened`.
     """
     if path.suffix == ".keras":
         return _check_hdf5(path, io.BytesIO(_read_member(path, WEIGHTS)))
-    _check_regular(path)
-    with storage_errors(path), path.open("rb") as file:
+    with opened(path) as file:
         return _check_hdf5(path, file)
-
-
-def _check_regular(path: Path) -> None:
-    with storage_errors(path):
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise _refusal(path, "a file", "a folder, a device or a pipe")
 
 
 def _read_member(path: Path, name: str) -> bytes:
     """Return one file of a `.keras` archive, all of whose files were checked."""
-    _check_regular(path)
-    with storage_errors(path), path.open("rb") as file:
+    with opened(path) as file:
         try:
             with zipfile.ZipFile(file) as archive:
                 _check_members(path, archive)

@@ -210,8 +210,7 @@ def _check_members(members: tuple[Prediction, ...]) -> None:
     space = members[0].label_space
     if not space.exclusive:
         raise LabelSpaceError(
-            f"Expected members whose classes exclude each other, so that probabilities sum to 1. "
-            f"Received: {_named(space)} ({', '.join(member.model for member in members)})."
+            f"These classes do not exclude each other, so models cannot be averaged over them: {_named(space)}."
         )
 
 

@@ -92,6 +92,14 @@ def headline(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> st
     Only `predictions` with the ensemble's label space count. Without an ensemble, the first choice of each model.
     """
     if ensemble is None:
+        space = predictions[0].label_space if predictions else None
+        if space is not None and len({(p.label_space.name, p.first.index) for p in predictions}) == 1 < len(
+            predictions
+        ):
+            shares = sorted(p.first.probability for p in predictions)
+            label = label_of(space, predictions[0].first.index)
+            every = "Both" if len(predictions) == 2 else f"All {len(predictions)}"
+            return f"{every} say {label} ({percent(shares[0])} to {percent(shares[-1])})"
         hints = [_hint(p) for p in predictions]
         firsts = [f"{title_of(p)}: {_first_choice(p)}" for p in predictions]
         return " · ".join(map("".join, zip(firsts, hints, strict=True)))

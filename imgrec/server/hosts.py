@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from imgrec.server.refusals import refuse
 
 # What changes nothing; a web socket is a GET, and runs a page.
 SAFE = ("GET", "HEAD", "OPTIONS")
+
+# The name of the error in JSON.
+REFUSED = "ForeignRequestError"
 
 # How much of a name is repeated.
 SHOWN = 100
@@ -83,7 +87,8 @@ class OwnSite:
         host = headers.get("host")
         if host is not None and not self._hosts.answers_to(host):
             sentence = f"Expected a name of this server, such as localhost. Received: {host[:SHOWN]!r}."
-            await _refuse(scope, receive, send, 400, f"{sentence} Its operator can add names in IMGREC_HOSTS.")
+            sentence = f"{sentence} Its operator can add names in IMGREC_HOSTS."
+            await refuse(scope, receive, send, 400, sentence, REFUSED)
             return
         changes = scope["type"] == "websocket" or scope["method"] not in SAFE
         if changes and not self._hosts.is_own_page(headers):
@@ -91,7 +96,7 @@ class OwnSite:
             sentence = (
                 f"Expected a request from a page of this server, or from a program. Received: one from {source!r}."
             )
-            await _refuse(scope, receive, send, 403, sentence)
+            await refuse(scope, receive, send, 403, sentence, REFUSED)
             return
         await self._app(scope, receive, send)
 
@@ -116,13 +121,3 @@ def _is_any(bound: str) -> bool:
         return ipaddress.ip_address(name_of(bound)).is_unspecified
     except ValueError:
         return not bound
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, sentence: str) -> None:
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1008, "reason": ""})
-        return
-    response: Response = PlainTextResponse(sentence, status)
-    if "/api/" in scope["path"]:
-        response = JSONResponse({"error": sentence, "type": "ForeignRequestError"}, status)
-    await response(scope, receive, send)

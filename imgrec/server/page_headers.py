@@ -38,13 +38,13 @@ PRIVATE = ("/_stcore/metrics",)
 class PageHeaders:
     """ASGI middleware that adds the headers to every response, and hides what is not for visitors.
 
-    A header that a response has stays. `get_frames` returns the sites that may show the pages in a frame; it is called
+    A header that a response has stays. `get_policy` returns the Content-Security-Policy, see `policy`; it is called
     with the first request, when the settings can be read.
     """
 
-    def __init__(self, app: ASGIApp, get_frames: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, app: ASGIApp, get_policy: Callable[[], str]) -> None:
         self._app = app
-        self._get_frames = get_frames
+        self._get_policy = get_policy
         self._headers: dict[str, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +53,7 @@ class PageHeaders:
             await self._app(scope, receive, send)
             return
         if not self._headers:
-            self._headers = HEADERS | {"Content-Security-Policy": policy(self._get_frames())}
+            self._headers = HEADERS | {"Content-Security-Policy": self._get_policy()}
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -68,11 +68,18 @@ class PageHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-def policy(frames: Sequence[str]) -> str:
-    """Return the Content-Security-Policy of the pages, which `frames` may show in a frame, and they themselves.
+def policy(frames: Sequence[str], *, may_evaluate: bool) -> str:
+    """Return the Content-Security-Policy of the pages.
 
-    >>> policy(["https://huggingface.co"]).split("; ")[-1]
+    Args:
+        frames: The sites that may show the pages in a frame, beside themselves.
+        may_evaluate: Whether scripts may compile code: Plotly does for parallel coordinates, which show the trials of a
+            search. A public demo has no searches.
+
+    >>> policy(["https://huggingface.co"], may_evaluate=False).split("; ")[-1]
     "frame-ancestors 'self' https://huggingface.co"
     """
     directives = POLICY | {"frame-ancestors": " ".join(["'self'", *frames])}
+    if may_evaluate:
+        directives["script-src"] += " 'unsafe-eval'"
     return "; ".join(f"{name} {value}" for name, value in directives.items())

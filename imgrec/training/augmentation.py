@@ -6,7 +6,8 @@ uninterrupted one.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -21,6 +22,13 @@ COVER = np.array([125, 123, 114], dtype=np.uint8)
 
 # How far each change may go: a half turn, a shear that leaves something to see, and no image of no size.
 LIMITS = {"rotation": 180.0, "shear": 60.0, "zoom": 0.9, "shift": 0.9}
+
+# What the text of each setting means.
+_VALUES: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(LIMITS, float),
+    **dict.fromkeys(("shift_px", "cutout_px"), int),
+    "mirror": {"": True, "1": True, "0": False}.__getitem__,
+}
 
 # Images that are changed together for a whole set of copies.
 _BLOCK = 64
@@ -128,6 +136,23 @@ class Augmentation:
                     images[i, ..., channel], matrix, offset, output=warped[i, ..., channel], order=1, mode="nearest"
                 )
         return warped
+
+
+def parse(text: str, base: Augmentation) -> Augmentation:
+    """Return `base` with the settings in `text`; raises `InputError` on what is none.
+
+    >>> parse("rotation=20, zoom=0.2, mirror", Augmentation(shift_px=3))
+    Augmentation(mirror=True, shift_px=3, cutout_px=0, rotation=20.0, shear=0.0, zoom=0.2, shift=0.0)
+    """
+    changes: dict[str, Any] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, _, value = part.partition("=")
+        try:
+            changes[name] = _VALUES[name](value)
+        except (ValueError, KeyError):
+            known = ", ".join(f"{field}=…" for field in _VALUES if field != "mirror")
+            raise InputError(f"Expected an augmentation of {known} and mirror. Received: {part!r}.") from None
+    return replace(base, **changes)
 
 
 def _mirrored(indices: np.ndarray, seed: int, epoch: int) -> np.ndarray:

@@ -110,14 +110,8 @@ class Finished(Event):
     training: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """What `Finished.metrics` has at least."""
-
-    set: str
-    pictures: int
-    accuracy: float
-    confusion: list[list[int]] | None = None
+# What `Finished.metrics` has at least.
+_MEASURED: dict[str, Any] = {"set": str, "pictures": int, "accuracy": float}
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +256,9 @@ def from_fields(kind: type[_Event], values: Mapping[str, Any]) -> _Event:
     """Return the event with these fields; others are skipped. Raises `TypeError` on a missing one or another type."""
     wrong = json_files.what_is_wrong(kind, values)
     if wrong is None and issubclass(kind, Finished):
-        wrong = json_files.what_is_wrong(_Measured, values.get("metrics", {}))
+        metrics = values.get("metrics", {})
+        lacks = [name for name, hint in _MEASURED.items() if not json_files.fits(metrics.get(name), hint)]
+        wrong = ("whole metrics", f"no {lacks[0]}") if lacks else None
     if wrong:
         raise TypeError(f"Expected {wrong[0]}. Received: {wrong[1]}.")
     known = {each.name for each in fields(kind)}

@@ -11,6 +11,7 @@ A component owns its widget, its bounds and its errors; what it shows is compute
 `query_params`: choices in the address.
 `pinned`: the label that is marked in every chart.
 `image_input`: upload, camera, samples.
+`image_quota`: the memory of all images.
 `image_store`: the images of a browser tab.
 `tour`: six cards at the first visit.
 `uploads`: an uploader that empties itself.

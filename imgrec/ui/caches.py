@@ -35,7 +35,8 @@ from imgrec.models import cards
 from imgrec.models.catalog import Catalog, ModelSpec
 from imgrec.predictions.prediction import Prediction
 from imgrec.settings import ASSETS, Settings
-from imgrec.ui.image_store import DEMO_MAX_BYTES, MAX_BYTES, ImageStore
+from imgrec.ui.image_quota import ImageQuota
+from imgrec.ui.image_store import SHARE, ImageStore
 
 Kept = TypeVar("Kept")
 
@@ -93,7 +94,13 @@ def pool() -> EnginePool:
 @st.cache_resource(show_spinner=False)
 def image_store() -> ImageStore:
     """Return the images of each browser tab, kept for a reload."""
-    return ImageStore(DEMO_MAX_BYTES if settings().demo else MAX_BYTES)
+    return ImageStore(settings().sessions_bytes // SHARE)
+
+
+@st.cache_resource(show_spinner=False)
+def image_quota() -> ImageQuota:
+    """Return the count of all images that visitors have added."""
+    return ImageQuota(settings().sessions_bytes)
 
 
 @st.cache_resource(show_spinner=False)

@@ -18,16 +18,15 @@ from imgrec.predictions.prediction import DEFAULT_TOP_K, Failure, Prediction
 from imgrec.reports import sentences
 from imgrec.reports.differences import COLUMNS, differences
 from imgrec.reports.result import Result
-from imgrec.settings import MIB
 from imgrec.ui import caches, image_input, my_classes, pinned, query_params
 from imgrec.ui.image_input import Image
 from imgrec.ui.markdown import plain
 
 MAX_ENTRIES = 24
 
-# A decoded image takes about 1.5 MB. Images that are still on the page are counted too, though they take nothing more.
-MAX_BYTES = 24 * MIB
-DEMO_MAX_BYTES = 6 * MIB
+# Of the memory for the images of a session, the part of the history. Images that are still on the page are counted
+# too, though they take nothing more.
+SHARE = 4
 
 PINS = 2
 
@@ -82,7 +81,7 @@ def record(
         query_params.snapshot(),
     )
     kept = [other for other in entries() if other.id != entry.id]
-    st.session_state["history"] = fitting([*kept, entry], set(_pins()), _max_bytes())
+    st.session_state["history"] = fitting([*kept, entry], set(_pins()), caches.settings().session_bytes // SHARE)
 
 
 def fitting(found: Sequence[Entry], pinned: set[str], max_bytes: int, max_entries: int = MAX_ENTRIES) -> list[Entry]:
@@ -206,10 +205,6 @@ def _side_by_side(first: Entry, second: Entry) -> None:
                 st.markdown(f"**{plain(found.sentence)}**")
                 st.table(list(found.rows), border="horizontal", hide_index=True, alt=found.sentence)
     st.caption("Change is in percentage points, from the first to the second.")
-
-
-def _max_bytes() -> int:
-    return DEMO_MAX_BYTES if caches.settings().demo else MAX_BYTES
 
 
 def _size_bytes(images: Sequence[DecodedImage]) -> int:

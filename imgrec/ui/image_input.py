@@ -5,7 +5,7 @@ are freed, the same file can be dropped again, and a page switch loses nothing.
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import streamlit as st
@@ -13,7 +13,6 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from imgrec.errors import ImgrecError
 from imgrec.images import decoding, gallery, remote
-from imgrec.images.gallery import Sample
 from imgrec.inference import turns
 from imgrec.settings import MIB
 from imgrec.ui import caches, uploads
@@ -25,8 +24,12 @@ from imgrec.ui.markdown import plain
 # The contact sheet of a session, as `contact_sheet.drop_zone` makes it; it survives a reload with the images.
 SHEET = "contact_sheet"
 
-# A decoded image takes about 1.5 MB of the session.
+# The id of the image that was opened from it last, and what it says about that image.
+NOTE = "contact_sheet_note"
+
+# A decoded image takes 1.5 to 8 MB of the session; one part in four is left to the history.
 MAX_IMAGES = 24
+TRAY_SHARE = 0.75
 
 # More thumbnails than these are hidden behind a number.
 MAX_TILES = 12
@@ -137,14 +140,19 @@ def sample_gallery(side_px: int = 72) -> None:
 def take_sample(file: str) -> None:
     """Add the sample whose file is called `file` and select it."""
     sample = gallery.get_sample(file)
-    _take([(sample.title, sample.path.read_bytes())], sample)
+    image = Image(sample.title, caches.sample_image(file), sample)
+    refusal = _add(image)
+    st.session_state["tray_problems"] = [] if refusal is None else [(sample.title, refusal)]
+    if refusal is None:
+        _select(image.id)
 
 
 def show(image: Image) -> None:
     """Select an image of this visit, and take it back where it was removed."""
     images = tray()
     if all(image.id != other.id for other in images):
-        del images[: max(0, len(images) + 1 - MAX_IMAGES)]  # the oldest makes room
+        while images and _why_full(images, image) is not None:
+            del images[0]  # the oldest makes room
         images.append(image)
     st.session_state["tray_problems"] = []
     _select(image.id)
@@ -216,30 +224,64 @@ def _take_uploads(key: str, uploader: str = "images") -> None:
         uploads.empty(uploader, files)
 
 
-def _take(arrivals: Iterable[tuple[str, bytes]], sample: Sample | None = None, url: str | None = None) -> None:
-    """Decode files: images go into the tray, anything else gets a sentence."""
-    images = tray()
+def _take(arrivals: Iterable[tuple[str, bytes]], url: str | None = None) -> None:
+    """Decode files: images go into the tray until it is full, anything else gets a sentence."""
     problems: list[tuple[str, str]] = []
     limit = caches.settings().max_upload_bytes
-    left_out = 0
+    left_out, full = 0, None
     first: str | None = None
     for name, data in arrivals:
-        if len(images) >= MAX_IMAGES:
+        if full is None and len(tray()) >= MAX_IMAGES:
+            full = _too_many()
+        if full is not None:  # decoding costs seconds, so the rest is left as it is
             left_out += 1
             continue
         try:
-            image = Image(name, decoding.decode(data, max_bytes=limit, name=name), sample, url)
+            image = Image(name, decoding.decode(data, max_bytes=limit, name=name), None, url)
         except ImgrecError as error:
             problems.append((name, str(error)))
             continue
-        if all(image.id != other.id for other in images):
-            images.append(image)
-        first = first or image.id
-    if left_out:
-        problems.append((f"{left_out} more", f"The limit is {MAX_IMAGES} images. Remove some, then add these again."))
+        full = _add(image)
+        if full is None:
+            first = first or image.id
+        else:
+            left_out += 1
+    if full is not None:
+        problems.append((f"{left_out} more", full))
     if first is not None:
         _select(first)
     st.session_state["tray_problems"] = problems
+
+
+def _add(image: Image) -> str | None:
+    """Add `image` to the tray, once; return a sentence where there is no room for it."""
+    images = tray()
+    if any(image.id == other.id for other in images):
+        return None
+    if (full := _why_full(images, image)) is not None:
+        return full
+    if image.sample is None:
+        quota, size_bytes = caches.image_quota(), image.image.nbytes
+        caches.image_store().make_room(lambda: quota.has_room(size_bytes))
+        if not quota.has_room(size_bytes):
+            return "The server has no memory left for more images. Try again in a minute."
+        quota.add(image.image)
+    images.append(image)
+    return None
+
+
+def _why_full(images: Sequence[Image], image: Image) -> str | None:
+    """Return a sentence where the tray has no room for `image`; the samples are shared, and take no memory of a tab."""
+    if len(images) >= MAX_IMAGES:
+        return _too_many()
+    size_bytes = sum(one.image.nbytes for one in (*images, image) if one.sample is None)
+    if size_bytes > TRAY_SHARE * caches.settings().session_bytes:
+        return "These images fill the memory that one tab may use. Remove some, then add these again."
+    return None
+
+
+def _too_many() -> str:
+    return f"The limit is {MAX_IMAGES} images. Remove some, then add these again."
 
 
 def _refuse_too_large(names: list[str]) -> None:

@@ -14,14 +14,13 @@ from typing import Protocol
 
 from imgrec.images.decoding import DecodedImage
 from imgrec.images.gallery import Sample
-from imgrec.settings import MIB, ROOT
+from imgrec.settings import ROOT
 
 # Long enough for a reload, a crash of the browser, or a phone that was put away for a call.
 KEEP_S = 600
 
-MAX_BYTES = 200 * MIB
-# A demo has 1 GiB for everything.
-DEMO_MAX_BYTES = 50 * MIB
+# Of the limit for the images of all tabs, the part that may outlive them.
+SHARE = 2
 
 # One tab takes at most a quarter, so that it cannot displace all others.
 TAB_SHARE = 4
@@ -77,7 +76,7 @@ class ImageStore:
 
     def __init__(
         self,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int,
         *,
         max_tabs: int = MAX_TABS,
         keep_s: float = KEEP_S,
@@ -115,6 +114,15 @@ class ImageStore:
         with self._lock:
             self._drop_expired()
             return self._tabs.get(tab)
+
+    def make_room(self, has_room: Callable[[], bool]) -> None:
+        """Delete the tabs that were seen longest ago, until `has_room`; those that are open lose nothing but a reload.
+
+        An open tab is back in the store with its next run.
+        """
+        with self._lock:
+            while self._tabs and not has_room():
+                del self._tabs[next(iter(self._tabs))]
 
     def size_bytes(self) -> int:
         """Return the bytes of all kept pixels and thumbnails."""

@@ -88,6 +88,8 @@ def toolbar(*, rule_in_sight: bool = False, layouts: bool = False, pins: bool = 
         if RULES[rule].takes_weights and len(specs) > 1:
             # Under a key that is no widget's, so that it is still there on Compare.
             st.session_state["weights"] = _weights(specs)
+            if not any(st.session_state["weights"].values()):
+                st.warning("All weights are 0, so all members count the same.", icon=":material/balance:")
     weights = st.session_state.get("weights", {})
     choice = Choice(specs, k, rule, framing, weights, level, classes, temperatures, table, arranged, swatches())
     if pins:

@@ -1,15 +1,16 @@
-"""The agreement matrix in a browser: a click on a row pins its label, another one releases it."""
+"""The agreement matrix in a browser: a click on a row pins its label, one on a triangle opens its group."""
 
 import re
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 pytestmark = pytest.mark.browser
 
 # Models are converted when they are first asked for: some seconds each.
 FIRST_ANSWER_MS = 90_000
 
+TRIANGLE = ".st-key-result [data-testid=stVegaLiteChart] .mark-symbol path"
 FIRST_ROW = ".st-key-result [data-testid=stVegaLiteChart] .mark-rect path"
 
 
@@ -29,4 +30,21 @@ def test_a_click_on_a_row_pins_its_label(browser: Browser, server: str, width: i
     page.locator(FIRST_ROW).first.click(position={"x": 20, "y": 8})
     expect(page).not_to_have_url(re.compile(r"[?&]pin="))
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.goto(f"{server}/?layout=matrix&level=category")
+    triangle = page.locator(TRIANGLE).first
+    expect(page.get_by_text("A triangle opens a group.")).to_be_visible(timeout=FIRST_ANSWER_MS)
+    for opened in (True, False):
+        _click(page, triangle)
+        found = expect(page)
+        (found.to_have_url if opened else found.not_to_have_url)(re.compile(r"[?&]open="))
+        expect(page).not_to_have_url(re.compile(r"[?&]pin="))
     context.close()
+
+
+def _click(page: Page, mark: Locator) -> None:
+    """Click where the mark is seen, whatever lies above it."""
+    expect(mark).to_be_visible()
+    mark.scroll_into_view_if_needed()
+    box = mark.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

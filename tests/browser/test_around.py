@@ -94,11 +94,21 @@ def test_the_history_goes_back_and_shows_two_side_by_side(page: Page) -> None:
     expect(page.locator(".st-key-result h3")).to_contain_text("espresso")
 
 
-def test_the_report_is_accessible_and_asks_no_server(page: Page, context: BrowserContext, tmp_path: Path) -> None:
-    with page.expect_download() as downloading:
-        page.get_by_role("button", name="As a report (HTML)").click()
-    file = tmp_path / "report.html"
-    downloading.value.save_as(file)
+@pytest.fixture(scope="module")
+def file(browser: Browser, server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report as it is downloaded."""
+    context = browser.new_context(accept_downloads=True)
+    page = context.new_page()
+    page.goto(server)
+    with page.expect_download(timeout=60_000) as downloading:
+        page.get_by_role("button", name="As a report (HTML)").click(timeout=60_000)
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    downloading.value.save_as(path)
+    context.close()
+    return path
+
+
+def test_the_report_is_accessible_and_asks_no_server(context: BrowserContext, file: Path) -> None:
     for scheme in ("light", "dark"):
         report = context.new_page()
         report.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
@@ -119,11 +129,7 @@ def test_the_report_is_accessible_and_asks_no_server(page: Page, context: Browse
         report.close()
 
 
-def test_the_report_fits_on_paper(page: Page, context: BrowserContext, tmp_path: Path) -> None:
-    with page.expect_download() as downloading:
-        page.get_by_role("button", name="As a report (HTML)").click()
-    file = tmp_path / "report.html"
-    downloading.value.save_as(file)
+def test_the_report_fits_on_paper(context: BrowserContext, file: Path) -> None:
     report = context.new_page()
     report.set_viewport_size({"width": 700, "height": 1000})  # A4 within its margins
     report.emulate_media(media="print", color_scheme="dark")

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
+from tests.reliability.attacked_server import attacked
+
 pytestmark = pytest.mark.browser
 
 # A page of its own for what only some pages have: charts, tables, components, an image.
@@ -13,9 +15,17 @@ DONE = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
 @pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A demo, whose policy is stricter than that of a laptop."""
+    with attacked(IMGREC_DEMO="1", IMGREC_HOME=str(tmp_path_factory.mktemp("home"))) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(permissions=["camera"])
-    yield context.new_page()
+    page = context.new_page()
+    yield page
     context.close()
 
 

@@ -102,9 +102,26 @@ def test_a_recipe_is_trained(
     )
 
 
+def test_augmentation_of_both_kinds_of_training(
+    started: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, _ = imgrec(monkeypatch, capsys, "cifar_vgg", "--augment", "rotation=20, mirror=0")
+    assert code == 0
+    augmentation = started[0]["recipe"]["augmentation"]
+    assert (augmentation["rotation"], augmentation["mirror"], augmentation["shift_px"]) == (20.0, False, 3)
+    words = ["mobilenet", "--data", str(tmp_path / "pictures"), "--augment", "zoom=0.2,mirror"]
+    code, _, _ = imgrec(monkeypatch, capsys, *words)
+    assert code == 0
+    lesson = started[1]["lesson"]
+    assert (lesson["copies"], lesson["augmentation"]["zoom"], lesson["augmentation"]["mirror"]) == (3, 0.2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["cifar_vgg", "--augment", "apply=1"], "Expected an augmentation of rotation=…, .* Received: 'apply=1'"),
+        (["cifar_vgg", "--augment", "zoom=2"], "Expected an augmentation from 0 to rotation 180"),
+        (["mobilenet", "--data", "pictures", "--copies", "2"], "an augmentation that changes something"),
         (["cifar_vgg", "--learning-rate", "0"], "a finite learning rate above 0. Received"),
         (["cifar_vgg", "--learning-rate", "nan"], "Received: 0.02 and nan"),
         (["cifar_vgg", "--learning-rate", "inf"], "Received: 0.02 and inf"),
@@ -123,6 +140,9 @@ def test_a_recipe_is_trained(
         (["mobilenet", "--resume", "--learning-rate", "0.1"], "but --out beside .* Received: --learning-rate."),
     ],
     ids=[
+        "no augmentation",
+        "too much of it",
+        "copies of what",
         "no rate",
         "a rate that is no number",
         "an endless rate",

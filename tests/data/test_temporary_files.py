@@ -36,7 +36,7 @@ def test_archives_stay_archives(settings: Settings, tmp_path: Path) -> None:
     [
         ("../../etc/passwd", "etc/passwd"),
         ("/etc/passwd", "etc/passwd"),
-        ("C:\\photos\\a.jpg", "C:/photos/a.jpg"),
+        ("C:\\photos\\a.jpg", "C/photos/a.jpg"),
         (".hidden.jpg", "hidden.jpg"),
         ("..", "image"),
         ("", "image"),

@@ -144,6 +144,13 @@ def test_folders_that_are_no_classes_leave_the_truth_open_and_say_so(tmp_path: P
     assert all(row.is_right is None for row in run.rows)
 
 
+def test_a_folder_that_is_no_class_is_named_and_the_others_are_judged(tmp_path: Path, settings: Settings) -> None:
+    files = {"cat/a.png": RED, "espresso/b.png": GREEN, "misc/c.png": BLUE}
+    run = finished(images(tmp_path, files), settings)
+    assert run.remarks == ["misc: no class of these models; 1 image is neither right nor wrong."]
+    assert [row.is_right is None for row in sorted(run.rows, key=lambda row: row.image)] == [False, False, True]
+
+
 def test_one_folder_is_just_where_images_are(tmp_path: Path, settings: Settings) -> None:
     assert finished(images(tmp_path, {"holiday/a.png": RED}), settings).remarks == []
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from imgrec.errors import InputError
+from imgrec.errors import InputError, StorageError
 from imgrec.evaluation import stored_predictions
 from imgrec.evaluation.stored_predictions import (
     Answers,
@@ -218,3 +218,9 @@ def test_another_set_of_the_same_name_is_not_put_beside_the_first(tmp_path: Path
             put_row(tmp_path, row("c"), other)
     put_row(tmp_path, row("c"), about(source="elsewhere", digest="e"))
     assert read_summary(tmp_path)["datasets"]["d"]["digest"] == "e"
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / ".summary.json.lock").mkdir()  # also where the tests run as root, whom no permission stops
+    with pytest.raises(StorageError):
+        stored_predictions.put_row(tmp_path, {}, {})

@@ -73,9 +73,22 @@ def test_names_of_some_classes_of_the_models_do_as_well() -> None:
     assert truth.label_space is get_label_space("imagenet_1k")
 
 
+def test_kinds_and_classes_go_together_and_other_words_have_no_truth() -> None:
+    words = {0: "cats", 1: "espresso", 2: "misc", 3: "dog"}
+    truth = match_classes(words, [IMAGENET])
+    assert {place: truth.label_space.labels[target] for place, target in truth.targets.items()} == {
+        0: "cats",
+        1: "espresso",
+        3: "dog",
+    }
+    found = [truth.count(one_hot(IMAGENET, index)).first.label for index in (281, 967, 176, 404)]
+    assert found == ["cats", "espresso", "dog", "something else"]
+
+
 @pytest.mark.parametrize(
     ("words", "specs"),
     [
+        pytest.param({0: "cat", 1: "animal", 2: "misc"}, [IMAGENET], id="one is part of the other"),
         pytest.param({0: "holiday", 1: "work"}, [IMAGENET], id="no classes"),
         pytest.param({0: "tabby", 1: "holiday"}, [IMAGENET], id="one of them no class"),
         pytest.param({0: "crane", 1: "tabby"}, [IMAGENET], id="two classes of ImageNet are called crane"),

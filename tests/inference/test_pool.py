@@ -354,7 +354,7 @@ def test_many_threads_keep_to_the_budget_and_all_get_their_answers(
 ) -> None:
     loader = Loader(seconds=0.001 if slow else 0.0)
     pool = EnginePool(budget_mib * MIB, loader, size_of, patience_s=30)
-    choices = random.Random(seed)  # noqa: S311
+    choices = random.Random(seed)  # noqa: S311 (no secret)
     fitting = [spec for spec in SPECS.values() if size_of(spec) <= pool.budget_bytes]
     steps: dict[str, Callable[[ModelSpec], object]] = {
         "predict": lambda spec: pool.predict(spec, BATCH),

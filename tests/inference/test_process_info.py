@@ -1,9 +1,14 @@
 """Facts about the processor, as the system tells them."""
 
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 from imgrec.inference.process_info import processor, processor_flags
+from imgrec.settings import MIB, ROOT
 
 CPUINFO = "processor\t: 0\nmodel name\t: A Processor @ 2.0GHz\nflags\t\t: fpu avx512f avx512_bf16\n"
 
@@ -18,3 +23,29 @@ def test_name_and_instruction_sets(tmp_path: Path) -> None:
 def test_a_system_without_cpuinfo(tmp_path: Path) -> None:
     assert processor(tmp_path / "absent") == (platform.processor() or platform.machine())
     assert not processor_flags(tmp_path / "absent")
+
+
+KEPT = """
+import sys
+from imgrec.inference import process_info
+if sys.argv[1:]:
+    process_info.return_large_blocks()
+blocks = [bytearray(b"x" * size) for size in [31 << 20, *[2 << 20] * 40]]
+small = bytearray(b"y" * 100_000)  # above them on the heap, so that its end cannot be given back
+del blocks[0]
+blocks += [bytearray(b"x" * (2 << 20)) for _ in range(40)]
+last = bytearray(b"z" * 100_000)
+before = process_info.anonymous_bytes()
+blocks.clear()
+print(before - process_info.anonymous_bytes())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc has the option")
+def test_large_blocks_go_back_at_once() -> None:
+    freed = [
+        int(subprocess.run([sys.executable, "-c", KEPT, *words], cwd=ROOT, capture_output=True, check=True).stdout)
+        for words in ([], ["return"])
+    ]
+
+    assert freed[1] > 150 * MIB > freed[0]

@@ -138,7 +138,9 @@ def test_a_job_that_would_fail_again_is_gone_on_with_last(
 
 
 @pytest.mark.parametrize(
-    ("age_s", "state"), [(1, "queued"), (60, "interrupted")], ids=["about to lock it", "another process by now"]
+    ("age_s", "state"),
+    [(1, "queued"), (-3600, "queued"), (60, "interrupted")],
+    ids=["about to lock it", "the clock was set back", "another process by now"],
 )
 def test_a_worker_that_starts_is_no_dead_one(tmp_path: Path, age_s: float, state: str) -> None:
     job_folder.write(tmp_path / "started.json", {"pid": os.getpid(), "at": time.time() - age_s})
@@ -153,6 +155,23 @@ def test_a_worker_that_its_parent_has_not_waited_for_is_dead(tmp_path: Path) -> 
         until(lambda: Job(tmp_path).state == "interrupted")
     finally:
         ended.wait()
+
+
+@pytest.mark.parametrize("hours", [-9000, 9000])
+def test_a_jump_of_the_clock_does_not_end_a_run(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    job = start(settings, to=1000, pause_s=0.01)
+    until(lambda: job.state == "running")
+    now = time.time()
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time", lambda: now + 3600 * hours)
+        assert job.state == "running"
+        assert job.settle() == "running"
+        before = len(counted(job))
+        until(lambda: len(counted(job)) > before)
+    job.cancel()
+    assert job.wait(PATIENCE_S) == "cancelled"
 
 
 def test_a_run_can_be_resumed_right_after_a_kill(settings: Settings) -> None:
@@ -319,3 +338,12 @@ def test_what_a_job_shall_do_is_read_once(tmp_path: Path, monkeypatch: pytest.Mo
     job = Job(tmp_path)
     assert (job.module, job.title, job.created_at, job.configuration) == ("m", "Mine", "2026", {})
     assert reads == [tmp_path / "job.json"]
+
+
+def test_a_run_in_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    job_folder.write(tmp_path / "job.json", {"needs": {"memory_bytes": 1, "cores": 0}})
+    (tmp_path / "worker.lock").mkdir()  # also where the tests run as root, whom no permission stops
+    assert jobs.work(tmp_path, lambda _: None) == 2
+    assert "Received: Is a directory" in (Job(tmp_path).error or "")
+    with pytest.raises(StorageError, match="Is a directory"):
+        Job(tmp_path).resume()

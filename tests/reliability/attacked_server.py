@@ -33,7 +33,10 @@ def attacked(address: str | None = None, log: Path | None = None, **environment:
         port = free.getsockname()[1]
     command = ["-m", "streamlit", "run", "app.py", "--server.headless=true", "--server.fileWatcherType=none"]
     env = {"IMGREC_DEMO": "1", "IMGREC_OFFLINE": "1"} | os.environ | environment
-    with (log or Path(tempfile.gettempdir()) / f"imgrec-attacked-{port}.log").open("w") as out:
+    with (
+        tempfile.TemporaryDirectory(prefix="imgrec-attacked-") as folder,
+        (log or Path(folder) / "log.txt").open("w") as out,
+    ):
         process = subprocess.Popen(
             [sys.executable, *command, f"--server.port={port}"], cwd=ROOT, env=env, stdout=out, stderr=out
         )

@@ -11,13 +11,14 @@ from scipy.stats import theilslopes
 
 from imgrec.settings import MIB
 
-# What may be added in an hour after the first quarter of a run.
-MIB_AN_HOUR = 20.0
+# What may be added in an hour after the first quarter of a run: 20 MB.
+MIB_AN_HOUR = 20e6 / MIB
 
-# Two hours tell such a slope from the noise of what comes and goes: images in flight, models, arenas. A run of minutes
-# does not: between two samples memory moves by tens of MiB, and caches still fill. It may grow by this much in its last
-# three quarters whatever the slope that makes, which only finds a leak of a MiB with every few answers.
-NOISE_MIB = 80.0
+# An hour tells such a slope from the noise of what comes and goes: images, models, arenas. Minutes do not: tabs
+# still collect the images that they may keep, and caches fill. A run shorter than this may grow by `FILLING_MIB` in its
+# last three quarters, whatever the slope that makes: it finds what leaks with every answer, and no less.
+SLOPE_IS_TOLD_H = 1.0
+FILLING_MIB = 200.0
 
 # Connections and pools come and go; what leaks is more.
 SPARE_DESCRIPTORS, SPARE_THREADS = 12, 10
@@ -61,7 +62,8 @@ def judge(samples: Sequence[Sample]) -> dict[str, object]:
     hours = np.array([sample.seconds / 3600 for sample in later])
     # The median of the slopes between any two samples: one large image at the end makes no slope.
     slope = float(theilslopes([sample.resident_mib for sample in later], hours).slope)
-    limit = max(MIB_AN_HOUR, NOISE_MIB / (hours[-1] - hours[0]))
+    watched = float(hours[-1] - hours[0])
+    limit = MIB_AN_HOUR if watched >= SLOPE_IS_TOLD_H else FILLING_MIB / watched
     half = len(later) // 2
     growth = {
         name: float(np.median([getattr(s, name) for s in later[half:]]))

@@ -19,6 +19,7 @@ import tempfile
 import time
 import urllib.parse
 import zipfile
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -76,8 +77,8 @@ def archive(chance: random.Random) -> tuple[str, bytes]:
 async def compare(who: Visitor, chance: random.Random) -> None:
     """Give Compare a photograph, or look at the one that is there in another way."""
     await who.look("", chance.choice(["", "view=table", "layout=matrix", "rule=rank_vote", "k=3", "framing=squash"]))
-    if chance.random() < 0.5:
-        await who.give("Drop images here", [photograph(chance) for _ in range(chance.randint(1, 3))])
+    if chance.random() < 0.4:
+        await who.give("Drop images here", [photograph(chance) for _ in range(chance.randint(1, 2))])
 
 
 async def ensemble(who: Visitor, chance: random.Random) -> None:
@@ -224,7 +225,7 @@ def soak(seconds: float, url: str | None = None, compiled: Path | None = None) -
     figures["errors"] = len(done.errors)
     if done.errors and "errors" not in figures["broken"]:  # type: ignore[operator]
         figures["broken"] = ["errors", *figures["broken"]]  # type: ignore[misc]
-    return done, figures | {"first errors": done.errors[:5]}
+    return done, figures | {"kinds of errors": dict(Counter(done.errors).most_common(10))}
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from imgrec.data import training_arrays
 from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.errors import CorruptWeightsError
 from imgrec.evaluation import evaluate, stored_predictions
-from imgrec.files import sha256_of
+from imgrec.files import sha256_of, storage_errors
 from imgrec.inference import conversion, openvino_engine
 from imgrec.jobs import Job, job_folder, processes
 from imgrec.models import cards, weights
@@ -54,6 +55,9 @@ class Step:
 
     # Which of the processes may be killed.
     targets: tuple[str, ...] = ("all",)
+
+    # What a job may be after it was interrupted.
+    states = frozenset({"interrupted", "finished"})
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -212,8 +216,8 @@ class Training(Step):
     def check(self) -> list[str]:
         assert self.job is not None
         wrong = []
-        if (state := self.job.settle()) not in {"interrupted", "finished"}:
-            wrong.append(f"a killed run is {state}: {self.job.error}")
+        if (state := self.job.settle()) not in self.states:
+            wrong.append(f"the run is {state}: {self.job.error}")
         checkpoint = self.job.folder / trainer.CHECKPOINT
         if checkpoint.exists():
             array_archives.read(checkpoint)
@@ -287,7 +291,11 @@ class Saving(Step):
 
 
 class Registry(Step):
-    """Records, cards, rows and jobs, written and deleted as fast as it goes."""
+    """Records, cards, rows and jobs, written and deleted as fast as it goes; the models are no networks."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.settings = replace(self.settings, home=folder / "home")
 
     def prepare(self, number: int) -> None:
         self._number = number
@@ -301,11 +309,13 @@ class Registry(Step):
             turn += 1
             name = f"model_{turn % 3}"
             place = cards.home(self.settings)
-            place.mkdir(parents=True, exist_ok=True)
+            with storage_errors(place):
+                place.mkdir(parents=True, exist_ok=True)
             if name in cards.load_catalog(self.settings).own:
                 cards.remove(name, self.settings)
             else:
-                (place / f"{name}.keras").write_bytes(os.urandom(50_000))
+                with storage_errors(place):
+                    (place / f"{name}.keras").write_bytes(os.urandom(50_000))
                 cards.write(place / f"{name}.json", fields | {"model": fields["model"] | {"name": name}})
             row = _a_row() | {"model": name, "images": turn}
             stored_predictions.put_row(home / "benchmarks", row, _a_dataset())

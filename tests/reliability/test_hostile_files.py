@@ -68,7 +68,6 @@ def _runs(file: Path, settings: Settings) -> None:
         assert job.error is None or job.error
         assert job.title
         assert job.created_at[:1] is not None
-        job.last_words()
         with suppress(ImgrecError):
             _run(job)
     jobs.next_to_resume(jobs.all_jobs(settings))

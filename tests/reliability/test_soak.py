@@ -36,9 +36,9 @@ def samples(
     [
         pytest.param(samples(2), [], id="flat"),
         pytest.param(samples(2, 10), [], id="10 MiB an hour"),
-        pytest.param(samples(2, 60), ["resident memory"], id="60 MiB an hour"),
-        pytest.param(samples(0.05, 60), [], id="60 MiB an hour for three minutes: noise"),
-        pytest.param(samples(0.05, 6000), ["resident memory"], id="6 GiB an hour for three minutes"),
+        pytest.param(samples(2, 30), ["resident memory"], id="30 MiB an hour"),
+        pytest.param(samples(0.05, 60), [], id="60 MiB an hour for three minutes: not told from noise"),
+        pytest.param(samples(0.05, 9000), ["resident memory"], id="450 MiB in three minutes"),
         pytest.param(samples(2, descriptors=40), ["descriptors"], id="descriptors"),
         pytest.param(samples(2, threads=30), ["threads"], id="threads"),
         pytest.param(samples(2, errors=1), ["errors"], id="an error"),

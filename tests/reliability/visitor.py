@@ -17,7 +17,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from tests.reliability.tabs import COOKIE, Tab, tab
 
 # A page that has not finished by then is an error.
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class Visitor:
         """Upload files to the uploader of this page whose label begins with `label`, as the browser does."""
         uploader = next((e.file_uploader for e in self.elements if e.file_uploader.label.startswith(label)), None)
         if uploader is None:
-            self.errors.append(f"{self.page or 'compare'}: Expected an uploader {label!r}. Received: none.")
+            self.errors.append(f"{self._where}: Expected an uploader {label!r}. Received: none.")
             return
         state = WidgetState(id=uploader.id)
         state.file_uploader_state_value.SetInParent()
@@ -65,22 +65,30 @@ class Visitor:
         message.rerun_script.widget_states.widgets.extend(widgets)
         await self.tab.socket.send(message.SerializeToString())
         self.elements, self.runs = [], self.runs + 1
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                received = await self._receive()
-                kind = received.WhichOneof("type")
-                if kind == "delta" and received.delta.HasField("new_element"):
-                    self._note(received.delta.new_element)
-                elif kind == "script_finished" and received.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
-                    return
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not self._is_end(await self._receive()):
+                    pass
+        except TimeoutError:
+            raise TimeoutError(f"{self._where}: not finished within {PATIENCE_S:.0f} s") from None
+
+    @property
+    def _where(self) -> str:
+        return f"{self.page or 'compare'}?{self.query}"
+
+    def _is_end(self, received: ForwardMsg) -> bool:
+        """Note what the page shows, and return whether that was the last of a run."""
+        kind = received.WhichOneof("type")
+        if kind == "delta" and received.delta.HasField("new_element"):
+            self._note(received.delta.new_element)
+        return kind == "script_finished" and received.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
 
     def _note(self, element: Element) -> None:
         self.elements.append(element)
-        where = self.page or "compare"
         if element.WhichOneof("type") == "exception":
-            self.errors.append(f"{where}: {element.exception.type}: {element.exception.message}"[:300])
+            self.errors.append(f"{self._where}: {element.exception.type}: {element.exception.message}"[:300])
         elif element.WhichOneof("type") == "alert" and element.alert.format == Alert.ERROR:
-            self.errors.append(f"{where}: {element.alert.body}"[:300])
+            self.errors.append(f"{self._where}: {element.alert.body}"[:300])
 
     async def _place_for(self, name: str) -> FileURLs:
         message = BackMsg()

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from imgrec.server.page_headers import INLINE_SCRIPT, PageHeaders
+from imgrec.server.page_headers import INLINE_SCRIPT, PageHeaders, policy
 
 
 async def hello(request: Request) -> Response:
@@ -24,7 +24,7 @@ async def hello(request: Request) -> Response:
 
 @pytest.fixture
 def client() -> TestClient:
-    middleware = [Middleware(PageHeaders, get_frames=lambda: ("https://huggingface.co",))]
+    middleware = [Middleware(PageHeaders, get_policy=lambda: policy(["https://huggingface.co"], may_evaluate=False))]
     return TestClient(Starlette(routes=[Route("/{path:path}", hello)], middleware=middleware))
 
 

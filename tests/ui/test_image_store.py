@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from imgrec.images.decoding import DecodedImage
+from imgrec.settings import MIB
 from imgrec.ui.image_store import Image, ImageStore
 
 IMAGE_BYTES = 10 * 10 * 3
@@ -35,7 +36,7 @@ def names(store: ImageStore, tab: str) -> list[str]:
 
 
 def test_a_tab_gets_its_own_images_and_no_others(clock: Clock) -> None:
-    store = ImageStore(clock=clock)
+    store = ImageStore(MIB, clock=clock)
     store.put("a", [image("1"), image("2")], "2" * 64)
     store.put("b", [image("3")])
     found = store.get("a")
@@ -45,7 +46,7 @@ def test_a_tab_gets_its_own_images_and_no_others(clock: Clock) -> None:
 
 
 def test_images_are_gone_some_time_after_the_last_look(clock: Clock) -> None:
-    store = ImageStore(keep_s=600, clock=clock)
+    store = ImageStore(MIB, keep_s=600, clock=clock)
     store.put("a", [image("1")])
     clock.now = 599
     store.put("a", [image("1")])
@@ -58,7 +59,7 @@ def test_images_are_gone_some_time_after_the_last_look(clock: Clock) -> None:
 
 
 def test_expired_images_are_freed_without_another_visitor() -> None:
-    store = ImageStore(keep_s=0.05)
+    store = ImageStore(MIB, keep_s=0.05)
     store.put("a", [image("1")])
     give_up_at = time.monotonic() + 5
     while store.size_bytes() and time.monotonic() < give_up_at:
@@ -66,8 +67,18 @@ def test_expired_images_are_freed_without_another_visitor() -> None:
     assert store.size_bytes() == 0
 
 
+def test_tabs_seen_longest_ago_make_room_for_images_elsewhere(clock: Clock) -> None:
+    store = ImageStore(MIB, clock=clock)
+    for tab in "abc":
+        store.put(tab, [image("1")])
+    store.make_room(lambda: store.size_bytes() <= IMAGE_BYTES)
+    assert [tab for tab in "abc" if names(store, tab)] == ["c"]
+    store.make_room(lambda: False)
+    assert store.size_bytes() == 0
+
+
 def test_removed_images_are_freed_at_once(clock: Clock) -> None:
-    store = ImageStore(clock=clock)
+    store = ImageStore(MIB, clock=clock)
     store.put("a", [image("1"), image("2")])
     store.put("a", [image("2")])
     assert store.size_bytes() == IMAGE_BYTES
@@ -92,7 +103,7 @@ def test_the_tab_seen_longest_ago_makes_room(clock: Clock) -> None:
 
 
 def test_tabs_are_limited(clock: Clock) -> None:
-    store = ImageStore(max_tabs=2, clock=clock)
+    store = ImageStore(MIB, max_tabs=2, clock=clock)
     for tab in "abc":
         store.put(tab, [image("1")])
     assert [tab for tab in "abc" if names(store, tab)] == ["b", "c"]
@@ -129,7 +140,7 @@ class Thumbnails:
 
 
 def test_a_contact_sheet_is_kept_with_the_images_and_without_any(clock: Clock) -> None:
-    store, sheet = ImageStore(clock=clock), Thumbnails()
+    store, sheet = ImageStore(MIB, clock=clock), Thumbnails()
     store.put("a", [], None, sheet)
     store.put("b", [image("1")], None, sheet)
     kept = [store.get(tab) for tab in "ab"]

@@ -184,3 +184,19 @@ def test_damaged_weights_are_named_and_can_be_fetched_again(page: Page, monkeypa
     assert preparation.repair
     assert preparation.wait(20)
     assert isinstance(preparation.error, OfflineError)
+
+
+def test_the_layers_of_a_network_stand_beside_what_was_printed(page: Callable[..., AppTest]) -> None:
+    app = page("models.py")
+    assert not app.exception
+    assert "printed" not in words(app)
+    app.selectbox(key="layers_of").set_value("mobilenet").run()
+    assert not app.exception
+    assert "91 layers, 28 of them with filters, at most 28 one after another" in words(app)
+    assert "4,253,864 parameters, 568.7 million MACs" in words(app)
+    assert "MobileNet as printed" in words(app)
+    layers = app.dataframe[-1].value
+    assert int(layers["Parameters"].sum()) == 4_253_864
+    assert "Conv dw / s2" in str(app.table[-1].value)
+    linked = page("models.py", layers_of="cifar_vgg")
+    assert linked.selectbox(key="layers_of").value == "cifar_vgg"

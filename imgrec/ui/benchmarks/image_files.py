@@ -32,7 +32,6 @@ from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.files import is_there, replacing, storage_errors, typed_path
 from imgrec.formatting import percent
 from imgrec.images import decoding
-from imgrec.settings import MIB
 from imgrec.ui import caches, uploads
 from imgrec.ui.benchmarks import image_maps
 from imgrec.ui.benchmarks.image_maps import DrawnMap
@@ -49,8 +48,6 @@ FIRST = 3
 # The long side of an image on a card, four of which fit on a screen.
 IMAGE_PX = 224
 
-# What Streamlit accepts as an upload; a larger archive is given by its path.
-MAX_ARCHIVE_MIB = 200
 ARCHIVES = ("zip", "tar", "tar.gz", "tgz", "tar.bz2", "tar.xz")
 
 REMEMBERED = "image_folders.json"
@@ -277,7 +274,7 @@ def _card(
 def _fields(results: AlignedResults) -> None:
     """Show an uploader for an archive of the images and, but for a public demo, a field for a path."""
     settings = caches.settings()
-    limit = max(1, settings.max_upload_bytes // MIB) if settings.demo else MAX_ARCHIVE_MIB
+    limit = uploads.archive_limit_mib()
     digest = str(results.about["digest"])[:12]
     upload, folder = (st.container(), None) if settings.demo else st.columns(2, gap="medium")
     with upload:

@@ -1,18 +1,21 @@
 """The leaderboard: the chosen metrics of all models, each with its difference to one model, the best ones marked."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from imgrec.evaluation import comparisons
+from imgrec.evaluation import comparisons, model_facts
 from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.evaluation.comparisons import METRICS, Metric
-from imgrec.formatting import THIN_SPACE, interval
+from imgrec.evaluation.model_facts import ModelFacts
+from imgrec.formatting import THIN_SPACE, duration, interval
 from imgrec.metrics.significance import SIGNIFICANCE, p_number
+from imgrec.models import cards
 from imgrec.settings import MIB
-from imgrec.ui import query_params
+from imgrec.ui import caches, query_params
 from imgrec.ui.benchmarks.measurements import pair_test, title
 from imgrec.ui.widget_keys import key_of
 
@@ -26,6 +29,27 @@ _BEST = "font-weight: 600"
 _BETTER = "background-color: rgba(30, 120, 80, 0.22)"
 _WORSE = "background-color: rgba(200, 70, 20, 0.16)"
 _STAR = "★ "
+
+# Facts beside the metrics: the value, its form in words, and where it is from.
+FACTS: dict[str, tuple[Callable[[ModelFacts], float | None], Any, str]] = {
+    "MACs": (
+        lambda facts: None if facts.macs is None else facts.macs / 1e6,
+        "{:,.1f} M",
+        "Derived from the layers: multiply-accumulates of one image. The Models page lists them.",
+    ),
+    "Depth": (lambda facts: facts.depth, "{:.0f}", "Derived: layers with weights on the longest way through it."),
+    "Layers": (lambda facts: facts.layers, "{:.0f}", "Derived: all layers, as Keras counts them."),
+    "Training": (
+        lambda facts: facts.training_seconds,
+        duration,
+        "Measured: the sum over its epochs, of models that were trained with imgrec. Others do not publish it.",
+    ),
+    "ms/step": (
+        lambda facts: facts.step_ms,
+        "{:,.1f}",
+        "Measured: one training step of one batch, of models that were trained from scratch with imgrec.",
+    ),
+}
 
 # All rows of as many models are shown, more are scrolled.
 MAX_ROWS = 25
@@ -90,12 +114,19 @@ def _table(results: AlignedResults, reference: str, metrics: list[Metric]) -> No
                 columns["p"] = ["–" if test is None else p_number(test.corrected) for test in tests]
     columns["Parameters"] = [row["parameters"] for row in rows]
     columns["MiB"] = [row["memory_bytes"] / MIB if row.get("memory_bytes") else None for row in rows]
+    parameters = {model: int(row["parameters"]) for model, row in zip(models, rows, strict=True)}
+    facts = model_facts.facts_of(parameters, cards.all_cards(caches.settings()))
+    for name, (read, form, meaning) in FACTS.items():
+        columns[name] = [read(facts[model]) for model in models]
+        words[name] = form
+        config[name] = st.column_config.NumberColumn(help=meaning)
     config["95 %"] = st.column_config.TextColumn("95 % interval", help="Confidence interval of top-1 (Wilson).")
     config["p"] = st.column_config.TextColumn(
         "p (Holm)", help="Of the difference in top-1: McNemar's mid-p, Holm-corrected for all pairs of models."
     )
     config["MiB"] = st.column_config.NumberColumn(help="Memory that the loaded model takes.")
-    table = pd.DataFrame(columns).astype({_difference(metric): float for metric in metrics if len(models) > 1})
+    numbers = [*FACTS, *(_difference(metric) for metric in metrics if len(models) > 1)]
+    table = pd.DataFrame(columns).astype(dict.fromkeys(numbers, float))
     style = table.style.format(words, na_rep="–")
     for metric in metrics:
         best, name = comparisons.best_at(results, metric), _difference(metric)

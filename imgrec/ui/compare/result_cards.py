@@ -23,11 +23,11 @@ from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble
 from imgrec.predictions.gallery_predictions import PrecomputedPrediction
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.reports import calibration_effect, sentences
-from imgrec.reports.agreement import LEAST_SHARE
 from imgrec.ui import caches, history, pinned, results
 from imgrec.ui.compare import downloads, remote_panel, reproduce_panel
 from imgrec.ui.compare.matrix import Matrices
-from imgrec.ui.image_input import Image
+from imgrec.ui.image_input import NOTE, Image
+from imgrec.ui.markdown import plain
 from imgrec.ui.models import download_progress
 from imgrec.ui.settings_bar import MATRIX, Choice
 from imgrec.ui.widget_keys import key_of
@@ -40,7 +40,7 @@ PRECOMPUTED = "Precomputed"
 APART = "These models have different classes: each group is averaged on its own."
 
 # Below the cards, whose charts leave such labels out.
-SMALL = f"Labels below {percent(LEAST_SHARE)} are not drawn, except the first and a pinned one."
+SMALL = f"Labels below {percent(top_k.LEAST_DRAWN)} are not drawn, except the first and a pinned one."
 
 # A smaller input is enlarged to about this side.
 SMALLEST_VIEW_PX = 128
@@ -72,6 +72,9 @@ def compare(image: Image, choice: Choice) -> None:
     groups = results.by_label_space(result, choice)
     with fill_headline():
         _headlines(groups)
+        opened, note = st.session_state.get(NOTE, ("", ""))
+        if opened == image.id:
+            st.caption(plain(note))
     shown.finish(groups)
     history.record(image, choice, result, groups)
 
@@ -98,7 +101,7 @@ class Cards:
                 else:
                     self._models[spec.name] = _reserve_card(spec.name, choice, spec in found.computing)
 
-        if not choice.table:
+        if not choice.table and any(len(spec.get_label_space().labels) > choice.k for spec in found.answering):
             st.caption(SMALL)
 
     def take(self, outcome: Prediction | Failure) -> None:

@@ -22,7 +22,7 @@ from imgrec.ui import caches, image_input
 from imgrec.ui.contact_sheet import drop_zone, filters, tiles
 from imgrec.ui.contact_sheet.drop_zone import Sheet
 from imgrec.ui.elements import download
-from imgrec.ui.image_input import Image
+from imgrec.ui.image_input import NOTE, Image
 from imgrec.ui.markdown import plain
 from imgrec.ui.models import download_progress
 from imgrec.ui.settings_bar import Choice
@@ -174,7 +174,11 @@ def _open(position: int) -> None:
         st.session_state["sheet_problem"] = str(error)
         return
     sample = next((each for each in gallery.get_samples() if each.path == file.source), None)
-    image_input.show(Image(file.title, decoded, sample))
+    shown = Image(file.title, decoded, sample)
+    image_input.show(shown)
+    row = next((row for row in sheet.run.rows if row.position == position), None) if sheet.run else None
+    if row is not None and row.truth is not None:
+        st.session_state[NOTE] = shown.id, sheet_order.note(row)
     st.session_state["sheet_opened"] = True
 
 

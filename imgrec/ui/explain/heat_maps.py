@@ -117,7 +117,7 @@ def show(image: Image) -> None:
     shown = _compute(plan, fills, look, status)
     if shown:
         with fill_legend:
-            map_cards.legend(map_cards.scale_of(shown), method)
+            map_cards.legend(shown, method, look)
         if choice.table:
             with fill_table:
                 map_files.table(shown)
@@ -282,10 +282,10 @@ def _draw(plan: Plan, fills: Fills, look: Look, *, is_last: bool) -> list[Measur
     places = {_ensemble_of(one.target.label_space.name): MeasuredMap(one) for one in fused}
     places |= {one.found.model: one for one in shown}
     if places:
-        photo, scale = map_cards.photo_of(plan.image), map_cards.scale_of(list(places.values()))
+        photo, maps = map_cards.photo_of(plan.image), list(places.values())
         for place, one in places.items():
             with fills[place]():
-                map_cards.card(one, photo, scale, look, plan.choice.swatches, with_widgets=is_last)
+                map_cards.card(one, photo, look.scale(one, maps), look, plan.choice.swatches, with_widgets=is_last)
     for place in set(fills) - set(places) if is_last else ():
         if place.startswith(f"{ENSEMBLE} "):
             with fills[place]():

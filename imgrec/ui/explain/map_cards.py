@@ -28,6 +28,11 @@ DEFAULT_OPACITY = 70
 
 CONTOUR_HELP = "A line around the values from half of the largest of the map on."
 
+SCALES_HELP = (
+    "Networks differ in how large their values are: a sure one may be dull beside an unsure one. With its own scale, "
+    "each map shows where, not how much."
+)
+
 SCORES_HELP = (
     "The image is uncovered, or covered, from the strongest place of the map on; the score is the mean probability of "
     "the class meanwhile. A map that shows what matters has a large insertion and a small deletion. "
@@ -46,13 +51,18 @@ class Look:
     opacity: float
     contour: bool
     scores: bool
+    own_scales: bool = False
+
+    def scale(self, one: MeasuredMap, maps: Sequence[MeasuredMap]) -> Scale:
+        """Return the scale of one of the `maps` of a page: the common one, or its own."""
+        return overlay.common_scale(each.found.values for each in ([one] if self.own_scales else maps))
 
 
 def choose_look() -> Look:
     """Show the controls of the look: the view, and the others behind one button."""
     view = query_params.segmented("View", "view of maps", VIEWS, OVERLAY, "map")
     choices = query_params.choices()
-    for key in ("opacity", "contour", "scores"):
+    for key in ("opacity", "contour", "scores", "own_scales"):
         if key in choices and key not in st.session_state and key not in st.query_params:
             st.session_state[key] = choices[key]
     with st.popover("Display", icon=":material/palette:"):
@@ -60,8 +70,10 @@ def choose_look() -> Look:
         opacity = st.slider("Opacity in %", 0, 100, DEFAULT_OPACITY, 5, key="opacity", bind="query-params", width=240)
         contour = st.toggle("Contour", key="contour", bind="query-params", help=CONTOUR_HELP)
         scores = st.toggle("Insertion and deletion", key="scores", bind="query-params", help=SCORES_HELP)
+        own_scales = st.toggle("A scale for each map", key="own_scales", bind="query-params", help=SCALES_HELP)
     choices["opacity"], choices["contour"], choices["scores"] = opacity, contour, scores
-    return Look(view, opacity / 100, contour, scores)
+    choices["own_scales"] = own_scales
+    return Look(view, opacity / 100, contour, scores, own_scales)
 
 
 def photo_of(image: Image) -> np.ndarray:
@@ -80,11 +92,6 @@ def _card_size(image: DecodedImage) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def scale_of(maps: Sequence[MeasuredMap]) -> Scale:
-    """Return the one scale of all maps of a page."""
-    return overlay.common_scale(one.found.values for one in maps)
-
-
 def drawn(found: Attribution, photo: np.ndarray, scale: Scale, look: Look) -> np.ndarray:
     """Return a map over the photo: uint8 (H, W, 3)."""
     values = on_image(found, (photo.shape[0], photo.shape[1]))
@@ -97,20 +104,24 @@ def file_name(found: Attribution) -> str:
     return f"{found.model}_{label}_{found.method}.png"
 
 
-def legend(scale: Scale, method: str) -> None:
-    """Show the colors of the scale with their values and unit."""
+def legend(maps: Sequence[MeasuredMap], method: str, look: Look) -> None:
+    """Show the colors with the values and the unit of their scale; without values where each map has its own."""
+    scale = look.scale(maps[0], maps)
     colors = ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in overlay.legend(scale, 33).tolist())
     zero = -scale.low / ((scale.high - scale.low) or 1.0)
     # Near an end there is no room for 0.
     marks = {0.0: scale.low, 1.0: scale.high} | ({zero: 0.0} if 0.08 < zero < 0.92 else {})
-    figures = "".join(f'<span style="left:{100 * at:.1f}%">{signed(marks[at])}</span>' for at in sorted(marks))
+    words = {at: "0" if at == zero else ("lowest", "highest")[round(at)] for at in marks}
+    texts = words if look.own_scales else {at: signed(marks[at]) for at in marks}
+    figures = "".join(f'<span style="left:{100 * at:.1f}%">{texts[at]}</span>' for at in sorted(marks))
     st.html(
         f'<div class="imgrec-scale"><div style="background:linear-gradient(to right, {colors})"></div>'
         f"<p>{figures}</p></div>"
     )
     unit = METHODS[method].unit.capitalize()
+    scales = "a scale for each map" if look.own_scales else "one scale for all maps"
     st.caption(
-        f"{unit}, one scale for all maps. Blue speaks against the class, orange to yellow for it. Dark gray: outside "
+        f"{unit}, {scales}. Blue speaks against the class, orange to yellow for it. Dark gray: outside "
         "of what the model was given."
     )
 

@@ -42,9 +42,9 @@ def offer(image: Image, maps: Sequence[MeasuredMap], look: Look) -> None:
 
 def _images(image: Image, maps: Sequence[MeasuredMap], look: Look) -> bytes:
     """Return a zip with each map over the photo as a PNG."""
-    scale, buffer = map_cards.scale_of(maps), io.BytesIO()
+    buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for place, one in enumerate(maps):
-            pixels = map_cards.drawn(one.found, map_cards.resized(image.image), scale, look)
+            pixels = map_cards.drawn(one.found, map_cards.resized(image.image), look.scale(one, maps), look)
             archive.writestr(f"{place:02d}_{map_cards.file_name(one.found)}", encoding.to_png(pixels))
     return buffer.getvalue()

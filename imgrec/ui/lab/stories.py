@@ -10,7 +10,7 @@ from imgrec.charts.theme import Rows
 from imgrec.errors import ImgrecError
 from imgrec.explain.preprocessing_sentences import explain
 from imgrec.explain.preprocessing_trials import correct_for
-from imgrec.formatting import percent, relative_change
+from imgrec.formatting import change, percent
 from imgrec.images import gallery
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions import ensembles
@@ -87,7 +87,7 @@ def _same_name(image: Image, subject: Subject) -> None:
     pairs = {spec: _pair(image, spec, LAST_MODE) for spec in specs}
     rows: Rows = [
         {"Model": f"{spec.title} ({spec.preprocess})", "Correct": _first(pair.right)}
-        | {f"With {LAST_MODE}": _first(pair.wrong), "Change": _change(pair)}
+        | {f"With {LAST_MODE}": _first(pair.wrong), "Of the correct class is left": _left(pair)}
         for spec, pair in pairs.items()
         if pair is not None
     ]
@@ -154,7 +154,7 @@ def _one_sided(images: Sequence[Image], subject: Subject) -> None:
                     "Model": spec.title,
                     "Same first class": f"{kept} of {len(found)} images",
                     "Its mean probability": f"{percent(before)} → {percent(mean)}",
-                    "Change": relative_change(before, mean),
+                    "Change in points": change(before, mean),
                 }
             )
     with place():
@@ -256,6 +256,9 @@ def _first(prediction: Prediction) -> str:
     return f"{label_of(prediction.label_space, first.index)} {percent(first.probability)}"
 
 
-def _change(pair: Pair) -> str:
+def _left(pair: Pair) -> str:
+    """Return what the mistake leaves of the class that is first without it: "wing 23.9 % (−29.2 points)"."""
     first = pair.right.first
-    return relative_change(first.probability, float(pair.wrong.probabilities[first.index]))
+    now = float(pair.wrong.probabilities[first.index])
+    label = label_of(pair.right.label_space, first.index)
+    return f"{label} {percent(now)} ({change(first.probability, now)} points)"

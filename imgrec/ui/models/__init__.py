@@ -2,6 +2,7 @@
 
 `catalog_table`: every model with its state, the memory.
 `download_progress`: the progress of a download and a conversion.
+`network_layers`: the layers of a network.
 `trained_models`: models that were trained here.
 `user_models`: removing them.
 """

@@ -33,10 +33,6 @@ TILE_PX = 48
 # Each row has widgets of its own; more classes are better put together in folders.
 MAX_ROWS = 24
 
-# Streamlit's own default: a hundred photographs from phones. It holds what arrives in memory; a larger archive is
-# better given by its path. .streamlit/config.toml lets as much arrive.
-MAX_ARCHIVE_MIB = 200
-
 # A collection begins with these, as in Teachable Machine.
 FIRST_CLASSES = ("Class 1", "Class 2")
 FIRST_NAME = "My images"
@@ -89,10 +85,10 @@ def collection_panel() -> Collection | None:
 def archive_uploader() -> None:
     """Show an uploader for a zip or tar of class folders, which becomes a collection."""
     file = st.file_uploader(
-        f"Or upload a zip or tar of class folders (up to {MAX_ARCHIVE_MIB} MiB)",
+        f"Or upload a zip or tar of class folders (up to {uploads.archive_limit_mib()} MiB)",
         ["zip", "tar", "gz", "tgz", "bz2", "xz"],
         key=uploads.key_of("archive"),
-        max_upload_size=MAX_ARCHIVE_MIB,
+        max_upload_size=uploads.archive_limit_mib(),
         help="Give larger archives by their path on this machine.",
     )
     if file is None:

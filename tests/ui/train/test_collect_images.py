@@ -5,8 +5,8 @@ import tomllib
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from imgrec.settings import MAX_UPLOAD_MIB, ROOT
-from imgrec.ui.train.collect_images import ALREADY, MAX_ARCHIVE_MIB
+from imgrec.settings import MAX_UPLOAD_MIB, ROOT, SESSION_MIB
+from imgrec.ui.train.collect_images import ALREADY
 
 
 def panel() -> None:
@@ -38,4 +38,4 @@ def test_what_was_not_kept_is_counted(found: list[tuple[str, str]], title: str) 
 
 def test_an_archive_arrives_as_large_as_the_page_says() -> None:
     config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
-    assert config["server"]["maxUploadSize"] == MAX_ARCHIVE_MIB > MAX_UPLOAD_MIB
+    assert config["server"]["maxUploadSize"] == SESSION_MIB > MAX_UPLOAD_MIB
