@@ -53,11 +53,13 @@ def change(before: float, after: float) -> str:
 
     >>> [change(0.831, after) for after in (0.014, 0.8308, 0.831, 0.8314, 0.95)]
     ['−81.7', '>−0.1', '0', '<+0.1', '+11.9']
+    >>> change(0.0001, 0.0009)
+    '<+0.1'
     """
     points = (after - before) * 100
     if points == 0:
         return "0"
-    if abs(points) < 0.05:
+    if abs(points) < 0.05 or (0 < before < 1 and 0 < after < 1 and percent(before) == percent(after)):
         return "<+0.1" if points > 0 else ">−0.1"
     return f"{'+' if points > 0 else '−'}{abs(points):,.1f}"
 
@@ -80,6 +82,15 @@ def relative_change(before: float, after: float) -> str:
     return f"<−99.9{THIN_SPACE}%" if figure == "−100.0" and after > 0 else f"{figure}{THIN_SPACE}%"
 
 
+def signed(number: float) -> str:
+    """Return a number to three digits with the sign that stands between figures.
+
+    >>> signed(-0.12345), signed(12.0)
+    ('−0.123', '12')
+    """
+    return f"{number:.3g}".replace("-", "−")
+
+
 def integer(number: int) -> str:
     """Return a whole number with its thousands set apart.
 
@@ -90,11 +101,13 @@ def integer(number: int) -> str:
 
 
 def milliseconds(number: float) -> str:
-    """Return a time in milliseconds, to a tenth below 100.
+    """Return a time in milliseconds, to a tenth below 100; from ten seconds on as `duration`.
 
-    >>> milliseconds(0.01), milliseconds(8.44), milliseconds(1234.5)
-    ('<0.1 ms', '8.4 ms', '1,234 ms')
+    >>> milliseconds(0.01), milliseconds(8.44), milliseconds(1234.5), milliseconds(80_206)
+    ('<0.1 ms', '8.4 ms', '1,234 ms', '1 min 20 s')
     """
+    if number >= 10_000:
+        return duration(number / 1000)
     if 0 < number < 0.05:
         return "<0.1 ms"
     return f"{number:.1f} ms" if number < 99.95 else f"{number:,.0f} ms"

@@ -24,15 +24,19 @@ const copy = async (text) => {
 export default function ({ parentElement, data }) {
   const button = parentElement.querySelector("button")
   const said = parentElement.querySelector("[role=status]")
+  const label = button.querySelector("span")
   let timer
-  button.querySelector("span").textContent = data.label
+  label.textContent = data.label
   button.title = data.help
   button.onclick = async () => {
     const done = await copy(location.href)
     button.focus()
     clearTimeout(timer)
+    // In the place of the label, so that nothing moves; the longer sentence beside it.
     said.textContent = done ? data.done : data.failed
-    timer = setTimeout(() => { said.textContent = "" }, SAID_MS)
+    said.classList.toggle("unseen", done)
+    label.textContent = done ? data.done : data.label
+    timer = setTimeout(() => { said.textContent = ""; label.textContent = data.label }, SAID_MS)
   }
   return () => clearTimeout(timer)
 }

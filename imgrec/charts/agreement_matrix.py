@@ -39,6 +39,10 @@ PINNED_OPACITY, HOVER_OPACITY = 0.18, 0.3
 
 INK = "luminance(background) < 0.4 ? '#ffffff' : '#000000'"
 
+# The page's color around a figure, and how wide.
+HALO = "luminance(background) < 0.4 ? '#12171d' : '#ffffff'"
+HALO_PX = 3
+
 # Below such a width, as on a phone, a column has whole percents, a vertical name, and no remark.
 _NARROW_PX = 58
 LEAST_SHORT = 0.01
@@ -70,7 +74,7 @@ def matrix_bars(
     selection `PICK`. `among` as in `top_k.top_k_bars`.
     """
     models = [column.model for column in columns if column.model != ENSEMBLE]
-    found = {ENSEMBLE: swatch_of(ENSEMBLE), **swatches_of([*among, *models])}
+    found = {ENSEMBLE: swatch_of(ENSEMBLE), **swatches_of(models, among)}
     swatches = [found[column.model] for column in columns]
     is_tree = any(line.group is not None for line in lines)
     is_pinned = [line.index is not None and (line.space, line.index) in pinned for line in lines]
@@ -273,6 +277,10 @@ def _template(columns: int, is_tree: bool) -> Spec:
         text=alt.when(narrow).then(alt.value(alt.ExprRef("datum.short"))).otherwise("figure:N"),
         color=ink,
     )
+    # Under the figures, so that the end of a bar does not run through them.
+    halo = figure.copy(deep=True).encode(
+        color=alt.value(alt.ExprRef(HALO)), stroke=alt.value(alt.ExprRef(HALO)), strokeWidth=alt.value(HALO_PX)
+    )
     triangles = alt.Chart(alt.NamedData(name="triangles"))
     before_label: Spec = {"x": alt.ExprRef(f"{_INDENT_PX} * datum.depth + {_INDENT_PX / 2 - LABEL_PX}"), "filled": True}
     triangle = triangles.mark_point(size=_TRIANGLE_SIZE, opacity=1, **(before_label | SILENT)).encode(
@@ -301,7 +309,7 @@ def _template(columns: int, is_tree: bool) -> Spec:
     remark = heads.mark_text(
         align="center", baseline="top", y=alt.ExprRef("height + 5"), fontSize=FONT_PX - 2, **SILENT
     ).encode(x=middle, text=alt.when(narrow).then(alt.value("")).otherwise("remark:N"), color=ink)
-    layers = bands, track, bar, figure, triangle, target, strips, wide, vertical, remark
+    layers = bands, track, bar, halo, figure, triangle, target, strips, wide, vertical, remark
     chart = alt.layer(*layers, data=alt.NamedData(name="cells"))
     chart = chart.properties(padding=_EDGES, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
     return dict(chart.configure(font='"Source Sans", sans-serif').configure_view(stroke=None).to_dict())

@@ -1,6 +1,6 @@
 """Colors of charts, and the mark of each model: the same in every chart that shows it. Imports no chart library."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,16 +70,20 @@ def color_of(model: str) -> str:
     return ENSEMBLE_COLOR if model == ENSEMBLE else COLORS[_preferred(model)]
 
 
-def swatches_of(models: Iterable[str]) -> dict[str, Swatch]:
+def swatches_of(models: Iterable[str], among: Iterable[str] = ()) -> dict[str, Swatch]:
     """Return a swatch for each model of a selection, no two of them the same up to three models a color.
+
+    `among` are others of the selection; in a mapping to swatches, each keeps its own.
 
     Each has its own color where that is free. Of two with the same, the usual one keeps it, then the first of the
     catalog, and the other takes the next free color. From the ninth model on, colors come again with another fill.
     """
-    found: dict[str, Swatch] = {}
-    for count, model in enumerate(sorted(dict.fromkeys(models), key=_rank)):
-        turn = count // len(COLORS)
-        taken = {swatch.color for swatch in found.values() if swatch.turn == turn}
+    found = dict(among) if isinstance(among, Mapping) else {}
+    for model in sorted(dict.fromkeys(one for one in (*among, *models) if one not in found), key=_rank):
+        turns = (
+            (turn, {swatch.color for swatch in found.values() if swatch.turn == turn}) for turn in range(len(found) + 1)
+        )
+        turn, taken = next((turn, taken) for turn, taken in turns if len(taken) < len(COLORS))
         places = ((_preferred(model) + step) % len(COLORS) for step in range(len(COLORS)))
         found[model] = Swatch(next(COLORS[place] for place in places if COLORS[place] not in taken), turn)
     return found
@@ -87,7 +91,14 @@ def swatches_of(models: Iterable[str]) -> dict[str, Swatch]:
 
 def swatch_of(model: str, among: Iterable[str] = ()) -> Swatch:
     """Return the swatch of `model` in the selection `among` that a page shows."""
-    return Swatch(ENSEMBLE_COLOR) if model == ENSEMBLE else swatches_of([*among, model])[model]
+    return Swatch(ENSEMBLE_COLOR) if model == ENSEMBLE else swatches_of([model], among)[model]
+
+
+def kept_swatches(models: Iterable[str], before: Mapping[str, Swatch]) -> dict[str, Swatch]:
+    """Return a swatch for each model of a selection: those of `before` keep theirs while the eight colors suffice."""
+    wanted = list(models)
+    stay = {model: before[model] for model in wanted if model in before and not before[model].turn}
+    return {model: swatches_of(wanted, stay)[model] for model in wanted}
 
 
 def _preferred(model: str) -> int:

@@ -31,6 +31,9 @@ LEAST_PX = 130
 
 MATRIX_COLOR = COLORS[0]
 
+# The frame of the cell that was clicked.
+PICKED_COLOR, PICKED_PX = COLORS[1], 3
+
 # Opacity of the weakest and of the strongest cell.
 OPACITIES = (0.05, 1.0)
 
@@ -215,7 +218,12 @@ def _template(
         )
     )
     if pick is not None:
-        cells = cells.add_params(alt.selection_point(name=pick, fields=["row", "column"]))
+        # Another hue than the shades and the frames of the diagonal.
+        chosen = alt.selection_point(name=pick, fields=["row", "column"], empty=False)
+        cells = cells.add_params(chosen).encode(
+            stroke=alt.when(chosen).then(alt.value(PICKED_COLOR)).otherwise(alt.value(NEUTRAL)),
+            strokeWidth=alt.when(chosen).then(alt.value(PICKED_PX)).otherwise(alt.StrokeWidth("border:Q", scale=None)),
+        )
     cell_px = "bandwidth('x')"
     figure = (
         alt.when(f"{cell_px} < {_SHORT_PX}")

@@ -207,5 +207,5 @@ def _signed(part: float) -> str:
 
 def _swatches(ensemble: Ensemble, among: Iterable[str]) -> dict[str, Swatch]:
     """Return the swatch of each member in the selection `among`, by its title."""
-    found = swatches_of([*among, *(member.model for member in ensemble.members)])
+    found = swatches_of((member.model for member in ensemble.members), among)
     return {title_of(member): found[member.model] for member in ensemble.members}

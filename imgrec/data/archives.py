@@ -65,6 +65,9 @@ _PACKINGS: dict[bytes, Callable[[IO[bytes]], Any]] = {
     b"\xfd7zXZ\0": lzma.LZMAFile,
 }
 
+# The list of what a zip has stands at its end: without that only its beginning tells what it was.
+_ZIP_START = b"PK\x03\x04"
+
 _LINK = "a link, not a file"
 _FOLDER = "a folder"
 _CLOSED = "no permission to read it"
@@ -249,8 +252,10 @@ def _in_tar(path: Path) -> Iterator[_Member]:
         except tarfile.ReadError as error:
             if unpack:
                 raise
+            is_cut = magic.startswith(_ZIP_START)
+            received = "a zip that is damaged or cut off" if is_cut else "which is none of these"
             raise InputError(
-                f"Expected a folder, a zip or a tar archive. Received: {path.name}, which is none of these."
+                f"Expected a folder, a zip or a tar archive. Received: {path.name}, {received}."
             ) from error
         with archive:
 

@@ -12,8 +12,9 @@ from pathlib import Path, PurePosixPath
 from imgrec.data import archives, folders
 from imgrec.data.folders import LABELS_FILE, SPLIT_FILE
 from imgrec.data.sources import SUFFIXES
-from imgrec.errors import ImgrecError, InputError
+from imgrec.errors import ImgrecError, InputError, shortened
 from imgrec.files import is_there, opened, storage_errors, typed_path
+from imgrec.images import formats
 from imgrec.predictions.labels import get_label_space
 
 # A sheet of more cannot be looked through, and takes minutes to compute.
@@ -23,6 +24,9 @@ DEMO_MAX_IMAGES = 60
 
 # Arrays in .npz have no files in them.
 ARCHIVE_SUFFIXES = tuple(suffix for suffix in SUFFIXES if suffix != ".npz")
+
+# Of the files that are no images, in a sentence.
+MAX_NAMED = 3
 
 _TABLES = {LABELS_FILE, SPLIT_FILE}
 
@@ -69,6 +73,7 @@ def find_images(paths: Sequence[str | Path], *, most: int = MAX_IMAGES) -> Image
     """
     found: list[tuple[ImageFile, str | None]] = []
     remarks: list[str] = []
+    received = ""
     for given in dict.fromkeys(paths):
         path = typed_path(given)
         with storage_errors(path):
@@ -78,13 +83,20 @@ def find_images(paths: Sequence[str | Path], *, most: int = MAX_IMAGES) -> Image
             continue
         listing = archives.survey(path)
         remarks += listing.left_out
-        names = [name for name in listing.names if name.name not in _TABLES]
+        names, others = _images(path, [name for name in listing.names if name.name not in _TABLES])
+        if others:
+            is_one = len(others) == 1
+            counted = f"{len(others):,} other file{'' if is_one else 's'}"
+            remarks.append(f"{counted} {'is' if is_one else 'are'} left out: {_named(others)}.")
+            received = f"{counted}: {_named(others)}."
         words = _words(path, listing.names, remarks)
         before = f"{path.name}/" if len(paths) > 1 else ""
         found += [(ImageFile(path, name, f"{before}{name}"), words.get(name)) for name in names]
     if not found:
         named = ", ".join(Path(path).name for path in paths)
-        raise InputError(f"Expected images in {named or 'the upload'}. Received: no file.{_first(remarks)}")
+        raise InputError(
+            f"Expected images in {named or 'the upload'}. Received: {received or f'no file.{_first(remarks)}'}"
+        )
     if len(found) > most:
         left_out = len(found) - most
         spread = "the first ones" if most == 1 else "evenly spread over all"
@@ -96,6 +108,17 @@ def find_images(paths: Sequence[str | Path], *, most: int = MAX_IMAGES) -> Image
         found = [found[i * len(found) // most] for i in range(most)]
     known = {i: word for i, (_, word) in enumerate(found) if word}
     return ImageList(tuple(file for file, _ in found), known, tuple(remarks))
+
+
+def _images(path: Path, names: Sequence[PurePosixPath]) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
+    """Return the images among `names`, and what is none by its name nor by its content."""
+    unlike = {name for name in names if not formats.is_image_name(name.name)}
+    if unlike:
+        for name, head in archives.files(path, max_bytes=formats.HEAD_BYTES, only=unlike):
+            # One that cannot be read may be an image: its sentence is shown in its place.
+            if isinstance(head, str) or formats.identify(head):
+                unlike.discard(name)
+    return [name for name in names if name not in unlike], [name for name in names if name in unlike]
 
 
 def _words(path: Path, names: Sequence[PurePosixPath], remarks: list[str]) -> dict[PurePosixPath, str]:
@@ -138,6 +161,12 @@ def _head(path: Path, count: int) -> bytes:
         raise InputError(f"Expected an image file. Received: {path}, which is not there.")
     with opened(path) as file:
         return file.read(count)
+
+
+def _named(names: Sequence[PurePosixPath]) -> str:
+    more = len(names) - MAX_NAMED
+    listed = ", ".join(shortened(str(name)) for name in names[:MAX_NAMED])
+    return f"{listed} and {more:,} more" if more > 0 else listed
 
 
 def _first(remarks: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import tempfile
 import time
 import weakref
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from imgrec.data.image_paths import ARCHIVE_SUFFIXES
@@ -38,7 +39,7 @@ def plain_name(name: str) -> str:
 
 
 class TemporaryFiles:
-    """A folder with uploaded files; `add` them, then read them at `paths`. Raises `StorageError` on a full disk."""
+    """A folder with uploaded files; `add_all` them, then read them at `paths`. Raises `StorageError` on a full disk."""
 
     def __init__(self, settings: Settings) -> None:
         home = settings.home / "uploads"
@@ -50,8 +51,20 @@ class TemporaryFiles:
         self._names: set[str] = set()
         self.close = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
-    def add(self, name: str, data: bytes | memoryview) -> None:
-        """Store one upload; of several with one name the others get a number."""
+    def add_all(self, uploads: Iterable[tuple[str, bytes | memoryview]]) -> None:
+        """Store uploads as (name, content); of several with one name the others get a number."""
+        images = self._folder / "images.zip"
+        # Opened once: each opening reads the list of all that is in it.
+        with storage_errors(images), zipfile.ZipFile(images, "a", zipfile.ZIP_STORED) as archive:
+            for name, data in uploads:
+                self._add(name, data, archive)
+            is_empty = not archive.namelist()
+        if is_empty:
+            images.unlink()
+        elif images not in self.paths:
+            self.paths.append(images)
+
+    def _add(self, name: str, data: bytes | memoryview, images: zipfile.ZipFile) -> None:
         # No part of the name leads out of the archive, and none is hidden in it.
         parts = [_part(part) for part in PurePosixPath(_whole(name).replace("\\", "/")).parts[-MAX_FOLDERS:]]
         plain = "/".join(part for part in parts if part.strip("/")) or "image"
@@ -62,11 +75,7 @@ class TemporaryFiles:
                 path.write_bytes(data)
                 self.paths.append(path)
                 return
-            images = self._folder / "images.zip"
-            with zipfile.ZipFile(images, "a", zipfile.ZIP_STORED) as archive:
-                archive.writestr(self._unused(plain), data)
-            if images not in self.paths:
-                self.paths.append(images)
+            images.writestr(self._unused(plain), data)
 
     def _unused(self, name: str) -> str:
         path, number, found = PurePosixPath(name), 2, name

@@ -20,6 +20,14 @@ class Filter:
     only_wrong: bool = False
     label: str = ""
 
+    def describe(self, title_of: Callable[[str], str] = str) -> str:
+        """Return what is filtered: "only unsure, label contains 'cat'"; `title_of` gives the title of a model."""
+        parts = [f"{' and '.join(map(title_of, self.differ))} differ"] if self.differ else []
+        parts += ["only unsure"] if self.only_unsure else []
+        parts += ["only wrong"] if self.only_wrong else []
+        parts += [f"label contains {self.label.strip()!r}"] if self.label.strip() else []
+        return ", ".join(parts)
+
     def takes(self, row: Row) -> bool:
         """Whether `row` is shown; one without an answer only where nothing is filtered."""
         if self == Filter():

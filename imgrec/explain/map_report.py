@@ -12,7 +12,7 @@ from imgrec.explain.attribution import METHODS, Attribution
 from imgrec.explain.faithfulness import Faithfulness
 from imgrec.explain.interpolation import sample
 from imgrec.explain.map_figures import QUARTERS, MapFigures, measure_map
-from imgrec.formatting import percent
+from imgrec.formatting import percent, signed
 from imgrec.reports.result import FORMULA_STARTS
 
 # Finer than the maps of most networks, which have 7 × 7 or 28 × 28 values.
@@ -54,14 +54,15 @@ def to_rows(maps: Sequence[MeasuredMap]) -> list[dict[str, str]]:
             "Model": one.found.title,
             "Class": one.found.target.label,
             "Probability": percent(one.found.probability),
-            "Lowest": f"{figures.least:.3g}",
-            "Highest": f"{figures.most:.3g}",
+            "Lowest": signed(figures.least),
+            "Highest": signed(figures.most),
             "Peak (from left, top)": f"{percent(x, 0)}, {percent(y, 0)}",
         }
         row |= {name.capitalize(): percent(share, 0) for name, share in zip(QUARTERS, figures.quarters, strict=True)}
-        for baseline, score in one.scores.items():
-            row[f"Insertion, {baseline}"] = f"{score.insertion_area:.3f}"
-            row[f"Deletion, {baseline}"] = f"{score.deletion_area:.3f}"
+        if one.scores:
+            named = ", ".join(one.scores)
+            row[f"Insertion ({named})"] = ", ".join(f"{score.insertion_area:.3f}" for score in one.scores.values())
+            row[f"Deletion ({named})"] = ", ".join(f"{score.deletion_area:.3f}" for score in one.scores.values())
         rows.append(row)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     return [{name: row.get(name, "") for name in columns} for row in rows]

@@ -54,6 +54,11 @@ def with_article(image_format: str) -> str:
     return f"{'an' if image_format[0] in 'AEIO' else 'a'} {image_format}"
 
 
+def is_image_name(name: str) -> bool:
+    """Whether the extension of the file `name` is one of an allowed format."""
+    return any(PurePath(name).suffix.lower() in extensions for extensions in EXTENSIONS.values())
+
+
 def wrong_extension(name: str, image_format: str) -> str | None:
     """Return the extension of the file `name` if it belongs to another format than `image_format`, else None."""
     extension = PurePath(name).suffix.lower()

@@ -109,11 +109,22 @@ class ClassGroups:
             InputError: Another form, too much of it, or a word with several meanings.
             UnknownNameError: A word or id that is not in the table of WordNet.
         """
-        text = text.strip()
-        if len(text) > MAX_CHARACTERS:
-            raise InputError(f"Expected groups in at most {MAX_CHARACTERS:,} characters. Received: {len(text):,}.")
-        pairs = _read_json(text) if text.startswith("{") else _read_short(text)
-        return cls(tuple(ClassGroup.parse(name, words) for name, words in pairs))
+        return cls(tuple(ClassGroup.parse(name, words) for name, words in _read(text)))
+
+    @classmethod
+    def parse_known(cls, text: str) -> tuple[Self | None, list[str]]:
+        """Read groups as `parse`, and return those that can be meant, with a sentence for each other one.
+
+        Raises:
+            InputError: Another form, too much of it, or a name that comes twice.
+        """
+        groups, sentences = [], []
+        for name, words in _read(text):
+            try:
+                groups.append(ClassGroup.parse(name, words))
+            except InputError as error:
+                sentences.append(str(error))
+        return (cls(tuple(groups)) if groups or not sentences else None), sentences
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -220,6 +231,13 @@ def _mapping(groups: ClassGroups, space: LabelSpace) -> tuple[LabelSpace, np.nda
     return target, np.concatenate([members, rest], axis=1).astype(np.float64)
 
 
+def _read(text: str) -> list[tuple[str, list[str]]]:
+    text = text.strip()
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(f"Expected groups in at most {MAX_CHARACTERS:,} characters. Received: {len(text):,}.")
+    return _read_json(text) if text.startswith(("{", "[")) else _read_short(text)
+
+
 def _read_json(text: str) -> list[tuple[str, list[str]]]:
     def pairs(found: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
         return found  # a dictionary would drop all but the last of a repeated name
@@ -228,6 +246,8 @@ def _read_json(text: str) -> list[tuple[str, list[str]]]:
         read = json.loads(text, object_pairs_hook=pairs)
     except (ValueError, RecursionError):
         raise InputError(f"Expected groups of classes as JSON such as {EXAMPLE}. Received: other text.") from None
+    if not text.startswith("{"):
+        raise InputError(f"Expected groups of classes as JSON such as {EXAMPLE}. Received: a list.")
     groups: list[tuple[str, list[str]]] = []
     for name, value in read:
         words = [value] if isinstance(value, str) else value

@@ -16,6 +16,10 @@ from imgrec.settings import ASSETS
 SYNSET = re.compile(r"n\d{8}")
 
 
+# Of a word that is suggested: a slip of a letter or two, not another word of the same length.
+LEAST_NEARNESS = 0.8
+
+
 @cache
 def table() -> dict[str, Any]:
     """Return the table: "classes" of ImageNet, "synsets" (id → name, hypernyms), "words" (id → other names)."""
@@ -112,7 +116,7 @@ def resolve(word: str) -> str:
     found = usual or [synset for synset, names in _names().items() if wanted in names]
     if not found:
         every = [name for names in _names().values() for name in names]
-        near = ", ".join(difflib.get_close_matches(wanted, every, n=3) or ("cat", "dog", "vehicle"))
+        near = ", ".join(difflib.get_close_matches(wanted, every, 3, LEAST_NEARNESS) or ("cat", "dog", "vehicle"))
         raise UnknownNameError(
             f"Expected a word of WordNet for classes of a model, such as {near}. Received: {word!r}."
         )

@@ -46,7 +46,7 @@ def describe_choice() -> str:
     areas = ", ".join(f"{TITLES[name].lower()} {averages[name]['auroc']:.3f}" for name in order)
     risks = ", ".join(f"{averages[name]['aurc']:.3f}" for name in order)
     why = "is the best" if order[0] == chosen else f"is level with {TITLES[order[0]].lower()} and finds mistakes better"
-    return f"Mean AUROC: {areas} (AURC {risks}). {TITLES[chosen]} {why}: limits are limits of it."
+    return f"Mean AUROC: {areas} (AURC {risks}). {TITLES[chosen]} {why}, so the limits below are values of it."
 
 
 def describe_origin() -> str:

@@ -39,6 +39,9 @@ PREVIEW_SIDE_PX = 640
 # Shown until there is an image: several labels fit it, and networks agree on one.
 EXAMPLE = "espresso.jpg"
 
+# In place of a field that could never work.
+OFFLINE = "This server was started without a network, so it cannot fetch images. Save the image, and drop the file."
+
 KEPT = f"Images stay on this server for {KEEP_S // 60} minutes after you leave, then they are deleted."
 
 
@@ -190,8 +193,17 @@ def _by_address() -> None:
         return
     if st.session_state.pop("address_taken", False):
         st.session_state["address_open"], st.session_state["address"] = False, ""
-    panel = st.popover("URL", icon=":material/link:", key="address_open", on_change="rerun", type="tertiary")
-    if not panel.open:
+    offline = caches.settings().offline
+    panel = st.popover(
+        "URL",
+        icon=":material/link:",
+        key="address_open",
+        on_change="rerun",
+        type="tertiary",
+        disabled=offline,
+        help=OFFLINE if offline else None,
+    )
+    if offline or not panel.open:
         return
     with panel, st.form("by_address", border=False):
         address = st.text_input("Address of an image", key="address", placeholder="https://…")

@@ -33,15 +33,27 @@ _MAX_FILE_MIB = 1
 
 def choose() -> tuple[str, ClassGroups | None]:
     """Show the level, which own classes make needless, and a panel for these; return both."""
-    text = query_params.text(KEY, ClassGroups.parse)
+    text = query_params.text(KEY, _read)
     groups = ClassGroups.parse(text) if text else None
-    level = DEFAULT_LEVEL if groups else _level()
+    if groups:
+        level = DEFAULT_LEVEL
+        st.caption("**Show results as**  \nyour classes below; without them, a level can be chosen.")
+    else:
+        level = _level()
     # With the names in its label it would be another panel, and closed, after each change.
     panel = st.expander("My classes", icon=":material/category:", key="my_classes", on_change="rerun")
     if panel.open:
         with panel:
             _edit(groups)
     return level, groups
+
+
+def _read(link: str) -> tuple[str, list[str]]:
+    """Return the classes of a link that can be meant, and a sentence for each other one."""
+    groups, sentences = ClassGroups.parse_known(link)
+    more = len(sentences) - _MOST_NAMES
+    said = sentences[:_MOST_NAMES] + ([f"{more:,} more classes of the link cannot be meant."] if more > 0 else [])
+    return groups.to_link() if groups else "", said
 
 
 def describe(level: str, groups: ClassGroups | None) -> str:

@@ -91,7 +91,10 @@ def choose(options: Options) -> None:
     state[_SYNSET] = spaces[chosen[0]].synsets[chosen[1]]
     label = sentences.label_of(spaces[chosen[0]], chosen[1])
     address = {"class": label, query_params.MODELS: [spec.name for spec in options.specs]}
-    st.page_link(EXPLAIN, label="Where do they look?", icon=":material/search:", query_params=address)
+    # The icon alone: with the words the row would break, and all below it jump.
+    with st.container(key="pin_link", width="content"):
+        words = "Where do they look?"
+        st.page_link(EXPLAIN, label=words, icon=":material/visibility:", help=words, query_params=address)
 
 
 @lru_cache(maxsize=16)

@@ -5,7 +5,8 @@
     ?rule=weighted_mean&view=table              the same for every other choice with a name: see `named`
 
 A link's models become the choice of models, on any page, and every page writes the choice back into its address, which
-switching pages would lose. `finish` does that, and shows what the address asked for in vain.
+switching pages would lose. `finish` does that, and shows what the address asked for in vain, until the next choice on
+that page.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,7 +30,8 @@ class _Links:
     seen: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)  # (key, values) that were followed or written
     named: set[str] = field(default_factory=set)  # keys given to `named`
     shown: set[str] = field(default_factory=set)  # keys of the widgets of this run
-    complaints: dict[str, tuple[Any, list[str]]] = field(default_factory=dict)  # key → (value taken instead, sentences)
+    complaints: dict[str, list[str]] = field(default_factory=dict)  # key → sentences
+    at_complaint: dict[str, Any] = field(default_factory=dict)  # key → value of the page's choices, once complained
     pending: dict[str, list[str] | None] = field(default_factory=dict)  # key → values for the address, None for none
     unknown_models: list[str] = field(default_factory=list)  # in a link, or chosen and then removed
     too_many_models: str | None = None  # the sentence about it
@@ -54,8 +56,13 @@ def follow(page: str) -> None:
     """
     links = _links()
     links.shown = set()
+    if any(value != _chosen(key) for key, value in links.at_complaint.items()):
+        # A choice since then: what could not be honored is over.
+        links.complaints, links.at_complaint = {}, {}
+        links.unknown_models, links.too_many_models = [], None
     if links.page != page:
         links.page = page
+        links.at_complaint = {}
         for key in (MODELS, *links.named):
             st.session_state.pop(key, None)
     link = tuple(st.query_params.get_all(MODELS))
@@ -102,16 +109,14 @@ def complaints() -> list[str]:
 
 def snapshot() -> dict[str, Any]:
     """Return the values of this page's choices by key, None for one without; for `restore`."""
-    return {key: st.session_state.get(key, choices().get(key)) for key in (MODELS, *sorted(_links().shown))}
+    return {key: _chosen(key) for key in (MODELS, *sorted(_links().shown))}
 
 
 def restore(values: Mapping[str, Any]) -> None:
     """Choose what a `snapshot` has, in place of links and later choices; for a callback, before widgets are shown."""
-    _links().unknown_models, _links().too_many_models = [], None
     for key, value in values.items():
         if value is None:
-            st.session_state.pop(key, None)
-            choices().pop(key, None)
+            unset([key])
         else:
             st.session_state[key] = choices()[key] = value
 
@@ -153,11 +158,10 @@ def named(
         known = [name(option) for option in options]
         instead = state.get(key, choices().get(key, usual))
         shown = f" Shown: {instead}." if isinstance(instead, str) and not found else ""
-        _complain(key, [f"{UnknownNameError.of(kind, word, known)}{shown}" for word in unknown])
+        links.complaints[key] = [f"{UnknownNameError.of(kind, word, known)}{shown}" for word in unknown]
     elif key not in state and key in choices():
         state[key] = choices()[key]
     value = state.get(key, usual)
-    _withdraw(key, value)
     if value is None or value == usual:
         choices().pop(key, None)
         links.pending[key] = None
@@ -197,11 +201,10 @@ def flag(key: str, kind: str) -> str:
         if link[-1] in ("true", "false"):
             state[key] = link[-1] == "true"
         else:
-            _complain(key, [f"Expected {kind} to be true or false. Received: {link[-1]!r}."])
+            links.complaints[key] = [f"Expected {kind} to be true or false. Received: {link[-1]!r}."]
     elif key not in state and key in choices():
         state[key] = choices()[key]
     is_on = bool(state.get(key, False))
-    _withdraw(key, is_on)
     links.pending[key] = ["true"] if is_on else None
     if is_on:
         choices()[key] = True
@@ -211,11 +214,8 @@ def flag(key: str, kind: str) -> str:
     return key
 
 
-def number(key: str, kind: str, least: float, most: float, usual: float) -> str:
-    """Check the number in the address of a slider that Streamlit ties to it; return `key`.
-
-    `usual` is the slider's default, which it takes where the number is out of its range.
-    """
+def number(key: str, kind: str, least: float, most: float) -> str:
+    """Check the number in the address of a slider that Streamlit ties to it; return `key`."""
     links = _links()
     links.shown.add(key)
     text = st.query_params.get(key)
@@ -225,15 +225,15 @@ def number(key: str, kind: str, least: float, most: float, usual: float) -> str:
         fits = False
     if not fits and (key, (str(text),)) not in links.seen:
         links.seen.add((key, (str(text),)))
-        _complain(key, [f"Expected {kind} to be from {least:g} to {most:g}. Received: {text!r}."])
-    _withdraw(key, st.session_state.get(key, usual))
+        links.complaints[key] = [f"Expected {kind} to be from {least:g} to {most:g}. Received: {text!r}."]
     return key
 
 
-def text(key: str, check: Callable[[str], object]) -> str:
+def text(key: str, read: Callable[[str], tuple[str, list[str]]] = lambda link: (link, [])) -> str:
     """Return the text that the address or `write_text` gave for `key`; empty without one.
 
-    `check` raises `InputError` on a text that cannot be used: its sentence is shown, and the choice stays as it is.
+    `read` returns what can be used of a text, and a sentence for each part that cannot. Where nothing can, and where it
+    raises `InputError`, the choice stays as it is; the sentences are shown.
     """
     links = _links()
     links.shown.add(key)
@@ -241,14 +241,13 @@ def text(key: str, check: Callable[[str], object]) -> str:
     if link is not None and (key, (link,)) not in links.seen:
         links.seen.add((key, (link,)))
         try:
-            if link:
-                check(link)
-            write_text(key, link)
-            _complain(key, [])
+            usable, sentences = read(link) if link else ("", [])
         except InputError as error:
-            _complain(key, [str(error)])
+            usable, sentences = "", [str(error)]
+        if usable or not sentences:
+            write_text(key, usable)
+        links.complaints[key] = sentences
     found = str(choices().get(key, ""))
-    _withdraw(key, found)
     links.pending[key] = [found] if found else None
     if found:
         links.seen.add((key, (found,)))
@@ -258,6 +257,13 @@ def text(key: str, check: Callable[[str], object]) -> str:
 def write_text(key: str, text: str) -> None:
     """Choose `text` for `key`, for this run and for the address."""
     choices()[key] = text
+
+
+def unset(keys: Iterable[str]) -> None:
+    """Take back the choices of `keys`; for a callback, before widgets are shown."""
+    for key in keys:
+        st.session_state.pop(key, None)
+        choices().pop(key, None)
 
 
 def finish() -> None:
@@ -272,26 +278,15 @@ def finish() -> None:
         st.query_params.update(changed)
     for key in [key for key, words in pending.items() if words is None and key in st.query_params]:
         del st.query_params[key]
-    for key, (_, sentences) in links.complaints.items():
+    for key, sentences in links.complaints.items():
         for sentence in sentences if key in links.shown else ():
             st.warning(plain(sentence), icon=":material/link_off:")
+    if not links.at_complaint and (any(links.complaints.values()) or complaints()):
+        links.at_complaint = snapshot()
 
 
-def _complain(key: str, sentences: list[str]) -> None:
-    """Have `finish` show `sentences` until another value is chosen."""
-    if sentences:
-        _links().complaints[key] = (None, sentences)
-
-
-def _withdraw(key: str, value: Any) -> None:
-    """Withdraw the complaint about a widget whose value is no longer the one that was taken instead."""
-    complaints = _links().complaints
-    if key in complaints:
-        instead, sentences = complaints[key]
-        if instead is None or value is None:
-            complaints[key] = (value, sentences)
-        elif instead != value:
-            del complaints[key]
+def _chosen(key: str) -> Any:
+    return st.session_state.get(key, choices().get(key))
 
 
 def _match(

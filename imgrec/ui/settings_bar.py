@@ -5,10 +5,11 @@ so that they are written into the URL too: a link shows the same models elsewher
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import streamlit as st
 
+from imgrec.charts.colors import Swatch, kept_swatches
 from imgrec.images.preprocessing import FRAMINGS
 from imgrec.inference.request import DEFAULT_FRAMING, DEFAULT_RULE, DEMO_MAX_MODELS, MAX_MODELS, Options
 from imgrec.metrics.calibration import Temperature
@@ -27,18 +28,20 @@ VIEWS = ("Chart", "Table")
 CARDS, MATRIX = LAYOUTS = ("Cards", "Matrix")
 MATRIX_FROM = 6
 
+# In the session.
+_SWATCHES = "swatches"
+
 
 @dataclass(frozen=True, slots=True)
 class Choice(Options):
-    """The options of a page; `table` shows tables instead of charts, `layout` is one of `LAYOUTS`."""
+    """The options of a page; `table` shows tables instead of charts, `layout` is one of `LAYOUTS`.
+
+    `swatches` are those of the models, which keep them while others come and go.
+    """
 
     table: bool = False
     layout: str = CARDS
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The models of the page, whose colors differ from each other; see `charts.swatches_of`."""
-        return tuple(spec.name for spec in self.specs)
+    swatches: Mapping[str, Swatch] = field(default_factory=dict, compare=False)
 
     def weights_of(self, members: Sequence[Prediction]) -> list[float] | None:
         """Return the weights of `members`; None, for equal ones, where all sliders are at 0 or the rule has none."""
@@ -88,11 +91,17 @@ def toolbar(*, rule_in_sight: bool = False, layouts: bool = False, pins: bool = 
             if not any(st.session_state["weights"].values()):
                 st.warning("All weights are 0, so all members count the same.", icon=":material/balance:")
     weights = st.session_state.get("weights", {})
-    choice = Choice(specs, k, rule, framing, weights, level, classes, temperatures, table, arranged)
+    choice = Choice(specs, k, rule, framing, weights, level, classes, temperatures, table, arranged, swatches())
     if pins:
         with pin_place:
             pinned.choose(choice)
     return choice
+
+
+def swatches() -> Mapping[str, Swatch]:
+    """Return the swatches of the models that `models` gave last."""
+    found: Mapping[str, Swatch] = st.session_state.setdefault(_SWATCHES, {})
+    return found
 
 
 def models() -> tuple[ModelSpec, ...]:
@@ -120,7 +129,8 @@ def models() -> tuple[ModelSpec, ...]:
         placeholder="Choose the models to compare",
         help="Models on this machine come first. Any other is downloaded once, from the address that Keras uses.",
     )
-    specs = tuple(caches.catalog().get_specs(name for name in chosen if name in caches.catalog()))
+    specs = tuple(caches.catalog().get_spec(name) for name in dict.fromkeys(chosen) if name in caches.catalog())
+    st.session_state[_SWATCHES] = kept_swatches([spec.name for spec in specs], swatches())
     query_params.choices()["models"] = [spec.name for spec in specs]
     query_params.write()
     for sentence in query_params.complaints():
@@ -132,7 +142,7 @@ def _top_k() -> int:
     choices = query_params.choices()
     if "k" in choices and "k" not in st.session_state and "k" not in st.query_params:
         st.session_state["k"] = choices["k"]
-    query_params.number("k", "k", 1, MAX_TOP_K, DEFAULT_TOP_K)
+    query_params.number("k", "k", 1, MAX_TOP_K)
     k = st.slider("Top", 1, MAX_TOP_K, DEFAULT_TOP_K, key="k", bind="query-params", width=180)
     choices["k"] = k
     return k
@@ -195,7 +205,7 @@ def _weights(specs: Sequence[ModelSpec]) -> dict[str, float]:
                 1.0,
                 1.0,
                 0.05,
-                key=query_params.number(f"weight_{spec.name}", f"the weight of {spec.title}", 0, 1, 1),
+                key=query_params.number(f"weight_{spec.name}", f"the weight of {spec.title}", 0, 1),
                 bind="query-params",
             )
             for spec in specs

@@ -108,7 +108,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(client: TestClient, monk
 
 
 def test_files_that_are_no_images_are_rows_with_an_error(client: TestClient) -> None:
-    found = send(client, archive({"a.png": photo(RED), "b.txt": b"some text"})).json()
+    found = send(client, archive({"a.png": photo(RED), "b.png": b"some text"})).json()
     assert found["accuracy"] is None
     assert "text file" in found["images"][1]["error"]
 

@@ -16,6 +16,7 @@ from imgrec.charts.colors import (
     USUAL_MODELS,
     Swatch,
     color_of,
+    kept_swatches,
     swatch_of,
     swatches_of,
 )
@@ -150,3 +151,15 @@ def test_the_ensemble_has_its_own() -> None:
 def test_colors_are_the_themes(mode: str) -> None:
     theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"][mode]
     assert [color.lower() for color in theme["chartCategoricalColors"]] == list(COLORS)
+
+
+@given(st.lists(st.lists(st.sampled_from(sorted(BUILT_IN)), max_size=8, unique=True), min_size=2, max_size=6))
+def test_a_model_keeps_its_color_while_others_come_and_go(visit: list[list[str]]) -> None:
+    before: dict[str, Swatch] = {}
+    for models in visit:
+        now = kept_swatches(models, before)
+        assert list(now) == models
+        assert len({swatch.color for swatch in now.values()}) == len(models)
+        assert all(now[model] == before[model] for model in models if model in before)
+        assert all(swatch_of(model, now) == now[model] for model in models)
+        before = now

@@ -83,11 +83,11 @@ def test_standard_output_has_the_same(sheet: Command, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_image_goes_to_stderr_and_the_rest_is_there(sheet: Command, tmp_path: Path) -> None:
-    images(tmp_path, {"a.png": RED, "b.txt": b"just text"})
+    images(tmp_path, {"a.png": RED, "b.png": b"just text"})
     run = sheet("set")
     assert run.code == 2
     assert "tabby" in run.out
-    assert "b.txt: This is a text file" in run.err
+    assert "b.png: This is a text file" in run.err
 
 
 @pytest.mark.parametrize(

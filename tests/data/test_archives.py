@@ -301,6 +301,13 @@ def test_what_is_no_whole_archive_gets_a_sentence(make: Callable[[Path], Path], 
     assert all("Expected" in sentence for sentence in told)
 
 
+def test_a_zip_without_its_end_is_damaged(tmp_path: Path) -> None:
+    path = zipped(tmp_path)
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(InputError, match=r"set\.zip, a zip that is damaged or cut off"):
+        archives.survey(path)
+
+
 def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MAX_FILES", 1)
     with pytest.raises(InputError, match="at most 1"):

@@ -124,3 +124,17 @@ def test_an_archive_that_is_damaged_later_says_so_for_each_image(tmp_path: Path)
     found = find_images([path])
     path.write_bytes(b"PK\x03\x04 not any more")
     assert [isinstance(data, str) for _, data in found.read(100)] == [True, True]
+
+
+def test_what_is_no_image_by_its_name_nor_by_its_content_does_not_count(tmp_path: Path) -> None:
+    folder = write(tmp_path / "set", "a.jpg", "notes.txt", "more/readme.md")
+    (folder / "camera.dat").write_bytes(b"\xff\xd8\xff")
+    found = find_images([zipped(tmp_path / "set.zip", folder)])
+    assert [file.title for file in found.files] == ["a.jpg", "camera.dat"]
+    assert found.remarks == ("2 other files are left out: more/readme.md, notes.txt.",)
+    assert not found.words
+
+
+def test_an_archive_of_other_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"Expected images in text\.zip\. Received: 1 other file: readme\.txt\."):
+        find_images([zipped(tmp_path / "text.zip", write(tmp_path / "text", "readme.txt"))])

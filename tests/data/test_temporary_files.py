@@ -19,8 +19,7 @@ def contents(stored: TemporaryFiles) -> dict[str, bytes | str]:
 
 def test_images_are_read_back_under_their_names(settings: Settings) -> None:
     stored = TemporaryFiles(settings)
-    for name, data in [("cats/a.jpg", b"1"), ("a.jpg", b"2"), ("a.jpg", b"3"), ("a.jpg", b"4")]:
-        stored.add(name, data)
+    stored.add_all([("cats/a.jpg", b"1"), ("a.jpg", b"2"), ("a.jpg", b"3"), ("a.jpg", b"4")])
     assert contents(stored) == {"cats/a.jpg": b"1", "a.jpg": b"2", "a (2).jpg": b"3", "a (3).jpg": b"4"}
 
 
@@ -28,8 +27,7 @@ def test_archives_stay_archives(settings: Settings, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr("dogs/b.jpg", b"dog")
     stored = TemporaryFiles(settings)
-    stored.add("x.ZIP", (tmp_path / "x.zip").read_bytes())
-    stored.add("a.jpg", memoryview(b"cat"))
+    stored.add_all([("x.ZIP", (tmp_path / "x.zip").read_bytes()), ("a.jpg", memoryview(b"cat"))])
     assert contents(stored) == {"x.ZIP/dogs/b.jpg": b"dog", "images.zip/a.jpg": b"cat"}
 
 
@@ -47,7 +45,7 @@ def test_archives_stay_archives(settings: Settings, tmp_path: Path) -> None:
 )
 def test_no_name_leads_anywhere(settings: Settings, name: str, expected: str) -> None:
     stored = TemporaryFiles(settings)
-    stored.add(name, b"x")
+    stored.add_all([(name, b"x")])
     with zipfile.ZipFile(stored.paths[0]) as archive:
         assert archive.namelist() == [expected]
     assert {path.parent.parent for path in stored.paths} == {settings.home / "uploads"}
@@ -55,7 +53,7 @@ def test_no_name_leads_anywhere(settings: Settings, name: str, expected: str) ->
 
 def test_the_files_go_with_the_object(settings: Settings) -> None:
     stored = TemporaryFiles(settings)
-    stored.add("a.jpg", b"x")
+    stored.add_all([("a.jpg", b"x")])
     path = stored.paths[0]
     assert path.exists()
     del stored

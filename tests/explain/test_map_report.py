@@ -52,8 +52,8 @@ def test_a_map_with_nothing_for_the_target_has_no_shares() -> None:
 def test_rows_have_the_same_columns_whatever_was_measured() -> None:
     rows = map_report.to_rows([MeasuredMap(MAP), MeasuredMap(MAP, {"black": HALVES})])
     assert list(rows[0]) == list(rows[1])
-    assert rows[1]["Insertion, black"] == "0.500"
-    assert rows[0]["Insertion, black"] == ""
+    assert rows[1]["Insertion (black)"] == "0.500"
+    assert rows[0]["Insertion (black)"] == ""
     assert rows[0]["Class"] == "tench"
 
 

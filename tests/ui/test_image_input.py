@@ -25,6 +25,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes | AddressError]:
         return url.rpartition("/")[2], found
 
     monkeypatch.setattr(remote, "fetch", fetch)
+    monkeypatch.delenv("IMGREC_OFFLINE")
     return content
 
 
@@ -76,5 +77,10 @@ def test_a_demo_has_no_such_field(page: Callable[..., AppTest], monkeypatch: pyt
     assert not app.run().text_input
 
 
-def test_offline_the_field_says_so(page: Callable[..., AppTest]) -> None:
-    assert "IMGREC\\_OFFLINE=1 forbids" in asked(page(), ADDRESS).error[0].value
+def test_offline_there_is_no_field_but_a_reason(page: Callable[..., AppTest]) -> None:
+    app = page()
+    app.session_state["address_open"] = True
+    assert not app.run().text_input
+    (popover,) = [one.proto.popover for one in app.get("popover") if one.proto.popover.label == "URL"]
+    assert popover.disabled
+    assert "without a network" in popover.help

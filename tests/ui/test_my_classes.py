@@ -66,6 +66,7 @@ def test_a_link_carries_own_classes(page: Page, file: str) -> None:
     assert "something else" in app.get("vega_lite_chart")[0].proto.spec
     assert "tabby" not in app.get("vega_lite_chart")[0].proto.spec
     assert address(app) == "cat;dog"
+    assert "your classes below; without them, a level can be chosen" in words(app)
     assert not app.get("button_group") or "level" not in [group.key for group in app.get("button_group")]
 
 
@@ -122,6 +123,17 @@ def test_a_link_that_cannot_be_meant_gets_a_sentence(page: Page, link: str, sent
     assert any(sentence.split(":")[0] in warning.value for warning in app.warning)
     assert "the breed: tabby" in app.subheader[0].value
     assert address(app) is None
+
+
+def test_of_a_link_the_classes_that_can_be_meant_are_kept(page: Page) -> None:
+    app = upload(page(classes="unicorn;cat"), ("cat.jpg", photo()))
+    assert address(app) == "cat"
+    (warning,) = app.warning
+    assert "such as cat, dog, vehicle. Received: 'unicorn'" in warning.value.replace("\\", "")
+    assert app.subheader[0].value.startswith("Ensemble: cat 9")
+    add(opened(app), DOG)
+    assert address(app) == "cat;dog"
+    assert not app.warning
 
 
 def test_what_is_searched_is_offered_with_its_meaning(page: Page) -> None:
@@ -197,6 +209,7 @@ def test_classes_are_loaded_from_a_file(page: Page) -> None:
     [
         pytest.param(b"\xff\xfe", "bad.json: Expected a JSON file. Received: one that is no text.", id="bytes"),
         pytest.param(b"{cat}", "bad.json: Expected groups of classes as JSON", id="no JSON"),
+        pytest.param(b'["cat", "dog"]', "bad.json: Expected groups of classes as JSON such as", id="a list"),
         pytest.param(b"{}" + b" " * 5000, "bad.json: Expected 1 to 40 groups", id="empty"),
         pytest.param(b'{"a": ["cat"' + b', "cat"' * 2_000 + b"]}", "at most 4,000 characters", id="long"),
     ],

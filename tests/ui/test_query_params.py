@@ -153,3 +153,24 @@ def test_a_choice_goes_along_to_other_pages_and_comes_back(page: Page) -> None:
     app.selectbox(key="rule").set_value("mean").run()
     app.switch_page("../../pages/compare.py").run()
     assert held(app, "rule") == "mean"
+
+
+@pytest.mark.parametrize(
+    ("file", "link", "key", "value"),
+    [
+        pytest.param("benchmarks.py", {"bench_set": "imagenet_a"}, "bench_view", "Pairs", id="without a default"),
+        pytest.param("compare.py", {"view": "layers"}, "k", 4, id="by another widget"),
+        pytest.param("compare.py", {"models": "mobilenet,no_such_model"}, "view", "Table", id="models"),
+        pytest.param("compare.py", {"classes": "zzzz"}, "view", "Table", id="classes"),
+    ],
+)
+def test_a_complaint_goes_with_any_choice_on_its_page(
+    page: Page, file: str, link: dict[str, str], key: str, value: object
+) -> None:
+    app = page(file, **link)
+    assert len(app.warning) == 1
+    app.run()
+    assert len(app.warning) == 1
+    app.session_state[key] = value
+    app.run()
+    assert not app.warning

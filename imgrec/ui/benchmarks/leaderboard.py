@@ -65,7 +65,7 @@ def leaderboard(results: AlignedResults) -> None:
             key=key_of("bench_reference", results.name, len(results.models)),
             format_func=lambda model: title(results, model),
             width=320,
-            help="Differences are to this model: green is better, red is worse.",
+            help="Differences are to this model. Those in top-1 are tested: green is better, red is worse.",
         )
         chosen = st.multiselect(
             "Metrics",
@@ -137,7 +137,8 @@ def _table(results: AlignedResults, reference: str, metrics: list[Metric]) -> No
         if len(models) > 1:
             vague = [i for i, is_unclear in enumerate(unclear) if is_unclear and metric.key == "top_1"]
             clear = [i for i in range(len(models)) if i not in vague]
-            style = style.map(partial(_tint, metric), subset=(clear, [name]))
+            if metric.key == "top_1":  # alone is tested
+                style = style.map(partial(_tint, metric), subset=(clear, [name]))
             style = style.format(lambda _: "no clear difference", subset=(vague, [name]))
     st.dataframe(
         style,

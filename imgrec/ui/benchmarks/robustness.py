@@ -44,6 +44,9 @@ def robustness(results: AlignedResults, table: bool) -> None:
     first = rows[0]
     most = {None: "", 1: " (the first of each class)"}
     part = most.get(first.per_class, f" (the first {first.per_class} of each class)")
+    without = [measurements.title(results, model) for model in results.models if model not in colors]
+    if without:
+        st.caption(f"Not measured with damage: {', '.join(without)}.")
     st.caption(
         f"{first.images:,} images{part}, each undamaged and in 40 damaged copies, the same for all models. Kinds and "
         f"strengths are imgrec's own.{amounts}",

@@ -37,7 +37,7 @@ def _risk(results: AlignedResults, table: bool) -> None:
     """Show how many of the kept predictions are wrong, the surest kept first."""
     found = risk_curves(results)
     shown = dict(list(found.items())[: len(COLORS)])
-    titles = {model: sentences.title_of(model) if model == ENSEMBLE else title(results, model) for model in shown}
+    titles = {model: sentences.title_of(model) if model == ENSEMBLE else title(results, model) for model in found}
     colors = {titles[model]: swatch_of(model, results.models).color for model in shown}
     drawn = {titles[model]: curves.thinned(_from(DRAWN_FROM, curve), CURVE_POINTS) for model, curve in shown.items()}
     words = metric_curves.describe_risks({titles[model]: curve for model, curve in shown.items()})
@@ -48,7 +48,7 @@ def _risk(results: AlignedResults, table: bool) -> None:
             for kept, accuracy in selective_prediction.kept_accuracy(curve).items()
         }
         | {"AURC": f"{curve.area:.4f}"}
-        for model, curve in shown.items()
+        for model, curve in found.items()
     ]
     st.markdown(
         "**Wrong among what is kept**",
@@ -57,7 +57,9 @@ def _risk(results: AlignedResults, table: bool) -> None:
     )
     spec = metric_curves.curve_chart(drawn, ("share kept", "wrong among these"), colors, y_end=None)
     chart_or_table(spec, words, rows, table, key="bench_risk")
-    st.caption(f"{words.split('; ')[0]}. The table has the other models.")
+    left = len(found) - len(shown)
+    more = f" Drawn: {len(shown)} of {len(found)}, as many as there are colors." if left and not table else ""
+    st.caption(f"{words.split('; ')[0]}.{more} The table has the others.")
 
 
 def _from(least: float, curve: Curve) -> Curve:

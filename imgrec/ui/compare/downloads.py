@@ -6,7 +6,6 @@ from functools import partial
 
 import streamlit as st
 
-from imgrec.charts.colors import swatches_of
 from imgrec.explain.map_images import report_maps
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import Ensemble
@@ -49,7 +48,6 @@ def _content(format: str, images: Sequence[Image], choice: Choice) -> str:
 
 def report(images: Sequence[Image], found: Sequence[Result], choice: Choice) -> str:
     """Return the HTML report of the results `found`, one for each of `images`."""
-    swatches = swatches_of(choice.names)
     has_maps = len(images) * len(choice.specs) <= MAX_MAPS
     return html_report.to_html(
         [_entry(image, result, choice, has_maps) for image, result in zip(images, found, strict=True)],
@@ -57,7 +55,7 @@ def report(images: Sequence[Image], found: Sequence[Result], choice: Choice) -> 
         specs=choice.specs,
         framing=choice.framing,
         origin=Origin.of(choice.specs, caches.settings()),
-        colors={name: swatch.color for name, swatch in swatches.items()},
+        colors={name: swatch.color for name, swatch in choice.swatches.items()},
     )
 
 

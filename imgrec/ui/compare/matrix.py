@@ -61,8 +61,9 @@ class Matrices:
                 self._places[name] = st.empty() if self._pending else st.container(gap="xsmall")
             if self._pending:
                 self._draw(name)
-        self._opened = self._choose_opened()
-        download_progress.cards([spec for spec in choice.specs if spec not in found.ready], choice.names)
+        self._opened: list[str] = []
+        self._opened_place = st.container()
+        download_progress.cards([spec for spec in choice.specs if spec not in found.ready], choice.swatches)
         self._drawn_at = time.monotonic()
 
     def take(self, outcome: Prediction | Failure) -> None:
@@ -79,6 +80,8 @@ class Matrices:
 
     def finish(self, groups: Mapping[str, results.Group]) -> None:
         """Draw all matrices with their ensembles; a click on a line pins its label."""
+        with self._opened_place:
+            self._opened = self._choose_opened(groups)
         for space, specs in self._specs.items():
             members, ensemble = groups.get(space, ([], None))
             with self._places[space].container(gap="xsmall"):
@@ -94,12 +97,17 @@ class Matrices:
     def _is_rolled_up(self) -> bool:
         return self._choice.level != DEFAULT_LEVEL and self._choice.classes is None
 
-    def _choose_opened(self) -> list[str]:
-        """Let groups be opened, where results are shown at a level above the classes."""
+    def _choose_opened(self, groups: Mapping[str, results.Group]) -> list[str]:
+        """Let groups be opened, where results are shown at a level above the classes; first those on a chart."""
         if not self._is_rolled_up or not self._specs:
             return []
+        on_charts: set[str | None] = set()
+        for space, (_, ensemble) in groups.items():
+            columns = self._columns(space, ensemble if isinstance(ensemble, Ensemble) else None)
+            on_charts |= {line.group for line in agreement.lines_of(columns, self._choice.k)}
         names = sorted(
-            {name for specs in self._specs.values() for name in agreement.group_names(specs[0].get_label_space())}
+            {name for specs in self._specs.values() for name in agreement.group_names(specs[0].get_label_space())},
+            key=lambda name: (name not in on_charts, name.casefold()),
         )
         key = query_params.named(OPEN, "group", names, [])
         return st.multiselect("Open groups", names, key=key, select_all=False, placeholder="Choose what to open")
@@ -122,7 +130,7 @@ class Matrices:
             columns = self._columns(space, ensemble if isinstance(ensemble, Ensemble) else None)
             label = pinned.index_in(self._spaces[space])
             lines = agreement.shown_lines(agreement.lines_of(columns, self._choice.k, label), pinned=label)
-            spec = agreement_matrix.matrix_bars(lines, columns, pinned=[(space, label)], among=self._choice.names)
+            spec = agreement_matrix.matrix_bars(lines, columns, pinned=[(space, label)], among=self._choice.swatches)
             st.vega_lite_chart(spec, theme=None, alt=agreement_matrix.describe_matrix(lines, columns))
 
     def _show(self, space: str, ensemble: Ensemble | None) -> None:
@@ -137,7 +145,7 @@ class Matrices:
         rest = len(lines) - len(shown)
         shown = self._with_opened(space, shown, columns)
         marks = [pinned.get() or (None, None), (space, label)]
-        spec = agreement_matrix.matrix_bars(shown, columns, pinned=marks, among=self._choice.names)
+        spec = agreement_matrix.matrix_bars(shown, columns, pinned=marks, among=self._choice.swatches)
         # Another key after each click: the chart would keep its selection, and a second click would take that back.
         key = key_of("matrix", space, pinned.get(), self._opened)
         on_select = partial(_take_click, key, shown)

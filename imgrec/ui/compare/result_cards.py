@@ -16,7 +16,7 @@ from imgrec.charts import top_k
 from imgrec.charts.bars import ROW_PX
 from imgrec.charts.colors import swatch_of
 from imgrec.charts.theme import Rows, Spec
-from imgrec.formatting import milliseconds, size
+from imgrec.formatting import milliseconds, percent, size
 from imgrec.images import preprocessing
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import ENSEMBLE, RULES, Ensemble
@@ -38,6 +38,9 @@ MIN_CARD_PX = 340
 PRECOMPUTED = "Precomputed"
 
 APART = "These models have different classes: each group is averaged on its own."
+
+# Below the cards, whose charts leave such labels out.
+SMALL = f"Labels below {percent(top_k.LEAST_DRAWN)} are not drawn, except the first and a pinned one."
 
 # A smaller input is enlarged to about this side.
 SMALLEST_VIEW_PX = 128
@@ -94,9 +97,12 @@ class Cards:
                     self._ensembles[space] = _reserve_card(ENSEMBLE, choice, is_pending)
             for spec in choice.specs:
                 if spec in found.missing:
-                    download_progress.card(spec, choice.names)
+                    download_progress.card(spec, choice.swatches)
                 else:
                     self._models[spec.name] = _reserve_card(spec.name, choice, spec in found.computing)
+
+        if not choice.table and any(len(spec.get_label_space().labels) > choice.k for spec in found.answering):
+            st.caption(SMALL)
 
     def take(self, outcome: Prediction | Failure) -> None:
         """Fill the card of a model."""
@@ -215,7 +221,7 @@ def _latency(spec: ModelSpec, took_ms: float) -> tuple[str, str | None]:
 
 
 def _header(model: str, remark: str, about: str | None = None, *, choice: Choice) -> None:
-    swatch = swatch_of(model, choice.names).markdown
+    swatch = swatch_of(model, choice.swatches).markdown
     title = sentences.title_of(model) if model == ENSEMBLE else caches.catalog().title_of(model)
     st.markdown(f"{swatch} **{title}** :small[:gray[{remark}]]", help=about)
 
@@ -227,7 +233,7 @@ def show(prediction: Prediction, choice: Choice) -> None:
     if choice.table:
         table(top_k.top_k_rows(prediction, choice.k, pinned=label), words)
     else:
-        spec = top_k.top_k_bars(prediction, choice.k, among=choice.names, pinned=label)
+        spec = top_k.top_k_bars(prediction, choice.k, among=choice.swatches, pinned=label)
         chart(spec, words, key=key_of("chart", prediction.model))
     if sentences.is_unsure(prediction):
         entropy, about = sentences.describe_unsure(prediction)
@@ -241,7 +247,7 @@ def show_ensemble(ensemble: Ensemble, choice: Choice, *, key: str, legend: bool 
     if choice.table:
         table(top_k.ensemble_rows(ensemble, choice.k, pinned=label), words)
     else:
-        spec = top_k.ensemble_bars(ensemble, choice.k, among=choice.names, legend=legend, pinned=label)
+        spec = top_k.ensemble_bars(ensemble, choice.k, among=choice.swatches, legend=legend, pinned=label)
         chart(spec, words, key=key)
 
 

@@ -15,9 +15,13 @@ from imgrec.errors import ImgrecError
 from imgrec.evaluation.contact_sheet import ContactSheet
 from imgrec.images import gallery
 from imgrec.ui import caches, uploads
+from imgrec.ui.contact_sheet import filters
 from imgrec.ui.image_input import SHEET
 from imgrec.ui.image_store import KEEP_S
 from imgrec.ui.markdown import plain
+
+# A browser sends each file in a request of its own, and may stop answering over hundreds: then all of them are lost.
+MANY = 150
 
 KEPT = (
     f"Images stay on this server for {KEEP_S // 60} minutes after you leave, or until you drop others. In folders with "
@@ -51,7 +55,7 @@ def panel() -> None:
     files, folder = uploads.key_of("sheet"), uploads.key_of("sheet_folder")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="sheet_inputs"):
         st.file_uploader(
-            f"Drop up to {most} images, a zip or a tar",
+            f"Drop up to {most} images{f'; beyond {MANY} better' if most > MANY else ','} a zip or a tar",
             accept_multiple_files=True,
             key=files,
             max_upload_size=uploads.archive_limit_mib(),
@@ -95,8 +99,7 @@ def _take(key: str, uploader: str) -> None:
         return
     try:
         stored = TemporaryFiles(caches.settings())
-        for file in arrived:
-            stored.add(file.name, file.getbuffer())
+        stored.add_all((file.name, file.getbuffer()) for file in arrived)
         _replace(Sheet(find_images(stored.paths, most=_most()), stored))
     except ImgrecError as error:
         kept = " The images from before are still shown." if current() is not None else ""
@@ -116,5 +119,8 @@ def _replace(sheet: Sheet | None) -> None:
         before.run.cancel()
     if before is not None and before.files is not None:
         before.files.close()
+    if before is not None:
+        # They may hide all of the next images. Those of a link are for the first.
+        filters.clear()
     st.session_state[SHEET] = sheet
     st.session_state["sheet_problem"] = None

@@ -43,7 +43,7 @@ def choose(models: Sequence[str], *, truth: bool) -> tuple[str, Filter]:
                 placeholder="Choose two models",
                 width=330,
             )
-        label = query_params.text("contains", len)
+        label = query_params.text("contains")
         st.text_input(
             "Label contains",
             label,
@@ -55,6 +55,11 @@ def choose(models: Sequence[str], *, truth: bool) -> tuple[str, Filter]:
         )
     pair = (differ[0], differ[1]) if len(differ) == 2 else None
     return order if order in ORDERS else "disputed", Filter(pair, UNSURE in only, WRONG in only, label)
+
+
+def clear() -> None:
+    """Take back all filters; the order stays. For a callback."""
+    query_params.unset(("only", "differ", "contains", "sheet_contains"))
 
 
 def _order_title(order: str) -> str:

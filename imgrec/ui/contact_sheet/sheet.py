@@ -43,7 +43,7 @@ def show(choice: Choice) -> None:
         download_progress.nothing_here()
         return
     ready = [spec for spec in choice.specs if caches.is_ready(spec)]
-    download_progress.cards([spec for spec in choice.specs if spec not in ready], choice.names)
+    download_progress.cards([spec for spec in choice.specs if spec not in ready], choice.swatches)
     if sheet is None:
         st.caption(
             "Every model looks at every image. The images that the models disagree about come first; a click opens one "
@@ -86,7 +86,11 @@ def _live(run: ContactSheet, order: str, chosen: Filter, table: bool, was_runnin
     if answered:
         tiles.show(answered, table=table, key="sheet_tiles", on_pick=_open)
     elif rows and not run.is_running:
-        st.info("No image fits these filters." if chosen != Filter() else "No image has an answer.")
+        if chosen == Filter():
+            st.info("No image has an answer.")
+        else:
+            st.info(f"No image fits these filters: {plain(chosen.describe(caches.catalog().title_of))}.")
+            st.button("Remove the filters", icon=":material/filter_alt_off:", on_click=filters.clear)
     _downloads(run, rows)
 
 

@@ -25,7 +25,7 @@ def explain(image: Image, choice: Choice) -> None:
         download_progress.nothing_here()
         return
     found = results.classify(image, choice)
-    download_progress.cards(found.missing, choice.names)
+    download_progress.cards(found.missing, choice.swatches)
     if not found.answering:
         return
     fill = result_cards.reserve(bool(found.computing), lambda: st.skeleton(height=PLACEHOLDER_PX), gap="small")
@@ -72,7 +72,7 @@ def _show(ensemble: Ensemble, choice: Choice, space: str) -> None:
         if choice.table:
             result_cards.table(top_k.contribution_rows(ensemble, first.index), words)
         else:
-            spec = top_k.contribution_bars(ensemble, first.index, among=choice.names)
+            spec = top_k.contribution_bars(ensemble, first.index, among=choice.swatches)
             result_cards.chart(spec, words, key=key_of("parts", space))
     with st.container(border=True, gap="xsmall"):
         st.markdown("**Without one of them**")

@@ -1,7 +1,7 @@
 """Where the models looked: one map for each model and one of the ensemble, over the photo, on one scale."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -96,7 +96,7 @@ def show(image: Image) -> None:
         look = map_cards.choose_look()
     if not found.ready:
         st.info("Maps are made by the models themselves. They are shown when one is ready.", icon=":material/layers:")
-        download_progress.cards(found.missing, choice.names)
+        download_progress.cards(found.missing, choice.swatches)
         download_progress.watch(found.answering)
         return
     make_plan = partial(_make_plan, image, choice, word, method, look.scores, found)
@@ -105,10 +105,10 @@ def show(image: Image) -> None:
     fill_headline = result_cards.reserve(
         plan is None, lambda: st.skeleton(height=result_cards.HEADLINE_PX), gap="small"
     )
-    status, fill_legend = st.empty(), st.container()
+    status, fill_table, fill_legend = st.empty(), st.container(), st.container()
     fills = _reserve_cards(found.ready, choice, is_pending=is_pending)
     foot = st.container()
-    download_progress.cards(found.missing, choice.names)
+    download_progress.cards(found.missing, choice.swatches)
     download_progress.watch(spec for spec in found.answering if spec not in found.ready)
     if plan is None:
         plan = make_plan(found.finish())
@@ -118,8 +118,11 @@ def show(image: Image) -> None:
     if shown:
         with fill_legend:
             map_cards.legend(shown, method, look)
+        if choice.table:
+            with fill_table:
+                map_files.table(shown)
         with foot:
-            map_files.offer(image, shown, look, table=choice.table)
+            map_files.offer(image, shown, look)
 
 
 def _make_plan(
@@ -159,11 +162,11 @@ def _reserve_cards(specs: Sequence[ModelSpec], choice: Choice, *, is_pending: bo
     titles = ensembles | {spec.name: (spec.name, spec.title) for spec in specs}
 
     def draw_pending(model: str, title: str) -> None:
-        map_cards.header(model, title, "computing …", choice.names)
+        map_cards.header(model, title, "computing …", choice.swatches)
         st.skeleton(height=PLACEHOLDER_PX)
 
     fills = {}
-    with st.grid(min_column_width=MIN_CARD_PX):
+    with st.container(key="maps"), st.grid(min_column_width=MIN_CARD_PX):
         for place, names in titles.items():
             with st.container(border=True, height="stretch"):
                 fills[place] = result_cards.reserve(is_pending, partial(draw_pending, *names))
@@ -184,16 +187,16 @@ def _compute(plan: Plan, fills: Fills, look: Look, status: DeltaGenerator) -> li
     """Compute what is not known, and draw each map as it comes; return what is shown at last."""
     for failure in plan.failures:
         if failure.model in fills:
-            _explain_failure(plan.choice.names, fills, failure)
+            _explain_failure(plan.choice.swatches, fills, failure)
     for spec in plan.without_class:
         with fills[spec.name]():
-            map_cards.header(spec.name, spec.title, "", plan.choice.names)
+            map_cards.header(spec.name, spec.title, "", plan.choice.swatches)
             st.info("This model has no such class.", icon=":material/label_off:")
     if not plan.is_known and _is_stopped(plan, status):
         for spec in plan.specs:
             if plan.find(spec) is None:
                 with fills[spec.name]():
-                    map_cards.header(spec.name, spec.title, "", plan.choice.names)
+                    map_cards.header(spec.name, spec.title, "", plan.choice.swatches)
                     # In the place of the skeleton, which would stay otherwise.
                     st.caption("Stopped.")
     elif not plan.is_known:
@@ -228,7 +231,7 @@ def _maps(plan: Plan, fills: Fills) -> Iterator[Attribution]:
         if plan.find(spec) is not None:
             continue
         with fills[spec.name]():
-            map_cards.header(spec.name, spec.title, "computing …", plan.choice.names)
+            map_cards.header(spec.name, spec.title, "computing …", plan.choice.swatches)
             on_progress = _progress(st.empty(), METHODS[plan.method].title)
         for outcome in attribution.explain(
             plan.image.image,
@@ -239,7 +242,7 @@ def _maps(plan: Plan, fills: Fills) -> Iterator[Attribution]:
             on_progress=on_progress,
         ):
             if isinstance(outcome, Failure):
-                _explain_failure(plan.choice.names, fills, outcome)
+                _explain_failure(plan.choice.swatches, fills, outcome)
             else:
                 caches.remember_map(plan.key(spec), outcome)
                 yield outcome
@@ -282,17 +285,17 @@ def _draw(plan: Plan, fills: Fills, look: Look, *, is_last: bool) -> list[Measur
         photo, maps = map_cards.photo_of(plan.image), list(places.values())
         for place, one in places.items():
             with fills[place]():
-                map_cards.card(one, photo, look.scale(one, maps), look, plan.choice.names, with_widgets=is_last)
+                map_cards.card(one, photo, look.scale(one, maps), look, plan.choice.swatches, with_widgets=is_last)
     for place in set(fills) - set(places) if is_last else ():
         if place.startswith(f"{ENSEMBLE} "):
             with fills[place]():
-                map_cards.header(ENSEMBLE, "Ensemble", "", plan.choice.names)
+                map_cards.header(ENSEMBLE, "Ensemble", "", plan.choice.swatches)
                 st.info("It needs the maps of two models.", icon=":material/join_inner:")
     return list(places.values())
 
 
-def _explain_failure(names: Sequence[str], fills: Fills, failure: Failure) -> None:
-    """Show why a model has no map on its card; `names` are the models of the page."""
+def _explain_failure(among: Iterable[str], fills: Fills, failure: Failure) -> None:
+    """Show why a model has no map on its card; `among` as in `swatch_of`."""
     with fills[failure.model]():
-        map_cards.header(failure.model, sentences.title_of(failure), "", names)
+        map_cards.header(failure.model, sentences.title_of(failure), "", among)
         st.error(str(failure.error), icon=":material/error:")

@@ -107,7 +107,7 @@ def _step(layers: Sequence[Layer], model: str) -> int:
         state["layer"] = min(state["layer"], most)
     elif "layer" in query_params.choices() and "layer" not in st.query_params:
         state["layer"] = min(query_params.choices()["layer"], most)
-    query_params.number("layer", "the layer", 0, most, 0)
+    query_params.number("layer", "the layer", 0, most)
 
     def move(step: int) -> None:
         state["layer"] = max(0, min(most, state["layer"] + step))

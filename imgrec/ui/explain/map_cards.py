@@ -1,6 +1,6 @@
 """How maps look on the page: the choice of view, opacity and contour, one card a map, one scale for all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,7 +14,7 @@ from imgrec.explain.attribution import METHODS, Attribution
 from imgrec.explain.faithfulness import Faithfulness
 from imgrec.explain.map_report import MeasuredMap
 from imgrec.explain.overlay import Scale
-from imgrec.formatting import milliseconds, percent
+from imgrec.formatting import milliseconds, percent, signed
 from imgrec.images import encoding, preprocessing
 from imgrec.images.decoding import DecodedImage
 from imgrec.ui import caches, query_params
@@ -66,7 +66,7 @@ def choose_look() -> Look:
         if key in choices and key not in st.session_state and key not in st.query_params:
             st.session_state[key] = choices[key]
     with st.popover("Display", icon=":material/palette:"):
-        query_params.number("opacity", "the opacity", 0, 100, DEFAULT_OPACITY)
+        query_params.number("opacity", "the opacity", 0, 100)
         opacity = st.slider("Opacity in %", 0, 100, DEFAULT_OPACITY, 5, key="opacity", bind="query-params", width=240)
         contour = st.toggle("Contour", key="contour", bind="query-params", help=CONTOUR_HELP)
         scores = st.toggle("Insertion and deletion", key="scores", bind="query-params", help=SCORES_HELP)
@@ -112,7 +112,7 @@ def legend(maps: Sequence[MeasuredMap], method: str, look: Look) -> None:
     # Near an end there is no room for 0.
     marks = {0.0: scale.low, 1.0: scale.high} | ({zero: 0.0} if 0.08 < zero < 0.92 else {})
     words = {at: "0" if at == zero else ("lowest", "highest")[round(at)] for at in marks}
-    texts = words if look.own_scales else {at: _figure(marks[at]) for at in marks}
+    texts = words if look.own_scales else {at: signed(marks[at]) for at in marks}
     figures = "".join(f'<span style="left:{100 * at:.1f}%">{texts[at]}</span>' for at in sorted(marks))
     st.html(
         f'<div class="imgrec-scale"><div style="background:linear-gradient(to right, {colors})"></div>'
@@ -126,13 +126,13 @@ def legend(maps: Sequence[MeasuredMap], method: str, look: Look) -> None:
     )
 
 
-def header(model: str, title: str, remark: str, among: Sequence[str]) -> None:
+def header(model: str, title: str, remark: str, among: Iterable[str]) -> None:
     """Show the title of a card; `among` as in `swatch_of`."""
     st.markdown(f"{swatch_of(model, among).markdown} **{title}** :small[:gray[{remark}]]")
 
 
 def card(
-    one: MeasuredMap, photo: np.ndarray, scale: Scale, look: Look, among: Sequence[str], *, with_widgets: bool
+    one: MeasuredMap, photo: np.ndarray, scale: Scale, look: Look, among: Iterable[str], *, with_widgets: bool
 ) -> None:
     """Show one map: its title, the map in the chosen view, and its scores.
 
@@ -162,7 +162,3 @@ def _score(baseline: str, found: Faithfulness) -> str:
 
 def _png(found: Attribution, photo: np.ndarray, scale: Scale, look: Look) -> bytes:
     return encoding.to_png(drawn(found, photo, scale, look))
-
-
-def _figure(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−")

@@ -16,12 +16,19 @@ from imgrec.ui.explain import map_cards
 from imgrec.ui.explain.map_cards import Look
 from imgrec.ui.image_input import Image
 
+# Below the table.
+QUARTERS = "Upper left to lower right: the parts of what speaks for the class in the quarters of the image."
 
-def offer(image: Image, maps: Sequence[MeasuredMap], look: Look, *, table: bool) -> None:
-    """Show the figures of the maps as a table, or behind a heading, and the files; each is made at the click."""
+
+def table(maps: Sequence[MeasuredMap]) -> None:
+    """Show the figures of the maps as a table."""
     words = "; ".join(f"{one.found.title}: {one.figures.sentence}" for one in maps)
-    if table:
-        result_cards.table(map_report.to_rows(maps), words)
+    result_cards.table(map_report.to_rows(maps), words)
+    st.caption(QUARTERS)
+
+
+def offer(image: Image, maps: Sequence[MeasuredMap], look: Look) -> None:
+    """Show the files of the maps; each is made at the click."""
     name, sha256 = image.name, image.image.sha256
     files = {
         "png": ("All maps as PNG", partial(_images, image, maps, look), "maps.zip", "application/zip"),

@@ -64,7 +64,7 @@ def _position(label: str, key: str, side: int) -> int:
     elif kept is not None and key not in st.query_params:
         st.session_state[key] = min(kept, most)
     usual = most // 2
-    query_params.number(key, f"the {label.lower()}", 0, most, usual)
+    query_params.number(key, f"the {label.lower()}", 0, most)
     found = int(st.slider(label, 0, most, usual, key=key, bind="query-params", width=220))
     query_params.choices()[key] = found
     return found

@@ -33,4 +33,4 @@ def show(image: Image) -> None:
     # Precomputed predictions are of no use here: each experiment changes the input.
     download_progress.cards([spec for spec in specs if spec not in ready], [spec.name for spec in specs])
     if ready:
-        EXPERIMENTS[name](image, Subject(ready, tuple(spec.name for spec in specs), table))
+        EXPERIMENTS[name](image, Subject(ready, settings_bar.swatches(), table))

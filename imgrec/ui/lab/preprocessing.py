@@ -150,7 +150,7 @@ def _card(
         elif subject.table:
             result_cards.table(top_k.top_k_rows(prediction), words)
         else:
-            result_cards.chart(top_k.top_k_bars(prediction, among=subject.names), words, key=key)
+            result_cards.chart(top_k.top_k_bars(prediction, among=subject.swatches), words, key=key)
 
 
 def _mistakes(

@@ -94,7 +94,8 @@ def _same_name(image: Image, subject: Subject) -> None:
     with place():
         if rows:
             kept = sum(pair.is_kept for pair in pairs.values() if pair is not None)
-            sentence = f"{kept} of {len(rows)} keep their first class. {_common(pairs)}"
+            keep = "keeps its" if kept == 1 else "keep their"
+            sentence = f"{kept} of {len(rows)} {keep} first class. {_common(pairs)}"
             st.markdown(f"**{image.name}** · {sentence}")
             st.table(rows, border="horizontal", hide_index=True, alt=sentence)
     absent = [spec.title for spec in known if spec not in specs]
@@ -126,10 +127,7 @@ def _not_scaled(images: Sequence[Image], subject: Subject) -> None:
             kept = sum(pair.is_kept for pair in found)
             sure = sum(pair.wrong.first.probability > 0.99 for pair in found)
             classes = len({pair.wrong.first.index for pair in found})
-            sentence = (
-                f"{spec.title}, not divided: {classes} different first classes for {len(found)} images, {sure} of them "
-                f"with more than 99\u202f%. The class is the same as divided for {kept}."
-            )
+            sentence = f"{spec.title}, not divided: {_told(len(found), classes, sure, kept)}"
             st.markdown(f"**{sentence}**")
             st.table(rows, border="horizontal", hide_index=True, alt=sentence)
 
@@ -219,6 +217,25 @@ def _trained_on_unit(subject: Subject) -> ModelSpec | None:
     """Return the first model that expects values from 0 to 1: of the chosen ones, or of all that are ready."""
     everywhere = (spec for spec in caches.catalog().values() if caches.is_ready(spec))
     return next((spec for spec in (*subject.specs, *everywhere) if spec.preprocess == "unit"), None)
+
+
+def _told(images: int, classes: int, sure: int, kept: int) -> str:
+    r"""Return what became of the first classes without the division.
+
+    >>> _told(1, 1, 0, 0)
+    'its first class is another one.'
+    >>> _told(2, 1, 0, 1)
+    'one first class for all 2 images. None of them has more than 99\u202f%. 1 keeps its class.'
+    """
+    if images == 1:
+        doubt = ", with more than 99\u202f%" if sure else ""
+        return f"its first class is {'the same' if kept else 'another one'}{doubt}."
+    head = (
+        f"one first class for all {images} images" if classes == 1 else f"{classes} first classes for {images} images"
+    )
+    certain = {0: "None of them has", 1: "1 of them has"}.get(sure, f"{sure} of them have")
+    same = {0: "None keeps its class.", 1: "1 keeps its class."}.get(kept, f"{kept} keep their class.")
+    return f"{head}. {certain} more than 99\u202f%. {same}"
 
 
 def _common(pairs: dict[ModelSpec, Pair | None]) -> str:

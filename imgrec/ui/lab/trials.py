@@ -1,6 +1,6 @@
 """Predictions under changed input, each computed once for a model, an image and a change."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imgrec.charts.colors import Swatch, swatch_of
@@ -17,18 +17,18 @@ Outcome = Prediction | Failure
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The models of an experiment, at least one, all of them ready; `names` are those that the page shows.
+    """The models of an experiment, at least one, all of them ready; `swatches` are of all that the page shows.
 
     `table` is whether tables are shown instead of charts.
     """
 
     specs: tuple[ModelSpec, ...]
-    names: tuple[str, ...]
+    swatches: Mapping[str, Swatch]
     table: bool
 
     def swatch(self, spec: ModelSpec) -> Swatch:
         """Return the mark of a model, which differs from those of the others on the page."""
-        return swatch_of(spec.name, self.names)
+        return swatch_of(spec.name, self.swatches)
 
 
 def under(image: Image, spec: ModelSpec, trials: Iterable[Preprocessing]) -> dict[Preprocessing, Outcome]:

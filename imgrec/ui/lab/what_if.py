@@ -63,7 +63,7 @@ def _damage() -> tuple[str, int]:
         choices = query_params.choices()
         if "strength" in choices and "strength" not in st.session_state and "strength" not in st.query_params:
             st.session_state["strength"] = choices["strength"]
-        query_params.number("strength", "the strength", 0, STRENGTHS[-1], DEFAULT_STRENGTH)
+        query_params.number("strength", "the strength", 0, STRENGTHS[-1])
         strength = st.slider(
             "Strength", 0, STRENGTHS[-1], DEFAULT_STRENGTH, key="strength", bind="query-params", width=220
         )

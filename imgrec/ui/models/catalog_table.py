@@ -1,6 +1,6 @@
 """The catalog as tables, and the memory of models: before they are loaded, and after."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import streamlit as st
@@ -65,7 +65,7 @@ def actions(specs: Sequence[ModelSpec]) -> None:
                 _action(spec, [other.name for other in specs])
 
 
-def _action(spec: ModelSpec, among: Sequence[str]) -> None:
+def _action(spec: ModelSpec, among: Iterable[str]) -> None:
     state = _state(spec)
     words = f"{state.title}: {state.meaning}."
     if (file := spec.weights.package_file) is not None:

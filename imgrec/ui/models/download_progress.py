@@ -36,7 +36,7 @@ def nothing_here() -> None:
         progress(smallest)
 
 
-def cards(specs: Sequence[ModelSpec], among: Sequence[str]) -> None:
+def cards(specs: Sequence[ModelSpec], among: Iterable[str]) -> None:
     """Show a card for each of `specs`, which are not ready, side by side; `among` as in `swatch_of`."""
     if specs:
         with st.grid(3, min_column_width=290):
@@ -44,7 +44,7 @@ def cards(specs: Sequence[ModelSpec], among: Sequence[str]) -> None:
                 card(spec, among)
 
 
-def card(spec: ModelSpec, among: Sequence[str]) -> None:
+def card(spec: ModelSpec, among: Iterable[str]) -> None:
     """Show a model that is not ready in the place of its card; `among` as in `swatch_of`."""
     with st.container(border=True, height="stretch", gap="xsmall", key=key_of("get", spec.name)):
         st.markdown(f"{swatch_of(spec.name, among).markdown} **{spec.title}**")

@@ -133,7 +133,24 @@ def test_filters_and_the_order_are_in_the_address(page: Page) -> None:
     assert titles(app) == ["blue.png"]
     assert app.query_params["contains"] == "ESPR"
     app.get_by_key("sheet_contains").set_value("zebra").run()
-    assert "No image fits these filters." in words(app)
+    assert "No image fits these filters: label contains 'zebra'." in words(app)
+    next(button for button in app.button if button.label == "Remove the filters").click().run()
+    assert len(titles(app)) == 3
+    assert "contains" not in app.query_params
+
+
+def test_other_images_are_not_hidden_by_the_filters_of_those_before(page: Page) -> None:
+    app = dropped(page("contact_sheet.py", sort="given", contains="zebra"), PICTURES)
+    assert not shown(app)  # a link's filters are for the first images
+    app.get_by_key("only").set_value(["unsure"]).run()
+    dropped(app, {"again.png": photo(BLUE)})
+    assert titles(app) == ["again.png"]
+    assert not {"contains", "only"} & set(app.query_params)
+    assert app.query_params["sort"] == "given"
+    upload(app, ("text.zip", zipped({"readme.txt": b"hi"})))
+    assert "Received: 1 other file" in app.error[0].value
+    assert "The images from before are still shown." in app.error[0].value
+    assert titles(app) == ["again.png"]
 
 
 def test_a_link_restores_filters_and_order(page: Page) -> None:
@@ -147,8 +164,8 @@ def test_a_link_restores_filters_and_order(page: Page) -> None:
 def test_files_that_are_no_images_are_named_and_the_rest_is_shown(page: Page) -> None:
     app = dropped(page("contact_sheet.py"), {"a.png": photo(RED), "notes.txt": b"just some text", "empty.png": b""})
     assert titles(app) == ["a.png"]
-    assert "2 files have no answer" in [expander.label for expander in app.expander]
-    assert "text file" in words(app)
+    assert "1 file has no answer" in [expander.label for expander in app.expander]
+    assert "1 other file is left out: notes.txt." in words(app)
 
 
 @pytest.mark.parametrize(
