@@ -212,7 +212,9 @@ def _template(
             x=x,
             y=y,
             tooltip=tooltip,
-            opacity=alt.Opacity("strength:Q", scale=alt.Scale(domain=[0, 1], range=list(OPACITIES)), legend=None),
+            fillOpacity=alt.FillOpacity(
+                "strength:Q", scale=alt.Scale(domain=[0, 1], range=list(OPACITIES)), legend=None
+            ),
             stroke=alt.value(NEUTRAL),
             strokeWidth=alt.StrokeWidth("border:Q", scale=None),
         )

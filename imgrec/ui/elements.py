@@ -82,6 +82,7 @@ _before_after = st.components.v2.component(
     js=read_component("before_after.js"),
 )
 _intake = st.components.v2.component("imgrec_intake", js=read_component("intake.js"))
+_enter = st.components.v2.component("imgrec_enter", js=read_component("enter.js"))
 _drawer = st.components.v2.component("imgrec_drawer", js=read_component("drawer.js"))
 _copy_link = st.components.v2.component(
     "imgrec_copy_link",
@@ -149,6 +150,14 @@ def intake(
 
     data = {"zone": zone, "limit": limit_bytes, "result": result, "changes": changes}
     _intake(key=key, data=data, on_too_large_change=refused, height=1)
+
+
+def enter_presses(field: str, button: str, text: str, *, key: str) -> None:
+    """Let Enter in the widget `field` press `button`, both by their keys; `text` is what the server knows of the field.
+
+    To be called after the button was shown.
+    """
+    _enter(key=key, data={"field": field, "button": button, "text": text.strip()}, height=1)
 
 
 def remember_tab(tab: str | None, *, ask: bool) -> str | None:

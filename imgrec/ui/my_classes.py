@@ -12,7 +12,7 @@ from imgrec.predictions import wordnet
 from imgrec.predictions.class_groups import MAX_CHARACTERS, MAX_NAME, ClassGroup, ClassGroups
 from imgrec.predictions.hierarchy import DEFAULT_LEVEL, LEVELS
 from imgrec.ui import query_params, uploads
-from imgrec.ui.elements import download
+from imgrec.ui.elements import download, enter_presses
 from imgrec.ui.markdown import plain
 
 KEY = "classes"
@@ -162,6 +162,7 @@ def _offer(synsets: list[str], text: str) -> None:
                 on_click=_add,
                 args=(synset,),
             )
+    enter_presses(_key("search"), _key("add_0"), text, key="classes_enter")
 
 
 def _key(name: str) -> str:

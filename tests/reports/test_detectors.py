@@ -51,7 +51,7 @@ def test_the_choice_names_every_detector_with_its_figures() -> None:
     assert all(
         f"{one['auroc']:.3f}" in words and f"{one['aurc']:.3f}" in words for one in MEASURED["detectors"].values()
     )
-    assert "limits are limits of it" in words
+    assert "so the limits below are values of it" in words
 
 
 def test_without_a_measurement_there_is_no_model_to_show(monkeypatch: pytest.MonkeyPatch) -> None:

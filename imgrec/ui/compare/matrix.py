@@ -104,7 +104,8 @@ class Matrices:
         on_charts: set[str | None] = set()
         for space, (_, ensemble) in groups.items():
             columns = self._columns(space, ensemble if isinstance(ensemble, Ensemble) else None)
-            on_charts |= {line.group for line in agreement.lines_of(columns, self._choice.k)}
+            lines = self._with_opened(space, agreement.lines_of(columns, self._choice.k), columns)
+            on_charts |= {line.group for line in lines}
         names = sorted(
             {name for specs in self._specs.values() for name in agreement.group_names(specs[0].get_label_space())},
             key=lambda name: (name not in on_charts, name.casefold()),

@@ -148,7 +148,12 @@ def test_groups_are_opened_by_a_link_and_by_the_list(page: Page) -> None:
     [spec] = matrices(app)
     closed = labels(spec)
     assert closed[0].strip() == "cat"
-    assert len(app.multiselect(key="open").options) > 100
+    offered = app.multiselect(key="open").options
+    assert len(offered) > 100
+    # Those on the chart first; capitals do not matter.
+    on_chart = {label.strip() for label in closed}
+    assert "cat" in on_chart & set(offered)
+    assert offered == sorted(offered, key=lambda name: (name not in on_chart, name.casefold()))
     app.multiselect(key="open").set_value(["cat", "domestic cat"]).run()
     assert not app.exception
     assert address(app, "open") == ["cat", "domestic cat"]
@@ -257,3 +262,17 @@ def test_a_click_on_a_triangle_opens_a_group_or_closes_it(monkeypatch: pytest.Mo
     assert pinned.get() is None
     click(2)
     assert pinned.get() == ("kinds", 3)
+
+
+def test_columns_are_in_the_order_of_the_chosen_models_and_keep_their_colors(page: Page) -> None:
+    def heads(app: AppTest) -> dict[str, str]:
+        (spec,) = matrices(app)
+        rows = next(layer for layer in spec["layer"] if "words" in str(layer["encoding"].get("text")))["data"]["values"]
+        return {row["title"]: row["color"] for row in rows[1:]}
+
+    chosen = SIX[3::-1]
+    app = page(models=chosen, layout="matrix")
+    before = heads(app)
+    assert list(before) == [BUILT_IN[name].title for name in chosen]
+    app.multiselect(key="models").set_value(chosen[1:3]).run()
+    assert heads(app) == {BUILT_IN[name].title: before[BUILT_IN[name].title] for name in chosen[1:3]}
