@@ -92,17 +92,15 @@ def headline(predictions: Sequence[Prediction], ensemble: Ensemble | None) -> st
     Only `predictions` with the ensemble's label space count. Without an ensemble, the first choice of each model.
     """
     if ensemble is None:
-        space = predictions[0].label_space if predictions else None
-        if space is not None and len({(p.label_space.name, p.first.index) for p in predictions}) == 1 < len(
-            predictions
-        ):
+        hints = [_hint(p) for p in predictions]
+        firsts = {(p.label_space.name, p.first.index) for p in predictions}
+        if len(firsts) == 1 < len(predictions) and not any(hints):
             shares = sorted(p.first.probability for p in predictions)
-            label = label_of(space, predictions[0].first.index)
+            label = label_of(predictions[0].label_space, predictions[0].first.index)
             every = "Both" if len(predictions) == 2 else f"All {len(predictions)}"
             return f"{every} say {label} ({percent(shares[0])} to {percent(shares[-1])})"
-        hints = [_hint(p) for p in predictions]
-        firsts = [f"{title_of(p)}: {_first_choice(p)}" for p in predictions]
-        return " · ".join(map("".join, zip(firsts, hints, strict=True)))
+        said = [f"{title_of(p)}: {_first_choice(p)}" for p in predictions]
+        return " · ".join(map("".join, zip(said, hints, strict=True)))
     space, first = ensemble.prediction.label_space, ensemble.prediction.first.index
     if is_none_of_these(ensemble) and space.entropy_limit:
         return f"Most likely none of these: {_doubt(ensemble, space.entropy_limit)}"

@@ -71,8 +71,7 @@ def test_members_of_any_name_are_read_or_left_out(
 @pytest.mark.parametrize("suffix", ["", ".png", ".zip"])
 def test_uploads_of_any_name_are_stored_in_their_folder(suffix: str, settings: Settings, tmp_path: Path) -> None:
     stored = TemporaryFiles(replace(settings, home=tmp_path))
-    for name in (*NAMES.values(), "a" * 5000, "a/" * 5000):
-        stored.add(name + suffix, image())
+    stored.add_all((name + suffix, image()) for name in (*NAMES.values(), "a" * 5000, "a/" * 5000))
     folder = stored.paths[0].parent if suffix != ".zip" else stored.paths[0].parent.parent
     assert all(path.resolve().is_relative_to(folder.resolve()) for path in stored.paths)
     assert [path.name for path in tmp_path.iterdir()] == ["uploads"]

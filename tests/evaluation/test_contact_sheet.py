@@ -76,9 +76,9 @@ def test_a_row_is_what_the_compare_page_says_of_the_image(tmp_path: Path, settin
 
 
 def test_files_that_are_no_images_get_a_sentence_and_the_rest_goes_on(tmp_path: Path, settings: Settings) -> None:
-    files = {"a.png": RED, "b.txt": b"hello, this is text", "c.png": photo(BLUE)[:60], "d.png": BLUE}
+    files = {"a.png": RED, "b.png": b"hello, this is text", "c.png": photo(BLUE)[:60], "d.png": BLUE}
     rows = by_image(finished(images(tmp_path, files), settings))
-    assert "text file" in str(rows["b.txt"].error)
+    assert "text file" in str(rows["b.png"].error)
     assert "incomplete" in str(rows["c.png"].error)
     assert [rows[name].answer.label for name in ("a.png", "d.png")] == ["tabby", "espresso"]
 

@@ -327,3 +327,9 @@ def test_what_the_limit_does(limit: EntropyLimit, words: str) -> None:
 def test_label_spaces_have_titles(labels: str, title: str) -> None:
     assert space_title(LabelSpace("own", tuple(labels), (None,) * len(labels))) == title
     assert space_title(get_label_space("imagenet_1k")) == "ImageNet"
+
+
+def test_without_an_ensemble_models_that_agree_are_one_sentence() -> None:
+    space = LabelSpace("overlapping", ("animal", "cat"), (None, None), exclusive=False)
+    found = [Prediction(name, space, np.array([share, 0.5])) for name, share in (("a", 0.98), ("b", 0.96), ("c", 0.97))]
+    assert headline(found, None).replace("\u202f", " ") == "All 3 say animal (96.0 % to 98.0 %)"

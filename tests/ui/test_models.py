@@ -176,7 +176,7 @@ def test_damaged_weights_are_named_and_can_be_fetched_again(page: Page, monkeypa
     app.multiselect(key="models").set_value(["mobilenet"]).run()
     assert not app.exception
     assert f"Expected {spec.weights.filename} to have the sha256 1. Received: 2." in words(app)
-    button = app.button(key="fetch_mobilenet")
+    button = app.button(key=key_of("fetch", "mobilenet"))
     assert button.label.startswith("Fetch it again (")
     button.click().run()
     preparation = caches.preparations().get("mobilenet")

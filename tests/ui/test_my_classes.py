@@ -106,7 +106,7 @@ def test_overlaps_and_unknown_classes_are_said_and_allowed(page: Page) -> None:
     assert not app.exception
     assert "animal and cat overlap: 7 classes, such as tabby, count in both." in words(app)
     assert "None of these models knows a class of deer." in words(app)
-    assert "whose classes exclude each other" in app.info[0].value
+    assert "These classes do not exclude each other" in app.info[0].value
 
 
 @pytest.mark.parametrize(
