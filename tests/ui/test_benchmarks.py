@@ -343,6 +343,18 @@ def test_the_leaderboard_compares_with_a_chosen_model(page: Open, folder: Path) 
     assert shown(app, "Top-1 diff.")[0].endswith("points better")
 
 
+def test_only_differences_that_were_tested_are_tinted(page: Open, folder: Path) -> None:
+    measure(folder)
+    app = page("benchmarks.py")
+    columns = list(app.dataframe[0].value)
+    rules = app.dataframe[0].proto.arrow_data.styler.styles.split("}")
+    tinted = {
+        columns[int(at)] for rule in rules if "background-color" in rule for at in re.findall(r"_row\d+_col(\d+)", rule)
+    }
+    assert "Top-1 diff." in tinted
+    assert not {name for name in tinted if name.endswith(" diff.")} - {"Top-1 diff."}
+
+
 def test_every_view_gives_the_same_verdict_on_a_pair(page: Open, folder: Path) -> None:
     measure(folder, ("mobilenet", "mobilenet_v2", "mobilenet_a025_128", "mobilenet_a025_224"), 40)
     app = page("benchmarks.py")

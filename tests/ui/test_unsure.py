@@ -71,3 +71,12 @@ def test_cifar10_says_what_its_limit_does(page: Page) -> None:
     assert not app.exception
     assert "This check flags 57 % of unrelated photos" in words(app).replace("\u202f", " ")
     assert "Mean AUROC" not in words(app)
+
+
+def test_what_is_not_drawn_for_want_of_colors_is_said_and_in_the_table(page: Page) -> None:
+    link = {"bench_set": "imagenet_val_a", "bench_view": "unsure"}
+    drawn = next(
+        part for part in words(page("benchmarks.py", **link)).split("\n") if "as many as there are colors" in part
+    )
+    app = page("benchmarks.py", **link, view="table")
+    assert f"Drawn: 8 of {len(app.dataframe[0].value)}" in drawn
