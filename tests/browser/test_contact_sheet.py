@@ -50,11 +50,11 @@ def test_an_archive_becomes_tiles_and_a_tile_opens_on_compare(page: Page, server
     drop(page)
     tiles = page.locator(".tiles button")
     expect(tiles).to_have_count(len(gallery.get_samples()))
-    expect(page.get_by_text("1 file has no answer")).to_be_visible()
+    expect(page.get_by_text("1 other file is left out: notes.txt.")).to_be_visible()
     assert problems(page) == []
     page.get_by_label("Label contains").fill("no such class")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("No image fits these filters.")).to_be_visible()
+    expect(page.get_by_text("No image fits these filters: ")).to_be_visible()
     page.get_by_label("Label contains").fill("")
     page.keyboard.press("Enter")
     espresso = page.get_by_role("button", name=re.compile(r"^espresso\.jpg: "))

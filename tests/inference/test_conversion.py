@@ -258,14 +258,17 @@ def test_broken_weights_are_named(
     else:
         path, spec = whole, BUILT_IN.get_spec("mobilenet")
     answer = keras_processes("openvino")("try_to_load", model=spec.name, weights=path)
-    assert str(answer).startswith(f"CorruptWeightsError: Expected {path} to hold the weights of {spec.name}")
+    assert str(answer).startswith("CorruptWeightsError: Expected ")
+    assert str(path) in str(answer)
+    if content == "other":
+        assert f"to hold the weights of {spec.name}" in str(answer)
 
 
 @pytest.mark.slow
 def test_the_worker_tells_what_is_broken(tmp_path: Path, settings: Settings) -> None:
     path = tmp_path / "broken.h5"
     path.write_bytes(b"<html>Not Found</html>")
-    with pytest.raises(CorruptWeightsError, match=f"Expected {path} to hold the weights of mobilenet_a025_128"):
+    with pytest.raises(CorruptWeightsError, match=f"Expected arrays in HDF5 in {path}"):
         convert(BUILT_IN.get_spec("mobilenet_a025_128"), path, settings)
 
 
