@@ -7,6 +7,7 @@ and prints that as one JSON object. It takes root, `unshare` and `setpriv`, as a
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -106,12 +107,10 @@ def _server(root: Path, data: Path, log: Path) -> Iterator[str]:
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            # The server is the first process of its namespace, and as another user it outlives its parent.
+            for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+                os.kill(int(child), signal.SIGKILL)
+            process.wait(30)
 
 
 def _environment() -> dict[str, str]:
