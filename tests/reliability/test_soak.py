@@ -68,5 +68,5 @@ def test_a_table_has_a_row_a_sample_and_the_file_has_all(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_minutes_of_mixed_use_leave_nothing_behind(compiled: Path) -> None:
     done, figures = soak.soak(SECONDS, compiled=compiled)
-    assert figures["broken"] == [], figures
+    assert figures["broken"] == [], (figures["kinds of errors"], figures)
     assert done.runs > len(soak.TABS)
