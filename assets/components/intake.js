@@ -11,6 +11,9 @@ let focused = 0
 // Models may have to be loaded first.
 const PATIENCE_MS = 60_000
 
+// In this time the uploader has its addresses, also from a busy server.
+const ADDRESSES_MS = 1_500
+
 const focusResult = (result) => {
   const until = Date.now() + PATIENCE_MS
   const look = () => {
@@ -45,7 +48,11 @@ export default function ({ data, setTriggerValue }) {
   const report = (files) => {
     const large = [...files].filter((file) => file.size > data.limit).map((file) => file.name)
     // An empty list takes the last remark away.
-    if (large.length || refused) setTriggerValue("too_large", large)
+    if (large.length || refused) {
+      // The uploader has just asked the server where to send the other files. A rerun that begins now would drop the
+      // answer, which Streamlit does not keep, and with it these files.
+      setTimeout(() => setTriggerValue("too_large", large), large.length < files.length ? ADDRESSES_MS : 0)
+    }
     refused = large.length > 0
   }
   const put = (files) => {

@@ -98,8 +98,10 @@ class UploadQuota:
         """Delete the files that no page has asked for since uploads of their session ended; return their bytes."""
         if self._uploads is None:
             return 0
+        # Copied first: a page may claim a file that arrives after the look at what is stored.
+        claimed = set(self._claimed)
         now, stored, dropped = self._clock(), self._stored(), 0
-        self._claimed &= {file for files in stored.values() for file in files}
+        self._claimed -= claimed - {file for files in stored.values() for file in files}
         self._seen_s = {session: self._seen_s.get(session, now) for session in stored}
         for session, files in stored.items():
             if now - self._seen_s[session] < CLAIM_S:

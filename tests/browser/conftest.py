@@ -5,9 +5,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +15,9 @@ from imgrec.inference.request import get_default_specs
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT, Settings
 from tests.conftest import with_compiled
+from tests.reliability.attacked_server import wait_until_ready
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-START_S = 180
-
 # Nothing of these tests leaves the machine.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
@@ -52,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Iterator
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(f"{address}/readyz", process, log)
+        wait_until_ready(f"{address}/readyz", process, log)
         yield address
     finally:
         process.terminate()
@@ -63,17 +59,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Iterator
             process.wait()
     said = log.read_text()
     assert "Traceback" not in said, said
-
-
-def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    give_up_at = time.monotonic() + START_S
-    while time.monotonic() < give_up_at and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.2)
-    raise AssertionError(log.read_text())
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from imgrec.settings import ROOT
 
-START_S = 120
+START_S = 180
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def attacked(address: str | None = None, log: Path | None = None, **environment:
             [sys.executable, *command, f"--server.port={port}"], cwd=ROOT, env=env, stdout=out, stderr=out
         )
         try:
-            _wait(f"http://127.0.0.1:{port}/readyz", process, Path(out.name))
+            wait_until_ready(f"http://127.0.0.1:{port}/readyz", process, Path(out.name))
             yield f"http://127.0.0.1:{port}"
         finally:
             process.send_signal(signal.SIGINT)
@@ -51,7 +51,7 @@ def attacked(address: str | None = None, log: Path | None = None, **environment:
                 process.kill()
 
 
-def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     give_up_at = time.monotonic() + START_S
     while time.monotonic() < give_up_at and process.poll() is None:
         try:

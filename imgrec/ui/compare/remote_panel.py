@@ -6,7 +6,7 @@ import streamlit as st
 
 from imgrec.charts import top_k
 from imgrec.errors import ImgrecError
-from imgrec.formatting import milliseconds
+from imgrec.formatting import milliseconds, percent
 from imgrec.predictions.class_groups import ClassGroups
 from imgrec.predictions.prediction import Failure
 from imgrec.remote.classifier import RemoteAnswer, RemoteClassifier, Timing
@@ -89,7 +89,7 @@ def _answer(found: RemoteAnswer, choice: Choice) -> None:
 def _in_own_classes(found: RemoteAnswer, groups: ClassGroups) -> str:
     rolled_up = roll_up(found.prediction, groups)
     shares: Mapping[str, float] = dict(zip(groups.names, rolled_up.probabilities.tolist(), strict=True))
-    return " · ".join(f"{plain(name)} {share:.0%}".replace("%", "\u202f%") for name, share in shares.items())
+    return " · ".join(f"{plain(name)} {percent(share)}" for name, share in shares.items())
 
 
 def _time(timing: Timing) -> str:
