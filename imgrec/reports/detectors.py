@@ -17,11 +17,23 @@ TITLES = {
     "energy": "Energy",
 }
 
+MEANINGS = {
+    "entropy": "of the probabilities, in bits",
+    "top_probability": "of the first class, the lower the more doubt",
+    "top_logit": "of the first class, before the softmax",
+    "energy": "−log Σ exp of the logits (Liu et al. 2020)",
+}
+
 CONFOUNDS = (
     "The flowers are soft, 128 px wide; CIFAR-10's images are 32 px wide and enlarged; noise and text have no JPEG "
     "artifacts; ImageNet's validation images came squashed to 227 px. A detector sees such differences too: compare "
     "with images of the same origin that have a class."
 )
+
+
+def describe_detectors() -> str:
+    """Return a line of Markdown for each detector: what its number is."""
+    return "\n\n".join(f"**{title}**: {MEANINGS[name]}" for name, title in TITLES.items())
 
 
 def measured_models() -> dict[str, str]:

@@ -57,3 +57,9 @@ def test_the_choice_names_every_detector_with_its_figures() -> None:
 def test_without_a_measurement_there_is_no_model_to_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(out_of_distribution, "measured", dict)
     assert detectors.measured_models() == {}
+
+
+def test_each_detector_says_what_its_number_is() -> None:
+    lines = detectors.describe_detectors().split("\n\n")
+    assert [line.split("**")[1] for line in lines] == list(detectors.TITLES.values())
+    assert "Liu et al. 2020" in lines[-1]

@@ -71,7 +71,7 @@ def _detectors() -> None:
     """Show the detectors of images without an ImageNet class, and the limit that the sentences on Compare use."""
     titles = detectors.measured_models()
     st.markdown("**Images without a class**", help=f"{detectors.CONFOUNDS}\n\n{detectors.describe_origin()}")
-    st.caption(detectors.describe_choice())
+    st.caption(detectors.describe_choice(), help=detectors.describe_detectors())
     model = st.selectbox(
         "Detectors of",
         list(titles),
