@@ -6,6 +6,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.waiting import wait_until
+
 pytestmark = pytest.mark.browser
 
 PAGES = ["Compare", "Ensemble", "Explain", "Contact sheet", "Lab", "Benchmarks", "Train", "Models", "About"]
@@ -44,7 +46,7 @@ def settle(page: Page) -> None:
     expect(page.locator(IDLE)).to_be_attached(timeout=FIRST_ANSWER_MS)
     expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0, timeout=FIRST_ANSWER_MS)
     page.wait_for_timeout(SETTLE_MS)
-    page.wait_for_function(AT_REST, timeout=FIRST_ANSWER_MS)
+    wait_until(page, AT_REST, timeout_ms=FIRST_ANSWER_MS)
 
 
 def problems(page: Page) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
+from tests.browser.waiting import wait_until
 from tests.reliability.attacked_server import attacked
 
 pytestmark = pytest.mark.browser
@@ -59,7 +60,7 @@ def test_charts_and_the_camera_work(page: Page, server: str, violations: list[st
     page.get_by_role("button", name="Camera", exact=True).click()
     video = page.locator("[data-testid=stCameraInput] video")
     expect(video).to_be_visible(timeout=30_000)
-    page.wait_for_function("document.querySelector('video').videoWidth > 0")
+    wait_until(page, "() => document.querySelector('video').videoWidth > 0")
     assert violations == []
 
 
