@@ -325,6 +325,7 @@ RECIPES: dict[str, Recipe] = {
             "Tuned CNN, 5 layers",
             2_379_818,
             about="Four wider convolutions with dropout and batch normalization, no pooling; found by a search.",
+            precision="bfloat16",
             arguments=_filters(112, 3, 64, blocks=3),
         ),
         _recipe(
