@@ -1,4 +1,4 @@
-"""A training that goes on while everything around it stops: the server is killed, the browser closed, the machine sleeps.
+"""A training that goes on while all around it stops: the server is killed, the browser closed, the machine sleeps.
 
     python -m tests.reliability.reconnects [--sleep 15]
 
