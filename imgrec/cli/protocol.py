@@ -77,6 +77,7 @@ def protocol(
     done = runs.done()
     if not done:
         warn_about(data, settings, BUILT_IN.get_spec(backbone).input_size)
+    runs.begin()
     command = _command(context)
     while (stage := pb3.next_stage(given, done)) is not None:
         job = runs.job(stage)

@@ -64,19 +64,21 @@ class ProtocolRuns:
         self.prefix = prefix or f"pb3_{slug(data)}"
         self._settings = settings
         source = data if data in DATASETS else str(typed_path(data).resolve())
-        plan: dict[str, Any] = {"protocol": asdict(protocol), "data": source, "prefix": self.prefix}
+        self._plan: dict[str, Any] = {"protocol": asdict(protocol), "data": source, "prefix": self.prefix}
         path = folder / PLAN
-        if path.exists():
-            if json_files.read(path) != json.loads(json.dumps(plan)):
-                raise InputError(
-                    f"Expected the settings and the images that the protocol in {folder} began with. Received: others; "
-                    "choose another folder with --out."
-                )
-            return
+        if path.exists() and json_files.read(path) != json.loads(json.dumps(self._plan)):
+            raise InputError(
+                f"Expected the settings and the images that the protocol in {folder} began with. Received: others; "
+                "choose another folder with --out."
+            )
+
+    def begin(self) -> None:
+        """Write the plan; raises `StorageError`."""
+        path = self.folder / PLAN
         with storage_errors(path):
-            folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
         with replacing(path) as beside:
-            beside.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
+            beside.write_text(json.dumps(self._plan, indent=1) + "\n", encoding="utf-8")
 
     def job(self, stage: Stage) -> Job:
         """Return the run of a stage at work, or finished: started, or gone on with."""

@@ -1,6 +1,5 @@
 """The tables of PB3: what is printed is quoted, what is ours comes from the cards."""
 
-
 import numpy as np
 import pytest
 
