@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +172,14 @@ class Dataset:
         parts = {key: tuple(getattr(self, key)[i] for i in positions) for key in ("ids", "targets", "is_test")}
         return replace(self, **(parts | changes))
 
+    def slice(self, positions: range) -> "Dataset":
+        """Return the images at `positions` to be sent elsewhere: small, unless their pixels go with them."""
+        part = self.take(positions, left_out=(), remarks=(), flaws=(), empty=(), arrays=None)
+        if self.arrays is None:
+            return part
+        pixels = tuple((item.id, item.image) for item in self.items(part.ids))
+        return replace(part, read=partial(_chosen, pixels))
+
     @property
     def digest(self) -> str:
         """The sha256 of classes, ids and targets: which images are meant, and what is right."""
@@ -193,6 +201,10 @@ class Dataset:
     def images_sha256(self) -> str:
         """The sha256 of the sha256 of all images, in their order."""
         return hashlib.sha256(self.contents).hexdigest()
+
+
+def _chosen(images: Sequence[tuple[str, Raw]], ids: Collection[str]) -> Iterator[tuple[str, Raw]]:
+    return ((id_, image) for id_, image in images if id_ in ids)
 
 
 def digest_of(image: Raw) -> bytes:
