@@ -16,7 +16,7 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.predictions import ensembles
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.reports.sentences import label_of
-from imgrec.settings import ROOT
+from imgrec.settings import APP
 from imgrec.ui import caches
 from imgrec.ui.compare import result_cards
 from imgrec.ui.image_input import Image, tray
@@ -28,7 +28,7 @@ from imgrec.ui.lab.views import MEANING, show_input
 FIVE = ("vgg16", "vgg19", "resnet50", "inception_v3", "densenet201")
 LAST_MODE = "torch"
 
-ABOUT = ROOT / "pages" / "about.py"
+ABOUT = APP / "pages" / "about.py"
 
 VIEW_PX = 120
 
