@@ -28,7 +28,7 @@ ROOMS = [
     "export",
     "data",
     "evaluation",
-    "explain",
+    "explanation",
     "remote",
     "training",
     "charts",

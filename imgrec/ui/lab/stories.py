@@ -8,8 +8,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from imgrec.charts.theme import Rows
 from imgrec.errors import ImgrecError
-from imgrec.explain.preprocessing_sentences import explain
-from imgrec.explain.preprocessing_trials import correct_for
+from imgrec.explanation.preprocessing_sentences import explain
+from imgrec.explanation.preprocessing_trials import correct_for
 from imgrec.formatting import change, percent
 from imgrec.images import gallery
 from imgrec.models.catalog import ModelSpec
