@@ -166,11 +166,17 @@ class Dataset:
         return [i for i, is_test in enumerate(self.is_test) if is_test == test]
 
     def take(self, positions: Sequence[int], **changes: Any) -> "Dataset":
-        """Return the images at `positions`, ascending, with other fields changed; `InputError` if there are none."""
+        """Return the images at `positions` in their order, with other fields changed; `InputError` without any."""
         if not positions:
             raise InputError(f"Expected labeled images in {changes.get('name', self.name)}. Received: none.")
         parts = {key: tuple(getattr(self, key)[i] for i in positions) for key in ("ids", "targets", "is_test")}
         return replace(self, **(parts | changes))
+
+    def with_contents(self, contents: bytes) -> "Dataset":
+        """Return the same images, of which `contents` is known without reading them."""
+        found = replace(self)
+        vars(found)["contents"] = contents  # as the cached property does
+        return found
 
     def slice(self, positions: range) -> "Dataset":
         """Return the images at `positions` to be sent elsewhere: small, unless their pixels go with them."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from imgrec.errors import InputError, PackageError
+from imgrec import extras
+from imgrec.errors import InputError
 from imgrec.inference.process_info import usable_cores
 from imgrec.settings import MIB
 
@@ -27,8 +28,6 @@ STORE_BYTES = 256 * MIB
 
 # What answers and their messages depend on.
 PACKAGES = ("openvino", "numpy", "pillow", "pillow-heif", "pyarrow")
-
-INSTALL = 'pip install "imgrec[ray]"'
 
 Versions = dict[str, str]
 
@@ -51,7 +50,7 @@ def opened(address: str | None, tell: Callable[[str], None]) -> Iterator[list[No
     `tell` gets a sentence about each node with others. The cluster is left, or ended, with the block.
 
     Raises:
-        PackageError: Ray is not installed.
+        MissingExtraError: Ray is not installed.
         InputError: There is no cluster at the address, it cannot be used from here, or no node has our versions.
     """
     ray = load()
@@ -66,9 +65,8 @@ def opened(address: str | None, tell: Callable[[str], None]) -> Iterator[list[No
 
 
 def load() -> ModuleType:
-    """Import Ray, which then reports no usage; raises `PackageError` with the command where it is missing."""
-    if importlib.util.find_spec("ray") is None:
-        raise PackageError(f"Expected the package ray. Received: none; install it with {INSTALL}")
+    """Import Ray, which then reports no usage; raises `MissingExtraError` with the command where it is missing."""
+    extras.check("ray", "to reach a cluster")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Workers without a GPU keep their view of GPUs; else Ray warns that this will change.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

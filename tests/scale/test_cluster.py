@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from imgrec.errors import InputError, PackageError
+from imgrec.errors import InputError, MissingExtraError
 from imgrec.scale import cluster
 from imgrec.scale.cluster import Node
 from imgrec.scale.ray_engine import places
@@ -21,7 +21,7 @@ def test_ray_is_not_imported_without_a_cluster() -> None:
 
 def test_without_ray_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(PackageError, match=r"pip install \"imgrec\[ray\]\""), cluster.opened(None, print):
+    with pytest.raises(MissingExtraError, match=r"pip install 'imgrec\[ray\]'"), cluster.opened(None, print):
         pass
 
 
