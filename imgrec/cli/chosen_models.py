@@ -24,6 +24,7 @@ def open_models(
     level: str | None = None,
     classes: str | None = None,
     calibrated: bool = False,
+    precision: str | None = None,
 ) -> "tuple[Options, EnginePool, Preparations]":
     """Return the options, the pool, and what fetches and compiles; nothing is loaded yet.
 
@@ -37,6 +38,7 @@ def open_models(
         level: Of generality.
         classes: Groups of WordNet words, or the name of a JSON file with them.
         calibrated: Whether to apply measured temperatures.
+        precision: "compact" for the twins of the models, "exact" for the originals; None for the models as named.
 
     Raises:
         InputError: An option cannot be meant.
@@ -45,11 +47,11 @@ def open_models(
     from imgrec.evaluation import temperatures
     from imgrec.inference.classify import open_pool
     from imgrec.inference.preparation import Preparations
-    from imgrec.inference.request import Options, check_budget, get_default_specs, parse_models
+    from imgrec.inference.request import Options, check_budget, get_default_specs, in_precision, parse_models
     from imgrec.models.cards import load_catalog
 
     catalog = load_catalog(settings)
-    specs = parse_models(names, catalog) or get_default_specs(catalog, settings)
+    specs = parse_models(names, catalog, precision) or in_precision(get_default_specs(catalog, settings), precision)
     options = Options.parse(
         specs,
         k=top,

@@ -32,6 +32,9 @@ def explain(
     rule: Annotated[str | None, typer.Option(help="Of the ensemble, as for predict.")] = None,
     weights: Annotated[str | None, typer.Option(help="Of models, such as vgg16=2,mobilenet=0.5; else 1.")] = None,
     framing: Annotated[str, typer.Option(help="crop (as published accuracies are measured) or squash.")] = "crop",
+    precision: Annotated[
+        str | None, typer.Option(help="compact: the twins of the models in 8-bit integers; exact: in float32.")
+    ] = None,
     format: Annotated[str, typer.Option(help="table, json or csv; the last two have every value.")] = "table",
     out: Annotated[str, typer.Option(help="Folder for the maps as PNG files, drawn over the image.")] = "",
 ) -> None:
@@ -45,7 +48,9 @@ def explain(
     find_method(method)
     settings = Settings.from_env()
     decoded = decode_image(image, settings)
-    options, pool, preparations = open_models(models, settings, rule=rule, weights=weights, framing=framing)
+    options, pool, preparations = open_models(
+        models, settings, rule=rule, weights=weights, framing=framing, precision=precision
+    )
     if prepare(options.specs, preparations):
         raise typer.Exit(BAD_INPUT)
     with count_line(method) as count:
