@@ -7,7 +7,7 @@ Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the i
 stderr says how); 1: a bug (traceback). What a command needs is imported when it runs, so that `--help` and typing
 mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 
-`predict`: `models`, `fetch`, `predict`, `serve`.
+`predict`: `models`, `fetch`, `predict`.
 `sheet`: `sheet`.
 `explain`: `explain`.
 `evaluate`: `evaluate`.
@@ -18,6 +18,7 @@ mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 `doctor`: `doctor`.
 `export`: `export`.
 `remote`: `remote`.
+`serve`: `serve`.
 `chosen_models`: the models and options that commands share.
 `terminal`: what goes to stdout and stderr.
 """
@@ -28,7 +29,7 @@ from typing import Annotated
 import typer
 
 from imgrec import __version__
-from imgrec.cli import doctor, evaluate, explain, export, logs, predict, protocol, remote, sheet, train, tune
+from imgrec.cli import doctor, evaluate, explain, export, logs, predict, protocol, remote, serve, sheet, train, tune
 from imgrec.cli.terminal import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
 
@@ -55,7 +56,7 @@ COMMANDS = (
     evaluate.evaluate,
     export.export,
     remote.remote,
-    predict.serve,
+    serve.serve,
 )
 for command in COMMANDS:
     app.command()(command)

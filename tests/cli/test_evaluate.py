@@ -15,8 +15,8 @@ from imgrec.cli import main
 from imgrec.data import reader
 from imgrec.errors import ImageError, OfflineError
 from imgrec.evaluation import evaluate, stored_predictions
-from imgrec.explain import severity
-from imgrec.explain.corruptions import CORRUPTIONS
+from imgrec.explanation import severity
+from imgrec.explanation.corruptions import CORRUPTIONS
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import Settings
