@@ -75,8 +75,8 @@ def protocol(
     if remark:
         complain(remark)
     done = runs.done()
-    if not done:
-        warn_about(data, settings, BUILT_IN.get_spec(backbone).input_size)
+    if not done and (found := warn_about(data, settings, BUILT_IN.get_spec(backbone).input_size)) is not None:
+        given.check_counts(found.counts)
     runs.begin()
     command = _command(context)
     while (stage := pb3.next_stage(given, done)) is not None:
