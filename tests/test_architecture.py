@@ -32,6 +32,7 @@ ROOMS = [
     "remote",
     "training",
     "charts",
+    "python_api",
     "ui",
     "api",
     "server",

@@ -1,6 +1,5 @@
 """`imgrec models`, `fetch` and `predict`."""
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ import typer
 
 from imgrec.cli.chosen_models import open_models
 from imgrec.cli.terminal import BAD_INPUT, bar, complain, say, status_line
-from imgrec.errors import ImageTooLargeError, ImgrecError, InputError, StorageError
+from imgrec.errors import ImgrecError, InputError
 from imgrec.files import opened, typed_path
 from imgrec.settings import MIB, Settings
 
@@ -179,36 +178,9 @@ def get_result(
 
 def decode_image(name: str, settings: Settings) -> "DecodedImage":
     """Return the image in a file, at an address, or in standard input for "-"."""
-    from imgrec.images import remote
-    from imgrec.images.decoding import decode
+    from imgrec.images.opening import open_image
 
-    limit = settings.max_upload_bytes
-    file, data = remote.fetch(name, settings) if remote.is_address(name) else (name, read(name, limit))
-    return decode(data, max_bytes=limit, name=None if name == "-" else file)
-
-
-def read(name: str, max_bytes: int) -> bytes:
-    """Return the bytes of a file, or of standard input for "-"; raise `InputError` where they cannot be read."""
-    try:
-        if name == "-":
-            data = sys.stdin.buffer.read(max_bytes + 1)
-            size = len(data)
-        else:
-            path = typed_path(name)
-            if path.is_dir():
-                raise InputError(
-                    f"Expected an image file. Received: {name}, a folder. `imgrec sheet` takes folders and archives."
-                )
-            with opened(path) as file:
-                size = os.fstat(file.fileno()).st_size
-                data = file.read(max_bytes + 1)
-    except (OSError, StorageError) as error:
-        cause = error.__cause__ if isinstance(error, StorageError) else error
-        raise InputError(f"Expected an image file. Received: {name}, {getattr(cause, 'strerror', cause)}.") from error
-    if len(data) > max_bytes:
-        size_text = f"{size / MIB:,.1f} MiB" if size > max_bytes else "more"
-        raise ImageTooLargeError(f"Expected an image of at most {max_bytes / MIB:,.3g} MiB. Received: {size_text}.")
-    return data
+    return open_image(sys.stdin.buffer.read(settings.max_upload_bytes + 1) if name == "-" else name, settings)
 
 
 def may_be_image(name: str) -> bool:

@@ -59,6 +59,10 @@ class Result:
     ensemble: Ensemble | Failure | None = None
     error: str | None = None
 
+    def __str__(self) -> str:
+        """Return the text that `imgrec predict` prints."""
+        return to_table([self])
+
     @property
     def predictions(self) -> list[Prediction]:
         """The outcomes that are predictions."""
