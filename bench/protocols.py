@@ -1,13 +1,18 @@
 """Repeat printed protocols of transfer learning: `python -m bench.protocols DATA [PART …]`, into assets/protocols/.
 
 DATA is a folder with `catsdogs/` (training_set, test_set) and `flowers5/` (split.csv) in it. Weights that are not on
-this machine are fetched. Parts: pb3 (the whole protocol of PB3 on the flowers, since its Linnaeus 5 could not be
-had), heads (three of them on MobileNet), three_ways (from scratch,
-pretrained, a head on 64 images: the question of Capstone #3), frozen (a head on all images of cats and dogs,
-as A Comparison of CNNs wanted it), lite (two of these with EfficientNet-Lite0 in MobileNet's place), networks (those
-of Springboard Capstone 2 that need no pretrained weights, on CIFAR-10) and upsampled (its transfer on enlarged images,
-scaled). The full titles of these works are in
-assets/reference_tables.json; each table is shown beside the printed one.
+this machine are fetched. Parts:
+
+`pb3`: the whole protocol of PB3 on the flowers, since its Linnaeus 5 could not be had.
+`heads`: its three heads on MobileNet, too.
+`three_ways`: from scratch, pretrained, a head on 64 images: the question of Capstone #3.
+`frozen`: a head on all images of cats and dogs, as A Comparison of CNNs wanted it.
+`resnet50`: its ResNet50 itself, where the weights are here.
+`lite`: two of these with EfficientNet-Lite0 in MobileNet's place.
+`networks`: those of Springboard Capstone 2 that need no pretrained weights, on CIFAR-10.
+`upsampled`: its transfer on enlarged images, scaled to minutes.
+
+The full titles of these works are in assets/reference_tables.json; each table is shown beside the printed one.
 
 Every model is measured as `imgrec evaluate` does as well; its row is in assets/benchmarks/. Models that are in
 IMGREC_HOME from an earlier call are not trained again.
@@ -30,7 +35,7 @@ from imgrec import jobs
 from imgrec.data import training_arrays
 from imgrec.evaluation import stored_predictions
 from imgrec.formatting import duration, integer
-from imgrec.models import cards
+from imgrec.models import cards, weights
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ASSETS, Settings
 from imgrec.training import pb3_report, training_job, transfer_config, transfer_job
@@ -201,6 +206,19 @@ def frozen(data: Path, settings: Settings) -> None:
         note="ResNet50's weights could not be had where this was measured, so MobileNet stands in for it; the printed "
         "network itself is built and counted by a test.",
     )
+
+
+def resnet50(data: Path, settings: Settings) -> None:
+    """Measure what A Comparison of CNNs asked of ResNet50, as soon as its weights are here: rolled up, and trained."""
+    spec = BUILT_IN.get_spec("resnet50")
+    if weights.locate(spec, settings) is None:
+        print(f"{spec.title}: its weights are not here (imgrec fetch {spec.name})", flush=True)
+        return
+    found = CATS_AND_DOGS.open(settings)
+    committed.measure(spec, found, CATS_AND_DOGS.framing, settings, committed.command_of(found.name, spec.name))
+    transfer = TransferConfig(spec.name, learning_rates=(1e-2, 1e-3, 1e-4), folds=FOLDS, epochs=20, batch_size=32)
+    fine_tune(transfer, data / CATS_AND_DOGS.data, "cats_dogs_resnet50", settings, features_anew=True)
+    measure("cats_dogs_resnet50", CATS_AND_DOGS, settings, "resnet50")
 
 
 def lite(data: Path, settings: Settings) -> None:
@@ -380,6 +398,7 @@ PARTS: dict[str, Callable[[Path, Settings], None]] = {
     "heads": heads,
     "three_ways": three_ways,
     "frozen": frozen,
+    "resnet50": resnet50,
     "lite": lite,
     "networks": networks,
     "upsampled": upsampled,
