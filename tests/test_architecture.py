@@ -55,7 +55,7 @@ FENCES = {
     "openvino": {"inference.openvino_engine", "inference.network_graph", "inference.conversion"},
     "altair": {"charts"},
     "plotly": {"charts"},
-    "pyarrow": {"evaluation.stored_predictions", "evaluation.sheet_files"},
+    "pyarrow": {"evaluation.stored_predictions", "reports.flat_rows"},
     "urllib": {"models.downloads", "images.remote"},
     "http": {"models.downloads", "images.remote"},
     "socket": {"models.downloads", "images.remote"},

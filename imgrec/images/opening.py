@@ -13,12 +13,13 @@ from imgrec.settings import MIB, Settings
 Source = str | Path | bytes
 
 
-def open_image(source: Source, settings: Settings) -> DecodedImage:
+def open_image(source: Source, settings: Settings, *, name: str | None = None) -> DecodedImage:
     """Return the decoded image.
 
     Args:
         source: A path, an https address, or the bytes of a file.
         settings: The largest image, and whether the network may be used.
+        name: What bytes are called, for a note where the extension is that of another format.
 
     Raises:
         InputError: There is no such file, or it cannot be read.
@@ -27,7 +28,7 @@ def open_image(source: Source, settings: Settings) -> DecodedImage:
     """
     limit = settings.max_upload_bytes
     if isinstance(source, bytes):
-        return decode(source, max_bytes=limit)
+        return decode(source, max_bytes=limit, name=name)
     if remote.is_address(str(source)):
         name, data = remote.fetch(str(source), settings)
     else:
