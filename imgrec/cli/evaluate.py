@@ -1,18 +1,21 @@
 """`imgrec evaluate`."""
 
 import shlex
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
 from imgrec.cli.chosen_models import read_classes
-from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
+from imgrec.cli.terminal import BAD_INPUT, check_format, complain, count_line, say, write
 from imgrec.errors import ImgrecError
 from imgrec.files import typed_path
 from imgrec.settings import Settings
 
 # Images that could not be read, named one by one; the summary lists all.
 MAX_NAMED_FAILURES = 10
+
+TABLE = "table"
 
 
 def evaluate(
@@ -41,6 +44,7 @@ def evaluate(
         bool,
         typer.Option("--corruptions", help="Measure with 8 kinds of damage in 5 strengths instead: 41 times the work."),
     ] = False,
+    format: Annotated[str, typer.Option(help="table, json, csv or parquet; the last three have every figure.")] = TABLE,
 ) -> None:
     """Measure models on labeled images; a stopped run goes on where it was."""
     from imgrec.data.evaluation_split import open_evaluation_split
@@ -52,7 +56,9 @@ def evaluate(
     from imgrec.inference.request import parse_models
     from imgrec.models.cards import load_catalog
     from imgrec.predictions.class_groups import ClassGroups
+    from imgrec.reports import flat_rows
 
+    check_format(format, (TABLE, *flat_rows.FORMATS))
     settings = Settings.from_env()
     folder = typed_path(out) if out else stored_predictions.own_folder(settings)
     text = read_classes(classes)
@@ -61,10 +67,11 @@ def evaluate(
     if not corruptions:
         stored_predictions.check_place(folder, describe_dataset(found))
     for flaw in found.flaws:
-        say(flaw)
+        (say if format == TABLE else complain)(flaw)
     catalog = load_catalog(settings)
     specs = parse_models(models, catalog) if models.strip(" ,") else get_fitting_specs(found, catalog, settings)
     failed = False
+    rows: list[dict[str, Any]] = []
     for spec in specs:
         options = {
             "--data": data,
@@ -93,16 +100,37 @@ def evaluate(
             failed = True
             continue
         if corruptions:
-            means = "  ".join(f"{damaged.accuracy(strength):.1%}" for strength in (0, *STRENGTHS))
+            accuracy = {strength: damaged.accuracy(strength) for strength in (0, *STRENGTHS)}
+            rows.append(
+                {"model": spec.name, "images": damaged.images}
+                | {f"top_1_at_{strength}": share for strength, share in accuracy.items()}
+            )
+            if format != TABLE:
+                continue
+            means = "  ".join(f"{share:.1%}" for share in accuracy.values())
             say(f"{spec.name:<24}{damaged.images:>8,} images   top-1 at strength 0 to {STRENGTHS[-1]}: {means}")
             continue
-        say(
-            f"{spec.name:<24}{row['images']:>8,} images   top-1 {row['top_1']:.1%} "
-            f"({row['top_1_low']:.1%} to {row['top_1_high']:.1%})   {row['latency_p50_ms']:.1f} ms"
-        )
-        for failure in row["failures"][:MAX_NAMED_FAILURES]:
-            complain(f"{failure['id']}: {failure['reason']}")
-        if len(row["failures"]) > MAX_NAMED_FAILURES:
-            complain(f"and {len(row['failures']) - MAX_NAMED_FAILURES:,} more that could not be read; see the summary")
+        rows.append(row)
+        if format == TABLE:
+            say(_line(row))
+        _complain_of(row["failures"])
+    if format != TABLE:
+        write(flat_rows.FORMATS[format](rows))
     if failed:
         raise typer.Exit(BAD_INPUT)
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    """Return a row of figures as a line."""
+    return (
+        f"{row['model']:<24}{row['images']:>8,} images   top-1 {row['top_1']:.1%} "
+        f"({row['top_1_low']:.1%} to {row['top_1_high']:.1%})   {row['latency_p50_ms']:.1f} ms"
+    )
+
+
+def _complain_of(failures: Sequence[Mapping[str, str]]) -> None:
+    """Name the images that could not be read, or the first of many."""
+    for failure in failures[:MAX_NAMED_FAILURES]:
+        complain(f"{failure['id']}: {failure['reason']}")
+    if len(failures) > MAX_NAMED_FAILURES:
+        complain(f"and {len(failures) - MAX_NAMED_FAILURES:,} more that could not be read; see the summary")
