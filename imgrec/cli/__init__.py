@@ -7,7 +7,7 @@ Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the i
 stderr says how); 1: a bug (traceback). What a command needs is imported when it runs, so that `--help` and typing
 mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 
-`predict`: `models`, `fetch`, `predict`, `serve`.
+`predict`: `models`, `fetch`, `predict`.
 `sheet`: `sheet`.
 `explain`: `explain`.
 `evaluate`: `evaluate`.
@@ -17,6 +17,7 @@ mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 `doctor`: `doctor`.
 `export`: `export`.
 `remote`: `remote`.
+`serve`: `serve`.
 `chosen_models`: the models and options that commands share.
 `terminal`: what goes to stdout and stderr.
 """
@@ -27,7 +28,7 @@ from typing import Annotated
 import typer
 
 from imgrec import __version__
-from imgrec.cli import doctor, evaluate, explain, export, logs, predict, remote, sheet, train, tune
+from imgrec.cli import doctor, evaluate, explain, export, logs, predict, remote, serve, sheet, train, tune
 from imgrec.cli.terminal import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
 
@@ -53,7 +54,7 @@ COMMANDS = (
     evaluate.evaluate,
     export.export,
     remote.remote,
-    predict.serve,
+    serve.serve,
 )
 for command in COMMANDS:
     app.command()(command)
