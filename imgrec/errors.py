@@ -9,7 +9,8 @@
     │   ├── LabelSpaceError         label spaces that do not fit together
     │   ├── MediaTypeError          a request whose body is of a kind that its address does not take
     │   ├── TokenError              a request without the token that the server asks for
-    │   └── SettingError            an environment variable or option out of its range
+    │   ├── SettingError            an environment variable or option out of its range
+    │   └── MissingExtraError       this installation has not the packages for it
     ├── WeightsError                the weights of a model cannot be had
     │   ├── OfflineError            no network; the sentence names the path where the file belongs
     │   ├── PackageError            the Python package that carries them is missing, or another version
@@ -133,6 +134,10 @@ class TokenError(InputError):
 
 class SettingError(InputError):
     """An environment variable or an option is out of its range."""
+
+
+class MissingExtraError(InputError):
+    """An extra of imgrec, with its packages, is not installed."""
 
 
 class WeightsError(ImgrecError):

@@ -12,7 +12,7 @@ from imgrec.api import problems, sheet, uploads
 from imgrec.api.batch import MAX_BATCH_IMAGES, MAX_BATCHES
 from imgrec.api.schemas import SCHEMAS, TEXT, Schema, closed, described, list_of, reference
 from imgrec.data.image_paths import DEMO_MAX_IMAGES, MAX_IMAGES
-from imgrec.explain.attribution import DEFAULT_METHOD, METHODS
+from imgrec.explanation.attribution import DEFAULT_METHOD, METHODS
 from imgrec.images.preprocessing import FRAMINGS
 from imgrec.inference.request import DEFAULT_FRAMING, DEFAULT_RULE, DEMO_MAX_MODELS, MAX_MODELS
 from imgrec.predictions.class_groups import MAX_CHARACTERS

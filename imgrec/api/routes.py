@@ -34,9 +34,9 @@ from imgrec.api.origins import Origins
 from imgrec.api.tokens import Tokens
 from imgrec.errors import BusyError, ImgrecError, InputError, TooManyRequestsError
 from imgrec.evaluation import temperatures
-from imgrec.explain import explanation, map_report
-from imgrec.explain.attribution import DEFAULT_METHOD, find_method
-from imgrec.explain.map_report import MeasuredMap
+from imgrec.explanation import explanation, map_report
+from imgrec.explanation.attribution import DEFAULT_METHOD, find_method
+from imgrec.explanation.map_report import MeasuredMap
 from imgrec.images.decoding import decode
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations, state_of

@@ -6,8 +6,8 @@ They are closed: a member that is not named here is no member. Tests hold real a
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from imgrec.explain.attribution import METHODS
-from imgrec.explain.map_report import MAX_SIDE
+from imgrec.explanation.attribution import METHODS
+from imgrec.explanation.map_report import MAX_SIDE
 from imgrec.inference.request import MAX_MODELS
 from imgrec.models.weights import State
 from imgrec.predictions.combination_rules import RULES

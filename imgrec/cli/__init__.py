@@ -1,7 +1,7 @@
 """The command line.
 
-`imgrec models`, `fetch`, `predict`, `sheet`, `explain`, `doctor`, `train`, `tune`, `logs`, `evaluate`, `export`,
-`remote`, `serve`.
+`imgrec models`, `fetch`, `predict`, `sheet`, `explain`, `doctor`, `train`, `tune`, `protocol`, `logs`, `evaluate`,
+`export`, `remote`, `serve`.
 
 Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the input was wrong (one sentence on
 stderr says how); 1: a bug (traceback). What a command needs is imported when it runs, so that `--help` and typing
@@ -13,6 +13,7 @@ mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 `evaluate`: `evaluate`.
 `train`: `train`.
 `tune`: `tune`.
+`protocol`: `protocol`.
 `logs`: `logs`.
 `doctor`: `doctor`.
 `export`: `export`.
@@ -28,7 +29,7 @@ from typing import Annotated
 import typer
 
 from imgrec import __version__
-from imgrec.cli import doctor, evaluate, explain, export, logs, predict, remote, serve, sheet, train, tune
+from imgrec.cli import doctor, evaluate, explain, export, logs, predict, protocol, remote, serve, sheet, train, tune
 from imgrec.cli.terminal import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
 
@@ -50,6 +51,7 @@ COMMANDS = (
     doctor.doctor,
     train.train,
     tune.tune,
+    protocol.protocol,
     logs.logs,
     evaluate.evaluate,
     export.export,

@@ -94,7 +94,7 @@ def predict(
     format: Annotated[str, typer.Option(help="table, json, csv, or html: a report as one file.")] = "table",
 ) -> None:
     """Say what is in images, model by model and together."""
-    from imgrec.explain.map_images import report_maps
+    from imgrec.explanation.map_images import report_maps
     from imgrec.predictions.ensembles import Ensemble, by_label_space
     from imgrec.predictions.prediction import Failure
     from imgrec.reports import reproduce, result

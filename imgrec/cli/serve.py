@@ -9,7 +9,7 @@ import typer
 
 from imgrec.cli.terminal import complain
 from imgrec.errors import InputError
-from imgrec.settings import ROOT, Settings
+from imgrec.settings import APP, Settings
 
 
 def serve(
@@ -25,11 +25,9 @@ def serve(
 
         api_process.run(Settings.from_env(), host, port, complain)
         return
-    script = ROOT / "app.py"
+    script = APP / "app.py"
     if not script.is_file():
-        raise InputError(
-            f"Expected the dashboard at {script}. Received: an installation without it; use the repository."
-        )
+        raise InputError(f"Expected the dashboard at {script}. Received: no such file; install imgrec again.")
     # Streamlit reads .streamlit/config.toml beside the script, wherever the command is given.
     command = [sys.executable, "-m", "streamlit", "run", str(script)]
     command += [f"--server.port={port}", f"--server.address={host}"]

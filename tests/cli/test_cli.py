@@ -328,7 +328,7 @@ def test_serve_starts_streamlit_in_its_place(imgrec: Callable[..., Run], monkeyp
         [*command, "--server.port=8501", "--server.address=0.0.0.0"],
     ]
 
-    monkeypatch.setattr(serve, "ROOT", Path("/nowhere"))
+    monkeypatch.setattr(serve, "APP", Path("/nowhere"))
     assert imgrec("serve").code == 2
 
 

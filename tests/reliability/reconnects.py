@@ -1,9 +1,10 @@
-"""A training that goes on while everything around it stops: the server is killed, the machine sleeps.
+"""A training that goes on while all around it stops: the server is killed, the browser closed, the machine sleeps.
 
     python -m tests.reliability.reconnects [--sleep 15]
 
 The run must be found again by a new server within `RESTART_S`, and end as if nothing had happened. A sleeping machine
-is one whose processes are all stopped (SIGSTOP) and then go on.
+is one whose processes are all stopped (SIGSTOP) and then go on. A page that was open when the server was killed shows
+the run again by itself, and so does a new browser, and a page that slept.
 """
 
 import argparse
@@ -20,16 +21,21 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from imgrec.jobs import Job, all_jobs
 from imgrec.settings import ROOT, Settings
 from imgrec.training import training_job
 from imgrec.training.recipes import get_recipe
+from tests.browser.conftest import ARGUMENTS, CHROMIUM
 from tests.reliability.steps import make_stripes
 
 RESTART_S = 5.0
 PATIENCE_S = 300.0
-EPOCHS = 40
+EPOCHS = 200
+
+# From the moment that the server answers to the run on a page: the page asks for the server again, less and less often.
+SHOWN_S = 30.0
 
 
 class Server:
@@ -94,6 +100,27 @@ def until_epoch(job: Job, wanted: int) -> None:
         time.sleep(0.1)
 
 
+def open_page(browser: Browser, server: Server) -> Page:
+    """Return the Train page in a browser context of its own."""
+    page = browser.new_context().new_page()
+    page.goto(f"http://127.0.0.1:{server.port}/train")
+    return page
+
+
+def shown_after_s(page: Page, job: Job) -> float | str:
+    """Return the seconds until the page shows an epoch that comes from now on, or what it shows instead."""
+    begun, epoch = time.monotonic(), epochs(job)
+    while time.monotonic() - begun < SHOWN_S:
+        try:
+            text = page.locator(".st-key-run_panel").inner_text(timeout=1_000)
+        except Error:  # not there yet
+            continue
+        if any(f"After epoch {number}" in text.splitlines() for number in range(epoch + 1, EPOCHS + 1)):
+            return round(time.monotonic() - begun, 2)
+        page.wait_for_timeout(100)
+    return page.locator("body").inner_text()[:300]
+
+
 def main() -> int:
     """Print what happened as one JSON object; return 1 if anything was wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -101,7 +128,8 @@ def main() -> int:
     arguments = parser.parse_args()
     wrong: list[str] = []
     found: dict[str, Any] = {"wrong": wrong}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         environment = {"IMGREC_HOME": f"{folder}/home", "KERAS_HOME": f"{folder}/keras", "IMGREC_OFFLINE": "1"}
         settings = Settings.from_env(environment)
         server = Server(environment)
@@ -110,14 +138,24 @@ def main() -> int:
         job = training_job.start(recipe, str(make_stripes(Path(folder))), settings)
         try:
             until_epoch(job, 2)
+            page = open_page(browser, server)
+            shown: dict[str, float | str] = {"at first": shown_after_s(page, job)}
             server.kill()
             found["restart_s"] = server.start()
             if [one.state for one in all_jobs(settings)] != ["running"]:
                 wrong.append(f"after the server was killed the run is {[one.state for one in all_jobs(settings)]}")
+            shown["the same page, after the server was killed"] = shown_after_s(page, job)
+            browser.close()
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+            page = open_page(browser, server)
+            shown["a new browser"] = shown_after_s(page, job)
             worker = psutil.Process(json.loads((job.folder / "started.json").read_text())["pid"])
             before = epochs(job)
             sleep([psutil.Process(server.process.pid), worker], arguments.sleep)
             found["awake_s"] = server.wait()
+            shown["the same page, after the sleep"] = shown_after_s(page, job)
+            found["shown_s"] = shown
+            wrong += [f"{when} the page shows {what}" for when, what in shown.items() if isinstance(what, str)]
             if (state := job.state) != "running":
                 wrong.append(f"after the sleep the run is {state}: {job.stopped_because()}")
             until_epoch(job, before + 2)
@@ -128,6 +166,7 @@ def main() -> int:
         finally:
             job.cancel()
             server.kill()
+            browser.close()
     print(json.dumps(found, indent=1))
     return int(bool(wrong) or max(found["restart_s"], found["awake_s"]) > RESTART_S)
 
