@@ -21,8 +21,9 @@ from imgrec.predictions.hierarchy import DEFAULT_LEVEL, LEVELS
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K
 from imgrec.settings import Settings
 
-# Requests whose image is there and that are not answered yet; more get 429.
-MAX_REQUESTS = 8
+# Requests whose image is there and that are not answered yet; more get 429, and so does one whose image would take them
+# above the bytes of `MAX_ARRIVING` images of the largest size.
+MAX_REQUESTS = 16
 
 # How many of these decode and infer: one image is decoded during the inference of another.
 MAX_ANSWERS = 2

@@ -93,13 +93,14 @@ def create(
 class _Endpoints:
     """The endpoints, by the names in `contract.OPERATIONS`.
 
-    `requests` counts those whose image is there, `batches` those whose images are.
+    `requests` counts those whose image is there, `waiting_bytes` what these take, `batches` those with all images.
     """
 
     get_settings: Callable[[], Settings]
     get_pool: Callable[[], EnginePool]
     get_preparations: Callable[[], Preparations]
     requests: int = 0
+    waiting_bytes: int = 0
     batches: int = 0
     # A limiter of our own, because Streamlit's threads serve its files.
     limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(MAX_ANSWERS))
@@ -178,17 +179,21 @@ class _Endpoints:
         most = self.get_settings().max_upload_bytes
         upload = await uploads.receive(request, self.images, MAX_ARRIVING * most, options, most)
         # A place is taken when the image is there: a client that sends slowly keeps none.
-        self._check_place()
+        size = len(upload.images[0].data)
+        self._check_place(size)
         self.requests += 1
+        self.waiting_bytes += size
         try:
             return _json(await anyio.to_thread.run_sync(compute, upload, limiter=self.limiter))
         finally:
             self.requests -= 1
+            self.waiting_bytes -= size
 
-    def _check_place(self) -> None:
-        """Refuse a request above `MAX_REQUESTS`, before its image is read and after."""
-        if self.requests >= MAX_REQUESTS:
-            raise TooManyRequestsError(f"{MAX_REQUESTS} images are being looked at. Try again in some seconds.")
+    def _check_place(self, size: int = 0) -> None:
+        """Refuse a request that has no place: before its image is read, and after, when its `size` is known."""
+        most = MAX_ARRIVING * self.get_settings().max_upload_bytes
+        if self.requests >= MAX_REQUESTS or self.waiting_bytes + size > most:
+            raise TooManyRequestsError(f"{self.requests} images are being looked at. Try again in some seconds.")
 
     async def sheet(self, request: Request) -> Response:
         """Classify the images of an archive, see `api.sheet`; one archive at a time."""
