@@ -22,7 +22,7 @@ h2 { margin-top: 2.5rem; } h3 { margin-top: 1.5rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent); padding: .3rem .6rem .3rem 0; }
 th, td { text-align: left; vertical-align: top; }
-:target { outline: 2px solid; outline-offset: 2px; }
+:target { outline: 2px solid; outline-offset: -2px; scroll-margin-top: 1rem; }
 """
 
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()

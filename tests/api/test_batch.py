@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -91,6 +92,23 @@ def test_a_body_that_is_no_form_is_refused(client: TestClient) -> None:  # noqa:
     assert (response.status_code, kind_of(response)) == (415, "MediaTypeError")
     response = client.post("/api/v1/predict/batch", data={"k": "1"}, files={"photo": ("a.png", image())})
     assert (response.status_code, "in another part" in response.json()["detail"]) == (400, True)
+
+
+def test_a_body_without_end_is_cut_off(client: TestClient) -> None:  # noqa: F811
+    sent = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal sent
+        yield b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+        while sent < 64 * 1024 * 1024:
+            sent += 64 * 1024
+            yield bytes(64 * 1024)
+
+    response = client.post(
+        "/api/v1/predict/batch", content=chunks(), headers={"Content-Type": "multipart/form-data; boundary=x"}
+    )
+    assert (response.status_code, kind_of(response)) == (413, "ImageTooLargeError")
+    assert "at most 4 MiB together" in response.json()["detail"]
 
 
 def test_lines_come_one_by_one_and_end_when_the_client_leaves(server: Server) -> None:  # noqa: F811
