@@ -33,6 +33,7 @@ ROOMS = [
     "remote",
     "training",
     "charts",
+    "python_api",
     "ui",
     "api",
     "server",
@@ -52,12 +53,18 @@ FENCES = {
         "training",
     },
     "keras_tuner": {"training.search_worker"},
-    "openvino": {"inference.openvino_engine", "inference.network_graph", "inference.conversion"},
+    "openvino": {
+        "inference.openvino_engine",
+        "inference.network_graph",
+        "inference.conversion",
+        "inference.quantization",
+    },
+    "nncf": {"inference.quantization"},
     "altair": {"charts"},
     "plotly": {"charts"},
-    "pyarrow": {"evaluation.stored_predictions", "evaluation.sheet_files"},
+    "pyarrow": {"evaluation.stored_predictions", "reports.flat_rows"},
     "urllib": {"models.downloads", "images.remote"},
-    "http": {"models.downloads", "images.remote"},
+    "http": {"models.downloads", "images.remote", "api.problems"},  # the last for the names of statuses
     "socket": {"models.downloads", "images.remote", "scale.cluster"},
     "ray": {"scale"},
     "ssl": {"images.remote"},
@@ -67,6 +74,7 @@ FENCES = {
     "typer": {"cli"},
     "starlette": {"api", "server", "app"},
     "uvicorn": {"server"},
+    "prometheus_client": {"server.metrics", "server.metrics_port"},
     "h11": {"server"},
     "PIL": {"images"},
 }
@@ -148,6 +156,14 @@ def test_pages_hold_no_functions_loops_or_try() -> None:
         kinds = {type(node) for node in ast.walk(ast.parse(source))}
         assert not kinds & {ast.FunctionDef, ast.For, ast.While, ast.Try, ast.ClassDef}, path.name
         assert len(source.splitlines()) <= 60, path.name
+
+
+def test_the_api_alone_loads_no_pages() -> None:
+    code = (
+        "import sys; import imgrec.server.api_process; print([m for m in ('streamlit', 'altair') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(

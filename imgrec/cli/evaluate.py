@@ -7,13 +7,13 @@ import typer
 
 from imgrec.cli.chosen_models import read_classes
 from imgrec.cli.engines import check_engine, open_engine
-from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
+from imgrec.cli.terminal import BAD_INPUT, check_format, complain, count_line, say, write
 from imgrec.errors import ImgrecError, InputError
 from imgrec.files import typed_path
 from imgrec.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from imgrec.data.dataset import Dataset
     from imgrec.evaluation.evaluate import Timing
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Images that could not be read, named one by one; the summary lists all.
 MAX_NAMED_FAILURES = 10
+
+TABLE = "table"
 
 
 def evaluate(
@@ -59,6 +61,7 @@ def evaluate(
         bool,
         typer.Option("--corruptions", help="Measure with 8 kinds of damage in 5 strengths instead: 41 times the work."),
     ] = False,
+    format: Annotated[str, typer.Option(help="table, json, csv or parquet; the last three have every figure.")] = TABLE,
 ) -> None:
     """Measure models on labeled images; a stopped run goes on where it was."""
     from imgrec.cli.watch import check_folder
@@ -73,7 +76,9 @@ def evaluate(
     from imgrec.inference.request import parse_models
     from imgrec.models.cards import load_catalog
     from imgrec.predictions.class_groups import ClassGroups
+    from imgrec.reports import flat_rows
 
+    check_format(format, (TABLE, *flat_rows.FORMATS))
     settings = Settings.from_env()
     check_engine(engine, address, actors)
     if corruptions and (watch or engine != "local"):
@@ -125,8 +130,9 @@ def evaluate(
     if not corruptions:
         stored_predictions.check_place(folder, describe_dataset(found))
     for flaw in found.flaws:
-        say(flaw)
+        (say if format == TABLE else complain)(flaw)
     failed = False
+    rows: list[dict[str, Any]] = []
     specs = get_specs(found)
     with open_engine(engine, address, actors) as run:
         for spec in specs:
@@ -146,20 +152,36 @@ def evaluate(
                 failed = True
                 continue
             if corruptions:
-                means = "  ".join(f"{damaged.accuracy(strength):.1%}" for strength in (0, *STRENGTHS))
-                say(f"{spec.name:<24}{damaged.images:>8,} images   top-1 at strength 0 to {STRENGTHS[-1]}: {means}")
-            else:
-                _report(row)
+                accuracy = {strength: damaged.accuracy(strength) for strength in (0, *STRENGTHS)}
+                rows.append(
+                    {"model": spec.name, "images": damaged.images}
+                    | {f"top_1_at_{strength}": share for strength, share in accuracy.items()}
+                )
+                if format == TABLE:
+                    means = "  ".join(f"{share:.1%}" for share in accuracy.values())
+                    say(f"{spec.name:<24}{damaged.images:>8,} images   top-1 at strength 0 to {STRENGTHS[-1]}: {means}")
+                continue
+            rows.append(row)
+            if format == TABLE:
+                say(_line(row))
+            _complain_of(row["failures"])
+    if format != TABLE:
+        write(flat_rows.FORMATS[format](rows))
     if failed:
         raise typer.Exit(BAD_INPUT)
 
 
-def _report(row: dict[str, Any]) -> None:
-    say(
+def _line(row: dict[str, Any]) -> str:
+    """Return a row of figures as a line."""
+    return (
         f"{row['model']:<24}{row['images']:>8,} images   top-1 {row['top_1']:.1%} "
         f"({row['top_1_low']:.1%} to {row['top_1_high']:.1%})   {row['latency_p50_ms']:.1f} ms"
     )
-    for failure in row["failures"][:MAX_NAMED_FAILURES]:
+
+
+def _complain_of(failures: "Sequence[Mapping[str, str]]") -> None:
+    """Name the images that could not be read, or the first of many."""
+    for failure in failures[:MAX_NAMED_FAILURES]:
         complain(f"{failure['id']}: {failure['reason']}")
-    if len(row["failures"]) > MAX_NAMED_FAILURES:
-        complain(f"and {len(row['failures']) - MAX_NAMED_FAILURES:,} more that could not be read; see the summary")
+    if len(failures) > MAX_NAMED_FAILURES:
+        complain(f"and {len(failures) - MAX_NAMED_FAILURES:,} more that could not be read; see the summary")

@@ -9,6 +9,7 @@ Knows no interface and no training.
 `stored_predictions`: the files of an evaluation.
 `metrics_row`: stored predictions to one row of figures.
 `aligned_results`: several models on the same images.
+`options`: the options of a classification, by the words of a caller.
 `temperatures`: the measured temperature of each model.
 `comparisons`: Pareto frontier, pair tests, mistakes.
 `selective_prediction`: the risk of what is kept.
