@@ -1,7 +1,7 @@
 """The command line.
 
 `imgrec models`, `fetch`, `predict`, `sheet`, `explain`, `doctor`, `train`, `tune`, `logs`, `evaluate`, `export`,
-`remote`, `serve`.
+`remote`, `check`, `add`, `remove`, `serve`.
 
 Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the input was wrong (one sentence on
 stderr says how); 1: a bug (traceback). What a command needs is imported when it runs, so that `--help` and typing
@@ -17,6 +17,7 @@ mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 `doctor`: `doctor`.
 `export`: `export`.
 `remote`: `remote`.
+`own_models`: `check`, `add`, `remove`.
 `chosen_models`: the models and options that commands share.
 `terminal`: what goes to stdout and stderr.
 """
@@ -27,7 +28,7 @@ from typing import Annotated
 import typer
 
 from imgrec import __version__
-from imgrec.cli import doctor, evaluate, explain, export, logs, predict, remote, sheet, train, tune
+from imgrec.cli import doctor, evaluate, explain, export, logs, own_models, predict, remote, sheet, train, tune
 from imgrec.cli.terminal import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
 
@@ -53,6 +54,9 @@ COMMANDS = (
     evaluate.evaluate,
     export.export,
     remote.remote,
+    own_models.check,
+    own_models.add,
+    own_models.remove,
     predict.serve,
 )
 for command in COMMANDS:

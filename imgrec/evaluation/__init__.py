@@ -7,6 +7,7 @@ Knows no interface and no training.
 `metrics_row`: stored predictions to one row of figures.
 `aligned_results`: several models on the same images.
 `temperatures`: the measured temperature of each model.
+`preprocessing_probe`: the preprocessing of an added model, found by trying each.
 `comparisons`: Pareto frontier, pair tests, mistakes.
 `selective_prediction`: the risk of what is kept.
 `reference_tables`: published comparisons.
