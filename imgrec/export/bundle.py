@@ -97,7 +97,7 @@ def export(
     formats = check_formats(formats)
     if spec.weights.filename.endswith(conversion.IMPORTED) and formats != ("openvino",):
         raise InputError(
-            f"Expected the format openvino: {spec.title} was added as a file, and is kept in that format alone. "
+            f"Expected the format openvino: {spec.title} was added from a file, and is kept in that format alone. "
             f"Received: {', '.join(formats)}."
         )
     if target.is_file() or (target.is_dir() and any(target.iterdir())):

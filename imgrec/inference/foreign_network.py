@@ -48,6 +48,9 @@ TRIED = 3
 # How far the sum of probabilities may be from 1, in float16 too.
 SUM_TOLERANCE = 5e-3
 
+# Lines of OpenVINO's texts that say nothing of the file.
+_UNSAID = ("Exception from", "Check '", "|", "Summary:", "To facilitate")
+
 Outputs = Literal["probabilities", "logits"]
 
 
@@ -101,6 +104,7 @@ def standardize(
     layout, found, input_type = _input_of(model, size)
     if len(model.outputs) != 1:
         raise ConversionError(f"Expected one output. Received: {len(model.outputs)}, {_named(model.outputs)}.")
+    model = _with_real_output(model)
     try:
         model.reshape([1, 3, *found] if layout == "NCHW" else [1, *found, 3])
         graph = openvino.preprocess.PrePostProcessor(model)
@@ -269,6 +273,16 @@ def _with_output(model: "openvino.Model", answer: Any) -> "openvino.Model":
     return ended
 
 
+def _with_real_output(model: "openvino.Model") -> "openvino.Model":
+    """Return `model`; one whose output was rounded to whole numbers ends before that."""
+    answer = model.get_results()[0].input_value(0)
+    if answer.get_element_type().is_real():
+        return model
+    while answer.get_node().get_type_name() in ("Convert", "FakeQuantize"):
+        answer = answer.get_node().input_value(0)
+    return _with_output(model, answer)
+
+
 def _last_operation(model: "openvino.Model") -> str:
     """Return the kind of the last operation that changes values."""
     node = model.get_results()[0].input_value(0).get_node()
@@ -293,6 +307,8 @@ def _named(ports: Any) -> str:
 
 def _reason(error: Exception) -> str:
     """Return the last line of OpenVINO's text that says something, without the place in its source."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    said = [line for line in lines if line and not line.startswith(("Exception from", "Check '", "|", "Summary:"))]
+    if "bad_alloc" in str(error):
+        return "one that takes more memory than a file of its size may"
+    lines = [line.strip(" -") for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.startswith(_UNSAID)]
     return (said or lines or ["no reason"])[-1][:300]

@@ -142,4 +142,4 @@ def refusals(path: Path, title: str) -> Iterator[None]:
         raise
     except (ValueError, RecursionError, OverflowError) as error:
         received = str(error).rstrip(".")[:400]
-        raise CorruptWeightsError(f"Expected a {title} model in {path}. Received: {received}.") from error
+        raise CorruptWeightsError(f"Expected a model in the format {title} in {path}. Received: {received}.") from error

@@ -23,7 +23,7 @@ _DIMS, _TYPE, _RAW, _EXTERNAL, _LOCATION = 1, 2, 9, 13, 14
 _LISTS = {4: 4, 5: 1, 7: 1, 10: 8, 11: 1}
 _KEY, _VALUE = 1, 2
 
-# Operators of ONNX itself; any other domain is code that somebody wrote.
+# Operators of ONNX itself; any other domain is code of its own.
 DOMAINS = ("", "ai.onnx")
 
 # Bits of a number by `TensorProto.DataType`; 8 are texts.

@@ -106,7 +106,7 @@ def why_no_script(spec: ModelSpec) -> str:
     """Return the reason that `keras_script` is None for `spec`, and what to do instead."""
     if spec.weights.filename.endswith(".zip"):
         return (
-            f"{spec.title} was added as a file, and Keras cannot read what imgrec keeps of it. "
+            f"{spec.title} was added from a file, and Keras cannot read what imgrec keeps of it. "
             f"`imgrec export {spec.name}` writes the network for OpenVINO with a script that runs it."
         )
     return (
