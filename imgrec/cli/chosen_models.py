@@ -23,6 +23,7 @@ def open_models(
     level: str | None = None,
     classes: str | None = None,
     calibrated: bool = False,
+    precision: str | None = None,
 ) -> "tuple[Options, EnginePool, Preparations]":
     """Return the options, the pool, and what fetches and compiles; nothing is loaded yet.
 
@@ -36,6 +37,7 @@ def open_models(
         level: Of generality.
         classes: Groups of WordNet words, or the name of a JSON file with them.
         calibrated: Whether to apply measured temperatures.
+        precision: "compact" for the twins of the models, "exact" for the originals; None for the models as named.
 
     Raises:
         InputError: An option cannot be meant.
@@ -56,6 +58,7 @@ def open_models(
         level=level,
         classes=read_classes(classes),
         calibrated=calibrated,
+        precision=precision,
     )
     preparations = Preparations(settings)
     pool = open_pool(settings, preparations)

@@ -33,6 +33,9 @@ def explain(
     rule: Annotated[str | None, typer.Option(help="Of the ensemble, as for predict.")] = None,
     weights: Annotated[str | None, typer.Option(help="Of models, such as vgg16=2,mobilenet=0.5; else 1.")] = None,
     framing: Annotated[str, typer.Option(help="crop (as published accuracies are measured) or squash.")] = "crop",
+    precision: Annotated[
+        str | None, typer.Option(help="compact: the twins of the models in 8-bit integers; exact: in float32.")
+    ] = None,
     format: Annotated[str, typer.Option(help="table, json or csv; the last two have every value.")] = "table",
     out: Annotated[str, typer.Option(help="Folder for the maps as PNG files, drawn over the image.")] = "",
 ) -> None:
@@ -47,7 +50,9 @@ def explain(
     settings = Settings.from_env()
     source = sys.stdin.buffer.read(settings.max_upload_bytes + 1) if image == STDIN else image
     decoded = open_image(source, settings)
-    options, pool, preparations = open_models(models, settings, rule=rule, weights=weights, framing=framing)
+    options, pool, preparations = open_models(
+        models, settings, rule=rule, weights=weights, framing=framing, precision=precision
+    )
     if prepare(options.specs, preparations):
         raise typer.Exit(BAD_INPUT)
     with count_line(method) as count:

@@ -96,6 +96,9 @@ def predict(
     classes: Annotated[
         str | None, typer.Option(help="Your own classes: a JSON file of WordNet words, or such as 'cat;dog'.")
     ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="compact: the twins of the models in 8-bit integers; exact: in float32.")
+    ] = None,
     format: Annotated[str, typer.Option(help="table, json, csv, parquet, or html: a report as one file.")] = "table",
 ) -> None:
     """Say what is in images, model by model and together."""
@@ -117,6 +120,7 @@ def predict(
         level=level,
         classes=classes,
         calibrated=calibrated,
+        precision=precision,
     )
     # Nothing is fetched or compiled for files of which none can be an image.
     failures = prepare(options.specs, preparations) if any(may_be_image(name) for name in images) else []

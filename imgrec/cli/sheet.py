@@ -49,6 +49,9 @@ def sheet(
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="Apply the measured temperatures to the members.")
     ] = False,
+    precision: Annotated[
+        str | None, typer.Option(help="compact: the twins of the models in 8-bit integers; exact: in float32.")
+    ] = None,
     order: Annotated[str, typer.Option(help="disputed, unsure, likely, label or given.")] = "disputed",
     format: Annotated[str, typer.Option(help="table, json, csv or parquet.")] = TABLE,
     out: Annotated[str, typer.Option(help="File for the sheet; else standard output.")] = "",
@@ -75,6 +78,7 @@ def sheet(
         level=level,
         classes=classes,
         calibrated=calibrated,
+        precision=precision,
     )
     found = find_images(expand(images))
     prepare(options.specs, preparations)

@@ -27,7 +27,7 @@ from imgrec.evaluation.shard_work import Runner, Work, run_here
 from imgrec.evaluation.shards import Shard
 from imgrec.files import sha256_of
 from imgrec.images.preprocessing import FRAMINGS, RESAMPLING
-from imgrec.inference import conversion
+from imgrec.inference import conversion, quantization
 from imgrec.inference.preparation import Preparations
 from imgrec.inference.process_info import processor, usable_cores
 from imgrec.models import cards, weights
@@ -264,7 +264,7 @@ def _provenance(
     spec: ModelSpec, labeled: Dataset, settings: Settings, framing: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what answers depend on; and what is said about them, with a `key` by which a later run finds its own."""
-    digest = weights.sha256(spec, settings)
+    digest = weights.identity(spec, settings)
     if digest is None:
         raise WeightsError(f"Expected the weights of {spec.title} on this machine. Received: none.")
     depends_on = {
@@ -278,9 +278,11 @@ def _provenance(
         "resampling": RESAMPLING.name.lower(),
         "input_size": list(spec.input_size),
         "crop_fraction": spec.crop_fraction,
-        "runtime": "OpenVINO on CPU, float32",
+        "runtime": f"OpenVINO on CPU, {spec.precision}",
         "versions": conversion.versions() | {"pillow": metadata.version("pillow")},
     }
+    if spec.is_compact:
+        depends_on["quantization"] = quantization.key(settings)
     if labeled.groups is not None:
         depends_on["classes"] = labeled.groups.to_link()
     key = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]

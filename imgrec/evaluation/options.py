@@ -3,7 +3,7 @@
 from functools import partial
 
 from imgrec.evaluation import temperatures
-from imgrec.inference.request import Options, get_default_specs, parse_models
+from imgrec.inference.request import Options, get_default_specs, in_precision, parse_models
 from imgrec.models.cards import load_catalog
 from imgrec.settings import Settings
 
@@ -19,6 +19,7 @@ def parse_options(
     level: str | None = None,
     classes: str | None = None,
     calibrated: bool = False,
+    precision: str | None = None,
 ) -> Options:
     """Return the options; nothing is fetched or loaded.
 
@@ -32,6 +33,7 @@ def parse_options(
         level: Of generality.
         classes: Groups of WordNet words.
         calibrated: Whether to apply measured temperatures.
+        precision: "compact" for the twins of the models, "exact" for the originals; None for the models as named.
 
     Raises:
         InputError: An option cannot be meant, or there is no model on this machine.
@@ -39,7 +41,7 @@ def parse_options(
     """
     catalog = load_catalog(settings)
     return Options.parse(
-        parse_models(models, catalog) or get_default_specs(catalog, settings),
+        parse_models(models, catalog, precision) or in_precision(get_default_specs(catalog, settings), precision),
         k=top,
         rule=rule,
         framing=framing,
