@@ -12,6 +12,8 @@ mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 `explain`: `explain`.
 `evaluate`: `evaluate`.
 `compare`: `compare`.
+`engines`: where shards are run.
+`watch`: `evaluate --watch`.
 `train`: `train`.
 `tune`: `tune`.
 `protocol`: `protocol`.

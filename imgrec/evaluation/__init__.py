@@ -4,6 +4,7 @@ Knows no interface and no training.
 
 `evaluate`: run a model over a dataset and time it.
 `shards`: the shards of an evaluation, and their files.
+`arrivals`: a folder that grows, in shards that stay.
 `shard_work`: the images of shards become answers.
 `stored_predictions`: the files of an evaluation.
 `metrics_row`: stored predictions to one row of figures.

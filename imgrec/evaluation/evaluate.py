@@ -8,8 +8,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -104,7 +104,7 @@ def evaluate(
         parts = path.with_suffix(".parts")
         plan = shards.list_shards(labeled, depends_on, starts)
         work = Work(spec, labeled, settings, compiled, framing)
-        _predict(work, run, parts, plan, None if starts is None else labeled.ids, on_progress)
+        _predict(work, run, parts, plan, on_progress)
         shards.merge(parts, path, provenance)
         if starts is None:
             shutil.rmtree(parts, ignore_errors=True)
@@ -216,6 +216,11 @@ def time_model(spec: ModelSpec, labeled: Dataset, settings: Settings, compiled: 
     )
 
 
+def timing_of(row: Mapping[str, Any]) -> Timing:
+    """Return the times in a row."""
+    return Timing(**{field.name: row[field.name] for field in fields(Timing)})
+
+
 def hardware() -> str:
     """Return the processor, cores and memory of this process, on which times depend."""
     return f"{processor()}, {usable_cores()} cores, {available_memory_bytes() / MIB / 1024:.0f} GiB"
@@ -232,11 +237,10 @@ def _predict(
     run: Runner,
     parts: Path,
     plan: Sequence[Shard],
-    ids: Sequence[str] | None,
     on_progress: OnProgress | None,
 ) -> None:
     """Have `run` make the shards that are missing, and write each when it is there."""
-    missing = shards.open_folder(parts, plan, ids)
+    missing = shards.open_folder(parts, plan)
     count = len(work.labeled)
     done = count - sum(map(len, missing))
 

@@ -17,6 +17,7 @@ Knows no pages, commands or routes; TensorFlow runs only in its child processes.
 `classify`: image and models to predictions.
 `calibrated_members`: members of an ensemble with their temperatures.
 `request`: a request in the words of command line and API.
+`warm_up`: what a server does before its first visitor.
 `turns`: how many threads compute in Python at once.
 `process_info`: cores, resident memory.
 `shutdown`: the end of the process waits for native calls.
