@@ -48,6 +48,9 @@ SERVER_BYTES = 350 * MIB
 # The site that shows a Space in a frame.
 SPACES = "https://huggingface.co"
 
+# How default models compute: in float32, as Keras does, or in 8-bit integers.
+PRECISIONS = ("exact", "compact")
+
 # A host name or a source, with a wildcard where it begins; no space or semicolon, which would end it in a header.
 _WORD = re.compile(r"(https?://)?(\*|(\*\.)?[\w.-]+|\[[0-9a-f:]+\])(:\d+)?", re.ASCII | re.IGNORECASE)
 
@@ -78,6 +81,11 @@ SETTINGS = {
     "IMGREC_API_ORIGINS": ("Sites whose pages may use the API, by commas, such as `https://example.org`", "none"),
     "IMGREC_METRICS": ("Port, or address with port, on which Prometheus finds `/metrics`", "none"),
     "IMGREC_FRAMES": ("Sites that may show the pages in a frame, by commas", "none; in a Space Hugging Face's"),
+    "IMGREC_PRECISION": (
+        "exact or compact: whether default models compute in float32, or their twins in 8-bit integers",
+        "exact, or what was chosen on the Models page",
+    ),
+    "IMGREC_CALIBRATION": ("Folder of images that compact models are made with", "crops of the sample gallery"),
     "IMGREC_WEIGHTS_URL": ("Mirror to fetch weights from, instead of Keras' own address", "none"),
 }
 
@@ -90,7 +98,8 @@ class Settings:
     on its decoded images, `sessions_bytes` that of all tabs together, `max_sessions` that of open tabs; `home` and
     `keras_home` need not exist yet. `hosts` are names beside the server's own, `frames` sources as
     Content-Security-Policy has them. Hugging Face sets SPACE_HOST in a Space. `metrics` is the address and the port
-    where figures of the process are served, None for nowhere.
+    where figures of the process are served, None for nowhere. `precision` is one of `PRECISIONS`, or None where none
+    was set.
     """
 
     home: Path
@@ -107,6 +116,8 @@ class Settings:
     google_vision_monthly: int = GOOGLE_VISION_MONTHLY
     hosts: tuple[str, ...] = ()
     frames: tuple[str, ...] = ()
+    precision: str | None = None
+    calibration: Path | None = None
     api_tokens: tuple[str, ...] = field(default=(), repr=False)
     api_origins: tuple[str, ...] = ()
     metrics: tuple[str, int] | None = None
@@ -131,6 +142,8 @@ class Settings:
             google_vision_key=env.get("IMGREC_GOOGLE_VISION_KEY", "").strip() or None,
             google_vision_monthly=_count(env, "IMGREC_GOOGLE_VISION_MONTHLY", GOOGLE_VISION_MONTHLY),
             hosts=_words(env, "IMGREC_HOSTS") + _words(env, "SPACE_HOST"),
+            precision=_one_of(env, "IMGREC_PRECISION", PRECISIONS),
+            calibration=Path(folder).expanduser() if (folder := env.get("IMGREC_CALIBRATION")) else None,
             frames=_words(env, "IMGREC_FRAMES") + ((SPACES,) if env.get("SPACE_HOST") else ()),
             api_tokens=_tokens(env, "IMGREC_API_TOKENS"),
             api_origins=_origins(env, "IMGREC_API_ORIGINS"),
@@ -210,6 +223,13 @@ def _flag(env: Mapping[str, str], name: str) -> bool:
     if value in {"1", "true", "yes"}:
         return True
     raise SettingError(f"Expected {name} to be 0 or 1. Received: {value!r}.")
+
+
+def _one_of(env: Mapping[str, str], name: str, known: tuple[str, ...]) -> str | None:
+    value = env.get(name, "").strip().lower() or None
+    if value is None or value in known:
+        return value
+    raise SettingError(f"Expected {name} to be {' or '.join(known)}. Received: {value!r}.")
 
 
 def _count(env: Mapping[str, str], name: str, default: int) -> int:

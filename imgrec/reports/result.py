@@ -20,23 +20,25 @@ from imgrec.reports.sentences import headline, is_none_of_these, is_unsure, labe
 # forms that East Asian versions accept.
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 
-CSV_COLUMNS = (
-    "image",
-    "sha256",
-    "model",
-    "rule",
-    "label_space",
-    "milliseconds",
-    "rank",
-    "label",
-    "synset",
-    "index",
-    "probability",
-    "none_of_these",
-    "error",
-    "calibrated",
-    "unsure",
-)
+# The columns of CSV and Parquet, with their types in Arrow.
+COLUMNS = {
+    "image": "string",
+    "sha256": "string",
+    "model": "string",
+    "rule": "string",
+    "label_space": "string",
+    "milliseconds": "float64",
+    "rank": "int64",
+    "label": "string",
+    "synset": "string",
+    "index": "int64",
+    "probability": "float64",
+    "none_of_these": "bool",
+    "error": "string",
+    "calibrated": "bool",
+    "unsure": "bool",
+}
+CSV_COLUMNS = tuple(COLUMNS)
 
 TABLE_WIDTH = 80
 _BAR_WIDTH = 24
@@ -58,6 +60,10 @@ class Result:
     outcomes: tuple[Prediction | Failure, ...] = ()
     ensemble: Ensemble | Failure | None = None
     error: str | None = None
+
+    def __str__(self) -> str:
+        """Return the text that `imgrec predict` prints."""
+        return to_table([self])
 
     @property
     def predictions(self) -> list[Prediction]:
