@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.committed import FOLDER, MEASUREMENTS
-from imgrec.explain.severity import measure_severity
+from imgrec.explanation.severity import measure_severity
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import Settings

@@ -15,8 +15,8 @@ from functools import partial
 import numpy as np
 
 from bench import pairs
-from imgrec.explain.attribution import explain, frame_subjects
-from imgrec.explain.target import of_class
+from imgrec.explanation.attribution import explain, frame_subjects
+from imgrec.explanation.target import of_class
 from imgrec.images.decoding import decode
 from imgrec.images.preprocessing import frame
 from imgrec.inference import openvino_engine

@@ -1,12 +1,18 @@
 """Repeat printed protocols of transfer learning: `python -m bench.protocols DATA [PART …]`, into assets/protocols/.
 
 DATA is a folder with `catsdogs/` (training_set, test_set) and `flowers5/` (split.csv) in it. Weights that are not on
-this machine are fetched. Parts: folds (5-fold cross-validation and the grid of learning rates of PB3, on the flowers,
-since its Linnaeus 5 could not be had), heads (three of them under a stepped rate), three_ways (from scratch,
-pretrained, a head on 64 images: the question of Capstone #3), frozen (a head on all images of cats and dogs,
-as A Comparison of CNNs wanted it), lite (two of these with EfficientNet-Lite0 in MobileNet's place) and networks (those
-of Springboard Capstone 2 that need no pretrained weights, on CIFAR-10). The full titles of these works are in
-assets/reference_tables.json; each table is shown beside the printed one.
+this machine are fetched. Parts:
+
+`pb3`: the whole protocol of PB3 on the flowers, since its Linnaeus 5 could not be had.
+`heads`: its three heads on MobileNet, too.
+`three_ways`: from scratch, pretrained, a head on 64 images: the question of Capstone #3.
+`frozen`: a head on all images of cats and dogs, as A Comparison of CNNs wanted it.
+`resnet50`: its ResNet50 itself, where the weights are here.
+`lite`: two of these with EfficientNet-Lite0 in MobileNet's place.
+`networks`: those of Springboard Capstone 2 that need no pretrained weights, on CIFAR-10.
+`upsampled`: its transfer on enlarged images, scaled to minutes.
+
+The full titles of these works are in assets/reference_tables.json; each table is shown beside the printed one.
 
 Every model is measured as `imgrec evaluate` does as well; its row is in assets/benchmarks/. Models that are in
 IMGREC_HOME from an earlier call are not trained again.
@@ -21,23 +27,34 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench import committed
 from bench.committed import FLOWERS, MEASUREMENTS, Measurement
 from imgrec import jobs
+from imgrec.data import training_arrays
 from imgrec.evaluation import stored_predictions
-from imgrec.formatting import duration
-from imgrec.models import cards
+from imgrec.formatting import duration, integer
+from imgrec.models import cards, weights
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ASSETS, Settings
-from imgrec.training import training_job, transfer_config, transfer_job
+from imgrec.training import pb3_report, training_job, transfer_config, transfer_job
+from imgrec.training.pb3 import Protocol, head_stages, next_stage, rate_stages, second_model
+from imgrec.training.pb3_runs import ProtocolRuns
+from imgrec.training.pb3_tables import NOTHING, four, spread
+from imgrec.training.published_logs import read_published
 from imgrec.training.recipes import get_recipe
+from imgrec.training.training_log import VALIDATION
 from imgrec.training.transfer_config import TransferConfig
 
 TABLES = ASSETS / "protocols"
 
+FOLDS = Protocol().folds
+
 # Titles of the printed tables in assets/reference_tables.json.
 WAYS_TITLE = "Three ways to a classifier"
 CATS_AND_DOGS_TITLE = "Cats and dogs, asked of networks for other classes"
+SEVEN_MODELS_TITLE = "Seven models on CIFAR-10"
 TWO_NETWORKS_TITLE = "Table 14: two networks on 2,000 test images"
 
 BACKBONE = "mobilenet"
@@ -45,21 +62,8 @@ LITE = "efficientnet_lite0"
 
 CATS_AND_DOGS = MEASUREMENTS["catsdogs"]
 
-# PB3: Adam, 20 epochs, these rates; and what was printed for them (its Tables 7 and 8).
-RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-FOLDS = 5
-TABLE_7_RATE = 1e-4
-PRINTED_FOLDS = {
-    "training accuracy": (".9806", ".9829", ".9796", ".9804", ".9760", ".9799"),
-    "validation accuracy": (".9617", ".9617", ".9675", ".9633", ".9633", ".9635"),
-}
-PRINTED_TEST = {
-    1e-2: (".9465", ".1335"),
-    1e-3: (".9562", ".1275"),
-    1e-4: (".9670", ".1150"),
-    1e-5: (".9602", ".1294"),
-    1e-6: (".9545", ".1349"),
-}
+# A fifth of CIFAR-10.
+FEW_CIFAR = 1000
 
 # Springboard Capstone 2: the networks of its table that were trained from scratch; recipes have their settings.
 FROM_SCRATCH = ("simple_cnn", "tuned_cnn_6", "tuned_cnn_5")
@@ -68,90 +72,37 @@ FROM_SCRATCH = ("simple_cnn", "tuned_cnn_6", "tuned_cnn_5")
 FEW_OF_EACH = 32
 
 OTHER_IMAGES = (
-    "The printed figures are of Linnaeus 5 (6,000 + 2,000 images of berry, bird, dog, flower, other), which could "
-    "not be had. These are of flowers (daisy, dandelion, rose, sunflower, tulip) in images as soft as if "
-    "they had been enlarged from 32 px, and closer to each other: compare how the figures move, not how high they are."
+    "Linnaeus 5, of which the printed figures are, could not be had. These images are as soft as if they had been "
+    "enlarged from 32 px, and their classes closer to each other."
 )
 
 
-def folds(data: Path, settings: Settings) -> None:
-    """Tables 7 and 8 of PB3: each rate by itself, so that each model looks at the test set once."""
-    trained = {}
-    for rate in RATES:
-        transfer = TransferConfig(BACKBONE, learning_rates=(rate,), folds=FOLDS, epochs=20, batch_size=32)
-        name = f"flowers_{BACKBONE}_{rate:.0e}".replace("-", "m")
-        trained[rate] = fine_tune(transfer, data / FLOWERS.data, name, settings)
-        measure(name, FLOWERS, settings, "folds")
-    fold_rows: list[list[str]] = []
-    card = trained[TABLE_7_RATE]
-    for number, trial in enumerate(card.fields["trials"]):
-        fold_rows.append(
-            [str(trial["fold"]), str(trial["best_epoch"])]
-            + [four(trial["train_accuracy"]), four(trial["validation_accuracy"])]
-            + [four(trial["train_loss"]), four(trial["validation_loss"])]
-            + [printed[number] for printed in PRINTED_FOLDS.values()]
-        )
-    [mean] = card.fields["learning_rates"]
-    fold_rows.append(
-        ["mean ± sd", f"{mean['best_epoch']:.1f}"]
-        + [
-            f"{four(mean[name])} ± {four(mean[f'{name}_sd'])}"
-            for name in ("train_accuracy", "validation_accuracy", "train_loss", "validation_loss")
-        ]
-        + [printed[-1] for printed in PRINTED_FOLDS.values()]
+def pb3(data: Path, settings: Settings) -> None:
+    """Carry out the protocol of PB3 as `imgrec protocol` does, EfficientNet-Lite0 in ResNet50's place."""
+    protocol = Protocol(second=LITE)
+    folder = settings.home / "protocols" / "flowers"
+    runs = ProtocolRuns(protocol, str(data / FLOWERS.data), settings, folder, "flowers")
+    runs.begin()
+    while (stage := next_stage(protocol, done := runs.done())) is not None:
+        await_end(stage.name, runs.job(stage))
+    command = f"imgrec protocol pb3 --data {FLOWERS.data} --second {LITE}"
+    remark = "EfficientNet-Lite0 stands in for ResNet50, whose weights could not be had."
+    pb3_report.write(folder, protocol, done, settings, command=command, remark=remark)
+    report = json.loads((folder / pb3_report.JSON).read_text(encoding="utf-8"))
+    report["provenance"]["flowers"] = OTHER_IMAGES
+    (TABLES / "pb3_flowers.json").write_text(
+        json.dumps({"beside": TWO_NETWORKS_TITLE} | report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    write(
-        "five_folds_flowers",
-        title=f"Five folds at the learning rate {TABLE_7_RATE:g}, on flowers (after Table 7 of the same work)",
-        beside=TWO_NETWORKS_TITLE,
-        columns=["Fold", "Best epoch", "Training accuracy", "Validation accuracy", "Training loss", "Validation loss"]
-        + [f"Printed {name}" for name in PRINTED_FOLDS],
-        rows=fold_rows,
-        provenance=provenance(card, "flowers5, 3,457 training images of 5 classes", "folds"),
-        note=f"Frozen MobileNet, one dense layer, 20 epochs, the best epoch of each fold by validation accuracy. "
-        f"{OTHER_IMAGES}",
-    )
-    rate_rows = []
-    for rate, card in trained.items():
-        [mean] = card.fields["learning_rates"]
-        rate_rows.append(
-            [
-                f"{rate:g}",
-                f"{four(mean['validation_accuracy'])} ± {four(mean['validation_accuracy_sd'])}",
-                str(card.fields["chosen"]["epochs"]),
-                four(card.metrics["accuracy"]),
-                four(card.metrics["loss"]),
-                *list(PRINTED_TEST[rate]),
-            ]
-        )
-    write(
-        "learning_rates_flowers",
-        title="The grid of learning rates, on flowers (after Table 8 of the same work)",
-        beside=TWO_NETWORKS_TITLE,
-        columns=[
-            "Learning rate",
-            "Validation accuracy, 5 folds",
-            "Epochs of the final training",
-            "Test accuracy",
-            "Test loss",
-            "Printed test accuracy",
-            "Printed test loss",
-        ],
-        rows=rate_rows,
-        provenance=provenance(card, "flowers5, 3,457 + 860 images of 5 classes", "folds"),
-        note="After the folds, one training on all training images and one look at the 860 test images, for each "
-        f"rate by itself. {OTHER_IMAGES}",
-    )
+    for stage in (*rate_stages(protocol), second_model(protocol, done)):
+        measure(done[stage.name].name, FLOWERS, settings, "pb3")
 
 
 def heads(data: Path, settings: Settings) -> None:
     """PB3's other comparison: variants of the head under a stepped learning rate, by five folds."""
     rows = []
-    for name in ("linear", "wide", "hidden"):
-        transfer = TransferConfig(
-            BACKBONE, name, learning_rates=(1e-3,), step_epochs=5, folds=FOLDS, epochs=20, batch_size=32
-        )
-        card = fine_tune(transfer, data / FLOWERS.data, f"flowers_head_{name}", settings)
+    for stage in head_stages(Protocol(second=BACKBONE)):
+        name = stage.config.head
+        card = fine_tune(stage.config, data / FLOWERS.data, f"flowers_head_{name}", settings)
         row = measure(f"flowers_head_{name}", FLOWERS, settings, "heads")
         [mean] = card.fields["learning_rates"]
         rows.append(
@@ -159,8 +110,8 @@ def heads(data: Path, settings: Settings) -> None:
                 transfer_config.HEADS[name].title,
                 f"{transfer_config.HEADS[name].parameters(1024, 5):,}",
                 *(four(trial["validation_accuracy"]) for trial in card.fields["trials"]),
-                f"{four(mean['validation_accuracy'])} ± {four(mean['validation_accuracy_sd'])}",
-                f"{four(mean['validation_loss'])} ± {four(mean['validation_loss_sd'])}",
+                spread(mean, "validation_accuracy"),
+                spread(mean, "validation_loss"),
                 three(row),
             ]
         )
@@ -240,7 +191,7 @@ def frozen(data: Path, settings: Settings) -> None:
     heads = sum(trial["seconds"] for trial in card.fields["trials"]) + card.training_seconds
     write(
         "frozen_backbone_cats_and_dogs",
-        title="A frozen backbone trained cats and dogs",
+        title="A frozen backbone trained on cats and dogs",
         beside=CATS_AND_DOGS_TITLE,
         columns=["What", "Here", "As printed"],
         rows=[
@@ -255,6 +206,19 @@ def frozen(data: Path, settings: Settings) -> None:
         note="ResNet50's weights could not be had where this was measured, so MobileNet stands in for it; the printed "
         "network itself is built and counted by a test.",
     )
+
+
+def resnet50(data: Path, settings: Settings) -> None:
+    """Measure what A Comparison of CNNs asked of ResNet50, as soon as its weights are here: rolled up, and trained."""
+    spec = BUILT_IN.get_spec("resnet50")
+    if weights.locate(spec, settings) is None:
+        print(f"{spec.title}: its weights are not here (imgrec fetch {spec.name})", flush=True)
+        return
+    found = CATS_AND_DOGS.open(settings)
+    committed.measure(spec, found, CATS_AND_DOGS.framing, settings, committed.command_of(found.name, spec.name))
+    transfer = TransferConfig(spec.name, learning_rates=(1e-2, 1e-3, 1e-4), folds=FOLDS, epochs=20, batch_size=32)
+    fine_tune(transfer, data / CATS_AND_DOGS.data, "cats_dogs_resnet50", settings, features_anew=True)
+    measure("cats_dogs_resnet50", CATS_AND_DOGS, settings, "resnet50")
 
 
 def lite(data: Path, settings: Settings) -> None:
@@ -292,6 +256,58 @@ def networks(data: Path, settings: Settings) -> None:
         measure(name, MEASUREMENTS["cifar10"], settings, "networks")
 
 
+def upsampled(data: Path, settings: Settings) -> None:
+    """Train Springboard's transfer on enlarged images, scaled to what two cores do in minutes."""
+    recipe = get_recipe("mobilenet_a025_upsampled")
+    card = train(recipe.name, str(few_cifar(settings)), recipe.name, settings)
+    row = measure(recipe.name, MEASUREMENTS["cifar10"], settings, "upsampled")
+    learned, held_out = (card.fields["data"][key] for key in ("trained_on", "validated_on"))
+    logs = [one for one in read_published() if one.table == SEVEN_MODELS_TITLE]
+    epochs = range(recipe.epochs)
+    seconds = sum(epoch["seconds"] for epoch in card.curves) / len(card.curves)
+    rows = [
+        [f"{recipe.title}, here", integer(card.fields["model"]["parameters"]), f"{learned // recipe.batch_size:,}"]
+        + [four(card.curves[i]["validation_accuracy"]) for i in epochs]
+        + [f"{seconds:,.0f} s, mean", three(row)],
+        *(
+            [f"{one.log.title}, printed", NOTHING, "2,000"]
+            + [f"{value:.4f}" for value in one.log.epochs[VALIDATION + "accuracy"].tolist()]
+            + [f"{one.log.seconds[0]:,.0f} s", one.printed_accuracy]
+            for one in logs
+        ),
+    ]
+    write(
+        "upsampled_transfer",
+        title="Transfer on enlarged images, scaled",
+        beside=SEVEN_MODELS_TITLE,
+        columns=["Network", "Parameters", "Steps an epoch"]
+        + [f"Validation, epoch {i + 1}" for i in epochs]
+        + ["Time of an epoch", "Accuracy, 10,000 test images"],
+        rows=rows,
+        provenance=provenance(
+            card, f"CIFAR-10, {learned + held_out:,} training images and 10,000 test images", "upsampled"
+        ),
+        note="The same architecture, loss, optimizer, learning rate and batch size as printed: the image enlarged, the "
+        "backbone trained whole, Flatten, batch normalization, 128 and 64 dense units with dropout. Scaled: MobileNet "
+        "with a quarter of its filters in place of ResNet50 and VGG16, images enlarged to 128 px instead of 256, and "
+        "a fifth of the steps. The weights of those networks could not be had.",
+    )
+
+
+def few_cifar(settings: Settings) -> Path:
+    """Return CIFAR-10 with the first `FEW_CIFAR` training images of each class, and all test images."""
+    path = settings.home / "few_cifar10.npz"
+    found = training_arrays.load("cifar10", settings)
+    if found.test is None:
+        raise SystemExit("CIFAR-10 without a test part")
+    targets = found.train.targets
+    kept = np.sort(np.concatenate([np.flatnonzero(targets == c)[:FEW_CIFAR] for c in range(len(found.classes))]))
+    arrays = {"x_train": found.train.pixels[kept], "y_train": targets[kept]}
+    arrays |= {"x_test": found.test.pixels, "y_test": found.test.targets}
+    np.savez(path, class_names=np.array(found.classes), allow_pickle=False, **arrays)
+    return path
+
+
 def fine_tune(
     transfer: TransferConfig, data: Path, name: str, settings: Settings, *, features_anew: bool = False
 ) -> cards.Card:
@@ -313,14 +329,17 @@ def finished(name: str, settings: Settings, start: Callable[[], jobs.Job]) -> ca
     """Return the card of the model `name`, trained now unless it is there from an earlier call."""
     path = cards.home(settings) / f"{name}.json"
     if not path.exists():
-        job = start()
-        while job.wait(60) in {"queued", "running"}:
-            print(f"{name}: {job.state}", flush=True)
-        if job.state != "finished":
-            raise SystemExit(f"{name}: {job.error or job.last_words()}")
+        await_end(name, start())
     card = cards.read(path)
     print(f"{name}: {card.metrics['accuracy']:.4f} of {card.metrics['pictures']} {card.metrics['set']}", flush=True)
     return card
+
+
+def await_end(name: str, job: jobs.Job) -> None:
+    while job.wait(60) in {"queued", "running"}:
+        print(f"{name}: {job.state}", flush=True)
+    if job.state != "finished":
+        raise SystemExit(f"{name}: {job.stopped_because()}")
 
 
 def measure(model: str, wanted: Measurement, settings: Settings, part: str) -> dict[str, Any]:
@@ -354,7 +373,7 @@ def provenance(card: cards.Card, images: str, part: str) -> dict[str, Any]:
     backbone = card.fields.get("backbone", {})
     restored = ", restored from 8 bit" if committed.note_on(backbone.get("sha256"), None) == committed.RESTORED else ""
     return {
-        "pictures": images,
+        "images": images,
         "backbone": f"{backbone.get('model')}, weights sha256 {str(backbone.get('sha256'))[:16]}…{restored}",
         "seed": card.fields["seed"],
         "machine": card.fields["machine"],
@@ -374,17 +393,15 @@ def three(row: dict[str, Any]) -> str:
     return f"{100 * row['top_1']:.1f} % ({100 * row['top_1_low']:.1f} to {100 * row['top_1_high']:.1f})"
 
 
-def four(value: float) -> str:
-    return f"{value:.4f}"
-
-
 PARTS: dict[str, Callable[[Path, Settings], None]] = {
-    "folds": folds,
+    "pb3": pb3,
     "heads": heads,
     "three_ways": three_ways,
     "frozen": frozen,
+    "resnet50": resnet50,
     "lite": lite,
     "networks": networks,
+    "upsampled": upsampled,
 }
 
 

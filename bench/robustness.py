@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from bench import pairs
-from imgrec.explain.robustness import ALL_DAMAGE, damaged_views, predict_damaged
+from imgrec.explanation.robustness import ALL_DAMAGE, damaged_views, predict_damaged
 from imgrec.images import gallery
 from imgrec.images.decoding import decode
 from imgrec.inference.classify import open_pool

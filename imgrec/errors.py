@@ -7,7 +7,8 @@
     │   ├── AddressError            no image can be fetched from the address
     │   ├── UnknownNameError        no such model, rule, dataset, recipe ...
     │   ├── LabelSpaceError         label spaces that do not fit together
-    │   └── SettingError            an environment variable or option out of its range
+    │   ├── SettingError            an environment variable or option out of its range
+    │   └── MissingExtraError       this installation has not the packages for it
     ├── WeightsError                the weights of a model cannot be had
     │   ├── OfflineError            no network; the sentence names the path where the file belongs
     │   ├── PackageError            the Python package that carries them is missing, or another version
@@ -118,6 +119,10 @@ class LabelSpaceError(InputError):
 
 class SettingError(InputError):
     """An environment variable or an option is out of its range."""
+
+
+class MissingExtraError(InputError):
+    """An extra of imgrec, with its packages, is not installed."""
 
 
 class WeightsError(ImgrecError):

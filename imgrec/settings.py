@@ -15,9 +15,14 @@ from imgrec.errors import SettingError
 
 MIB = 1024 * 1024
 
-# The repository (or the installed tree) that holds assets/ and pages/.
-ROOT = Path(__file__).resolve().parent.parent
-ASSETS = ROOT / "assets"
+PACKAGE = Path(__file__).resolve().parent
+
+# What Python imports imgrec from: the repository, or the folder that packages are installed in.
+ROOT = PACKAGE.parent
+
+# app.py, pages/, assets/ and .streamlit/: the repository; in a wheel they lie inside of the package.
+APP = PACKAGE / "_app" if (PACKAGE / "_app").is_dir() else ROOT
+ASSETS = APP / "assets"
 
 # A phone's 50-megapixel JPEG is 10-20 MB; a larger file is no photograph.
 MAX_UPLOAD_MIB = 20

@@ -13,6 +13,7 @@ from imgrec.settings import ROOT
 # A room imports only rooms before it. A module or package below imgrec/ that is not listed fails: there is no utils.py.
 ROOMS = [
     "errors",
+    "extras",
     "settings",
     "files",
     "json_files",
@@ -27,7 +28,7 @@ ROOMS = [
     "export",
     "data",
     "evaluation",
-    "explain",
+    "explanation",
     "remote",
     "training",
     "charts",

@@ -66,7 +66,7 @@ def test_things_are_where_the_architecture_says(question: str, path: str, name: 
 def test_the_architecture_names_files_that_are_there() -> None:
     routes = ARCHITECTURE.split("## Four routes")[1].split("## How to add")[0]
     named = re.findall(
-        r"`((?:ui|images|inference|models|predictions|charts|cli|data|evaluation|explain|training|jobs)/[\w/]*(?:\.py)?)`",
+        r"`((?:ui|images|inference|models|predictions|charts|cli|data|evaluation|explanation|training|jobs)/[\w/]*(?:\.py)?)`",
         routes,
     )
     assert named

@@ -37,9 +37,9 @@ from imgrec.api import sheet
 from imgrec.api.arriving import Arriving
 from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError, shortened
 from imgrec.evaluation import temperatures
-from imgrec.explain import explanation, map_report
-from imgrec.explain.attribution import DEFAULT_METHOD, find_method
-from imgrec.explain.map_report import MeasuredMap
+from imgrec.explanation import explanation, map_report
+from imgrec.explanation.attribution import DEFAULT_METHOD, find_method
+from imgrec.explanation.map_report import MeasuredMap
 from imgrec.images.decoding import decode
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations, state_of

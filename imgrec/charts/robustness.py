@@ -8,9 +8,9 @@ import altair as alt
 from imgrec.charts.colors import Swatch
 from imgrec.charts.line_chart import SOLID, Axis, line_chart
 from imgrec.charts.theme import PERCENT, SILENT, Rows, Spec, fill, framed, tooltip
-from imgrec.explain.corruptions import CORRUPTIONS, STRENGTHS
-from imgrec.explain.robustness import Robustness
-from imgrec.explain.severity import SeverityRow
+from imgrec.explanation.corruptions import CORRUPTIONS, STRENGTHS
+from imgrec.explanation.robustness import Robustness
+from imgrec.explanation.severity import SeverityRow
 from imgrec.formatting import change, interval, percent, relative_change
 from imgrec.predictions.prediction import Prediction
 from imgrec.reports.sentences import label_of

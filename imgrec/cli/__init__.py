@@ -1,23 +1,25 @@
 """The command line.
 
-`imgrec models`, `fetch`, `predict`, `sheet`, `explain`, `doctor`, `train`, `tune`, `logs`, `evaluate`, `export`,
-`remote`, `check`, `add`, `remove`, `serve`.
+`imgrec models`, `fetch`, `predict`, `sheet`, `explain`, `doctor`, `train`, `tune`, `protocol`, `logs`, `evaluate`,
+`export`, `remote`, `check`, `add`, `remove`, `serve`.
 
 Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the input was wrong (one sentence on
 stderr says how); 1: a bug (traceback). What a command needs is imported when it runs, so that `--help` and typing
 mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 
-`predict`: `models`, `fetch`, `predict`, `serve`.
+`predict`: `models`, `fetch`, `predict`.
 `sheet`: `sheet`.
 `explain`: `explain`.
 `evaluate`: `evaluate`.
 `train`: `train`.
 `tune`: `tune`.
+`protocol`: `protocol`.
 `logs`: `logs`.
 `doctor`: `doctor`.
 `export`: `export`.
 `remote`: `remote`.
 `own_models`: `check`, `add`, `remove`.
+`serve`: `serve`.
 `chosen_models`: the models and options that commands share.
 `terminal`: what goes to stdout and stderr.
 """
@@ -28,7 +30,21 @@ from typing import Annotated
 import typer
 
 from imgrec import __version__
-from imgrec.cli import doctor, evaluate, explain, export, logs, own_models, predict, remote, sheet, train, tune
+from imgrec.cli import (
+    doctor,
+    evaluate,
+    explain,
+    export,
+    logs,
+    own_models,
+    predict,
+    protocol,
+    remote,
+    serve,
+    sheet,
+    train,
+    tune,
+)
 from imgrec.cli.terminal import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
 
@@ -50,6 +66,7 @@ COMMANDS = (
     doctor.doctor,
     train.train,
     tune.tune,
+    protocol.protocol,
     logs.logs,
     evaluate.evaluate,
     export.export,
@@ -57,7 +74,7 @@ COMMANDS = (
     own_models.check,
     own_models.add,
     own_models.remove,
-    predict.serve,
+    serve.serve,
 )
 for command in COMMANDS:
     app.command()(command)

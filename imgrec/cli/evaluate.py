@@ -47,8 +47,8 @@ def evaluate(
     from imgrec.evaluation import stored_predictions
     from imgrec.evaluation.evaluate import describe_dataset, get_fitting_specs
     from imgrec.evaluation.evaluate import evaluate as measure
-    from imgrec.explain.corruptions import STRENGTHS
-    from imgrec.explain.severity import measure_severity
+    from imgrec.explanation.corruptions import STRENGTHS
+    from imgrec.explanation.severity import measure_severity
     from imgrec.inference.request import parse_models
     from imgrec.models.cards import load_catalog
     from imgrec.predictions.class_groups import ClassGroups

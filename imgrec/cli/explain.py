@@ -14,7 +14,7 @@ from imgrec.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from imgrec.explain.explanation import Explanation
+    from imgrec.explanation.explanation import Explanation
     from imgrec.images.decoding import DecodedImage
 
 FORMATS = ("table", "json", "csv")
@@ -36,9 +36,9 @@ def explain(
     out: Annotated[str, typer.Option(help="Folder for the maps as PNG files, drawn over the image.")] = "",
 ) -> None:
     """Show where each model looked: maps of one class, on one scale."""
-    from imgrec.explain import explanation, map_report
-    from imgrec.explain.attribution import find_method
-    from imgrec.explain.map_report import MeasuredMap
+    from imgrec.explanation import explanation, map_report
+    from imgrec.explanation.attribution import find_method
+    from imgrec.explanation.map_report import MeasuredMap
 
     if format not in FORMATS:
         raise InputError(f"Expected the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Received: {format!r}.")
@@ -69,7 +69,7 @@ def explain(
 
 def _save(image: "DecodedImage", found: "Explanation", folder: "Path") -> None:
     """Write each map over the image as a PNG file, all on one scale."""
-    from imgrec.explain.map_images import draw_all
+    from imgrec.explanation.map_images import draw_all
     from imgrec.files import replacing, storage_errors
     from imgrec.images.encoding import to_png
 

@@ -1,7 +1,6 @@
-"""`imgrec models`, `fetch`, `predict` and `serve`."""
+"""`imgrec models`, `fetch` and `predict`."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,7 +13,7 @@ from imgrec.cli.chosen_models import open_models
 from imgrec.cli.terminal import BAD_INPUT, bar, complain, say, status_line
 from imgrec.errors import ImageTooLargeError, ImgrecError, InputError, StorageError
 from imgrec.files import opened, typed_path
-from imgrec.settings import MIB, ROOT, Settings
+from imgrec.settings import MIB, Settings
 
 if TYPE_CHECKING:
     from imgrec.images.decoding import DecodedImage
@@ -95,7 +94,7 @@ def predict(
     format: Annotated[str, typer.Option(help="table, json, csv, or html: a report as one file.")] = "table",
 ) -> None:
     """Say what is in images, model by model and together."""
-    from imgrec.explain.map_images import report_maps
+    from imgrec.explanation.map_images import report_maps
     from imgrec.predictions.ensembles import Ensemble, by_label_space
     from imgrec.predictions.prediction import Failure
     from imgrec.reports import reproduce, result
@@ -145,25 +144,6 @@ def predict(
         complain(sentence)
     if any(found.error or found.failures for found in results) or (apart and (rule or weights)):
         raise typer.Exit(BAD_INPUT)
-
-
-def serve(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="On which port to listen.")] = 8501,
-    host: Annotated[
-        str, typer.Option(help="On which address; 0.0.0.0 opens it to the network, with training and folder paths.")
-    ] = "127.0.0.1",
-) -> None:
-    """Serve the dashboard and the JSON API in one process, for this machine only unless --host opens them."""
-    script = ROOT / "app.py"
-    if not script.is_file():
-        raise InputError(
-            f"Expected the dashboard at {script}. Received: an installation without it; use the repository."
-        )
-    command = [sys.executable, "-m", "streamlit", "run", str(script)]
-    command += [f"--server.port={port}", f"--server.address={host}"]
-    if os.name == "nt":  # where exec starts a second process, and the terminal does not wait for it
-        raise typer.Exit(subprocess.call(command))
-    os.execv(sys.executable, command)  # noqa: S606 (no shell, fixed arguments)
 
 
 def report(entries: "Sequence[Entry]", options: "Options", settings: Settings) -> str:

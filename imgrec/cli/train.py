@@ -145,11 +145,8 @@ def _start_transfer(settings: Settings, options: dict[str, Any]) -> "Job":
         raise InputError(f"Expected --data with the images to fine-tune {name}. Received: none.")
     fields = {"epochs": "epochs", "batch_size": "batch_size", "seed": "seed"} | TRANSFER
     given: dict[str, Any] = {field: options[key] for key, field in fields.items() if _is_given(options[key])}
-    if text := options["learning_rates"]:
-        try:
-            given["learning_rates"] = tuple(float(part) for part in text.split(","))
-        except ValueError:
-            raise InputError(f"Expected learning rates such as 1e-2,1e-3. Received: {text!r}.") from None
+    if options["learning_rates"]:
+        given["learning_rates"] = parse_rates(options["learning_rates"])
     elif options["learning_rate"] is not None:
         given["learning_rates"] = (options["learning_rate"],)
     if options["flat"]:
@@ -159,6 +156,14 @@ def _start_transfer(settings: Settings, options: dict[str, Any]) -> "Job":
     config = TransferConfig(name, **given)
     warn_about(data, settings, config.backbone_spec().input_size)
     return transfer_job.start(config, data, settings, name=options["called"], folder=options["folder"])
+
+
+def parse_rates(text: str) -> tuple[float, ...]:
+    """Return the numbers between commas, none of an empty text; raises `InputError` on others."""
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise InputError(f"Expected learning rates such as 1e-2,1e-3. Received: {text!r}.") from None
 
 
 def _resume(name: str, recipe: "Recipe | None", settings: Settings, options: dict[str, Any]) -> "Job":

@@ -25,6 +25,9 @@ IN_MEMORY_BYTES = 256 * MIB
 # Left free on the disk: a training writes checkpoints too.
 HEADROOM_BYTES = 256 * MIB
 
+# Of each image in `Dataset.contents`.
+DIGEST_BYTES = hashlib.sha256().digest_size
+
 # An image as it came: encoded bytes, uint8 pixels (H, W, 3), or a sentence why it cannot be read.
 Raw = bytes | np.ndarray | str
 
@@ -178,9 +181,18 @@ class Dataset:
         return digest.hexdigest()
 
     @cached_property
+    def contents(self) -> bytes:
+        """The sha256 of each image, `DIGEST_BYTES` of each one in their order; all are read for it, once.
+
+        An image that has gone since the dataset was opened counts as empty.
+        """
+        digests = {item.id: digest_of(item.image) for item in self.items()}
+        return b"".join(digests.get(id_, digest_of(b"")) for id_ in self.ids)
+
+    @property
     def images_sha256(self) -> str:
-        """The sha256 of the images themselves, in their order; all are read for it, once."""
-        return hashlib.sha256(b"".join(digest_of(item.image) for item in self.items())).hexdigest()
+        """The sha256 of the sha256 of all images, in their order."""
+        return hashlib.sha256(self.contents).hexdigest()
 
 
 def digest_of(image: Raw) -> bytes:

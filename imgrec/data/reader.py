@@ -14,6 +14,7 @@ from imgrec.errors import ImageError
 from imgrec.images import decoding
 from imgrec.images.decoding import DecodedImage
 from imgrec.images.preprocessing import frame
+from imgrec.inference.engine import Queue
 from imgrec.inference.process_info import usable_cores
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import Settings
@@ -73,9 +74,18 @@ def decode(item: Item, settings: Settings) -> DecodedImage:
 
 
 def stream_predictions(
-    spec: ModelSpec, items: Iterable[tuple[int, Item]], settings: Settings, compiled: Path, framing: str
+    spec: ModelSpec,
+    items: Iterable[tuple[int, Item]],
+    settings: Settings,
+    compiled: Path,
+    framing: str,
+    queue: Queue | None = None,
+    threads: int | None = None,
 ) -> Iterator[tuple[int, np.ndarray | str]]:
-    """Yield (position, float32 probabilities (C,)) of each image when it is finished, or a sentence on why not."""
+    """Yield (position, float32 probabilities (C,)) of each image when it is finished, or a sentence on why not.
+
+    `queue` is the network where it is loaded already; `threads` decode, one for each core by default.
+    """
     from imgrec.inference.openvino_engine import stream
 
     refused: deque[tuple[int, str]] = deque()
@@ -87,13 +97,13 @@ def stream_predictions(
             return entry[0], str(error)
 
     def framed() -> Iterator[tuple[int, np.ndarray]]:
-        for position, found in read_ahead(items, prepare):
+        for position, found in read_ahead(items, prepare, threads):
             if isinstance(found, str):
                 refused.append((position, found))
             else:
                 yield position, found
 
-    for answer in stream(compiled, framed()):
+    for answer in stream(compiled, framed(), queue):
         yield answer
         while refused:
             yield refused.popleft()

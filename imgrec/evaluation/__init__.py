@@ -3,6 +3,8 @@
 Knows no interface and no training.
 
 `evaluate`: run a model over a dataset and time it.
+`shards`: the shards of an evaluation, and their files.
+`shard_work`: the images of shards become answers.
 `stored_predictions`: the files of an evaluation.
 `metrics_row`: stored predictions to one row of figures.
 `aligned_results`: several models on the same images.

@@ -1,14 +1,14 @@
 """Evaluation of a model on a labeled dataset: stored answers, and a row of figures.
 
-Answers are written every thousand images, so that memory does not grow and a stopped run goes on where it was. What
-cannot be read is listed in the row, and the rest is measured.
+Answers are written shard by shard, so that memory does not grow and a stopped run goes on where it was. What cannot be
+read is listed in the row, and the rest is measured.
 """
 
 import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -22,8 +22,9 @@ from imgrec.data.classes import in_words, scoring, unknown_classes
 from imgrec.data.dataset import Dataset, Item
 from imgrec.data.reader import decode, framed_for, stream_predictions
 from imgrec.errors import ImageError, InputError, LabelSpaceError, WeightsError
-from imgrec.evaluation import metrics_row, stored_predictions
-from imgrec.evaluation.stored_predictions import Answers
+from imgrec.evaluation import metrics_row, shards, stored_predictions
+from imgrec.evaluation.shard_work import Runner, Work, run_here
+from imgrec.evaluation.shards import Shard
 from imgrec.files import sha256_of
 from imgrec.images.preprocessing import FRAMINGS, RESAMPLING
 from imgrec.inference import conversion
@@ -33,9 +34,6 @@ from imgrec.models import cards, weights
 from imgrec.models.catalog import Catalog, ModelSpec
 from imgrec.predictions.labels import LABEL_SPACES, LabelSpace, get_label_map, get_label_space
 from imgrec.settings import MIB, Settings, available_memory_bytes
-
-# Answers in one file of an unfinished run: at 100 images a second, ten seconds of work to lose.
-PART_ROWS = 1000
 
 # Images timed one by one; the slowest 5 % of them are five.
 TIMED = 100
@@ -76,12 +74,17 @@ def evaluate(
     note: str = "",
     command: str = "",
     on_progress: OnProgress | None = None,
+    run: Runner = run_here,
+    starts: Sequence[int] | None = None,
+    timing: Timing | None = None,
 ) -> dict[str, Any]:
     """Measure `spec` on `labeled`, store the answers and the row under `folder`, and return the row.
 
     Answers that are there already for the same weights, images (to the last byte) and preprocessing are kept. `framing`
     is a key of `FRAMINGS`, `note` a remark for readers, such as that the weights are not the publisher's own, `command`
-    the one that reproduces the row. `on_progress` is called with (done, all) after each image.
+    the one that reproduces the row. `on_progress` is called with (done, all) after each image. `run` is the engine;
+    the row does not depend on it. With `starts`, for a dataset that grows, shards begin there and their files are kept.
+    `timing` is taken anew unless it is given.
 
     Raises:
         LabelSpaceError: Before any work, if the classes of the dataset are not those of the model.
@@ -94,17 +97,18 @@ def evaluate(
     about = describe_dataset(labeled)
     stored_predictions.check_place(folder, about)
     compiled = Preparations(settings).ensure(spec)
-    provenance = _provenance(spec, labeled, settings, framing)
+    depends_on, about_run = _provenance(spec, labeled, settings, framing)
+    provenance = depends_on | about_run
     path = stored_predictions.predictions_path(folder, spec.name, labeled.name)
     if not _has_key(path, provenance["key"]):
         parts = path.with_suffix(".parts")
-        for file in parts.glob("*.parquet"):
-            if not _has_key(file, provenance["key"]):
-                file.unlink()  # of an unfinished run with other weights, images or preprocessing
-        failures = _predict(spec, labeled, settings, compiled, parts, provenance, on_progress)
-        stored_predictions.merge(sorted(parts.glob("*.parquet")), path, provenance | {"failures": failures})
-        shutil.rmtree(parts, ignore_errors=True)
-    timing = time_model(spec, labeled, settings, compiled, framing)
+        plan = shards.list_shards(labeled, depends_on, starts)
+        work = Work(spec, labeled, settings, compiled, framing)
+        _predict(work, run, parts, plan, None if starts is None else labeled.ids, on_progress)
+        shards.merge(parts, path, provenance)
+        if starts is None:
+            shutil.rmtree(parts, ignore_errors=True)
+    timing = timing or time_model(spec, labeled, settings, compiled, framing)
     row = row_of(path) | asdict(timing) | {"note": note, "command": command}
     stored_predictions.put_row(folder, row, about)
     return row
@@ -224,55 +228,27 @@ def backbone_of(spec: ModelSpec, settings: Settings) -> Any:
 
 
 def _predict(
-    spec: ModelSpec,
-    labeled: Dataset,
-    settings: Settings,
-    compiled: Path,
+    work: Work,
+    run: Runner,
     parts: Path,
-    provenance: dict[str, Any],
+    plan: Sequence[Shard],
+    ids: Sequence[str] | None,
     on_progress: OnProgress | None,
-) -> list[dict[str, str]]:
-    """Write the parts that are missing, and return what could not be read, in the order of the dataset."""
-    count = len(labeled)
-    blocks = [range(start, min(start + PART_ROWS, count)) for start in range(0, count, PART_ROWS)]
-    files = [parts / f"{number:05d}.parquet" for number in range(len(blocks))]
-    missing = {number for number, file in enumerate(files) if not stored_predictions.is_whole(file)}
-    done = count - sum(len(blocks[number]) for number in missing)
-    wanted = ((i, item) for i, item in enumerate(labeled.items()) if i // PART_ROWS in missing)
-    waiting: dict[int, dict[int, np.ndarray | str]] = {number: {} for number in missing}
-    for position, answer in stream_predictions(spec, wanted, settings, compiled, provenance["framing"]):
-        number = position // PART_ROWS
-        waiting[number][position] = answer
-        done += 1
+) -> None:
+    """Have `run` make the shards that are missing, and write each when it is there."""
+    missing = shards.open_folder(parts, plan, ids)
+    count = len(work.labeled)
+    done = count - sum(map(len, missing))
+
+    def on_images(finished: int) -> None:
+        nonlocal done
+        done += finished
         if on_progress is not None:
             on_progress(done, count)
-        if len(waiting[number]) == len(blocks[number]):
-            answers, failures = _score(spec, labeled, waiting.pop(number))
-            stored_predictions.write_part(files[number], answers, provenance | {"failures": failures})
-    if any(waiting.values()):
-        raise InputError(f"Expected {count:,} images in {labeled.name}. Received: fewer; it changed meanwhile.")
-    failures = [failure for file in files for failure in stored_predictions.read_note(file)["failures"]]
-    if len(failures) == count:
-        raise InputError(f"Expected readable images in {labeled.name}. Received: none; {failures[0]['reason']}")
-    return failures
 
-
-def _score(
-    spec: ModelSpec, labeled: Dataset, block: dict[int, np.ndarray | str]
-) -> tuple[Answers, list[dict[str, str]]]:
-    """Return the answers of a block in the dataset's order and classes, and what could not be read."""
-    space = spec.get_label_space()
-    rows = {i: row for i, row in sorted(block.items()) if not isinstance(row, str)}
-    probabilities = np.array(list(rows.values()), np.float32).reshape(len(rows), len(space.labels))
-    label_map = scoring(space, labeled.label_space, labeled.groups)
-    if label_map is not None:
-        probabilities = label_map.apply(probabilities).astype(np.float32)
-    answers = Answers(
-        tuple(labeled.ids[i] for i in rows),
-        np.array([labeled.targets[i] for i in rows], np.int64),
-        stored_predictions.halved(probabilities) if rows else probabilities.astype(np.float16),
-    )
-    return answers, [{"id": labeled.ids[i], "reason": why} for i, why in sorted(block.items()) if isinstance(why, str)]
+    if missing:
+        for shard, answers, failures in run(work, missing, on_images):
+            shards.put(parts, shard, answers, failures)
 
 
 def _nearest(specs: Iterable[ModelSpec], space: LabelSpace) -> str:
@@ -284,8 +260,10 @@ def _nearest(specs: Iterable[ModelSpec], space: LabelSpace) -> str:
     return f" Nearest is {title}. Not among its classes: {in_words(unknown[title])}."
 
 
-def _provenance(spec: ModelSpec, labeled: Dataset, settings: Settings, framing: str) -> dict[str, Any]:
-    """Return what answers depend on, with a `key` by which a later run finds its own."""
+def _provenance(
+    spec: ModelSpec, labeled: Dataset, settings: Settings, framing: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what answers depend on; and what is said about them, with a `key` by which a later run finds its own."""
     digest = weights.sha256(spec, settings)
     if digest is None:
         raise WeightsError(f"Expected the weights of {spec.title} on this machine. Received: none.")
@@ -315,7 +293,7 @@ def _provenance(spec: ModelSpec, labeled: Dataset, settings: Settings, framing: 
         "measured_at": _now(),
         "imgrec": __version__,
     }
-    return depends_on | about | {"key": key}
+    return depends_on, about | {"key": key}
 
 
 def _has_key(path: Path, key: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,10 @@ class PublishedCounts:
 
 @dataclass(frozen=True, slots=True)
 class RepeatedTable:
-    """A published protocol that was repeated here; `beside` is the title of the published table, if there is one."""
+    """A published protocol that was repeated here; `beside` is the title of the published table, if there is one.
+
+    `report` is the title of the report that it is a table of, None where it stands alone.
+    """
 
     title: str
     provenance: dict[str, str]
@@ -65,6 +69,7 @@ class RepeatedTable:
     rows: list[list[str]]
     note: str
     beside: str | None
+    report: str | None = None
 
 
 @cache
@@ -77,30 +82,37 @@ def read_published() -> tuple[list[PublishedTable], list[PublishedCounts]]:
 def read_repeated(folder: Path) -> tuple[list[RepeatedTable], list[str]]:
     """Return the tables in `folder`/*.json by the names of the files, and a sentence for each broken file.
 
-    A file is {"title", "provenance": {…}, "columns": […], "rows": [[…]], "note", "beside" (may be left out)}. Files
-    without columns are shown elsewhere.
+    A file is {"title", "provenance": {…}, "columns": […], "rows": [[…]], "note", "beside" (may be left out)}, or a
+    report of several: {"title", "provenance", "beside", "tables": [{"title", "columns", "rows", "note"}]}. Other files
+    are shown elsewhere.
     """
-    tables, problems = [], []
+    tables: list[RepeatedTable] = []
+    problems = []
     for path in sorted(folder.glob("*.json")):
         try:
             content = json_files.read(path)
-            if isinstance(content, dict) and "columns" not in content:
+            if isinstance(content, dict) and not content.keys() & {"columns", "tables"}:
                 continue
-            rows = [[_cell(value) for value in row] for row in content["rows"]]
-            facts = {str(key): _cell(value) for key, value in content["provenance"].items()}
-            if any(len(row) != len(content["columns"]) for row in rows) or not facts:
-                raise ValueError(f"rows of {sorted({len(row) for row in rows})} cells, {len(facts)} facts")
-            other = {name: content[name] for name in ("title", "columns", "note", "beside") if name in content}
-            read = {"note": "", "beside": None} | other | {"rows": rows, "provenance": facts}
-            table = json_files.to_row(RepeatedTable, read, path.name)
+            parts = content.get("tables", [content]) if isinstance(content, dict) else [content]
+            shared = {"report": content["title"]} if "tables" in content else {}
+            shared |= {name: content[name] for name in ("provenance", "beside") if name in content}
+            tables += [_table(one | shared, path.name) for one in parts]
         except (ImgrecError, ValueError, KeyError, TypeError, AttributeError) as error:
             problems.append(
                 f"Expected {path.name} to be a table of title, provenance, columns and rows with a cell for each "
                 f"column. Received: {type(error).__name__} ({error})."
             )
-        else:
-            tables.append(table)
     return tables, problems
+
+
+def _table(content: dict[str, Any], name: str) -> RepeatedTable:
+    rows = [[_cell(value) for value in row] for row in content["rows"]]
+    facts = {str(key): _cell(value) for key, value in content["provenance"].items()}
+    if any(len(row) != len(content["columns"]) for row in rows) or not facts:
+        raise ValueError(f"rows of {sorted({len(row) for row in rows})} cells, {len(facts)} facts")
+    other = {key: content[key] for key in ("title", "columns", "note", "beside", "report") if key in content}
+    read = {"note": "", "beside": None} | other | {"rows": rows, "provenance": facts}
+    return json_files.to_row(RepeatedTable, read, name)
 
 
 def _cell(value: object) -> str:

@@ -11,7 +11,7 @@ beside and renamed into place. pyarrow is imported when the first table is opene
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,14 +125,12 @@ def predictions_path(folder: Path, model: str, dataset: str) -> Path:
 
 def write_part(path: Path, answers: Answers, note: Mapping[str, Any]) -> None:
     """Write `answers` as a parquet file with `note` in its metadata."""
-    _write(path, [_table(answers, note)])
+    write(path, [answers], note)
 
 
-def merge(parts: Sequence[Path], path: Path, note: Mapping[str, Any]) -> None:
-    """Write one file of all `parts`, in their order, reading one after the other."""
-    import pyarrow.parquet
-
-    _write(path, (_table(_answers(pyarrow.parquet.read_table(part)), note) for part in parts))
+def write(path: Path, chunks: Iterable[Answers], note: Mapping[str, Any]) -> None:
+    """Write `chunks` one after the other as one parquet file, a row group each, with `note` in its metadata."""
+    _write(path, (_table(answers, note) for answers in chunks))
 
 
 def read_note(path: Path) -> dict[str, Any]:

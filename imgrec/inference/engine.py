@@ -1,11 +1,14 @@
 """The protocols of what runs a network, and the check of its input."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from imgrec.errors import InputError
+
+# A network that is loaded for a stream of images, as `openvino_engine.open_queue` returns it.
+Queue = tuple[Any, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

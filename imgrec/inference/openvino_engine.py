@@ -23,7 +23,7 @@ import numpy as np
 
 from imgrec.errors import EngineError
 from imgrec.inference import network_graph
-from imgrec.inference.engine import Activations, Contributions, check_batch
+from imgrec.inference.engine import Activations, Contributions, Queue, check_batch
 from imgrec.inference.process_info import anonymous_bytes, give_back_memory, usable_cores
 from imgrec.inference.shutdown import check_going_on, foreign_call
 from imgrec.settings import MIB
@@ -185,11 +185,13 @@ class OpenVINOHead:
         return self._parts
 
 
-def stream(path: Path, images: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tuple[Key, np.ndarray]]:
+def stream(
+    path: Path, images: Iterable[tuple[Key, np.ndarray]], opened: Queue | None = None
+) -> Iterator[tuple[Key, np.ndarray]]:
     """Yield float32 probabilities (C,) for each image, uint8 (H, W, 3), with its key; in the order of their end.
 
     Several requests at once keep all cores busy while the next images are being decoded. No more images are taken than
-    are being computed, so that memory does not grow with their number.
+    are being computed, so that memory does not grow with their number. `opened` is a network that is loaded already.
 
     Raises:
         EngineError: The network at `path` cannot be loaded or run.
@@ -202,7 +204,7 @@ def stream(path: Path, images: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tup
         finished.append((userdata[0], np.array(request.get_output_tensor(0).data[0], np.float32)))
 
     with foreign_call(), _engine_errors(path):
-        compiled, queue = open_queue(path)
+        compiled, queue = opened or open_queue(path)
         queue.set_callback(keep)
         try:
             for key, image in images:
@@ -218,9 +220,13 @@ def stream(path: Path, images: Iterable[tuple[Key, np.ndarray]]) -> Iterator[tup
         yield from finished
 
 
-def open_queue(path: Path) -> "tuple[openvino.CompiledModel, openvino.AsyncInferQueue]":
-    """Return the network at `path` compiled for throughput, in float32 as it serves, and its queue of requests."""
-    compiled = runtime().Core().compile_model(path, "CPU", configuration("THROUGHPUT"))
+def open_queue(path: Path, threads: int | None = None) -> Queue:
+    """Return the network at `path` compiled for throughput, in float32 as it serves, and its queue of requests.
+
+    It computes on `threads` cores, an image on each; on all by default.
+    """
+    cores = {"INFERENCE_NUM_THREADS": str(threads), "NUM_STREAMS": str(threads)} if threads else {}
+    compiled = runtime().Core().compile_model(path, "CPU", configuration("THROUGHPUT") | cores)
     # One image waits behind each that is being computed: between two, a stream need not wait for Python.
     streams = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
     return compiled, runtime().AsyncInferQueue(compiled, 2 * streams)

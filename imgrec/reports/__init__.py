@@ -9,4 +9,5 @@
 `detectors`: how well doubt tells images without a class.
 `agreement`: lines and columns of labels against models.
 `accuracy`: accuracy in words, as counts where few images were held out.
+`table_report`: several tables as JSON and as Markdown.
 """

@@ -27,6 +27,10 @@ Knows no interface; TensorFlow is imported in the workers only.
 `search_job`: start and read a search.
 `search_worker`: its worker process.
 `transfer_stages`: stages of a transfer learning run.
+`pb3`: the protocol of PB3 as a sequence of runs.
+`pb3_runs`: these runs, one after another.
+`pb3_tables`: its tables, the printed figures beside.
+`pb3_report`: its report.
 `run_summary`: status and outcome of a run in words.
 `training_log`: `TrainingLog`, from imgrec or from elsewhere.
 `log_builder`: collects the figures of a log.

@@ -370,6 +370,16 @@ RECIPES: dict[str, Recipe] = {
         _recipe(_UPSAMPLED, "resnet50_upsampled", "ResNet50, upsampled", 40_899_018, backbone="resnet50"),
         _recipe(_UPSAMPLED, "vgg16_upsampled", "VGG16, upsampled", 19_049_866, backbone="vgg16"),
         _recipe(_UPSAMPLED, "inception_v3_upsampled", "InceptionV3, upsampled", 31_544_682, backbone="inception_v3"),
+        # The same on a scale that a laptop can do: a quarter of MobileNet's filters, and a quarter of the pixels.
+        _recipe(
+            _UPSAMPLED,
+            "mobilenet_a025_upsampled",
+            "MobileNet 0.25, upsampled",
+            769_018,
+            about="Images of 32 px are upsampled 4 times; all layers are trainable, with three dense layers on top.",
+            backbone="mobilenet_a025_128",
+            arguments=(("doublings", 2),),
+        ),
         _recipe(_FLAT, "vgg16_flat", "VGG16, one dense layer", 14_739_777, backbone="vgg16"),
         _recipe(_FLAT, "mobilenet_flat", "MobileNet, one dense layer", 3_279_041, backbone="mobilenet"),
     )

@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from imgrec import jobs
+from imgrec import extras, jobs
 from imgrec.data.sources import DATASETS
 from imgrec.errors import ImgrecError, InputError, MemoryBudgetError
 from imgrec.files import is_there, typed_path
@@ -132,7 +132,8 @@ def start_run(
     advice: str,
     folder: Path | None,
 ) -> Job:
-    """Start a run of any kind after the checks of memory and disk; `purpose` and `advice` are for the error."""
+    """Start a run of any kind after the checks of packages, memory and disk; `purpose` and `advice` are for errors."""
+    extras.check("train", purpose)
     check_memory(needs, purpose, f"; {advice}")
     jobs.check_disk(folder or settings.home, disk_bytes)
     configuration = configuration | {

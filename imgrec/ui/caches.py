@@ -16,12 +16,12 @@ import streamlit as st
 from imgrec.errors import ImgrecError, InputError
 from imgrec.evaluation import stored_predictions
 from imgrec.evaluation import temperatures as measured_temperatures
-from imgrec.explain import feature_maps
-from imgrec.explain.attribution import Attribution
-from imgrec.explain.faithfulness import Faithfulness
-from imgrec.explain.feature_maps import FeatureMaps
-from imgrec.explain.layers import Layer, read_layers
-from imgrec.explain.training_layers import with_dropout
+from imgrec.explanation import feature_maps
+from imgrec.explanation.attribution import Attribution
+from imgrec.explanation.faithfulness import Faithfulness
+from imgrec.explanation.feature_maps import FeatureMaps
+from imgrec.explanation.layers import Layer, read_layers
+from imgrec.explanation.training_layers import with_dropout
 from imgrec.export.bundle import Exports
 from imgrec.formatting import size
 from imgrec.images import decoding, gallery, preprocessing

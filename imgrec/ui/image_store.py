@@ -14,7 +14,7 @@ from typing import Protocol
 
 from imgrec.images.decoding import DecodedImage
 from imgrec.images.gallery import Sample
-from imgrec.settings import ROOT
+from imgrec.settings import APP
 
 # Long enough for a reload, a crash of the browser, or a phone that was put away for a call.
 KEEP_S = 600
@@ -46,7 +46,7 @@ class Image:
     @property
     def source(self) -> str:
         """The path or address that a command line takes: the name alone of a visitor's own file."""
-        return self.sample.path.relative_to(ROOT).as_posix() if self.sample else self.url or self.name
+        return self.sample.path.relative_to(APP).as_posix() if self.sample else self.url or self.name
 
 
 class SizedSheet(Protocol):

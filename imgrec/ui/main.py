@@ -3,11 +3,11 @@
 import streamlit as st
 
 from imgrec.inference import turns
-from imgrec.settings import ASSETS, ROOT
+from imgrec.settings import APP, ASSETS
 from imgrec.ui import caches, image_input, query_params
 from imgrec.ui.elements import close_drawer
 
-PAGES = ROOT / "pages"
+PAGES = APP / "pages"
 # A local file: an icon by name would be fetched from a third server.
 ICON = str(ASSETS / "icon.svg")
 

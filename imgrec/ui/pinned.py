@@ -13,7 +13,7 @@ from imgrec.inference.request import Options
 from imgrec.predictions import wordnet
 from imgrec.predictions.labels import LabelSpace
 from imgrec.reports import sentences
-from imgrec.settings import ROOT
+from imgrec.settings import APP
 from imgrec.ui import query_params
 
 # The name of a label space, and the index of a class.
@@ -25,7 +25,7 @@ _SYNSET = "pinned_synset"
 # The key of the widget, and its name in the address.
 WIDGET = "pin"
 
-EXPLAIN = ROOT / "pages" / "explain.py"
+EXPLAIN = APP / "pages" / "explain.py"
 
 
 def get() -> Pin | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from imgrec.explain.corruptions import CORRUPTIONS
+from imgrec.explanation.corruptions import CORRUPTIONS
 
 pytestmark = pytest.mark.browser
 

@@ -5,9 +5,9 @@ from imgrec.charts import robustness as charts
 from imgrec.charts.colors import swatches_of
 from imgrec.charts.robustness import MEAN
 from imgrec.charts.theme import Spec
-from imgrec.explain.corruptions import CORRUPTIONS
-from imgrec.explain.robustness import Robustness
-from imgrec.explain.severity import SeverityRow
+from imgrec.explanation.corruptions import CORRUPTIONS
+from imgrec.explanation.robustness import Robustness
+from imgrec.explanation.severity import SeverityRow
 from imgrec.formatting import THIN_SPACE
 from imgrec.predictions.labels import LabelSpace
 from imgrec.predictions.prediction import Prediction

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from imgrec.cli import main, predict
+from imgrec.cli import main, serve
 from imgrec.cli.terminal import READER_GONE, bar, complain, say
 from imgrec.errors import AddressError, OfflineError
 from imgrec.evaluation import temperatures
@@ -328,7 +328,7 @@ def test_serve_starts_streamlit_in_its_place(imgrec: Callable[..., Run], monkeyp
         [*command, "--server.port=8501", "--server.address=0.0.0.0"],
     ]
 
-    monkeypatch.setattr(predict, "ROOT", Path("/nowhere"))
+    monkeypatch.setattr(serve, "APP", Path("/nowhere"))
     assert imgrec("serve").code == 2
 
 

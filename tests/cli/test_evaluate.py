@@ -14,9 +14,9 @@ from PIL import Image
 from imgrec.cli import main
 from imgrec.data import reader
 from imgrec.errors import ImageError, OfflineError
-from imgrec.evaluation import evaluate, stored_predictions
-from imgrec.explain import severity
-from imgrec.explain.corruptions import CORRUPTIONS
+from imgrec.evaluation import evaluate, shard_work, stored_predictions
+from imgrec.explanation import severity
+from imgrec.explanation.corruptions import CORRUPTIONS
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import Settings
@@ -62,7 +62,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> None:
     row = np.full(1000, 0.5 / 999, np.float32)
     row[281] = 0.5
 
-    def flow(spec: object, items: object, *_: object) -> object:
+    def flow(spec: object, items: object, *_: object, **__: object) -> object:
         for position, item in items:  # type: ignore[attr-defined]
             try:
                 reader.decode(item, SETTINGS)
@@ -78,6 +78,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_time(*_: object, **__: object) -> evaluate.Timing:
         return evaluate.Timing(1.0, 2.0, 3.0, 4.0, None, "a machine", "now")
 
+    monkeypatch.setattr(shard_work, "stream_predictions", flow)
     monkeypatch.setattr(evaluate, "stream_predictions", flow)
     monkeypatch.setattr(evaluate, "time_model", no_time)
     monkeypatch.setattr(evaluate.Preparations, "ensure", ensure)

@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "--data", "{}", "--models", "mobilenet"),
     "train": ("train", "tiny_cnn", "--data", "{}"),
     "train a recipe": ("train", "{}.json"),
+    "protocol": ("protocol", "pb3", "--data", "{}", "--second", "mobilenet"),
     "tune": ("tune", "six_layers", "--data", "{}"),
 }
 

@@ -13,7 +13,7 @@ from PIL import Image
 from imgrec.data.dataset import Dataset
 from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.errors import InputError, LabelSpaceError
-from imgrec.evaluation import aligned_results, evaluate, stored_predictions
+from imgrec.evaluation import aligned_results, evaluate, shards, stored_predictions
 from imgrec.models import cards
 from imgrec.models.catalog import BUILT_IN, Catalog, ModelSpec
 from imgrec.predictions.labels import CATS_AND_DOGS, LABEL_SPACES, LabelSpace
@@ -42,7 +42,7 @@ def spec(network: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
     monkeypatch.setitem(LABEL_SPACES, "colours", lambda: COLORS)
     monkeypatch.setattr(evaluate.Preparations, "ensure", lambda self, spec, on_progress=None: network)
     monkeypatch.setattr(evaluate.weights, "sha256", lambda spec, settings: "0" * 64)
-    monkeypatch.setattr(evaluate, "PART_ROWS", 10)
+    monkeypatch.setattr(shards, "SHARD_IMAGES", 10)
     monkeypatch.setattr(evaluate, "TIMED", 5)
     return replace(
         BUILT_IN.get_spec("mobilenet"), name="colours", input_size=(16, 16), crop_fraction=1.0, label_space="colours"

@@ -73,6 +73,19 @@ def test_a_measured_table_is_read(tmp_path: Path) -> None:
     assert (table.title, table.note, table.beside) == ("Five folds", "Not its data.", "Table 14")
 
 
+def test_a_report_is_read_as_its_tables(tmp_path: Path) -> None:
+    shared = {name: LESSON[name] for name in ("title", "provenance")} | {"beside": "Table 14"}
+    parts = [{name: LESSON[name] for name in ("columns", "rows", "note")} | {"title": f"Table {i}"} for i in (7, 8)]
+    (tmp_path / "report.json").write_text(json.dumps(shared | {"tables": parts}))
+    tables, problems = read_repeated(tmp_path)
+    assert problems == []
+    assert [(table.title, table.report, table.beside) for table in tables] == [
+        ("Table 7", "Five folds", "Table 14"),
+        ("Table 8", "Five folds", "Table 14"),
+    ]
+    assert tables[0].provenance["versions"] == "keras 3"
+
+
 @pytest.mark.parametrize(
     ("content", "received"),
     [
@@ -81,6 +94,8 @@ def test_a_measured_table_is_read(tmp_path: Path) -> None:
         pytest.param(json.dumps({"title": "x", "columns": []}), "KeyError", id="no rows"),
         pytest.param(json.dumps(LESSON | {"rows": [[1]]}), r"rows of \[1\] cells", id="too few cells"),
         pytest.param(json.dumps(LESSON | {"provenance": {}}), "0 facts", id="no provenance"),
+        pytest.param(json.dumps({"title": "x", "tables": [{}]}), "KeyError", id="a report without tables"),
+        pytest.param(json.dumps({"title": "x", "tables": 1}), "TypeError", id="a number of tables"),
     ],
 )
 def test_a_file_that_is_no_table_is_named_and_the_rest_is_read(tmp_path: Path, content: str, received: str) -> None:

@@ -15,12 +15,12 @@ from imgrec.evaluation import stored_predictions
 from imgrec.evaluation.stored_predictions import (
     Answers,
     halved,
-    merge,
     put_row,
     read,
     read_chunks,
     read_note,
     read_summary,
+    write,
     write_part,
 )
 
@@ -65,10 +65,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 def test_parts_become_one_file_that_is_read_piece_by_piece(tmp_path: Path) -> None:
     parts = [answers(5, start=0), answers(0, start=5), answers(4, start=5)]
-    files = [tmp_path / f"{i}.parquet" for i in range(3)]
-    for file, part in zip(files, parts, strict=True):
-        write_part(file, part, NOTE)
-    merge(files, tmp_path / "whole.parquet", NOTE | {"failures": [{"id": "x", "reason": "y"}]})
+    write(tmp_path / "whole.parquet", parts, NOTE | {"failures": [{"id": "x", "reason": "y"}]})
     whole = read(tmp_path / "whole.parquet")
     assert whole.ids == tuple(f"{i}.png" for i in range(9))
     assert (whole.probabilities == np.concatenate([p.probabilities for p in parts])).all()

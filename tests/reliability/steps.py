@@ -24,7 +24,7 @@ from imgrec import jobs
 from imgrec.data import training_arrays
 from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.errors import CorruptWeightsError
-from imgrec.evaluation import evaluate, stored_predictions
+from imgrec.evaluation import evaluate, shards, stored_predictions
 from imgrec.files import sha256_of, storage_errors
 from imgrec.inference import conversion, openvino_engine
 from imgrec.jobs import Job, job_folder, processes
@@ -42,8 +42,8 @@ FLIPPED = DATA[:-1] + bytes([DATA[-1] ^ 1])
 EPOCHS = 3
 IMAGES = 240
 
-# Several parts of so many images, and as few to be timed as it goes.
-PART_ROWS = 40
+# Several shards of so many images, and as few to be timed as it goes.
+SHARD_IMAGES = 40
 TIMED = 3
 
 # How long the steps that repeat themselves are let run.
@@ -336,7 +336,7 @@ class Evaluation(Step):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        evaluate.PART_ROWS, evaluate.TIMED, evaluate.FLOWING = PART_ROWS, TIMED, TIMED
+        shards.SHARD_IMAGES, evaluate.TIMED, evaluate.FLOWING = SHARD_IMAGES, TIMED, TIMED
         self.spec = BUILT_IN.get_spec("cifar_dense")
         conversion.convert(self.spec, weights.BUNDLED / self.spec.weights.filename, self.settings)
         self.data = make_stripes(folder, self.spec.get_label_space().labels)

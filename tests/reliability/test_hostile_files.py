@@ -20,7 +20,7 @@ from imgrec import jobs
 from imgrec.data.collections import all_collections
 from imgrec.errors import ImgrecError
 from imgrec.evaluation import aligned_results, reference_tables, stored_predictions
-from imgrec.explain import severity
+from imgrec.explanation import severity
 from imgrec.inference import conversion
 from imgrec.jobs import Job
 from imgrec.models import cards, downloads, weights

@@ -35,6 +35,7 @@ PRINTED = {
     "resnet50_upsampled": (40_583_370, 315_648),
     "vgg16_upsampled": (18_983_946, 65_920),
     "inception_v3_upsampled": (31_362_410, 182_272),
+    "mobilenet_a025_upsampled": (754_970, 14_048),
     # One weight for each value of 7 × 7 × 512 or 1,024 features, and a bias.
     "vgg16_flat": (25_089, 14_714_688),
     "mobilenet_flat": (50_177, 3_228_864),

@@ -50,6 +50,10 @@ def test_the_upsampled_networks_are_trained_as_printed() -> None:
         assert (recipe.loss, recipe.validation_fraction) == ("binary_crossentropy", 0.2)
         assert (recipe.input_size, recipe.working_size) == ((32, 32), (256, 256))
         assert recipe.trainable_layers is None
+        scaled = get_recipe("mobilenet_a025_upsampled")
+        changes = {"name", "title", "about", "parameters", "backbone", "preprocess", "arguments"}
+        assert {key for key, value in scaled.to_dict().items() if value != recipe.to_dict()[key]} <= changes
+        assert scaled.working_size == (128, 128)
 
 
 def test_the_augmentation_is_the_printed_one() -> None:

@@ -18,8 +18,8 @@ from imgrec.data import evaluation_split
 from imgrec.errors import InputError
 from imgrec.evaluation import aligned_results, stored_predictions
 from imgrec.evaluation.comparisons import METRICS
-from imgrec.explain import severity
-from imgrec.explain.corruptions import CORRUPTIONS
+from imgrec.explanation import severity
+from imgrec.explanation.corruptions import CORRUPTIONS
 from imgrec.formatting import THIN_SPACE
 from imgrec.inference import classify
 from imgrec.metrics.significance import SIGNIFICANCE, p_text

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from imgrec.evaluation.five_systems import Capability, five_systems
-from imgrec.settings import ROOT
+from imgrec.settings import APP
 from imgrec.ui import query_params
 
 MIN_CARD_PX = 340
@@ -38,7 +38,7 @@ def _card(found: Capability) -> None:
         st.code(found.command, language="bash", wrap_lines=True)
     if found.page:
         st.page_link(
-            str(ROOT / "pages" / f"{found.page}.py"),
+            str(APP / "pages" / f"{found.page}.py"),
             label="Open",
             icon=":material/arrow_forward:",
             query_params=dict(found.query),

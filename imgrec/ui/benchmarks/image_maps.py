@@ -10,11 +10,11 @@ import numpy as np
 import streamlit as st
 
 from imgrec.errors import ImgrecError
-from imgrec.explain import attribution, overlay
-from imgrec.explain import target as targets
-from imgrec.explain.alignment import on_image
-from imgrec.explain.attribution import Attribution
-from imgrec.explain.map_figures import measure_map
+from imgrec.explanation import attribution, overlay
+from imgrec.explanation import target as targets
+from imgrec.explanation.alignment import on_image
+from imgrec.explanation.attribution import Attribution
+from imgrec.explanation.map_figures import measure_map
 from imgrec.images import decoding, encoding, preprocessing
 from imgrec.images.decoding import DecodedImage
 from imgrec.models.catalog import ModelSpec

@@ -133,8 +133,13 @@ def _published_table(table: PublishedTable, repeated: list[RepeatedTable]) -> No
 
 
 def _repeated_table(table: RepeatedTable) -> None:
-    with st.container(border=True):
-        st.markdown(f":material/science: **{table.title}** · measured here")
+    """Show a table that was measured here; one of many in a report is folded away."""
+    if table.report is None:
+        place = st.container(border=True)
+        place.markdown(f":material/science: **{table.title}** · measured here")
+    else:
+        place = st.expander(f"{table.report} · {table.title}", icon=":material/science:")
+    with place:
         rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
         st.table(rows, border="horizontal", alt=table.title)
         st.caption(table.note, help="; ".join(f"{key}: {value}" for key, value in table.provenance.items()) + ".")

@@ -8,9 +8,9 @@ from imgrec.charts import robustness as charts
 from imgrec.charts.colors import swatches_of
 from imgrec.charts.robustness import MEAN
 from imgrec.evaluation.aligned_results import AlignedResults
-from imgrec.explain import severity
-from imgrec.explain.corruptions import CORRUPTIONS
-from imgrec.explain.severity import SeverityRow
+from imgrec.explanation import severity
+from imgrec.explanation.corruptions import CORRUPTIONS
+from imgrec.explanation.severity import SeverityRow
 from imgrec.ui import query_params
 from imgrec.ui.benchmarks import measurements
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from imgrec.explain.map_images import report_maps
+from imgrec.explanation.map_images import report_maps
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import Ensemble
 from imgrec.reports import html_report, reproduce

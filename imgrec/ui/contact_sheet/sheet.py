@@ -17,7 +17,7 @@ from imgrec.images import decoding, gallery
 from imgrec.inference.request import Options
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import RULES
-from imgrec.settings import ROOT
+from imgrec.settings import APP
 from imgrec.ui import caches, image_input
 from imgrec.ui.contact_sheet import drop_zone, filters, tiles
 from imgrec.ui.contact_sheet.drop_zone import Sheet
@@ -33,7 +33,7 @@ POLL_S = 1.5
 # Files that could not be used, named one by one.
 MAX_NAMED = 50
 
-COMPARE = str(ROOT / "pages" / "compare.py")
+COMPARE = str(APP / "pages" / "compare.py")
 
 
 def show(choice: Choice) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from imgrec.errors import InputError
-from imgrec.explain import target
-from imgrec.explain.target import Target
+from imgrec.explanation import target
+from imgrec.explanation.target import Target
 from imgrec.inference.request import Options
 from imgrec.predictions.ensembles import Ensemble
 from imgrec.predictions.hierarchy import hierarchy_of, map_to_level

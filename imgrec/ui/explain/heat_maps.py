@@ -8,13 +8,13 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from imgrec.explain import attribution, faithfulness
-from imgrec.explain.attribution import DEFAULT_METHOD, METHODS, Attribution
-from imgrec.explain.explanation import fuse_by_label_space
-from imgrec.explain.faithfulness import BASELINES, Faithfulness
-from imgrec.explain.map_report import MeasuredMap
-from imgrec.explain.subject import Subject
-from imgrec.explain.target import Target
+from imgrec.explanation import attribution, faithfulness
+from imgrec.explanation.attribution import DEFAULT_METHOD, METHODS, Attribution
+from imgrec.explanation.explanation import fuse_by_label_space
+from imgrec.explanation.faithfulness import BASELINES, Faithfulness
+from imgrec.explanation.map_report import MeasuredMap
+from imgrec.explanation.subject import Subject
+from imgrec.explanation.target import Target
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.ensembles import ENSEMBLE
 from imgrec.predictions.prediction import Failure

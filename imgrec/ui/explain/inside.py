@@ -10,11 +10,11 @@ import streamlit as st
 
 from imgrec.charts import top_k
 from imgrec.errors import ImgrecError
-from imgrec.explain import feature_maps
-from imgrec.explain.color_scale import stretched, viridis
-from imgrec.explain.feature_maps import FeatureMaps
-from imgrec.explain.layer_kinds import LAYER_KINDS
-from imgrec.explain.layers import Layer
+from imgrec.explanation import feature_maps
+from imgrec.explanation.color_scale import stretched, viridis
+from imgrec.explanation.feature_maps import FeatureMaps
+from imgrec.explanation.layer_kinds import LAYER_KINDS
+from imgrec.explanation.layers import Layer
 from imgrec.formatting import percent
 from imgrec.inference.request import DEFAULT_FRAMING
 from imgrec.models import weights

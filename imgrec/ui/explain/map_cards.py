@@ -8,12 +8,12 @@ import numpy as np
 import streamlit as st
 
 from imgrec.charts.colors import swatch_of
-from imgrec.explain import overlay
-from imgrec.explain.alignment import on_image
-from imgrec.explain.attribution import METHODS, Attribution
-from imgrec.explain.faithfulness import Faithfulness
-from imgrec.explain.map_report import MeasuredMap
-from imgrec.explain.overlay import Scale
+from imgrec.explanation import overlay
+from imgrec.explanation.alignment import on_image
+from imgrec.explanation.attribution import METHODS, Attribution
+from imgrec.explanation.faithfulness import Faithfulness
+from imgrec.explanation.map_report import MeasuredMap
+from imgrec.explanation.overlay import Scale
 from imgrec.formatting import milliseconds, percent, signed
 from imgrec.images import encoding, preprocessing
 from imgrec.images.decoding import DecodedImage

@@ -7,8 +7,8 @@ from functools import partial
 
 import streamlit as st
 
-from imgrec.explain import map_report
-from imgrec.explain.map_report import MeasuredMap
+from imgrec.explanation import map_report
+from imgrec.explanation.map_report import MeasuredMap
 from imgrec.images import encoding
 from imgrec.ui.compare import result_cards
 from imgrec.ui.elements import download

@@ -6,8 +6,8 @@ from imgrec.charts import robustness as changes
 from imgrec.charts import top_k
 from imgrec.charts.bars import ROW_PX, labeled_bars
 from imgrec.charts.theme import Rows
-from imgrec.explain import preprocessing_sentences
-from imgrec.explain.preprocessing_trials import OPTIONS, Preprocessing, correct_for, differences, single_mistakes
+from imgrec.explanation import preprocessing_sentences
+from imgrec.explanation.preprocessing_trials import OPTIONS, Preprocessing, correct_for, differences, single_mistakes
 from imgrec.formatting import change, percent, relative_change
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.prediction import DEFAULT_TOP_K, Failure, Prediction

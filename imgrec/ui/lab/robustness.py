@@ -6,8 +6,8 @@ import streamlit as st
 
 from imgrec.charts import robustness as charts
 from imgrec.charts.robustness import SHAPES
-from imgrec.explain.corruptions import CORRUPTIONS
-from imgrec.explain.robustness import (
+from imgrec.explanation.corruptions import CORRUPTIONS
+from imgrec.explanation.robustness import (
     ALL_DAMAGE,
     UNDAMAGED,
     ByDamage,

@@ -6,8 +6,8 @@ from dataclasses import replace
 import streamlit as st
 
 from imgrec.errors import ImgrecError
-from imgrec.explain.corruptions import SIDE_PX
-from imgrec.explain.robustness import ALL_DAMAGE
+from imgrec.explanation.corruptions import SIDE_PX
+from imgrec.explanation.robustness import ALL_DAMAGE
 from imgrec.images import decoding, transforms
 from imgrec.ui import caches, query_params
 from imgrec.ui.contact_sheet import drop_zone

@@ -8,15 +8,15 @@ from streamlit.delta_generator import DeltaGenerator
 
 from imgrec.charts.theme import Rows
 from imgrec.errors import ImgrecError
-from imgrec.explain.preprocessing_sentences import explain
-from imgrec.explain.preprocessing_trials import correct_for
+from imgrec.explanation.preprocessing_sentences import explain
+from imgrec.explanation.preprocessing_trials import correct_for
 from imgrec.formatting import change, percent
 from imgrec.images import gallery
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions import ensembles
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.reports.sentences import label_of
-from imgrec.settings import ROOT
+from imgrec.settings import APP
 from imgrec.ui import caches
 from imgrec.ui.compare import result_cards
 from imgrec.ui.image_input import Image, tray
@@ -28,7 +28,7 @@ from imgrec.ui.lab.views import MEANING, show_input
 FIVE = ("vgg16", "vgg19", "resnet50", "inception_v3", "densenet201")
 LAST_MODE = "torch"
 
-ABOUT = ROOT / "pages" / "about.py"
+ABOUT = APP / "pages" / "about.py"
 
 VIEW_PX = 120
 

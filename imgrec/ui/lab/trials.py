@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imgrec.charts.colors import Swatch, swatch_of
-from imgrec.explain import preprocessing_trials, robustness
-from imgrec.explain.preprocessing_trials import Preprocessing
-from imgrec.explain.robustness import Damage
+from imgrec.explanation import preprocessing_trials, robustness
+from imgrec.explanation.preprocessing_trials import Preprocessing
+from imgrec.explanation.robustness import Damage
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.prediction import Failure, Prediction
 from imgrec.ui import caches

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from imgrec.explain import preprocessing_trials
-from imgrec.explain.preprocessing_trials import Preprocessing
+from imgrec.explanation import preprocessing_trials
+from imgrec.explanation.preprocessing_trials import Preprocessing
 from imgrec.models.catalog import ModelSpec
 from imgrec.ui.image_input import Image
 

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from imgrec.charts import robustness as charts
-from imgrec.explain.corruptions import CORRUPTIONS, STRENGTHS
-from imgrec.explain.robustness import UNDAMAGED, damaged_views
+from imgrec.explanation.corruptions import CORRUPTIONS, STRENGTHS
+from imgrec.explanation.robustness import UNDAMAGED, damaged_views
 from imgrec.predictions.prediction import DEFAULT_TOP_K, Failure, Prediction
 from imgrec.reports.sentences import label_of
 from imgrec.ui import query_params

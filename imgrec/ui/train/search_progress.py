@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from imgrec import jobs
+from imgrec import extras, jobs
 from imgrec.charts import hyperparameter_search, parallel_coordinates
 from imgrec.jobs import Job
 from imgrec.training import run_summary, search_job
@@ -66,14 +66,16 @@ def _charts(job: Job, search: Search) -> None:
     hyperparameters = search_job.hyperparameters_of(job)
     theme = f"theme.{st.context.theme.type or 'light'}"
     ink, paper = (str(st.get_option(f"{theme}.{color}")) for color in ("textColor", "backgroundColor"))
-    st.plotly_chart(
-        parallel_coordinates.figure_of(search, hyperparameters, ink=ink, paper=paper),
-        theme=None,
-        alt=parallel_coordinates.describe_parallel(search, hyperparameters),
-        key=key_of("search_lines", job.name),
-        config={"displayModeBar": False},
-    )
-    st.caption("One line per trial, the best one orange. Drag along an axis to filter trials, double-click to reset.")
+    with errors_shown():
+        extras.check("train", "to draw all trials")
+        st.plotly_chart(
+            parallel_coordinates.figure_of(search, hyperparameters, ink=ink, paper=paper),
+            theme=None,
+            alt=parallel_coordinates.describe_parallel(search, hyperparameters),
+            key=key_of("search_lines", job.name),
+            config={"displayModeBar": False},
+        )
+        st.caption("One line per trial, the best orange. Drag along an axis to filter trials, double-click to reset.")
     sizes = hyperparameter_search.describe_size(search)
     if hyperparameter_search.has_sizes(search):
         chart = hyperparameter_search.size_chart(search)
@@ -101,7 +103,7 @@ def _table(job: Job, search: Search) -> None:
     )
     with st.container(horizontal=True):
         download("Trials as CSV", to_csv(rows), f"{job.name}.csv", "text/csv", key="search_csv")
-        if search.best is not None:
+        if search.best is not None and not extras.missing("train"):
             download(
                 "Interactive chart (HTML)",
                 lambda: parallel_coordinates.brushable_page(search, hyperparameters, job.title),

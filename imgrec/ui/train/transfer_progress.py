@@ -9,7 +9,7 @@ from imgrec.charts import transfer
 from imgrec.jobs import Job
 from imgrec.models import cards
 from imgrec.reports import accuracy
-from imgrec.settings import ROOT
+from imgrec.settings import APP
 from imgrec.training import run_summary, transfer_stages
 from imgrec.training.transfer_config import TransferConfig
 from imgrec.training.transfer_job import Progress
@@ -18,7 +18,7 @@ from imgrec.ui import caches
 from imgrec.ui.markdown import plain
 from imgrec.ui.train import model_preview, run_charts
 
-COMPARE = str(ROOT / "pages" / "compare.py")
+COMPARE = str(APP / "pages" / "compare.py")
 
 UNKNOWN_IMAGES = (
     "On Compare, predictions above the limit are marked “most likely none of these”. A classifier can be confident "

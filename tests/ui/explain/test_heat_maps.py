@@ -7,9 +7,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from imgrec.explain import attribution, faithfulness
-from imgrec.explain.attribution import Method
-from imgrec.explain.subject import Subject
+from imgrec.explanation import attribution, faithfulness
+from imgrec.explanation.attribution import Method
+from imgrec.explanation.subject import Subject
 from imgrec.inference.engine import Activations
 from imgrec.models.catalog import ModelSpec
 from tests.ui.conftest import TEN_CLASS_MODELS, TEN_CLASSES, BrokenEngine, CatEngine, photo, upload, words

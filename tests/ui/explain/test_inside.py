@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from imgrec.explain import feature_maps
+from imgrec.explanation import feature_maps
 from imgrec.models.catalog import ModelSpec
-from tests.explain.networks import save_network
+from tests.explanation.networks import save_network
 from tests.ui.conftest import photo, upload, words
 
 Page = Callable[..., AppTest]

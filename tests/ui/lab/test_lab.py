@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from imgrec.explain.corruptions import CORRUPTIONS
+from imgrec.explanation.corruptions import CORRUPTIONS
 from imgrec.formatting import THIN_SPACE
 from imgrec.models.catalog import ModelSpec
 from imgrec.ui.lab import scopes
