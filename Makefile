@@ -1,6 +1,6 @@
 # make run     the dashboard        make test    the tests
 # make check   ruff, mypy, known vulnerabilities of what is installed
-# make fix     what ruff can correct
+# make fix     what ruff can correct, and the help of the commands in the documents
 # make bench   timings against peers
 # make lock    requirements.lock: every package of the demo image, with hashes
 # make sbom    sbom.cdx.json: the packages of the demo image with their licenses (CycloneDX)
@@ -35,6 +35,7 @@ check: .venv/dev
 fix: .venv/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/python -m tests.cli.help_blocks
 
 bench: .venv/dev
 	$(BIN)/python -m bench

@@ -26,13 +26,14 @@ from streamlit.runtime.state import SessionState
 from imgrec.api import routes as api_routes
 from imgrec.errors import hide_folders
 from imgrec.inference import process_info
-from imgrec.server import garbage, health
+from imgrec.server import garbage, health, metrics_port
 from imgrec.server.bodies import BodyLimits
 from imgrec.server.compression import CompressedFiles
 from imgrec.server.connections import ConnectionLimits
 from imgrec.server.health import Readiness
 from imgrec.server.hosts import Hosts, OwnSite
 from imgrec.server.housekeeping import keep_house
+from imgrec.server.metrics import Measured, Metrics
 from imgrec.server.page_headers import PageHeaders, policy
 from imgrec.server.refusals import Readable
 from imgrec.server.sessions import SessionLimit
@@ -49,6 +50,7 @@ ASK_AGAIN_S = 10.0
 log = logging.getLogger(__name__)
 readiness = Readiness()
 uploads = UploadQuota()
+metrics = Metrics()
 
 
 def caches() -> ModuleType:
@@ -76,6 +78,10 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
     largest = settings.max_upload_bytes if settings.demo else settings.session_bytes
     most = int(config.get_option("server.maxUploadSize"))
     config.set_option("server.maxUploadSize", max(1, min(most, largest // MIB)))
+
+    metrics.watch(caches().pool(), v1.state.get_queue)
+    if settings.metrics is not None:
+        metrics_port.serve(metrics, settings.metrics, settings.hosts, settings.api_tokens)
 
     async def warm_up() -> None:
         try:
@@ -114,7 +120,8 @@ async def free_what_is_left(settings: Settings) -> None:
 def own_hosts() -> Hosts:
     """Return the names of this server: where it listens, what Streamlit was told, and what imgrec was."""
     public = str(config.get_option("browser.serverAddress") or "").partition("/")[0]
-    return Hosts(config.get_option("server.address") or "", (public, *caches().settings().hosts))
+    settings = caches().settings()
+    return Hosts(config.get_option("server.address") or "", (public, *settings.hosts), settings.api_origins)
 
 
 def page_policy() -> str:
@@ -134,6 +141,7 @@ checks = health.create_routes(readiness, lambda: caches().pool())
 routes = [Route("/api/v1", v1), Mount("/api/v1", app=v1), *checks]
 middleware = [
     Middleware(ConnectionLimits),
+    Middleware(Measured, metrics),
     Middleware(PageHeaders, get_policy=page_policy),
     Middleware(OwnSite, get_hosts=own_hosts),
     Middleware(Readable),

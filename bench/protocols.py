@@ -27,13 +27,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bench import committed
 from bench.committed import FLOWERS, MEASUREMENTS, Measurement
+from bench.few_images import few_cats_and_dogs, few_cifar10
 from imgrec import jobs
-from imgrec.data import training_arrays
-from imgrec.evaluation import stored_predictions
+from imgrec.evaluation import reference_tables, stored_predictions
 from imgrec.formatting import duration, integer
 from imgrec.models import cards, weights
 from imgrec.models.catalog import BUILT_IN
@@ -41,7 +39,7 @@ from imgrec.settings import ASSETS, Settings
 from imgrec.training import pb3_report, training_job, transfer_config, transfer_job
 from imgrec.training.pb3 import Protocol, head_stages, next_stage, rate_stages, second_model
 from imgrec.training.pb3_runs import ProtocolRuns
-from imgrec.training.pb3_tables import NOTHING, four, spread
+from imgrec.training.pb3_tables import four, spread
 from imgrec.training.published_logs import read_published
 from imgrec.training.recipes import get_recipe
 from imgrec.training.training_log import VALIDATION
@@ -62,14 +60,8 @@ LITE = "efficientnet_lite0"
 
 CATS_AND_DOGS = MEASUREMENTS["catsdogs"]
 
-# A fifth of CIFAR-10.
-FEW_CIFAR = 1000
-
 # Springboard Capstone 2: the networks of its table that were trained from scratch; recipes have their settings.
 FROM_SCRATCH = ("simple_cnn", "tuned_cnn_6", "tuned_cnn_5")
-
-# Capstone #3: 32 dogs and 32 that are none.
-FEW_OF_EACH = 32
 
 OTHER_IMAGES = (
     "Linnaeus 5, of which the printed figures are, could not be had. These images are as soft as if they had been "
@@ -139,7 +131,7 @@ def three_ways(data: Path, settings: Settings) -> None:
     """Repeat what Capstone #3 compared: a network from scratch, a pretrained one, a head on few images."""
     recipe = get_recipe("cats_dogs_cnn")
     scratch = train(recipe.name, str(data / CATS_AND_DOGS.data), "cats_dogs_scratch", settings)
-    few = few_images(data / CATS_AND_DOGS.data, settings)
+    few = few_cats_and_dogs(data / CATS_AND_DOGS.data, settings)
     transfer = TransferConfig(BACKBONE, pooling=None, learning_rates=(1e-3,), epochs=20, batch_size=16)
     trained = fine_tune(transfer, few, "cats_dogs_64", settings, features_anew=True)
     pretrained = measure_pretrained(settings)
@@ -259,10 +251,12 @@ def networks(data: Path, settings: Settings) -> None:
 def upsampled(data: Path, settings: Settings) -> None:
     """Train Springboard's transfer on enlarged images, scaled to what two cores do in minutes."""
     recipe = get_recipe("mobilenet_a025_upsampled")
-    card = train(recipe.name, str(few_cifar(settings)), recipe.name, settings)
+    card = train(recipe.name, str(few_cifar10(settings)), recipe.name, settings)
     row = measure(recipe.name, MEASUREMENTS["cifar10"], settings, "upsampled")
     learned, held_out = (card.fields["data"][key] for key in ("trained_on", "validated_on"))
-    logs = [one for one in read_published() if one.table == SEVEN_MODELS_TITLE]
+    [table] = [one for one in reference_tables.read_published()[0] if one.title == SEVEN_MODELS_TITLE]
+    with_head = {row[0]: row[2] for row in table.rows}
+    logs = [one for one in read_published() if one.table == table.title and "transfer" in one.log.title]
     epochs = range(recipe.epochs)
     seconds = sum(epoch["seconds"] for epoch in card.curves) / len(card.curves)
     rows = [
@@ -270,7 +264,7 @@ def upsampled(data: Path, settings: Settings) -> None:
         + [four(card.curves[i]["validation_accuracy"]) for i in epochs]
         + [f"{seconds:,.0f} s, mean", three(row)],
         *(
-            [f"{one.log.title}, printed", NOTHING, "2,000"]
+            [f"{one.log.title}, printed", with_head[one.log.title], "2,000"]
             + [f"{value:.4f}" for value in one.log.epochs[VALIDATION + "accuracy"].tolist()]
             + [f"{one.log.seconds[0]:,.0f} s", one.printed_accuracy]
             for one in logs
@@ -292,20 +286,6 @@ def upsampled(data: Path, settings: Settings) -> None:
         "with a quarter of its filters in place of ResNet50 and VGG16, images enlarged to 128 px instead of 256, and "
         "a fifth of the steps. The weights of those networks could not be had.",
     )
-
-
-def few_cifar(settings: Settings) -> Path:
-    """Return CIFAR-10 with the first `FEW_CIFAR` training images of each class, and all test images."""
-    path = settings.home / "few_cifar10.npz"
-    found = training_arrays.load("cifar10", settings)
-    if found.test is None:
-        raise SystemExit("CIFAR-10 without a test part")
-    targets = found.train.targets
-    kept = np.sort(np.concatenate([np.flatnonzero(targets == c)[:FEW_CIFAR] for c in range(len(found.classes))]))
-    arrays = {"x_train": found.train.pixels[kept], "y_train": targets[kept]}
-    arrays |= {"x_test": found.test.pixels, "y_test": found.test.targets}
-    np.savez(path, class_names=np.array(found.classes), allow_pickle=False, **arrays)
-    return path
 
 
 def fine_tune(
@@ -355,18 +335,6 @@ def measure_pretrained(settings: Settings) -> dict[str, Any]:
     found = CATS_AND_DOGS.open(settings)
     command = committed.command_of(found.name, BACKBONE)
     return committed.measure(BUILT_IN.get_spec(BACKBONE), found, CATS_AND_DOGS.framing, settings, command)
-
-
-def few_images(catsdogs: Path, settings: Settings) -> Path:
-    """Return a set of the first images of each class of the training part, and the whole test part."""
-    folder = settings.home / "few_cats_and_dogs"
-    shutil.rmtree(folder, ignore_errors=True)
-    for label in ("cats", "dogs"):
-        (folder / "training_set" / label).mkdir(parents=True)
-        for image in sorted((catsdogs / "training_set" / label).iterdir())[:FEW_OF_EACH]:
-            shutil.copy(image, folder / "training_set" / label)
-        shutil.copytree(catsdogs / "test_set" / label, folder / "test_set" / label)
-    return folder
 
 
 def provenance(card: cards.Card, images: str, part: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@
     │   ├── AddressError            no image can be fetched from the address
     │   ├── UnknownNameError        no such model, rule, dataset, recipe ...
     │   ├── LabelSpaceError         label spaces that do not fit together
+    │   ├── MediaTypeError          a request whose body is of a kind that its address does not take
+    │   ├── TokenError              a request without the token that the server asks for
     │   ├── SettingError            an environment variable or option out of its range
     │   └── MissingExtraError       this installation has not the packages for it
     ├── WeightsError                the weights of a model cannot be had
@@ -21,6 +23,7 @@
     ├── ServiceError                a service that classifies images gives no answer
     │   └── QuotaError              no more images may be sent to it for now
     └── BusyError                   too much is going on; trying again later will work
+        └── TooManyRequestsError    the places for requests are taken
 
 Messages read *Expected … Received: …* where something was expected. Faces translate: a page shows the
 sentence at its place, the command line exits with 2, the API answers with `http_status`. Anything that is
@@ -117,6 +120,18 @@ class LabelSpaceError(InputError):
     """Label spaces that do not fit together."""
 
 
+class MediaTypeError(InputError):
+    """The body of the request is of a kind that this address does not take."""
+
+    http_status = 415
+
+
+class TokenError(InputError):
+    """The request has no token that this server knows."""
+
+    http_status = 401
+
+
 class SettingError(InputError):
     """An environment variable or an option is out of its range."""
 
@@ -171,6 +186,12 @@ class BusyError(ImgrecError):
     """Too much is going on; trying again later will work."""
 
     http_status = 503
+
+
+class TooManyRequestsError(BusyError):
+    """All places for requests are taken; one becomes free soon."""
+
+    http_status = 429
 
 
 class ServiceError(ImgrecError):

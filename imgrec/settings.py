@@ -48,8 +48,15 @@ SERVER_BYTES = 350 * MIB
 # The site that shows a Space in a frame.
 SPACES = "https://huggingface.co"
 
+# How default models compute: in float32, as Keras does, or in 8-bit integers.
+PRECISIONS = ("exact", "compact")
+
 # A host name or a source, with a wildcard where it begins; no space or semicolon, which would end it in a header.
 _WORD = re.compile(r"(https?://)?(\*|(\*\.)?[\w.-]+|\[[0-9a-f:]+\])(:\d+)?", re.ASCII | re.IGNORECASE)
+
+# A token of the API, as RFC 6750 has it, long enough not to be guessed.
+MIN_TOKEN = 16
+_TOKEN = re.compile(rf"[\w.~+/-]{{{MIN_TOKEN},}}=*", re.ASCII)
 
 SETTINGS = {
     "IMGREC_HOME": ("Folder for compiled models, runs and records", "~/.cache/imgrec"),
@@ -67,7 +74,18 @@ SETTINGS = {
         "Names that the server answers to, by commas; `*.example.org`, `*` for all",
         "localhost, its addresses",
     ),
+    "IMGREC_API_TOKENS": (
+        "Tokens of the API, by commas, each of 16 characters or more; with them it asks for one",
+        "none",
+    ),
+    "IMGREC_API_ORIGINS": ("Sites whose pages may use the API, by commas, such as `https://example.org`", "none"),
+    "IMGREC_METRICS": ("Port, or address with port, on which Prometheus finds `/metrics`", "none"),
     "IMGREC_FRAMES": ("Sites that may show the pages in a frame, by commas", "none; in a Space Hugging Face's"),
+    "IMGREC_PRECISION": (
+        "exact or compact: whether default models compute in float32, or their twins in 8-bit integers",
+        "exact, or what was chosen on the Models page",
+    ),
+    "IMGREC_CALIBRATION": ("Folder of images that compact models are made with", "crops of the sample gallery"),
     "IMGREC_WEIGHTS_URL": ("Mirror to fetch weights from, instead of Keras' own address", "none"),
 }
 
@@ -79,7 +97,9 @@ class Settings:
     `memory_bytes` is the budget for loaded models; `session_bytes` is the limit on what waits of one tab's uploads, and
     on its decoded images, `sessions_bytes` that of all tabs together, `max_sessions` that of open tabs; `home` and
     `keras_home` need not exist yet. `hosts` are names beside the server's own, `frames` sources as
-    Content-Security-Policy has them. Hugging Face sets SPACE_HOST in a Space.
+    Content-Security-Policy has them. Hugging Face sets SPACE_HOST in a Space. `metrics` is the address and the port
+    where figures of the process are served, None for nowhere. `precision` is one of `PRECISIONS`, or None where none
+    was set.
     """
 
     home: Path
@@ -96,6 +116,11 @@ class Settings:
     google_vision_monthly: int = GOOGLE_VISION_MONTHLY
     hosts: tuple[str, ...] = ()
     frames: tuple[str, ...] = ()
+    precision: str | None = None
+    calibration: Path | None = None
+    api_tokens: tuple[str, ...] = field(default=(), repr=False)
+    api_origins: tuple[str, ...] = ()
+    metrics: tuple[str, int] | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -117,7 +142,12 @@ class Settings:
             google_vision_key=env.get("IMGREC_GOOGLE_VISION_KEY", "").strip() or None,
             google_vision_monthly=_count(env, "IMGREC_GOOGLE_VISION_MONTHLY", GOOGLE_VISION_MONTHLY),
             hosts=_words(env, "IMGREC_HOSTS") + _words(env, "SPACE_HOST"),
+            precision=_one_of(env, "IMGREC_PRECISION", PRECISIONS),
+            calibration=Path(folder).expanduser() if (folder := env.get("IMGREC_CALIBRATION")) else None,
             frames=_words(env, "IMGREC_FRAMES") + ((SPACES,) if env.get("SPACE_HOST") else ()),
+            api_tokens=_tokens(env, "IMGREC_API_TOKENS"),
+            api_origins=_origins(env, "IMGREC_API_ORIGINS"),
+            metrics=_address(env, "IMGREC_METRICS"),
         )
 
     def folders(self) -> dict[Path, str]:
@@ -195,6 +225,13 @@ def _flag(env: Mapping[str, str], name: str) -> bool:
     raise SettingError(f"Expected {name} to be 0 or 1. Received: {value!r}.")
 
 
+def _one_of(env: Mapping[str, str], name: str, known: tuple[str, ...]) -> str | None:
+    value = env.get(name, "").strip().lower() or None
+    if value is None or value in known:
+        return value
+    raise SettingError(f"Expected {name} to be {' or '.join(known)}. Received: {value!r}.")
+
+
 def _count(env: Mapping[str, str], name: str, default: int) -> int:
     value = env.get(name, "").strip()
     if value and not value.isdecimal():
@@ -207,6 +244,34 @@ def _words(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     if odd := [word for word in words if not _WORD.fullmatch(word)]:
         raise SettingError(f"Expected {name} to be names separated by commas. Received: {odd[0]!r}.")
     return words
+
+
+def _tokens(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Return bearer tokens; none of them is repeated in a sentence."""
+    tokens = tuple(word.strip() for word in env.get(name, "").split(",") if word.strip())
+    if any(not _TOKEN.fullmatch(token) for token in tokens):
+        expected = f"{MIN_TOKEN} or more letters, digits and -._~+/= each"
+        raise SettingError(f"Expected {name} to be tokens of {expected}. Received: a shorter or another one.")
+    return tokens
+
+
+def _origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Return origins as browsers send them, in lower case."""
+    origins = tuple(word.lower() for word in _words(env, name))
+    if odd := [origin for origin in origins if "://" not in origin or "*" in origin]:
+        raise SettingError(f"Expected {name} to be origins such as https://example.org. Received: {odd[0]!r}.")
+    return origins
+
+
+def _address(env: Mapping[str, str], name: str) -> tuple[str, int] | None:
+    """Return an address and a port; of a port alone, this machine's own address."""
+    value = env.get(name, "").strip()
+    if not value:
+        return None
+    host, _, port = value.rpartition(":")
+    if not (port.isdecimal() and port.isascii() and 0 < int(port) < 65_536):
+        raise SettingError(f"Expected {name} to be a port, or an address with a port. Received: {value!r}.")
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def _mebibytes(env: Mapping[str, str], name: str, default: int | None) -> int:

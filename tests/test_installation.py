@@ -29,7 +29,12 @@ MAX_SERVING_BYTES = 1000 * MIB
 
 def tracked(*places: str) -> set[str]:
     """The files of the repository in these places, as git knows them."""
-    done = subprocess.run(["git", "ls-files", "--cached", *places], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *places],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
         pytest.skip("Git does not know this folder")
     return {name for name in done.stdout.splitlines() if (ROOT / name).is_file()}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from imgrec.errors import BusyError
+from imgrec.errors import TooManyRequestsError
 
 
 @dataclass(slots=True, eq=False)
@@ -34,7 +34,7 @@ class Arriving:
             most_bytes: What all bodies may take together.
 
         Raises:
-            BusyError: Others needed the memory.
+            TooManyRequestsError: Others needed the memory.
         """
         body = _Body()
         self._bodies.append(body)
@@ -48,7 +48,7 @@ class Arriving:
             with body.scope:
                 yield count
             if body not in self._bodies:
-                raise BusyError("Too much is being sent to this server. Try again in some seconds.")
+                raise TooManyRequestsError("Too much is being sent to this server. Try again in some seconds.")
         finally:
             if body in self._bodies:
                 self._bodies.remove(body)

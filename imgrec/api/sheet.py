@@ -16,8 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from imgrec.api.arriving import Arriving
+from imgrec.api.uploads import check_kind, kind_of
 from imgrec.data.image_paths import DEMO_MAX_IMAGES, MAX_IMAGES, find_images
-from imgrec.errors import BusyError, ImageTooLargeError, ImgrecError, InputError
+from imgrec.errors import ImageTooLargeError, ImgrecError, InputError, MediaTypeError, TooManyRequestsError
 from imgrec.evaluation import sheet_files, sheet_order
 from imgrec.evaluation.contact_sheet import ContactSheet
 from imgrec.inference.pool import EnginePool
@@ -26,6 +27,15 @@ from imgrec.settings import MIB, Settings
 
 # As much as the page takes; in a demo as much as one image.
 MAX_ARCHIVE_BYTES = 200 * MIB
+
+# What the body may say to be; which archive it is, is read from its first bytes.
+KINDS = (
+    "application/zip",
+    "application/x-zip-compressed",
+    "application/x-tar",
+    "application/gzip",
+    "application/x-gzip",
+)
 
 # A sheet takes up to minutes of all cores.
 MAX_SHEETS = 1
@@ -51,10 +61,11 @@ class Sheets:
 
         Raises:
             ImageTooLargeError: The archive has more bytes than the limit.
-            BusyError: Another archive is being looked at.
+            TooManyRequestsError: Another archive is being looked at.
+            MediaTypeError: The body says to be no archive.
             InputError: It is no archive, or has no files. What `options` raises is passed on.
         """
-        most = settings.max_upload_bytes if settings.demo else MAX_ARCHIVE_BYTES
+        most = most_bytes(settings)
         with tempfile.TemporaryDirectory(prefix="imgrec-sheet-") as folder:
             # The suffix says only that it is an archive; which one is read from its first bytes.
             path = Path(folder) / "images.zip"
@@ -65,7 +76,7 @@ class Sheets:
                 sentence = "Expected an archive. Received: a part, and the connection was closed."
                 raise HTTPException(400, sentence) from None
             if self.running >= MAX_SHEETS:
-                raise BusyError("Another archive is being looked at. Try again in a minute.")
+                raise TooManyRequestsError("Another archive is being looked at. Try again in a minute.")
             self.running += 1
             try:
                 run = await _classify(request, path, await options(), pool, settings)
@@ -77,6 +88,11 @@ class Sheets:
             "accuracy": None if found is None else asdict(found),
             "remarks": run.remarks,
         }
+
+
+def most_bytes(settings: Settings) -> int:
+    """Return the largest size of an archive."""
+    return settings.max_upload_bytes if settings.demo else MAX_ARCHIVE_BYTES
 
 
 async def _classify(
@@ -105,9 +121,10 @@ def _open(path: Path, options: Options, pool: EnginePool, settings: Settings) ->
 
 async def _receive(request: Request, path: Path, most_bytes: int, count: Callable[[int], None]) -> None:
     """Write the body to `path`, counted while it arrives: its length may be missing or wrong."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
-        raise InputError("Expected the archive as the body, as `curl --data-binary @photos.zip` sends it.")
+    kind = kind_of(request)
+    if kind.startswith("multipart/"):
+        raise MediaTypeError("Expected the archive as the body, as `curl --data-binary @photos.zip` sends it.")
+    check_kind(kind, *KINDS)
     received = 0
     async with await anyio.open_file(path, "wb") as file:
         async for chunk in request.stream():

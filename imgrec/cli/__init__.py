@@ -1,7 +1,7 @@
 """The command line.
 
 `imgrec models`, `fetch`, `predict`, `sheet`, `explain`, `doctor`, `train`, `tune`, `protocol`, `logs`, `evaluate`,
-`export`, `remote`, `check`, `add`, `remove`, `serve`.
+`compare`, `export`, `remote`, `check`, `add`, `remove`, `serve`.
 
 Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the input was wrong (one sentence on
 stderr says how); 1: a bug (traceback). What a command needs is imported when it runs, so that `--help` and typing
@@ -11,6 +11,9 @@ mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 `sheet`: `sheet`.
 `explain`: `explain`.
 `evaluate`: `evaluate`.
+`compare`: `compare`.
+`engines`: where shards are run.
+`watch`: `evaluate --watch`.
 `train`: `train`.
 `tune`: `tune`.
 `protocol`: `protocol`.
@@ -20,6 +23,7 @@ mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 `remote`: `remote`.
 `own_models`: `check`, `add`, `remove`.
 `serve`: `serve`.
+`named_images`: the images that a command names, wherever they are.
 `chosen_models`: the models and options that commands share.
 `terminal`: what goes to stdout and stderr.
 """
@@ -31,6 +35,7 @@ import typer
 
 from imgrec import __version__
 from imgrec.cli import (
+    compare,
     doctor,
     evaluate,
     explain,
@@ -51,7 +56,6 @@ from imgrec.errors import ImgrecError
 app = typer.Typer(
     help="Compare Keras pretrained image classifiers side by side, and average them.",
     no_args_is_help=True,
-    add_completion=False,
     # Rich is slow to import.
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -69,6 +73,7 @@ COMMANDS = (
     protocol.protocol,
     logs.logs,
     evaluate.evaluate,
+    compare.compare,
     export.export,
     remote.remote,
     own_models.check,

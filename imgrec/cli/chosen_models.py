@@ -1,6 +1,5 @@
 """The models that a command names, with the options that commands share, opened."""
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from imgrec.errors import InputError, StorageError
@@ -24,6 +23,7 @@ def open_models(
     level: str | None = None,
     classes: str | None = None,
     calibrated: bool = False,
+    precision: str | None = None,
 ) -> "tuple[Options, EnginePool, Preparations]":
     """Return the options, the pool, and what fetches and compiles; nothing is loaded yet.
 
@@ -37,33 +37,32 @@ def open_models(
         level: Of generality.
         classes: Groups of WordNet words, or the name of a JSON file with them.
         calibrated: Whether to apply measured temperatures.
+        precision: "compact" for the twins of the models, "exact" for the originals; None for the models as named.
 
     Raises:
         InputError: An option cannot be meant.
         MemoryBudgetError: A model is larger than the whole budget.
     """
-    from imgrec.evaluation import temperatures
+    from imgrec.evaluation.options import parse_options
     from imgrec.inference.classify import open_pool
     from imgrec.inference.preparation import Preparations
-    from imgrec.inference.request import Options, check_budget, get_default_specs, parse_models
-    from imgrec.models.cards import load_catalog
+    from imgrec.inference.request import check_budget
 
-    catalog = load_catalog(settings)
-    specs = parse_models(names, catalog) or get_default_specs(catalog, settings)
-    options = Options.parse(
-        specs,
-        k=top,
+    options = parse_options(
+        names,
+        settings,
+        top=top,
         rule=rule,
-        framing=framing,
         weights=weights,
+        framing=framing,
         level=level,
         classes=read_classes(classes),
         calibrated=calibrated,
-        get_temperatures=partial(temperatures.measured, settings),
+        precision=precision,
     )
     preparations = Preparations(settings)
     pool = open_pool(settings, preparations)
-    check_budget(specs, pool)
+    check_budget(options.specs, pool)
     return options, pool, preparations
 
 

@@ -55,17 +55,17 @@ def doctor(
         raise typer.Exit(BAD_INPUT)
 
 
-def warn_about(data: str, settings: Settings, input_size: tuple[int, int]) -> None:
+def warn_about(data: str, settings: Settings, input_size: tuple[int, int]) -> "Diagnosis | None":
     """Print the findings of a quick check of `data` to stderr; end the command when training cannot start.
 
-    `input_size` (height, width) in px is the network's. Published datasets are not checked. Raises `InputError` when
-    there is no dataset.
+    `input_size` (height, width) in px is the network's. Returns what was found; None of published datasets, which are
+    not checked. Raises `InputError` when there is no dataset.
     """
     from imgrec.data.quality.doctor import NOT_READ, glance
     from imgrec.data.sources import DATASETS
 
     if data in DATASETS:
-        return
+        return None
     found = glance(data, settings, input_size=input_size)
     grave = [finding for finding in found.findings if finding.severity != "note"]
     for finding in grave:
@@ -76,6 +76,7 @@ def warn_about(data: str, settings: Settings, input_size: tuple[int, int]) -> No
         raise typer.Exit(BAD_INPUT)
     if NOT_READ in found.not_made:
         complain(NOT_READ)
+    return found
 
 
 def _table(found: "Diagnosis") -> str:

@@ -1,18 +1,28 @@
 """`imgrec evaluate`."""
 
 import shlex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from imgrec.cli.chosen_models import read_classes
-from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
-from imgrec.errors import ImgrecError
+from imgrec.cli.engines import check_engine, open_engine
+from imgrec.cli.terminal import BAD_INPUT, check_format, complain, count_line, say, write
+from imgrec.errors import ImgrecError, InputError
 from imgrec.files import typed_path
 from imgrec.settings import Settings
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from imgrec.data.dataset import Dataset
+    from imgrec.evaluation.evaluate import Timing
+    from imgrec.models.catalog import ModelSpec
+
 # Images that could not be read, named one by one; the summary lists all.
 MAX_NAMED_FAILURES = 10
+
+TABLE = "table"
 
 
 def evaluate(
@@ -37,13 +47,27 @@ def evaluate(
         ),
     ] = None,
     note: Annotated[str, typer.Option(help="What a reader of the numbers should know about the weights.")] = "",
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: on a cluster; without --address on one of processes of this machine.")
+    ] = "local",
+    address: Annotated[str | None, typer.Option(help="Of the cluster, such as head.example.org:6379, or auto.")] = None,
+    actors: Annotated[
+        int | None, typer.Option(min=1, help="Workers on the cluster; by default one for each CPU but one.")
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on: measure what is added to the folder, until Ctrl-C.")
+    ] = False,
     corruptions: Annotated[
         bool,
         typer.Option("--corruptions", help="Measure with 8 kinds of damage in 5 strengths instead: 41 times the work."),
     ] = False,
+    format: Annotated[str, typer.Option(help="table, json, csv or parquet; the last three have every figure.")] = TABLE,
 ) -> None:
     """Measure models on labeled images; a stopped run goes on where it was."""
+    from imgrec.cli.watch import check_folder
+    from imgrec.cli.watch import watch as watch_folder
     from imgrec.data.evaluation_split import open_evaluation_split
+    from imgrec.data.sources import path_of
     from imgrec.evaluation import stored_predictions
     from imgrec.evaluation.evaluate import describe_dataset, get_fitting_specs
     from imgrec.evaluation.evaluate import evaluate as measure
@@ -52,20 +76,25 @@ def evaluate(
     from imgrec.inference.request import parse_models
     from imgrec.models.cards import load_catalog
     from imgrec.predictions.class_groups import ClassGroups
+    from imgrec.reports import flat_rows
 
+    check_format(format, (TABLE, *flat_rows.FORMATS))
     settings = Settings.from_env()
+    check_engine(engine, address, actors)
+    if corruptions and (watch or engine != "local"):
+        raise InputError("Expected --corruptions alone. Received: --watch or --engine beside it.")
     folder = typed_path(out) if out else stored_predictions.own_folder(settings)
     text = read_classes(classes)
     groups = ClassGroups.parse(text) if text else None
-    found = open_evaluation_split(data, settings, per_class=per_class, training=training, groups=groups)
-    if not corruptions:
-        stored_predictions.check_place(folder, describe_dataset(found))
-    for flaw in found.flaws:
-        say(flaw)
     catalog = load_catalog(settings)
-    specs = parse_models(models, catalog) if models.strip(" ,") else get_fitting_specs(found, catalog, settings)
-    failed = False
-    for spec in specs:
+
+    def open_labeled() -> "Dataset":
+        return open_evaluation_split(data, settings, per_class=per_class, training=training, groups=groups)
+
+    def get_specs(labeled: "Dataset") -> "Sequence[ModelSpec]":
+        return parse_models(models, catalog) if models.strip(" ,") else get_fitting_specs(labeled, catalog, settings)
+
+    def command_of(spec: "ModelSpec") -> str:
         options = {
             "--data": data,
             "--per-class": per_class,
@@ -77,32 +106,82 @@ def evaluate(
             "--out": out or None,
         }
         words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
-        command = shlex.join(["imgrec", "evaluate", *words, *(["--corruptions"] if corruptions else [])])
-        try:
-            with count_line(spec.name) as show:
-                if corruptions:
-                    damaged = measure_severity(
-                        spec, found, settings, folder, framing=framing, command=command, on_progress=show
-                    )
-                else:
-                    row = measure(
-                        spec, found, settings, folder, framing=framing, note=note, command=command, on_progress=show
-                    )
-        except ImgrecError as error:
-            complain(f"{spec.name}: {error}")
-            failed = True
-            continue
-        if corruptions:
-            means = "  ".join(f"{damaged.accuracy(strength):.1%}" for strength in (0, *STRENGTHS))
-            say(f"{spec.name:<24}{damaged.images:>8,} images   top-1 at strength 0 to {STRENGTHS[-1]}: {means}")
-            continue
-        say(
-            f"{spec.name:<24}{row['images']:>8,} images   top-1 {row['top_1']:.1%} "
-            f"({row['top_1_low']:.1%} to {row['top_1_high']:.1%})   {row['latency_p50_ms']:.1f} ms"
-        )
-        for failure in row["failures"][:MAX_NAMED_FAILURES]:
-            complain(f"{failure['id']}: {failure['reason']}")
-        if len(row["failures"]) > MAX_NAMED_FAILURES:
-            complain(f"and {len(row['failures']) - MAX_NAMED_FAILURES:,} more that could not be read; see the summary")
+        return shlex.join(["imgrec", "evaluate", *words, *(["--corruptions"] if corruptions else [])])
+
+    if watch:
+        check_folder(path_of(data))
+        with open_engine(engine, address, actors) as run:
+
+            def measure_grown(
+                spec: "ModelSpec",
+                labeled: "Dataset",
+                starts: "Sequence[int]",
+                timing: "Timing | None",
+                show: "Callable[[int, int], None]",
+            ) -> dict[str, Any]:
+                return measure(
+                    spec, labeled, settings, folder, framing=framing, note=note, command=command_of(spec),
+                    on_progress=show, run=run, starts=starts, timing=timing,
+                )  # fmt: skip
+
+            watch_folder(open_labeled, get_specs, measure_grown, folder)
+        return
+    found = open_labeled()
+    if not corruptions:
+        stored_predictions.check_place(folder, describe_dataset(found))
+    for flaw in found.flaws:
+        (say if format == TABLE else complain)(flaw)
+    failed = False
+    rows: list[dict[str, Any]] = []
+    specs = get_specs(found)
+    with open_engine(engine, address, actors) as run:
+        for spec in specs:
+            try:
+                with count_line(spec.name) as show:
+                    if corruptions:
+                        damaged = measure_severity(
+                            spec, found, settings, folder, framing=framing, command=command_of(spec), on_progress=show
+                        )
+                    else:
+                        row = measure(
+                            spec, found, settings, folder, framing=framing, note=note, command=command_of(spec),
+                            on_progress=show, run=run,
+                        )  # fmt: skip
+            except ImgrecError as error:
+                complain(f"{spec.name}: {error}")
+                failed = True
+                continue
+            if corruptions:
+                accuracy = {strength: damaged.accuracy(strength) for strength in (0, *STRENGTHS)}
+                rows.append(
+                    {"model": spec.name, "images": damaged.images}
+                    | {f"top_1_at_{strength}": share for strength, share in accuracy.items()}
+                )
+                if format == TABLE:
+                    means = "  ".join(f"{share:.1%}" for share in accuracy.values())
+                    say(f"{spec.name:<24}{damaged.images:>8,} images   top-1 at strength 0 to {STRENGTHS[-1]}: {means}")
+                continue
+            rows.append(row)
+            if format == TABLE:
+                say(_line(row))
+            _complain_of(row["failures"])
+    if format != TABLE:
+        write(flat_rows.FORMATS[format](rows))
     if failed:
         raise typer.Exit(BAD_INPUT)
+
+
+def _line(row: dict[str, Any]) -> str:
+    """Return a row of figures as a line."""
+    return (
+        f"{row['model']:<24}{row['images']:>8,} images   top-1 {row['top_1']:.1%} "
+        f"({row['top_1_low']:.1%} to {row['top_1_high']:.1%})   {row['latency_p50_ms']:.1f} ms"
+    )
+
+
+def _complain_of(failures: "Sequence[Mapping[str, str]]") -> None:
+    """Name the images that could not be read, or the first of many."""
+    for failure in failures[:MAX_NAMED_FAILURES]:
+        complain(f"{failure['id']}: {failure['reason']}")
+    if len(failures) > MAX_NAMED_FAILURES:
+        complain(f"and {len(failures) - MAX_NAMED_FAILURES:,} more that could not be read; see the summary")

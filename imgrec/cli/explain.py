@@ -1,13 +1,14 @@
 """`imgrec explain`."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgrec.cli.chosen_models import open_models
-from imgrec.cli.predict import decode_image, prepare
-from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
-from imgrec.errors import InputError
+from imgrec.cli.named_images import STDIN
+from imgrec.cli.predict import prepare
+from imgrec.cli.terminal import BAD_INPUT, check_format, complain, count_line, say
 from imgrec.files import typed_path
 from imgrec.settings import Settings
 
@@ -32,6 +33,9 @@ def explain(
     rule: Annotated[str | None, typer.Option(help="Of the ensemble, as for predict.")] = None,
     weights: Annotated[str | None, typer.Option(help="Of models, such as vgg16=2,mobilenet=0.5; else 1.")] = None,
     framing: Annotated[str, typer.Option(help="crop (as published accuracies are measured) or squash.")] = "crop",
+    precision: Annotated[
+        str | None, typer.Option(help="compact: the twins of the models in 8-bit integers; exact: in float32.")
+    ] = None,
     format: Annotated[str, typer.Option(help="table, json or csv; the last two have every value.")] = "table",
     out: Annotated[str, typer.Option(help="Folder for the maps as PNG files, drawn over the image.")] = "",
 ) -> None:
@@ -39,13 +43,16 @@ def explain(
     from imgrec.explanation import explanation, map_report
     from imgrec.explanation.attribution import find_method
     from imgrec.explanation.map_report import MeasuredMap
+    from imgrec.images.opening import open_image
 
-    if format not in FORMATS:
-        raise InputError(f"Expected the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Received: {format!r}.")
+    check_format(format, FORMATS)
     find_method(method)
     settings = Settings.from_env()
-    decoded = decode_image(image, settings)
-    options, pool, preparations = open_models(models, settings, rule=rule, weights=weights, framing=framing)
+    source = sys.stdin.buffer.read(settings.max_upload_bytes + 1) if image == STDIN else image
+    decoded = open_image(source, settings)
+    options, pool, preparations = open_models(
+        models, settings, rule=rule, weights=weights, framing=framing, precision=precision
+    )
     if prepare(options.specs, preparations):
         raise typer.Exit(BAD_INPUT)
     with count_line(method) as count:

@@ -1,7 +1,5 @@
 """`imgrec models`, `fetch` and `predict`."""
 
-import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgrec.cli.chosen_models import open_models
-from imgrec.cli.terminal import BAD_INPUT, bar, complain, say, status_line
-from imgrec.errors import ImageTooLargeError, ImgrecError, InputError, StorageError
-from imgrec.files import opened, typed_path
+from imgrec.cli.named_images import may_be_image, read_all
+from imgrec.cli.terminal import BAD_INPUT, bar, check_format, complain, say, status_line, write
+from imgrec.errors import ImgrecError
 from imgrec.settings import MIB, Settings
 
 if TYPE_CHECKING:
     from imgrec.images.decoding import DecodedImage
+    from imgrec.images.opening import Source
     from imgrec.inference.pool import EnginePool
     from imgrec.inference.preparation import Preparation, Preparations
     from imgrec.inference.request import Options
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from imgrec.reports.html_report import Entry
     from imgrec.reports.result import Result
 
-FORMATS = ("table", "json", "csv", "html")
+FORMATS = ("table", "json", "csv", "parquet", "html")
 
 
 def models(json: Annotated[bool, typer.Option("--json", help="A list of objects, for programs.")] = False) -> None:
@@ -72,7 +71,13 @@ def fetch(
 
 
 def predict(
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files, https addresses; - for standard input.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE",
+            help="Files, patterns, folders, zip or tar archives, https addresses; - for standard input.",
+        ),
+    ],
     models: Annotated[
         str, typer.Option(help="Names with commas between; by default up to three that are on this machine.")
     ] = "",
@@ -91,17 +96,19 @@ def predict(
     classes: Annotated[
         str | None, typer.Option(help="Your own classes: a JSON file of WordNet words, or such as 'cat;dog'.")
     ] = None,
-    format: Annotated[str, typer.Option(help="table, json, csv, or html: a report as one file.")] = "table",
+    precision: Annotated[
+        str | None, typer.Option(help="compact: the twins of the models in 8-bit integers; exact: in float32.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="table, json, csv, parquet, or html: a report as one file.")] = "table",
 ) -> None:
     """Say what is in images, model by model and together."""
     from imgrec.explanation.map_images import report_maps
     from imgrec.predictions.ensembles import Ensemble, by_label_space
     from imgrec.predictions.prediction import Failure
-    from imgrec.reports import reproduce, result
+    from imgrec.reports import flat_rows, reproduce, result
     from imgrec.reports.html_report import Entry
 
-    if format not in FORMATS:
-        raise InputError(f"Expected the format {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Received: {format!r}.")
+    check_format(format, FORMATS)
     settings = Settings.from_env()
     options, pool, preparations = open_models(
         models,
@@ -113,6 +120,7 @@ def predict(
         level=level,
         classes=classes,
         calibrated=calibrated,
+        precision=precision,
     )
     # Nothing is fetched or compiled for files of which none can be an image.
     failures = prepare(options.specs, preparations) if any(may_be_image(name) for name in images) else []
@@ -121,8 +129,8 @@ def predict(
         raise typer.Exit(BAD_INPUT)
     results: list[Result] = []
     entries: list[Entry] = []
-    for name in images:
-        found, image = get_result(name, replace(options, specs=ready), pool, settings)
+    for name, source in read_all(images, settings):
+        found, image = get_result(name, source, replace(options, specs=ready), pool, settings)
         if found.error is None:
             found = replace(found, outcomes=(*found.outcomes, *failures))
         if format == "table":
@@ -132,9 +140,11 @@ def predict(
             combined = map(options.combine, by_label_space(found.predictions).values())
             groups = tuple(group for group in combined if isinstance(group, Ensemble))
             maps, note = ((), "") if image is None else report_maps(image, replace(options, specs=ready), pool)
-            command = reproduce.command(name, options.to_arguments())
+            command = reproduce.command("-" if name == "standard input" else name, options.to_arguments())
             entries.append(Entry(found, image, command, groups=groups, maps=maps, maps_note=note))
-    if format != "table":
+    if format == "parquet":
+        write(flat_rows.to_parquet(result.to_rows(results, options.k), result.COLUMNS))
+    elif format != "table":
         to_text = {"json": result.to_json, "csv": result.to_csv}
         text = to_text[format](results, options.k) if format in to_text else report(entries, options, settings)
         say(text.rstrip("\n"))
@@ -162,66 +172,21 @@ def report(entries: "Sequence[Entry]", options: "Options", settings: Settings) -
 
 
 def get_result(
-    name: str, options: "Options", pool: "EnginePool", settings: Settings
+    name: str, source: "Source | ImgrecError", options: "Options", pool: "EnginePool", settings: Settings
 ) -> "tuple[Result, DecodedImage | None]":
-    """Classify a file or address; one that cannot be used becomes a result with an error, which goes to stderr too."""
+    """Classify an image; one that cannot be used becomes a result with an error, which goes to stderr too."""
+    from imgrec.images.opening import open_image
     from imgrec.inference.request import classify_decoded
     from imgrec.reports.result import Result
 
-    shown = "standard input" if name == "-" else name
     try:
-        image = decode_image(name, settings)
-        return classify_decoded(image, shown, options, pool), image
+        if isinstance(source, ImgrecError):
+            raise source
+        image = open_image(source, settings, name=name)
+        return classify_decoded(image, name, options, pool), image
     except ImgrecError as error:
-        complain(f"{shown}: {error}")
-        return Result(image=shown, sha256=None, error=str(error)), None
-
-
-def decode_image(name: str, settings: Settings) -> "DecodedImage":
-    """Return the image in a file, at an address, or in standard input for "-"."""
-    from imgrec.images import remote
-    from imgrec.images.decoding import decode
-
-    limit = settings.max_upload_bytes
-    file, data = remote.fetch(name, settings) if remote.is_address(name) else (name, read(name, limit))
-    return decode(data, max_bytes=limit, name=None if name == "-" else file)
-
-
-def read(name: str, max_bytes: int) -> bytes:
-    """Return the bytes of a file, or of standard input for "-"; raise `InputError` where they cannot be read."""
-    try:
-        if name == "-":
-            data = sys.stdin.buffer.read(max_bytes + 1)
-            size = len(data)
-        else:
-            path = typed_path(name)
-            if path.is_dir():
-                raise InputError(
-                    f"Expected an image file. Received: {name}, a folder. `imgrec sheet` takes folders and archives."
-                )
-            with opened(path) as file:
-                size = os.fstat(file.fileno()).st_size
-                data = file.read(max_bytes + 1)
-    except (OSError, StorageError) as error:
-        cause = error.__cause__ if isinstance(error, StorageError) else error
-        raise InputError(f"Expected an image file. Received: {name}, {getattr(cause, 'strerror', cause)}.") from error
-    if len(data) > max_bytes:
-        size_text = f"{size / MIB:,.1f} MiB" if size > max_bytes else "more"
-        raise ImageTooLargeError(f"Expected an image of at most {max_bytes / MIB:,.3g} MiB. Received: {size_text}.")
-    return data
-
-
-def may_be_image(name: str) -> bool:
-    """Whether a file begins like an image, or can be read only once: standard input, addresses."""
-    from imgrec.images import formats, remote
-
-    if name == "-" or remote.is_address(name):
-        return True
-    try:
-        with opened(typed_path(name)) as file:
-            return formats.identify(file.read(formats.HEAD_BYTES)) is not None
-    except ImgrecError:
-        return False
+        complain(f"{name}: {error}")
+        return Result(image=name, sha256=None, error=str(error)), None
 
 
 def prepare(specs: "Sequence[ModelSpec]", preparations: "Preparations", *, repair: bool = False) -> "list[Failure]":

@@ -1,6 +1,7 @@
 """`imgrec protocol`: the whole protocol of a publication, on one's own images."""
 
 import shlex
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,6 +49,7 @@ def protocol(
 
     Ctrl-C stops it; the same command goes on where it was. The models join the catalog.
     """
+    from imgrec.models import weights
     from imgrec.models.catalog import BUILT_IN
     from imgrec.reports import table_report
     from imgrec.training import pb3, pb3_report, pb3_runs
@@ -55,10 +57,12 @@ def protocol(
     if name not in PROTOCOLS:
         raise UnknownNameError.of("protocol", name, list(PROTOCOLS))
     settings = Settings.from_env()
-    if not (network := second):
+    network, remark = second, ""
+    if not second:
+        spec = BUILT_IN.get_spec(SECOND)
+        if not settings.offline and weights.locate(spec, settings) is None:
+            print(f"fetching the weights of {spec.title}", file=sys.stderr, flush=True)
         network, remark = pb3_runs.second_network(SECOND, settings)
-    else:
-        remark = ""
     given = pb3.Protocol(
         first=backbone,
         second=network,
@@ -75,8 +79,8 @@ def protocol(
     if remark:
         complain(remark)
     done = runs.done()
-    if not done:
-        warn_about(data, settings, BUILT_IN.get_spec(backbone).input_size)
+    if not done and (found := warn_about(data, settings, BUILT_IN.get_spec(backbone).input_size)) is not None:
+        given.check_counts(found.counts)
     runs.begin()
     command = _command(context)
     while (stage := pb3.next_stage(given, done)) is not None:

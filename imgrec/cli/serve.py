@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from imgrec.cli.terminal import complain
 from imgrec.errors import InputError
-from imgrec.settings import APP
+from imgrec.settings import APP, Settings
 
 
 def serve(
@@ -16,8 +17,14 @@ def serve(
     host: Annotated[
         str, typer.Option(help="On which address; 0.0.0.0 opens it to the network, with training and folder paths.")
     ] = "127.0.0.1",
+    api_only: Annotated[bool, typer.Option("--api-only", help="Only the JSON API, without pages.")] = False,
 ) -> None:
     """Serve the dashboard and the JSON API in one process, for this machine only unless --host opens them."""
+    if api_only:
+        from imgrec.server import api_process
+
+        api_process.run(Settings.from_env(), host, port, complain)
+        return
     script = APP / "app.py"
     if not script.is_file():
         raise InputError(f"Expected the dashboard at {script}. Received: no such file; install imgrec again.")

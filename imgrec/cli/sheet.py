@@ -1,15 +1,14 @@
 """`imgrec sheet`."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgrec.cli.chosen_models import open_models
+from imgrec.cli.named_images import expand
 from imgrec.cli.predict import prepare
-from imgrec.cli.terminal import BAD_INPUT, INTERRUPTED, complain, count_line, say
+from imgrec.cli.terminal import BAD_INPUT, INTERRUPTED, check_format, complain, count_line, write
 from imgrec.errors import InputError
-from imgrec.files import typed_path
 from imgrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,7 +29,8 @@ LABEL_WIDTH, AGREEMENT_WIDTH = 28, 14
 
 def sheet(
     images: Annotated[
-        list[str], typer.Argument(metavar="PATH", help="Images, folders, zip or tar archives; at most 500 images.")
+        list[str],
+        typer.Argument(metavar="PATH", help="Images, patterns, folders, zip or tar archives; at most 500 images."),
     ],
     models: Annotated[
         str, typer.Option(help="Names with commas between; by default up to three that are on this machine.")
@@ -49,6 +49,9 @@ def sheet(
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="Apply the measured temperatures to the members.")
     ] = False,
+    precision: Annotated[
+        str | None, typer.Option(help="compact: the twins of the models in 8-bit integers; exact: in float32.")
+    ] = None,
     order: Annotated[str, typer.Option(help="disputed, unsure, likely, label or given.")] = "disputed",
     format: Annotated[str, typer.Option(help="table, json, csv or parquet.")] = TABLE,
     out: Annotated[str, typer.Option(help="File for the sheet; else standard output.")] = "",
@@ -62,13 +65,9 @@ def sheet(
     from imgrec.evaluation import sheet_files, sheet_order
     from imgrec.evaluation.contact_sheet import ContactSheet
 
-    if format not in (TABLE, *sheet_files.FORMATS):
-        formats = ", ".join([TABLE, *sheet_files.FORMATS])
-        raise InputError(f"Expected one of the formats {formats}. Received: {format!r}.")
+    check_format(format, (TABLE, *sheet_files.FORMATS), out)
     if order not in sheet_order.ORDERS:
         raise UnknownNameError.of("order", order, list(sheet_order.ORDERS))
-    if format == "parquet" and not out and sys.stdout.isatty():
-        raise InputError("Expected --out with a file for Parquet. Received: a terminal.")
     settings = Settings.from_env()
     options, pool, preparations = open_models(
         models,
@@ -79,8 +78,9 @@ def sheet(
         level=level,
         classes=classes,
         calibrated=calibrated,
+        precision=precision,
     )
-    found = find_images(images)
+    found = find_images(expand(images))
     prepare(options.specs, preparations)
     run = ContactSheet(found, options, pool, settings)
     for remark in run.remarks:
@@ -88,9 +88,9 @@ def sheet(
     is_whole = _follow(run)
     rows = sheet_order.arrange(run.rows, order)
     if format == TABLE:
-        _write((_table(rows) + "\n").encode(), out)
+        write((_table(rows) + "\n").encode(), out)
     else:
-        _write(sheet_files.FORMATS[format][0](rows, [spec.name for spec in options.specs]), out)
+        write(sheet_files.FORMATS[format][0](rows, [spec.name for spec in options.specs]), out)
     if run.error:
         raise InputError(run.error)
     unanswered = [row for row in rows if row.answer is None]
@@ -149,20 +149,3 @@ def _table(rows: "Sequence[Row]") -> str:
         choices = ", ".join(f"{model} says {choice.label}" for model, choice in disputed.choices.items())
         lines.append(f"most disputed: {disputed.image} ({choices})")
     return "\n".join(lines)
-
-
-def _write(content: bytes, out: str) -> None:
-    """Write to the file `out`, or to standard output."""
-    from imgrec.files import replacing
-
-    if out:
-        with replacing(typed_path(out)) as beside:
-            beside.write_bytes(content)
-        return
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:  # Parquet
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-    else:
-        say(text.rstrip("\n"))

@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -151,6 +151,29 @@ def say(text: str) -> None:
         # The interpreter flushes stdout once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(READER_GONE) from None
+
+
+def check_format(name: str, formats: Sequence[str], out: str = "") -> None:
+    """Raise `InputError` unless `name` is one of `formats`, and binary ones go to a file or another program."""
+    if name not in formats:
+        raise InputError(f"Expected the format {', '.join(formats[:-1])} or {formats[-1]}. Received: {name!r}.")
+    if name == "parquet" and not out and sys.stdout.isatty():
+        raise InputError("Expected a file for Parquet, such as > rows.parquet. Received: a terminal.")
+
+
+def write(content: bytes, out: str = "") -> None:
+    """Write a result to the file `out`, or to stdout."""
+    from imgrec.files import replacing, typed_path
+
+    if out:
+        with replacing(typed_path(out)) as beside:
+            beside.write_bytes(content)
+        return
+    try:
+        say(content.decode().rstrip("\n"))
+    except UnicodeDecodeError:  # Parquet
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
 
 
 def complain(sentence: str) -> None:

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -166,11 +166,25 @@ class Dataset:
         return [i for i, is_test in enumerate(self.is_test) if is_test == test]
 
     def take(self, positions: Sequence[int], **changes: Any) -> "Dataset":
-        """Return the images at `positions`, ascending, with other fields changed; `InputError` if there are none."""
+        """Return the images at `positions` in their order, with other fields changed; `InputError` without any."""
         if not positions:
             raise InputError(f"Expected labeled images in {changes.get('name', self.name)}. Received: none.")
         parts = {key: tuple(getattr(self, key)[i] for i in positions) for key in ("ids", "targets", "is_test")}
         return replace(self, **(parts | changes))
+
+    def with_contents(self, contents: bytes) -> "Dataset":
+        """Return the same images, of which `contents` is known without reading them."""
+        found = replace(self)
+        vars(found)["contents"] = contents  # as the cached property does
+        return found
+
+    def slice(self, positions: range) -> "Dataset":
+        """Return the images at `positions` to be sent elsewhere: small, unless their pixels go with them."""
+        part = self.take(positions, left_out=(), remarks=(), flaws=(), empty=(), arrays=None)
+        if self.arrays is None:
+            return part
+        pixels = tuple((item.id, item.image) for item in self.items(part.ids))
+        return replace(part, read=partial(_chosen, pixels))
 
     @property
     def digest(self) -> str:
@@ -193,6 +207,10 @@ class Dataset:
     def images_sha256(self) -> str:
         """The sha256 of the sha256 of all images, in their order."""
         return hashlib.sha256(self.contents).hexdigest()
+
+
+def _chosen(images: Sequence[tuple[str, Raw]], ids: Collection[str]) -> Iterator[tuple[str, Raw]]:
+    return ((id_, image) for id_, image in images if id_ in ids)
 
 
 def digest_of(image: Raw) -> bytes:

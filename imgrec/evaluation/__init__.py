@@ -4,10 +4,12 @@ Knows no interface and no training.
 
 `evaluate`: run a model over a dataset and time it.
 `shards`: the shards of an evaluation, and their files.
+`arrivals`: a folder that grows, in shards that stay.
 `shard_work`: the images of shards become answers.
 `stored_predictions`: the files of an evaluation.
 `metrics_row`: stored predictions to one row of figures.
 `aligned_results`: several models on the same images.
+`options`: the options of a classification, by the words of a caller.
 `temperatures`: the measured temperature of each model.
 `preprocessing_probe`: the preprocessing of an added model, found by trying each.
 `comparisons`: Pareto frontier, pair tests, mistakes.

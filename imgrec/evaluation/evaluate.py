@@ -8,8 +8,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -27,7 +27,7 @@ from imgrec.evaluation.shard_work import Runner, Work, run_here
 from imgrec.evaluation.shards import Shard
 from imgrec.files import sha256_of
 from imgrec.images.preprocessing import FRAMINGS, RESAMPLING
-from imgrec.inference import conversion
+from imgrec.inference import conversion, quantization
 from imgrec.inference.preparation import Preparations
 from imgrec.inference.process_info import processor, usable_cores
 from imgrec.models import cards, weights
@@ -104,7 +104,7 @@ def evaluate(
         parts = path.with_suffix(".parts")
         plan = shards.list_shards(labeled, depends_on, starts)
         work = Work(spec, labeled, settings, compiled, framing)
-        _predict(work, run, parts, plan, None if starts is None else labeled.ids, on_progress)
+        _predict(work, run, parts, plan, on_progress)
         shards.merge(parts, path, provenance)
         if starts is None:
             shutil.rmtree(parts, ignore_errors=True)
@@ -216,6 +216,11 @@ def time_model(spec: ModelSpec, labeled: Dataset, settings: Settings, compiled: 
     )
 
 
+def timing_of(row: Mapping[str, Any]) -> Timing:
+    """Return the times in a row."""
+    return Timing(**{field.name: row[field.name] for field in fields(Timing)})
+
+
 def hardware() -> str:
     """Return the processor, cores and memory of this process, on which times depend."""
     return f"{processor()}, {usable_cores()} cores, {available_memory_bytes() / MIB / 1024:.0f} GiB"
@@ -232,11 +237,10 @@ def _predict(
     run: Runner,
     parts: Path,
     plan: Sequence[Shard],
-    ids: Sequence[str] | None,
     on_progress: OnProgress | None,
 ) -> None:
     """Have `run` make the shards that are missing, and write each when it is there."""
-    missing = shards.open_folder(parts, plan, ids)
+    missing = shards.open_folder(parts, plan)
     count = len(work.labeled)
     done = count - sum(map(len, missing))
 
@@ -264,7 +268,7 @@ def _provenance(
     spec: ModelSpec, labeled: Dataset, settings: Settings, framing: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what answers depend on; and what is said about them, with a `key` by which a later run finds its own."""
-    digest = weights.sha256(spec, settings)
+    digest = weights.identity(spec, settings)
     if digest is None:
         raise WeightsError(f"Expected the weights of {spec.title} on this machine. Received: none.")
     depends_on = {
@@ -278,9 +282,11 @@ def _provenance(
         "resampling": RESAMPLING.name.lower(),
         "input_size": list(spec.input_size),
         "crop_fraction": spec.crop_fraction,
-        "runtime": "OpenVINO on CPU, float32",
+        "runtime": f"OpenVINO on CPU, {spec.precision}",
         "versions": conversion.versions() | {"pillow": metadata.version("pillow")},
     }
+    if spec.is_compact:
+        depends_on["quantization"] = quantization.key(settings)
     if labeled.groups is not None:
         depends_on["classes"] = labeled.groups.to_link()
     key = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]

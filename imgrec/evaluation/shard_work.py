@@ -1,5 +1,6 @@
 """The work of an evaluation: the images of shards become answers, here or by the same function elsewhere."""
 
+from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,16 +8,20 @@ from typing import Protocol
 
 import numpy as np
 
+from imgrec.data.archives import MAX_FILES
 from imgrec.data.classes import scoring
-from imgrec.data.dataset import Dataset
+from imgrec.data.dataset import Dataset, Item
 from imgrec.data.reader import stream_predictions
 from imgrec.errors import InputError
 from imgrec.evaluation import stored_predictions
-from imgrec.evaluation.shards import Shard
+from imgrec.evaluation.shards import SHARD_IMAGES, Shard
 from imgrec.evaluation.stored_predictions import Answers
 from imgrec.inference.engine import Queue
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import Settings
+
+# Shards that are looked up together: as many images as an archive may have, which is so read once.
+WINDOW_SHARDS = MAX_FILES // SHARD_IMAGES
 
 Failures = list[dict[str, str]]
 Answered = tuple[Shard, Answers, Failures]
@@ -54,22 +59,34 @@ def run_here(
 
     `queue` is the network where it is loaded already, `threads` the number that decode, by default one for each core.
     """
-    labeled = work.labeled
-    shard_of = {position: shard for shard in missing for position in shard.positions}
-    positions = {labeled.ids[position]: position for position in shard_of}
-    items = ((positions[item.id], item) for item in labeled.items(positions))
-    waiting: dict[int, dict[int, np.ndarray | str]] = {shard.number: {} for shard in missing}
     outcomes = stream_predictions(
-        work.spec, items, work.settings, work.compiled, work.framing, queue=queue, threads=threads
+        work.spec, _items(work, missing), work.settings, work.compiled, work.framing, queue=queue, threads=threads
     )
+    starts = [shard.start for shard in missing]
+    waiting: dict[int, dict[int, np.ndarray | str]] = {}
     for position, outcome in outcomes:
-        shard = shard_of[position]
-        waiting[shard.number][position] = outcome
+        shard = missing[bisect(starts, position) - 1]
+        found = waiting.setdefault(shard.number, {})
+        found[position] = outcome
         on_images(1)
-        if len(waiting[shard.number]) == len(shard):
+        if len(found) == len(shard):
             yield (shard, *score(work, waiting.pop(shard.number).items()))
-    if waiting:
-        raise InputError(f"Expected {len(labeled):,} images in {labeled.name}. Received: fewer; it changed meanwhile.")
+
+
+def _items(work: Work, missing: Sequence[Shard]) -> Iterator[tuple[int, Item]]:
+    """Yield the images of `missing` with their positions, `WINDOW_SHARDS` at a time in the order of their source.
+
+    Raises `InputError` where one is not there.
+    """
+    labeled = work.labeled
+    for first in range(0, len(missing), WINDOW_SHARDS):
+        window = missing[first : first + WINDOW_SHARDS]
+        positions = {labeled.ids[position]: position for shard in window for position in shard.positions}
+        for item in labeled.items(positions):
+            yield positions.pop(item.id), item
+        if positions:
+            expected = f"Expected {len(labeled):,} images in {labeled.name}"
+            raise InputError(f"{expected}. Received: fewer; {next(iter(positions))} is no longer there.")
 
 
 def score(work: Work, outcomes: Outcomes) -> tuple[Answers, Failures]:

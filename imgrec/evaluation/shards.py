@@ -19,7 +19,7 @@ from typing import Any
 
 from imgrec import json_files
 from imgrec.data.dataset import DIGEST_BYTES, Dataset
-from imgrec.errors import ImgrecError, InputError
+from imgrec.errors import InputError
 from imgrec.evaluation import stored_predictions
 from imgrec.evaluation.stored_predictions import Answers, joined
 from imgrec.files import replacing, storage_errors
@@ -85,33 +85,18 @@ def list_shards(
     return tuple(found)
 
 
-def open_folder(folder: Path, shards: Sequence[Shard], ids: Sequence[str] | None = None) -> list[Shard]:
-    """Write the manifest, delete the files of other runs, and return the shards that have no file yet.
-
-    `ids` are those of all images, for a dataset that grows: a later run finds the order of the images by them.
-    """
+def open_folder(folder: Path, shards: Sequence[Shard]) -> list[Shard]:
+    """Write the manifest, delete the files of other runs, and return the shards that have no file yet."""
     with storage_errors(folder / MANIFEST):
         folder.mkdir(parents=True, exist_ok=True)
         wanted = {shard.file_name for shard in shards}
         for file in folder.glob("*.parquet"):
             if file.name not in wanted:
                 file.unlink(missing_ok=True)
-    rows = [asdict(shard) | ({"ids": list(ids[shard.start : shard.stop])} if ids else {}) for shard in shards]
     with replacing(folder / MANIFEST) as beside:
-        beside.write_text(json.dumps({"version": VERSION, "shards": rows}, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps({"version": VERSION, "shards": [asdict(shard) for shard in shards]}, indent=1)
+        beside.write_text(text + "\n", encoding="utf-8")
     return [shard for shard in shards if not _is_done(folder / shard.file_name, shard)]
-
-
-def read_orders(folder: Path) -> list[list[str]]:
-    """Return the ids of each shard of a dataset that grows, as its manifest has them; none where there is no manifest.
-
-    A manifest that cannot be read costs nothing but the work of its shards.
-    """
-    try:
-        found = json_files.read(folder / MANIFEST)
-        return [[str(id_) for id_ in row["ids"]] for row in found["shards"]] if found["version"] == VERSION else []
-    except (ImgrecError, KeyError, TypeError):
-        return []
 
 
 def put(folder: Path, shard: Shard, answers: Answers, failures: Sequence[Mapping[str, str]]) -> None:

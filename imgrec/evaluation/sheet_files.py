@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
 from imgrec.evaluation.contact_sheet import Row
+from imgrec.reports import flat_rows
 from imgrec.reports.result import safe_cell
 
 # The columns and their types in Parquet; for each model follow its label and its probability.
@@ -71,15 +72,7 @@ def to_csv(rows: Sequence[Row], models: Sequence[str]) -> bytes:
 
 def to_parquet(rows: Sequence[Row], models: Sequence[str]) -> bytes:
     """Return the table of `to_csv` as a Parquet file."""
-    import pyarrow
-    from pyarrow import parquet
-
-    types = COLUMNS | _model_columns(models)
-    schema = pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in types.items()])
-    file = io.BytesIO()
-    table = pyarrow.Table.from_pylist([flat(row, models) for row in rows], schema=schema)
-    parquet.write_table(table, file, compression="zstd")
-    return file.getvalue()
+    return flat_rows.to_parquet([flat(row, models) for row in rows], COLUMNS | _model_columns(models))
 
 
 def flat(row: Row, models: Sequence[str]) -> dict[str, object]:

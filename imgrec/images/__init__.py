@@ -11,6 +11,7 @@ Knows no models, labels or datasets.
 `decoder_process`: a large image, decoded in a process with a limit on memory.
 `remote`: the image at an address; public addresses only.
 `decoding`: `decode`, `DecodedImage`, thumbnails.
+`opening`: `open_image`, from a file, an address or bytes.
 `preprocessing`: resize, crop, normalize.
 `transforms`: blur, rotation, JPEG, large squares, for images to be damaged.
 `perceptual_hash`: difference hashes and near-duplicates.

@@ -8,6 +8,9 @@ Knows no pages, commands or routes; TensorFlow runs only in its child processes.
 `keras_networks`: networks of Keras with their weights.
 `efficientnet_lite`: EfficientNet-Lite as a Keras network.
 `conversion`: Keras weights to a compiled network.
+`quantization`: a compiled network to its twin in 8-bit integers.
+`calibration_images`: what a network is shown for that.
+`precision`: whether default models are exact or compact.
 `own_model`: a model of the owner's, examined and added.
 `import_worker`: its worker process.
 `foreign_network`: a network of another origin, made like the others.
@@ -17,6 +20,7 @@ Knows no pages, commands or routes; TensorFlow runs only in its child processes.
 `classify`: image and models to predictions.
 `calibrated_members`: members of an ensemble with their temperatures.
 `request`: a request in the words of command line and API.
+`warm_up`: what a server does before its first visitor.
 `turns`: how many threads compute in Python at once.
 `process_info`: cores, resident memory.
 `shutdown`: the end of the process waits for native calls.

@@ -79,7 +79,7 @@ def open_pool(settings: Settings, preparations: Preparations | None = None) -> E
         estimate=lambda spec: estimate_bytes(spec, settings),
         prepare=preparations.ensure,
         load_head=lambda spec: _open_head(spec, settings),
-        identify=lambda spec: weights.sha256(spec, settings) or "",
+        identify=lambda spec: weights.identity(spec, settings) or "",
     )
 
 
@@ -89,7 +89,8 @@ def estimate_bytes(spec: ModelSpec, settings: Settings) -> int:
     if measured is not None:
         return measured
     height, width = spec.input_size
-    return 4 * spec.parameters + OVERHEAD_BYTES + OVERHEAD_BYTES_PER_PIXEL * height * width
+    weight_bytes = 1 if spec.is_compact else 4
+    return weight_bytes * spec.parameters + OVERHEAD_BYTES + OVERHEAD_BYTES_PER_PIXEL * height * width
 
 
 def _open_engine(spec: ModelSpec, settings: Settings) -> Engine:

@@ -6,7 +6,8 @@ normalization folded in, float32), for small networks a blob that OpenVINO adds 
 its manifest is built again. The key depends on the weights, the row of the catalog and the versions of the libraries,
 so an entry never has to be invalidated; entries of old versions may be deleted by hand at any time.
 
-The worker has Keras on its OpenVINO backend and no TensorFlow.
+The worker has Keras on its OpenVINO backend and no TensorFlow. The twin of a model is made of the compiled network of
+its original (see `quantization`), and is an entry of its own.
 """
 
 import functools
@@ -20,7 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from imgrec import json_files
 from imgrec.errors import BusyError, ConversionError, EngineError, ImgrecError, StorageError
 from imgrec.files import check_disk, sha256_of, sole_holder, storage_errors
 from imgrec.images.preprocessing import PREPROCESS
-from imgrec.inference import child_process
+from imgrec.inference import child_process, quantization
 from imgrec.models import ir_file, model_file, weights
 from imgrec.models.catalog import ModelSpec, spec_from_json
 from imgrec.settings import MIB, Settings
@@ -63,7 +64,7 @@ WORKER_CPU_S_PER_MIB = 2.0
 HEADROOM_BYTES = 32 * MIB
 
 # Named on the progress line in this order; "waiting" only while another process converts the same network.
-STAGES = ("waiting", "building", "folding", "checking")
+STAGES = ("waiting", "building", "folding", "quantizing", "checking")
 
 OnProgress = Callable[[str], None]
 
@@ -72,7 +73,8 @@ OnProgress = Callable[[str], None]
 class Manifest:
     """The expected content of a cache entry.
 
-    `files` is name → (bytes, sha256); `memory_bytes` the measured anonymous memory of the loaded network. The rest is
+    `files` is name → (bytes, sha256); `memory_bytes` the measured anonymous memory of the loaded network. Of a twin,
+    `milliseconds` are the medians of it and of its original by precision, as they were when it was made. The rest is
     its origin, for people.
     """
 
@@ -81,6 +83,7 @@ class Manifest:
     versions: dict[str, str]
     memory_bytes: int
     files: dict[str, tuple[int, str]]
+    milliseconds: dict[str, float] = field(default_factory=dict)
 
 
 def compiled_path(spec: ModelSpec, weights_sha256: str, settings: Settings) -> Path:
@@ -93,6 +96,8 @@ def compiled_path(spec: ModelSpec, weights_sha256: str, settings: Settings) -> P
         "weights": weights_sha256,
         "versions": versions(),
     }
+    if spec.is_compact:
+        parts["quantization"] = quantization.key(settings)
     key = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
     return settings.home / "compiled" / f"{spec.name}-{key}" / "model.xml"
 
@@ -105,9 +110,12 @@ def convert(
     One of all threads and processes converts, the others wait. `on_progress` gets each of `STAGES` as it begins; what
     it raises ends the conversion.
 
+    Of a twin, the original is converted first.
+
     Raises:
         CorruptWeightsError: The file is not what the network needs.
-        ConversionError: The network cannot be converted.
+        ConversionError: The network cannot be converted, or not quantized.
+        InputError: There are too few calibration images.
         StorageError: The disk is full or cannot be written.
         BusyError: Another process converts the same network for longer than `TIMEOUT_S`.
     """
@@ -124,9 +132,22 @@ def convert(
             minutes = f"{TIMEOUT_S / 60:.0f} min"
             raise BusyError(f"Another process has been converting {spec.name} for {minutes}. Try again later.")
 
-    with sole_holder(path.parent.with_suffix(".lock"), wait):
+    exact = convert(spec.exact(), weights_path, settings, on_progress) if spec.is_compact else None
+
+    def make(folder: Path) -> tuple[int, quantization.Timings]:
+        if exact is None:
+            return _run_worker(spec, weights_path, folder, on_progress), {}
+        return quantization.quantize(spec, exact, folder, settings, on_progress)
+
+    # Not `with_suffix`: a twin's name has a dot.
+    with sole_holder(path.parent.with_name(f"{path.parent.name}.lock"), wait):
         if read_intact(path) is None:
-            _build(spec, weights_path, weights_sha256, path, on_progress)
+            try:
+                _build(spec, weights_path, weights_sha256, path, make)
+            except ConversionError as error:
+                if spec.is_compact:
+                    _refusal_path(path).write_text(str(error), encoding="utf-8")
+                raise
     return path
 
 
@@ -157,8 +178,32 @@ def read_intact(path: Path) -> Manifest | None:
 
 def find_memory_bytes(spec: ModelSpec, settings: Settings) -> int | None:
     """Return what the network of `spec` was measured to take, whichever weights it was compiled from; None if never."""
-    manifests = (read_manifest(path) for path in (settings.home / "compiled").glob(f"{spec.name}-*/model.xml"))
-    return max((manifest.memory_bytes for manifest in manifests if manifest is not None), default=None)
+    return max((manifest.memory_bytes for manifest in _manifests(spec, settings)), default=None)
+
+
+def find_milliseconds(spec: ModelSpec, settings: Settings) -> quantization.Timings | None:
+    """Return how long the twin of `spec` and its original took when it was made; None if it never was."""
+    return next((one.milliseconds for one in _manifests(spec.compact(), settings) if one.milliseconds), None)
+
+
+def find_refusal(spec: ModelSpec, settings: Settings) -> str | None:
+    """Return why the twin `spec` could not be made of the weights on this machine; None unless it was tried in vain."""
+    digest = weights.sha256(spec, settings)
+    if digest is None:
+        return None
+    try:
+        return _refusal_path(compiled_path(spec, digest, settings)).read_text(encoding="utf-8")
+    except OSError:
+        return None
+
+
+def _refusal_path(path: Path) -> Path:
+    return path.parent.with_name(f"{path.parent.name}.refused")
+
+
+def _manifests(spec: ModelSpec, settings: Settings) -> list[Manifest]:
+    found = (read_manifest(path) for path in (settings.home / "compiled").glob(f"{spec.name}-*/model.xml"))
+    return [manifest for manifest in found if manifest is not None]
 
 
 def discard(path: Path) -> None:
@@ -179,20 +224,29 @@ def _describe(folder: Path) -> dict[str, tuple[int, str]]:
     return {file.name: (file.stat().st_size, sha256_of(file)) for file in files}
 
 
-def _build(spec: ModelSpec, weights_path: Path, weights_sha256: str, path: Path, on_progress: OnProgress) -> None:
-    """Make the entry beside its place and rename it; the caller holds the lock."""
+def _build(
+    spec: ModelSpec,
+    weights_path: Path,
+    weights_sha256: str,
+    path: Path,
+    make: Callable[[Path], tuple[int, quantization.Timings]],
+) -> None:
+    """Make the entry beside its place and rename it; the caller holds the lock.
+
+    `make` writes `model.xml` and `model.bin` into a folder, and returns the network's memory in bytes and its timings.
+    """
     model_file.check(weights_path)  # the worker does so, too, but takes seconds to start
-    part = path.parent.with_suffix(".part")
+    part = path.parent.with_name(f"{path.parent.name}.part")
     with storage_errors(part):
         shutil.rmtree(part, ignore_errors=True)  # of a conversion that was killed
         check_disk(part.parent, 2 * 4 * spec.parameters + HEADROOM_BYTES, f" to convert {spec.name}")
         part.mkdir()
     try:
-        memory_bytes = _run_worker(spec, weights_path, part, on_progress)
+        memory_bytes, milliseconds = make(part)
         with storage_errors(part):
             for file in part.iterdir():
                 file.chmod(0o644)  # OpenVINO makes its blobs readable by their owner only
-            manifest = Manifest(spec.name, weights_sha256, versions(), memory_bytes, _describe(part))
+            manifest = Manifest(spec.name, weights_sha256, versions(), memory_bytes, _describe(part), milliseconds)
             (part / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n")
             shutil.rmtree(path.parent, ignore_errors=True)  # one that was not intact
             part.rename(path.parent)

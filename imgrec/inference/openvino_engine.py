@@ -363,6 +363,10 @@ def _compile(path: Path) -> "openvino.CompiledModel":
     model.validate_nodes_and_infer_types()
     if (parts := network_graph.find_parts(model)) is not None:
         model.add_outputs([parts.features, parts.logits])
+        # New outputs are named by a counter of the process, and a blob by all names: without this, each time that a
+        # process loads the network again would leave another blob.
+        for place, output in enumerate(model.outputs):
+            output.get_tensor().set_names({f"output_{place}"})
     if path.with_suffix(".bin").stat().st_size <= LARGEST_BLOB_BYTES:
         # A blob of another processor or version has another name, and so is not found; the new one is added.
         with suppress(RuntimeError):  # a folder that cannot be written

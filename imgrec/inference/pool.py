@@ -125,6 +125,9 @@ class EnginePool:
         self._prepare = prepare
         self.identify = identify
         self._patience_s = patience_s
+        # Called with the name of the model and the seconds of an inference, and when it was closed to make room.
+        self.on_inference: Callable[[str, float], None] = lambda model, seconds: None
+        self.on_eviction: Callable[[str], None] = lambda model: None
         # Guards everything below; notified whenever bytes or leases are given back.
         self._changed = threading.Condition()
         self._engines: dict[str, LoadedEngine] = {}  # least recently used first
@@ -150,21 +153,21 @@ class EnginePool:
         with self._lease_engine(spec) as engine, _GATE:
             start = time.perf_counter()
             probabilities = engine.predict(batch)
-            return probabilities, (time.perf_counter() - start) * 1e3
+            return probabilities, self._taken_ms(spec, start)
 
     def predict_values(self, spec: ModelSpec, values: np.ndarray) -> tuple[np.ndarray, float]:
         """Run the network of `spec` as `predict`, on float32 `values` (N, H, W, 3): see `Engine.predict_values`."""
         with self._lease_engine(spec) as engine, _GATE:
             start = time.perf_counter()
             probabilities = engine.predict_values(values)
-            return probabilities, (time.perf_counter() - start) * 1e3
+            return probabilities, self._taken_ms(spec, start)
 
     def observe(self, spec: ModelSpec, image: np.ndarray) -> tuple[Activations, float]:
         """Return what the network of `spec` computes for `image`, uint8 (H, W, 3), and the time as `predict` does."""
         with self._lease_engine(spec) as engine, _GATE:
             start = time.perf_counter()
             activations = engine.observe(image)
-            return activations, (time.perf_counter() - start) * 1e3
+            return activations, self._taken_ms(spec, start)
 
     def locate(self, spec: ModelSpec, features: np.ndarray) -> Contributions:
         """Return what each position of `features` adds to the logits, as `Head.locate` does.
@@ -173,6 +176,12 @@ class EnginePool:
         """
         with self._lease(_Part(spec, is_head=True)) as loaded, _GATE:
             return cast(Head, loaded).locate(features)
+
+    def _taken_ms(self, spec: ModelSpec, start: float) -> float:
+        """Return the milliseconds since `start`, and tell of the inference."""
+        seconds = time.perf_counter() - start
+        self.on_inference(spec.name, seconds)
+        return seconds * 1e3
 
     @contextmanager
     def borrow(self, title: str, need_bytes: int) -> Iterator[None]:
@@ -348,6 +357,7 @@ class EnginePool:
             if self.used_bytes + need <= self.budget_bytes:
                 break
             self._close(loaded)
+            self.on_eviction(loaded.name)
         return self.used_bytes + need <= self.budget_bytes
 
     def _release(self, leased: LoadedEngine) -> None:

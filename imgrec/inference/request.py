@@ -14,6 +14,7 @@ from imgrec.images.preprocessing import FRAMINGS
 from imgrec.inference.calibrated_members import calibrate
 from imgrec.inference.classify import classify
 from imgrec.inference.pool import EnginePool
+from imgrec.inference.precision import COMPACT, preferred
 from imgrec.inference.preparation import state_of
 from imgrec.metrics.calibration import Temperature
 from imgrec.models.catalog import Catalog, ModelSpec
@@ -25,7 +26,7 @@ from imgrec.predictions.labels import LabelSpace
 from imgrec.predictions.prediction import DEFAULT_TOP_K, MAX_TOP_K, Failure, Prediction
 from imgrec.reports import sentences
 from imgrec.reports.result import Result
-from imgrec.settings import MIB, Settings
+from imgrec.settings import MIB, PRECISIONS, Settings
 
 # The most models in one request: more cannot be compared side by side, and on a small public host each one makes
 # others wait.
@@ -180,21 +181,35 @@ def classify_decoded(image: DecodedImage, name: str, options: Options, pool: Eng
     return result
 
 
-def parse_models(names: str, catalog: Catalog) -> list[ModelSpec]:
-    """Return the models named with commas between them, in the order of the catalog, or raise `UnknownNameError`."""
-    return catalog.get_specs(name.strip() for name in names.split(",") if name.strip())
+def parse_models(names: str, catalog: Catalog, precision: str | None = None) -> list[ModelSpec]:
+    """Return the models named with commas between them, in the order of the catalog, or raise `UnknownNameError`.
+
+    With the `precision` "compact" they are the twins of the models named, with "exact" the originals of twins.
+    """
+    named = [catalog.get_spec(name.strip()) for name in names.split(",") if name.strip()]
+    return catalog.get_specs(spec.name for spec in in_precision(named, precision))
+
+
+def in_precision(specs: Iterable[ModelSpec], precision: str | None) -> list[ModelSpec]:
+    """Return `specs`, or with a `precision` their twins or originals; raises `UnknownNameError` on another word."""
+    if precision is None:
+        return list(specs)
+    if precision not in PRECISIONS:
+        raise UnknownNameError.of("precision", precision, list(PRECISIONS))
+    return [spec.compact() if precision == COMPACT else spec.exact() for spec in specs]
 
 
 def get_default_specs(catalog: Catalog, settings: Settings) -> list[ModelSpec]:
     """Return the default models: at most `DEFAULT_MODELS` of one label space on this machine.
 
     Those installed with imgrec, the same on every machine. Without them the best variant of each architecture, the
-    smallest of these; of a single architecture its best variants. Raises `InputError` where there is no model.
+    smallest of these; of a single architecture its best variants. On a host whose choice is compact, their
+    twins. Raises `InputError` where there is no model.
     """
     states = {spec: state_of(spec, settings) for spec in catalog.values()}
     installed = [spec for spec, state in states.items() if state == "installed"]
     if installed:
-        return installed[:DEFAULT_MODELS]
+        return [preferred(spec, settings) for spec in installed[:DEFAULT_MODELS]]
     here = [spec for spec, state in states.items() if state != "missing"]
     if not here:
         smallest = min(catalog.values(), key=lambda spec: spec.weights.size_bytes)
@@ -208,7 +223,7 @@ def get_default_specs(catalog: Catalog, settings: Settings) -> list[ModelSpec]:
     ranked = sorted(same_space, key=lambda spec: spec.published.top1 if spec.published else 0.0)
     best = {spec.architecture: spec for spec in ranked}.values()
     chosen = sorted(best, key=lambda spec: spec.parameters) if len(best) > 1 else ranked[::-1]
-    return catalog.get_specs(spec.name for spec in chosen[:DEFAULT_MODELS])
+    return catalog.get_specs(preferred(spec, settings).name for spec in chosen[:DEFAULT_MODELS])
 
 
 def check_budget(specs: Iterable[ModelSpec], pool: EnginePool) -> None:

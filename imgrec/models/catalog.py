@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # Names become file names, parts of addresses and command-line arguments.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
+# What a twin's name and title have after those of its original.
+COMPACT_SUFFIX, COMPACT_TITLE = ".int8", " Compact"
+
 
 @dataclass(frozen=True, slots=True)
 class PackageFile:
@@ -91,15 +94,35 @@ class ModelSpec:
     published: Published | None
     license: str
     bundled: bool = False  # its weights lie in assets/models/
+    precision: str = "float32"  # of its arithmetic: float32, or int8 for a twin (see `compact`)
     own_label_space: "LabelSpace | None" = field(default=None, compare=False, repr=False)  # of classes not built in
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        check_name(self.name.removesuffix(COMPACT_SUFFIX) if self.is_compact else self.name)
         if min(self.input_size) < 1 or not 0 < self.crop_fraction <= 1:
             raise InputError(
                 f"Expected {self.name} to have an input of 1 px or more and a crop fraction above 0, at most 1. "
                 f"Received: {self.input_size} and {self.crop_fraction}."
             )
+
+    @property
+    def is_compact(self) -> bool:
+        """Whether it is the twin of another model, in 8-bit integers."""
+        return self.precision == "int8"
+
+    def compact(self) -> "ModelSpec":
+        """Return the twin of this model: the same weights, and most of the arithmetic in 8-bit integers."""
+        if self.is_compact:
+            return self
+        name, title = self.name + COMPACT_SUFFIX, self.title + COMPACT_TITLE
+        return replace(self, name=name, title=title, precision="int8", published=None)
+
+    def exact(self) -> "ModelSpec":
+        """Return the model that this one is the twin of, without its published accuracy; a model itself is its own."""
+        if not self.is_compact:
+            return self
+        name, title = self.name.removesuffix(COMPACT_SUFFIX), self.title.removesuffix(COMPACT_TITLE)
+        return replace(self, name=name, title=title, precision="float32")
 
     def get_label_space(self) -> "LabelSpace":
         """Return the classes of the model; raises `UnknownNameError` for a space that is not known."""
@@ -110,7 +133,7 @@ class ModelSpec:
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values, with the keys of files written before, and without the classes."""
         fields = asdict(replace(self, own_label_space=None)) | {"licence": self.license}
-        del fields["own_label_space"], fields["license"]
+        del fields["own_label_space"], fields["license"], fields["precision"]
         return fields
 
 
@@ -136,6 +159,8 @@ class Catalog(Mapping[str, ModelSpec]):
 
     It never changes: `cards.load_catalog` makes another one when a model was trained or removed. `own` has the names
     of the user's own models, `problems` their cards that cannot be used.
+
+    Each model has a twin, called `<name>.int8`, which is found by its name and not listed: `twins` lists them all.
     """
 
     rows: Mapping[str, ModelSpec]
@@ -146,6 +171,8 @@ class Catalog(Mapping[str, ModelSpec]):
         object.__setattr__(self, "rows", MappingProxyType(dict(self.rows)))
 
     def __getitem__(self, name: str) -> ModelSpec:
+        if name.endswith(COMPACT_SUFFIX):
+            return self.rows[name.removesuffix(COMPACT_SUFFIX)].compact()
         return self.rows[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -156,18 +183,27 @@ class Catalog(Mapping[str, ModelSpec]):
 
     def get_spec(self, name: str) -> ModelSpec:
         """Return the row called `name`; raises `UnknownNameError` with the nearest names."""
-        if name not in self.rows:
+        if name not in self:
             raise UnknownNameError.of("model", name, list(self.rows))
-        return self.rows[name]
+        return self[name]
 
     def title_of(self, name: str) -> str:
         """Return the title of the model called `name`, or the name where there is none."""
-        return self.rows[name].title if name in self.rows else name
+        return self[name].title if name in self else name
 
     def get_specs(self, names: Iterable[str]) -> list[ModelSpec]:
-        """Return the rows of `names` in the order of the catalog, each once; raises `UnknownNameError`."""
+        """Return the rows of `names` in the order of the catalog, each once and before its twin.
+
+        Raises `UnknownNameError`.
+        """
         wanted = {self.get_spec(name).name for name in names}
-        return [spec for spec in self.rows.values() if spec.name in wanted]
+        both = (one for spec in self.rows.values() for one in (spec, spec.compact()))
+        return [spec for spec in both if spec.name in wanted]
+
+    @property
+    def twins(self) -> list[ModelSpec]:
+        """The twins of all models, in their order."""
+        return [spec.compact() for spec in self.rows.values()]
 
 
 _BUCKET = "https://storage.googleapis.com/"

@@ -22,7 +22,7 @@ from typing import Literal
 from imgrec import json_files
 from imgrec.errors import CorruptWeightsError, ImgrecError, PackageError, StorageError
 from imgrec.files import replacing, sha256_of, sole_holder, storage_errors
-from imgrec.models.catalog import ModelSpec
+from imgrec.models.catalog import COMPACT_SUFFIX, ModelSpec
 from imgrec.models.downloads import Progress, discard, download, offline_error, publish, watch
 from imgrec.settings import ASSETS, Settings
 
@@ -113,6 +113,12 @@ def sha256(spec: ModelSpec, settings: Settings) -> str | None:
     """Return the sha256 of the weights of `spec`, 64 hexadecimal digits, as `get_record`."""
     record = get_record(spec, settings)
     return None if record is None else record.sha256
+
+
+def identity(spec: ModelSpec, settings: Settings) -> str | None:
+    """Return what the answers of `spec` depend on: the sha256 of its weights, and ".int8" after it for a twin."""
+    digest = sha256(spec, settings)
+    return digest if digest is None or not spec.is_compact else digest + COMPACT_SUFFIX
 
 
 def check_digest(path: Path, digest: str, spec: ModelSpec, settings: Settings) -> None:

@@ -92,6 +92,21 @@ class Ensemble:
     before: "Ensemble | None" = None
     temperatures: tuple[float | None, ...] = ()
 
+    @staticmethod
+    def of(predictions: Sequence[Prediction], rule: str = "mean", weights: Sequence[float] | None = None) -> "Ensemble":
+        """Return the ensemble of `predictions`, as `combine`.
+
+        Example:
+            >>> from imgrec.predictions.labels import get_label_space
+            >>> space = get_label_space("cifar_10")
+            >>> sure, unsure = np.eye(10, dtype=np.float32)[3], np.full(10, 0.1, np.float32)
+            >>> both = [Prediction("one", space, sure, 1.0), Prediction("other", space, unsure, 1.0)]
+            >>> first = Ensemble.of(both, "weighted_mean", [3, 1]).prediction.first
+            >>> first.label, round(first.probability, 3)
+            ('cat', 0.775)
+        """
+        return combine(predictions, rule, weights)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Without:

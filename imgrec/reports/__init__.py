@@ -1,6 +1,7 @@
 """Results as words, rows, JSON, CSV and HTML. Knows predictions and models, and nothing of where the text is shown.
 
 `result`: the JSON, CSV and table of a prediction.
+`flat_rows`: any rows as JSON, CSV and Parquet.
 `sentences`: agreement and doubt in sentences.
 `html_report`: a comparison as one HTML file.
 `reproduce`: the command, and lines of Keras, that repeat a prediction.

@@ -129,7 +129,8 @@ def is_none_of_these(answer: Ensemble | Prediction) -> bool | None:
 
     None where the classes have no limit or do not exclude each other; see `out_of_distribution`.
     """
-    if (found := _as_measured(answer)) is None:
+    space = answer.label_space if isinstance(answer, Prediction) else answer.prediction.label_space
+    if space.entropy_limit is None or (found := _as_measured(answer)) is None:
         return None
     return out_of_distribution.is_none_of_these(found.prediction.label_space, found.uncertainty)
 

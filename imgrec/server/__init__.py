@@ -12,5 +12,8 @@ Knows no Streamlit: the process that serves hands in what it shares with the pag
 `page_headers`: what browsers may load, run and frame.
 `garbage`: garbage collected now and then, not after each run of a page.
 `health`: `/livez` and `/readyz`.
+`metrics`: figures of the process, for Prometheus.
+`metrics_port`: the port on which they are served.
+`api_process`: the API without pages.
 `compression`: `CompressedFiles`, gzip for the files of the interface.
 """

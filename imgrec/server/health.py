@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from imgrec.api import problems
 from imgrec.errors import shortened
 from imgrec.inference.pool import EnginePool
 
@@ -56,7 +57,7 @@ class _Check:
             response = self.answer()
         else:
             sentence = f"Expected GET or HEAD. Received: {shortened(method)}."
-            response = _json({"error": sentence, "type": "HTTPException"}, 405, {"Allow": "GET, HEAD"})
+            response = problems.respond(405, sentence, {"Allow": "GET, HEAD"})
         await response(scope, receive, send)
 
 

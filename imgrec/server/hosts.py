@@ -13,13 +13,11 @@ from fnmatch import fnmatchcase
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from imgrec.api.contract import BASE
 from imgrec.server.refusals import refuse
 
 # What changes nothing; a web socket is a GET, and runs a page.
 SAFE = ("GET", "HEAD", "OPTIONS")
-
-# The name of the error in JSON.
-REFUSED = "ForeignRequestError"
 
 # How much of a name is repeated.
 SHOWN = 100
@@ -29,11 +27,13 @@ SHOWN = 100
 class Hosts:
     """The names that a server answers to.
 
-    `bound` is the address that it listens on. `named` are further names, each may begin with a wildcard.
+    `bound` is the address that it listens on. `named` are further names, each may begin with a wildcard. `origins` are
+    other sites whose pages may use the API.
     """
 
     bound: str
     named: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
 
     def answers_to(self, host: str) -> bool:
         """Whether `host`, as in the header of that name, is a name of this server."""
@@ -88,15 +88,16 @@ class OwnSite:
         if host is not None and not self._hosts.answers_to(host):
             sentence = f"Expected a name of this server, such as localhost. Received: {host[:SHOWN]!r}."
             sentence = f"{sentence} Its operator can add names in IMGREC_HOSTS."
-            await refuse(scope, receive, send, 400, sentence, REFUSED)
+            await refuse(scope, receive, send, 400, sentence)
             return
         changes = scope["type"] == "websocket" or scope["method"] not in SAFE
-        if changes and not self._hosts.is_own_page(headers):
+        may_call = scope["path"].startswith(f"{BASE}/") and headers.get("origin") in self._hosts.origins
+        if changes and not may_call and not self._hosts.is_own_page(headers):
             source = headers.get("origin", "another site")[:SHOWN]
             sentence = (
                 f"Expected a request from a page of this server, or from a program. Received: one from {source!r}."
             )
-            await refuse(scope, receive, send, 403, sentence, REFUSED)
+            await refuse(scope, receive, send, 403, sentence)
             return
         await self._app(scope, receive, send)
 

@@ -3,8 +3,10 @@
 import re
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from imgrec.api import problems
 
 # The encodings of fields in a form that Streamlit's parser may be given; some that Python knows raise an error there.
 CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1")
@@ -27,18 +29,18 @@ class Readable:
             is_form = kind.lower().startswith("multipart/")
             if is_form and charset and charset[1].strip().lower() not in CHARSETS:
                 sentence = f"Expected a form in UTF-8. Received: {charset[1][:100]!r}."
-                await refuse(scope, receive, send, 400, sentence, "InputError")
+                await refuse(scope, receive, send, 400, sentence)
                 return
         if scope["type"] in ("http", "websocket") and _CONTROL.search(scope["path"]):
             # Routes are matched by patterns in which a dot is no newline: such a path would get to a page.
             sentence = f"Expected a path without control characters. Received: {scope['path'][:100]!r}."
-            await refuse(scope, receive, send, 400, sentence, "InputError")
+            await refuse(scope, receive, send, 400, sentence)
             return
         await self._app(scope, receive, send)
 
 
-async def refuse(scope: Scope, receive: Receive, send: Send, status: int, sentence: str, kind: str) -> None:
-    """Answer a request with `sentence`: in JSON below /api/, as text elsewhere; close a web socket.
+async def refuse(scope: Scope, receive: Receive, send: Send, status: int, sentence: str) -> None:
+    """Answer a request with `sentence`: as a problem below /api/, as text elsewhere; close a web socket.
 
     Args:
         scope: The scope of the request, as the other two of ASGI.
@@ -46,12 +48,11 @@ async def refuse(scope: Scope, receive: Receive, send: Send, status: int, senten
         send: See `scope`.
         status: The status of the answer.
         sentence: What was expected and received.
-        kind: The name of the error in JSON.
     """
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
         return
     response: Response = PlainTextResponse(sentence, status)
     if "/api/" in scope["path"]:
-        response = JSONResponse({"error": sentence, "type": kind}, status)
+        response = problems.respond(status, sentence)
     await response(scope, receive, send)

@@ -72,6 +72,18 @@ class Protocol:
         """The number of stages."""
         return len(self.learning_rates) + len(HEAD_NAMES) + bool(self.unfrozen_layers)
 
+    def check_counts(self, counts: Mapping[str, tuple[int, int]]) -> None:
+        """Raise `InputError` on too few images for the folds; `counts` has (to train on, to test on) of each class."""
+        tested = any(test for _, test in counts.values())
+        fewest, label = min((train, label) for label, (train, _) in counts.items())
+        kept = fewest if tested else int(fewest * (1 - TEST_FRACTION))
+        if kept < self.folds:
+            held_out = "" if tested else f", {fewest - kept} of which are held out for the test"
+            raise InputError(
+                f"Expected {self.folds} training images or more of each class for {self.folds} folds. "
+                f"Received: {fewest} of {label!r}{held_out}; use fewer folds, or more images."
+            )
+
     def key(self, data: str) -> str:
         """Return 8 hexadecimal digits that differ between settings and between sources of images."""
         return hashlib.sha256(json.dumps([asdict(self), data], sort_keys=True).encode()).hexdigest()[:8]

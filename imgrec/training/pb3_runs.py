@@ -23,7 +23,6 @@ from imgrec.jobs import Job
 from imgrec.models import cards, weights
 from imgrec.models.cards import Card
 from imgrec.models.catalog import BUILT_IN
-from imgrec.models.downloads import Progress
 from imgrec.settings import Settings
 from imgrec.training import training_job, transfer_job
 from imgrec.training.pb3 import Protocol, Stage
@@ -37,13 +36,13 @@ STAND_IN = "efficientnet_lite0"
 NAME_LENGTH = 20
 
 
-def second_network(wanted: str, settings: Settings, progress: Progress | None = None) -> tuple[str, str]:
+def second_network(wanted: str, settings: Settings) -> tuple[str, str]:
     """Return the network `wanted` or, where its weights cannot be had, the stand-in with a sentence that says why."""
     spec = BUILT_IN.get_spec(wanted)
     if weights.locate(spec, settings) is not None:
         return wanted, ""
     try:
-        weights.fetch(spec, settings, progress)
+        weights.fetch(spec, settings)
     except ImgrecError as error:
         stand_in = BUILT_IN.get_spec(STAND_IN)
         if weights.locate(stand_in, settings) is None:

@@ -13,7 +13,6 @@ from typing import TypeVar
 import numpy as np
 import streamlit as st
 
-from imgrec.errors import ImgrecError, InputError
 from imgrec.evaluation import stored_predictions
 from imgrec.evaluation import temperatures as measured_temperatures
 from imgrec.explanation import feature_maps
@@ -27,9 +26,9 @@ from imgrec.formatting import size
 from imgrec.images import decoding, gallery, preprocessing
 from imgrec.images.decoding import DecodedImage
 from imgrec.inference import classify, conversion, preparation
+from imgrec.inference import warm_up as warming
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations
-from imgrec.inference.request import get_default_specs
 from imgrec.metrics.calibration import Temperature
 from imgrec.models import cards
 from imgrec.models.catalog import Catalog, ModelSpec
@@ -261,7 +260,7 @@ def warm_up() -> None:
 
     for sample in gallery.get_samples():
         sample_thumbnail(sample.file)
-    _load_what_fits(defaults)
+    warming.load_what_fits(defaults, pool(), preparations())
     import pandas  # noqa: F401 (0.4 to 3 s, in which little else runs; Streamlit imports it for the first table)
 
     # The networks trained here are on every machine too, but not yet compiled for it.
@@ -272,33 +271,9 @@ def warm_up() -> None:
 
 def answers() -> bool:
     """Whether a default model answers an image; it is asked about a sample."""
-    sample = gallery.get_samples()[0].file
-    for spec in default_specs():
-        for outcome in classify.classify(sample_image(sample), [spec], pool()):
-            if isinstance(outcome, Prediction):
-                return True
-            log.warning("%s does not answer: %s", spec.name, outcome.error)
-    return False
+    return warming.answers(default_specs(), pool(), sample_image(gallery.get_samples()[0].file))
 
 
 def default_specs() -> list[ModelSpec]:
     """Return the models to ask when none is named; none where no model is on this machine."""
-    try:
-        return get_default_specs(cards.load_catalog(settings()), settings())
-    except InputError:
-        return []
-
-
-def _load_what_fits(specs: Sequence[ModelSpec]) -> None:
-    """Load `specs`, the smallest first, as long as they fit the budget together; cards show the failures later."""
-    loaded: list[ModelSpec] = []
-    for spec in sorted(specs, key=lambda spec: spec.parameters):
-        try:
-            preparations().ensure(spec)
-            if not pool().plan([*loaded, spec]).fits:
-                return
-            pool().load(spec)
-        except ImgrecError as error:
-            log.warning("%s is not warmed up: %s", spec.name, error)
-        else:
-            loaded.append(spec)
+    return warming.default_specs(settings())

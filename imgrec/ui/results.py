@@ -91,7 +91,7 @@ def by_label_space(result: Result, choice: Choice) -> dict[str, Group]:
 def measured_latency(spec: ModelSpec) -> tuple[float, str] | None:
     """Return the measured median latency of these weights in ms, and the machine; None where there is none."""
     try:
-        digest = weights.sha256(spec, caches.settings())
+        digest = weights.identity(spec, caches.settings())
     except ImgrecError:  # the file has gone or changed since it was loaded: its card shows the error at the next load
         return None
     return caches.measured_latencies().get(digest or "")

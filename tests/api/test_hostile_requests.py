@@ -19,8 +19,8 @@ def check(response: object, what: str) -> None:
     assert response.status_code < 500 or response.status_code == 503, (what, response.text)  # type: ignore[attr-defined]
     content = response.json()  # type: ignore[attr-defined]
     if response.status_code != 200:  # type: ignore[attr-defined]
-        assert content["error"], what
-        assert len(content["error"]) < 2_000, (what, len(content["error"]))
+        assert content["detail"], what
+        assert len(content["detail"]) < 2_000, (what, len(content["detail"]))
 
 
 @pytest.mark.parametrize("charset", CHARSETS)
@@ -45,7 +45,7 @@ def test_a_form_in_no_charset_is_refused_in_a_sentence(client: TestClient) -> No
         headers={"Content-Type": "multipart/form-data; boundary=b; charset=undefined"},
     )
     assert response.status_code == 400
-    assert "charset" in response.json()["error"]
+    assert "charset" in response.json()["detail"]
 
 
 def test_every_option_may_be_anything(client: TestClient) -> None:  # noqa: F811

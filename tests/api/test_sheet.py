@@ -92,8 +92,8 @@ def test_what_is_no_archive_gets_a_sentence(
 ) -> None:
     response = send(client, data)
     assert response.status_code == status
-    assert sentence in response.json()["error"]
-    assert tempfile.gettempdir() not in response.json()["error"]
+    assert sentence in response.json()["detail"]
+    assert tempfile.gettempdir() not in response.json()["detail"]
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(client: TestClient, monk
             member.write(bytes(1024 * 1024))
     response = send(client, file.getvalue())
     assert response.status_code == 400
-    assert "when unpacked" in response.json()["error"]
+    assert "when unpacked" in response.json()["detail"]
 
 
 def test_files_that_are_no_images_are_rows_with_an_error(client: TestClient) -> None:
@@ -139,8 +139,8 @@ def test_a_demo_takes_fewer_images_and_bytes(
 
 def test_a_form_is_refused_with_the_right_command(client: TestClient) -> None:
     response = client.post("/api/v1/sheet", files={"archive": ("pets.zip", PETS)})
-    assert response.status_code == 400
-    assert "curl --data-binary" in response.json()["error"]
+    assert response.status_code == 415
+    assert "curl --data-binary" in response.json()["detail"]
 
 
 def test_one_archive_at_a_time_and_nothing_stays_on_the_disk(
@@ -160,7 +160,7 @@ def test_one_archive_at_a_time_and_nothing_stays_on_the_disk(
     second = send(client, PETS)
     gate.set()
     thread.join()
-    assert (first[0].status_code, second.status_code) == (200, 503)
+    assert (first[0].status_code, second.status_code) == (200, 429)
     assert second.headers["retry-after"]
     assert not list(tmp_path.glob("imgrec-sheet-*"))
     assert send(client, PETS).status_code == 200

@@ -65,7 +65,7 @@ def imgrec(
         return Path("model.xml")
 
     monkeypatch.setattr(preparation.Preparations, "ensure", ensure)
-    monkeypatch.setattr(classify, "open_pool", lambda settings, preparations: pool_of())
+    monkeypatch.setattr(classify, "open_pool", lambda settings, preparations=None: pool_of())
 
     def run(*words: str) -> Run:
         monkeypatch.setattr(sys, "argv", ["imgrec", *words])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgrec.cli import main
+from imgrec.cli import main, watch
 from imgrec.data import reader
 from imgrec.errors import ImageError, OfflineError
 from imgrec.evaluation import evaluate, shard_work, stored_predictions
@@ -244,3 +244,53 @@ def test_damage_is_measured_on_request(imgrec: Run, tmp_path: Path, monkeypatch:
     command = "imgrec evaluate --data pets --models mobilenet --framing crop --out measured --corruptions"
     assert asked == [("mobilenet", "measured", "crop", command)]
     assert "4 images   top-1 at strength 0 to 5: 100.0%  100.0%  75.0%  50.0%  25.0%  0.0%" in out
+
+
+def test_a_folder_that_grows_is_a_leaderboard_that_changes(
+    imgrec: Run, answers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pets(tmp_path)
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            for name in ("8.png", "9.png"):
+                (tmp_path / "pets" / "cats" / name).write_bytes(png(0, 8))
+        if len(pauses) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch.watch, "__defaults__", (pause,))
+    code, out, err = imgrec("--data", "pets", "--models", "mobilenet,vgg16", "--out", "measured", "--watch")
+    assert code == 0
+    first, second = out.splitlines()
+    assert "4 images   mobilenet 50.0% (" in first
+    assert "6 images (+2)   mobilenet 66.7% (" in second
+    assert err.count("vgg16: Expected a network connection.") == 2
+    assert "stopped; the same command goes on" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--engine", "spark"), "Expected the engine local or ray. Received: 'spark'."),
+        (("--actors", "2"), "Expected --actors with --engine ray."),
+        (("--engine", "ray", "--address", "nowhere"), "such as head.example.org:6379. Received: 'nowhere'."),
+        (("--watch", "--corruptions"), "Expected --corruptions alone."),
+    ],
+)
+def test_engines_that_cannot_be_meant_are_told(
+    imgrec: Run, answers: None, tmp_path: Path, words: tuple[str, ...], sentence: str
+) -> None:
+    pytest.importorskip("ray")
+    pets(tmp_path)
+    code, _, err = imgrec("--data", "pets", "--models", "mobilenet", "--out", "measured", *words)
+    assert code == 2
+    assert sentence in err
+
+
+def test_only_a_folder_can_grow(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    (tmp_path / "pets.zip").write_bytes(b"no folder")
+    code, _, err = imgrec("--data", "pets.zip", "--models", "mobilenet", "--watch")
+    assert code == 2
+    assert "Expected a folder to watch." in err

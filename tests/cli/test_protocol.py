@@ -18,7 +18,7 @@ from imgrec.training.transfer_config import TransferConfig
 from tests.data.quality.test_doctor import make
 from tests.training import protocol_cards
 
-FLOWERS = {"rain": 2, "sun": 2}
+WEATHER = {"rain": 8, "sun": 8}
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -33,7 +33,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         weights = tmp_path / "keras_home" / "models" / BUILT_IN.get_spec(name).weights.filename
         weights.parent.mkdir(parents=True, exist_ok=True)
         weights.touch()
-    make(tmp_path / "weather", FLOWERS)
+    make(tmp_path / "weather", WEATHER)
     monkeypatch.chdir(tmp_path)
     found: list[str] = []
 
@@ -142,12 +142,17 @@ def test_another_protocol_does_not_go_on_with_the_folder(started: list[str], img
         (["pb3", "--data", "weather", "--backbone", "vgg16"], "Expected a network connection"),
         (["pb3", "--data", "weather", "--name", "<b>"], "Received: '<b>_mobilenet_1em02'"),
         (["pb3", "--data", "one"], "At least two classes are needed"),
+        (["pb3", "--data", "few"], "Received: 6 of 'sun', 2 of which are held out for the test; use fewer folds"),
+        (["pb3", "--data", "tested"], "Received: 4 of 'sun'; use fewer folds, or more images."),
     ],
 )
 def test_what_cannot_be_meant_has_a_sentence(
     started: list[str], imgrec: Run, tmp_path: Path, words: list[str], sentence: str
 ) -> None:
     make(tmp_path / "one", {"sun": 3})
+    make(tmp_path / "few", {"rain": 9, "sun": 6})
+    for part, count in (("train", 4), ("test", 2)):
+        make(tmp_path / "tested" / part, {"rain": 9, "sun": count})
     code, _, err = imgrec(*words)
     assert (code, started) == (2, [])
     assert sentence in err

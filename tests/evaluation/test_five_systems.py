@@ -32,7 +32,13 @@ def figure(check: dict[str, Any]) -> str:
             return integer(RECIPES[check["name"]].parameters)
         case "cell":
             table = json.loads((ASSETS / "protocols" / f"{check['protocol']}.json").read_text())
+            if "table" in check:  # one of a report
+                [table] = [one for one in table["tables"] if one["title"].startswith(f"{check['table']}: ")]
             return str(table["rows"][check["row"]][check["column"]]).replace("\u202f", " ")
+        case "one_sided":
+            networks = json.loads((ASSETS / "protocols" / "one_sided_normalization.json").read_text())["networks"]
+            [network] = [one for one in networks if one["kind"] == check["network"]]
+            return percent(network["epochs"][-1][check["field"]]).replace("\u202f", " ")
     raise AssertionError(check["kind"])
 
 

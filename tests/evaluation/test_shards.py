@@ -1,6 +1,5 @@
 """The list of shards: the same everywhere, keyed by what answers depend on; each file counted once."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,18 +99,3 @@ def test_a_shard_that_lacks_an_image_is_refused(tmp_path: Path) -> None:
     plan = list_shards(colors(34), DEPENDS_ON)
     with pytest.raises(InputError, match=r"Expected 10 answers of shard 0\. Received: 9\."):
         shards.put(tmp_path, plan[0], answers(plan[0]).take(np.arange(9)), [])
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[]", '{"version": 1}', '{"version": 2, "shards": []}', '{"version": 1, "shards": [{"ids": 3}]}']
-)
-def test_a_manifest_that_cannot_be_read_costs_its_order_only(tmp_path: Path, text: str) -> None:
-    (tmp_path / shards.MANIFEST).write_text(text)
-    assert shards.read_orders(tmp_path) == []
-
-
-def test_the_order_of_a_dataset_that_grows_is_kept(tmp_path: Path) -> None:
-    labeled = colors(5)
-    shards.open_folder(tmp_path, list_shards(labeled, DEPENDS_ON, [0, 3]), labeled.ids)
-    assert shards.read_orders(tmp_path) == [["000", "001", "002"], ["003", "004"]]
-    assert json.loads((tmp_path / shards.MANIFEST).read_text())["version"] == shards.VERSION

@@ -35,7 +35,7 @@ from tests.inference.test_request import image, pool_of
 SECONDS = 600.0
 
 # 500 is a bug, 502 and 507 cannot come from a request.
-MEANT = {200, 400, 404, 405, 408, 413, 415, 422, 503}
+MEANT = {200, 400, 404, 405, 408, 413, 415, 422, 429, 503}
 MAX_SENTENCE = 1_001
 
 WORDS = (
@@ -84,7 +84,7 @@ ODD = (
     "mobilenet=inf",
     "mobilenet=1=2",
 )
-NAMES = (*routes.OPTIONS, *routes.EXPLAIN_OPTIONS, "image", "kind", "x")
+NAMES = (*routes.PREDICT_OPTIONS, *routes.EXPLAIN_OPTIONS, "image", "kind", "x")
 PATHS = (
     *("/predict", "/explain") * 6,
     *("/sheet",) * 3,
@@ -223,8 +223,8 @@ def check(app: Starlette, request: Request) -> int:
     if request.method != "HEAD":
         answer = json.loads(body, parse_constant=_refuse)
         if status != 200:
-            assert set(answer) == {"error", "type"}
-            assert len(answer["error"]) <= MAX_SENTENCE, answer["error"][:200]
+            assert set(answer) == {"type", "title", "status", "detail"}
+            assert len(answer["detail"]) <= MAX_SENTENCE, answer["detail"][:200]
     return status
 
 

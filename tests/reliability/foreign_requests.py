@@ -86,7 +86,7 @@ def problem(case: Case, status: int, headers: dict[str, str], body: bytes, folde
             answer = json.loads(body)
         except ValueError:
             return f"no JSON: {body[:100]!r}"
-        if "x" * 101 in answer["error"]:
+        if "x" * 101 in answer["detail"]:
             return "more than 100 characters are repeated"
     if found := [folder for folder in folders if folder in body.decode("utf-8", "replace")]:
         return f"it names {found}"

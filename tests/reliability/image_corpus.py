@@ -67,7 +67,7 @@ def send(url: str, data: bytes) -> tuple[int, str, float]:
                 answer.read()
                 return answer.status, "", time.monotonic() - start
         except urllib.error.HTTPError as error:
-            sentence = json.loads(error.read() or b"{}").get("error", "")
+            sentence = json.loads(error.read() or b"{}").get("detail", "")
             if error.code not in {429, 503}:
                 return error.code, str(sentence), time.monotonic() - start
             time.sleep(1)

@@ -53,4 +53,4 @@ def test_ready_when_a_model_has_answered(client: TestClient, server: Server) -> 
 def test_another_method_is_answered_in_json(client: TestClient, path: str, method: str) -> None:
     response = client.request(method, path)
     assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
-    assert response.json()["error"] == f"Expected GET or HEAD. Received: {method}."
+    assert response.json()["detail"] == f"Expected GET or HEAD. Received: {method}."

@@ -35,7 +35,7 @@ def test_a_form_has_an_encoding_that_is_known(kind: str, status: int) -> None:
     assert response.status_code == status
     if status == 400:
         assert response.text.startswith("Expected a form in UTF-8. Received: ")
-        assert client.post("/api/v1/predict", content=body, headers={"Content-Type": kind}).json()["error"]
+        assert client.post("/api/v1/predict", content=body, headers={"Content-Type": kind}).json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["/%0a0", "/api/v1/%00", "/api/v1/predict%0d%0ax", "/%7f"])
@@ -44,5 +44,5 @@ def test_a_path_has_no_control_characters(path: str) -> None:
     client = TestClient(Starlette(routes=routes, middleware=[Middleware(Readable)]))
     response = client.post(path)
     assert response.status_code == 400
-    assert response.headers["content-type"].startswith("application/json" if "/api/" in path else "text/plain")
+    assert response.headers["content-type"].startswith("application/problem+json" if "/api/" in path else "text/plain")
     assert "control characters" in response.text

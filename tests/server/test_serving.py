@@ -74,6 +74,7 @@ def answers(host: str, port: int) -> bool:
     [
         pytest.param(("-m", "imgrec", "serve", "--port={port}"), {}, False, id="serve"),
         pytest.param(("-m", "imgrec", "serve", "--port={port}", "--host=0.0.0.0"), {}, True, id="serve, opened"),
+        pytest.param(("-m", "imgrec", "serve", "--api-only", "--port={port}"), {}, False, id="the API alone"),
         pytest.param(STREAMLIT, {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}, True, id="by a variable"),
         pytest.param((*STREAMLIT, "--server.address=0.0.0.0"), {}, True, id="as the image does"),
         pytest.param(CLOUD, {}, True, id="community cloud"),

@@ -412,9 +412,13 @@ def test_a_repeated_protocol_stands_beside_the_printed_one(
     lesson = {"title": "Our folds", "provenance": {"data": "flowers"}, "columns": ["fold"], "rows": [[1]], "note": "N."}
     (tmp_path / "folds.json").write_text(json.dumps(lesson))
     (tmp_path / "half.json").write_text("{")
+    report = {"title": "A report", "provenance": {"data": "flowers"}, "beside": "Seven models on CIFAR-10"}
+    (tmp_path / "report.json").write_text(json.dumps(report | {"tables": [lesson, lesson | {"title": "Our heads"}]}))
     measure(folder)
     app = look(page, "Published")
     assert "Our folds" in words(app)
+    folded = [one.label for one in app.expander if one.label.startswith("A report")]
+    assert folded == ["A report · Our folds", "A report · Our heads"]
     assert "Expected half.json to be a table" in app.warning[0].value
 
 

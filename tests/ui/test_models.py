@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from imgrec.errors import CorruptWeightsError, OfflineError, StorageError
 from imgrec.inference.preparation import Preparations
+from imgrec.inference.warm_up import load_what_fits
 from imgrec.models import cards, weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import Settings
@@ -145,7 +146,7 @@ def test_of_the_default_models_those_that_fit_are_loaded_at_the_start_the_smalle
     monkeypatch.setenv("IMGREC_MEMORY_MIB", "45")  # two of the fakes
     monkeypatch.setattr(Preparations, "ensure", lambda *_: None)
     specs = [BUILT_IN.get_spec(name) for name in ("mobilenet", "mobilenet_v2", "mobilenet_v3_small")]
-    caches._load_what_fits(specs)
+    load_what_fits(specs, caches.pool(), caches.preparations())
     assert [row.name for row in caches.pool().loaded()] == ["mobilenet_v3_small", "mobilenet_v2"]
 
 
@@ -157,7 +158,7 @@ def test_a_default_model_that_cannot_be_compiled_does_not_keep_the_others_from_s
             raise StorageError("Expected access to /cache. Received: a read-only folder.")
 
     monkeypatch.setattr(Preparations, "ensure", ensure)
-    caches._load_what_fits([BUILT_IN.get_spec("mobilenet_v2"), BUILT_IN.get_spec("mobilenet")])
+    load_what_fits(BUILT_IN.get_specs(["mobilenet_v2", "mobilenet"]), caches.pool(), caches.preparations())
     assert [row.name for row in caches.pool().loaded()] == ["mobilenet"]
     assert "mobilenet_v2 is not warmed up: Expected access to /cache." in caplog.text
 

@@ -1,0 +1,192 @@
+"""How fast evaluations run on a Ray cluster of this machine, what a shard costs, and how flat memory is.
+
+    python -m bench.scale DATA      # 10 minutes on two cores; DATA has at least 2,000 labeled images
+
+Throughput, in turns: the local engine, one worker with all cores, and a worker for each core, on the same images;
+starting the cluster, the workers and loading the network are apart. A tenfold number of shards tells what a shard
+costs. Memory: the peak of a process that takes in 10,000, 100,000 and 1,000,000 rows of simulated answers, with what
+of it is the list of images. `bench/scale.md` has the results, and what follows from them for many nodes.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import pairs
+from imgrec.data.dataset import Dataset, Raw
+from imgrec.data.evaluation_split import open_evaluation_split
+from imgrec.evaluation import evaluate, shards, stored_predictions
+from imgrec.evaluation.shard_work import Answered, Runner, Work, run_here
+from imgrec.evaluation.shards import Shard
+from imgrec.evaluation.stored_predictions import Answers
+from imgrec.inference.openvino_engine import open_queue
+from imgrec.inference.preparation import Preparations
+from imgrec.inference.process_info import usable_cores
+from imgrec.models.catalog import BUILT_IN
+from imgrec.predictions.labels import get_label_space
+from imgrec.scale import cluster, ray_engine
+from imgrec.scale.cluster import Node
+from imgrec.scale.ray_engine import RayEngine
+from imgrec.settings import MIB, ROOT, Settings
+
+MODEL, IMAGES, ROUNDS = "mobilenet", 2_000, 5
+ROWS = (10_000, 100_000, 1_000_000)
+
+Figures = dict[str, float]
+
+
+def main(data: str, rounds: int = ROUNDS, images: int = IMAGES) -> None:
+    """Measure and save everything."""
+    settings, spec = Settings.from_env(), BUILT_IN.get_spec(MODEL)
+    found = open_evaluation_split(data, settings)
+    labeled = found.take(range(min(images, len(found))))
+    work = Work(spec, labeled, settings, Preparations(settings).ensure(spec), "crop")
+    runs: dict[str, list[Figures]] = {}
+    with ExitStack() as stack:
+        start = time.perf_counter()
+        nodes = stack.enter_context(cluster.opened(None, print))
+        cluster_s = time.perf_counter() - start
+        for _ in range(rounds):
+            for name, run in _engines(nodes).items():
+                runs.setdefault(name, []).append(_measure(work, run, shards.SHARD_IMAGES))
+            runs.setdefault("small shards", []).append(_measure(work, _engines(nodes)["one worker"], 25))
+    rates = {name: [figures["images_per_s"] for figures in found] for name, found in runs.items()}
+    one, small = ([1 / rate for rate in rates[name]] for name in ("one worker", "small shards"))
+    # Ten times as many shards took so much longer; each but the first ones is one more.
+    more = 1 / 25 - 1 / shards.SHARD_IMAGES
+    pairs.save(
+        "scale",
+        {
+            "model": spec.name,
+            "images": len(labeled),
+            "shard_images": shards.SHARD_IMAGES,
+            "images_per_s": {name: pairs.summary(values) for name, values in rates.items()},
+            "one_worker_to_local": pairs.ratio(rates["one worker"], rates["local"]),
+            "worker_for_each_core_to_local": pairs.ratio(rates["worker for each core"], rates["local"]),
+            "shard_overhead_ms": pairs.summary([1e3 * (b - a) / more for a, b in zip(one, small, strict=True)]),
+            "driver_cpu_ms_per_shard": pairs.summary([f["driver_cpu_ms_per_shard"] for f in runs["small shards"]]),
+            "cluster_start_s": round(cluster_s, 1),
+            "workers_start_s": pairs.summary([f["start_s"] for f in runs["worker for each core"]]),
+            "worker_peak_mib": max(f["worker_peak_mib"] for name in runs if name != "local" for f in runs[name]),
+            "worker_given_mib": ray_engine.worker_bytes(work, 1) / MIB,
+            "stored_bytes_per_image": round(runs["local"][0]["stored_bytes_per_image"]),
+            "peak_mib_of_rows": {str(count): _peak_of(count) for count in ROWS},
+        },
+    )
+
+
+def _engines(nodes: Sequence[Node]) -> dict[str, Runner]:
+    return {
+        "local": run_here,
+        "one worker": RayEngine(nodes, actors=1, tell=print),
+        "worker for each core": RayEngine(nodes, actors=usable_cores(), tell=print),
+    }
+
+
+def _measure(work: Work, run: Runner, size: int) -> Figures:
+    """Run all images once, answers stored; the clock starts when every worker has its network."""
+    begun = time.perf_counter()
+    marks: list[tuple[float, float]] = []
+
+    def mark() -> None:
+        marks.append((time.perf_counter(), time.process_time()))
+
+    plan = shards.list_shards(work.labeled, {}, range(0, len(work.labeled), size))
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        stack.callback(setattr, ray_engine, "_start", ray_engine._start)
+        ray_engine._start = _waiting_start(ray_engine._start, mark)  # type: ignore[assignment]
+        missing = shards.open_folder(Path(folder), plan)
+        if run is run_here:
+            queue = open_queue(work.compiled)
+            mark()
+            answered: Iterator[Answered] = run_here(work, missing, lambda done: None, queue=queue)
+        else:
+            answered = run(work, missing, lambda done: None)
+        stored_bytes = 0
+        for shard, answers, failures in answered:
+            shards.put(Path(folder), shard, answers, failures)
+            stored_bytes += (Path(folder) / shard.file_name).stat().st_size
+        ended, cpu_s = time.perf_counter(), time.process_time()
+    started, before_s = marks[0]
+    peaks = getattr(run, "peaks", {}).values()
+    return {
+        "images_per_s": len(work.labeled) / (ended - started),
+        "start_s": started - begun,
+        "driver_cpu_ms_per_shard": 1e3 * (cpu_s - before_s) / len(plan),
+        "stored_bytes_per_image": stored_bytes / len(work.labeled),
+        "worker_peak_mib": max(peaks, default=0) / MIB,
+    }
+
+
+def _waiting_start(start: Callable[..., Any], mark: Callable[[], None]) -> Callable[..., Any]:
+    """Return a start of workers that waits for all of them."""
+
+    def started(ray: Any, *arguments: Any) -> Any:
+        workers = start(ray, *arguments)
+        ray.get([worker.ready for worker in workers])
+        mark()
+        return workers
+
+    return started
+
+
+def rows(count: int) -> None:
+    """Print what this process takes, in MiB, with a list of `count` images, and at its peak with all their answers."""
+    space = get_label_space("cifar_10")
+    classes = len(space.labels)
+    targets = tuple(i % classes for i in range(count))
+    ids = tuple(f"part-{i // 1000:05d}/{i:09d}.jpg" for i in range(count))
+
+    def read(wanted: Collection[str]) -> Iterator[tuple[str, Raw]]:
+        return ((id_, id_.encode()) for id_ in ids if id_ in wanted)
+
+    labeled = Dataset("simulated", space, ids, targets, (True,) * count, read, "simulated").with_contents(
+        bytes(32 * count)
+    )
+    listed = _peak_mib()
+
+    def run(work: Work, missing: Sequence[Shard], on_images: Callable[[int], None]) -> Iterator[Answered]:
+        generator = np.random.default_rng(0)
+        for shard in missing:
+            at = shard.positions
+            probabilities = generator.dirichlet(np.ones(classes), len(shard)).astype(np.float32)
+            answers = Answers(
+                tuple(labeled.ids[i] for i in at),
+                np.array([targets[i] for i in at]),
+                stored_predictions.halved(probabilities),
+            )
+            yield shard, answers, []
+
+    spec = BUILT_IN.get_spec("cifar_dense")
+    with tempfile.TemporaryDirectory() as folder:
+        timing = evaluate.Timing(0, 0, 0, 0, None, "none", "none")
+        row = evaluate.evaluate(spec, labeled, Settings.from_env(), Path(folder), run=run, timing=timing)
+    assert row["images"] == count
+    print(json.dumps({"listed": listed, "peak": _peak_mib()}))
+
+
+def _peak_mib() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MIB, 1)
+
+
+def _peak_of(count: int) -> Figures:
+    command = [sys.executable, "-m", "bench.scale", "rows", str(count)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    found: Figures = json.loads(done.stdout)
+    return found
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "rows":
+        rows(int(sys.argv[2]))
+    else:
+        main(sys.argv[1], *map(int, sys.argv[2:]))

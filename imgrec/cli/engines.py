@@ -1,0 +1,37 @@
+"""Where the work of a command is done: in this process, or on a Ray cluster."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from imgrec.cli.terminal import complain
+from imgrec.errors import InputError
+
+if TYPE_CHECKING:
+    from imgrec.evaluation.shard_work import Runner
+
+ENGINES = ("local", "ray")
+
+
+def check_engine(engine: str, address: str | None, actors: int | None) -> None:
+    """Raise `InputError` on an engine that there is not, or options of a cluster without one."""
+    if engine not in ENGINES:
+        raise InputError(f"Expected the engine {' or '.join(ENGINES)}. Received: {engine!r}.")
+    if engine == "local" and (address is not None or actors is not None):
+        given = "--address" if address is not None else "--actors"
+        raise InputError(f"Expected {given} with --engine ray. Received: it with --engine local.")
+
+
+@contextmanager
+def open_engine(engine: str, address: str | None, actors: int | None) -> "Iterator[Runner]":
+    """Yield what runs shards; a cluster is reached, or started, for the block. Raises as `scale.cluster.opened`."""
+    from imgrec.evaluation.shard_work import run_here
+
+    if engine == "local":
+        yield run_here
+        return
+    from imgrec.scale import cluster
+    from imgrec.scale.ray_engine import RayEngine
+
+    with cluster.opened(address, complain) as nodes:
+        yield RayEngine(nodes, actors, complain)

@@ -1,0 +1,96 @@
+"""The images that a command names: files, patterns, folders, archives, addresses, standard input."""
+
+import glob
+import os
+import sys
+from collections.abc import Iterator, Sequence
+
+from imgrec.cli.terminal import complain
+from imgrec.errors import ImgrecError, InputError
+from imgrec.files import opened, typed_path
+from imgrec.settings import Settings
+
+# What `glob` understands: for shells that hand patterns on, and for patterns in quotes.
+PATTERN = "*?["
+
+STDIN = "-"
+
+
+def expand(names: Sequence[str]) -> list[str]:
+    """Return the names with the files that match in place of each pattern; raise `InputError` where none does."""
+    found: list[str] = []
+    for name in names:
+        found += _matching(name) if is_pattern(name) else [name]
+    return found
+
+
+def is_pattern(name: str) -> bool:
+    """Whether `name` stands for files that match it, and is no file itself."""
+    from imgrec.images import remote
+
+    has_marks = any(mark in name for mark in PATTERN)
+    return has_marks and not remote.is_address(name) and not os.path.lexists(os.path.expanduser(name))
+
+
+def _matching(pattern: str) -> list[str]:
+    found = sorted(glob.glob(os.path.expanduser(pattern), recursive=True))
+    if not found:
+        raise InputError(f"Expected files that match {pattern}. Received: none.")
+    return found
+
+
+def has_many(name: str) -> bool:
+    """Whether `name` is a folder or an archive."""
+    from imgrec.data.image_paths import ARCHIVE_SUFFIXES
+
+    try:
+        path = typed_path(name)
+        return path.is_dir() or (path.is_file() and path.name.lower().endswith(ARCHIVE_SUFFIXES))
+    except (ImgrecError, OSError):
+        return False
+
+
+def may_be_image(name: str) -> bool:
+    """Whether there may be images: a file begins like one, or can be read only once (standard input, addresses)."""
+    from imgrec.images import formats, remote
+
+    if name == STDIN or remote.is_address(name) or is_pattern(name) or has_many(name):
+        return True
+    try:
+        with opened(typed_path(name)) as file:
+            return formats.identify(file.read(formats.HEAD_BYTES)) is not None
+    except ImgrecError:
+        return False
+
+
+def read_all(names: Sequence[str], settings: Settings) -> Iterator[tuple[str, str | bytes | ImgrecError]]:
+    """Yield each image as its name for people, and what `images.opening.open_image` takes, or why there is none.
+
+    Args:
+        names: As typed; folders and archives stand for all images in them, a pattern for the files that match.
+        settings: The largest image.
+    """
+    from imgrec.data.image_paths import find_images
+
+    for given in names:
+        try:
+            expanded = expand([given])
+        except InputError as error:
+            yield given, error
+            continue
+        for name in expanded:
+            if name == STDIN:
+                yield "standard input", sys.stdin.buffer.read(settings.max_upload_bytes + 1)
+            elif not has_many(name):
+                yield name, name
+            else:
+                try:
+                    found = find_images([name], most=sys.maxsize)
+                except ImgrecError as error:
+                    yield name, error
+                    continue
+                for remark in found.remarks:
+                    complain(remark)
+                for position, data in found.read(settings.max_upload_bytes):
+                    title = f"{name.rstrip('/')}/{found.files[position].title}"
+                    yield title, InputError(data) if isinstance(data, str) else data

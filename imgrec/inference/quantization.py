@@ -1,0 +1,175 @@
+"""A compiled network → its twin in 8-bit integers; a worker process (this module, run with -m) does the work.
+
+NNCF watches the network run on the calibration images, chooses a range of integers for each layer, and corrects what
+the rounding shifts. Layers whose values do not suit integers stay in float32. What was tried, and why this recipe, is
+in bench/compact.md.
+
+NNCF reports its use to Google Analytics; the module that would do so is hidden from it.
+"""
+
+import functools
+import importlib.metadata
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgrec.errors import ConversionError, EngineError, StorageError
+from imgrec.inference import calibration_images, child_process
+from imgrec.inference.process_info import processor_flags
+from imgrec.models.catalog import ModelSpec
+from imgrec.settings import MIB, Settings
+
+# Counted up whenever the steps below change what a twin computes.
+RECIPE_VERSION = 1
+
+# VGG19 takes a minute on two cores.
+TIMEOUT_S = 15 * 60.0
+
+# The arguments of Python that start the worker process.
+WORKER = ("-m", "imgrec.inference.quantization")
+
+# NNCF and its imports; besides, the weights are held about three times.
+WORKER_BYTES = 500 * MIB
+WORKER_COPIES = 3
+
+# Processors that multiply and add 8-bit integers in one step; on others the sum of two products can overflow.
+INTEGER_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"})
+
+# Both networks are timed in turns, so often.
+TURNS = 9
+
+Timings = dict[str, float]
+
+
+@functools.cache
+def has_integer_arithmetic() -> bool:
+    """Whether the processor has instructions for 8-bit integers."""
+    return not processor_flags().isdisjoint(INTEGER_FLAGS)
+
+
+def key(settings: Settings) -> dict[str, object]:
+    """Return what a twin depends on, besides the network that it is made of."""
+    return {
+        "recipe": RECIPE_VERSION,
+        "nncf": importlib.metadata.version("nncf"),
+        "overflow_fix": not has_integer_arithmetic(),
+        "images": calibration_images.digest(settings.calibration),
+    }
+
+
+def quantize(
+    spec: ModelSpec, exact: Path, folder: Path, settings: Settings, on_progress: Callable[[str], None]
+) -> tuple[int, Timings]:
+    """Have a worker write the twin of the network at `exact` into `folder`, as `model.xml` and `model.bin`.
+
+    Args:
+        spec: The twin.
+        exact: The compiled network in float32.
+        folder: A new folder.
+        settings: For the calibration images.
+        on_progress: Called with each stage as it begins.
+
+    Returns:
+        Its memory in bytes, and the median milliseconds of both networks on this machine by their precision.
+
+    Raises:
+        ConversionError: The network cannot be quantized.
+        InputError: There are too few calibration images.
+        StorageError: The disk is full.
+    """
+    answer = child_process.ask(
+        WORKER,
+        {
+            "name": spec.name,
+            "exact": str(exact.resolve()),
+            "folder": str(folder.resolve()),
+            "input_size": spec.input_size,
+            "crop_fraction": spec.crop_fraction,
+            "calibration": None if settings.calibration is None else str(settings.calibration.resolve()),
+        },
+        backend="openvino",
+        timeout_s=TIMEOUT_S,
+        purpose=f"{spec.name} to be quantized",
+        memory_bytes=WORKER_BYTES + WORKER_COPIES * 4 * spec.parameters,
+        last_key="memory_bytes",
+        on_answer=lambda answer: on_progress(str(answer["stage"])) if "stage" in answer else None,
+    )
+    timings = {name: float(str(answer[name])) for name in ("float32", "int8")}
+    return int(str(answer["memory_bytes"])), timings
+
+
+def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
+    """Run in the worker: answer with each stage, and at last with `memory_bytes` and the timings."""
+    folder, height_width = Path(request["folder"]), tuple(request["input_size"])
+    images = calibration_images.inputs(
+        None if request["calibration"] is None else Path(request["calibration"]), height_width, request["crop_fraction"]
+    )
+    tell(stage="quantizing")
+    try:
+        path = _quantize(request["name"], Path(request["exact"]), folder, images)
+        tell(stage="checking")
+        tell(**_measure(request["name"], Path(request["exact"]), path, images[0]))
+    except (OSError, RuntimeError) as error:
+        # OpenVINO gives no reason for a failed write.
+        if shutil.disk_usage(folder).free > MIB:
+            raise
+        raise StorageError(f"Expected more room in {folder.parent}. Received: a full disk.") from error
+
+
+def _quantize(name: str, exact: Path, folder: Path, images: list[np.ndarray]) -> Path:
+    """Write the twin, and return its path."""
+    from imgrec.inference import openvino_engine
+
+    openvino = openvino_engine.runtime()  # before NNCF imports it
+    with openvino_engine.hidden("openvino_telemetry"):
+        import nncf
+        from openvino._offline_transformations import apply_moc_transformations
+
+        model = openvino_engine.read_graph(exact)
+        # Batch normalization is folded into the weights before their ranges are chosen, not after.
+        apply_moc_transformations(model, cf=True)
+        overflow = nncf.OverflowFix.DISABLE if has_integer_arithmetic() else nncf.OverflowFix.ENABLE
+        try:
+            twin = nncf.quantize(
+                model,
+                nncf.Dataset([image[np.newaxis] for image in images]),
+                # Symmetric for weights, asymmetric for values: most lose their sign in a ReLU, swish and others do not.
+                preset=nncf.QuantizationPreset.MIXED,
+                subset_size=len(images),
+                advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=overflow),
+            )
+        except (nncf.errors.InternalError, nncf.errors.ValidationError, nncf.errors.UnsupportedModelError) as error:
+            reason = str(error).strip().splitlines()[-1:] or ["no reason"]
+            raise ConversionError(
+                f"Expected {name} to be a network that NNCF can quantize. Received: {reason[0]}"
+            ) from error
+        path = folder / "model.xml"
+        openvino.save_model(twin, path, compress_to_fp16=False)
+    return path
+
+
+def _measure(name: str, exact: Path, path: Path, image: np.ndarray) -> dict[str, float]:
+    """Return the memory of the twin, and how long it and its original take."""
+    from imgrec.inference import openvino_engine
+
+    try:
+        memory_bytes = openvino_engine.measure(path)
+        engines = {"float32": openvino_engine.OpenVINOEngine(exact, 0), "int8": openvino_engine.OpenVINOEngine(path, 0)}
+    except EngineError as error:
+        raise ConversionError(f"{name} was quantized, but does not run: {error}") from error
+    taken: dict[str, list[float]] = {precision: [] for precision in engines}
+    for _ in range(TURNS):
+        for precision, engine in engines.items():
+            start = time.perf_counter()
+            engine.predict(image[np.newaxis])
+            taken[precision].append((time.perf_counter() - start) * 1e3)
+    return {"memory_bytes": memory_bytes} | {one: round(statistics.median(times), 3) for one, times in taken.items()}
+
+
+if __name__ == "__main__":
+    child_process.serve(_work)

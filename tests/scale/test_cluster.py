@@ -1,0 +1,82 @@
+"""Clusters that cannot be used are told in a sentence, and Ray is imported only for a cluster."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from imgrec.errors import InputError, MissingExtraError
+from imgrec.scale import cluster
+from imgrec.scale.cluster import Node
+from imgrec.scale.ray_engine import places
+from imgrec.settings import MIB, ROOT
+
+
+def test_ray_is_not_imported_without_a_cluster() -> None:
+    code = "import sys, imgrec.scale.ray_engine, imgrec.cli; print('ray' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_without_ray_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'imgrec\[ray\]'"), cluster.opened(None, print):
+        pass
+
+
+@pytest.mark.parametrize("address", ["", "somewhere", "somewhere:port", ":6379", "somewhere:99999"])
+def test_what_is_no_address_is_told(address: str) -> None:
+    with pytest.raises(InputError, match=r"such as head\.example\.org:6379\. Received"):
+        cluster._check_reachable(address)
+
+
+def test_an_address_where_nothing_listens_is_told_at_once() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, and not listening
+        with pytest.raises(
+            InputError, match=r"Expected a Ray cluster at 127\.0\.0\.1:\d+\. Received: Connection refused"
+        ):
+            cluster._check_reachable(f"127.0.0.1:{taken.getsockname()[1]}")
+
+
+def test_versions_that_differ_are_named() -> None:
+    ours = cluster.versions()
+    assert cluster.difference(ours, ours) == ""
+    theirs = {name: version for name, version in ours.items() if name != "openvino"} | {"numpy": "1.0"}
+    told = cluster.difference(theirs, ours)
+    assert f"openvino missing where {ours['openvino']} is expected" in told
+    assert f"numpy 1.0 where {ours['numpy']} is expected" in told
+
+
+def nodes(*cpus: int) -> list[Node]:
+    return [Node(str(i), f"host{i}", count, 4096 * MIB, i == 0) for i, count in enumerate(cpus)]
+
+
+@pytest.mark.parametrize(
+    ("cpus", "actors", "expected"),
+    [
+        ((3,), None, [(0, 1), (0, 1)]),
+        ((3,), 1, [(0, 2)]),
+        ((1,), None, [(0, 1)]),
+        ((4, 4), None, [(0, 1)] * 4 + [(1, 1)] * 3),
+        ((4, 4), 2, [(0, 3), (1, 3)]),
+        ((2, 8), 1, [(1, 8)]),
+    ],
+)
+def test_one_cpu_stays_free_and_fewer_workers_have_more_cores(
+    cpus: tuple[int, ...], actors: int | None, expected: list[tuple[int, int]]
+) -> None:
+    found = places(nodes(*cpus), actors, 100, lambda threads: 500 * MIB)
+    assert [(int(node.id), threads) for node, threads in found] == expected
+    assert sum(threads for _, threads in found) <= max(1, sum(cpus) - 1)
+
+
+def test_no_more_workers_than_memory_or_shards() -> None:
+    assert len(places(nodes(16), None, 100, lambda threads: 1500 * MIB)) == 2
+    assert len(places(nodes(16), None, 3, lambda threads: 500 * MIB)) == 3
+    with pytest.raises(InputError, match=r"Expected room for 8 workers of 1,500 MiB"):
+        places(nodes(16), 8, 100, lambda threads: 1500 * MIB)
+    for count in (0, 16):
+        with pytest.raises(InputError, match="Expected 1 to 15 workers"):
+            places(nodes(16), count, 100, lambda threads: 500 * MIB)
