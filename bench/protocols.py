@@ -31,7 +31,7 @@ from bench import committed
 from bench.committed import FLOWERS, MEASUREMENTS, Measurement
 from bench.few_images import few_cats_and_dogs, few_cifar10
 from imgrec import jobs
-from imgrec.evaluation import stored_predictions
+from imgrec.evaluation import reference_tables, stored_predictions
 from imgrec.formatting import duration, integer
 from imgrec.models import cards, weights
 from imgrec.models.catalog import BUILT_IN
@@ -39,7 +39,7 @@ from imgrec.settings import ASSETS, Settings
 from imgrec.training import pb3_report, training_job, transfer_config, transfer_job
 from imgrec.training.pb3 import Protocol, head_stages, next_stage, rate_stages, second_model
 from imgrec.training.pb3_runs import ProtocolRuns
-from imgrec.training.pb3_tables import NOTHING, four, spread
+from imgrec.training.pb3_tables import four, spread
 from imgrec.training.published_logs import read_published
 from imgrec.training.recipes import get_recipe
 from imgrec.training.training_log import VALIDATION
@@ -254,7 +254,9 @@ def upsampled(data: Path, settings: Settings) -> None:
     card = train(recipe.name, str(few_cifar10(settings)), recipe.name, settings)
     row = measure(recipe.name, MEASUREMENTS["cifar10"], settings, "upsampled")
     learned, held_out = (card.fields["data"][key] for key in ("trained_on", "validated_on"))
-    logs = [one for one in read_published() if one.table == SEVEN_MODELS_TITLE]
+    [table] = [one for one in reference_tables.read_published()[0] if one.title == SEVEN_MODELS_TITLE]
+    with_head = {row[0]: row[2] for row in table.rows}
+    logs = [one for one in read_published() if one.table == table.title and "transfer" in one.log.title]
     epochs = range(recipe.epochs)
     seconds = sum(epoch["seconds"] for epoch in card.curves) / len(card.curves)
     rows = [
@@ -262,7 +264,7 @@ def upsampled(data: Path, settings: Settings) -> None:
         + [four(card.curves[i]["validation_accuracy"]) for i in epochs]
         + [f"{seconds:,.0f} s, mean", three(row)],
         *(
-            [f"{one.log.title}, printed", NOTHING, "2,000"]
+            [f"{one.log.title}, printed", with_head[one.log.title], "2,000"]
             + [f"{value:.4f}" for value in one.log.epochs[VALIDATION + "accuracy"].tolist()]
             + [f"{one.log.seconds[0]:,.0f} s", one.printed_accuracy]
             for one in logs

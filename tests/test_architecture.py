@@ -58,6 +58,8 @@ FENCES = {
         "inference.network_graph",
         "inference.conversion",
         "inference.quantization",
+        "inference.foreign_network",
+        "inference.import_worker",
     },
     "nncf": {"inference.quantization"},
     "altair": {"charts"},

@@ -1,7 +1,7 @@
 """The command line.
 
 `imgrec models`, `fetch`, `predict`, `sheet`, `explain`, `doctor`, `train`, `tune`, `protocol`, `logs`, `evaluate`,
-`compare`, `export`, `remote`, `serve`.
+`compare`, `export`, `remote`, `check`, `add`, `remove`, `serve`.
 
 Results go to stdout, progress and errors to stderr. Exit code 0: done; 2: the input was wrong (one sentence on
 stderr says how); 1: a bug (traceback). What a command needs is imported when it runs, so that `--help` and typing
@@ -21,6 +21,7 @@ mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 `doctor`: `doctor`.
 `export`: `export`.
 `remote`: `remote`.
+`own_models`: `check`, `add`, `remove`.
 `serve`: `serve`.
 `named_images`: the images that a command names, wherever they are.
 `chosen_models`: the models and options that commands share.
@@ -40,6 +41,7 @@ from imgrec.cli import (
     explain,
     export,
     logs,
+    own_models,
     predict,
     protocol,
     remote,
@@ -74,6 +76,9 @@ COMMANDS = (
     compare.compare,
     export.export,
     remote.remote,
+    own_models.check,
+    own_models.add,
+    own_models.remove,
     serve.serve,
 )
 for command in COMMANDS:

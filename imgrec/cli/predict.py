@@ -46,7 +46,7 @@ def models(json: Annotated[bool, typer.Option("--json", help="A list of objects,
         height, width = spec.input_size
         top1 = "" if spec.published is None else f"{spec.published.top1:.1%}"
         size = f"{spec.weights.size_bytes / MIB:,.0f} MiB"
-        say(f"{spec.name:<24}{state:<12}{f'{height}×{width}':>9}{spec.parameters:>14,}{size:>11}{top1:>8}")
+        say(f"{spec.name:<23} {state:<12}{f'{height}×{width}':>9}{spec.parameters:>14,}{size:>11}{top1:>8}")
 
 
 def fetch(

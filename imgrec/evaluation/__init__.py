@@ -11,7 +11,9 @@ Knows no interface and no training.
 `aligned_results`: several models on the same images.
 `options`: the options of a classification, by the words of a caller.
 `temperatures`: the measured temperature of each model.
+`preprocessing_probe`: the preprocessing of an added model, found by trying each.
 `comparisons`: Pareto frontier, pair tests, mistakes.
+`compact_loss`: what a compact twin loses.
 `selective_prediction`: the risk of what is kept.
 `reference_tables`: published comparisons.
 `five_systems`: what five published systems did.

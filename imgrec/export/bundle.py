@@ -95,6 +95,11 @@ def export(
         ImgrecError: The model cannot be fetched or converted.
     """
     formats = check_formats(formats)
+    if spec.weights.filename.endswith(conversion.IMPORTED) and formats != ("openvino",):
+        raise InputError(
+            f"Expected the format openvino: {spec.title} was added from a file, and is kept in that format alone. "
+            f"Received: {', '.join(formats)}."
+        )
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         raise InputError(f"Expected a place where nothing is yet. Received: {target}, which is there.")
     size_bytes = len(formats) * 4 * spec.parameters + MIB
@@ -199,7 +204,7 @@ def _run_worker(spec: ModelSpec, formats: Sequence[str], weights_path: Path, fol
 
 def _texts(spec: ModelSpec, formats: Sequence[str], settings: Settings) -> dict[str, str]:
     space = spec.get_label_space()
-    card = next((card for card in cards.all_cards(settings) if card.name == spec.name), None)
+    card = cards.find(spec.name, settings)
     texts = {
         "README.txt": scripts.readme(spec, space, formats),
         "labels.txt": scripts.labels(space),

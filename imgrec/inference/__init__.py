@@ -11,6 +11,9 @@ Knows no pages, commands or routes; TensorFlow runs only in its child processes.
 `quantization`: a compiled network to its twin in 8-bit integers.
 `calibration_images`: what a network is shown for that.
 `precision`: whether default models are exact or compact.
+`own_model`: a model of the owner's, examined and added.
+`import_worker`: its worker process.
+`foreign_network`: a network of another origin, made like the others.
 `child_process`: one request to a child process, and its answers.
 `preparation`: fetch and convert in the background.
 `pool`: `EnginePool`: loaded networks under one memory budget.

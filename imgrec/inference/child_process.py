@@ -136,10 +136,11 @@ def serve(do: Callable[[dict[str, object], Tell], None]) -> None:
     os._exit(0)
 
 
-def limit(memory_bytes: int, processor_s: float | None = None) -> None:
+def limit(memory_bytes: int, processor_s: float | None = None, written_bytes: int | None = None) -> None:
     """Run in the worker: fail on more than so much memory besides what it has, and end after so much processor time.
 
-    Only on Linux, whose kernel counts what a process has allocated.
+    `written_bytes` is the size that no file of it may exceed. Only on Linux, whose kernel counts what a process has
+    allocated.
     """
     if sys.platform != "linux":
         return
@@ -151,6 +152,9 @@ def limit(memory_bytes: int, processor_s: float | None = None) -> None:
     if processor_s is not None:
         seconds = math.ceil(time.process_time() + processor_s)
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    if written_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (written_bytes, written_bytes))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _end_with_parent() -> None:

@@ -19,7 +19,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from imgrec.errors import BusyError, ConversionError, EngineError, ImgrecError, 
 from imgrec.files import check_disk, sha256_of, sole_holder, storage_errors
 from imgrec.images.preprocessing import PREPROCESS
 from imgrec.inference import child_process, quantization
-from imgrec.models import model_file, weights
+from imgrec.models import ir_file, model_file, weights
 from imgrec.models.catalog import ModelSpec, spec_from_json
 from imgrec.settings import MIB, Settings
 
@@ -38,6 +39,9 @@ GRAPH_VERSION = 1
 
 # The largest networks take one to two minutes on two cores.
 TIMEOUT_S = 15 * 60.0
+
+# The suffix of an added model's network, which is OpenVINO's already.
+IMPORTED = ".zip"
 
 # The arguments of Python that start the worker process.
 WORKER = ("-m", "imgrec.inference.conversion")
@@ -282,24 +286,44 @@ def limit(weights_path: Path) -> None:
     """Run in a worker: allow it the memory and the processor time that the network in `weights_path` can need."""
     with storage_errors(weights_path):
         size_bytes = weights_path.stat().st_size
+    limit_for(size_bytes, has_description=weights_path.suffix in (".keras", IMPORTED))
+
+
+def limit_for(size_bytes: int, *, has_description: bool, written_bytes: int | None = None) -> None:
+    """Run in a worker: allow it what weights of this size can need; `written_bytes` is the most in one file.
+
+    The processor time is limited where the file describes its network, and so decides how much there is to do.
+    """
     processor_s = WORKER_CPU_S + WORKER_CPU_S_PER_MIB * size_bytes / MIB
     memory_bytes = WORKER_RESERVE_BYTES + THREAD_BYTES * (os.cpu_count() or 1) + 2 * WORKER_COPIES * size_bytes
-    child_process.limit(memory_bytes, processor_s if weights_path.suffix == ".keras" else None)
+    child_process.limit(memory_bytes, processor_s if has_description else None, written_bytes)
 
 
-def _convert(spec: ModelSpec, weights_path: Path, folder: Path, tell: Callable[..., None]) -> int:
-    """Build, export, fold and try the network; returns its memory in bytes."""
-    from imgrec.inference import keras_networks, openvino_engine
+@contextmanager
+def keras_without_tensorflow() -> Iterator[None]:
+    """Have Keras imported within the block quickly, on its OpenVINO backend."""
+    from imgrec.inference import openvino_engine
 
-    tell(stage="building")
     openvino_engine.runtime()  # before Keras imports it
     # Keras imports both of these at once: windows for sound, in half of a second, and tables, in a sixth.
     _put_off("scipy.signal")
     with openvino_engine.hidden("tensorflow"), openvino_engine.hidden("pandas"):
-        model = keras_networks.load(spec, weights_path)
-        exported = folder / "exported.xml"
-        model.export(str(exported), format="openvino", verbose=False)
-    del model
+        yield
+
+
+def _convert(spec: ModelSpec, weights_path: Path, folder: Path, tell: Callable[..., None]) -> int:
+    """Build, export, fold and try the network; returns its memory in bytes."""
+    from imgrec.inference import openvino_engine
+
+    tell(stage="building")
+    exported = folder / "exported.xml"
+    if weights_path.suffix == IMPORTED:
+        ir_file.unpack(weights_path, exported)
+    else:
+        with keras_without_tensorflow():
+            from imgrec.inference import keras_networks
+
+            keras_networks.load(spec, weights_path).export(str(exported), format="openvino", verbose=False)
     tell(stage="folding")
     path = folder / "model.xml"
     openvino_engine.fold(exported, PREPROCESS[spec.preprocess], spec.input_size, path)

@@ -73,6 +73,28 @@ def load(spec: ModelSpec, weights_path: Path) -> "keras.Model":
     return model
 
 
+def load_whole(path: Path) -> "keras.Model":
+    """Return the network with its weights in the `.keras` or `.h5` file at `path`, of any origin.
+
+    Raises `CorruptWeightsError` on a file of weights alone, and as `model_file.check`.
+    """
+    import keras
+
+    model_file.check(path)
+    model_file.check_arrays(path)
+    if path.suffix != ".keras":
+        model_file.read_hdf5_config(path)
+    try:
+        # Safe mode refuses code in the file; these are data.
+        model: keras.Model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # layers raise any exception for a description that they cannot mean
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CorruptWeightsError(f"Expected a Keras model in {path}. Received: {first_line[:300]}") from error
+    if not all(np.isfinite(array).all() for array in model.get_weights()):
+        raise CorruptWeightsError(f"Expected numbers as weights in {path}. Received: some that are none.")
+    return model
+
+
 def _check_network(model: "keras.Model", spec: ModelSpec, weights_path: Path) -> None:
     """Raise `CorruptWeightsError` unless `model` takes the images of `spec`, and all its weights are numbers."""
     expected, received = [(None, *spec.input_size, 3)], [tuple(tensor.shape) for tensor in model.inputs]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import openvino
 
 # Layers that change no value, only shape or type.
-_SHAPE_ONLY = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Transpose", "Convert"})
+SHAPE_ONLY = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Transpose", "Convert"})
 
 Pooling = Literal["mean", "max", "dense"]
 
@@ -54,7 +54,7 @@ def find_parts(model: "openvino.Model") -> Parts | None:
     if not top:
         return None
     features, head = above[top], above[:top][::-1]
-    first = next((at for at, node in enumerate(head) if node.get_type_name() not in _SHAPE_ONLY), None)
+    first = next((at for at, node in enumerate(head) if node.get_type_name() not in SHAPE_ONLY), None)
     pooling = None if first is None else _pooling(head[first], head[:first])
     if first is None or pooling is None:
         return None
@@ -86,6 +86,48 @@ def cut_head(model: "openvino.Model", parts: Parts, openvino: Any) -> "openvino.
     for target in list(parts.vector.get_target_inputs()):
         target.replace_source_output(rows.output(0))
     return openvino.Model([openvino.opset13.result(parts.logits)], [rows], "head")
+
+
+def put_channels_last(model: "openvino.Model", openvino: Any) -> None:
+    """Change `model`, whose channels come first, so that `find_parts` finds its last map; `openvino` is the module.
+
+    The layer that averages or maximizes that map over all positions gets it transposed. Nothing is done to a network
+    without such a layer, or whose channels are last.
+    """
+    for node in _bottlenecks(model):
+        if (kind := _pools_all(node)) is None:
+            if node.get_type_name() == "Convolution" and math.prod(node.output(0).shape[2:]) > 1:
+                return
+            continue
+        pooled, shape = node.output(0), list(node.output(0).shape)
+        operations = openvino.opset13
+        moved = operations.transpose(node.input_value(0), np.array([0, 2, 3, 1], np.int64))
+        reduce = operations.reduce_mean if kind == "mean" else operations.reduce_max
+        vector = reduce(moved, np.array([1, 2], np.int64), keep_dims=False)
+        same = operations.reshape(vector, np.array(shape, np.int64), special_zero=False)
+        for target in list(pooled.get_target_inputs()):
+            target.replace_source_output(same.output(0))
+        model.validate_nodes_and_infer_types()
+        return
+
+
+def _pools_all(node: Any) -> Literal["mean", "max"] | None:
+    """Return what makes one number of each channel of a map whose channels come first; None for any other layer."""
+    name = node.get_type_name()
+    if name not in ("ReduceMean", "ReduceMax", "AvgPool", "MaxPool"):
+        return None
+    source = list(node.input_value(0).shape)
+    if len(source) != 4 or math.prod(source[2:]) == 1:
+        return None
+    if name.startswith("Reduce"):
+        axes = node.input_value(1).get_node()
+        is_all = axes.get_type_name() == "Constant" and sorted(
+            axis % 4 for axis in np.atleast_1d(axes.data).tolist()
+        ) == [2, 3]
+    else:
+        settings = node.get_attributes()
+        is_all = list(settings["kernel"]) == source[2:] and not any([*settings["pads_begin"], *settings["pads_end"]])
+    return ("max" if name in ("ReduceMax", "MaxPool") else "mean") if is_all else None
 
 
 def count_weight_bytes(model: "openvino.Model") -> int:
@@ -153,6 +195,6 @@ def _linear(head: list[Any]) -> np.ndarray | None:
             product = matrix if product is None else product @ matrix
         elif kind == "Multiply" and constant is not None and constant.data.size == 1:
             factor = factor * constant.data.item()
-        elif not (kind in _SHAPE_ONLY or (kind == "Add" and constant is not None)):
+        elif not (kind in SHAPE_ONLY or (kind == "Add" and constant is not None)):
             return None
     return product if product is None or factor == 1.0 else product * np.float32(factor)

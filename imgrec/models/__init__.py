@@ -2,8 +2,13 @@
 
 `catalog`: `ModelSpec`, one row a model.
 `card_fields`: the fields of such a card, checked.
-`cards`: `Card` of a model that was trained here.
-`model_file`: a model file, checked before a library reads it.
+`cards`: `Card` of a model that was trained here, or added.
+`model_formats`: the formats that an added model may have, and the check of each.
+`onnx_file`: an ONNX file, checked.
+`saved_model`: a SavedModel of TensorFlow, checked.
+`litert_file`: a LiteRT file, checked.
+`ir_file`: a network of OpenVINO, checked, packed into one file.
+`protobuf_fields`: messages of Protocol Buffers, without their schema.
 `layer_table`: the layers of a saved network.
 `network_layers`: the layers of every network of the catalog.
 `downloads`: resumable HTTP downloads.

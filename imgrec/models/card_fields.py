@@ -79,6 +79,28 @@ class _Weights:
 
 
 @dataclass(frozen=True, slots=True)
+class _Added:
+    """The card of a model that was added from a file: what is known of it."""
+
+    card_version: int
+    model: dict[str, Any]
+    classes: list[str]
+    weights: dict[str, Any]
+    imported: dict[str, Any]
+    finished_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Imported:
+    format: str
+    file: str
+    sha256: str
+    size_bytes: int
+    outputs: str
+    channels: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Chosen:
     epochs: int
 
@@ -95,12 +117,14 @@ def check(fields: Any, name: str) -> dict[str, Any]:
     """
     if not isinstance(fields, dict):
         raise InputError(f"Expected {name} to be a model's card. Received: {type(fields).__name__}.")
-    _check(_Card, fields, name)
-    parts = {"model": _Model, "data": _Data, "metrics": _Metrics, "weights": _Weights}
+    is_added = "imported" in fields
+    _check(_Added if is_added else _Card, fields, name)
+    parts: dict[str, type] = {"model": _Model, "weights": _Weights}
+    parts |= {"imported": _Imported} if is_added else {"data": _Data, "metrics": _Metrics}
     parts |= {part: kind for part, kind in (("chosen", _Chosen), ("tuned", _Tuned)) if fields.get(part)}
     for part, kind in parts.items():
         _check(kind, fields[part], name)
-    for row in fields["curves"]:
+    for row in () if is_added else fields["curves"]:
         _check(_Epoch, row, name)
     _check_ranges(fields, name)
     return fields
@@ -112,21 +136,26 @@ def _check(kind: type, values: dict[str, Any], name: str) -> None:
 
 
 def _check_ranges(fields: dict[str, Any], name: str) -> None:
-    classes, metrics = fields["classes"], fields["metrics"]
+    classes, counts = fields["classes"], [fields["model"]["parameters"], fields["weights"]["size_bytes"]]
+    # Of ImageNet's names, which an added model may have, two occur twice.
+    is_added = "imported" in fields
     rules = {
-        "two classes or more, each once": 2 <= len(classes) == len(set(classes)),
-        "classes and a title without markup": all(map(_is_plain, (*classes, fields["model"]["title"]))),
-        "curves of one epoch or more": bool(fields["curves"]),
-        "an accuracy in [0, 1] of one image or more": 0 <= metrics["accuracy"] <= 1 <= metrics["pictures"],
-        "parameters, bytes and images from 0 on": min(
-            fields["model"]["parameters"], fields["weights"]["size_bytes"], fields["data"]["trained_on"]
-        )
-        >= 0,
+        "two classes or more, each once": len(classes) >= 2 and (is_added or len(classes) == len(set(classes))),
+        "classes and a title without markup": all(map(is_plain, (*classes, fields["model"]["title"]))),
         "a time of the end": bool(fields["finished_at"]),
     }
+    if not is_added:
+        metrics = fields["metrics"]
+        counts.append(fields["data"]["trained_on"])
+        rules |= {
+            "curves of one epoch or more": bool(fields["curves"]),
+            "an accuracy in [0, 1] of one image or more": 0 <= metrics["accuracy"] <= 1 <= metrics["pictures"],
+        }
+    rules["parameters, bytes and images from 0 on"] = min(counts) >= 0
     if broken := [rule for rule, holds in rules.items() if not holds]:
         raise InputError(f"Expected {name} to be a model's card with {broken[0]}. Received: others.")
 
 
-def _is_plain(text: str) -> bool:
+def is_plain(text: str) -> bool:
+    """Return whether a text is a name that any page can show: without markup, control characters and ends of lines."""
     return bool(text.strip()) and not any(c in _MARKUP or unicodedata.category(c) in _BREAKS for c in text)

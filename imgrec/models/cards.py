@@ -1,8 +1,10 @@
-"""Model cards: what is known of a model that was trained here, beside its weights.
+"""Model cards: what is known of a model that was trained here, or added from a file, beside its weights.
 
     assets/models/             or IMGREC_HOME/models/
     ├── <name>.keras     network and weights, float32
     └── <name>.json      recipe, data, seed, curves, metrics, sha256, machine, versions, date
+
+An added model has `<name>.zip` with OpenVINO's network instead, and in its card where it comes from: `imported`.
 
 A card makes a model a row of the catalog. Models with the same classes in the same order share a label space, whatever
 name their cards have for it, and can be combined.
@@ -43,7 +45,12 @@ class Card:
     @property
     def weights(self) -> Path:
         """The model beside the card."""
-        return self.path.with_suffix(".keras")
+        return self.path.with_suffix(".zip" if self.is_added else ".keras")
+
+    @property
+    def is_added(self) -> bool:
+        """Whether the model was added from a file, not trained here: nothing is known of its training."""
+        return "imported" in self.fields
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -89,7 +96,7 @@ def read(path: Path) -> Card:
 
 def write(path: Path, fields: dict[str, Any]) -> Card:
     """Write the card beside its model, with the model's size and sha256; whole or not at all."""
-    weights = path.with_suffix(".keras")
+    weights = Card(path, fields).weights
     with replacing(path) as beside:
         fields = {
             "card_version": VERSION,
@@ -106,8 +113,16 @@ def home(settings: Settings) -> Path:
 
 
 def all_cards(settings: Settings) -> list[Card]:
-    """Return the cards of the bundled models and of the user's own, by name; those that cannot be used are left out."""
-    return _cards_in(BUNDLED)[0] + _cards_in(home(settings))[0]
+    """Return the cards of the models that were trained: the bundled ones and the user's own, by name.
+
+    Those that cannot be used are left out.
+    """
+    return _cards_in(BUNDLED)[0] + [card for card in _cards_in(home(settings))[0] if not card.is_added]
+
+
+def find(name: str, settings: Settings) -> Card | None:
+    """Return the card of the model called `name`, trained or added; None where there is none."""
+    return next((card for card in _cards_in(BUNDLED)[0] + _cards_in(home(settings))[0] if card.name == name), None)
 
 
 def load_catalog(settings: Settings) -> Catalog:
@@ -208,7 +223,8 @@ def _rows(cards: Iterable[Card]) -> dict[str, ModelSpec]:
         name, space = space_name(classes), None
         if name not in LABEL_SPACES:
             # Older versions also set limits on few images.
-            enough = [card.metrics.get("entropy_bits_95") for card in group if card.metrics["pictures"] >= MIN_IMAGES]
+            trained = [card.metrics for card in group if not card.is_added]
+            enough = [metrics.get("entropy_bits_95") for metrics in trained if metrics["pictures"] >= MIN_IMAGES]
             # Of several limits the largest: each model keeps its share of images, or more.
             bits = max((bits for bits in enough if isinstance(bits, float)), default=None)
             limit = None if bits is None else EntropyLimit(bits)

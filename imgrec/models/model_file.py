@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from imgrec.errors import CorruptWeightsError
 from imgrec.files import opened
+from imgrec.models import ir_file
 from imgrec.settings import MIB
 
 if TYPE_CHECKING:
@@ -67,10 +68,13 @@ REFUSED_LAYERS = frozenset(
 def check(path: Path) -> None:
     """Raise `CorruptWeightsError` unless `path` describes a network of Keras' own layers.
 
-    Of a file of weights alone, only that it is a file. Raises `InputError` and `StorageError` as `files.opened`.
+    Of an added model's `.zip`, that it holds OpenVINO's own operations and their arrays; of a file of weights alone,
+    only that it is a file. Raises `InputError` and `StorageError` as `files.opened`.
     """
     if path.suffix == ".keras":
         read_config(path)
+    elif path.suffix == ".zip":
+        ir_file.check_pack(path)
     else:
         with opened(path):
             pass
@@ -85,6 +89,32 @@ def read_config(path: Path) -> dict[str, Any]:
         raise _refusal(path, "a Keras model", f"{type(error).__name__}, {str(error)[:200]}") from error
     _check_config(path, described)
     return dict(described)
+
+
+def read_hdf5_config(path: Path) -> dict[str, Any]:
+    """Return the description of the network in the `.h5` file at `path`, which Keras wrote as a whole model.
+
+    Opens HDF5: for a process of its own, after `check_arrays`. Raises as `check`, also on a file of weights alone.
+    """
+    import h5py  # 0.1 s
+
+    with opened(path) as file:
+        try:
+            with h5py.File(file, "r") as root:
+                described = root.attrs.get("model_config")
+        # h5py raises any of these on a damaged file.
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise _refusal(path, "a Keras model in HDF5", f"{type(error).__name__}, {str(error)[:200]}") from error
+    if not isinstance(described, str | bytes):
+        raise _refusal(path, "a whole Keras model", "weights alone; model.save writes the network with them")
+    if len(described) > MAX_CONFIG_BYTES:
+        raise _refusal(path, f"a description of at most {MAX_CONFIG_BYTES:,} bytes", f"{len(described):,}")
+    try:
+        config = json.loads(described)
+    except (ValueError, RecursionError) as error:
+        raise _refusal(path, "a Keras model", f"{type(error).__name__}, {str(error)[:200]}") from error
+    _check_config(path, config, of_keras_2=True)
+    return dict(config)
 
 
 def check_arrays(path: Path) -> int:
@@ -127,8 +157,11 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
             raise _refusal(path, f"at most {limit:,} bytes in {member.filename}", size)
 
 
-def _check_config(path: Path, config: Any) -> None:
-    """Check that every object in a description is of a class that only computes."""
+def _check_config(path: Path, config: Any, *, of_keras_2: bool = False) -> None:
+    """Check that every object in a description is of a class that only computes.
+
+    Keras 2 gave the names of its classes alone, and Keras looks those up among its own.
+    """
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict) or "class_name" not in config:
         raise _refusal(path, "a Keras model", "a description of something else")
     if not isinstance(config["config"].get("layers"), list):
@@ -143,7 +176,8 @@ def _check_config(path: Path, config: Any) -> None:
             continue
         if not (isinstance(name, str) and (module is None or isinstance(module, str))):
             raise _refusal(path, "names of classes", "something else")
-        if name in REFUSED_LAYERS or not _is_known(module, name):
+        own = of_keras_2 and module is None and name.isidentifier() and "lambda" not in name.lower()
+        if name in REFUSED_LAYERS or not (own or _is_known(module, name)):
             shown = name if module is None else f"{module}.{name}"
             raise _refusal(path, "Keras' own layers, which only compute", shown[:200])
 

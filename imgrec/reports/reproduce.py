@@ -104,6 +104,11 @@ def keras_script(spec: ModelSpec, image: str, framing: str = "crop") -> str | No
 
 def why_no_script(spec: ModelSpec) -> str:
     """Return the reason that `keras_script` is None for `spec`, and what to do instead."""
+    if spec.weights.filename.endswith(".zip"):
+        return (
+            f"{spec.title} was added from a file, and Keras cannot read what imgrec keeps of it. "
+            f"`imgrec export {spec.name}` writes the network for OpenVINO with a script that runs it."
+        )
     return (
         f"`keras.applications` has no {spec.title}: imgrec builds it, from weights that PyTorch saved. "
         f"`imgrec export {spec.name} --format keras` writes it as a Keras file with a script that runs it."

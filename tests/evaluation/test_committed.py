@@ -10,6 +10,7 @@ from bench import protocols
 from bench.committed import FLOWERS, MEASUREMENTS, NOTES, command_of, note_on
 from imgrec.evaluation import aligned_results, evaluate, stored_predictions
 from imgrec.settings import ASSETS
+from imgrec.training.recipes import RECIPES
 
 FOLDER = ASSETS / "benchmarks"
 ROWS = stored_predictions.read_summary(FOLDER)["rows"]
@@ -83,8 +84,10 @@ def test_every_number_has_its_provenance() -> None:
 def test_what_must_be_said_of_weights_is_said() -> None:
     for row in ROWS:
         assert row["note"] == note_on(row["weights_sha256"], row["backbone"]), (row["model"], row["dataset"])
-        # A model that was taught says on what; its card may be gone by now.
-        assert (row["backbone"] is not None) == (", taught (" in row["title"]), row["model"]
+        # A model that started from a published one says from which; its card may be gone by now.
+        recipe = RECIPES.get(row["model"])
+        tuned = ", taught (" in row["title"] or ", fine-tuned (" in row["title"]
+        assert (row["backbone"] is not None) == (tuned or bool(recipe and recipe.backbone)), row["model"]
     assert NOTES.keys() >= {row["backbone"]["sha256"] for row in ROWS if row["backbone"]}
 
 

@@ -1,6 +1,8 @@
-"""Hostile model files, each given to the worker that converts it, as one of a user's own models would be.
+"""Hostile model files, each given to the worker that reads it, as one of a user's own models would be.
 
     python -m tests.reliability.model_files [NAME ...]
+
+Keras files go where the catalog's models are converted; these and those of all other formats to `imgrec add`, too.
 
 None may run code or end any process but the worker; each is refused with a sentence, within `MAX_S` and with at most
 `MAX_BYTES` more memory in the worker than a harmless file takes.
@@ -13,14 +15,15 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from imgrec.inference import conversion
+from imgrec.inference import conversion, own_model
 from imgrec.models.catalog import BUILT_IN, WeightsSource
 from imgrec.settings import MIB, Settings
-from tests.models import hostile_models
+from tests.models import hostile_formats, hostile_models, small_network
 from tests.reliability import victims
 
 MAX_S = 20.0
@@ -30,6 +33,18 @@ MAX_BYTES = 1000 * MIB
 PATIENCE_S = 60.0
 
 FILES = {make.__name__: make for make in (hostile_models.good, *hostile_models.KERAS_FILES)}
+
+# What `imgrec add` is given: the good ones first, in each of the two ways of reading.
+ADDED: dict[str, hostile_formats.Make] = {
+    "good onnx": lambda folder: small_network.FOLDER / "small.onnx",
+    "good keras": lambda folder: hostile_models.good(folder / "good.keras"),
+}
+ADDED |= hostile_formats.CONTAINERS | hostile_formats.NETWORKS | hostile_formats.KERAS
+ADDED |= {
+    f"keras: {make.__name__}": lambda folder, make=make: make(folder / "hostile.keras")  # type: ignore[misc]
+    for make in hostile_models.KERAS_FILES
+    if make is not hostile_models.other_input  # hostile beside a card alone
+}
 
 
 def convert(name: str, folder: Path) -> dict[str, Any]:
@@ -44,12 +59,29 @@ def convert(name: str, folder: Path) -> dict[str, Any]:
         parameters=(hostile_models.SIDE**2 * 3 + 1) * hostile_models.CLASSES,
     )
     settings = Settings.from_env({"IMGREC_HOME": str(folder / "home"), "KERAS_HOME": str(folder / "keras")})
+    return attack(lambda: conversion.convert(spec, path, settings), folder)
+
+
+def add(name: str, folder: Path) -> dict[str, Any]:
+    """Return what became of the file called `name`, as `convert`, where a model of another origin is read."""
+    folder.mkdir()
+    path = ADDED[name](folder)
+
+    def read() -> None:
+        with own_model.examine(path):
+            pass
+
+    return attack(read, folder)
+
+
+def attack(read: Callable[[], object], folder: Path) -> dict[str, Any]:
+    """Run `read` in a process of its own, in `folder`."""
     used = folder / "used.json"
 
     def act() -> None:
         os.chdir(folder)
         try:
-            conversion.convert(spec, path, settings)
+            read()
         finally:
             used.write_text(json.dumps(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024))
 
@@ -71,7 +103,7 @@ def broken(name: str, found: dict[str, Any], usual_mib: int) -> list[str]:
     wrong = []
     if found["ran_code"]:
         wrong.append("code was run")
-    if found["code"] != (0 if name == "good" else 2) or "Traceback" in found["said"]:
+    if found["code"] != (0 if name.startswith("good") else 2) or "Traceback" in found["said"]:
         wrong.append(f"ended with {found['code']}: {found['said']}")
     if found["seconds"] > MAX_S:
         wrong.append(f"took {found['seconds']} s")
@@ -83,12 +115,15 @@ def broken(name: str, found: dict[str, Any], usual_mib: int) -> list[str]:
 def main() -> int:
     """Print what became of each file as one JSON object; return 1 if a limit was broken."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", default=list(FILES), metavar="NAME")
+    parser.add_argument("names", nargs="*", default=[*FILES, *ADDED], metavar="NAME")
     names = parser.parse_args().names
     with tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()
-        found = {name: convert(name, Path(folder) / name) for name in names}
-    usual = found["good"]["worker_mib"] if "good" in found else 0
+        found = {
+            name: (convert if name in FILES else add)(name, Path(folder) / str(place))
+            for place, name in enumerate(names)
+        }
+    usual = max((row["worker_mib"] or 0 for name, row in found.items() if name.startswith("good")), default=0)
     for name, row in found.items():
         row["wrong"] = broken(name, row, usual)
     print(json.dumps(found, indent=1))

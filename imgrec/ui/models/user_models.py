@@ -1,4 +1,4 @@
-"""The user's own trained models on the Models page: what each one is, which are broken, and a way to remove them."""
+"""The user's own models on the Models page: what each one is, which are broken, and a way to remove them."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ from imgrec.ui.widget_keys import key_of
 
 
 def panel() -> None:
-    """Show the models trained on this machine; outside demo mode they can be removed, and broken cards are reported."""
+    """Show the models trained or added here; outside demo mode they can be removed, and broken cards are reported."""
     settings = caches.settings()
     # Visitors of a public demo share one machine.
     catalog = caches.catalog()
@@ -24,7 +24,11 @@ def panel() -> None:
     problems = () if settings.demo else catalog.problems
     if not (found or problems):
         return
-    st.subheader("Your models", anchor=False, help="Trained on this machine, on the Train page or with `imgrec train`.")
+    st.subheader(
+        "Your models",
+        anchor=False,
+        help="Trained on this machine, on the Train page or with `imgrec train`, or added with `imgrec add FILE`.",
+    )
     for problem in problems:
         st.warning(
             plain(problem.sentence),
@@ -44,6 +48,9 @@ def _card(spec: ModelSpec, *, removable: bool) -> None:
     st.markdown(f':color[■]{{foreground="{color}"}} **{plain(spec.title)}** :small[:gray[{spec.name}]]')
     st.caption(f"Classes: {plain(sentences.space_title(spec.get_label_space()))}")
     st.caption(f"{spec.parameters:,} parameters · input {spec.input_size[1]} × {spec.input_size[0]} px")
+    if (card := cards.find(spec.name, caches.settings())) is not None and card.is_added:
+        added = card.fields["imported"]
+        st.caption(plain(f"Added from {added['file']} ({added['format']}) · sha256 {added['sha256'][:16]}…"))
     if removable:
         on_click = partial(st.session_state.__setitem__, "remove_asked", spec.name)
         st.button("Remove", key=key_of("remove", spec.name), icon=":material/delete:", on_click=on_click)
@@ -55,9 +62,14 @@ def _stop_asking() -> None:
 
 @st.dialog("Remove this model?", icon=":material/delete:", on_dismiss=_stop_asking)
 def _confirm(spec: ModelSpec) -> None:
+    card = cards.find(spec.name, caches.settings())
+    stays = (
+        "The file that it was added from stays where it is."
+        if card is not None and card.is_added
+        else "The run that trained it stays on the Train page, with its curves."
+    )
     st.markdown(
-        f"**{plain(spec.title)}** and its card will be deleted from this machine. This cannot be undone. The run that "
-        "trained it stays on the Train page, with its curves."
+        f"**{plain(spec.title)}** and its card will be deleted from this machine. This cannot be undone. {stays}"
     )
     with st.container(horizontal=True):
         if st.button("Remove", key="remove_yes", type="primary", icon=":material/delete:"):
