@@ -5,7 +5,7 @@
 Throughput, in turns: the local engine, one worker with all cores, and a worker for each core, on the same images;
 starting the cluster, the workers and loading the network are apart. A tenfold number of shards tells what a shard
 costs. Memory: the peak of a process that takes in 10,000, 100,000 and 1,000,000 rows of simulated answers, with what
-of it is the list of images. `bench/scale.md` has the results, and what follows from them for many nodes.
+of it is the list of images. `bench/scale.md` is written from the results; `python -m bench.scale page` writes it anew.
 """
 
 import json
@@ -41,6 +41,10 @@ from imgrec.settings import MIB, ROOT, Settings
 MODEL, IMAGES, ROUNDS = "mobilenet", 2_000, 5
 ROWS = (10_000, 100_000, 1_000_000)
 
+# What the page extrapolates to.
+MANY, NODES, CORES_OF_A_NODE = 50_000_000, (1, 4, 16, 64), 16
+PAGE = Path(__file__).with_name("scale.md")
+
 Figures = dict[str, float]
 
 
@@ -50,6 +54,10 @@ def main(data: str, rounds: int = ROUNDS, images: int = IMAGES) -> None:
     found = open_evaluation_split(data, settings)
     labeled = found.take(range(min(images, len(found))))
     work = Work(spec, labeled, settings, Preparations(settings).ensure(spec), "crop")
+    start = time.perf_counter()
+    assert len(found.contents) == 32 * len(found)
+    hashed_per_s = len(found) / (time.perf_counter() - start)
+    labeled = labeled.with_contents(found.contents[: 32 * len(labeled)])
     runs: dict[str, list[Figures]] = {}
     with ExitStack() as stack:
         start = time.perf_counter()
@@ -74,6 +82,7 @@ def main(data: str, rounds: int = ROUNDS, images: int = IMAGES) -> None:
             "worker_for_each_core_to_local": pairs.ratio(rates["worker for each core"], rates["local"]),
             "shard_overhead_ms": pairs.summary([1e3 * (b - a) / more for a, b in zip(one, small, strict=True)]),
             "driver_cpu_ms_per_shard": pairs.summary([f["driver_cpu_ms_per_shard"] for f in runs["small shards"]]),
+            "hashed_per_s": round(hashed_per_s),
             "cluster_start_s": round(cluster_s, 1),
             "workers_start_s": pairs.summary([f["start_s"] for f in runs["worker for each core"]]),
             "worker_peak_mib": max(f["worker_peak_mib"] for name in runs if name != "local" for f in runs[name]),
@@ -82,6 +91,7 @@ def main(data: str, rounds: int = ROUNDS, images: int = IMAGES) -> None:
             "peak_mib_of_rows": {str(count): _peak_of(count) for count in ROWS},
         },
     )
+    page()
 
 
 def _engines(nodes: Sequence[Node]) -> dict[str, Runner]:
@@ -140,7 +150,7 @@ def _waiting_start(start: Callable[..., Any], mark: Callable[[], None]) -> Calla
 
 
 def rows(count: int) -> None:
-    """Print what this process takes, in MiB, with a list of `count` images, and at its peak with all their answers."""
+    """Print the peak of this process in MiB: with `count` images listed, all answers merged, the figures made."""
     space = get_label_space("cifar_10")
     classes = len(space.labels)
     targets = tuple(i % classes for i in range(count))
@@ -166,12 +176,82 @@ def rows(count: int) -> None:
             )
             yield shard, answers, []
 
+    merged = 0.0
+    make_row = evaluate.row_of
+
+    def row_of(path: Path) -> dict[str, Any]:
+        nonlocal merged
+        merged = _peak_mib()
+        return make_row(path)
+
+    evaluate.row_of = row_of
     spec = BUILT_IN.get_spec("cifar_dense")
     with tempfile.TemporaryDirectory() as folder:
         timing = evaluate.Timing(0, 0, 0, 0, None, "none", "none")
         row = evaluate.evaluate(spec, labeled, Settings.from_env(), Path(folder), run=run, timing=timing)
     assert row["images"] == count
-    print(json.dumps({"listed": listed, "peak": _peak_mib()}))
+    print(json.dumps({"listed": listed, "merged": merged, "figures": _peak_mib()}))
+
+
+def page() -> None:
+    """Write `bench/scale.md` from the results."""
+    found = json.loads((pairs.RESULTS / "scale.json").read_text())
+    rates = {name: figures["median"] for name, figures in found["images_per_s"].items()}
+    cores = found["hardware"]["cores"]
+    per_core = rates["worker for each core"] / cores
+    overhead_s, driver_s = (found[key]["median"] / 1e3 for key in ("shard_overhead_ms", "driver_cpu_ms_per_shard"))
+    shard_count = MANY / found["shard_images"]
+    read_h, driver_h = MANY / found["hashed_per_s"] / 3600, shard_count * driver_s / 3600
+    lines = [
+        "# Evaluations on a cluster",
+        "",
+        f"Written by `python -m bench.scale DATA` from [results/scale.json](results/scale.json): {found['model']}, "
+        f"{found['images']:,} images, {found['hardware']['processor']}, {cores} cores, load average at the end "
+        f"{found['hardware']['load_average_at_end']}. Starting the cluster ({found['cluster_start_s']} s) "
+        f"and its workers "
+        f"({found['workers_start_s']['median']} s) is apart.",
+        "",
+        "| engine | images a second | beside local |",
+        "|---|---:|---:|",
+        *(f"| {name} | {rate:.1f} | {rate / rates['local']:.0%} |" for name, rate in rates.items()),
+        "",
+        f"Small shards are one worker with 25 images a shard in place of {found['shard_images']}: each "
+        f"further shard costs "
+        f"{found['shard_overhead_ms']['median']} ms, and the driver {found['driver_cpu_ms_per_shard']['median']} ms of "
+        f"computing. A worker held at most {found['worker_peak_mib']:.0f} MiB, files that it maps included; "
+        f"it is given "
+        f"{found['worker_given_mib']:.0f} MiB. An image takes {found['stored_bytes_per_image']:,} bytes of "
+        f"stored answers.",
+        "",
+        "Memory of the driver, in MiB, with simulated answers of ten classes:",
+        "",
+        "| images | listed | all shards merged | figures made |",
+        "|---:|---:|---:|---:|",
+        *(
+            f"| {int(count):,} | {peak['listed']} | {peak['merged']} | {peak['figures']} |"
+            for count, peak in found["peak_mib_of_rows"].items()
+        ),
+        "",
+        "Shards and their merging hold no more for more images than the list of their names does; the figures of a row "
+        "hold a few numbers for each image, which the exact intervals need.",
+        "",
+        f"## {MANY:,} images, on paper",
+        "",
+        f"Nodes of {CORES_OF_A_NODE} cores as fast as these, one core of the cluster left free, images as "
+        f"large as these. "
+        f"The driver reads every image once for its sha256, at {found['hashed_per_s']:,} a second: {read_h:,.1f} h, "
+        f"whatever the number of nodes. Taking in {shard_count:,.0f} shards keeps it busy for "
+        f"{driver_h:,.1f} h, beside "
+        f"the workers. The answers take {MANY * found['stored_bytes_per_image'] / 1e9:,.0f} GB.",
+        "",
+        "| nodes | workers' hours | with reading | hours of nodes |",
+        "|---:|---:|---:|---:|",
+    ]
+    for nodes in NODES:
+        workers = nodes * CORES_OF_A_NODE - 1
+        hours = max((MANY / per_core + shard_count * overhead_s) / workers / 3600, driver_h)
+        lines.append(f"| {nodes} | {hours:,.1f} | {hours + read_h:,.1f} | {nodes * (hours + read_h):,.0f} |")
+    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _peak_mib() -> float:
@@ -186,7 +266,9 @@ def _peak_of(count: int) -> Figures:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "rows":
+    if sys.argv[1] == "page":
+        page()
+    elif sys.argv[1] == "rows":
         rows(int(sys.argv[2]))
     else:
         main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -7,6 +7,7 @@ from imgrec.errors import MissingExtraError
 # Extra → the modules that it brings, beside their packages' names where these differ. pyproject.toml has the versions.
 EXTRAS = {
     "train": {"tensorflow": "TensorFlow", "keras_tuner": "keras-tuner", "sklearn": "scikit-learn", "plotly": "Plotly"},
+    "int8": {"nncf": "NNCF"},
     "ray": {"ray": "Ray"},
 }
 

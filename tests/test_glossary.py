@@ -12,7 +12,7 @@ INSTEAD = {
     r"pictures?": "image",
     r"lessons?": "transfer learning, run",
     r"teach(es|ing|er)?|taught": "train, fine-tune",
-    r"twins?": "duplicate",
+    r"twin images?": "duplicate",
     r"albums?": "collection",
     r"chutes?": "uploader",
     r"knobs?": "hyperparameter",

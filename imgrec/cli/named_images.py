@@ -33,7 +33,7 @@ def is_pattern(name: str) -> bool:
 
 
 def _matching(pattern: str) -> list[str]:
-    found = sorted(glob.glob(os.path.expanduser(pattern), recursive=True))
+    found = sorted(glob.glob(str(typed_path(pattern)), recursive=True))
     if not found:
         raise InputError(f"Expected files that match {pattern}. Received: none.")
     return found

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imgrec import extras
 from imgrec.cli.doctor import warn_about
 from imgrec.cli.terminal import Line, check_resuming, follow, say
 from imgrec.errors import InputError, UnknownNameError
@@ -93,6 +94,7 @@ def train(
     from imgrec.training import training_job
     from imgrec.training.recipes import RECIPES, read_recipe
 
+    extras.check("train", "to train")
     settings = Settings.from_env()
     options = context.params | {"folder": typed_path(out) if out else None}
     recipe = read_recipe(typed_path(name)) if name.endswith(".json") else RECIPES.get(name)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from imgrec import extras
 from imgrec.cli.doctor import warn_about
 from imgrec.cli.terminal import Line, check_resuming, complain, follow, say
 from imgrec.errors import InputError
@@ -43,6 +44,7 @@ def tune(
     from imgrec.training.recipes import get_recipe
     from imgrec.training.search_spaces import get_space
 
+    extras.check("train", "to train")
     settings = Settings.from_env()
     wanted = get_space(space)
     recipe = get_recipe(wanted.recipe)

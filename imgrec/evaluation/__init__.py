@@ -13,6 +13,7 @@ Knows no interface and no training.
 `temperatures`: the measured temperature of each model.
 `preprocessing_probe`: the preprocessing of an added model, found by trying each.
 `comparisons`: Pareto frontier, pair tests, mistakes.
+`compact_loss`: what a compact twin loses.
 `selective_prediction`: the risk of what is kept.
 `reference_tables`: published comparisons.
 `five_systems`: what five published systems did.

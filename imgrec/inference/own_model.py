@@ -35,9 +35,6 @@ WORKER = ("-m", "imgrec.inference.import_worker")
 
 # The processor time is limited in the worker; this is for one that waits for something.
 TIMEOUT_S = 30 * 60.0
-# For a small file, which needs seconds.
-SMALL_BYTES = 32 * MIB
-SMALL_TIMEOUT_S = 120.0
 
 CHANNELS = ("rgb", "bgr")
 
@@ -314,7 +311,7 @@ def _ask(
             WORKER,
             {"task": task, "folder": str(folder), "size_bytes": file.size_bytes, **request},
             backend="openvino",
-            timeout_s=SMALL_TIMEOUT_S if task == "examine" and file.size_bytes < SMALL_BYTES else TIMEOUT_S,
+            timeout_s=TIMEOUT_S,
             purpose=f"the {FORMATS[file.format].title} model {file.path.name} to be read",
             memory_bytes=1000 * MIB + 6 * file.size_bytes,
             last_key=last_key,

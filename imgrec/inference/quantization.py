@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from imgrec import extras
 from imgrec.errors import ConversionError, EngineError, StorageError
 from imgrec.inference import calibration_images, child_process
 from imgrec.inference.process_info import processor_flags
@@ -56,7 +57,7 @@ def key(settings: Settings) -> dict[str, object]:
     """Return what a twin depends on, besides the network that it is made of."""
     return {
         "recipe": RECIPE_VERSION,
-        "nncf": importlib.metadata.version("nncf"),
+        "nncf": None if extras.missing("int8") else importlib.metadata.version("nncf"),
         "overflow_fix": not has_integer_arithmetic(),
         "images": calibration_images.digest(settings.calibration),
     }
@@ -80,8 +81,10 @@ def quantize(
     Raises:
         ConversionError: The network cannot be quantized.
         InputError: There are too few calibration images.
+        MissingExtraError: NNCF is not installed.
         StorageError: The disk is full.
     """
+    extras.check("int8", f"to make {spec.name}")
     answer = child_process.ask(
         WORKER,
         {

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from imgrec import extras
-from imgrec.errors import InputError
+from imgrec.errors import BusyError, InputError
 from imgrec.inference.process_info import usable_cores
 from imgrec.settings import MIB
 
@@ -52,6 +52,7 @@ def opened(address: str | None, tell: Callable[[str], None]) -> Iterator[list[No
     Raises:
         MissingExtraError: Ray is not installed.
         InputError: There is no cluster at the address, it cannot be used from here, or no node has our versions.
+        BusyError: This machine did not start one in time.
     """
     ray = load()
     if ray.is_initialized():
@@ -106,7 +107,12 @@ def _connect(ray: ModuleType, address: str | None) -> None:
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     if address is None:
         # One more than there are cores: with workers on all that Ray knows of, it can wait for itself for ever.
-        ray.init(address="local", num_cpus=usable_cores() + 1, object_store_memory=STORE_BYTES, **quiet)
+        try:
+            ray.init(address="local", num_cpus=usable_cores() + 1, object_store_memory=STORE_BYTES, **quiet)
+        except Exception as error:  # Ray has no class for it
+            raise BusyError(
+                f"Expected a Ray cluster to start on this machine. Received: {_first_line(error)}."
+            ) from error
         return
     _check_reachable(address)
     try:
@@ -116,6 +122,10 @@ def _connect(ray: ModuleType, address: str | None) -> None:
         raise InputError(
             f"Expected a Ray cluster at {address} that this process can use. Received: {reason}."
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")
 
 
 def _check_reachable(address: str) -> None:

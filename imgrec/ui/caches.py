@@ -137,6 +137,8 @@ def is_offered(spec: ModelSpec) -> bool:
         return False
     if not settings().demo:
         return True
+    if spec.is_compact:  # making one takes more memory than such a host has to spare
+        return is_ready(spec)
     return refusal(spec) is None and (is_here(spec) or spec.parameters <= DEMO_MAX_PARAMETERS)
 
 

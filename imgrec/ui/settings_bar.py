@@ -105,9 +105,14 @@ def swatches() -> Mapping[str, Swatch]:
 
 
 def models() -> tuple[ModelSpec, ...]:
-    """Choose models; those on this machine come first in the list, then the others, each by size."""
-    offered = [spec for spec in caches.catalog().values() if caches.is_offered(spec)]
-    names = [spec.name for spec in sorted(offered, key=lambda spec: (not caches.is_here(spec), spec.parameters))]
+    """Choose models; those on this machine come first in the list, then the others, then twins, each by size."""
+    catalog = caches.catalog()
+    offered = [spec for spec in (*catalog.values(), *catalog.twins) if caches.is_offered(spec)]
+
+    def place(spec: ModelSpec) -> tuple[bool, bool, int]:
+        return spec.is_compact, not caches.is_here(spec), spec.parameters
+
+    names = [spec.name for spec in sorted(offered, key=place)]
     state = st.session_state
     if "models" not in state:
         state["models"] = query_params.choices().get("models", [spec.name for spec in caches.default_specs()])
@@ -127,7 +132,8 @@ def models() -> tuple[ModelSpec, ...]:
         select_all=False,
         wrap=True,
         placeholder="Choose the models to compare",
-        help="Models on this machine come first. Any other is downloaded once, from the address that Keras uses.",
+        help="Models on this machine come first. Any other is downloaded once, from the address that Keras uses. "
+        "Compact twins, in 8-bit integers, come last.",
     )
     specs = tuple(caches.catalog().get_spec(name) for name in dict.fromkeys(chosen) if name in caches.catalog())
     st.session_state[_SWATCHES] = kept_swatches([spec.name for spec in specs], swatches())

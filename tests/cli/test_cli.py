@@ -268,7 +268,9 @@ def test_a_model_that_cannot_be_had_does_not_stop_the_others(imgrec: Callable[..
     [
         pytest.param(["predict", "cat.png", "--models=vgg61"], "imgrec: Expected the name of a model", id="model"),
         pytest.param(["predict", "cat.png", "--rule=meen", "--models=mobilenet"], "name of a rule", id="rule"),
-        pytest.param(["predict", "cat.png", "--format=xml"], "table, json, csv or html. Received: 'xml'", id="format"),
+        pytest.param(
+            ["predict", "cat.png", "--format=xml"], "table, json, csv, parquet or html. Received: 'xml'", id="format"
+        ),
         pytest.param(["predict", "cat.png", "--top=99", "--models=mobilenet"], "from 1 to 10", id="top"),
         pytest.param(["predict", "cat.png"], "Received: none yet. `imgrec fetch mobilenet`", id="no model here"),
         pytest.param(["predict"], "Missing argument", id="no image"),

@@ -1,6 +1,8 @@
 """`imgrec evaluate` as its user meets it: sets are opened for real, and every image looks like a tabby."""
 
+import csv
 import io
+import json
 import shlex
 import sys
 from collections.abc import Callable
@@ -105,6 +107,20 @@ def test_a_set_is_measured_and_what_was_found_is_said(imgrec: Run, answers: None
     assert [row["model"] for row in rows] == ["mobilenet", "mobilenet_v2"]
     assert rows[0]["command"] == "imgrec evaluate --data pets --models mobilenet --framing crop --out measured"
     assert rows[0]["closed"]["top_1"] == pytest.approx(2 / 3, abs=1e-6)
+
+
+def test_figures_for_programs(imgrec: Run, answers: None, tmp_path: Path) -> None:
+    pets(tmp_path, broken=True)
+    words = ("--data", "pets", "--models", "mobilenet,mobilenet_v2", "--out", "measured")
+    code, out, err = imgrec(*words, "--format", "json")
+    rows = json.loads(out)
+    assert (code, [row["model"] for row in rows]) == (0, ["mobilenet", "mobilenet_v2"])
+    assert rows[0]["top_1"] == pytest.approx(2 / 3, abs=1e-6)
+    assert "dogs/3.png" in err
+    _, text, _ = imgrec(*words, "--format", "csv")
+    table = list(csv.DictReader(io.StringIO(text)))
+    assert json.loads(table[0]["versions"]) == rows[0]["versions"]
+    assert imgrec(*words, "--format", "yaml")[0] == 2
 
 
 def test_classes_get_a_meaning(imgrec: Run, answers: None, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ COMMANDS = {
     "explain": ("explain", "{}", "--models", "mobilenet"),
     "sheet": ("sheet", "{}", "--models", "mobilenet"),
     "doctor": ("doctor", "--data", "{}"),
+    "compare": ("compare", "mobilenet", "mobilenet_v2", "--data", "{}"),
     "evaluate": ("evaluate", "--data", "{}", "--models", "mobilenet"),
     "train": ("train", "tiny_cnn", "--data", "{}"),
     "train a recipe": ("train", "{}.json"),
@@ -91,6 +92,8 @@ def test_every_argument_may_be_anything(imgrec: Callable[..., Run], environment:
             ("train", "tiny_cnn", "--name", name or " ", "--data", "."),
             ("evaluate", "--data", name or " ", "--models", "mobilenet"),
             ("doctor", "--data", name or " "),
+            ("compare", "mobilenet", "mobilenet_v2", "--data", name or " "),
+            ("predict", f"{name}*", "--models", "mobilenet"),
         ):
             run = imgrec(*words)
             assert run.code in (0, 2), (trick, words, run)

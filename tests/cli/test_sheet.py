@@ -95,7 +95,7 @@ def test_a_file_that_is_no_image_goes_to_stderr_and_the_rest_is_there(sheet: Com
     [
         (["nothing"], "nothing, which is not there"),
         (["empty"], "Expected images in empty. Received: no file."),
-        (["set", "--format", "xml"], "Expected one of the formats table, csv, json, parquet. Received: 'xml'."),
+        (["set", "--format", "xml"], "Expected the format table, csv, json or parquet. Received: 'xml'."),
         (["set", "--order", "best"], "Expected the name of a order"),
     ],
 )
@@ -111,7 +111,7 @@ def test_wrong_input_is_a_sentence(sheet: Command, tmp_path: Path, words: list[s
 def test_parquet_is_not_printed_on_a_terminal(sheet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images(tmp_path, {"a.png": RED})
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    assert "Expected --out with a file for Parquet" in sheet("set", "--format", "parquet").err
+    assert "Expected a file for Parquet" in sheet("set", "--format", "parquet").err
 
 
 def test_a_stopped_sheet_prints_what_it_has(sheet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 from typer.main import get_command
 
 from imgrec.cli import app
+from imgrec.cli.protocol import PROTOCOLS
 from imgrec.evaluation.five_systems import FILE, five_systems
 from imgrec.formatting import integer, percent
 from imgrec.settings import ASSETS, ROOT
@@ -82,4 +83,4 @@ def test_links_lead_to_pages(row: dict[str, Any]) -> None:
 def known_names() -> set[str]:
     from imgrec.models.catalog import BUILT_IN
 
-    return {*BUILT_IN, *RECIPES}
+    return {*BUILT_IN, *RECIPES, *PROTOCOLS}

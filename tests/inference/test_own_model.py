@@ -18,6 +18,7 @@ from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions.labels import LabelSpace, get_label_space
 from imgrec.settings import Settings
 from tests.models import hostile_formats, hostile_models, small_network
+from tests.test_architecture import imports, modules, room
 
 GOOD = small_network.FOLDER
 ANSWERS = np.load(GOOD / "answers.npy")
@@ -235,3 +236,12 @@ def test_real_weights_answer_as_those_of_the_catalog(model: str, settings: Setti
 def test_errors_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(ImgrecError, match="not there"), own_model.examine(tmp_path / "none.onnx"):
         pass
+
+
+def test_no_visitor_can_add_a_model() -> None:
+    """The rooms that visitors reach do not import the module that reads files of other origin."""
+    readers = {"inference.own_model", "inference.foreign_network", "evaluation.preprocessing_probe"}
+    for name, path in modules().items():
+        if room(name) in {"ui", "api", "server", "app", "pages"}:
+            found = {module.removeprefix("imgrec.") for module in imports(path, top_only=False)}
+            assert not found & readers, name

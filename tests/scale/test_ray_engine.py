@@ -120,6 +120,7 @@ def test_a_driver_that_was_stopped_goes_on_where_it_was(
     assert again == here
 
 
+@pytest.mark.exhaustive
 def test_a_shard_that_always_fails_is_listed_and_the_others_are_kept(
     ours: ModelSpec, labeled: Dataset, settings: Settings, tmp_path: Path, nodes: list[Node], folder: Path
 ) -> None:
@@ -136,6 +137,17 @@ def test_a_shard_that_always_fails_is_listed_and_the_others_are_kept(
     assert measured(ours, labeled, settings, tmp_path, RayEngine(nodes, actors=1))[0]["images"] == IMAGES - 1
 
 
+def test_nodes_with_other_versions_are_refused_by_name(nodes: list[Node], monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = cluster.versions()
+    monkeypatch.setattr(cluster, "versions", lambda: ours | {"openvino": "1.0"})
+    told: list[str] = []
+    refused = rf"{nodes[0].name} has openvino {ours['openvino']} where 1\.0 is expected"
+    with pytest.raises(InputError, match=refused), cluster.opened(None, told.append):
+        pass
+    assert told == [f"{nodes[0].name} is left out: openvino {ours['openvino']} where 1.0 is expected."]
+
+
+@pytest.mark.exhaustive
 def test_a_network_that_no_worker_can_load_is_told(
     ours: ModelSpec, labeled: Dataset, settings: Settings, tmp_path: Path, nodes: list[Node],
     monkeypatch: pytest.MonkeyPatch,

@@ -9,7 +9,7 @@ from functools import partial
 import streamlit as st
 
 from imgrec.errors import ImgrecError
-from imgrec.evaluation import sheet_files, sheet_order
+from imgrec.evaluation import compact_loss, sheet_files, sheet_order
 from imgrec.evaluation.contact_sheet import ContactSheet, Row
 from imgrec.evaluation.sheet_order import Filter
 from imgrec.formatting import duration
@@ -123,6 +123,7 @@ def _figures(run: ContactSheet, rows: Sequence[Row]) -> None:
     if total and len(run.options.specs) > 1:
         found = ((spec, sheet_order.accuracy(rows, spec.name)) for spec in run.options.specs)
         lines.append(" · ".join(f"{spec.title}: {one.short}" for spec, one in found if one))
+    lines += compact_loss.on_sheet(rows, run.options.specs)
     if lines:
         st.caption("  \n".join(lines))
 
