@@ -8,7 +8,7 @@ import typer
 from imgrec.cli.chosen_models import open_models
 from imgrec.cli.named_images import STDIN
 from imgrec.cli.predict import prepare
-from imgrec.cli.terminal import BAD_INPUT, check_format, complain, count_line, say
+from imgrec.cli.terminal import BAD_INPUT, check_format, complain, count_line, say, write
 from imgrec.files import typed_path
 from imgrec.settings import Settings
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from imgrec.explanation.explanation import Explanation
     from imgrec.images.decoding import DecodedImage
 
-FORMATS = ("table", "json", "csv")
+FORMATS = ("table", "json", "csv", "parquet")
 
 
 def explain(
@@ -36,7 +36,9 @@ def explain(
     precision: Annotated[
         str | None, typer.Option(help="compact: the twins of the models in 8-bit integers; exact: in float32.")
     ] = None,
-    format: Annotated[str, typer.Option(help="table, json or csv; the last two have every value.")] = "table",
+    format: Annotated[
+        str, typer.Option(help="table, json, csv or parquet; the last three have every value.")
+    ] = "table",
     out: Annotated[str, typer.Option(help="Folder for the maps as PNG files, drawn over the image.")] = "",
 ) -> None:
     """Show where each model looked: maps of one class, on one scale."""
@@ -62,6 +64,8 @@ def explain(
         say(map_report.to_json(image, decoded.sha256, maps).rstrip("\n"))
     elif format == "csv":
         say(map_report.to_csv(image, maps).rstrip("\n"))
+    elif format == "parquet":
+        write(map_report.to_parquet(image, maps))
     else:
         for row in map_report.to_rows(maps):
             title = row.pop("Model")

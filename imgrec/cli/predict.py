@@ -24,22 +24,28 @@ if TYPE_CHECKING:
     from imgrec.reports.html_report import Entry
     from imgrec.reports.result import Result
 
-FORMATS = ("table", "json", "csv", "parquet", "html")
+TABLE = "table"
+MODEL_FORMATS = (TABLE, "json", "csv", "parquet")
+FORMATS = (*MODEL_FORMATS, "html")
 
 
-def models(json: Annotated[bool, typer.Option("--json", help="A list of objects, for programs.")] = False) -> None:
+def models(
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    format: Annotated[str, typer.Option(help="table, json, csv or parquet; the last three have every field.")] = TABLE,
+) -> None:
     """List the models: bundled, downloaded, missing."""
     from imgrec.models.cards import load_catalog
     from imgrec.models.weights import state_of
 
+    check_format(format, MODEL_FORMATS)
     settings = Settings.from_env()
     states = {spec: state_of(spec, settings) for spec in load_catalog(settings).values()}
-    if json:
-        from json import dumps
-
+    if json or format != TABLE:
         from imgrec.inference.request import describe
+        from imgrec.reports import flat_rows
 
-        say(dumps([describe(spec, state) for spec, state in states.items()], indent=2))
+        rows = [describe(spec, state) for spec, state in states.items()]
+        write(flat_rows.FORMATS["json" if json else format](rows))
         return
     say(f"{'model':<24}{'state':<12}{'input':>9}{'parameters':>14}{'size':>11}{'top-1':>8}")
     for spec, state in states.items():

@@ -3,8 +3,9 @@
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from imgrec.explanation.faithfulness import Faithfulness
 from imgrec.explanation.interpolation import sample
 from imgrec.explanation.map_figures import QUARTERS, MapFigures, measure_map
 from imgrec.formatting import percent, signed
+from imgrec.reports import flat_rows
 from imgrec.reports.result import FORMULA_STARTS
 
 # Finer than the maps of most networks, which have 7 × 7 or 28 × 28 values.
@@ -88,17 +90,27 @@ def to_csv(image: str, maps: Sequence[MeasuredMap]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
+    for *words, row, column, x, y, value in _values(image, maps):
+        written = [_cell(word) for word in words]
+        writer.writerow([*written, row, column, f"{x:.1f}", f"{y:.1f}", "" if np.isnan(value) else f"{value:.6g}"])
+    return text.getvalue()
+
+
+def to_parquet(image: str, maps: Sequence[MeasuredMap]) -> bytes:
+    """Return the table of `to_csv` as a Parquet file, with numbers as they are."""
+    return flat_rows.to_parquet([dict(zip(CSV_COLUMNS, row, strict=True)) for row in _values(image, maps)])
+
+
+def _values(image: str, maps: Sequence[MeasuredMap]) -> Iterator[tuple[Any, ...]]:
+    """Yield the values of `CSV_COLUMNS` for each value of each map."""
     for one in maps:
         found = compacted(one.found)
         left, top, right, bottom = found.box
         rows, columns = found.values.shape
-        words = [_cell(image), found.model, _cell(found.target.label), found.method, METHODS[found.method].unit]
+        words = (image, found.model, found.target.label, found.method, METHODS[found.method].unit)
         for row, column in np.ndindex(rows, columns):
             x, y = left + (column + 0.5) / columns * (right - left), top + (row + 0.5) / rows * (bottom - top)
-            value = found.values[row, column]
-            places = (row, column, f"{x:.1f}", f"{y:.1f}")
-            writer.writerow([*words, *places, "" if np.isnan(value) else f"{value:.6g}"])
-    return text.getvalue()
+            yield (*words, row, column, x, y, float(found.values[row, column]))
 
 
 def _to_dict(one: MeasuredMap) -> dict[str, object]:

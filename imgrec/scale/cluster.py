@@ -106,22 +106,30 @@ def difference(theirs: Versions, ours: Versions) -> str:
 def _connect(ray: ModuleType, address: str | None) -> None:
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     if address is None:
-        # One more than there are cores: with workers on all that Ray knows of, it can wait for itself for ever.
-        try:
-            ray.init(address="local", num_cpus=usable_cores() + 1, object_store_memory=STORE_BYTES, **quiet)
-        except Exception as error:  # Ray has no class for it
-            raise BusyError(
-                f"Expected a Ray cluster to start on this machine. Received: {_first_line(error)}."
-            ) from error
+        _start(ray, quiet)
         return
     _check_reachable(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError, AssertionError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    except Exception as error:  # other versions, a token that is missing or wrong, a server of another kind
         raise InputError(
-            f"Expected a Ray cluster at {address} that this process can use. Received: {reason}."
+            f"Expected a Ray cluster at {address} that this process can use. Received: {_first_line(error)}."
         ) from error
+
+
+def _start(ray: ModuleType, quiet: dict[str, object]) -> None:
+    """Start a cluster on this machine; a second time where it did not come up in the half minute that Ray allows."""
+    for tries_left in (1, 0):
+        try:
+            # One more than there are cores: with workers on all that Ray knows of, it can wait for itself for ever.
+            ray.init(address="local", num_cpus=usable_cores() + 1, object_store_memory=STORE_BYTES, **quiet)
+            return
+        except Exception as error:  # Ray has no class for it
+            ray.shutdown()
+            if not tries_left:
+                raise BusyError(
+                    f"Expected a Ray cluster to start on this machine. Received: {_first_line(error)}."
+                ) from error
 
 
 def _first_line(error: Exception) -> str:

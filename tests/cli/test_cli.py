@@ -98,6 +98,9 @@ def test_models(imgrec: Callable[..., Run], environment: Path) -> None:
     assert len(table) == 1 + len(BUILT_IN)
     assert max(map(len, table)) <= 80
     states = {row["name"]: row["state"] for row in json.loads(imgrec("models", "--json").out)}
+    rows = csv.DictReader(io.StringIO(imgrec("models", "--format=csv").out))
+    assert {row["name"]: row["state"] for row in rows} == states
+    assert imgrec("models", "--format=xml").code == 2
     assert states.keys() == BUILT_IN.keys()
     assert states["mobilenet"] == "downloaded"
     assert states["vgg16"] == "missing"

@@ -48,7 +48,7 @@ def test_files_over_the_image(imgrec: Callable[..., Run], cat: str, environment:
         (["--class", "zzz"], "Received: 'zzz'"),
         (["--class", "crane"], "Expected one meaning of 'crane'"),
         (["--method", "grad"], "Expected the name of a method"),
-        (["--format", "yaml"], "Expected the format table, json or csv"),
+        (["--format", "yaml"], "Expected the format table, json, csv or parquet"),
         (["--models", "vgg16"], "Expected a network connection"),
     ],
 )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 
 from imgrec.explanation import map_report, target
 from imgrec.explanation.attribution import Attribution
@@ -67,6 +68,10 @@ def test_csv_has_each_value_with_its_place_on_the_image() -> None:
     ]
     # A spreadsheet must not take the name of a file for a formula.
     assert rows[0]["image"] == "'=cmd.jpg"
+    table = parquet.read_table(io.BytesIO(map_report.to_parquet("=cmd.jpg", [MeasuredMap(MAP)])))
+    assert table.column_names == list(map_report.CSV_COLUMNS)
+    assert table["value"].to_pylist() == [1, 0, -2, 3]
+    assert table["image"].to_pylist()[0] == "=cmd.jpg"
 
 
 def test_json_is_valid_with_empty_places_and_scores() -> None:

@@ -38,6 +38,18 @@ FIELDS: dict[str, Any] = {
     "finished_at": "2026-01-01T00:00:00+00:00",
 }
 
+# The card of a model that was added from a file: nothing is known of its training.
+ADDED_FIELDS: dict[str, Any] = {key: FIELDS[key] for key in ("model", "classes", "finished_at")} | {
+    "imported": {
+        "format": "ONNX",
+        "file": "weather.onnx",
+        "sha256": "ab" * 32,
+        "size_bytes": 7,
+        "outputs": "logits",
+        "channels": "rgb",
+    }
+}
+
 SPACE = space_name(FIELDS["classes"])
 
 
@@ -307,3 +319,30 @@ def test_models_come_and_go_while_others_look(path: Path, settings: Settings) ->
         for future in (*looking, *coming):
             future.result()
     assert "my_test_model" in cards.load_catalog(settings)
+
+
+def test_a_card_of_an_added_model(settings: Settings) -> None:
+    place = cards.home(settings)
+    place.mkdir(parents=True)
+    (place / "my_test_model.zip").write_bytes(b"network")
+    card = cards.write(place / "my_test_model.json", ADDED_FIELDS)
+    assert card.is_added
+    assert card.weights.name == "my_test_model.zip"
+    assert cards.find("my_test_model", settings) is not None
+    assert "my_test_model" in cards.load_catalog(settings)
+    assert "my_test_model" not in {card.name for card in cards.all_cards(settings)}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("imported", []), ("imported", {}), ("classes", ["sun"]), ("model", None), ("finished_at", 7)],
+)
+def test_a_card_of_an_added_model_that_cannot_be_used(field: str, value: object, settings: Settings) -> None:
+    place = cards.home(settings)
+    place.mkdir(parents=True)
+    (place / "my_test_model.zip").write_bytes(b"network")
+    card = cards.write(place / "my_test_model.json", ADDED_FIELDS)
+    card.path.write_text(json.dumps(card.fields | {field: value}))
+    catalog = cards.load_catalog(settings)
+    assert "my_test_model" not in catalog
+    assert "Received" in catalog.problems[0].sentence

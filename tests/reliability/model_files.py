@@ -37,7 +37,7 @@ FILES = {make.__name__: make for make in (hostile_models.good, *hostile_models.K
 # What `imgrec add` is given: the good ones first, in each of the two ways of reading.
 ADDED: dict[str, hostile_formats.Make] = {
     "good onnx": lambda folder: small_network.FOLDER / "small.onnx",
-    "good keras": lambda folder: hostile_models.good(folder / "good.keras"),
+    "good keras": lambda folder: small_network.FOLDER / "small.keras",
 }
 ADDED |= hostile_formats.CONTAINERS | hostile_formats.NETWORKS | hostile_formats.KERAS
 ADDED |= {

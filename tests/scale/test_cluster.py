@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from imgrec.errors import InputError, MissingExtraError
+from imgrec.errors import BusyError, InputError, MissingExtraError
 from imgrec.scale import cluster
 from imgrec.scale.cluster import Node
 from imgrec.scale.ray_engine import places
@@ -80,3 +80,33 @@ def test_no_more_workers_than_memory_or_shards() -> None:
     for count in (0, 16):
         with pytest.raises(InputError, match="Expected 1 to 15 workers"):
             places(nodes(16), count, 100, lambda threads: 500 * MIB)
+
+
+class StandInForRay:
+    """Ray whose cluster comes up at the `good`th start, and which has another token."""
+
+    def __init__(self, good: int) -> None:
+        self.good, self.starts = good, 0
+
+    def init(self, **_: object) -> None:
+        self.starts += 1
+        if self.starts < self.good:
+            raise Exception("The current node timed out during startup.\nMore.")
+
+    def shutdown(self) -> None:
+        """As Ray's."""
+
+
+def test_a_cluster_that_does_not_come_up_is_started_once_more() -> None:
+    slow, never = StandInForRay(2), StandInForRay(9)
+    cluster._start(slow, {})  # type: ignore[arg-type]
+    assert slow.starts == 2
+    with pytest.raises(BusyError, match=r"Received: The current node timed out during startup\."):
+        cluster._start(never, {})  # type: ignore[arg-type]
+    assert never.starts == 2
+
+
+def test_a_cluster_that_wants_a_token_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_check_reachable", lambda address: None)
+    with pytest.raises(InputError, match=r"Expected a Ray cluster at head:1 that this process can use\. Received: The"):
+        cluster._connect(StandInForRay(9), "head:1")  # type: ignore[arg-type]

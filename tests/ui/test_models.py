@@ -14,7 +14,7 @@ from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.settings import Settings
 from imgrec.ui import caches
 from imgrec.ui.widget_keys import key_of
-from tests.models.test_cards import FIELDS
+from tests.models.test_cards import ADDED_FIELDS, FIELDS
 from tests.ui.conftest import words
 
 Page = Callable[..., AppTest]
@@ -101,6 +101,19 @@ def own(tmp_path: Path) -> Path:
     (place / "my_test_model.keras").write_bytes(b"weights")
     cards.write(place / "my_test_model.json", FIELDS)
     return place
+
+
+def test_a_model_that_was_added_says_where_it_is_from(page: Page, tmp_path: Path) -> None:
+    place = tmp_path / "imgrec" / "models"
+    place.mkdir(parents=True)
+    (place / "my_test_model.zip").write_bytes(b"network")
+    cards.write(place / "my_test_model.json", ADDED_FIELDS)
+    app = page("models.py")
+    assert "Added from weather.onnx (ONNX)" in words(app)
+    app.button(key=key_of("remove", "my_test_model")).click().run()
+    assert "added from stays where it is" in words(app)
+    app.button(key="remove_yes").click().run()
+    assert not list(place.iterdir())
 
 
 def test_a_model_of_ones_own_is_removed_after_a_question(page: Page, own: Path) -> None:
