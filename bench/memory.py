@@ -7,6 +7,7 @@ can. The server is the whole application: its pages' runtime, its API, tables an
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def keras_side() -> None:
     pairs.serve(resident)
 
 
-def imgrec_side() -> None:
+def imgrec_side(names: Sequence[str] = pairs.SIX) -> None:
     import altair  # noqa: F401 (what the server's pages import)
     import pandas  # noqa: F401
     from starlette.testclient import TestClient
@@ -54,7 +55,7 @@ def imgrec_side() -> None:
     with TestClient(app.app, base_url="http://localhost") as client:
         assert client.get("/livez").status_code == 200
         server = resident()
-        specs = [BUILT_IN.get_spec(name) for name in pairs.SIX]
+        specs = [BUILT_IN.get_spec(name) for name in names]
         paths = {spec.name: convert(spec, pairs.weights_path(spec), settings) for spec in specs}
         sizes = {name: read_manifest(path).memory_bytes for name, path in paths.items()}
         pool = EnginePool(

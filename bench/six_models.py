@@ -11,6 +11,7 @@ scale. And the arithmetic: multiplications of large matrices with numpy say what
 import io
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def keras_side() -> None:
     pairs.serve(loop)
 
 
-def imgrec_side() -> None:
+def imgrec_side(names: Sequence[str] = pairs.SIX) -> None:
     from imgrec.images.decoding import decode
     from imgrec.inference.classify import classify
     from imgrec.inference.conversion import convert, read_manifest
@@ -58,7 +59,7 @@ def imgrec_side() -> None:
     from imgrec.predictions.prediction import Prediction
 
     settings = pairs.settings()
-    specs = [BUILT_IN.get_spec(name) for name in pairs.SIX]
+    specs = [BUILT_IN.get_spec(name) for name in names]
     paths = {spec.name: convert(spec, pairs.weights_path(spec), settings) for spec in specs}
     sizes = {name: read_manifest(path).memory_bytes for name, path in paths.items()}
     engines: dict[str, OpenVINOEngine] = {}

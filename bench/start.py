@@ -36,7 +36,7 @@ IMGREC = """
     settings = Settings.from_env()
     pool = open_pool(settings)
     image = decode(Path(sys.argv[1]).read_bytes(), max_bytes=settings.max_upload_bytes)
-    (prediction,) = classify(image, [BUILT_IN.get_spec("mobilenet")], pool)
+    (prediction,) = classify(image, [BUILT_IN.get_spec(sys.argv[2])], pool)
     print(prediction.top_k(5))
 """
 
@@ -59,7 +59,7 @@ def main() -> None:
     photo = str(pairs.photo())
     sides = {
         "keras": [sys.executable, "-c", textwrap.dedent(KERAS), photo],
-        "imgrec": [sys.executable, "-c", textwrap.dedent(IMGREC), photo],
+        "imgrec": [sys.executable, "-c", textwrap.dedent(IMGREC), photo, "mobilenet"],
         "command_line": [sys.executable, "-m", "imgrec", "predict", photo, "--models", "mobilenet"],
     }
     times: dict[str, list[float]] = {name: [] for name in sides}

@@ -31,7 +31,7 @@ from imgrec.settings import MIB, PRECISIONS, Settings
 # The most models in one request: more cannot be compared side by side, and on a small public host each one makes
 # others wait.
 MAX_MODELS = 12
-DEMO_MAX_MODELS = 4
+DEMO_MAX_MODELS = 5
 
 # Enough for an ensemble, and still quick.
 DEFAULT_MODELS = 3

@@ -273,7 +273,7 @@ def test_weights_that_cannot_be_had(server: Server) -> None:
 @pytest.mark.parametrize(
     ("models", "sentence"),
     [
-        pytest.param("mobilenet,mobilenet_v2,vgg16,resnet50,xception", "at most 4 models", id="too many"),
+        pytest.param("mobilenet,mobilenet_v2,vgg16,resnet50,xception,vgg19", "at most 5 models", id="too many"),
         pytest.param("vgg19", "this demo has. Received: vgg19", id="not there"),
     ],
 )

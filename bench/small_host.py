@@ -1,0 +1,154 @@
+"""Five famous networks and their average on a host of 1 GiB, and of 512 MiB: exact, then compact.
+
+    sudo -E python -m bench.small_host  # 2 minutes, after those that bench.compact takes to prepare
+
+A demo server runs in a memory control group (version 1) of that size without swap, and gets a 12-megapixel JPEG for
+VGG16, VGG19, ResNet50, InceptionV3 and DenseNet121 at once, as a program asks. Weights are random: speed and memory are
+the same. What the kernel killed, or the server refused, is written down as such.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from bench import pairs
+from imgrec.models.catalog import COMPACT_SUFFIX
+from imgrec.settings import MIB, ROOT
+
+FIVE = pairs.SIX[:5]
+
+GROUPS = Path("/sys/fs/cgroup/memory")
+
+# MiB of the host, and of them for models; the compact five take 350.
+HOSTS = {1024: 500, 512: 380}
+
+REQUESTS = 5
+
+START_S, ANSWER_S = 120.0, 300.0
+
+
+def main() -> None:
+    compact = [name + COMPACT_SUFFIX for name in FIVE]
+    pairs.prepare(FIVE)
+    pairs.prepare(compact)
+    hosts = {
+        f"{limit_mib}_mib": {
+            precision: _try(limit_mib, budget_mib, names)
+            for precision, names in (("exact", FIVE), ("compact", compact))
+        }
+        for limit_mib, budget_mib in HOSTS.items()
+    }
+    pairs.save("small_host", {"models": FIVE, "photo_bytes": pairs.photo().stat().st_size, "hosts": hosts})
+
+
+def _try(limit_mib: int, budget_mib: int, names: Any) -> dict[str, Any]:
+    """Return what a server on such a host answers, and the memory that it took."""
+    group = GROUPS / f"imgrec-bench-{os.getpid()}"
+    group.mkdir()
+    (group / "memory.limit_in_bytes").write_text(str(limit_mib * MIB))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = pairs.settings()
+    server = subprocess.Popen(
+        # The shell enters the group, then becomes the server.
+        [
+            *("sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh"),
+            *(sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"),
+        ],
+        cwd=ROOT,
+        env=os.environ
+        | {
+            "IMGREC_DEMO": "1",
+            "IMGREC_OFFLINE": "1",
+            "IMGREC_HOME": str(settings.home),
+            "KERAS_HOME": str(settings.keras_home),
+            "IMGREC_MEMORY_MIB": str(budget_mib),
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        base = f"http://127.0.0.1:{port}"
+        _wait(base, server)
+        answers = [_ask(f"{base}/api/v1/predict?models={','.join(names)}&rule=mean") for _ in range(REQUESTS)]
+        # A server that was killed has no figures left.
+        status = Path(f"/proc/{server.pid}/status").read_text() if server.poll() is None else ""
+        fields = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if line.startswith(("Rss", "Vm"))}
+        return {
+            "budget_mib": budget_mib,
+            "answered": sum("models" in one for one in answers),
+            "of": REQUESTS,
+            "last": answers[-1],
+            "first_ms": answers[0]["ms"],
+            "resident_peak_mib": int(fields["VmHWM"]) // 1024 if "VmHWM" in fields else None,
+            "anonymous_mib": int(fields["RssAnon"]) // 1024 if "RssAnon" in fields else None,
+            "killed": int(_field(group / "memory.oom_control", "oom_kill")),
+        }
+    finally:
+        server.send_signal(signal.SIGINT)
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        _remove(group)
+
+
+def _wait(base: str, server: "subprocess.Popen[bytes]") -> None:
+    give_up_at = time.monotonic() + START_S
+    while time.monotonic() < give_up_at and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{base}/livez", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.3)
+    raise RuntimeError(f"Expected a server that is ready within {START_S:.0f} s. Received: exit {server.poll()}.")
+
+
+def _ask(url: str) -> dict[str, Any]:
+    """Return the models that answered, the members of the average and the time; or the sentence of the refusal."""
+    start = time.perf_counter()
+    request = urllib.request.Request(url, pairs.photo().read_bytes(), {"Content-Type": "image/jpeg"})
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_S) as response:
+            answer = json.load(response)
+    except urllib.error.HTTPError as error:
+        return {"refused": json.load(error).get("detail"), "ms": round((time.perf_counter() - start) * 1e3)}
+    except OSError as error:
+        return {"refused": type(error).__name__, "ms": round((time.perf_counter() - start) * 1e3)}
+    return {"ms": round((time.perf_counter() - start) * 1e3), **_answered(answer)}
+
+
+def _answered(answer: dict[str, Any]) -> dict[str, Any]:
+    failures = [one["error"] for one in [*answer["models"], answer["ensemble"] or {}] if "error" in one]
+    if failures:
+        return {"refused": failures}
+    return {"models": [one["model"] for one in answer["models"]], "members": len(answer["ensemble"]["weights"])}
+
+
+def _field(file: Path, name: str) -> str:
+    return next((line.split()[1] for line in file.read_text().splitlines() if line.startswith(f"{name} ")), "0")
+
+
+def _remove(group: Path) -> None:
+    """Remove a control group; its last child may still be ending."""
+    for _ in range(50):
+        try:
+            group.rmdir()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+
+
+if __name__ == "__main__":
+    main()
