@@ -100,7 +100,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ready(compiled: Path, settings: Settings) -> Settings:
     """Fresh settings as after the first use: what any test compiled is there, and weights are in KERAS_HOME."""
     home = with_compiled(settings.home, compiled)
-    return replace(settings, home=home, keras_home=Path(os.environ.get("KERAS_HOME", "/nonexistent")))
+    return replace(settings, home=home, keras_home=Path(os.environ.get("KERAS_HOME") or settings.keras_home))
 
 
 def with_compiled(home: Path, compiled: Path) -> Path:

@@ -67,7 +67,7 @@ FENCES = {
     "pyarrow": {"evaluation.stored_predictions", "reports.flat_rows"},
     "urllib": {"models.downloads", "images.remote"},
     "http": {"models.downloads", "images.remote", "api.problems"},  # the last for the names of statuses
-    "socket": {"models.downloads", "images.remote", "scale.cluster"},
+    "socket": {"models.downloads", "images.remote", "scale.cluster", "server.connections"},
     "ray": {"scale"},
     "ssl": {"images.remote"},
     "urllib3": {"remote"},

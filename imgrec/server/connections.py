@@ -7,6 +7,8 @@ the limits are put in when the application starts, before the first connection.
 
 import asyncio
 import logging
+import socket
+import struct
 from typing import ClassVar
 
 import h11
@@ -118,9 +120,16 @@ class LimitedConnection(H11Protocol):
         """End the connection of a client that has read nothing since `before` bytes were unread."""
         now = self._unread_bytes()
         if now >= before:
-            self.transport.abort()
+            self._cut()
         elif now:
             self._unread = self.loop.call_later(self.reading_s, self._watch_reading, now)
+
+    def _cut(self) -> None:
+        """Close, and drop what was not read: the kernel would keep and offer it for minutes."""
+        connected = self.transport.get_extra_info("socket")
+        if connected is not None:
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     def _unread_bytes(self) -> int:
         return self.transport.get_write_buffer_size()

@@ -155,8 +155,9 @@ def test_one_archive_at_a_time_and_nothing_stays_on_the_disk(
     first: list[Any] = []
     thread = threading.Thread(target=lambda: first.append(send(client, PETS)))
     thread.start()
-    while not list(tmp_path.glob("imgrec-sheet-*")):
+    while not colors._sheets.running:
         thread.join(0.01)
+    assert list(tmp_path.glob("imgrec-sheet-*"))
     second = send(client, PETS)
     gate.set()
     thread.join()

@@ -274,7 +274,7 @@ def test_the_card_of_a_model_of_ones_own_names_no_folder(
 ) -> None:
     card = next(card for card in bundle.cards.all_cards(settings) if card.name == SPEC.name)
     fields = card.fields | {"data": {"source": "/home/Jane Doe/cats"}, "classes": ["/odd", "b"]}
-    monkeypatch.setattr(bundle.cards, "all_cards", lambda settings: [replace(card, fields=fields)])
+    monkeypatch.setattr(bundle.cards, "find", lambda name, settings: replace(card, fields=fields))
     folder = export(SPEC, ["openvino"], tmp_path / "out", settings)
     written = json.loads((folder / "card.json").read_text())
     assert written["data"] == {"source": "cats"}
