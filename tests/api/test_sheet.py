@@ -155,7 +155,7 @@ def test_one_archive_at_a_time_and_nothing_stays_on_the_disk(
     first: list[Any] = []
     thread = threading.Thread(target=lambda: first.append(send(client, PETS)))
     thread.start()
-    while not colors._sheets.running:
+    while thread.is_alive() and not colors.pool.loaded():
         thread.join(0.01)
     assert list(tmp_path.glob("imgrec-sheet-*"))
     second = send(client, PETS)
