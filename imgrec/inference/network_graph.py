@@ -174,14 +174,27 @@ def _pooling(node: Any, before: list[Any]) -> Pooling | None:
 
 def _matrix(node: Any) -> np.ndarray | None:
     """Return the constant (units, classes) that a dense layer, or a convolution of 1 × 1, multiplies by."""
-    constant = _sources(node)[1]
-    if constant.get_type_name() != "Constant":
+    weights = _values(_sources(node)[1])
+    if weights is None:
         return None
-    weights: np.ndarray = constant.data
     if node.get_type_name() == "MatMul":
         return weights.T if node.get_attributes()["transpose_b"] else weights
     outputs, inputs, *kernel = weights.shape
     return weights.reshape(outputs, inputs).T if math.prod(kernel) == 1 else None
+
+
+def _values(node: Any) -> np.ndarray | None:
+    """Return a constant, or the one that a compact network keeps in integers times its scale; None for another node."""
+    if node.get_type_name() == "Constant":
+        values: np.ndarray = node.data
+        return values
+    if node.get_type_name() == "Convert":
+        inner = _values(_sources(node)[0])
+        return None if inner is None else inner.astype(np.float32)
+    if node.get_type_name() == "Multiply":
+        factors = [_values(source) for source in _sources(node)]
+        return None if factors[0] is None or factors[1] is None else np.asarray(factors[0] * factors[1])
+    return None
 
 
 def _linear(head: list[Any]) -> np.ndarray | None:

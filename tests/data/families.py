@@ -34,13 +34,10 @@ REPRESENTATIVES = frozenset(
 # that a runtime gets wrong is wrong in one of them. They take most of the time.
 EACH_KIND_OF_LAYER = frozenset(
     {
-        "resnet50",
         "inception_resnet_v2",
         "mobilenet_a025_128",
-        "mobilenet_v2",
         "mobilenet_v3_small",
         "nasnet_mobile",
-        "efficientnet_b0",
         "convnext_tiny",
     }
 )

@@ -298,7 +298,7 @@ def test_the_worker_has_no_tensorflow_and_sends_no_reports(
     )
     memory_bytes, stages, loaded = done.stdout.splitlines()
     assert int(memory_bytes) > 1e6
-    assert stages == str(list(STAGES[1:]))
+    assert stages == str([stage for stage in STAGES if stage not in ("waiting", "quantizing")])
     assert loaded == "[]"
 
 

@@ -68,7 +68,8 @@ def cases(image: bytes) -> Iterator[Case]:
                 yield Case("another method", method, path, (405,), {}, b"", True)
     for method in METHODS:
         yield Case("no such route", method, "/api/v1/none", (404,), {}, b"", True)
-    yield Case("an unknown model", "POST", f"/api/v1/predict?models={'x' * 5_000}", (404,), {}, image, True)
+    yield Case("an unknown model", "POST", f"/api/v1/predict?models={'x' * 200}", (404,), {}, image, True)
+    yield Case("a model of any length", "POST", f"/api/v1/predict?models={'x' * 5_000}", (400,), {}, image, True)
     yield Case("a model that is not here", "POST", "/api/v1/predict?models=vgg19", (400, 422, 503), {}, image, True)
     yield Case("no image", "POST", "/api/v1/predict", (400, 415), {}, b"/etc/passwd", True)
     undefined = {"Content-Type": "multipart/form-data; boundary=b; charset=undefined"}

@@ -37,6 +37,7 @@ def place(log: Path) -> Iterator[tuple[str, int]]:
         yield found.hostname or "", found.port or 0
 
 
+@pytest.mark.exhaustive  # a minute of waiting
 def test_tall_images_are_small_in_memory_and_gone_with_their_tab(place: tuple[str, int]) -> None:
     found = apart(tall_images.attack(*place, images=8, closed_s=55.0))
     assert found["accepted"] == 8
