@@ -84,7 +84,11 @@ names = (
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.dictionaries(names.filter(lambda name: name.casefold() != REST), st.lists(synsets, min_size=1, max_size=4)))
+@given(
+    st.dictionaries(
+        names.filter(lambda name: name.casefold() != REST), st.lists(synsets, min_size=1, max_size=4), max_size=20
+    )
+)
 def test_what_is_written_is_read_again(groups: dict[str, list[str]]) -> None:
     try:
         given_one = ClassGroups.parse(json.dumps(groups))
