@@ -432,7 +432,7 @@ def test_the_script_of_every_format_says_what_imgrec_says(format_name: str, ever
     assert_names_nobody(everything, everything, real.home)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_published_network_can_be_taken_along_too(keras_home: Path, real: Settings, tmp_path: Path) -> None:
     spec = BUILT_IN.get_spec("mobilenet_a025_128")
     folder = export(spec, ["openvino", "keras"], tmp_path / "out", real)

@@ -80,7 +80,7 @@ def wait_until_served(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-@pytest.mark.parametrize("seconds", [0.0, 2.0])
+@pytest.mark.parametrize("seconds", [pytest.param(0.0, marks=pytest.mark.exhaustive), 2.0])
 def test_a_server_that_is_stopped_while_it_warms_up_does_not_crash(tmp_path: Path, seconds: float) -> None:
     port = free_port()
     with server(tmp_path, "-m", "imgrec", "serve", "--port", str(port)) as process:

@@ -155,6 +155,7 @@ def test_unfrozen_layers_learn_after_the_head(here: Settings, data: str) -> None
     assert (said.argmax(axis=1) == test.targets).mean() == pytest.approx(card.metrics["accuracy"], abs=1 / 12 + 1e-9)
 
 
+@pytest.mark.exhaustive
 def test_few_images_without_a_test_set_give_no_limit_of_doubt(here: Settings, data: str, tmp_path: Path) -> None:
     """Frozen and unfrozen: nine held-out images do not tell above which entropy it is none of the classes."""
     with np.load(data) as arrays:
