@@ -10,6 +10,7 @@ cold start is a new process with one network that was converted before.
 import statistics
 import sys
 import textwrap
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -81,7 +82,7 @@ def _starts() -> dict[str, Any]:
     return found
 
 
-SIDES = {
+SIDES: dict[str, Callable[[], None]] = {
     "": main,
     "keras": six_models.keras_side,
     "exact": six_models.imgrec_side,
