@@ -15,7 +15,7 @@ from imgrec.formatting import percent
 from imgrec.metrics.significance import Paired, mcnemar
 from imgrec.models.catalog import COMPACT_SUFFIX, ModelSpec
 
-# A twin that loses more of the images is said to do so, and is no default.
+# A twin that loses more of the images is said to do so.
 MAX_LOSS = 0.01
 
 

@@ -51,7 +51,7 @@ def panel() -> None:
     for loss in losses:
         if loss.is_too_large:
             words = compact_loss.sentence(loss, caches.catalog().title_of(loss.model) + " Compact")
-            st.error(f"{plain(words)}. More than 1\u202f% is lost: it is no default.", icon=":material/trending_down:")
+            st.error(f"{plain(words)}. More than 1\u202f% of the answers is lost.", icon=":material/trending_down:")
     if losses:
         st.table(
             [_row(loss) for loss in losses],
