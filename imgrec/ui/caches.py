@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 import streamlit as st
 
-from imgrec.evaluation import stored_predictions
+from imgrec.evaluation import stored_predictions, twin_facts
 from imgrec.evaluation import temperatures as measured_temperatures
 from imgrec.explanation import feature_maps
 from imgrec.explanation.attribution import Attribution
@@ -111,7 +111,7 @@ def preparations() -> Preparations:
 @st.cache_resource(show_spinner=False)
 def exporting() -> Exports:
     """Return the running exports, which outlive the click that started them, and the finished ones."""
-    return Exports(settings(), preparations())
+    return Exports(settings(), preparations(), lambda spec, show: twin_facts.describe(spec, settings(), show))
 
 
 def state_of(spec: ModelSpec) -> str:
