@@ -12,7 +12,7 @@ from imgrec.data.dataset import ArrayDataset, Dataset
 from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.data.reader import framed_for, read_images
 from imgrec.data.sources import DATASETS, of_arrays, open_dataset
-from imgrec.errors import ImageError, InputError
+from imgrec.errors import ImageError, InputError, OfflineError
 from imgrec.evaluation import stored_predictions
 from imgrec.inference import calibration_images
 from imgrec.inference.request import DEFAULT_FRAMING
@@ -52,8 +52,7 @@ def find(spec: ModelSpec, settings: Settings) -> tuple[Dataset, Dataset]:
     Nothing is downloaded.
 
     Raises:
-        InputError: imgrec has not trained it, or its images are not where they were, or were never told apart.
-        WeightsError: It was trained on a published dataset that is not on this machine.
+        InputError: imgrec has not trained it, or its images are not on this machine, or were never told apart.
     """
     exact, offline = spec.exact(), replace(settings, offline=True)
     card = cards.find(exact.name, settings)
@@ -61,7 +60,13 @@ def find(spec: ModelSpec, settings: Settings) -> tuple[Dataset, Dataset]:
         raise InputError(f"Expected a model that imgrec has trained, for its held-out images. Received: {exact.title}.")
     data = card.fields["data"]
     place = str(data["name"] if data.get("name") in DATASETS else data.get("source", ""))
-    whole = open_evaluation_split(place, offline)
+    try:
+        whole = open_evaluation_split(place, offline)
+    except OfflineError as error:
+        raise InputError(
+            f"Expected {place} on this machine, for the held-out images of {exact.title}. "
+            f"Received: none; imgrec evaluate --data {place} --models {exact.name} downloads it."
+        ) from error
     listed = _every_image(whole, place, offline)
     trained_on = listed.take(listed.positions(test=False), name=listed.name)
     if listed.positions(test=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from imgrec.errors import ImgrecError
@@ -67,9 +68,7 @@ def measure(spec: ModelSpec, settings: Settings, on_progress: OnProgress) -> Non
             labeled,
             settings,
             stored_predictions.own_folder(settings),
-            on_progress=lambda done, count, part=part, words=words: on_progress(  # type: ignore[misc]
-                _SHARE * (part + done / count) / 2, words
-            ),
+            on_progress=partial(_report, on_progress, part, words),
         )
 
 
@@ -98,6 +97,10 @@ def sentences(facts: Mapping[str, Any]) -> list[str]:
     if facts["not_measured"]:
         found.append(f"Its loss on held-out images was not measured: {facts['not_measured']}")
     return found
+
+
+def _report(on_progress: OnProgress, part: int, words: str, done: int, count: int) -> None:
+    on_progress(_SHARE * (part + done / count) / 2, words)
 
 
 def _fields(loss: Loss) -> dict[str, Any]:

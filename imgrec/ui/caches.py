@@ -137,7 +137,7 @@ def is_offered(spec: ModelSpec) -> bool:
         return False
     if not settings().demo:
         return True
-    if spec.is_compact:  # making one takes more memory than such a host has to spare
+    if spec.is_compact:  # only a host that starts has the memory to make one
         return is_ready(spec)
     return refusal(spec) is None and (is_here(spec) or spec.parameters <= DEMO_MAX_PARAMETERS)
 
