@@ -16,8 +16,6 @@ from imgrec.settings import Settings
 if TYPE_CHECKING:
     import numpy as np
 
-_ARRAY = "images"
-
 
 def find(model: str, settings: Settings) -> Path | None:
     """Return the file with the images of the model called `model`, or of the original of that twin; None without."""
@@ -32,7 +30,7 @@ def keep(model: str, images: "np.ndarray", settings: Settings) -> Path:
     import numpy as np
 
     content = io.BytesIO()
-    np.savez_compressed(content, **{_ARRAY: images})
+    np.savez_compressed(content, images=images)
     digest = hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest()[:16]
     path = _folder(settings) / f"{model}-{digest}.npz"
     with storage_errors(path):
@@ -58,7 +56,7 @@ def read(path: Path, input_size: tuple[int, int]) -> "np.ndarray":
     with storage_errors(path):
         content = path.read_bytes()
     try:
-        images = np.load(io.BytesIO(content), allow_pickle=False)[_ARRAY]
+        images = np.load(io.BytesIO(content), allow_pickle=False)["images"]
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"Expected kept training images in {path}. Received: a damaged file; delete it.") from error
     if images.dtype != np.uint8 or images.shape[1:] != (*input_size, 3) or not len(images):
