@@ -8,7 +8,6 @@ NNCF reports its use to Google Analytics; the module that would do so is hidden 
 """
 
 import functools
-import importlib.metadata
 import shutil
 import statistics
 import time
@@ -22,11 +21,15 @@ from imgrec import extras
 from imgrec.errors import ConversionError, EngineError, StorageError
 from imgrec.inference import calibration_images, child_process
 from imgrec.inference.process_info import processor_flags
+from imgrec.models import training_images
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB, Settings
 
 # Counted up whenever the steps below change what a twin computes.
 RECIPE_VERSION = 1
+
+# The version of NNCF, as pyproject.toml asks for it. Hosts without NNCF are to know the twins that were made elsewhere.
+NNCF = "3.4"
 
 # VGG19 takes a minute on two cores.
 TIMEOUT_S = 15 * 60.0
@@ -53,14 +56,30 @@ def has_integer_arithmetic() -> bool:
     return not processor_flags().isdisjoint(INTEGER_FLAGS)
 
 
-def key(settings: Settings) -> dict[str, object]:
-    """Return what a twin depends on, besides the network that it is made of."""
+def key(spec: ModelSpec, settings: Settings) -> dict[str, object]:
+    """Return what the twin `spec` depends on, besides the network that it is made of."""
+    own = _own_images(spec, settings)
     return {
         "recipe": RECIPE_VERSION,
-        "nncf": None if extras.missing("int8") else importlib.metadata.version("nncf"),
+        "nncf": NNCF,
         "overflow_fix": not has_integer_arithmetic(),
-        "images": calibration_images.digest(settings.calibration),
+        # The name of the file has the digest of its content.
+        "images": calibration_images.digest(settings.calibration) if own is None else own.stem,
     }
+
+
+def describe_images(spec: ModelSpec, settings: Settings) -> str:
+    """Return in words which images the twin `spec` is made with."""
+    if settings.calibration is not None:
+        return f"images of the folder {settings.calibration.name}"
+    if _own_images(spec, settings) is not None:
+        return "some of the images that it was trained on"
+    return "crops of imgrec's sample gallery"
+
+
+def _own_images(spec: ModelSpec, settings: Settings) -> Path | None:
+    """Return the kept training images of a model of the owner's; None without, or where a folder was named."""
+    return None if settings.calibration is not None else training_images.find(spec.name, settings)
 
 
 def quantize(
@@ -85,6 +104,7 @@ def quantize(
         StorageError: The disk is full.
     """
     extras.check("int8", f"to make {spec.name}")
+    own = _own_images(spec, settings)
     answer = child_process.ask(
         WORKER,
         {
@@ -94,6 +114,7 @@ def quantize(
             "input_size": spec.input_size,
             "crop_fraction": spec.crop_fraction,
             "calibration": None if settings.calibration is None else str(settings.calibration.resolve()),
+            "training_images": None if own is None else str(own.resolve()),
         },
         backend="openvino",
         timeout_s=TIMEOUT_S,
@@ -109,9 +130,11 @@ def quantize(
 def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
     """Run in the worker: answer with each stage, and at last with `memory_bytes` and the timings."""
     folder, height_width = Path(request["folder"]), tuple(request["input_size"])
-    images = calibration_images.inputs(
-        None if request["calibration"] is None else Path(request["calibration"]), height_width, request["crop_fraction"]
-    )
+    if request["training_images"] is not None:
+        images = list(training_images.read(Path(request["training_images"]), height_width))
+    else:
+        calibration = None if request["calibration"] is None else Path(request["calibration"])
+        images = calibration_images.inputs(calibration, height_width, request["crop_fraction"])
     tell(stage="quantizing")
     try:
         path = _quantize(request["name"], Path(request["exact"]), folder, images)
