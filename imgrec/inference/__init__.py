@@ -16,6 +16,7 @@ Knows no pages, commands or routes; TensorFlow runs only in its child processes.
 `foreign_network`: a network of another origin, made like the others.
 `child_process`: one request to a child process, and its answers.
 `preparation`: fetch and convert in the background.
+`gate`: one inference at a time, in the order in which they were asked for.
 `pool`: `EnginePool`: loaded networks under one memory budget.
 `classify`: image and models to predictions.
 `calibrated_members`: members of an ensemble with their temperatures.
