@@ -5,6 +5,7 @@ Knows no pages, commands or routes; TensorFlow runs only in its child processes.
 `engine`: the protocols `Engine` and `Head`.
 `openvino_engine`: the engine that serves, and streams of many images.
 `openvino_head`: the head of a network, which explains its answer.
+`transposes`: those of a network that cancel each other.
 `network_graph`: the last feature map, the head and the logits of a network.
 `keras_networks`: networks of Keras with their weights.
 `efficientnet_lite`: EfficientNet-Lite as a Keras network.

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from imgrec.errors import EngineError
-from imgrec.inference import network_graph
+from imgrec.inference import network_graph, transposes
 from imgrec.inference.engine import Activations, Queue, check_batch
 from imgrec.inference.process_info import anonymous_bytes, give_back_memory, usable_cores
 from imgrec.inference.shutdown import check_going_on, foreign_call
@@ -205,7 +205,11 @@ def fold(exported: Path, rule: "Normalization", input_size: tuple[int, int], tar
         steps.mean(list(rule.mean))
     if rule.scale != (1.0, 1.0, 1.0):
         steps.scale(list(rule.scale))
-    openvino.save_model(graph.build(), target, compress_to_fp16=False)
+    built = graph.build()
+    transposes.cancel(built, openvino.opset13)
+    if network_graph.find_parts(built) is None:
+        network_graph.put_channels_last(built, openvino)
+    openvino.save_model(built, target, compress_to_fp16=False)
 
 
 def measure(path: Path) -> int:
