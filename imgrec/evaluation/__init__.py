@@ -14,6 +14,8 @@ Knows no interface and no training.
 `preprocessing_probe`: the preprocessing of an added model, found by trying each.
 `comparisons`: Pareto frontier, pair tests, mistakes.
 `compact_loss`: what a compact twin loses.
+`held_out`: the images that were held back from a trained model.
+`twin_facts`: what the export of a compact twin says of it.
 `selective_prediction`: the risk of what is kept.
 `reference_tables`: published comparisons.
 `five_systems`: what five published systems did.
