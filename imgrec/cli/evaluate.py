@@ -1,15 +1,18 @@
 """`imgrec evaluate`."""
 
 import shlex
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from imgrec.cli.chosen_models import read_classes
 from imgrec.cli.engines import check_engine, open_engine
+from imgrec.cli.named_images import STDIN, store_input
 from imgrec.cli.terminal import BAD_INPUT, check_format, complain, count_line, say, write
 from imgrec.errors import ImgrecError, InputError
-from imgrec.files import typed_path
+from imgrec.files import sha256_of, typed_path
 from imgrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +29,13 @@ TABLE = "table"
 
 
 def evaluate(
-    data: Annotated[str, typer.Option(help="cifar10, or a folder, zip, tar or .npz with labeled images.")],
+    context: typer.Context,
+    data: Annotated[
+        str,
+        typer.Option(
+            help="cifar10, or a folder, zip, tar or .npz with labeled images; - for an archive on standard input."
+        ),
+    ],
     models: Annotated[
         str, typer.Option(help="Names with commas between; by default all on this machine that fit.")
     ] = "",
@@ -87,9 +96,12 @@ def evaluate(
     text = read_classes(classes)
     groups = ClassGroups.parse(text) if text else None
     catalog = load_catalog(settings)
+    if data == STDIN and watch:
+        raise InputError("Expected a folder to watch. Received: standard input.")
+    place = str(store_input(context)) if data == STDIN else data
 
     def open_labeled() -> "Dataset":
-        return open_evaluation_split(data, settings, per_class=per_class, training=training, groups=groups)
+        return open_evaluation_split(place, settings, per_class=per_class, training=training, groups=groups)
 
     def get_specs(labeled: "Dataset") -> "Sequence[ModelSpec]":
         return parse_models(models, catalog) if models.strip(" ,") else get_fitting_specs(labeled, catalog, settings)
@@ -127,6 +139,9 @@ def evaluate(
             watch_folder(open_labeled, get_specs, measure_grown, folder)
         return
     found = open_labeled()
+    if data == STDIN:
+        # The file is gone afterwards: of two archives only this tells which it was.
+        found = replace(found, source=f"standard input, sha256 {sha256_of(Path(place))}")
     if not corruptions:
         stored_predictions.check_place(folder, describe_dataset(found))
     for flaw in found.flaws:

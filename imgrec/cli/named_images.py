@@ -2,13 +2,23 @@
 
 import glob
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
 
 from imgrec.cli.terminal import complain
 from imgrec.errors import ImgrecError, InputError
-from imgrec.files import opened, typed_path
+from imgrec.files import opened, storage_errors, typed_path
 from imgrec.settings import Settings
+
+if TYPE_CHECKING:
+    from imgrec.data.image_paths import ImageList
 
 # What `glob` understands: for shells that hand patterns on, and for patterns in quotes.
 PATTERN = "*?["
@@ -37,6 +47,45 @@ def _matching(pattern: str) -> list[str]:
     if not found:
         raise InputError(f"Expected files that match {pattern}. Received: none.")
     return found
+
+
+def find(names: Sequence[str], context: typer.Context) -> "ImageList":
+    """Return the images of files, patterns, folders and archives; `-` is an image or an archive on standard input."""
+    from imgrec.data.image_paths import find_images
+
+    expanded, folder = expand(names), ""
+    if STDIN in expanded:
+        stored = store_input(context)
+        folder = f"{stored.parent}{os.sep}"
+        expanded = [str(stored) if name == STDIN else name for name in expanded]
+    try:
+        found = find_images(expanded)
+    except ImgrecError as error:
+        raise InputError(str(error).replace(folder, "")) from error
+    files = [replace(file, title=file.title.removeprefix(folder)) for file in found.files]
+    return replace(found, files=tuple(files))
+
+
+def store_input(context: typer.Context) -> Path:
+    """Return a file with what comes on standard input, which goes when the command ends; raise where nothing comes.
+
+    Its suffix tells what it is, as that of a typed name does: none an image, .npz arrays, .zip any archive.
+    """
+    from imgrec.images import formats
+
+    path = Path(context.with_resource(tempfile.TemporaryDirectory(prefix="imgrec-"))) / "standard input"
+    with storage_errors(path), path.open("w+b") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+        file.seek(0)
+        head = file.read(max(formats.HEAD_BYTES, 1024))
+    if not head:
+        raise InputError("Expected an image or an archive on standard input. Received: nothing.")
+    if formats.identify(head) is not None:
+        return path
+    # The name of a zip's first file: .npz is a zip of arrays.
+    first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    suffix = ".npz" if head.startswith(b"PK") and first.endswith(b".npy") else ".zip"
+    return path.rename(path.with_name(path.name + suffix))
 
 
 def has_many(name: str) -> bool:

@@ -119,14 +119,14 @@ def predict(
     options, pool, preparations = open_models(
         models,
         settings,
-        top=top,
+        precision,
+        k=top,
         rule=rule,
         weights=weights,
         framing=framing,
         level=level,
         classes=classes,
         calibrated=calibrated,
-        precision=precision,
     )
     # Nothing is fetched or compiled for files of which none can be an image.
     failures = prepare(options.specs, preparations) if any(may_be_image(name) for name in images) else []
