@@ -26,7 +26,10 @@ TABLE = "table"
 
 
 def evaluate(
-    data: Annotated[str, typer.Option(help="cifar10, or a folder, zip, tar or .npz with labeled images.")],
+    data: Annotated[
+        str,
+        typer.Option(help="cifar10; a folder, zip, tar, .npz or Parquet with labeled images; s3://, gs://, hdfs://."),
+    ],
     models: Annotated[
         str, typer.Option(help="Names with commas between; by default all on this machine that fit.")
     ] = "",
