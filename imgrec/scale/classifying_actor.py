@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from imgrec.data.dataset import Dataset
-from imgrec.errors import EngineError, ImgrecError
+from imgrec.errors import ImgrecError
 from imgrec.evaluation.prediction_shards import classify_items
 from imgrec.inference import conversion
 from imgrec.inference.engine import Engine
@@ -44,7 +44,7 @@ class ClassifyingActor:
             self._folders = {model: self._settings.home / "compiled" / folders[model].name for model in files}
             for model, content in files.items():
                 receive(self._folders[model], content)
-        sizes = {spec.name: self._manifest(spec).memory_bytes for spec in options.specs}
+        sizes = {spec.name: self._memory_bytes(spec) for spec in options.specs}
         self._pool = EnginePool(
             sum(sizes.values()),  # all of them stay loaded: the cluster has been asked for so much
             load=self._load,
@@ -70,12 +70,8 @@ class ClassifyingActor:
         return results, os.getpid(), peak_bytes()
 
     def _load(self, spec: ModelSpec) -> Engine:
-        return OpenVINOEngine(self._folders[spec.name] / "model.xml", self._manifest(spec).memory_bytes)
+        return OpenVINOEngine(self._folders[spec.name] / "model.xml", self._memory_bytes(spec))
 
-    def _manifest(self, spec: ModelSpec) -> conversion.Manifest:
+    def _memory_bytes(self, spec: ModelSpec) -> int:
         manifest = conversion.read_manifest(self._folders[spec.name] / "model.xml")
-        if manifest is None:
-            raise EngineError(
-                f"Expected {spec.title} to be converted. Received: nothing at {self._folders[spec.name]}."
-            )
-        return manifest
+        return manifest.memory_bytes if manifest else 0
