@@ -243,7 +243,8 @@ def page() -> None:
         f"Nodes of {CORES_OF_A_NODE} cores as fast as these, one core of the cluster left free, images as "
         f"large as these. "
         f"The driver reads every image once for its sha256, at {found['hashed_per_s']:,} a second: {read_h:,.1f} h, "
-        f"whatever the number of nodes; of a store (s3://…) it lists names and versions, and reads none. Taking in {shard_count:,.0f} shards keeps it busy for "
+        f"whatever the number of nodes; of a store (s3://…) it lists names and versions, and reads none. "
+        f"Taking in {shard_count:,.0f} shards keeps it busy for "
         f"{driver_h:,.1f} h, beside "
         f"the workers. The answers take {MANY * found['stored_bytes_per_image'] / 1e9:,.0f} GB.",
         "",

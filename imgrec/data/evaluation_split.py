@@ -59,7 +59,7 @@ def open_evaluation_split(
         place = Store.of(name_or_path) if is_address(name_or_path) else path_of(name_or_path)
         if (packed := packed_images.find(place)) is not None:
             labeled, versions = packed_images.open_labeled(packed, settings)
-            found = _of_parts(labeled)
+            found = _of_parts(labeled, reads_all=False)
         elif place.suffix == ".npz" and isinstance(place, Path):
             found = _of_parts(open_dataset(name_or_path, settings), name_or_path)
         else:
@@ -87,11 +87,14 @@ def _of_files(place: archives.Place, settings: Settings) -> tuple[Dataset, Versi
     table = next((name for name in listing.names if name.name == LABELS_FILE), None)
     if table:
         return _of_table(place, table, listing, settings), versions
-    return _of_parts(from_files(place, settings, listing)), versions
+    return _of_parts(from_files(place, settings, listing), reads_all=versions is None), versions
 
 
-def _of_parts(found: Dataset, name: str = "") -> Dataset:
-    """Return the test part, or all images where there is none."""
+def _of_parts(found: Dataset, name: str = "", *, reads_all: bool = True) -> Dataset:
+    """Return the test part, or all images where there is none.
+
+    Images that stand in both parts are looked for where that `reads_all`: of a store, which may have millions, not.
+    """
     labels = found.label_space.labels
     if (data := found.arrays) is not None:
         source, known = KNOWN.get(name, (data.source, ()))
@@ -104,7 +107,7 @@ def _of_parts(found: Dataset, name: str = "") -> Dataset:
                 f"Expected images in class folders, or a {LABELS_FILE}, in {Path(found.source).name}. Received: "
                 f"{len(found.left_out):,} files and neither."
             )
-        leaks = _leaks(found) if 0 < len(test) < len(found) else 0
+        leaks = _leaks(found) if reads_all and 0 < len(test) < len(found) else 0
         found = found.take(
             test or range(len(found)),
             flaws=(f"{leaks} of its images stand in its training part too.",) if leaks else (),

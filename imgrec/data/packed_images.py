@@ -79,7 +79,8 @@ def find(place: archives.Place) -> Packed | None:
     files = store.list()
     if any(is_image_name(file.name.name) for file in files):
         return None  # a table or an archive beside images is none of them
-    for kind in (PARQUET, TARS):
+    kinds: tuple[Kind, ...] = (PARQUET, TARS)
+    for kind in kinds:
         fitting = tuple(file for file in files if file.name.suffix.lower() == kind.suffix and file.name.name[0] != "_")
         if fitting and (kind is PARQUET or has_samples(store, fitting[0])):
             return Packed(store, kind, fitting)

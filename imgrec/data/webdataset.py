@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 from imgrec.data import archives
 from imgrec.data.dataset import Raw
@@ -82,9 +83,9 @@ class TarImages:
         for name, group in itertools.groupby(wanted, key=lambda entry: entry[1][0]):
             with self.store.opened(PurePosixPath(name)) as tar:
 
-                def fetch(entry: tuple[str, Position], tar: object = tar) -> tuple[str, Raw]:
+                def fetch(entry: tuple[str, Position], tar: Any = tar) -> tuple[str, Raw]:
                     id_, (_, offset, size) = entry
-                    data = tar.read_at(min(size, self.max_bytes + 1), offset)  # type: ignore[attr-defined]
+                    data = tar.read_at(min(size, self.max_bytes + 1), offset)
                     return id_, bytes(data) if len(data) == min(size, self.max_bytes + 1) else "The tar is cut off."
 
                 yield from read_ahead(group, fetch, READERS)
@@ -110,8 +111,8 @@ def _end(name: PurePosixPath) -> str:
     return name.name.partition(".")[2].lower()
 
 
-def _content(tar: object, offset: int, size: int) -> bytes:
-    return bytes(tar.read_at(size, offset))  # type: ignore[attr-defined]
+def _content(tar: Any, offset: int, size: int) -> bytes:
+    return bytes(tar.read_at(size, offset))
 
 
 def _label(end: str, data: bytes) -> str | int | None:

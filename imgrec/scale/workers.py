@@ -171,7 +171,8 @@ def run(
                     if isinstance(found, str):
                         queue.fail(worker, shard, found)
                         continue
-                    value, pid, peaks[pid] = found
+                    value, pid, peak_bytes = found
+                    peaks[pid] = peak_bytes
                     queue.finish(worker, shard)
                     yield shard, value
     finally:
