@@ -104,7 +104,7 @@ def _open_engine(spec: ModelSpec, settings: Settings) -> Engine:
 
 
 def _open_head(spec: ModelSpec, settings: Settings) -> Head:
-    from imgrec.inference.openvino_engine import OpenVINOHead
+    from imgrec.inference.openvino_head import OpenVINOHead
 
     return OpenVINOHead(_compiled(spec, settings))
 

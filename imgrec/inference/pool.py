@@ -7,7 +7,8 @@ How it keeps to the budget:
 - an engine in use is leased and never closed; when a lease ends, waiting callers check again;
 - one thread loads a network, and all callers that need it share the result or the failure.
 
-Inferences go one after another through one gate for the process: each has all cores, and its time is its own.
+Inferences go one after another through one gate for the process: each has all cores, and its time is its own. Of many
+images each passes it apart, so that those of others come in between.
 Knows no files, images or labels.
 """
 
@@ -24,6 +25,7 @@ import numpy as np
 from imgrec.errors import BusyError, EngineError, MemoryBudgetError
 from imgrec.inference import turns
 from imgrec.inference.engine import Activations, Contributions, Engine, Head
+from imgrec.inference.gate import Gate
 from imgrec.inference.process_info import give_back_memory
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
@@ -36,7 +38,7 @@ PATIENCE_S = 60.0
 MAX_TRIES = 3
 
 # For the process, not for a pool: two inferences at once take twice as long each.
-_GATE = threading.Lock()
+_GATE = Gate()
 
 # Held while a network is loaded: the next one reserves memory when this one's size is known.
 _LOADING = threading.Lock()
@@ -143,17 +145,22 @@ class EnginePool:
             batch: uint8 (N, H, W, 3).
 
         Returns:
-            float32 probabilities (N, C), and the milliseconds of the inference, without loading and waiting.
+            float32 probabilities (N, C), and the milliseconds of the inferences, without loading and waiting.
 
         Raises:
             MemoryBudgetError: The network is larger than the whole budget.
             BusyError: No room became free in time.
             ImgrecError: Preparing, loading or running failed.
         """
-        with self._lease_engine(spec) as engine, _GATE:
-            start = time.perf_counter()
-            probabilities = engine.predict(batch)
-            return probabilities, self._taken_ms(spec, start)
+        parts, milliseconds = [], 0.0
+        with self._lease_engine(spec) as engine:
+            # An empty batch is asked about once, for its shape.
+            for first in range(max(1, len(batch))):
+                with _GATE:
+                    start = time.perf_counter()
+                    parts.append(engine.predict(batch[first : first + 1]))
+                    milliseconds += self._taken_ms(spec, start)
+        return np.concatenate(parts), milliseconds
 
     def predict_values(self, spec: ModelSpec, values: np.ndarray) -> tuple[np.ndarray, float]:
         """Run the network of `spec` as `predict`, on float32 `values` (N, H, W, 3): see `Engine.predict_values`."""

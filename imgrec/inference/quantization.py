@@ -26,7 +26,7 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB, Settings
 
 # Counted up whenever the steps below change what a twin computes.
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 
 # The version of NNCF, as pyproject.toml asks for it. Hosts without NNCF are to know the twins that were made elsewhere.
 NNCF = "3.4"
@@ -43,6 +43,9 @@ WORKER_COPIES = 3
 
 # Processors that multiply and add 8-bit integers in one step; on others the sum of two products can overflow.
 INTEGER_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"})
+
+# Activations that are negative for some values; in OpenVINO's names.
+SMOOTH_ACTIVATIONS = frozenset({"Elu", "Gelu", "HSwish", "Mish", "Selu", "Swish"})
 
 # Both networks are timed in turns, so often.
 TURNS = 9
@@ -160,13 +163,20 @@ def _quantize(name: str, exact: Path, folder: Path, images: list[np.ndarray]) ->
         # Batch normalization is folded into the weights before their ranges are chosen, not after.
         apply_moc_transformations(model, cf=True)
         overflow = nncf.OverflowFix.DISABLE if has_integer_arithmetic() else nncf.OverflowFix.ENABLE
+        nodes = model.get_ordered_ops()
+        # What is negative before an activation matters to these; all else ends in a ReLU, or adds to such.
+        is_smooth = any(node.get_type_name() in SMOOTH_ACTIVATIONS for node in nodes)
+        # The first layer sees the image itself: it has few weights, and all that follows suffers from its rounding.
+        first = next((node.get_friendly_name() for node in nodes if node.get_type_name() == "Convolution"), None)
         try:
             twin = nncf.quantize(
                 model,
                 nncf.Dataset([image[np.newaxis] for image in images]),
-                # Symmetric for weights, asymmetric for values: most lose their sign in a ReLU, swish and others do not.
-                preset=nncf.QuantizationPreset.MIXED,
+                preset=nncf.QuantizationPreset.MIXED if is_smooth else nncf.QuantizationPreset.PERFORMANCE,
                 subset_size=len(images),
+                # What rounding adds to each channel is measured layer by layer, on what the layers before give by then.
+                fast_bias_correction=False,
+                ignored_scope=nncf.IgnoredScope(names=[] if first is None else [first]),
                 advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=overflow),
             )
         except (nncf.errors.InternalError, nncf.errors.ValidationError, nncf.errors.UnsupportedModelError) as error:

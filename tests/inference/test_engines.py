@@ -155,7 +155,7 @@ def test_random_weights_give_what_keras_gives(
 def test_models_that_come_with_imgrec_give_what_keras_gives(
     spec: ModelSpec, settings: Settings, keras_processes: Callable[[str], Ask], tmp_path: Path
 ) -> None:
-    from imgrec.inference import openvino_engine, transposes
+    from imgrec.inference import openvino_engine, openvino_head, transposes
     from imgrec.inference.openvino_engine import OpenVINOEngine
 
     weights = find(spec, settings)
@@ -171,7 +171,7 @@ def test_models_that_come_with_imgrec_give_what_keras_gives(
     # The feature map and the logits are further outputs of the same network: sums may be rounded in another order.
     settings_of_engine = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     plain = openvino_engine.runtime().Core().compile_model(tmp_path / "model.xml", "CPU", settings_of_engine)
-    head = openvino_engine.OpenVINOHead(tmp_path / "model.xml")
+    head = openvino_head.OpenVINOHead(tmp_path / "model.xml")
     constants: list[np.ndarray] = []
     for image in batch[:5]:
         seen = engine.observe(image)
@@ -256,7 +256,7 @@ from imgrec.inference import openvino_engine, shutdown
 
 def load():
     with shutdown.foreign_call():
-        openvino_engine._core().available_devices
+        openvino_engine.core().available_devices
 
 threading.Thread(target=load, daemon=True).start()
 """
@@ -270,7 +270,7 @@ begun = threading.Event()
 def go_on():
     while True:
         with shutdown.foreign_call():
-            openvino_engine._core().available_devices
+            openvino_engine.core().available_devices
         begun.set()
 
 threading.Thread(target=go_on, daemon=True).start()
