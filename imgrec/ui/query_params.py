@@ -69,7 +69,9 @@ def follow(page: str) -> None:
     if not link or (MODELS, link) in links.seen:
         return
     links.seen.add((MODELS, link))
-    names, links.unknown_models = _match(link, list(caches.catalog()), lambda name: caches.catalog()[name].title, str)
+    catalog = caches.catalog()
+    known = [*catalog, *(twin.name for twin in catalog.twins)]
+    names, links.unknown_models = _match(link, known, lambda name: catalog[name].title, str)
     links.too_many_models = None
     if names or not links.unknown_models:
         st.session_state[MODELS] = choices()[MODELS] = names

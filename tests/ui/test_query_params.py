@@ -174,3 +174,10 @@ def test_a_complaint_goes_with_any_choice_on_its_page(
     app.session_state[key] = value
     app.run()
     assert not app.warning
+
+
+def test_a_link_carries_a_compact_twin(page: Page) -> None:
+    app = page(models=["mobilenet", "mobilenet.int8"])
+    assert held(app, "models") == ["mobilenet", "mobilenet.int8"]
+    assert address(app, "models") == ["mobilenet", "mobilenet.int8"]
+    assert not app.warning
