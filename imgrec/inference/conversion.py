@@ -13,7 +13,6 @@ its original (see `quantization`), and is an entry of its own.
 import functools
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import shutil
@@ -23,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from imgrec import extras, json_files
@@ -329,13 +329,12 @@ def limit_for(size_bytes: int, *, has_description: bool, written_bytes: int | No
 
 @contextmanager
 def keras_without_tensorflow() -> Iterator[None]:
-    """Have Keras imported within the block quickly, on its OpenVINO backend."""
+    """Have Keras imported within the block quickly, on its OpenVINO backend, which asks for no SciPy there."""
     from imgrec.inference import openvino_engine
 
     openvino_engine.runtime()  # before Keras imports it
-    # Keras imports both of these at once: windows for sound, in half of a second, and tables, in a sixth.
-    _put_off("scipy.signal")
-    with openvino_engine.hidden("tensorflow"), openvino_engine.hidden("pandas"):
+    # Keras imports both of these at once: tables, and SciPy, 140 MB, for the windows of sound that no image has.
+    with openvino_engine.hidden("tensorflow"), openvino_engine.hidden("pandas"), _empty("scipy", "scipy.signal"):
         yield
 
 
@@ -364,13 +363,16 @@ def _convert(spec: ModelSpec, weights_path: Path, folder: Path, tell: Callable[.
         raise ConversionError(f"{spec.name} was converted, but does not run: {error}") from error
 
 
-def _put_off(name: str) -> None:
-    """Have the module called `name` loaded at its first use, not at its import."""
-    spec = importlib.util.find_spec(name)
-    if spec is not None and spec.loader is not None and name not in sys.modules:
-        spec.loader = importlib.util.LazyLoader(spec.loader)
-        sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+@contextmanager
+def _empty(*names: str) -> Iterator[None]:
+    """Have the modules called `names`, which are never used, imported as empty ones within the block."""
+    added = {name: ModuleType(name) for name in names if name not in sys.modules}
+    sys.modules.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del sys.modules[name]
 
 
 if __name__ == "__main__":
