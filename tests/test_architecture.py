@@ -66,8 +66,8 @@ FENCES = {
     "altair": {"charts"},
     "plotly": {"charts"},
     "scipy": {"training"},
-    "pyarrow": {"evaluation.stored_predictions", "reports.flat_rows"},
-    "urllib": {"models.downloads", "images.remote"},
+    "pyarrow": {"evaluation.stored_predictions", "reports.flat_rows", "data.stores", "data.parquet_images"},
+    "urllib": {"models.downloads", "images.remote", "data.stores"},  # the last to write a path as an address
     "http": {"models.downloads", "images.remote", "api.problems"},  # the last for the names of statuses
     "socket": {"models.downloads", "images.remote", "scale.cluster", "server.connections"},
     "ray": {"scale"},

@@ -8,7 +8,9 @@ from imgrec.cli.terminal import complain
 from imgrec.errors import InputError
 
 if TYPE_CHECKING:
+    from imgrec.evaluation.prediction_shards import Classifier
     from imgrec.evaluation.shard_work import Runner
+    from imgrec.inference.pool import EnginePool
 
 ENGINES = ("local", "ray")
 
@@ -35,3 +37,18 @@ def open_engine(engine: str, address: str | None, actors: int | None) -> "Iterat
 
     with cluster.opened(address, complain) as nodes:
         yield RayEngine(nodes, actors, complain)
+
+
+@contextmanager
+def open_classifier(engine: str, address: str | None, actors: int | None, pool: "EnginePool") -> "Iterator[Classifier]":
+    """Yield what classifies shards of images, as `open_engine`; `pool` has the networks of this process."""
+    from imgrec.evaluation.prediction_shards import classify_here
+
+    if engine == "local":
+        yield classify_here(pool)
+        return
+    from imgrec.scale import cluster
+    from imgrec.scale.ray_engine import RayEngine
+
+    with cluster.opened(address, complain) as nodes:
+        yield RayEngine(nodes, actors, complain).classify

@@ -33,7 +33,8 @@ def evaluate(
     data: Annotated[
         str,
         typer.Option(
-            help="cifar10, or a folder, zip, tar or .npz with labeled images; - for an archive on standard input."
+            help="cifar10; a folder, zip, tar, .npz or Parquet with labeled images; s3://, gs://, hdfs://; - for an "
+            "archive on standard input."
         ),
     ],
     models: Annotated[
@@ -77,6 +78,7 @@ def evaluate(
     from imgrec.cli.watch import watch as watch_folder
     from imgrec.data.evaluation_split import open_evaluation_split
     from imgrec.data.sources import path_of
+    from imgrec.data.stores import is_address
     from imgrec.evaluation import stored_predictions
     from imgrec.evaluation.evaluate import describe_dataset, get_fitting_specs
     from imgrec.evaluation.evaluate import evaluate as measure
@@ -90,6 +92,9 @@ def evaluate(
     check_format(format, (TABLE, *flat_rows.FORMATS))
     settings = Settings.from_env()
     check_engine(engine, address, actors)
+    if is_address(out):
+        raise InputError("Expected a folder of this machine for --out: only `imgrec predict` writes to stores. "
+                         f"Received: {out.partition('://')[0]}://….")  # fmt: skip
     if corruptions and (watch or engine != "local"):
         raise InputError("Expected --corruptions alone. Received: --watch or --engine beside it.")
     folder = typed_path(out) if out else stored_predictions.own_folder(settings)
@@ -121,6 +126,8 @@ def evaluate(
         return shlex.join(["imgrec", "evaluate", *words, *(["--corruptions"] if corruptions else [])])
 
     if watch:
+        if is_address(data):
+            raise InputError("Expected a folder of this machine to watch. Received: an address.")
         check_folder(path_of(data))
         with open_engine(engine, address, actors) as run:
 

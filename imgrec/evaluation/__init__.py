@@ -6,6 +6,7 @@ Knows no interface and no training.
 `shards`: the shards of an evaluation, and their files.
 `arrivals`: a folder that grows, in shards that stay.
 `shard_work`: the images of shards become answers.
+`prediction_shards`: images classified in shards, and their files.
 `stored_predictions`: the files of an evaluation.
 `metrics_row`: stored predictions to one row of figures.
 `aligned_results`: several models on the same images.

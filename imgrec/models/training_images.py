@@ -16,7 +16,7 @@ from imgrec.settings import Settings
 if TYPE_CHECKING:
     import numpy as np
 
-_ARRAY = "images"
+_ARRAY = "images"  # as it is written below
 
 
 def find(model: str, settings: Settings) -> Path | None:
@@ -32,7 +32,7 @@ def keep(model: str, images: "np.ndarray", settings: Settings) -> Path:
     import numpy as np
 
     content = io.BytesIO()
-    np.savez_compressed(content, **{_ARRAY: images})
+    np.savez_compressed(content, images=images)
     digest = hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest()[:16]
     path = _folder(settings) / f"{model}-{digest}.npz"
     with storage_errors(path):
