@@ -89,7 +89,10 @@ class Probe:
             f"log loss {best.log_loss:.2f}; next is {next_best.title} with {next_best.right} right and "
             f"{next_best.log_loss:.2f}."
         )
-        return f"{found} {self.doubt or 'The difference is beyond chance.'}"
+        if self.doubt or next_best.behind is None:
+            return f"{found} {self.doubt}"
+        behind = next_best.behind
+        return f"{found} The difference, {behind.low:.2f} to {behind.high:.2f} at 95 %, is beyond chance."
 
 
 def probe(

@@ -199,8 +199,9 @@ def describe_knowledge(specs: Sequence[ModelSpec]) -> str:
     if len(spaces) > 1:
         titles = {space: ", ".join(spec.title for spec in specs if spec.label_space == space) for space in spaces}
         return " ".join(f"{titles[name]}: {_classes(space)}." for name, space in spaces.items())
-    (space,), side = spaces.values(), max(max(spec.input_size) for spec in specs)
-    seen = f" Input: {side} × {side} px." if side <= SMALL_SIDE_PX else ""
+    (space,) = spaces.values()
+    height, width = max((spec.input_size for spec in specs), key=max)
+    seen = f" Input: {width} × {height} px." if max(height, width) <= SMALL_SIDE_PX else ""
     return f"Classes: {_classes(space)}.{seen}"
 
 

@@ -69,7 +69,7 @@ def test_the_preprocessing_of_the_training_is_proposed(
     assert len(found.tried) == 2 * len(PREPROCESS)
     assert found.proposed is not None
     assert (found.proposed.mode, found.proposed.channels) == (mode, "rgb")
-    assert "beyond chance" in found.sentence()
+    assert "at 95 %, is beyond chance" in found.sentence()
     assert all(one.behind is not None and one.behind.low > 0 for one in found.tried[1:])
 
 

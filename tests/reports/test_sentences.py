@@ -298,6 +298,11 @@ def test_what_models_can_know(names: list[str], sentence: str) -> None:
     assert describe_knowledge(BUILT_IN.get_specs(names)) == sentence
 
 
+def test_an_input_that_is_no_square_is_said_as_it_is() -> None:
+    spec = replace(BUILT_IN["capstone_cnn"], input_size=(24, 32))
+    assert describe_knowledge([spec]).endswith(" Input: 32 × 24 px.")
+
+
 def test_what_models_of_two_label_spaces_can_know() -> None:
     sentence = describe_knowledge(BUILT_IN.get_specs(["mobilenet", "vgg16", "capstone_cnn"]))
     assert sentence.startswith("VGG16, MobileNet: the 1,000 classes of ImageNet. Capstone CNN (CIFAR-10): airplane, ")
