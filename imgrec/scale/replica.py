@@ -5,6 +5,7 @@ It runs the engine that serves on one machine, too, so that answers are the same
 
 import asyncio
 import hashlib
+import os
 import platform
 import time
 from collections.abc import Mapping
@@ -107,8 +108,12 @@ class Replica:
         outcome: Outcome = await self._in_batches((method, values))
         return outcome
 
+    def identify(self) -> int:
+        """Return the process id."""
+        return os.getpid()
+
     def peak_bytes(self) -> int:
-        """Return the most memory that this replica has held."""
+        """Return the most memory that this replica has held (bench/scale.md)."""
         return peak_bytes()
 
     def _compute(self, method: str, values: np.ndarray) -> Outcome:

@@ -1,5 +1,6 @@
 """Which engine a server uses: the networks in its own process, or those behind Ray Serve on a cluster."""
 
+import atexit
 import threading
 import time
 from collections.abc import Callable
@@ -72,6 +73,10 @@ class ServedCluster:
             self._refused, self._look_again_at = cluster.others(self._nodes), 0.0
             return self._nodes, self._refused
 
+    def leave(self) -> None:
+        """Leave the cluster; one that was started here ends."""
+        self._stack.close()
+
     def describe(self) -> str:
         """Return what computes, in a sentence without names of machines; asks nothing."""
         nodes = self._nodes
@@ -91,6 +96,7 @@ def open_pool(settings: Settings, preparations: Preparations, tell: Callable[[st
     if settings.engine != RAY:
         return classify.open_pool(settings, preparations)
     served = ServedCluster(settings.ray_address, tell)
+    atexit.register(served.leave)
 
     def load(spec: ModelSpec) -> Engine:
         nodes, refused = served.reach()
