@@ -10,8 +10,9 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
 
 WORKDIR /app
 
-# Serving needs neither TensorFlow nor what searches with it. Every package with its hash (`make lock`), and as a wheel:
-# building one would run code of packages that the lock does not name.
+# Serving needs neither TensorFlow nor what searches with it; NNCF makes the compact twins of networks, in a worker process.
+# Every package with its hash (`make lock`), and as a wheel: building one would run code of packages that the lock does
+# not name.
 COPY requirements.lock .
 RUN pip install --require-hashes --only-binary :all: -r requirements.lock
 

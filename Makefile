@@ -8,8 +8,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RELEASE := .venv-release/bin
-# What only trains, searches and quantizes: the demo image leaves it out, with 1.4 GB.
-NOT_SERVED := ^(tensorflow|keras-tuner|scikit-learn|nncf)
+# What only trains and searches: the demo image leaves it out, with 1.4 GB.
+NOT_SERVED := ^(tensorflow|keras-tuner)
 # UPGRADE=--upgrade takes newer versions of what requirements.txt does not pin.
 UPGRADE ?=
 # Further arguments for pytest, for instance TESTS="-m slow".

@@ -19,7 +19,7 @@ from imgrec.explanation.attribution import explain, frame_subjects
 from imgrec.explanation.target import of_class
 from imgrec.images.decoding import decode
 from imgrec.images.preprocessing import frame
-from imgrec.inference import openvino_engine
+from imgrec.inference import openvino_engine, openvino_head
 from imgrec.inference.conversion import convert
 from imgrec.inference.pool import EnginePool
 from imgrec.models.catalog import BUILT_IN
@@ -45,7 +45,7 @@ def main() -> None:
         settings.memory_bytes,
         lambda spec: openvino_engine.OpenVINOEngine(paths[spec.name], 0),
         lambda spec: 0,
-        load_head=lambda spec: openvino_engine.OpenVINOHead(paths[spec.name]),
+        load_head=lambda spec: openvino_head.OpenVINOHead(paths[spec.name]),
     )
     framed = {spec.name: frame(image, spec.input_size, spec.crop_fraction) for spec in specs}
     times: dict[str, dict[str, list[float]]] = {

@@ -6,7 +6,13 @@ from imgrec.errors import MissingExtraError
 
 # Extra → the modules that it brings, beside their packages' names where these differ. pyproject.toml has the versions.
 EXTRAS = {
-    "train": {"tensorflow": "TensorFlow", "keras_tuner": "keras-tuner", "sklearn": "scikit-learn", "plotly": "Plotly"},
+    "train": {
+        "tensorflow": "TensorFlow",
+        "keras_tuner": "keras-tuner",
+        "sklearn": "scikit-learn",
+        "scipy": "SciPy",
+        "plotly": "Plotly",
+    },
     "int8": {"nncf": "NNCF"},
     "ray": {"ray": "Ray"},
 }

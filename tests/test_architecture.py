@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from imgrec import extras
 from imgrec.settings import ROOT
 
 # A room imports only rooms before it. A module or package below imgrec/ that is not listed fails: there is no utils.py.
@@ -64,8 +65,9 @@ FENCES = {
     "nncf": {"inference.quantization"},
     "altair": {"charts"},
     "plotly": {"charts"},
-    "pyarrow": {"evaluation.stored_predictions", "reports.flat_rows"},
-    "urllib": {"models.downloads", "images.remote"},
+    "scipy": {"training"},
+    "pyarrow": {"evaluation.stored_predictions", "reports.flat_rows", "data.stores", "data.parquet_images"},
+    "urllib": {"models.downloads", "images.remote", "data.stores"},  # the last to write a path as an address
     "http": {"models.downloads", "images.remote", "api.problems"},  # the last for the names of statuses
     "socket": {"models.downloads", "images.remote", "scale.cluster", "server.connections"},
     "ray": {"scale"},
@@ -150,6 +152,17 @@ def test_a_package_is_imported_only_behind_its_fence(name: str) -> None:
     used = {m.split(".")[0] for m in imports(modules()[name], top_only=False)}
     trespassed = {package for package in used & FENCES.keys() if not FENCES[package] & allowed_as}
     assert not trespassed
+
+
+def test_what_serves_imports_no_package_of_an_extra() -> None:
+    brought = {module for extra in extras.EXTRAS.values() for module in extra}
+    found = {
+        name: packages
+        for name, path in modules().items()
+        if not name.endswith("_worker")
+        and (packages := {one.split(".")[0] for one in imports(path, top_only=True)} & brought)
+    }
+    assert found == {}
 
 
 def test_pages_hold_no_functions_loops_or_try() -> None:

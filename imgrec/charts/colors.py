@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from imgrec.models.catalog import BUILT_IN
+from imgrec.models.catalog import BUILT_IN, COMPACT_SUFFIX
 from imgrec.predictions.ensembles import ENSEMBLE
 
 # Four hues, each in a lighter and a darker shade: the list for which a search found the largest distance between
@@ -102,11 +102,12 @@ def kept_swatches(models: Iterable[str], before: Mapping[str, Swatch]) -> dict[s
 
 
 def _preferred(model: str) -> int:
-    """Return the place in `COLORS`, which does not depend on the selection.
+    """Return the place in `COLORS`, which does not depend on the selection; of a twin that of its original.
 
     Models of other classes than ImageNet's count backwards, so that the bundled ones differ from the usual models. A
     model that is not in the catalog has a place by its name.
     """
+    model = model.removesuffix(COMPACT_SUFFIX)
     if model in USUAL_MODELS:
         return USUAL_MODELS.index(model) % len(COLORS)
     spec = BUILT_IN.get(model)
@@ -118,9 +119,12 @@ def _preferred(model: str) -> int:
     return (-1 - place if is_other else place) % len(COLORS)
 
 
-def _rank(model: str) -> tuple[int, int]:
-    """Return which of two models keeps the color that both prefer: usual ones, those of the catalog, then others."""
-    if model in USUAL_MODELS:
-        return 0, USUAL_MODELS.index(model)
-    names = list(BUILT_IN)
-    return (1, names.index(model)) if model in BUILT_IN else (2, 0)
+def _rank(model: str) -> tuple[int, int, bool]:
+    """Return which of two models keeps the color that both prefer: usual ones, those of the catalog, then others.
+
+    Of a twin and its original, the original.
+    """
+    name = model.removesuffix(COMPACT_SUFFIX)
+    if name in USUAL_MODELS:
+        return 0, USUAL_MODELS.index(name), name != model
+    return (1, list(BUILT_IN).index(name), name != model) if name in BUILT_IN else (2, 0, name != model)

@@ -13,6 +13,7 @@ mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 `evaluate`: `evaluate`.
 `compare`: `compare`.
 `engines`: where shards are run.
+`sharded_predictions`: `predict` in shards.
 `watch`: `evaluate --watch`.
 `train`: `train`.
 `tune`: `tune`.

@@ -1,6 +1,6 @@
 """The models that a command names, with the options that commands share, opened."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from imgrec.errors import InputError, StorageError
 from imgrec.files import opened, typed_path
@@ -9,57 +9,24 @@ from imgrec.settings import Settings
 if TYPE_CHECKING:
     from imgrec.inference.pool import EnginePool
     from imgrec.inference.preparation import Preparations
-    from imgrec.inference.request import Options
+    from imgrec.inference.request import Options, Words
 
 
 def open_models(
-    names: str,
-    settings: Settings,
-    *,
-    top: int | None = None,
-    rule: str | None = None,
-    weights: str | None = None,
-    framing: str = "crop",
-    level: str | None = None,
-    classes: str | None = None,
-    calibrated: bool = False,
-    precision: str | None = None,
+    names: str, settings: Settings, precision: str | None = None, **words: "Unpack[Words]"
 ) -> "tuple[Options, EnginePool, Preparations]":
     """Return the options, the pool, and what fetches and compiles; nothing is loaded yet.
 
-    Args:
-        names: Names with commas between; empty for the default models.
-        settings: Of this machine.
-        top: Classes for each model; see `Options.parse` for this and the others.
-        rule: Of the ensemble.
-        weights: By model.
-        framing: How images are cut.
-        level: Of generality.
-        classes: Groups of WordNet words, or the name of a JSON file with them.
-        calibrated: Whether to apply measured temperatures.
-        precision: "compact" for the twins of the models, "exact" for the originals; None for the models as named.
-
-    Raises:
-        InputError: An option cannot be meant.
-        MemoryBudgetError: A model is larger than the whole budget.
+    As `parse_options`, but `classes` may be the name of a JSON file; raises `MemoryBudgetError`, too, for a model that
+    is larger than the whole budget.
     """
     from imgrec.evaluation.options import parse_options
     from imgrec.inference.classify import open_pool
     from imgrec.inference.preparation import Preparations
     from imgrec.inference.request import check_budget
 
-    options = parse_options(
-        names,
-        settings,
-        top=top,
-        rule=rule,
-        weights=weights,
-        framing=framing,
-        level=level,
-        classes=read_classes(classes),
-        calibrated=calibrated,
-        precision=precision,
-    )
+    words["classes"] = read_classes(words.get("classes"))
+    options = parse_options(names, settings, precision, **words)
     preparations = Preparations(settings)
     pool = open_pool(settings, preparations)
     check_budget(options.specs, pool)

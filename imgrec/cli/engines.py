@@ -9,7 +9,9 @@ from imgrec.errors import InputError
 from imgrec.settings import ENGINES, LOCAL
 
 if TYPE_CHECKING:
+    from imgrec.evaluation.prediction_shards import Classifier
     from imgrec.evaluation.shard_work import Runner
+    from imgrec.inference.pool import EnginePool
 
 
 def check_engine(engine: str, address: str | None, actors: int | None) -> None:
@@ -34,3 +36,18 @@ def open_engine(engine: str, address: str | None, actors: int | None) -> "Iterat
 
     with cluster.opened(address, complain) as nodes:
         yield RayEngine(nodes, actors, complain)
+
+
+@contextmanager
+def open_classifier(engine: str, address: str | None, actors: int | None, pool: "EnginePool") -> "Iterator[Classifier]":
+    """Yield what classifies shards of images, as `open_engine`; `pool` has the networks of this process."""
+    from imgrec.evaluation.prediction_shards import classify_here
+
+    if engine == "local":
+        yield classify_here(pool)
+        return
+    from imgrec.scale import cluster
+    from imgrec.scale.ray_engine import RayEngine
+
+    with cluster.opened(address, complain) as nodes:
+        yield RayEngine(nodes, actors, complain).classify

@@ -1,15 +1,18 @@
 """`imgrec evaluate`."""
 
 import shlex
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from imgrec.cli.chosen_models import read_classes
 from imgrec.cli.engines import check_engine, open_engine
+from imgrec.cli.named_images import STDIN, store_input
 from imgrec.cli.terminal import BAD_INPUT, check_format, complain, count_line, say, write
 from imgrec.errors import ImgrecError, InputError
-from imgrec.files import typed_path
+from imgrec.files import sha256_of, typed_path
 from imgrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +29,14 @@ TABLE = "table"
 
 
 def evaluate(
-    data: Annotated[str, typer.Option(help="cifar10, or a folder, zip, tar or .npz with labeled images.")],
+    context: typer.Context,
+    data: Annotated[
+        str,
+        typer.Option(
+            help="cifar10; a folder, zip, tar, .npz or Parquet with labeled images; s3://, gs://, hdfs://; - for an "
+            "archive on standard input."
+        ),
+    ],
     models: Annotated[
         str, typer.Option(help="Names with commas between; by default all on this machine that fit.")
     ] = "",
@@ -68,6 +78,7 @@ def evaluate(
     from imgrec.cli.watch import watch as watch_folder
     from imgrec.data.evaluation_split import open_evaluation_split
     from imgrec.data.sources import path_of
+    from imgrec.data.stores import is_address
     from imgrec.evaluation import stored_predictions
     from imgrec.evaluation.evaluate import describe_dataset, get_fitting_specs
     from imgrec.evaluation.evaluate import evaluate as measure
@@ -81,15 +92,21 @@ def evaluate(
     check_format(format, (TABLE, *flat_rows.FORMATS))
     settings = Settings.from_env()
     check_engine(engine, address, actors)
+    if is_address(out):
+        raise InputError("Expected a folder of this machine for --out: only `imgrec predict` writes to stores. "
+                         f"Received: {out.partition('://')[0]}://….")  # fmt: skip
     if corruptions and (watch or engine != "local"):
         raise InputError("Expected --corruptions alone. Received: --watch or --engine beside it.")
     folder = typed_path(out) if out else stored_predictions.own_folder(settings)
     text = read_classes(classes)
     groups = ClassGroups.parse(text) if text else None
     catalog = load_catalog(settings)
+    if data == STDIN and watch:
+        raise InputError("Expected a folder to watch. Received: standard input.")
+    place = str(store_input(context)) if data == STDIN else data
 
     def open_labeled() -> "Dataset":
-        return open_evaluation_split(data, settings, per_class=per_class, training=training, groups=groups)
+        return open_evaluation_split(place, settings, per_class=per_class, training=training, groups=groups)
 
     def get_specs(labeled: "Dataset") -> "Sequence[ModelSpec]":
         return parse_models(models, catalog) if models.strip(" ,") else get_fitting_specs(labeled, catalog, settings)
@@ -109,6 +126,8 @@ def evaluate(
         return shlex.join(["imgrec", "evaluate", *words, *(["--corruptions"] if corruptions else [])])
 
     if watch:
+        if is_address(data):
+            raise InputError("Expected a folder of this machine to watch. Received: an address.")
         check_folder(path_of(data))
         with open_engine(engine, address, actors) as run:
 
@@ -127,6 +146,9 @@ def evaluate(
             watch_folder(open_labeled, get_specs, measure_grown, folder)
         return
     found = open_labeled()
+    if data == STDIN:
+        # The file is gone afterwards: of two archives only this tells which it was.
+        found = replace(found, source=f"standard input, sha256 {sha256_of(Path(place))}")
     if not corruptions:
         stored_predictions.check_place(folder, describe_dataset(found))
     for flaw in found.flaws:

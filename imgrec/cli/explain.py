@@ -52,9 +52,7 @@ def explain(
     settings = Settings.from_env()
     source = sys.stdin.buffer.read(settings.max_upload_bytes + 1) if image == STDIN else image
     decoded = open_image(source, settings)
-    options, pool, preparations = open_models(
-        models, settings, rule=rule, weights=weights, framing=framing, precision=precision
-    )
+    options, pool, preparations = open_models(models, settings, precision, rule=rule, weights=weights, framing=framing)
     if prepare(options.specs, preparations):
         raise typer.Exit(BAD_INPUT)
     with count_line(method) as count:

@@ -22,7 +22,9 @@ _MODEL = typer.Argument(
 )
 _LABELS = typer.Option(help="A text file with one class a line; by default ImageNet's for 1,000 outputs.")
 _SIZE = typer.Option(help="224, or 224x320 (height x width), for a network that leaves it open.")
-_PROBE = typer.Option(help="Labeled images, as for imgrec evaluate, to find the preprocessing with.")
+_PROBE = typer.Option(
+    help="Labeled images, as for imgrec evaluate, to find the preprocessing with; ImageNet's networks need none."
+)
 _CROP = typer.Option("--crop", help="Side of the center crop / short side of the resized image, in (0, 1].")
 
 
@@ -157,7 +159,7 @@ def _probe(
     crop: float,
     draw: "Callable[[str, str, str], None]",
 ) -> "Probe | None":
-    """Return what the labeled images in `folder`, or else the samples, say; None where there are none that fit."""
+    """Return what the images in `folder`, or else imgrec's own photographs, say; None where there are none that fit."""
     from imgrec.data.evaluation_split import open_evaluation_split
     from imgrec.evaluation import preprocessing_probe
 
@@ -168,7 +170,7 @@ def _probe(
         labeled = open_evaluation_split(folder, settings)
         return preprocessing_probe.probe(found, space, labeled, settings, crop_fraction=crop, on_progress=show)
     if space.name == "imagenet_1k":
-        return preprocessing_probe.probe_samples(found, space, settings, crop_fraction=crop, on_progress=show)
+        return preprocessing_probe.probe_photographs(found, space, settings, crop_fraction=crop, on_progress=show)
     return None
 
 

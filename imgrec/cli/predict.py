@@ -1,6 +1,6 @@
 """`imgrec models`, `fetch` and `predict`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgrec.cli.chosen_models import open_models
+from imgrec.cli.engines import check_engine
 from imgrec.cli.named_images import may_be_image, read_all
 from imgrec.cli.terminal import BAD_INPUT, bar, check_format, complain, say, status_line, write
-from imgrec.errors import ImgrecError
+from imgrec.errors import ImgrecError, InputError
 from imgrec.settings import MIB, Settings
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def predict(
         list[str],
         typer.Argument(
             metavar="IMAGE",
-            help="Files, patterns, folders, zip or tar archives, https addresses; - for standard input.",
+            help="Files, patterns, folders, zip, tar or Parquet; https, s3, gs or hdfs addresses; - for stdin.",
         ),
     ],
     models: Annotated[
@@ -105,9 +106,21 @@ def predict(
     precision: Annotated[
         str | None, typer.Option(help="compact: the twins of the models in 8-bit integers; exact: in float32.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: on a cluster; without --address on one of processes of this machine.")
+    ] = "local",
+    address: Annotated[str | None, typer.Option(help="Of the cluster, such as head.example.org:6379, or auto.")] = None,
+    actors: Annotated[
+        int | None, typer.Option(min=1, help="Workers on the cluster; by default one for each CPU but one.")
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(help="Folder or address for Parquet files of the rows; a stopped run goes on where it was."),
+    ] = None,
     format: Annotated[str, typer.Option(help="table, json, csv, parquet, or html: a report as one file.")] = "table",
 ) -> None:
     """Say what is in images, model by model and together."""
+    from imgrec.cli import sharded_predictions
     from imgrec.explanation.map_images import report_maps
     from imgrec.predictions.ensembles import Ensemble, by_label_space
     from imgrec.predictions.prediction import Failure
@@ -115,18 +128,26 @@ def predict(
     from imgrec.reports.html_report import Entry
 
     check_format(format, FORMATS)
+    check_engine(engine, address, actors)
+    if is_sharded := engine != "local" or out is not None:
+        sharded_predictions.check_names(images)
+        if format == "html" or (out is not None and format != TABLE):
+            raise InputError(
+                f"Expected {'no --format with --out' if out else 'another format with --engine ray'}. "
+                f"Received: --format {format}."
+            )
     settings = Settings.from_env()
     options, pool, preparations = open_models(
         models,
         settings,
-        top=top,
+        precision,
+        k=top,
         rule=rule,
         weights=weights,
         framing=framing,
         level=level,
         classes=classes,
         calibrated=calibrated,
-        precision=precision,
     )
     # Nothing is fetched or compiled for files of which none can be an image.
     failures = prepare(options.specs, preparations) if any(may_be_image(name) for name in images) else []
@@ -135,8 +156,20 @@ def predict(
         raise typer.Exit(BAD_INPUT)
     results: list[Result] = []
     entries: list[Entry] = []
-    for name, source in read_all(images, settings):
-        found, image = get_result(name, source, replace(options, specs=ready), pool, settings)
+    usable = replace(options, specs=ready)
+    answers: Iterator[tuple[str, Result, DecodedImage | None]]
+    if is_sharded:
+        work = sharded_predictions.open_work(images, usable, preparations, settings)
+        if out is not None:
+            if sharded_predictions.write(work, out, pool, engine, address, actors) or failures:
+                raise typer.Exit(BAD_INPUT)
+            return
+        sharded = sharded_predictions.classify(work, pool, engine, address, actors)
+        answers = ((found.image, found, None) for found in sharded)
+    else:
+        read = read_all(images, settings)
+        answers = ((name, *get_result(name, source, usable, pool, settings)) for name, source in read)
+    for name, found, image in answers:
         if found.error is None:
             found = replace(found, outcomes=(*found.outcomes, *failures))
         if format == "table":
@@ -145,7 +178,7 @@ def predict(
         if format == "html":
             combined = map(options.combine, by_label_space(found.predictions).values())
             groups = tuple(group for group in combined if isinstance(group, Ensemble))
-            maps, note = ((), "") if image is None else report_maps(image, replace(options, specs=ready), pool)
+            maps, note = ((), "") if image is None else report_maps(image, usable, pool)
             command = reproduce.command("-" if name == "standard input" else name, options.to_arguments())
             entries.append(Entry(found, image, command, groups=groups, maps=maps, maps_note=note))
     if format == "parquet":

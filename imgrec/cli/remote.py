@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from imgrec.cli.chosen_models import read_classes
+from imgrec.cli.named_images import find
 from imgrec.cli.terminal import BAD_INPUT, complain, count_line, say
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.settings import Settings
@@ -13,8 +14,13 @@ FORMATS = ("table", "json", "csv")
 
 
 def remote(
+    context: typer.Context,
     images: Annotated[
-        list[str], typer.Argument(metavar="PATH", help="Images, folders, zip or tar archives; at most 500 images.")
+        list[str],
+        typer.Argument(
+            metavar="PATH",
+            help="Images, patterns, folders, zip or tar archives; - for one of them on standard input; at most 500.",
+        ),
     ],
     service: Annotated[str, typer.Option(help="google_cloud_vision.")] = "google_cloud_vision",
     classes: Annotated[
@@ -28,7 +34,6 @@ def remote(
     It needs a key in the environment. In folders that are named after --classes, or with a labels.csv, answers are
     right or wrong.
     """
-    from imgrec.data.image_paths import find_images
     from imgrec.predictions.class_groups import ClassGroups
     from imgrec.remote import rows as remote_rows
     from imgrec.remote.services import SERVICES
@@ -41,7 +46,7 @@ def remote(
     text = read_classes(classes)
     groups = ClassGroups.parse(text) if text else None
     asked = SERVICES[service](settings)
-    found = find_images(images)
+    found = find(images, context)
     for remark in found.remarks:
         complain(remark)
     complain(f"{len(found):,} images for {asked.title}; {asked.budget.left:,} may be sent this month.")

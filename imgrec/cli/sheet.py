@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgrec.cli.chosen_models import open_models
-from imgrec.cli.named_images import expand
+from imgrec.cli.named_images import find
 from imgrec.cli.predict import prepare
 from imgrec.cli.terminal import BAD_INPUT, INTERRUPTED, check_format, complain, count_line, write
 from imgrec.errors import InputError
@@ -28,9 +28,13 @@ LABEL_WIDTH, AGREEMENT_WIDTH = 28, 14
 
 
 def sheet(
+    context: typer.Context,
     images: Annotated[
         list[str],
-        typer.Argument(metavar="PATH", help="Images, patterns, folders, zip or tar archives; at most 500 images."),
+        typer.Argument(
+            metavar="PATH",
+            help="Images, patterns, folders, zip or tar archives; - for one of them on standard input; at most 500.",
+        ),
     ],
     models: Annotated[
         str, typer.Option(help="Names with commas between; by default up to three that are on this machine.")
@@ -60,7 +64,6 @@ def sheet(
 
     In folders that are named after classes, or with a labels.csv, the true classes are known.
     """
-    from imgrec.data.image_paths import find_images
     from imgrec.errors import UnknownNameError
     from imgrec.evaluation import sheet_files, sheet_order
     from imgrec.evaluation.contact_sheet import ContactSheet
@@ -72,15 +75,15 @@ def sheet(
     options, pool, preparations = open_models(
         models,
         settings,
+        precision,
         rule=rule,
         weights=weights,
         framing=framing,
         level=level,
         classes=classes,
         calibrated=calibrated,
-        precision=precision,
     )
-    found = find_images(expand(images))
+    found = find(images, context)
     prepare(options.specs, preparations)
     run = ContactSheet(found, options, pool, settings)
     for remark in run.remarks:

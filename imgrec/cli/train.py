@@ -175,10 +175,8 @@ def _resume(name: str, recipe: "Recipe | None", settings: Settings, options: dic
     worker = transfer_job.WORKER if recipe is None else training_job.WORKER
     job = training_job.find_stopped(worker, name if recipe is None else recipe.name, settings, options["folder"])
     state = job.state if job.state == "finished" else job.settle()
-    if options["learning_rate"] is not None:
+    if options["learning_rate"] is not None or state not in {"queued", "running"}:
         training_job.resume(job, learning_rate=options["learning_rate"])
-    elif state not in {"queued", "running"}:
-        job.resume()
     return job
 
 

@@ -53,7 +53,7 @@ def tune(
         check_resuming(context, RESUMING)
         job = training_job.find_stopped(search_job.WORKER, wanted.name, settings, folder, noun="search")
         if job.settle() not in {"queued", "running"}:
-            job.resume()
+            training_job.resume(job)
     else:
         source = data or recipe.dataset
         if not source:

@@ -1,4 +1,4 @@
-"""Folders, zip and tar archives as one thing: a sequence of named files, read in place.
+"""Folders, zip and tar archives, and stores, as one thing: a sequence of named files, read in place.
 
 An archive is never unpacked onto the disk, so a member called `../../.ssh/config`, a link or a device has no effect:
 only plain files are read, their names only tell classes apart, and no more than `max_bytes` of each is read. What is
@@ -9,6 +9,7 @@ is refused by its headers, before anything is unpacked.
 import bz2
 import errno
 import gzip
+import itertools
 import lzma
 import os
 import stat
@@ -23,6 +24,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from imgrec.data.stores import Store
 from imgrec.errors import InputError, StorageError
 from imgrec.files import is_there, kind_of, opened, storage_errors
 from imgrec.settings import MIB
@@ -68,6 +70,9 @@ _PACKINGS: dict[bytes, Callable[[IO[bytes]], Any]] = {
 # The list of what a zip has stands at its end: without that only its beginning tells what it was.
 _ZIP_START = b"PK\x03\x04"
 
+# Where files are: a folder or an archive of this machine, or a store.
+Place = Path | Store
+
 _LINK = "a link, not a file"
 _FOLDER = "a folder"
 _CLOSED = "no permission to read it"
@@ -95,11 +100,13 @@ class _Member:
     read: Callable[[int], bytes]
 
 
-def survey(path: Path) -> Listing:
-    """Return what a folder, zip or tar holds; of a packed tar everything is read, and nothing kept.
+def survey(path: Place) -> Listing:
+    """Return what a folder, zip, tar or store holds; of a packed tar everything is read, and nothing kept.
 
     Hidden files and what operating systems leave behind are not mentioned. Raises as `files`.
     """
+    if isinstance(path, Store):
+        return Listing(tuple(file.name for file in path.list() if not _is_clutter(file.name)), ())
     names, left_out, folders = [], [], []
     used: set[PurePosixPath] = set()
     for member in _members(path):
@@ -114,12 +121,12 @@ def survey(path: Path) -> Listing:
 
 
 def files(
-    path: Path,
+    path: Place,
     *,
     max_bytes: int,
     only: Collection[PurePosixPath] | None = None,
 ) -> Iterator[tuple[PurePosixPath, bytes | str]]:
-    """Yield (name below `path`, content) of each plain file in a folder, zip or tar; a sentence for a damaged one.
+    """Yield (name below `path`, content) of each plain file at a place; a sentence for a damaged one.
 
     Each name comes once; folders come in the order of their names. With `only`, these names alone. A content longer
     than `max_bytes` is cut one byte above, so that a check of its length finds it.
@@ -128,6 +135,9 @@ def files(
         InputError: The path is neither, holds too many files, unpacks to far more than it is, or is damaged.
         StorageError: It cannot be read.
     """
+    if isinstance(path, Store):
+        yield from path.files(survey(path).names if only is None else sorted(only), max_bytes)
+        return
     for member in _members(path, only):
         if member.refusal is None and (only is None or member.name in only):
             data: bytes | str
@@ -166,7 +176,7 @@ def _members(path: Path, only: Collection[PurePosixPath] | None = None) -> Itera
                 f"Expected {path.name} to hold at most {limit_bytes / MIB:,.0f} MiB when unpacked. Received: more; "
                 "images do not shrink so much, and a dataset so large can be given as a folder."
             )
-        if any(part in _CLUTTER or (part[0] == "." and part != "..") for part in member.name.parts):
+        if _is_clutter(member.name):
             continue
         if member.refusal is None and member.name in seen:
             yield replace(member, refusal="a second file of this name; the first is used")
@@ -174,6 +184,10 @@ def _members(path: Path, only: Collection[PurePosixPath] | None = None) -> Itera
         if member.refusal != _FOLDER:
             seen.add(member.name)
         yield member
+
+
+def _is_clutter(name: PurePosixPath) -> bool:
+    return any(part in _CLUTTER or (part[0] == "." and part != "..") for part in name.parts)
 
 
 def _in_folder(folder: Path) -> Iterator[_Member]:
@@ -289,6 +303,26 @@ def _in_tar(path: Path) -> Iterator[_Member]:
                 elif not member.isreg():
                     refusal = _LINK if member.issym() or member.islnk() else "a device, not a file"
                 yield _Member(name, member.size + tarfile.BLOCKSIZE, refusal, partial(read, member))
+
+
+def index_tar(file: IO[bytes], name: str) -> Iterator[tuple[PurePosixPath, int, int]]:
+    """Yield (name, offset, bytes) of each plain file in a tar that is not packed, by which it can be read on its own.
+
+    Contents are passed over. Raises `InputError` on a tar that is packed, damaged, or has too many files.
+    """
+    bounded: Any = _Bounded(file)
+    with _archive_errors(Path(name)), tarfile.open(fileobj=bounded, mode="r:") as archive:
+        for count in itertools.count():
+            bounded.limit_bytes = MAX_HEADER_BYTES
+            member = archive.next()
+            if member is None:
+                return
+            if count >= MAX_FILES:
+                raise InputError(f"Expected at most {MAX_FILES:,} files in {name}. Received: more.")
+            archive.members.clear()  # type: ignore[attr-defined]
+            path = PurePosixPath(member.name)
+            if member.isreg() and not member.issparse() and not _is_clutter(path) and _name_refusal(path) is None:
+                yield path, member.offset_data, member.size
 
 
 class _Bounded:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -28,8 +28,19 @@ HEADROOM_BYTES = 256 * MIB
 # Of each image in `Dataset.contents`.
 DIGEST_BYTES = hashlib.sha256().digest_size
 
+# Reads (id, image) of some of the ids, in the order of the images.
+Read = Callable[[Collection[str]], Iterator[tuple[str, "Raw"]]]
+
 # An image as it came: encoded bytes, uint8 pixels (H, W, 3), or a sentence why it cannot be read.
 Raw = bytes | np.ndarray | str
+
+
+@runtime_checkable
+class Indexed(Protocol):
+    """A `Read` that knows the place of each image, and so grows with their number; `only` returns one of some ids."""
+
+    def only(self, ids: Collection[str]) -> Read:
+        """Return the part of these ids, to be sent elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +149,7 @@ class Dataset:
     ids: tuple[str, ...]
     targets: tuple[int, ...]
     is_test: tuple[bool, ...]
-    read: Callable[[Collection[str]], Iterator[tuple[str, Raw]]] = field(repr=False)
+    read: Read = field(repr=False)
     source: str
     flaws: tuple[str, ...] = ()
     per_class: int | None = None
@@ -181,6 +192,8 @@ class Dataset:
     def slice(self, positions: range) -> "Dataset":
         """Return the images at `positions` to be sent elsewhere: small, unless their pixels go with them."""
         part = self.take(positions, left_out=(), remarks=(), flaws=(), empty=(), arrays=None)
+        if isinstance(self.read, Indexed):
+            return replace(part, read=self.read.only(part.ids))
         if self.arrays is None:
             return part
         pixels = tuple((item.id, item.image) for item in self.items(part.ids))
@@ -198,6 +211,7 @@ class Dataset:
     def contents(self) -> bytes:
         """The sha256 of each image, `DIGEST_BYTES` of each one in their order; all are read for it, once.
 
+        Of what lies in a store, `evaluation_split` takes the sha256 of its version instead, and reads nothing.
         An image that has gone since the dataset was opened counts as empty.
         """
         digests = {item.id: digest_of(item.image) for item in self.items()}

@@ -1,5 +1,7 @@
 """The images of a dataset that models are measured on: its test part, or all of it where it has no parts.
 
+A dataset is a name, a folder, an archive, arrays, Parquet files, tars of WebDataset, or a store of any of these.
+
 Their classes are those of a known label space where one has them all; `labels.csv` may say what they are. What is in
 the training part too is counted and said.
 """
@@ -9,11 +11,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from imgrec.data import archives, folders
+from imgrec.data import archives, folders, packed_images
 from imgrec.data.classes import check_groups, in_words, place_of_label, recognize
 from imgrec.data.dataset import Dataset, digest_of
 from imgrec.data.folders import LABELS_FILE
+from imgrec.data.packed_images import Versions
 from imgrec.data.sources import DATASETS, from_files, name_of, of_arrays, open_dataset, path_of, read_files
+from imgrec.data.stores import Store, is_address
 from imgrec.errors import InputError, UnknownNameError
 from imgrec.predictions.class_groups import ClassGroups
 from imgrec.predictions.labels import get_label_space
@@ -41,19 +45,25 @@ def open_evaluation_split(
     training: str | None = None,
     groups: ClassGroups | None = None,
 ) -> Dataset:
-    """Return what is measured of the dataset with that name (a key of `DATASETS`) or at that path.
+    """Return what is measured of the dataset with that name (a key of `DATASETS`), at that path or address.
 
     Only the first `per_class` images of each class are taken. `flaws` are added to what is known of the dataset;
     `training` is the dataset that models were trained on: the number of images in both is added to the flaws. `groups`
     say what the classes mean in WordNet, where no known label space has them.
     Raises `InputError` when there is nothing to measure on, or labels cannot be understood.
     """
-    if name_or_path in DATASETS or (path := path_of(name_or_path)).suffix == ".npz":
+    versions: Versions | None = None
+    if name_or_path in DATASETS:
         found = _of_parts(open_dataset(name_or_path, settings), name_or_path)
     else:
-        listing = archives.survey(path)
-        table = next((name for name in listing.names if name.name == LABELS_FILE), None)
-        found = _of_table(path, table, listing, settings) if table else _of_parts(from_files(path, settings, listing))
+        place = Store.of(name_or_path) if is_address(name_or_path) else path_of(name_or_path)
+        if (packed := packed_images.find(place)) is not None:
+            labeled, versions = packed_images.open_labeled(packed, settings)
+            found = _of_parts(labeled, reads_all=False)
+        elif place.suffix == ".npz" and isinstance(place, Path):
+            found = _of_parts(open_dataset(name_or_path, settings), name_or_path)
+        else:
+            found, versions = _of_files(place, settings)
     if per_class is not None:
         found = _limited(found, per_class)
     if training is not None:
@@ -61,11 +71,30 @@ def open_evaluation_split(
     if groups is not None:
         check_groups(found.label_space.labels, groups)
         flaws = (*flaws, f"Its classes, as WordNet has them: {groups.to_link()}.")
-    return replace(found, flaws=(*found.flaws, *flaws), groups=groups)
+    found = replace(found, flaws=(*found.flaws, *flaws), groups=groups)
+    return found if versions is None else found.with_contents(b"".join(digest_of(versions(id_)) for id_ in found.ids))
 
 
-def _of_parts(found: Dataset, name: str = "") -> Dataset:
-    """Return the test part, or all images where there is none."""
+def _of_files(place: archives.Place, settings: Settings) -> tuple[Dataset, Versions | None]:
+    """Return the images that lie in class folders or are listed in a table, and the versions of a store's files."""
+    versions = None
+    if isinstance(place, Store):
+        files = place.list()
+        listing = archives.Listing(tuple(file.name for file in files), ())
+        versions = {str(file.name): file.version for file in files}.__getitem__
+    else:
+        listing = archives.survey(place)
+    table = next((name for name in listing.names if name.name == LABELS_FILE), None)
+    if table:
+        return _of_table(place, table, listing, settings), versions
+    return _of_parts(from_files(place, settings, listing), reads_all=versions is None), versions
+
+
+def _of_parts(found: Dataset, name: str = "", *, reads_all: bool = True) -> Dataset:
+    """Return the test part, or all images where there is none.
+
+    Images that stand in both parts are looked for where that `reads_all`: of a store, which may have millions, not.
+    """
     labels = found.label_space.labels
     if (data := found.arrays) is not None:
         source, known = KNOWN.get(name, (data.source, ()))
@@ -78,7 +107,7 @@ def _of_parts(found: Dataset, name: str = "") -> Dataset:
                 f"Expected images in class folders, or a {LABELS_FILE}, in {Path(found.source).name}. Received: "
                 f"{len(found.left_out):,} files and neither."
             )
-        leaks = _leaks(found) if 0 < len(test) < len(found) else 0
+        leaks = _leaks(found) if reads_all and 0 < len(test) < len(found) else 0
         found = found.take(
             test or range(len(found)),
             flaws=(f"{leaks} of its images stand in its training part too.",) if leaks else (),
@@ -98,7 +127,7 @@ def _leaks(found: Dataset) -> int:
     return len(digests[False] & digests[True])
 
 
-def _of_table(path: Path, table: PurePosixPath, listing: archives.Listing, settings: Settings) -> Dataset:
+def _of_table(path: archives.Place, table: PurePosixPath, listing: archives.Listing, settings: Settings) -> Dataset:
     """Return the images that `labels.csv` lists and that are there."""
     column, words = folders.read_labels(path, table)
     if column == "index":

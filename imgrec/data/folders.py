@@ -18,7 +18,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from imgrec.data import archives
@@ -69,7 +69,7 @@ class Layout:
     remarks: tuple[str, ...] = ()
 
 
-def lay_out(path: Path, names: Sequence[PurePosixPath], empty: Sequence[PurePosixPath] = ()) -> Layout:
+def lay_out(path: archives.Place, names: Sequence[PurePosixPath], empty: Sequence[PurePosixPath] = ()) -> Layout:
     """Return the place of each of the files `names` of the dataset at `path`; `empty` are its folders without any.
 
     A `split.csv` decides where there is one. Where there are a validation and a test part, the first is left out, as
@@ -148,7 +148,7 @@ def _why_loose(name: PurePosixPath) -> str:
     return "not in a class folder"
 
 
-def read_labels(path: Path, table: PurePosixPath) -> tuple[str, dict[PurePosixPath, str]]:
+def read_labels(path: archives.Place, table: PurePosixPath) -> tuple[str, dict[PurePosixPath, str]]:
     """Return the column of `LABEL_COLUMNS` that `table`, a labels.csv, has, and its word for each image.
 
     Raises `InputError` on another table, an empty cell, or an image of two classes: a guess would be measured as if
@@ -176,7 +176,7 @@ def read_labels(path: Path, table: PurePosixPath) -> tuple[str, dict[PurePosixPa
     return column, words
 
 
-def _read_split(path: Path, table: PurePosixPath) -> dict[PurePosixPath, tuple[str, str]]:
+def _read_split(path: archives.Place, table: PurePosixPath) -> dict[PurePosixPath, tuple[str, str]]:
     """Return (part, class) of each file that a `split.csv` lists; the class is its folder's where none is given."""
     rows, columns = _read_table(path, table)
     if not {"file", "split"} <= set(columns):
@@ -195,8 +195,8 @@ def _read_split(path: Path, table: PurePosixPath) -> dict[PurePosixPath, tuple[s
     return found
 
 
-def _read_table(path: Path, table: PurePosixPath) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the rows of a table in the folder or archive at `path`, and the names of its columns, sorted."""
+def _read_table(path: archives.Place, table: PurePosixPath) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the rows of a table in the folder, archive or store at `path`, and the names of its columns, sorted."""
     content = next(data for _, data in archives.files(path, max_bytes=MAX_TABLE_BYTES, only={table}))
     if isinstance(content, str):
         raise InputError(content)

@@ -12,6 +12,7 @@ from imgrec.data import archives, folders
 from imgrec.data.array_files import cifar10, from_npz
 from imgrec.data.classes import own_space
 from imgrec.data.dataset import ArrayDataset, Dataset, Images, Raw
+from imgrec.data.stores import Store
 from imgrec.errors import InputError
 from imgrec.files import is_there, kind_of, storage_errors, typed_path
 from imgrec.models.downloads import Progress
@@ -65,8 +66,8 @@ def of_arrays(data: ArrayDataset, parts: Mapping[str, Images | None] | None = No
     )
 
 
-def from_files(path: Path, settings: Settings, listing: archives.Listing | None = None) -> Dataset:
-    """Return the images in class folders of a folder or archive, which has that `listing`; they may be none."""
+def from_files(path: archives.Place, settings: Settings, listing: archives.Listing | None = None) -> Dataset:
+    """Return the images in class folders of a folder, archive or store, which has that `listing`; they may be none."""
     listing = listing or archives.survey(path)
     layout = folders.lay_out(path, listing.names, listing.empty)
     parts, labels = zip(*layout.places.values(), strict=True) if layout.places else ((), ())
@@ -86,14 +87,16 @@ def from_files(path: Path, settings: Settings, listing: archives.Listing | None 
     )
 
 
-def read_files(path: Path, max_bytes: int, ids: Collection[str]) -> Iterator[tuple[str, Raw]]:
-    """Yield (name, content) of the files called `ids` in a folder or archive; of a damaged one, a sentence."""
+def read_files(path: archives.Place, max_bytes: int, ids: Collection[str]) -> Iterator[tuple[str, Raw]]:
+    """Yield (name, content) of the files called `ids` in a folder, archive or store; of a damaged one, a sentence."""
     found = archives.files(path, max_bytes=max_bytes, only={PurePosixPath(id_) for id_ in ids})
     return ((str(name), data) for name, data in found)
 
 
-def name_of(path: Path) -> str:
+def name_of(path: archives.Place) -> str:
     """Return what a dataset at the absolute `path` is called: its folder or file, without the suffix of an archive."""
+    if isinstance(path, Store):
+        return path.name.removesuffix(path.suffix) or path.name or "pictures"
     suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), "")
     name = path.name if path.is_dir() else path.name[: len(path.name) - len(suffix)]
     return name or path.name or "pictures"

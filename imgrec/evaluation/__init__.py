@@ -6,6 +6,7 @@ Knows no interface and no training.
 `shards`: the shards of an evaluation, and their files.
 `arrivals`: a folder that grows, in shards that stay.
 `shard_work`: the images of shards become answers.
+`prediction_shards`: images classified in shards, and their files.
 `stored_predictions`: the files of an evaluation.
 `metrics_row`: stored predictions to one row of figures.
 `aligned_results`: several models on the same images.
@@ -14,6 +15,8 @@ Knows no interface and no training.
 `preprocessing_probe`: the preprocessing of an added model, found by trying each.
 `comparisons`: Pareto frontier, pair tests, mistakes.
 `compact_loss`: what a compact twin loses.
+`held_out`: the images that were held back from a trained model.
+`twin_facts`: what the export of a compact twin says of it.
 `selective_prediction`: the risk of what is kept.
 `reference_tables`: published comparisons.
 `five_systems`: what five published systems did.

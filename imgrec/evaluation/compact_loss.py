@@ -12,11 +12,9 @@ from imgrec.evaluation import stored_predictions
 from imgrec.evaluation.contact_sheet import Row
 from imgrec.evaluation.metrics_row import PerImage, per_image
 from imgrec.formatting import percent
+from imgrec.inference.precision import MAX_LOSS
 from imgrec.metrics.significance import Paired, mcnemar
 from imgrec.models.catalog import COMPACT_SUFFIX, ModelSpec
-
-# A twin that loses more of the images is said to do so.
-MAX_LOSS = 0.01
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,7 +286,7 @@ def _provenance(
         "versions": conversion.versions() | {"pillow": metadata.version("pillow")},
     }
     if spec.is_compact:
-        depends_on["quantization"] = quantization.key(settings)
+        depends_on["quantization"] = quantization.key(spec, settings)
     if labeled.groups is not None:
         depends_on["classes"] = labeled.groups.to_link()
     key = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]

@@ -5,7 +5,7 @@
     ├── predict_openvino.py       image → the five most probable classes; needs numpy, pillow and the format's runtime
     ├── model.xml, model.bin      the network, in each chosen format: see `scripts.FORMATS`
     ├── labels.txt                one class a line, in the order of the network's outputs
-    └── card.json                 the model card
+    └── card.json                 the model card, and of a compact twin what it loses
 
 What needs Keras or TensorFlow happens in a worker process (`export_worker`). No exported file names a folder of this
 machine.
@@ -31,7 +31,7 @@ from imgrec.errors import BusyError, ImgrecError, InputError, MemoryBudgetError,
 from imgrec.export import scripts
 from imgrec.export.scripts import FORMATS
 from imgrec.files import check_disk, storage_errors
-from imgrec.inference import child_process, conversion
+from imgrec.inference import calibration_images, child_process, conversion, quantization
 from imgrec.inference.preparation import Preparation, Preparations
 from imgrec.models import cards, weights
 from imgrec.models.catalog import ModelSpec
@@ -60,10 +60,16 @@ _START = 0.05
 # The path of a file; addresses (https://…) do not match.
 _PATH = re.compile(r"(?<![\w:/.~])~?/(?:[^\s/'\"]+/)+([^\s/'\"]*)")
 
+# The card in an export, and its field with what is known of a compact twin.
+CARD, COMPACT = "card.json", "compact"
+
 _log = logging.getLogger(__name__)
 
 Files = dict[str, Path]
 OnProgress = Callable[[float, str], None]
+
+# Makes a twin, and returns what its card says of it, as JSON fields.
+Describe = Callable[[ModelSpec, OnProgress], dict[str, Any]]
 
 
 def export(
@@ -74,6 +80,7 @@ def export(
     *,
     preparations: Preparations | None = None,
     on_progress: OnProgress | None = None,
+    describe: Describe | None = None,
 ) -> Path:
     """Write the model completely or not at all.
 
@@ -84,22 +91,20 @@ def export(
         settings: Where weights are found and temporary files are kept.
         preparations: What converts the model; by default a new one.
         on_progress: Is called with the finished share, in [0, 1], and the next step. What it raises ends the export.
+        describe: Is called for a compact twin before all else.
 
     Returns:
         `target`.
 
     Raises:
         UnknownNameError: A format is unknown.
-        InputError: `target` has content, or a package is missing.
+        InputError: `target` has content, a package is missing, or the model cannot be had in a format.
         MemoryBudgetError: A converter needs more memory than there is.
         ImgrecError: The model cannot be fetched or converted.
     """
     formats = check_formats(formats)
-    if spec.weights.filename.endswith(conversion.IMPORTED) and formats != ("openvino",):
-        raise InputError(
-            f"Expected the format openvino: {spec.title} was added from a file, and is kept in that format alone. "
-            f"Received: {', '.join(formats)}."
-        )
+    if (reason := _why_openvino_alone(spec)) and formats != ("openvino",):
+        raise InputError(f"Expected the format openvino: {spec.title} {reason}. Received: {', '.join(formats)}.")
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         raise InputError(f"Expected a place where nothing is yet. Received: {target}, which is there.")
     size_bytes = len(formats) * 4 * spec.parameters + MIB
@@ -107,13 +112,21 @@ def export(
     check_disk(target, size_bytes)
     show = on_progress or (lambda share, step: None)
     with _temporary_folder(spec, settings) as folder:
+        facts = describe(spec, show) if spec.is_compact and describe is not None else {}
         files = _networks(spec, formats, folder, settings, preparations or Preparations(settings), show)
-        for name, text in _texts(spec, formats, settings).items():
+        for name, text in _texts(spec, formats, settings, facts).items():
             files[name] = folder / name
             files[name].write_text(text, encoding="utf-8")
         show(1.0, "putting it together")
         _write(files, target, spec.name)
     return target
+
+
+def _why_openvino_alone(spec: ModelSpec) -> str:
+    """Return why a model cannot be had in the other formats; "" where it can."""
+    if spec.weights.filename.endswith(conversion.IMPORTED):
+        return "was added from a file, and is kept in that format alone"
+    return "is in 8-bit integers, which the others would not keep" if spec.is_compact else ""
 
 
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
@@ -202,15 +215,34 @@ def _run_worker(spec: ModelSpec, formats: Sequence[str], weights_path: Path, fol
     )
 
 
-def _texts(spec: ModelSpec, formats: Sequence[str], settings: Settings) -> dict[str, str]:
+def _texts(spec: ModelSpec, formats: Sequence[str], settings: Settings, facts: dict[str, Any]) -> dict[str, str]:
     space = spec.get_label_space()
-    card = cards.find(spec.name, settings)
+    card = cards.find(spec.exact().name, settings)
+    fields = spec.to_json() if card is None else dict(card.fields)
+    if spec.is_compact:
+        fields |= {COMPACT: facts}
+        if card is not None:
+            fields["model"] = fields["model"] | {"name": spec.name, "title": spec.title}
     texts = {
         "README.txt": scripts.readme(spec, space, formats),
         "labels.txt": scripts.labels(space),
-        "card.json": json.dumps(shareable(spec.to_json() if card is None else card.fields), indent=1) + "\n",
+        CARD: json.dumps(shareable(fields), indent=1) + "\n",
     }
     return texts | {scripts.file_name(name): scripts.script(spec, name) for name in formats}
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Return what the card in the zip of an export says of a compact twin; empty where it says nothing.
+
+    Raises `ImgrecError` where it is no such zip.
+    """
+    with storage_errors(path):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                [name] = [name for name in archive.namelist() if name.endswith(f"/{CARD}")]
+                return dict(json.loads(archive.read(name)).get(COMPACT, {}))
+        except (zipfile.BadZipFile, ValueError) as error:
+            raise InputError(f"Expected an export with a card at {path}. Received: another file; delete it.") from error
 
 
 def shareable(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -306,8 +338,9 @@ class Exports:
     An export continues when the page is left, and equal requests share it.
     """
 
-    def __init__(self, settings: Settings, preparations: Preparations) -> None:
+    def __init__(self, settings: Settings, preparations: Preparations, describe: Describe | None = None) -> None:
         self._settings = settings
+        self._describe = describe
         self._preparations = preparations
         self._lock = threading.Lock()
         self._turn = threading.Lock()
@@ -344,6 +377,10 @@ class Exports:
         if digest is None:
             return None
         parts = [digest, sorted(set(formats)), __version__, conversion.versions(), spec.to_json()]
+        if spec.is_compact:
+            # Training images may be kept while it is made.
+            folder = self._settings.calibration
+            parts.append(quantization.key(spec, self._settings) | {"images": calibration_images.digest(folder)})
         key = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
         return self._settings.home / "exports" / f"{spec.name}-{key}.zip"
 
@@ -355,7 +392,15 @@ class Exports:
         try:
             with self._turn:
                 if not path.is_file():
-                    export(spec, formats, path, self._settings, preparations=self._preparations, on_progress=show)
+                    export(
+                        spec,
+                        formats,
+                        path,
+                        self._settings,
+                        preparations=self._preparations,
+                        on_progress=show,
+                        describe=self._describe,
+                    )
                     for other in path.parent.glob("*.zip"):
                         with suppress(OSError):
                             if path.stat().st_mtime - other.stat().st_mtime > KEEP_S:

@@ -6,12 +6,13 @@ Keras writes its own format with any backend, ONNX and LiteRT with TensorFlow.
 import os
 import shutil
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgrec.errors import ConversionError, ImgrecError, StorageError
 from imgrec.export.scripts import FORMATS
-from imgrec.inference import child_process
+from imgrec.inference import child_process, conversion
 from imgrec.models.catalog import spec_from_json
 from imgrec.settings import MIB
 
@@ -34,18 +35,18 @@ def write(model: "keras.Model", format_name: str, path: Path) -> None:
 
 
 def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
-    from imgrec.inference import keras_networks, openvino_engine
+    from imgrec.inference import keras_networks
 
     spec, folder = spec_from_json(request["spec"]), Path(request["folder"])
-    if os.environ["KERAS_BACKEND"] == "openvino":
-        openvino_engine.runtime()  # before Keras imports it
+    is_light = os.environ["KERAS_BACKEND"] == "openvino"
     writing = "Keras' network"
     try:
-        model = keras_networks.load(spec, Path(request["weights_path"]))
-        for name in request["formats"]:
-            tell(format=name)
-            writing = FORMATS[name].title
-            write(model, name, folder / FORMATS[name].files[0])
+        with conversion.keras_without_tensorflow() if is_light else nullcontext():
+            model = keras_networks.load(spec, Path(request["weights_path"]))
+            for name in request["formats"]:
+                tell(format=name)
+                writing = FORMATS[name].title
+                write(model, name, folder / FORMATS[name].files[0])
         tell(done=True)
     except ImgrecError:
         raise

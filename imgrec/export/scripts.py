@@ -166,6 +166,7 @@ def readme(spec: ModelSpec, space: LabelSpace, formats: Sequence[str]) -> str:
         f"  {FORMATS[name].files[0]:<26}{'uint8 RGB, 0 to 255' if FORMATS[name].folded else written}"
         for name in formats
     )
+    known = ", and what it loses in 8-bit integers" if spec.is_compact else ""
     return f"""\
 {spec.title}
 
@@ -177,7 +178,7 @@ prints the five likeliest with their probabilities.
 Files
 {files}
   labels.txt                one class a line, in the order of the network's outputs
-  card.json                 what is known of the network
+  card.json                 what is known of the network{known}
 
 Input: 1 x {height} x {width} x 3
 {inputs}

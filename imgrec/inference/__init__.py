@@ -4,6 +4,8 @@ Knows no pages, commands or routes; TensorFlow runs only in its child processes.
 
 `engine`: the protocols `Engine` and `Head`.
 `openvino_engine`: the engine that serves, and streams of many images.
+`openvino_head`: the head of a network, which explains its answer.
+`transposes`: those of a network that cancel each other.
 `network_graph`: the last feature map, the head and the logits of a network.
 `keras_networks`: networks of Keras with their weights.
 `efficientnet_lite`: EfficientNet-Lite as a Keras network.
@@ -16,6 +18,7 @@ Knows no pages, commands or routes; TensorFlow runs only in its child processes.
 `foreign_network`: a network of another origin, made like the others.
 `child_process`: one request to a child process, and its answers.
 `preparation`: fetch and convert in the background.
+`gate`: one inference at a time, in the order in which they were asked for.
 `pool`: `EnginePool`: loaded networks under one memory budget.
 `classify`: image and models to predictions.
 `calibrated_members`: members of an ensemble with their temperatures.

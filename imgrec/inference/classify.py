@@ -105,7 +105,7 @@ def _open_engine(spec: ModelSpec, settings: Settings) -> Engine:
 
 def open_head(spec: ModelSpec, settings: Settings) -> Head:
     """Return the head of `spec`, whose network is converted; raises `EngineError` where it has none."""
-    from imgrec.inference.openvino_engine import OpenVINOHead
+    from imgrec.inference.openvino_head import OpenVINOHead
 
     return OpenVINOHead(compiled_path(spec, settings))
 

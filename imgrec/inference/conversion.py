@@ -13,20 +13,28 @@ its original (see `quantization`), and is an entry of its own.
 import functools
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from imgrec import json_files
-from imgrec.errors import BusyError, ConversionError, EngineError, ImgrecError, StorageError
+from imgrec import extras, json_files
+from imgrec.errors import (
+    BusyError,
+    ConversionError,
+    EngineError,
+    ImgrecError,
+    InputError,
+    MissingExtraError,
+    StorageError,
+)
 from imgrec.files import check_disk, sha256_of, sole_holder, storage_errors
 from imgrec.images.preprocessing import PREPROCESS
 from imgrec.inference import child_process, quantization
@@ -35,10 +43,13 @@ from imgrec.models.catalog import ModelSpec, spec_from_json
 from imgrec.settings import MIB, Settings
 
 # Counted up whenever `fold` or the building of networks changes what a graph computes.
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 
 # The largest networks take one to two minutes on two cores.
 TIMEOUT_S = 15 * 60.0
+
+# For so long a twin that could not be made is not tried again by itself: a full disk or too little memory may pass.
+REFUSAL_S = 24 * 3600.0
 
 # The suffix of an added model's network, which is OpenVINO's already.
 IMPORTED = ".zip"
@@ -97,7 +108,7 @@ def compiled_path(spec: ModelSpec, weights_sha256: str, settings: Settings) -> P
         "versions": versions(),
     }
     if spec.is_compact:
-        parts["quantization"] = quantization.key(settings)
+        parts["quantization"] = quantization.key(spec, settings)
     key = hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
     return settings.home / "compiled" / f"{spec.name}-{key}" / "model.xml"
 
@@ -144,10 +155,14 @@ def convert(
         if read_intact(path) is None:
             try:
                 _build(spec, weights_path, weights_sha256, path, make)
-            except ConversionError as error:
-                if spec.is_compact:
-                    _refusal_path(path).write_text(str(error), encoding="utf-8")
+            except (ConversionError, InputError, StorageError) as error:
+                # Without NNCF there was no attempt. On a full disk there may be no room for the reason either.
+                if spec.is_compact and not isinstance(error, MissingExtraError):
+                    with suppress(OSError):
+                        _refusal_path(path).write_text(str(error), encoding="utf-8")
                 raise
+            with suppress(OSError):
+                _refusal_path(path).unlink(missing_ok=True)
     return path
 
 
@@ -187,12 +202,25 @@ def find_milliseconds(spec: ModelSpec, settings: Settings) -> quantization.Timin
 
 
 def find_refusal(spec: ModelSpec, settings: Settings) -> str | None:
-    """Return why the twin `spec` could not be made of the weights on this machine; None unless it was tried in vain."""
+    """Return why the twin `spec` cannot be had of the weights on this machine; None where it can, or was not tried.
+
+    What was tried in vain within a day is not tried again for those that have not asked for it.
+    """
     digest = weights.sha256(spec, settings)
     if digest is None:
         return None
     try:
-        return _refusal_path(compiled_path(spec, digest, settings)).read_text(encoding="utf-8")
+        path = compiled_path(spec, digest, settings)
+    except StorageError as error:  # such as a folder of calibration images that is not there
+        return str(error)
+    if read_manifest(path) is not None:
+        return None
+    if names := extras.missing("int8"):
+        return f"{spec.title} is not on this machine, and without {' and '.join(names)} it cannot be made here."
+    refusal = _refusal_path(path)
+    try:
+        is_recent = time.time() - refusal.stat().st_mtime < REFUSAL_S
+        return refusal.read_text(encoding="utf-8") if is_recent else None
     except OSError:
         return None
 
@@ -301,13 +329,12 @@ def limit_for(size_bytes: int, *, has_description: bool, written_bytes: int | No
 
 @contextmanager
 def keras_without_tensorflow() -> Iterator[None]:
-    """Have Keras imported within the block quickly, on its OpenVINO backend."""
+    """Have Keras imported within the block quickly, on its OpenVINO backend, which asks for no SciPy there."""
     from imgrec.inference import openvino_engine
 
     openvino_engine.runtime()  # before Keras imports it
-    # Keras imports both of these at once: windows for sound, in half of a second, and tables, in a sixth.
-    _put_off("scipy.signal")
-    with openvino_engine.hidden("tensorflow"), openvino_engine.hidden("pandas"):
+    # Keras imports both of these at once: tables, and SciPy, 140 MB, for the windows of sound that no image has.
+    with openvino_engine.hidden("tensorflow"), openvino_engine.hidden("pandas"), _empty("scipy", "scipy.signal"):
         yield
 
 
@@ -336,13 +363,16 @@ def _convert(spec: ModelSpec, weights_path: Path, folder: Path, tell: Callable[.
         raise ConversionError(f"{spec.name} was converted, but does not run: {error}") from error
 
 
-def _put_off(name: str) -> None:
-    """Have the module called `name` loaded at its first use, not at its import."""
-    spec = importlib.util.find_spec(name)
-    if spec is not None and spec.loader is not None and name not in sys.modules:
-        spec.loader = importlib.util.LazyLoader(spec.loader)
-        sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+@contextmanager
+def _empty(*names: str) -> Iterator[None]:
+    """Have the modules called `names`, which are never used, imported as empty ones within the block."""
+    added = {name: ModuleType(name) for name in names if name not in sys.modules}
+    sys.modules.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del sys.modules[name]
 
 
 if __name__ == "__main__":

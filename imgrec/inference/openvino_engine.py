@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from imgrec.errors import EngineError
-from imgrec.inference import network_graph
-from imgrec.inference.engine import Activations, Contributions, Queue, check_batch
+from imgrec.inference import network_graph, transposes
+from imgrec.inference.engine import Activations, Queue, check_batch
 from imgrec.inference.process_info import anonymous_bytes, give_back_memory, usable_cores
 from imgrec.inference.shutdown import check_going_on, foreign_call
 from imgrec.settings import MIB
@@ -38,7 +38,6 @@ Key = TypeVar("Key")
 # Up to this size the weights are worth keeping twice, once in OpenVINO's own order.
 LARGEST_BLOB_BYTES = 64 * MIB
 
-# One core for the process, also when two networks come at once.
 _CORE_LOCK = threading.Lock()
 
 
@@ -52,7 +51,7 @@ class OpenVINOEngine:
 
     def __init__(self, path: Path, memory_bytes: int, threads: int | None = None) -> None:
         self.memory_bytes = memory_bytes
-        with foreign_call(), _engine_errors(path):
+        with foreign_call(), engine_errors(path):
             compiled = _compile(path, threads)
             self._input_size = _input_size(compiled)
             # Only the request is kept (it holds the compiled network), and only one thread at a time uses it:
@@ -101,7 +100,7 @@ class OpenVINOEngine:
         with foreign_call(), self._lock:
             if self._request is None:
                 raise EngineError(f"Expected {self._path} to be loaded. Received: a network that was closed.")
-            with _engine_errors(self._path):
+            with engine_errors(self._path):
                 yield self._request
 
     @staticmethod
@@ -109,81 +108,6 @@ class OpenVINOEngine:
         """Return float32 (C,) for one image, (H, W, 3); a copy, because the request reuses its own."""
         request.infer([np.ascontiguousarray(image, np.float32)[np.newaxis]], share_inputs=True)
         return np.array(request.get_output_tensor(0).data[0], np.float32)
-
-
-class OpenVINOHead:
-    """The head of a network that `fold` has saved; see `Head`.
-
-    A linear head is one matrix. Any other is compiled, for any number of rows; its `memory_bytes` are those of its
-    weights, which compiling copies. The weights of a dense layer on the features stay mapped from the file.
-
-    Raises `EngineError` when the network has no head of the expected form.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._request: openvino.InferRequest | None = None
-        self.memory_bytes = 0
-        with foreign_call(), _engine_errors(path):
-            model = _core().read_model(path)
-            parts = network_graph.find_parts(model)
-            if parts is None:
-                raise EngineError(
-                    f"Expected {path} to end in a feature map, a pooling or dense layer, and a softmax. "
-                    "Received: another network."
-                )
-            if parts.linear is None:
-                head = network_graph.cut_head(model, parts, runtime())
-                self.memory_bytes = network_graph.count_weight_bytes(head)
-                self._request = _core().compile_model(head, "CPU", configuration("LATENCY")).create_infer_request()
-        # The arrays lie in the file that the model has mapped; the cut has no part in them.
-        self._model: openvino.Model | None = model
-        self._parts: network_graph.Parts | None = parts
-
-    def locate(self, features: np.ndarray) -> Contributions:
-        """Locate as `Head.locate`; raises `EngineError` when it fails."""
-        with foreign_call(), self._lock, _engine_errors(self._path):
-            vectors = self._vectors(features)
-            logits, empty = self._logits(vectors.reshape(-1, vectors.shape[-1]))
-        views, height, width = features.shape[:3]
-        found = logits.reshape(views, height, width, -1)
-        # The second view is the mirror image.
-        turned = [view[:, ::-1] if at else view for at, view in enumerate(found)]
-        return Contributions(np.asarray(np.mean(turned, axis=0, dtype=np.float32)), empty)
-
-    def close(self) -> None:
-        """See `Head.close`."""
-        with foreign_call(), self._lock:
-            self._request = self._parts = self._model = None
-
-    def _vectors(self, features: np.ndarray) -> np.ndarray:
-        """Return the part of each position in the vector: float32 (views, h · w, units)."""
-        parts = self._opened()
-        views, height, width, channels = features.shape
-        positions = features.reshape(views, height * width, channels)
-        if parts.dense is not None:
-            return np.asarray(np.matmul(positions[:, :, np.newaxis], parts.dense)[:, :, 0])
-        if parts.pooling == "mean":
-            return positions / np.float32(height * width)
-        # The first of equal ones, so that the parts add up to the maximum.
-        is_largest = np.arange(height * width)[:, np.newaxis] == positions.argmax(axis=1, keepdims=True)
-        return np.where(is_largest, positions, np.float32(0))
-
-    def _logits(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return float32 (N, C), what each of `vectors` (N, units) adds to the logits, and those of none."""
-        parts = self._opened()
-        if parts.linear is not None or self._request is None:
-            return np.asarray(vectors @ parts.linear), None
-        rows = np.concatenate([vectors, np.zeros_like(vectors[:1])]).reshape(-1, *parts.vector_shape)
-        self._request.infer([rows], share_inputs=True)
-        logits = np.array(self._request.get_output_tensor(0).data)
-        return logits[:-1] - logits[-1], logits[-1]
-
-    def _opened(self) -> network_graph.Parts:
-        if self._parts is None:
-            raise EngineError(f"Expected {self._path} to be loaded. Received: a head that was closed.")
-        return self._parts
 
 
 def stream(
@@ -204,7 +128,7 @@ def stream(
         # The request reuses its tensor: copied here, before it is given the next image.
         finished.append((userdata[0], np.array(request.get_output_tensor(0).data[0], np.float32)))
 
-    with foreign_call(), _engine_errors(path):
+    with foreign_call(), engine_errors(path):
         compiled, queue = opened or open_queue(path)
         queue.set_callback(keep)
         try:
@@ -235,8 +159,8 @@ def open_queue(path: Path, threads: int | None = None) -> Queue:
 
 def read_graph(path: Path) -> "openvino.Model":
     """Return the graph of the network at `path`, its weights mapped from the file; raises `EngineError`."""
-    with _engine_errors(path):
-        return _core().read_model(path)
+    with engine_errors(path):
+        return core().read_model(path)
 
 
 def run_until(path: Path, places: Sequence[int], image: np.ndarray) -> list[np.ndarray]:
@@ -251,13 +175,13 @@ def run_until(path: Path, places: Sequence[int], image: np.ndarray) -> list[np.n
         InputError: The image has another size.
         EngineError: The network cannot be loaded or run.
     """
-    with foreign_call(), _engine_errors(path):
+    with foreign_call(), engine_errors(path):
         model = read_graph(path)
         check_batch(image[np.newaxis], tuple(model.input(0).shape)[1:3])
         nodes = model.get_ordered_ops()
         ends = [runtime().opset13.result(nodes[place].output(0)) for place in places]
         part = runtime().Model(ends, model.get_parameters(), "part")
-        request = _core().compile_model(part, "CPU", configuration("LATENCY")).create_infer_request()
+        request = core().compile_model(part, "CPU", configuration("LATENCY")).create_infer_request()
         request.infer([np.ascontiguousarray(image)[np.newaxis]], share_inputs=True)
         return [np.array(request.get_output_tensor(at).data, np.float32) for at in range(len(places))]
 
@@ -268,7 +192,7 @@ def fold(exported: Path, rule: "Normalization", input_size: tuple[int, int], tar
     Weights stay float32. Writes `target` (.xml) and its .bin; raises `RuntimeError` as OpenVINO does.
     """
     openvino = runtime()
-    model = _core().read_model(exported)
+    model = core().read_model(exported)
     # Keras traces with one image and leaves the batch open, which networks with a Flatten cannot keep.
     model.reshape([1, *input_size, 3])
     graph = openvino.preprocess.PrePostProcessor(model)
@@ -282,7 +206,11 @@ def fold(exported: Path, rule: "Normalization", input_size: tuple[int, int], tar
         steps.mean(list(rule.mean))
     if rule.scale != (1.0, 1.0, 1.0):
         steps.scale(list(rule.scale))
-    openvino.save_model(graph.build(), target, compress_to_fp16=False)
+    built = graph.build()
+    transposes.cancel(built, openvino.opset13)
+    if network_graph.find_parts(built) is None:
+        network_graph.put_channels_last(built, openvino)
+    openvino.save_model(built, target, compress_to_fp16=False)
 
 
 def measure(path: Path) -> int:
@@ -341,15 +269,16 @@ class _Refusal(MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
 
-def _core() -> "openvino.Core":
+def core() -> "openvino.Core":
+    """Return the one core of the process, also to two threads that ask at once."""
     with _CORE_LOCK:
         return _make_core()
 
 
 @functools.cache
 def _make_core() -> "openvino.Core":
-    core: openvino.Core = runtime().Core()
-    return core
+    made: openvino.Core = runtime().Core()
+    return made
 
 
 def _compile(path: Path, threads: int | None = None) -> "openvino.CompiledModel":
@@ -357,7 +286,7 @@ def _compile(path: Path, threads: int | None = None) -> "openvino.CompiledModel"
 
     Its outputs are the probabilities and, where `network_graph` finds them, the last feature map and the logits.
     """
-    model, options = _core().read_model(path), configuration("LATENCY")
+    model, options = core().read_model(path), configuration("LATENCY")
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = str(threads)
     # The file takes uint8. Its first layer converts that to float32, which as input gives the same bits in the same
@@ -373,8 +302,8 @@ def _compile(path: Path, threads: int | None = None) -> "openvino.CompiledModel"
     if path.with_suffix(".bin").stat().st_size <= LARGEST_BLOB_BYTES:
         # A blob of another processor or version has another name, and so is not found; the new one is added.
         with suppress(RuntimeError):  # a folder that cannot be written
-            return _core().compile_model(model, "CPU", options | {"CACHE_DIR": str(path.parent)})
-    return _core().compile_model(model, "CPU", options)
+            return core().compile_model(model, "CPU", options | {"CACHE_DIR": str(path.parent)})
+    return core().compile_model(model, "CPU", options)
 
 
 def configuration(hint: str) -> dict[str, str]:
@@ -396,7 +325,7 @@ def _input_size(compiled: "openvino.CompiledModel") -> tuple[int, int]:
 
 
 @contextmanager
-def _engine_errors(path: Path) -> Iterator[None]:
+def engine_errors(path: Path) -> Iterator[None]:
     """Turn OpenVINO's errors into an `EngineError` with the last line of their text."""
     try:
         yield

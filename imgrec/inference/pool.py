@@ -7,8 +7,9 @@ How it keeps to the budget:
 - an engine in use is leased and never closed; when a lease ends, waiting callers check again;
 - one thread loads a network, and all callers that need it share the result or the failure.
 
-Inferences go one after another through one gate for the process: each has all cores, and its time is its own. Engines
-that compute elsewhere need no gate (see `Compute`).
+Inferences go one after another through one gate for the process: each has all cores, and its time is its own. Of many
+images each passes it apart, so that those of others come in between. Engines that compute elsewhere need no gate (see
+`Compute`).
 Knows no files, images or labels.
 """
 
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import methodcaller
 from typing import Protocol, TypeVar, cast
 
 import numpy as np
@@ -25,6 +27,7 @@ import numpy as np
 from imgrec.errors import BusyError, EngineError, MemoryBudgetError
 from imgrec.inference import turns
 from imgrec.inference.engine import Activations, Contributions, Engine, Head
+from imgrec.inference.gate import Gate
 from imgrec.inference.process_info import give_back_memory, usable_cores
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
@@ -37,7 +40,7 @@ PATIENCE_S = 60.0
 MAX_TRIES = 3
 
 # For the process, not for a pool: two inferences at once take twice as long each.
-_GATE = threading.Lock()
+_GATE = Gate()
 
 # Held while a network is loaded: the next one reserves memory when this one's size is known.
 _LOADING = threading.Semaphore()
@@ -129,8 +132,9 @@ class EnginePool:
     `load` makes the engine of a spec; `estimate` returns the bytes that it will hold. `prepare` is called before
     `estimate` for what takes long without memory: fetching, converting. All callers that wait for a model get what
     the three raise. `load_head` makes the head of a spec, which has an entry of its own, called `<model>:head`.
-    `identify` returns the sha256 of the weights of a spec, "" where it is not known. `compute` and `loading`, of which
-    each load takes one, differ where engines are elsewhere. `describe` returns what computes, in a sentence.
+    `identify` returns the sha256 of the weights of a spec, "" where it is not known. `describe` returns what computes,
+    in a sentence. Engines elsewhere differ in `compute`, in `images_at_once` of a call, and in `loading`, of which a
+    load takes one.
     """
 
     def __init__(
@@ -143,6 +147,7 @@ class EnginePool:
         load_head: Callable[[ModelSpec], Head] | None = None,
         identify: Callable[[ModelSpec], str] = lambda spec: "",
         compute: Compute = one_after_another,
+        images_at_once: int = 1,
         loading: threading.Semaphore = _LOADING,
         describe: Callable[[], str] = describe_here,
     ) -> None:
@@ -155,6 +160,7 @@ class EnginePool:
         self._patience_s = patience_s
         self.describe = describe
         self._compute = compute
+        self._images_at_once = images_at_once
         self._loading = loading
         # Called with the name of the model and the seconds of an inference, and when it was closed to make room.
         self.on_inference: Callable[[str, float], None] = lambda model, seconds: None
@@ -174,22 +180,32 @@ class EnginePool:
             batch: uint8 (N, H, W, 3).
 
         Returns:
-            float32 probabilities (N, C), and the milliseconds of the inference, without loading and waiting.
+            float32 probabilities (N, C), and the milliseconds of the inferences, without loading and waiting.
 
         Raises:
             MemoryBudgetError: The network is larger than the whole budget.
             BusyError: No room became free in time.
             ImgrecError: Preparing, loading or running failed.
         """
-        return self._timed(spec, lambda engine: engine.predict(batch))
+        step, parts, milliseconds = self._images_at_once, [], 0.0
+        # An empty batch is asked about once, for its shape.
+        blocks = [batch[at : at + step] for at in range(0, len(batch), step)] if len(batch) > step else [batch]
+        with self._lease(_Part(spec)) as loaded:
+            for block in blocks:
+                found, taken = self._timed(spec, cast(Engine, loaded), methodcaller("predict", block))
+                parts.append(found)
+                milliseconds += taken
+        return np.concatenate(parts), milliseconds
 
     def predict_values(self, spec: ModelSpec, values: np.ndarray) -> tuple[np.ndarray, float]:
         """Run the network of `spec` as `predict`, on float32 `values` (N, H, W, 3): see `Engine.predict_values`."""
-        return self._timed(spec, lambda engine: engine.predict_values(values))
+        with self._lease(_Part(spec)) as loaded:
+            return self._timed(spec, cast(Engine, loaded), lambda engine: engine.predict_values(values))
 
     def observe(self, spec: ModelSpec, image: np.ndarray) -> tuple[Activations, float]:
         """Return what the network of `spec` computes for `image`, uint8 (H, W, 3), and the time as `predict` does."""
-        return self._timed(spec, lambda engine: engine.observe(image))
+        with self._lease(_Part(spec)) as loaded:
+            return self._timed(spec, cast(Engine, loaded), lambda engine: engine.observe(image))
 
     def locate(self, spec: ModelSpec, features: np.ndarray) -> Contributions:
         """Return what each position of `features` adds to the logits, as `Head.locate` does.
@@ -199,10 +215,9 @@ class EnginePool:
         with self._lease(_Part(spec, is_head=True)) as loaded, _GATE:
             return cast(Head, loaded).locate(features)
 
-    def _timed(self, spec: ModelSpec, call: Callable[[Engine], Found]) -> tuple[Found, float]:
+    def _timed(self, spec: ModelSpec, engine: Engine, call: Callable[[Engine], Found]) -> tuple[Found, float]:
         """Return what `call` computes with the engine of `spec` and the milliseconds; tell of the inference."""
-        with self._lease(_Part(spec)) as loaded:
-            found, seconds = self._compute(cast(Engine, loaded), call)
+        found, seconds = self._compute(engine, call)
         self.on_inference(spec.name, seconds)
         return found, seconds * 1e3
 

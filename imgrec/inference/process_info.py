@@ -18,12 +18,23 @@ _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
 
+# What `use_at_most` has set: a worker beside others has a share of the machine.
+_most_cores: int | None = None
+
+
+def use_at_most(cores: int) -> None:
+    """Have `usable_cores` return at most `cores` in this process from now on."""
+    global _most_cores
+    _most_cores = cores
+
+
 def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     """Return the number of cores that this process may use: of those it is bound to, or its quota if that is less.
 
     A container with a quota of two cores sees all cores of its host; one thread on each is throttled most of the time.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = min(cores, _most_cores or cores)
     try:
         quota_us, period_us = cpu_max.read_text().split()
         return max(1, min(cores, round(int(quota_us) / int(period_us))))

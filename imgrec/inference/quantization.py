@@ -8,7 +8,6 @@ NNCF reports its use to Google Analytics; the module that would do so is hidden 
 """
 
 import functools
-import importlib.metadata
 import shutil
 import statistics
 import time
@@ -22,11 +21,15 @@ from imgrec import extras
 from imgrec.errors import ConversionError, EngineError, StorageError
 from imgrec.inference import calibration_images, child_process
 from imgrec.inference.process_info import processor_flags
+from imgrec.models import training_images
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB, Settings
 
 # Counted up whenever the steps below change what a twin computes.
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
+
+# The version of NNCF, as pyproject.toml asks for it. Hosts without NNCF are to know the twins that were made elsewhere.
+NNCF = "3.4"
 
 # VGG19 takes a minute on two cores.
 TIMEOUT_S = 15 * 60.0
@@ -41,6 +44,9 @@ WORKER_COPIES = 3
 # Processors that multiply and add 8-bit integers in one step; on others the sum of two products can overflow.
 INTEGER_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"})
 
+# Activations that are negative for some values; in OpenVINO's names.
+SMOOTH_ACTIVATIONS = frozenset({"Elu", "Gelu", "HSwish", "Mish", "Selu", "Swish"})
+
 # Both networks are timed in turns, so often.
 TURNS = 9
 
@@ -53,14 +59,30 @@ def has_integer_arithmetic() -> bool:
     return not processor_flags().isdisjoint(INTEGER_FLAGS)
 
 
-def key(settings: Settings) -> dict[str, object]:
-    """Return what a twin depends on, besides the network that it is made of."""
+def key(spec: ModelSpec, settings: Settings) -> dict[str, object]:
+    """Return what the twin `spec` depends on, besides the network that it is made of."""
+    own = _own_images(spec, settings)
     return {
         "recipe": RECIPE_VERSION,
-        "nncf": None if extras.missing("int8") else importlib.metadata.version("nncf"),
+        "nncf": NNCF,
         "overflow_fix": not has_integer_arithmetic(),
-        "images": calibration_images.digest(settings.calibration),
+        # The name of the file has the digest of its content.
+        "images": calibration_images.digest(settings.calibration) if own is None else own.stem,
     }
+
+
+def describe_images(spec: ModelSpec, settings: Settings) -> str:
+    """Return in words which images the twin `spec` is made with."""
+    if settings.calibration is not None:
+        return f"images of the folder {settings.calibration.name}"
+    if _own_images(spec, settings) is not None:
+        return "some of the images that it was trained on"
+    return "crops of imgrec's sample gallery"
+
+
+def _own_images(spec: ModelSpec, settings: Settings) -> Path | None:
+    """Return the kept training images of a model of the owner's; None without, or where a folder was named."""
+    return None if settings.calibration is not None else training_images.find(spec.name, settings)
 
 
 def quantize(
@@ -85,6 +107,7 @@ def quantize(
         StorageError: The disk is full.
     """
     extras.check("int8", f"to make {spec.name}")
+    own = _own_images(spec, settings)
     answer = child_process.ask(
         WORKER,
         {
@@ -94,6 +117,7 @@ def quantize(
             "input_size": spec.input_size,
             "crop_fraction": spec.crop_fraction,
             "calibration": None if settings.calibration is None else str(settings.calibration.resolve()),
+            "training_images": None if own is None else str(own.resolve()),
         },
         backend="openvino",
         timeout_s=TIMEOUT_S,
@@ -109,9 +133,11 @@ def quantize(
 def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
     """Run in the worker: answer with each stage, and at last with `memory_bytes` and the timings."""
     folder, height_width = Path(request["folder"]), tuple(request["input_size"])
-    images = calibration_images.inputs(
-        None if request["calibration"] is None else Path(request["calibration"]), height_width, request["crop_fraction"]
-    )
+    if request["training_images"] is not None:
+        images = list(training_images.read(Path(request["training_images"]), height_width))
+    else:
+        calibration = None if request["calibration"] is None else Path(request["calibration"])
+        images = calibration_images.inputs(calibration, height_width, request["crop_fraction"])
     tell(stage="quantizing")
     try:
         path = _quantize(request["name"], Path(request["exact"]), folder, images)
@@ -137,13 +163,20 @@ def _quantize(name: str, exact: Path, folder: Path, images: list[np.ndarray]) ->
         # Batch normalization is folded into the weights before their ranges are chosen, not after.
         apply_moc_transformations(model, cf=True)
         overflow = nncf.OverflowFix.DISABLE if has_integer_arithmetic() else nncf.OverflowFix.ENABLE
+        nodes = model.get_ordered_ops()
+        # What is negative before an activation matters to these; all else ends in a ReLU, or adds to such.
+        is_smooth = any(node.get_type_name() in SMOOTH_ACTIVATIONS for node in nodes)
+        # The first layer sees the image itself: it has few weights, and all that follows suffers from its rounding.
+        first = next((node.get_friendly_name() for node in nodes if node.get_type_name() == "Convolution"), None)
         try:
             twin = nncf.quantize(
                 model,
                 nncf.Dataset([image[np.newaxis] for image in images]),
-                # Symmetric for weights, asymmetric for values: most lose their sign in a ReLU, swish and others do not.
-                preset=nncf.QuantizationPreset.MIXED,
+                preset=nncf.QuantizationPreset.MIXED if is_smooth else nncf.QuantizationPreset.PERFORMANCE,
                 subset_size=len(images),
+                # What rounding adds to each channel is measured layer by layer, on what the layers before give by then.
+                fast_bias_correction=False,
+                ignored_scope=nncf.IgnoredScope(names=[] if first is None else [first]),
                 advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=overflow),
             )
         except (nncf.errors.InternalError, nncf.errors.ValidationError, nncf.errors.UnsupportedModelError) as error:

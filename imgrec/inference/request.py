@@ -6,7 +6,7 @@ Command line, API and pages share the options, their checks with the same senten
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Self
+from typing import Self, TypedDict
 
 from imgrec.errors import ImgrecError, InputError, MemoryBudgetError, UnknownNameError
 from imgrec.images.decoding import DecodedImage, decode
@@ -39,6 +39,22 @@ DEFAULT_MODELS = 3
 DEFAULT_RULE = "mean"
 WEIGHTED_RULE = "weighted_mean"  # the default with weights
 DEFAULT_FRAMING = "crop"
+
+
+class Words(TypedDict, total=False):
+    """The options of `Options.parse` as they are typed: each None, or left out, for its default.
+
+    `k`: classes for each model. `rule`, `weights` (by model) and `calibrated` (measured temperatures are applied): of
+    the ensemble. `framing`: how images are cut. `level`: of generality. `classes`: groups of WordNet words.
+    """
+
+    k: str | int | None
+    rule: str | None
+    framing: str | None
+    weights: str | None
+    level: str | None
+    classes: str | None
+    calibrated: str | bool | None
 
 
 @dataclass(frozen=True, slots=True)

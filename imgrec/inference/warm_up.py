@@ -26,9 +26,14 @@ def default_specs(settings: Settings) -> list[ModelSpec]:
 
 
 def load_what_fits(specs: Sequence[ModelSpec], pool: EnginePool, preparations: Preparations) -> None:
-    """Load `specs`, the smallest first, as long as they fit the budget together; requests show the failures later."""
+    """Load `specs`, the smallest first, as long as they fit the budget together; requests show the failures later.
+
+    In place of a twin that cannot be made, its original is loaded: visitors are given that, too.
+    """
     loaded: list[ModelSpec] = []
-    for spec in sorted(specs, key=lambda spec: spec.parameters):
+    waiting = sorted(specs, key=lambda spec: spec.parameters)
+    while waiting:
+        spec = waiting.pop(0)
         try:
             preparations.ensure(spec)
             if not pool.plan([*loaded, spec]).fits:
@@ -36,6 +41,8 @@ def load_what_fits(specs: Sequence[ModelSpec], pool: EnginePool, preparations: P
             pool.load(spec)
         except ImgrecError as error:
             log.warning("%s is not warmed up: %s", spec.name, error)
+            if spec.is_compact:
+                waiting.insert(0, spec.exact())
         else:
             loaded.append(spec)
 

@@ -3,6 +3,7 @@
 `catalog`: `ModelSpec`, one row a model.
 `card_fields`: the fields of such a card, checked.
 `cards`: `Card` of a model that was trained here, or added.
+`training_images`: images that a model was trained on, kept with it.
 `model_formats`: the formats that an added model may have, and the check of each.
 `onnx_file`: an ONNX file, checked.
 `saved_model`: a SavedModel of TensorFlow, checked.

@@ -20,7 +20,7 @@ from typing import Any
 from imgrec import json_files
 from imgrec.errors import ImgrecError, InputError, UnknownNameError
 from imgrec.files import replacing, sha256_of, storage_errors
-from imgrec.models import card_fields
+from imgrec.models import card_fields, training_images
 from imgrec.models.catalog import BUILT_IN, Catalog, ModelSpec, Problem, spec_of_card
 from imgrec.settings import ASSETS, Settings
 
@@ -142,7 +142,7 @@ def load_catalog(settings: Settings) -> Catalog:
 
 
 def remove(name: str, settings: Settings) -> None:
-    """Delete the user's own model called `name` with its card; the run that made it stays.
+    """Delete the user's own model called `name` with its card and images; the run that made it stays.
 
     Raises `UnknownNameError` for a model that is not the user's own, `StorageError`.
     """
@@ -154,6 +154,7 @@ def remove(name: str, settings: Settings) -> None:
         # The card first: without it there is no model.
         weights.with_suffix(".json").unlink(missing_ok=True)
         weights.unlink(missing_ok=True)
+    training_images.remove(name, settings)
 
 
 def free_name(wanted: str, settings: Settings) -> str:

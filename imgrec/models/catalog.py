@@ -196,9 +196,9 @@ class Catalog(Mapping[str, ModelSpec]):
 
         Raises `UnknownNameError`.
         """
-        wanted = {self.get_spec(name).name for name in names}
-        both = (one for spec in self.rows.values() for one in (spec, spec.compact()))
-        return [spec for spec in both if spec.name in wanted]
+        wanted = {spec.name: spec for spec in map(self.get_spec, names)}
+        both = (one for name in self.rows for one in (name, name + COMPACT_SUFFIX))
+        return [wanted[name] for name in both if name in wanted]
 
     @property
     def twins(self) -> list[ModelSpec]:

@@ -1,11 +1,13 @@
-"""Work on a cluster of Ray: evaluations, the same shards by workers of which any may die, and models that answer.
+"""Work on a cluster of Ray: evaluations and classifications in shards, and models that dashboards and APIs ask.
 
 Knows no interface. Ray is optional (`pip install "imgrec[ray]"`) and imported when a cluster is opened.
 
 `shard_queue`: what each worker does next, and what failed too often.
 `shard_actor`: a worker: a network that is loaded, and the shards that it runs.
 `cluster`: a cluster that is reached or started, and its nodes with the right versions.
-`ray_engine`: shards run by the workers of a cluster.
+`workers`: where workers have room, and shards run by them.
+`classifying_actor`: a worker that classifies images with several models.
+`ray_engine`: the engines of evaluations and classifications.
 `replica`: a process that holds a network and computes for dashboards and APIs; the files that it needs.
 `serve_engine`: a model behind Ray Serve as an engine.
 `deployments`: applications of Ray Serve, one a model.

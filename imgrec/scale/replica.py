@@ -97,7 +97,7 @@ class Replica:
         self._engine = OpenVINOEngine(_fetch(network, Settings.from_env()), 0, THREADS)
 
         # Waits for nothing: calls that come during a computation are the next batch.
-        @serve.batch(max_batch_size=MAX_BATCH, batch_wait_timeout_s=0.0)  # type: ignore[untyped-decorator]
+        @serve.batch(max_batch_size=MAX_BATCH, batch_wait_timeout_s=0.0)
         async def compute(calls: list[tuple[str, np.ndarray]]) -> list[Outcome]:
             return await asyncio.to_thread(lambda: [self._compute(*call) for call in calls])
 
@@ -146,6 +146,7 @@ def _fetch(network: Network, settings: Settings) -> Path:
         return path
     import ray
 
+    files: dict[str, bytes] | None
     try:
         files = ray.get(ray.get_actor(STORE, NAMESPACE).read.remote(network))
     except (ValueError, ray.exceptions.RayError):  # no such actor, or its node has died

@@ -18,6 +18,7 @@ from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
 from imgrec.scale import cluster, deployments
 from imgrec.scale.cluster import Node
+from imgrec.scale.replica import MAX_BATCH
 from imgrec.scale.serve_engine import side_by_side
 from imgrec.settings import RAY, Settings
 
@@ -111,6 +112,7 @@ def open_pool(settings: Settings, preparations: Preparations, tell: Callable[[st
         load_head=lambda spec: classify.open_head(spec, settings),
         identify=lambda spec: weights.identity(spec, settings) or "",
         compute=side_by_side,
+        images_at_once=MAX_BATCH,
         loading=threading.Semaphore(LOADS_AT_ONCE),
         describe=served.describe,
     )

@@ -22,7 +22,7 @@ from imgrec.settings import Settings
 class ShardActor:
     """A network on `threads` cores; a shard's images are decoded by as many threads.
 
-    `files` is the content of its folder, {name: bytes}, which is written on this machine unless it is there; None where
+    `files` is the content of its folder, {model: {name: bytes}}, written on this machine unless it is there; None where
     `folder` is known to be there. Images larger than `max_upload_bytes` are refused, as on the driver's machine.
     """
 
@@ -30,7 +30,7 @@ class ShardActor:
         self,
         spec: ModelSpec,
         folder: Path,
-        files: Mapping[str, bytes] | None,
+        files: Mapping[str, Mapping[str, bytes]] | None,
         framing: str,
         max_upload_bytes: int,
         threads: int,
@@ -38,7 +38,7 @@ class ShardActor:
         settings = replace(Settings.from_env(), max_upload_bytes=max_upload_bytes)
         if files is not None:
             folder = settings.home / "compiled" / folder.name
-            receive(folder, files)
+            receive(folder, files[spec.name])
         self._spec, self._settings, self._framing, self._threads = spec, settings, framing, threads
         self._path = folder / "model.xml"
         self._queue = open_queue(self._path, threads)
@@ -47,12 +47,12 @@ class ShardActor:
         """Return the process id, once the network is loaded."""
         return os.getpid()
 
-    def run(self, labeled: Dataset, shard: Shard) -> tuple[Answers, Failures, int, int] | str:
+    def run(self, labeled: Dataset, shard: Shard) -> tuple[tuple[Answers, Failures], int, int] | str:
         """Run `shard`, whose images `labeled` is, and no others.
 
         Returns:
-            The answers, what could not be read, the process id and the most bytes that the process has held; a sentence
-            where the shard as a whole failed.
+            The answers with what could not be read, the process id and the most bytes that the process has held; a
+            sentence where the shard as a whole failed.
         """
         work = Work(self._spec, labeled, self._settings, self._path, self._framing)
         alone = Shard(0, 0, len(labeled), shard.key)
@@ -62,7 +62,7 @@ class ShardActor:
             )
         except ImgrecError as error:
             return str(error)
-        return answers, failures, os.getpid(), peak_bytes()
+        return (answers, failures), os.getpid(), peak_bytes()
 
 
 def receive(folder: Path, files: Mapping[str, bytes]) -> None:

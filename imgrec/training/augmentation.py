@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy import ndimage
 
 from imgrec.data.dataset import Images, empty_images
 from imgrec.errors import InputError
@@ -118,6 +117,8 @@ class Augmentation:
         return np.where(covered[..., None], COVER, images)
 
     def _warp(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        from scipy import ndimage  # in a worker that trains: a server has none
+
         count, height, width, _ = images.shape
         turns = np.deg2rad(rng.uniform(-self.rotation, self.rotation, count))
         slants = np.deg2rad(rng.uniform(-self.shear, self.shear, count))

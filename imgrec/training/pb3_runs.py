@@ -89,7 +89,7 @@ class ProtocolRuns:
         job = Job(folder)
         state = job.state if job.state == "finished" else job.settle()
         if state not in {"queued", "running", "finished"}:
-            job.resume()
+            training_job.resume(job)
         return job
 
     def done(self) -> dict[str, Card]:

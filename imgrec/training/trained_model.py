@@ -16,28 +16,23 @@ from typing import Any
 import numpy as np
 
 from imgrec import jobs
-from imgrec.data.dataset import ArrayDataset, Dataset
+from imgrec.data.dataset import ArrayDataset
 from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.errors import ImgrecError
 from imgrec.evaluation import evaluate, stored_predictions
+from imgrec.evaluation.held_out import part_of, some_of
 from imgrec.files import sha256_of, storage_errors
 from imgrec.inference import process_info
 from imgrec.metrics.classification import first_choices, log_loss
 from imgrec.metrics.confusion import confusion_matrix
-from imgrec.models import cards
+from imgrec.models import cards, training_images
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import entropy_bits
-from imgrec.predictions.labels import LabelSpace, space_name
+from imgrec.predictions.labels import space_name
 from imgrec.settings import Settings
 from imgrec.training.events import Event, to_fields
 from imgrec.training.training_job import final_name, read_curves
 from imgrec.training.trial_results import logged
-
-# The limits of figures on such a part.
-FLAWS = {
-    "validation": "Held back from training, but looked at after every epoch: a test part would be stricter.",
-    "test": "Held back from training by imgrec, as the set has no test part of its own.",
-}
 
 
 def settings_of(configuration: dict[str, Any]) -> Settings:
@@ -171,17 +166,21 @@ def evaluate_new(
     seed: int,
     part: str = "validation",
 ) -> None:
-    """Evaluate the model of `card` on the test part of `data`, or where it has none, on its images `held_out`.
+    """Keep some training images with the model of `card`, and evaluate it on the test part of `data`.
 
-    These are int64 (K,) indices into `data.train`, split off with `seed`; `part` is a key of `FLAWS`. Without any, or
-    when the evaluation fails, a sentence is written as `unmeasured`: the model is complete in any case.
+    Where `data` has none, on its images `held_out`: int64 (K,) indices into `data.train`, split off with `seed`, and
+    `part` is a key of `held_out.FLAWS`. Without any, or when the evaluation fails, a sentence is written as
+    `unmeasured`: the model is complete in any case.
     """
-    if data.test is None and not len(held_out):
-        worker.tell("unmeasured", sentence="It learned from every image, so none is left to measure it on.")
-        return
     spec = cards.load_catalog(settings).get_spec(card.name)
     source = worker.job.configuration["data"]
     try:
+        trained_on = np.setdiff1d(np.arange(len(data.train)), held_out)
+        if (chosen := some_of(len(trained_on))) is not None:
+            training_images.keep(card.name, data.train.pixels[trained_on[chosen]], settings)
+        if data.test is None and not len(held_out):
+            worker.tell("unmeasured", sentence="It learned from every image, so none is left to measure it on.")
+            return
         measured = open_evaluation_split(source, settings)
         command = shlex.join(["imgrec", "evaluate", "--data", source, "--models", card.name])
         if data.test is None:
@@ -197,21 +196,3 @@ def evaluate_new(
         )
     except (ImgrecError, jobs.CanceledJobError) as error:
         worker.tell("unmeasured", sentence=str(error))
-
-
-def part_of(whole: Dataset, data: ArrayDataset, chosen: np.ndarray, space: LabelSpace, part: str, seed: int) -> Dataset:
-    """Return the images `chosen` (K,) of `data.train`, as stored in `whole`, the same dataset, in its order.
-
-    `space` has the classes of `data`. The name has the seed and the count: images of another split are
-    another set. Raises `InputError` when `whole` has none of them.
-    """
-    ids = data.files or tuple(f"{i:05d}" for i in range(len(data.train)))
-    targets = {ids[i]: int(data.train.targets[i]) for i in chosen.tolist()}
-    kept = [i for i, name in enumerate(whole.ids) if name in targets]
-    return whole.take(
-        kept,
-        name=f"{part} part of {whole.name} (seed {seed}, {len(kept):,} images)",
-        label_space=space,
-        targets=tuple(targets[whole.ids[i]] for i in kept),
-        flaws=(FLAWS[part], *whole.flaws),
-    )

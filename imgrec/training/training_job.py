@@ -221,11 +221,18 @@ def _subject(configuration: dict[str, Any]) -> str:
 
 
 def resume(job: Job, *, learning_rate: float | None = None) -> None:
-    """Go on with a stopped run, from here on with another learning rate (the peak, if it changes) if given.
+    """Go on with a stopped run of any kind; of a recipe, from here on with another learning rate (its peak) if given.
 
-    The log records which rate was used from which epoch on. Raises `InputError` on a rate out of range, and as
-    `Job.resume`.
+    The log records which rate was used from which epoch on.
+
+    Raises:
+        MissingExtraError: This installation cannot train.
+        InputError: A rate out of range, and as `Job.resume`.
     """
+    extras.check("train", "to go on")
+    if learning_rate is None:
+        job.resume()
+        return
     configuration = job.configuration
     recipe = Recipe.from_dict(configuration["recipe"]).changed(learning_rate=learning_rate)
     job.resume(configuration | {"recipe": recipe.to_dict()})

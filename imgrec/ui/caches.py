@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 import streamlit as st
 
-from imgrec.evaluation import stored_predictions
+from imgrec.evaluation import stored_predictions, twin_facts
 from imgrec.evaluation import temperatures as measured_temperatures
 from imgrec.explanation import feature_maps
 from imgrec.explanation.attribution import Attribution
@@ -112,7 +112,7 @@ def preparations() -> Preparations:
 @st.cache_resource(show_spinner=False)
 def exporting() -> Exports:
     """Return the running exports, which outlive the click that started them, and the finished ones."""
-    return Exports(settings(), preparations())
+    return Exports(settings(), preparations(), lambda spec, show: twin_facts.describe(spec, settings(), show))
 
 
 def state_of(spec: ModelSpec) -> str:
@@ -138,7 +138,7 @@ def is_offered(spec: ModelSpec) -> bool:
         return False
     if not settings().demo:
         return True
-    if spec.is_compact:  # making one takes more memory than such a host has to spare
+    if spec.is_compact:  # only a host that starts has the memory to make one
         return is_ready(spec)
     return refusal(spec) is None and (is_here(spec) or spec.parameters <= DEMO_MAX_PARAMETERS)
 

@@ -107,7 +107,9 @@ def swatches() -> Mapping[str, Swatch]:
 def models() -> tuple[ModelSpec, ...]:
     """Choose models; those on this machine come first in the list, then the others, then twins, each by size."""
     catalog = caches.catalog()
-    offered = [spec for spec in (*catalog.values(), *catalog.twins) if caches.is_offered(spec)]
+    # A demo may still be making the twins that it serves by default.
+    defaults = {spec.name for spec in caches.default_specs() if spec.is_compact}
+    offered = [spec for spec in (*catalog.values(), *catalog.twins) if spec.name in defaults or caches.is_offered(spec)]
 
     def place(spec: ModelSpec) -> tuple[bool, bool, int]:
         return spec.is_compact, not caches.is_here(spec), spec.parameters

@@ -105,6 +105,18 @@ def test_a_form_is_answered_like_the_command_line(client: TestClient) -> None:
     assert response.headers["cache-control"] == "no-store"
 
 
+def test_calibration_images_that_are_not_there_are_served_by_the_originals(
+    server: Server, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "sha256", lambda spec, settings: "0" * 64)
+    server.settings = dataclasses.replace(server.settings, precision="compact")
+    assert all(model["model"].endswith(".int8") for model in send(client).json()["models"])
+    server.settings = dataclasses.replace(server.settings, calibration=Path("/nowhere"))
+    response = send(client)
+    assert response.status_code == 200
+    assert not any(model["model"].endswith(".int8") for model in response.json()["models"])
+
+
 @pytest.mark.parametrize("kind", ["image/png", "application/octet-stream", None])
 def test_a_body_is_a_image_with_options_in_the_query(client: TestClient, kind: str | None) -> None:
     headers = {} if kind is None else {"Content-Type": kind}

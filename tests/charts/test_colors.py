@@ -163,3 +163,12 @@ def test_a_model_keeps_its_color_while_others_come_and_go(visit: list[list[str]]
         assert all(now[model] == before[model] for model in models if model in before)
         assert all(swatch_of(model, now) == now[model] for model in models)
         before = now
+
+
+@pytest.mark.parametrize("model", BUILT_IN)
+def test_a_twin_has_the_color_of_its_original_by_itself_and_another_beside_it(model: str) -> None:
+    twin = f"{model}.int8"
+    assert color_of(twin) == color_of(model)
+    found = swatches_of([twin, model])
+    assert found[model].color == color_of(model)
+    assert found[twin] != found[model]

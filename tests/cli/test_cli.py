@@ -87,6 +87,19 @@ def cat(environment: Path) -> str:
     return "cat.png"
 
 
+def test_calibration_images_that_cannot_be_used_are_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"IMGREC_HOME": tmp_path / "home", "IMGREC_CALIBRATION": tmp_path / "nowhere"}.items():
+        monkeypatch.setenv(name, str(value))
+    (tmp_path / "cat.png").write_bytes(image())
+    monkeypatch.setattr(sys, "argv", ["imgrec", "predict", str(tmp_path / "cat.png"), "--models", "capstone_cnn.int8"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "nowhere. Received: No such file or directory" in capsys.readouterr().err
+
+
 def test_version_and_help(imgrec: Callable[..., Run]) -> None:
     assert imgrec("--version").out == "0.1.0\n"
     shown = imgrec("--help")

@@ -1,9 +1,11 @@
 """`imgrec evaluate` as its user meets it: sets are opened for real, and every image looks like a tabby."""
 
 import csv
+import hashlib
 import io
 import json
 import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -107,6 +109,22 @@ def test_a_set_is_measured_and_what_was_found_is_said(imgrec: Run, answers: None
     assert [row["model"] for row in rows] == ["mobilenet", "mobilenet_v2"]
     assert rows[0]["command"] == "imgrec evaluate --data pets --models mobilenet --framing crop --out measured"
     assert rows[0]["closed"]["top_1"] == pytest.approx(2 / 3, abs=1e-6)
+
+
+def test_a_dataset_on_standard_input(
+    imgrec: Run, answers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pets(tmp_path)
+    archive = Path(shutil.make_archive(str(tmp_path / "packed"), "tar", tmp_path / "pets")).read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(archive)))
+    code, out, _ = imgrec("--data", "-", "--models", "mobilenet", "--out", "measured")
+    assert (code, "4 images" in out) == (0, True)
+    summary = stored_predictions.read_summary(tmp_path / "measured")
+    digest = hashlib.sha256(archive).hexdigest()
+    assert summary["datasets"]["standard input"]["source"] == f"standard input, sha256 {digest}"
+    (row,) = summary["rows"]
+    assert shlex.split(row["command"])[:4] == ["imgrec", "evaluate", "--data", "-"]
+    assert imgrec("--data", "-", "--watch")[0] == 2
 
 
 def test_figures_for_programs(imgrec: Run, answers: None, tmp_path: Path) -> None:

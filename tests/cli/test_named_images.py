@@ -66,6 +66,33 @@ def test_standard_input_and_files_together(
     assert names(imgrec("predict", "-", cat, *WORDS)) == ["standard input", cat]
 
 
+@pytest.mark.parametrize("packed", [True, False], ids=["an archive", "an image"])
+def test_a_sheet_of_standard_input(
+    packed: bool,
+    imgrec: Callable[..., Run],  # noqa: F811
+    many: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = (many / "many.zip").read_bytes() if packed else image()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    done = imgrec("sheet", "-", "--order=given", *WORDS)
+    assert (done.code, names(done)) == (0, ["a.png", "deep/b.png"] if packed else ["standard input"])
+
+
+@pytest.mark.parametrize("data", [b"", b"no image"])
+def test_what_is_none_on_standard_input(
+    data: bytes,
+    imgrec: Callable[..., Run],  # noqa: F811
+    environment: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    done = imgrec("sheet", "-", *WORDS)
+    assert (done.code, done.out) == (2, "")
+    assert "standard input" in done.err
+    assert "/imgrec-" not in done.err
+
+
 def test_a_folder_without_images_and_a_damaged_archive(imgrec: Callable[..., Run], many: Path, cat: str) -> None:  # noqa: F811
     (many / "empty").mkdir()
     (many / "broken.zip").write_bytes(b"PK no archive")

@@ -1,5 +1,6 @@
 """`imgrec remote` as its user meets it."""
 
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -57,6 +58,15 @@ def test_json_has_labels_and_times(remote: Command, service: Service) -> None:
     first, second = json.loads(remote("data", "--format", "json").out)
     assert first["labels"][0] == {"label": "Cat", "confidence": 0.99}
     assert second["request"]["server_ms"] == 5.0
+
+
+def test_an_image_on_standard_input_is_asked(
+    remote: Command, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.respond = lambda count, body: answered(CAT)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(photo("red"))))
+    run = remote("-", "--format", "json")
+    assert (run.code, [row["image"] for row in json.loads(run.out)]) == (0, ["standard input"])
 
 
 def test_a_refused_key_is_one_sentence_and_code_2(remote: Command, service: Service) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from imgrec import jobs
 from imgrec.cli import main
+from imgrec.errors import MissingExtraError
 from imgrec.jobs import processes
 from imgrec.models.catalog import BUILT_IN
 from imgrec.training import training_job
@@ -208,3 +209,14 @@ def test_the_doctor_is_heard_before_anything_starts(
     code, _, err = imgrec(monkeypatch, capsys, name, "--data", str(tmp_path / "pictures"))
     assert (code, len(started)) == (0, 1)
     assert "imgrec: warning: 'cats', 'dogs' have fewer than 20 training images" in err
+
+
+def test_a_run_cannot_go_on_without_what_trains(
+    started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("imgrec.extras.importlib.util.find_spec", lambda name: None)
+    code, _, err = imgrec(monkeypatch, capsys, "mobilenet", "--resume")
+    assert code == 2
+    assert "pip install 'imgrec[train]'" in err
+    with pytest.raises(MissingExtraError, match="to go on"):
+        training_job.resume(jobs.Job(Path()))

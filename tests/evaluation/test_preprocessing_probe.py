@@ -8,7 +8,7 @@ import pytest
 from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.errors import LabelSpaceError
 from imgrec.evaluation import preprocessing_probe
-from imgrec.evaluation.preprocessing_probe import MIN_IMAGES, SAMPLE_CLASSES, probe, probe_samples
+from imgrec.evaluation.preprocessing_probe import MIN_IMAGES, PHOTOGRAPHS, photographs, probe, probe_photographs
 from imgrec.images.encoding import to_png
 from imgrec.images.preprocessing import PREPROCESS, normalize
 from imgrec.inference.own_model import Examined
@@ -105,20 +105,25 @@ def test_classes_that_do_not_fit(folder: Path, settings: Settings) -> None:
         probe(examined(), other, open_evaluation_split(str(folder), settings), settings)
 
 
-def test_the_samples_are_a_hint(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imagenet_networks_are_tried_on_photographs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     imagenet = get_label_space("imagenet_1k")
-    assert all(synset in imagenet.synsets for synsets in SAMPLE_CLASSES.values() for synset in synsets)
+    known = photographs()
+    assert len(known) >= MIN_IMAGES
+    assert {file.name for file in PHOTOGRAPHS.glob("*.jpg")} == known.keys()
+    assert all(synset in imagenet.synsets for synsets in known.values() for synset in synsets)
 
     def predict(model: Examined, images: np.ndarray, trials: list[object], on_progress: object) -> np.ndarray:
         found = np.full((len(trials), len(images), 1000), 1e-4, np.float32)
-        for row, synsets in enumerate(SAMPLE_CLASSES.values()):
-            found[2, row, imagenet.synsets.index(synsets[0])] = 0.9
+        views = len(images) // len(known)
+        for row, synsets in enumerate(known.values()):
+            found[2, row * views : (row + 1) * views, imagenet.synsets.index(synsets[-1])] = 0.9
         return found
 
     monkeypatch.setattr(preprocessing_probe, "predict", predict)
-    found = probe_samples(examined(1000), imagenet, settings)
-    assert (found.tried[0].title, found.tried[0].right) == ("tf", len(SAMPLE_CLASSES))
-    assert found.proposed is None
+    found = probe_photographs(examined(1000), imagenet, settings)
+    assert (found.tried[0].title, found.tried[0].right) == ("tf", len(known))
+    assert found.proposed is found.tried[0]
+    assert f"{len(known)} of {len(known)} images of imgrec's photographs right" in found.sentence()
 
 
 def test_answers_that_are_no_numbers_are_as_wrong_as_can_be(

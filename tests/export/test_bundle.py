@@ -28,6 +28,7 @@ from imgrec.images.preprocessing import frame
 from imgrec.inference import classify as classification
 from imgrec.inference import preparation
 from imgrec.inference.preparation import Preparations
+from imgrec.models import training_images
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 from imgrec.predictions.prediction import Prediction
 from imgrec.settings import MIB, Settings
@@ -281,6 +282,65 @@ def test_the_card_of_a_model_of_ones_own_names_no_folder(
     assert written["classes"] == ["/odd", "b"]
 
 
+FACTS: dict[str, Any] = {
+    "made_of": "cifar_vgg",
+    "calibration_images": "images of /home/jane/cats",
+    "loss": [{"dataset": "cifar10", "images": 100, "lost": 2, "won": 1}],
+    "not_measured": None,
+}
+
+
+def test_a_twin_has_its_loss_in_its_card_and_is_called_so(tiny: Path, tmp_path: Path, settings: Settings) -> None:
+    told: list[str] = []
+
+    def describe(spec: ModelSpec, on_progress: bundle.OnProgress) -> dict[str, Any]:
+        on_progress(0.3, f"measuring {spec.name}")
+        return FACTS
+
+    path = export(
+        SPEC.compact(),
+        ["openvino"],
+        tmp_path / "m.zip",
+        settings,
+        on_progress=lambda share, words: told.append(words),
+        describe=describe,
+    )
+    assert told[0] == "measuring cifar_vgg.int8"
+    facts = bundle.read_facts(path)
+    assert facts == FACTS | {"calibration_images": "images of cats"}
+    with zipfile.ZipFile(path) as archive:
+        card = json.loads(archive.read("cifar_vgg.int8/card.json"))
+        assert "loses in 8-bit integers" in archive.read("cifar_vgg.int8/README.txt").decode()
+    assert (card["model"]["name"], card["model"]["title"]) == ("cifar_vgg.int8", SPEC.compact().title)
+    assert len(card["classes"]) == 10
+    exact = export(SPEC, ["openvino"], tmp_path / "e.zip", settings, describe=describe)
+    assert bundle.read_facts(exact) == {}
+
+
+def test_a_twin_is_in_one_format_as_the_others_would_hold_floats(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is in 8-bit integers, which the others would not keep\. Received: keras\."):
+        export(SPEC.compact(), ["keras"], tmp_path / "out", settings)
+
+
+def test_what_is_no_export_says_nothing_of_a_twin(tmp_path: Path) -> None:
+    (tmp_path / "m.zip").write_bytes(b"no zip")
+    with pytest.raises(InputError, match="an export with a card"):
+        bundle.read_facts(tmp_path / "m.zip")
+
+
+def test_an_export_is_found_again_though_images_were_kept_while_it_was_made(tiny: Path, settings: Settings) -> None:
+    def describe(spec: ModelSpec, on_progress: bundle.OnProgress) -> dict[str, Any]:
+        training_images.keep("cifar_vgg", np.zeros((32, 32, 32, 3), np.uint8), settings)
+        return FACTS
+
+    found = Exports(settings, Preparations(settings), describe)
+    running = found.start(SPEC.compact(), ["openvino"])
+    assert running.wait(60)
+    assert running.error is None
+    assert found.find(SPEC.compact(), ["openvino"]) == running.path
+    assert found.find(SPEC, ["openvino"]) is None
+
+
 def test_in_the_background_once_however_many_ask(
     tmp_path: Path, settings: Settings, worker: Callable[[str], None]
 ) -> None:
@@ -376,16 +436,38 @@ def test_the_command_says_what_to_do_next(
     assert "cifar_vgg: putting it together\n" in err
 
 
+@pytest.mark.parametrize("words", [["cifar_vgg", "--precision", "int8"], ["cifar_vgg.int8"]], ids=["option", "name"])
+def test_the_command_says_what_a_twin_loses(
+    words: list[str],
+    tiny: Path,
+    tmp_path: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command(monkeypatch, settings, *words) == 0
+    out, _ = capsys.readouterr()
+    assert out.startswith(f"cifar_vgg.int8: python {Path('cifar_vgg.int8/predict_openvino.py')} IMAGE\n")
+    assert "Made of cifar_vgg with crops of imgrec's sample gallery." in out
+    # CIFAR-10 is not on this machine.
+    assert "Its loss on held-out images was not measured: " in out
+    card = json.loads((tmp_path / "cifar_vgg.int8" / "card.json").read_text())
+    assert card["compact"]["not_measured"] in out
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["cifar_vgg", "--precision", "int4"], "Expected the name of a precision"),
+        (["cifar_vgg", "--precision", "int8", "--format", "onnx"], "Expected the format openvino"),
         (["cifar_vgh"], "Expected the name of a model, such as cifar_vgg"),
         (["cifar_vgg", "--format", "onxx"], "Expected the name of a format, such as onnx"),
         (["cifar_vgg", "--format", ","], "Expected at least one format"),
         (["cifar_vgg", "--out", "there"], "Expected a place where nothing is yet"),
         (["vgg16", "--out", "here"], "IMGREC_OFFLINE=1"),
     ],
-    ids=["model", "format", "no format", "taken", "no weights"],
+    ids=["precision", "floats only", "model", "format", "no format", "taken", "no weights"],
 )
 def test_the_command_complains_in_a_sentence(
     words: list[str],

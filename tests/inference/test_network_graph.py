@@ -7,7 +7,8 @@ import pytest
 
 from imgrec.errors import EngineError, InputError
 from imgrec.inference import openvino_engine
-from imgrec.inference.openvino_engine import OpenVINOEngine, OpenVINOHead
+from imgrec.inference.openvino_engine import OpenVINOEngine
+from imgrec.inference.openvino_head import OpenVINOHead
 
 SIDE, GRID, CHANNELS, UNITS, CLASSES = 8, 4, 6, 7, 5
 RANDOM = np.random.default_rng(5)

@@ -50,6 +50,32 @@ def test_a_twin_that_is_slower_here_is_no_default(int8_ms: float, wanted: str, s
     assert ("11 ms" in precision.why_not(SPEC, compact)) == (wanted == SPEC.name)
 
 
+@pytest.mark.parametrize(("top_1", "is_default"), [(0.80, True), (0.791, True), (0.789, False), (0.81, True)])
+def test_a_twin_that_loses_more_than_a_point_is_no_default(top_1: float, is_default: bool, settings: Settings) -> None:
+    compact = replace(settings, precision="compact")
+    path = settings.home / "benchmarks" / "summary.json"
+    path.parent.mkdir(parents=True)
+    rows = [
+        {"model": "resnet50", "dataset": "mine", "dataset_digest": "1", "top_1": 0.8},
+        {"model": "resnet50.int8", "dataset": "mine", "dataset_digest": "1", "top_1": top_1},
+        {"model": "resnet50.int8", "dataset": "mine", "dataset_digest": "2", "top_1": 0.1},  # of other images
+        {"model": "vgg16.int8", "dataset": "mine", "dataset_digest": "1", "top_1": 0.1},
+    ]
+    path.write_text(json.dumps({"rows": rows}))
+    spec = BUILT_IN["resnet50"]
+    assert precision.preferred(spec, compact).is_compact == is_default
+    assert ("lose" in precision.why_not(spec, compact)) != is_default
+    assert precision.preferred(BUILT_IN["vgg16"], compact).is_compact
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"rows": 3}', '{"rows": [4]}', '{"rows": [{"model": 1}]}'])
+def test_measurements_that_cannot_be_read_decide_nothing(text: str, settings: Settings) -> None:
+    path = settings.home / "benchmarks" / "summary.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert precision.preferred(BUILT_IN["resnet50"], replace(settings, precision="compact")).is_compact
+
+
 def write_manifest(folder: Path, milliseconds: dict[str, float]) -> None:
     folder.mkdir(parents=True)
     fields = {"model": "x", "weights_sha256": "0", "versions": {}, "memory_bytes": 1, "files": {}}

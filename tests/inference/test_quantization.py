@@ -1,19 +1,24 @@
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from imgrec.errors import ConversionError, InputError
+from imgrec import extras
+from imgrec.errors import ConversionError, ImgrecError, InputError, MissingExtraError, StorageError
 from imgrec.images import gallery
 from imgrec.images.decoding import decode
 from imgrec.images.preprocessing import frame
-from imgrec.inference import conversion, quantization
-from imgrec.models import weights
+from imgrec.inference import conversion, precision, quantization
+from imgrec.models import training_images, weights
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT, Settings
 from tests.fakes import fake_spec
@@ -69,6 +74,42 @@ def test_other_calibration_images_make_another_twin_and_the_same_original(settin
     assert path(SPEC, DIGEST, settings) == path(SPEC, DIGEST, other)
 
 
+def test_a_model_of_ones_own_is_made_with_the_images_that_it_was_trained_on(
+    weights_path: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(WORKER, conversion, tmp_path, monkeypatch)
+    use(WORKER.replace('request["exact"]', 'request["training_images"]'), quantization, tmp_path, monkeypatch)
+    before = conversion.compiled_path(SPEC.compact(), DIGEST, settings)
+    assert quantization.describe_images(SPEC.compact(), settings) == "crops of imgrec's sample gallery"
+    kept = training_images.keep("tiny", np.zeros((40, 8, 8, 3), np.uint8), settings)
+    assert conversion.compiled_path(SPEC.compact(), DIGEST, settings) != before
+    assert conversion.convert(SPEC.compact(), weights_path, settings).with_suffix(".bin").read_text() == str(kept)
+    assert quantization.describe_images(SPEC.compact(), settings) == "some of the images that it was trained on"
+    # A folder that was named is meant.
+    other = replace(settings, calibration=tmp_path)
+    assert quantization.describe_images(SPEC.compact(), other) == f"images of the folder {tmp_path.name}"
+    training_images.remove("tiny", settings)
+    assert conversion.compiled_path(SPEC.compact(), DIGEST, settings) == before
+
+
+def test_a_host_without_nncf_knows_a_twin_that_was_made_elsewhere(
+    weights_path: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(WORKER, conversion, tmp_path, monkeypatch)
+    use(WORKER, quantization, tmp_path, monkeypatch)
+    twin = conversion.convert(SPEC.compact(), weights_path, settings)
+    monkeypatch.setattr(extras, "missing", lambda extra: ["NNCF"])
+    assert conversion.convert(SPEC.compact(), weights_path, settings) == twin
+    shutil.rmtree(twin.parent)
+    with pytest.raises(MissingExtraError, match=r"imgrec\[int8\]"):
+        conversion.convert(SPEC.compact(), weights_path, settings)
+
+
+def test_the_version_of_nncf_is_the_one_asked_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["optional-dependencies"]["int8"] == [f"nncf~={quantization.NNCF}"]
+
+
 def test_a_network_that_cannot_be_quantized_is_named_and_its_original_stays(
     weights_path: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +121,99 @@ def test_a_network_that_cannot_be_quantized_is_named_and_its_original_stays(
     monkeypatch.setattr(weights, "sha256", lambda spec, settings: conversion.sha256_of(weights_path))
     assert conversion.find_refusal(SPEC.compact(), settings) == error["message"]
     assert conversion.read_intact(conversion.convert(SPEC, weights_path, settings)) is not None
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "words"),
+    [
+        ("os.kill(os.getpid(), 9)", ConversionError, "killed by the system.*it takes about"),
+        ("say('InputError', 'Expected 32 images or more. Received: 3.')", InputError, "32 images or more"),
+        ("say('StorageError', 'Expected more room. Received: a full disk.')", StorageError, "a full disk"),
+    ],
+    ids=["killed", "too few images", "full disk"],
+)
+def test_what_fails_leaves_the_original_and_is_served_by_it_for_a_day(
+    code: str,
+    error: type[ImgrecError],
+    words: str,
+    weights_path: Path,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compact, twin = replace(settings, precision="compact"), SPEC.compact()
+    monkeypatch.setattr(weights, "sha256", lambda spec, settings: conversion.sha256_of(weights_path))
+    assert precision.preferred(SPEC, compact) == twin
+    use(WORKER, conversion, tmp_path, monkeypatch)
+    exact = conversion.convert(SPEC, weights_path, settings)
+    use(
+        f"""
+    import json, os, sys
+    sys.stdin.readline()
+    def say(error, message): print(json.dumps({{"error": error, "message": message}}))
+    {code}
+    """,
+        quantization,
+        tmp_path,
+        monkeypatch,
+    )
+    with pytest.raises(error, match=words):
+        conversion.convert(twin, weights_path, settings)
+    assert conversion.read_intact(exact) is not None
+    assert not list((settings.home / "compiled").glob("*.part"))
+    assert precision.preferred(SPEC, compact) is SPEC
+    refused = precision.why_not(SPEC, compact)
+    assert re.search(words, refused)
+    # On the next day it is tried again; whoever asks for it by name need not wait.
+    [file] = (settings.home / "compiled").glob("*.refused")
+    yesterday = file.stat().st_mtime - conversion.REFUSAL_S
+    os.utime(file, (yesterday, yesterday))
+    assert precision.preferred(SPEC, compact) == twin
+    file.touch()
+    use(WORKER, quantization, tmp_path, monkeypatch)
+    conversion.convert(twin, weights_path, settings)
+    assert precision.preferred(SPEC, compact) == twin
+
+
+def test_a_disk_without_room_for_the_reason_still_gives_it(
+    weights_path: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, needed_bytes: int, purpose: str) -> None:
+        if purpose == " to convert tiny.int8":
+            raise StorageError("Expected room. Received: a full disk.")
+
+    def no_room(self: Path, *words: object, **more: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    use(WORKER, conversion, tmp_path, monkeypatch)
+    exact = conversion.convert(SPEC, weights_path, settings)
+    monkeypatch.setattr(conversion, "check_disk", full)
+    monkeypatch.setattr(Path, "write_text", no_room)
+    with pytest.raises(StorageError, match="a full disk"):
+        conversion.convert(SPEC.compact(), weights_path, settings)
+    assert conversion.read_intact(exact) is not None
+
+
+def test_a_folder_of_images_that_is_not_there_is_a_reason_not_an_error(
+    weights_path: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "sha256", lambda spec, settings: conversion.sha256_of(weights_path))
+    compact = replace(settings, precision="compact", calibration=tmp_path / "nowhere")
+    assert precision.preferred(SPEC, compact) is SPEC
+    assert "nowhere" in precision.why_not(SPEC, compact)
+    with pytest.raises(StorageError, match="nowhere"):
+        conversion.convert(SPEC.compact(), weights_path, compact)
+
+
+def test_without_nncf_a_twin_that_is_not_there_is_no_default(
+    weights_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "sha256", lambda spec, settings: conversion.sha256_of(weights_path))
+    compact = replace(settings, precision="compact")
+    assert precision.preferred(SPEC, compact).is_compact
+    monkeypatch.setattr(extras, "missing", lambda extra: ["NNCF"])
+    assert precision.preferred(SPEC, compact) is SPEC
+    assert "without NNCF it cannot be made here" in precision.why_not(SPEC, compact)
 
 
 @pytest.mark.slow

@@ -149,7 +149,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--folder", type=Path, action="append", default=[])
     options = parser.parse_args()
-    files = [data for data in odd_images(options.count, options.folder) if len(data) <= MAX_FILE_BYTES]
+    with warnings.catch_warnings(action="ignore"):  # Pillow has one for each odd tag
+        files = [data for data in odd_images(options.count, options.folder) if len(data) <= MAX_FILE_BYTES]
     with tempfile.TemporaryDirectory() as folder:
         log = None if options.url else Path(folder) / "server.log"
         with attacked(options.url, log) as url:

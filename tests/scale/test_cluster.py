@@ -9,7 +9,7 @@ import pytest
 from imgrec.errors import BusyError, InputError, MissingExtraError
 from imgrec.scale import cluster
 from imgrec.scale.cluster import Node
-from imgrec.scale.ray_engine import places
+from imgrec.scale.workers import places
 from imgrec.settings import MIB, ROOT
 
 

@@ -11,14 +11,21 @@ import pytest
 
 from imgrec.data.dataset import Dataset
 from imgrec.data.evaluation_split import open_evaluation_split
+from imgrec.data.unlabeled_images import open_images
 from imgrec.errors import EngineError, InputError
 from imgrec.evaluation import evaluate, shards, stored_predictions
+from imgrec.evaluation.prediction_shards import Classification, classify_here, in_order
 from imgrec.evaluation.shard_work import Runner, run_here
+from imgrec.evaluation.shards import Shard
+from imgrec.inference.openvino_engine import OpenVINOEngine
+from imgrec.inference.pool import EnginePool
+from imgrec.inference.request import Options
 from imgrec.models.catalog import ModelSpec
+from imgrec.reports.result import Result, to_rows
 from imgrec.scale import cluster
 from imgrec.scale.cluster import Node
 from imgrec.scale.ray_engine import RayEngine
-from imgrec.settings import Settings
+from imgrec.settings import MIB, Settings
 from tests.evaluation.test_evaluate import COLORS, image, network, spec
 
 __all__ = ["network", "spec"]  # fixtures
@@ -135,6 +142,30 @@ def test_a_shard_that_always_fails_is_listed_and_the_others_are_kept(
         victim.write_bytes(data)
     assert len(list(tmp_path.rglob("*.parts/*.parquet"))) == 5
     assert measured(ours, labeled, settings, tmp_path, RayEngine(nodes, actors=1))[0]["images"] == IMAGES - 1
+
+
+def test_images_are_classified_as_here_also_when_a_worker_is_killed(
+    ours: ModelSpec, folder: Path, network: Path, settings: Settings, nodes: list[Node]
+) -> None:
+    images, _ = open_images([str(folder), f"file://{folder}"], settings)
+    options = Options((ours,), k=3)
+    pool = EnginePool(MIB, load=lambda spec: OpenVINOEngine(network, 0), estimate=lambda spec: 0)
+    work = Classification(options, images, settings, {ours.name: network}, {ours.name: ""})
+    listed = shards.list_shards(images, {})
+    here = list(in_order(classify_here(pool)(work, listed), listed))
+    engine = RayEngine(nodes)
+
+    def deadly() -> Iterator[tuple[Shard, list[Result]]]:
+        for number, found in enumerate(engine.classify(work, listed)):
+            if number == 1:
+                os.kill(next(iter(engine.peaks)), signal.SIGKILL)
+            yield found
+
+    there = list(in_order(deadly(), listed))
+    rows = [[row | {"milliseconds": None} for row in to_rows(found, 3)] for found in (here, there)]
+    assert rows[0] == rows[1]
+    assert len(here) == 2 * IMAGES
+    assert sum(found.error is not None for found in here) == 2
 
 
 def test_nodes_with_other_versions_are_refused_by_name(nodes: list[Node], monkeypatch: pytest.MonkeyPatch) -> None:

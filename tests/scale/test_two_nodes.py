@@ -1,4 +1,4 @@
-"""A cluster of two nodes, reached at its address: the second one gets the network from the driver."""
+"""A cluster of two hosts, reached at its address: the second one gets the network from the driver."""
 
 import warnings
 from collections.abc import Iterator
@@ -12,38 +12,51 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.scale import cluster
 from imgrec.scale.ray_engine import RayEngine
 from imgrec.settings import Settings
+from tests.scale import two_hosts
 from tests.scale.test_ray_engine import folder, labeled, measured, network, ours, spec
 
 __all__ = ["folder", "labeled", "network", "ours", "spec"]  # fixtures
 
-pytestmark = pytest.mark.exhaustive
+pytestmark = [
+    pytest.mark.exhaustive,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(bool(two_hosts.why_not()), reason=two_hosts.why_not() or "two hosts can be had"),
+]
 
 
 @pytest.fixture
-def address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    """The address of a cluster of two nodes, whose workers have an empty home."""
+def homes(tmp_path: Path) -> tuple[Path, Path]:
+    return tmp_path / "home of host 1", tmp_path / "home of host 2"
+
+
+@pytest.fixture
+def address(homes: tuple[Path, Path]) -> Iterator[str]:
     pytest.importorskip("ray")
-    monkeypatch.setenv("IMGREC_HOME", str(tmp_path / "home of workers"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Ray's own
-        from ray.cluster_utils import Cluster
-
-        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
-        nodes.add_node(num_cpus=2)
-        yield nodes.address
-        nodes.shutdown()
+    with two_hosts.opened(homes) as found:
+        yield found
 
 
-def test_the_same_rows_from_two_nodes(
-    ours: ModelSpec, labeled: Dataset, settings: Settings, tmp_path: Path, address: str
+def test_the_same_rows_from_two_hosts(
+    ours: ModelSpec,
+    labeled: Dataset,
+    settings: Settings,
+    tmp_path: Path,
+    homes: tuple[Path, Path],
+    address: str,
 ) -> None:
     here = measured(ours, labeled, settings, tmp_path / "here", run_here)
     told: list[str] = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # of Ray's own
         with cluster.opened(address, told.append) as nodes:
-            assert len(nodes) == 2
-            there = measured(ours, labeled, settings, tmp_path / "ray", RayEngine(nodes, tell=told.append))
+            assert [(node.name, node.is_here) for node in nodes] == [
+                (two_hosts.NAMES[0], True),
+                (two_hosts.NAMES[1], False),
+            ]
+            engine = RayEngine(nodes, tell=told.append)
+            there = measured(ours, labeled, settings, tmp_path / "ray", engine)
     assert there == here
     assert not told
-    assert list((tmp_path / "home of workers").rglob("model.xml"))
+    assert sum(peak > 0 for peak in engine.peaks.values()) >= 2, "one worker did it all"
+    # Only the host that has not the driver's folder is sent the network.
+    assert [bool(list(home.rglob("model.xml"))) for home in homes] == [False, True]

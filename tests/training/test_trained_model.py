@@ -12,12 +12,13 @@ from imgrec import jobs
 from imgrec.data.evaluation_split import open_evaluation_split
 from imgrec.data.training_arrays import load
 from imgrec.errors import InputError
+from imgrec.evaluation.held_out import FLAWS, part_of
 from imgrec.jobs import job_folder
 from imgrec.models import cards
 from imgrec.predictions.labels import LabelSpace
 from imgrec.settings import Settings
 from imgrec.training.events import DataRead, EpochEnd, write
-from imgrec.training.trained_model import FLAWS, part_of, publish
+from imgrec.training.trained_model import publish
 
 SPACE = LabelSpace("own", ("cats", "dogs"), (None, None))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from imgrec.errors import CorruptWeightsError, OfflineError, StorageError
+from imgrec.errors import ConversionError, CorruptWeightsError, OfflineError, StorageError
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations
 from imgrec.inference.warm_up import load_what_fits
@@ -177,6 +177,43 @@ def test_in_a_demo_nothing_can_be_removed(page: Page, own: Path, monkeypatch: py
     app = page("models.py")
     assert "Classes: sun, rain" in words(app)
     assert all(not (button.key or "").startswith("remove_") for button in app.button)
+
+
+def test_calibration_images_that_are_not_there_are_served_by_the_originals(
+    page: Page, here: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here |= {f"{name}.int8" for name in here}
+    monkeypatch.setattr(weights, "sha256", lambda spec, settings: "0" * 64)
+    monkeypatch.setenv("IMGREC_PRECISION", "compact")
+    app = page("models.py")
+    assert all(name.endswith(".int8") for name in app.multiselect(key="models").value)
+    monkeypatch.setenv("IMGREC_CALIBRATION", "/nowhere")
+    caches.settings.clear()
+    app = page("models.py")
+    assert not app.exception
+    assert sorted(app.multiselect(key="models").value) == ["mobilenet", "mobilenet_v2", "mobilenet_v3_small"]
+
+
+def test_a_demo_offers_the_twins_that_it_serves_by_default_before_they_are_made(
+    page: Page, here: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGREC_DEMO", "1")
+    monkeypatch.setenv("IMGREC_PRECISION", "compact")
+    app = page("models.py")
+    assert not app.exception
+    assert sorted(app.multiselect(key="models").value) == [f"{name}.int8" for name in sorted(here)]
+
+
+def test_in_place_of_a_twin_that_cannot_be_made_its_original_is_loaded_at_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ensure(self: Preparations, spec: ModelSpec) -> None:
+        if spec.is_compact:
+            raise ConversionError(f"Expected {spec.name} to be a network that NNCF can quantize. Received: none.")
+
+    monkeypatch.setattr(Preparations, "ensure", ensure)
+    load_what_fits([BUILT_IN["mobilenet"].compact()], caches.pool(), caches.preparations())
+    assert [row.name for row in caches.pool().loaded()] == ["mobilenet"]
 
 
 def test_of_the_default_models_those_that_fit_are_loaded_at_the_start_the_smallest_first(

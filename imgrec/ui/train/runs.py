@@ -179,5 +179,5 @@ def _buttons(job: Job, state: str) -> None:
         )
     if st.button("Resume from checkpoint", icon=":material/resume:", key="resume_run"):
         with errors_shown():
-            job.resume() if rate is None else training_job.resume(job, learning_rate=rate)
+            training_job.resume(job, learning_rate=rate)
             st.rerun()

@@ -9,7 +9,7 @@ import streamlit as st
 from imgrec import extras, jobs
 from imgrec.charts import hyperparameter_search, parallel_coordinates
 from imgrec.jobs import Job
-from imgrec.training import run_summary, search_job
+from imgrec.training import run_summary, search_job, training_job
 from imgrec.training.search_job import Search
 from imgrec.training.search_spaces import Hyperparameter, words
 from imgrec.ui import caches
@@ -152,7 +152,7 @@ def _buttons(job: Job, state: str, search: Search) -> None:
                 label = "Resume search" if search.trials else "Restart search"
                 if st.button(label, icon=":material/resume:", key="resume_search"):
                     with errors_shown():
-                        job.resume()
+                        training_job.resume(job)
                         st.rerun()
             elif best is not None and search.handed_on is None:
                 about = (

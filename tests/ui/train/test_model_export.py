@@ -1,5 +1,7 @@
 """The panel that exports a model, in every state; nothing is exported."""
 
+import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,6 +94,29 @@ def test_a_finished_one_can_be_taken(model_export: FakeExports, tmp_path: Path) 
     assert button.proto.deferred_file_id, "read when somebody takes it, not with every look"
 
 
+def test_a_twin_is_one_choice_and_its_loss_stands_below_the_file(model_export: FakeExports, tmp_path: Path) -> None:
+    app = show()
+    app.segmented_control[0].set_value("compact").run()
+    assert not app.multiselect
+    assert app.code[0].value == "imgrec export cifar_vgg --precision int8 --out cifar_vgg.int8"
+    app.button(key=key_of("prepare", "cifar_vgg.int8")).click().run()
+    assert model_export.started == [("cifar_vgg.int8", ("openvino",))]
+    loss = {"dataset": "pets_[x]", "images": 50, "lost": 2, "won": 1, "same_first_answer": 0.9}
+    loss |= {"accuracy_exact": 0.8, "accuracy_compact": 0.78}
+    facts = {"made_of": "cifar_vgg", "calibration_images": "crops", "loss": [loss], "not_measured": "No images."}
+    model_export.ready = tmp_path / "cifar_vgg.int8-1.zip"
+    with zipfile.ZipFile(model_export.ready, "w") as archive:
+        archive.writestr("cifar_vgg.int8/card.json", json.dumps({"compact": facts}))
+    app.run()
+    said = words(app).replace("\u202f", " ")
+    assert "On 50 images of pets" in said
+    assert "accuracy 80.0 % → 78.0 %, 2 lost, 1 won, 90.0 % the same first answer" in said
+    assert "not measured: No images" in said
+    model_export.ready.write_bytes(b"no zip")
+    app.run()
+    assert "an export with a card" in app.error[0].value
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [(ConversionError("no such [layer]"), r"no such \[layer\]"), (ZeroDivisionError(), "see the server's log")],
@@ -115,4 +140,6 @@ def test_what_cannot_be_started_is_told_beside_the_button(model_export: FakeExpo
 
 def test_a_demo_offers_what_takes_little_memory(model_export: FakeExports, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGREC_DEMO", "1")
-    assert show().multiselect[0].options == ["OpenVINO", "Keras"]
+    app = show()
+    assert app.multiselect[0].options == ["OpenVINO", "Keras"]
+    assert not app.segmented_control, "no twin"
