@@ -146,7 +146,7 @@ def _fetch(network: Network, settings: Settings) -> Path:
         return path
     import ray
 
-    files: dict[str, bytes] | None
+    files: Any  # {name: bytes}, or None
     try:
         files = ray.get(ray.get_actor(STORE, NAMESPACE).read.remote(network))
     except (ValueError, ray.exceptions.RayError):  # no such actor, or its node has died
