@@ -23,7 +23,7 @@ from imgrec.scale.cluster import Versions
 from imgrec.scale.shard_actor import peak_bytes, receive
 from imgrec.settings import Settings
 
-# Cores of a replica; a model that is asked more gets more of them (bench/scale.md).
+# Cores of a replica; a model that is asked more gets more replicas.
 THREADS = 1
 
 # Calls that are computed together: one after another in one turn, so that asking costs once for all of them.
@@ -113,7 +113,7 @@ class Replica:
         return os.getpid()
 
     def peak_bytes(self) -> int:
-        """Return the most memory that this replica has held (bench/scale.md)."""
+        """Return the most memory that this replica has held."""
         return peak_bytes()
 
     def _compute(self, method: str, values: np.ndarray) -> Outcome:
