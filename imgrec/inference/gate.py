@@ -8,7 +8,7 @@ class Gate:
     """A lock for `with` that a thread cannot take again before those that wait for it.
 
     With `threading.Lock`, a thread that gives it back and asks for it at once has it again: a contact sheet of five
-    hundred images would hold up every visitor who wants one answer.
+    hundred images would hold up every visitor with one image.
     """
 
     def __init__(self) -> None:
