@@ -26,6 +26,9 @@ ANSWER_S = 120.0
 # Messages of a cluster on this machine: answers of a shard take half a megabyte, and networks are read from the disk.
 STORE_BYTES = 256 * MIB
 
+# What Ray says in the middle of a traceback.
+REFUSAL = "a refusal; RAY_AUTH_MODE=token and the cluster's token in RAY_AUTH_TOKEN or ~/.ray/auth_token let in"
+
 # What answers and their messages depend on.
 PACKAGES = ("openvino", "numpy", "pillow", "pillow-heif", "pyarrow")
 
@@ -118,8 +121,9 @@ def _connect(ray: ModuleType, address: str | None) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
     except Exception as error:  # other versions, a token that is missing or wrong, a server of another kind
+        reason = REFUSAL if "auth" in str(error).lower() and "token" in str(error) else _first_line(error)
         raise InputError(
-            f"Expected a Ray cluster at {address} that this process can use. Received: {_first_line(error)}."
+            f"Expected a Ray cluster at {address} that this process can use. Received: {reason}."
         ) from error
 
 

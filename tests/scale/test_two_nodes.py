@@ -31,7 +31,6 @@ def homes(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.fixture
 def address(homes: tuple[Path, Path]) -> Iterator[str]:
-    pytest.importorskip("ray")
     with two_hosts.opened(homes) as found:
         yield found
 
@@ -53,10 +52,13 @@ def test_the_same_rows_from_two_hosts(
                 (two_hosts.NAMES[0], True),
                 (two_hosts.NAMES[1], False),
             ]
-            engine = RayEngine(nodes, tell=told.append)
-            there = measured(ours, labeled, settings, tmp_path / "ray", engine)
+            both = measured(ours, labeled, settings, tmp_path / "both", RayEngine(nodes, tell=told.append))
+            # Of both, the first to be up may do it all.
+            second = RayEngine(nodes[1:], tell=told.append)
+            there = measured(ours, labeled, settings, tmp_path / "second", second)
+    assert both == here
     assert there == here
     assert not told
-    assert sum(peak > 0 for peak in engine.peaks.values()) >= 2, "one worker did it all"
+    assert any(second.peaks.values())
     # Only the host that has not the driver's folder is sent the network.
     assert [bool(list(home.rglob("model.xml"))) for home in homes] == [False, True]

@@ -5,6 +5,7 @@ share a file system. Only root may make namespaces.
 """
 
 import ctypes
+import importlib.util
 import os
 import secrets
 import shutil
@@ -31,6 +32,7 @@ def why_not() -> str:
     if os.geteuid() != 0:
         return "only root may make network namespaces"
     missing = [name for name in ("ip", "unshare") if shutil.which(name) is None]
+    missing += [] if importlib.util.find_spec("ray") else ["ray"]
     return f"{missing[0]} is not installed" if missing else ""
 
 
@@ -40,7 +42,8 @@ def opened(homes: Sequence[Path]) -> Iterator[str]:
 
     `homes` are the IMGREC_HOME of the workers on each host.
     """
-    # A cluster across machines asks for a token; workers and this process have the same.
+    # A cluster across machines asks for a token; all have the same. Ray reads it when it is imported.
+    assert "ray" not in sys.modules, "Ray has been imported, without the token: run this file alone"
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
     before = {name: os.environ.get(name) for name in token}
     nodes: list[subprocess.Popen[bytes]] = []
@@ -53,17 +56,15 @@ def opened(homes: Sequence[Path]) -> Iterator[str]:
         with _inside(NAMES[0]):
             yield f"{NETWORK}.1:{PORT}"
     finally:
-        for node in nodes:
-            with suppress(ProcessLookupError):
-                os.killpg(node.pid, signal.SIGTERM)
-        for node in nodes:
-            with suppress(subprocess.TimeoutExpired):
-                node.wait(20)
         for name in NAMES:
-            for pid in _ip("netns", "pids", name).split():
-                with suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
+            while pids := _ip("netns", "pids", name).split():
+                for pid in pids:
+                    with suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGKILL)
+                time.sleep(0.1)
             _ip("netns", "delete", name)
+        for node in nodes:
+            node.wait()
         for name, value in before.items():
             os.environ.pop(name, None)
             if value is not None:
