@@ -26,6 +26,7 @@ from streamlit.runtime.state import SessionState
 from imgrec.api import routes as api_routes
 from imgrec.errors import hide_folders
 from imgrec.inference import process_info
+from imgrec.scale import serving
 from imgrec.server import garbage, health, metrics_port
 from imgrec.server.bodies import BodyLimits
 from imgrec.server.compression import CompressedFiles
@@ -80,6 +81,7 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, object]]:
     config.set_option("server.maxUploadSize", max(1, min(most, largest // MIB)))
 
     metrics.watch(caches().pool(), v1.state.get_queue)
+    serving.let_wait(settings, v1.state.limiter)
     if settings.metrics is not None:
         metrics_port.serve(metrics, settings.metrics, settings.hosts, settings.api_tokens)
 

@@ -51,6 +51,9 @@ SPACES = "https://huggingface.co"
 # How default models compute: in float32, as Keras does, or in 8-bit integers.
 PRECISIONS = ("exact", "compact")
 
+# Where models run: in the process that serves, or behind Ray Serve on a cluster.
+ENGINES = LOCAL, RAY = ("local", "ray")
+
 # A host name or a source, with a wildcard where it begins; no space or semicolon, which would end it in a header.
 _WORD = re.compile(r"(https?://)?(\*|(\*\.)?[\w.-]+|\[[0-9a-f:]+\])(:\d+)?", re.ASCII | re.IGNORECASE)
 
@@ -86,6 +89,11 @@ SETTINGS = {
         "exact, or what was chosen on the Models page",
     ),
     "IMGREC_CALIBRATION": ("Folder of images that compact models are made with", "crops of the sample gallery"),
+    "IMGREC_ENGINE": ("local, or ray: the models of a server run behind Ray Serve", "local"),
+    "IMGREC_RAY_ADDRESS": (
+        "Address of that cluster, such as `head.example.org:6379`",
+        "none: processes of this machine",
+    ),
     "IMGREC_WEIGHTS_URL": ("Mirror to fetch weights from, instead of Keras' own address", "none"),
 }
 
@@ -99,7 +107,7 @@ class Settings:
     `keras_home` need not exist yet. `hosts` are names beside the server's own, `frames` sources as
     Content-Security-Policy has them. Hugging Face sets SPACE_HOST in a Space. `metrics` is the address and the port
     where figures of the process are served, None for nowhere. `precision` is one of `PRECISIONS`, or None where none
-    was set.
+    was set. `engine` is one of `ENGINES`, `ray_address` the cluster's, None for one on this machine.
     """
 
     home: Path
@@ -121,6 +129,8 @@ class Settings:
     api_tokens: tuple[str, ...] = field(default=(), repr=False)
     api_origins: tuple[str, ...] = ()
     metrics: tuple[str, int] | None = None
+    engine: str = LOCAL
+    ray_address: str | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -148,6 +158,8 @@ class Settings:
             api_tokens=_tokens(env, "IMGREC_API_TOKENS"),
             api_origins=_origins(env, "IMGREC_API_ORIGINS"),
             metrics=_address(env, "IMGREC_METRICS"),
+            engine=_one_of(env, "IMGREC_ENGINE", ENGINES) or LOCAL,
+            ray_address=env.get("IMGREC_RAY_ADDRESS", "").strip() or None,
         )
 
     def folders(self) -> dict[Path, str]:

@@ -54,9 +54,9 @@ def test_a_source_archive_makes_the_same_wheel() -> None:
 
 
 def pinned(file: str) -> dict[str, str]:
-    """Package → the version that a list of requirements pins."""
+    """Package, without its extras → the version that a list of requirements pins."""
     lines = (line.split("#")[0].split(";")[0].strip() for line in (ROOT / file).read_text("utf-8").splitlines())
-    return dict(line.split("==", 1) for line in lines if "==" in line)
+    return {Requirement(line).name: line.split("==", 1)[1] for line in lines if "==" in line}
 
 
 def test_the_project_requires_what_is_tested() -> None:

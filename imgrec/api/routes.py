@@ -67,7 +67,8 @@ def create(
 ) -> Starlette:
     """Return the application to mount; what it shares with the pages is made when a request needs it.
 
-    Its `state.get_queue` returns what it works on, by name (see `_Endpoints.count`).
+    Its `state.get_queue` returns what it works on, by name (see `_Endpoints.count`); `state.limiter` holds how many
+    requests are computed at once.
     """
     endpoints = _Endpoints(get_settings, get_pool, get_preparations)
     app = Starlette(
@@ -86,6 +87,7 @@ def create(
     )
     app.router.redirect_slashes = False
     app.state.get_queue = endpoints.count
+    app.state.limiter = endpoints.limiter
     return app
 
 

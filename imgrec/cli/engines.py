@@ -6,20 +6,19 @@ from typing import TYPE_CHECKING
 
 from imgrec.cli.terminal import complain
 from imgrec.errors import InputError
+from imgrec.settings import ENGINES, LOCAL
 
 if TYPE_CHECKING:
     from imgrec.evaluation.prediction_shards import Classifier
     from imgrec.evaluation.shard_work import Runner
     from imgrec.inference.pool import EnginePool
 
-ENGINES = ("local", "ray")
-
 
 def check_engine(engine: str, address: str | None, actors: int | None) -> None:
     """Raise `InputError` on an engine that there is not, or options of a cluster without one."""
     if engine not in ENGINES:
         raise InputError(f"Expected the engine {' or '.join(ENGINES)}. Received: {engine!r}.")
-    if engine == "local" and (address is not None or actors is not None):
+    if engine == LOCAL and (address is not None or actors is not None):
         given = "--address" if address is not None else "--actors"
         raise InputError(f"Expected {given} with --engine ray. Received: it with --engine local.")
 
@@ -29,7 +28,7 @@ def open_engine(engine: str, address: str | None, actors: int | None) -> "Iterat
     """Yield what runs shards; a cluster is reached, or started, for the block. Raises as `scale.cluster.opened`."""
     from imgrec.evaluation.shard_work import run_here
 
-    if engine == "local":
+    if engine == LOCAL:
         yield run_here
         return
     from imgrec.scale import cluster

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from imgrec.cli.engines import check_engine
 from imgrec.cli.terminal import complain
 from imgrec.errors import InputError
-from imgrec.settings import APP, Settings
+from imgrec.settings import APP, RAY, Settings
 
 
 def serve(
@@ -18,12 +19,31 @@ def serve(
         str, typer.Option(help="On which address; 0.0.0.0 opens it to the network, with training and folder paths.")
     ] = "127.0.0.1",
     api_only: Annotated[bool, typer.Option("--api-only", help="Only the JSON API, without pages.")] = False,
+    engine: Annotated[
+        str | None, typer.Option(help="local, or ray: models run behind Ray Serve. IMGREC_ENGINE unless it is given.")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of the Ray cluster, such as head.example.org:6379; without it on this machine."),
+    ] = None,
 ) -> None:
     """Serve the dashboard and the JSON API in one process, for this machine only unless --host opens them."""
+    if engine is not None:
+        check_engine(engine, address, None)
+    # The process that serves reads them as it reads all settings.
+    given = {"IMGREC_ENGINE": engine, "IMGREC_RAY_ADDRESS": address}
+    os.environ.update({name: value for name, value in given.items() if value is not None})
+    settings = Settings.from_env()
+    if settings.engine == RAY:
+        from imgrec.scale import serving
+
+        serving.check(settings, complain)
+    elif address is not None:
+        check_engine(settings.engine, address, None)
     if api_only:
         from imgrec.server import api_process
 
-        api_process.run(Settings.from_env(), host, port, complain)
+        api_process.run(settings, host, port, complain)
         return
     script = APP / "app.py"
     if not script.is_file():

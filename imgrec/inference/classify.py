@@ -69,7 +69,7 @@ def open_pool(settings: Settings, preparations: Preparations | None = None) -> E
             return _open_engine(spec, settings)
         except EngineError:
             # The files are intact, but OpenVINO refuses them, as after a change of the processor or of a library.
-            conversion.discard(_compiled(spec, settings))
+            conversion.discard(compiled_path(spec, settings))
             preparations.ensure(spec)
             return _open_engine(spec, settings)
 
@@ -78,7 +78,7 @@ def open_pool(settings: Settings, preparations: Preparations | None = None) -> E
         load=load,
         estimate=lambda spec: estimate_bytes(spec, settings),
         prepare=preparations.ensure,
-        load_head=lambda spec: _open_head(spec, settings),
+        load_head=lambda spec: open_head(spec, settings),
         identify=lambda spec: weights.identity(spec, settings) or "",
     )
 
@@ -96,20 +96,22 @@ def estimate_bytes(spec: ModelSpec, settings: Settings) -> int:
 def _open_engine(spec: ModelSpec, settings: Settings) -> Engine:
     from imgrec.inference.openvino_engine import OpenVINOEngine  # heavy: not needed to list models
 
-    path = _compiled(spec, settings)
+    path = compiled_path(spec, settings)
     manifest = conversion.read_manifest(path)
     if manifest is None:
         raise EngineError(f"Expected {spec.title} to be converted. Received: nothing at {path.parent}.")
     return OpenVINOEngine(path, manifest.memory_bytes)
 
 
-def _open_head(spec: ModelSpec, settings: Settings) -> Head:
+def open_head(spec: ModelSpec, settings: Settings) -> Head:
+    """Return the head of `spec`, whose network is converted; raises `EngineError` where it has none."""
     from imgrec.inference.openvino_head import OpenVINOHead
 
-    return OpenVINOHead(_compiled(spec, settings))
+    return OpenVINOHead(compiled_path(spec, settings))
 
 
-def _compiled(spec: ModelSpec, settings: Settings) -> Path:
+def compiled_path(spec: ModelSpec, settings: Settings) -> Path:
+    """Return where the compiled network of `spec` is, or will be; raises `WeightsError` without its weights."""
     digest = weights.sha256(spec, settings)
     if digest is None:
         raise WeightsError(f"Expected the weights of {spec.title} on this machine. Received: none.")

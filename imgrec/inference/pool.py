@@ -8,7 +8,8 @@ How it keeps to the budget:
 - one thread loads a network, and all callers that need it share the result or the failure.
 
 Inferences go one after another through one gate for the process: each has all cores, and its time is its own. Of many
-images each passes it apart, so that those of others come in between.
+images each passes it apart, so that those of others come in between. Engines that compute elsewhere need no gate (see
+`Compute`).
 Knows no files, images or labels.
 """
 
@@ -18,7 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import cast
+from operator import methodcaller
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -26,7 +28,7 @@ from imgrec.errors import BusyError, EngineError, MemoryBudgetError
 from imgrec.inference import turns
 from imgrec.inference.engine import Activations, Contributions, Engine, Head
 from imgrec.inference.gate import Gate
-from imgrec.inference.process_info import give_back_memory
+from imgrec.inference.process_info import give_back_memory, usable_cores
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
 
@@ -41,7 +43,24 @@ MAX_TRIES = 3
 _GATE = Gate()
 
 # Held while a network is loaded: the next one reserves memory when this one's size is known.
-_LOADING = threading.Lock()
+_LOADING = threading.Semaphore()
+
+Found = TypeVar("Found")
+
+
+class Compute(Protocol):
+    """The way in which calls of engines are computed."""
+
+    def __call__(self, engine: Engine, call: Callable[[Engine], Found]) -> tuple[Found, float]:
+        """Return what `call` computes with `engine`, and the seconds that it takes, without waiting."""
+
+
+def one_after_another(engine: Engine, call: Callable[[Engine], Found]) -> tuple[Found, float]:
+    """Compute as `Compute`, on the cores of this process, which each call has for itself."""
+    with _GATE:
+        start = time.perf_counter()
+        found = call(engine)
+        return found, time.perf_counter() - start
 
 
 @dataclass(slots=True, eq=False)
@@ -101,13 +120,21 @@ class Plan:
         return self.total_bytes <= self.budget_bytes
 
 
+def describe_here() -> str:
+    """Return what computes where engines are in this process, in a sentence."""
+    cores = usable_cores()
+    return f"Models run in this server, with OpenVINO on {cores} core{'s' if cores > 1 else ''}."
+
+
 class EnginePool:
     """Engines for `ModelSpec`s, loaded at their first use; any thread may call any method.
 
     `load` makes the engine of a spec; `estimate` returns the bytes that it will hold. `prepare` is called before
     `estimate` for what takes long without memory: fetching, converting. All callers that wait for a model get what
     the three raise. `load_head` makes the head of a spec, which has an entry of its own, called `<model>:head`.
-    `identify` returns the sha256 of the weights of a spec, "" where it is not known.
+    `identify` returns the sha256 of the weights of a spec, "" where it is not known. `describe` returns what computes,
+    in a sentence. Engines elsewhere differ in `compute`, in `images_at_once` of a call, and in `loading`, of which a
+    load takes one.
     """
 
     def __init__(
@@ -119,6 +146,10 @@ class EnginePool:
         patience_s: float = PATIENCE_S,
         load_head: Callable[[ModelSpec], Head] | None = None,
         identify: Callable[[ModelSpec], str] = lambda spec: "",
+        compute: Compute = one_after_another,
+        images_at_once: int = 1,
+        loading: threading.Semaphore = _LOADING,
+        describe: Callable[[], str] = describe_here,
     ) -> None:
         self.budget_bytes = budget_bytes
         self._load = load
@@ -127,6 +158,10 @@ class EnginePool:
         self._prepare = prepare
         self.identify = identify
         self._patience_s = patience_s
+        self.describe = describe
+        self._compute = compute
+        self._images_at_once = images_at_once
+        self._loading = loading
         # Called with the name of the model and the seconds of an inference, and when it was closed to make room.
         self.on_inference: Callable[[str, float], None] = lambda model, seconds: None
         self.on_eviction: Callable[[str], None] = lambda model: None
@@ -152,29 +187,25 @@ class EnginePool:
             BusyError: No room became free in time.
             ImgrecError: Preparing, loading or running failed.
         """
-        parts, milliseconds = [], 0.0
-        with self._lease_engine(spec) as engine:
-            # An empty batch is asked about once, for its shape.
-            for first in range(max(1, len(batch))):
-                with _GATE:
-                    start = time.perf_counter()
-                    parts.append(engine.predict(batch[first : first + 1]))
-                    milliseconds += self._taken_ms(spec, start)
+        step, parts, milliseconds = self._images_at_once, [], 0.0
+        # An empty batch is asked about once, for its shape.
+        blocks = [batch[at : at + step] for at in range(0, len(batch), step)] if len(batch) > step else [batch]
+        with self._lease(_Part(spec)) as loaded:
+            for block in blocks:
+                found, taken = self._timed(spec, cast(Engine, loaded), methodcaller("predict", block))
+                parts.append(found)
+                milliseconds += taken
         return np.concatenate(parts), milliseconds
 
     def predict_values(self, spec: ModelSpec, values: np.ndarray) -> tuple[np.ndarray, float]:
         """Run the network of `spec` as `predict`, on float32 `values` (N, H, W, 3): see `Engine.predict_values`."""
-        with self._lease_engine(spec) as engine, _GATE:
-            start = time.perf_counter()
-            probabilities = engine.predict_values(values)
-            return probabilities, self._taken_ms(spec, start)
+        with self._lease(_Part(spec)) as loaded:
+            return self._timed(spec, cast(Engine, loaded), lambda engine: engine.predict_values(values))
 
     def observe(self, spec: ModelSpec, image: np.ndarray) -> tuple[Activations, float]:
         """Return what the network of `spec` computes for `image`, uint8 (H, W, 3), and the time as `predict` does."""
-        with self._lease_engine(spec) as engine, _GATE:
-            start = time.perf_counter()
-            activations = engine.observe(image)
-            return activations, self._taken_ms(spec, start)
+        with self._lease(_Part(spec)) as loaded:
+            return self._timed(spec, cast(Engine, loaded), lambda engine: engine.observe(image))
 
     def locate(self, spec: ModelSpec, features: np.ndarray) -> Contributions:
         """Return what each position of `features` adds to the logits, as `Head.locate` does.
@@ -184,11 +215,11 @@ class EnginePool:
         with self._lease(_Part(spec, is_head=True)) as loaded, _GATE:
             return cast(Head, loaded).locate(features)
 
-    def _taken_ms(self, spec: ModelSpec, start: float) -> float:
-        """Return the milliseconds since `start`, and tell of the inference."""
-        seconds = time.perf_counter() - start
+    def _timed(self, spec: ModelSpec, engine: Engine, call: Callable[[Engine], Found]) -> tuple[Found, float]:
+        """Return what `call` computes with the engine of `spec` and the milliseconds; tell of the inference."""
+        found, seconds = self._compute(engine, call)
         self.on_inference(spec.name, seconds)
-        return seconds * 1e3
+        return found, seconds * 1e3
 
     @contextmanager
     def borrow(self, title: str, need_bytes: int) -> Iterator[None]:
@@ -208,11 +239,6 @@ class EnginePool:
                 with self._changed:
                     del self._reserved[name]
                     self._changed.notify_all()
-
-    @contextmanager
-    def _lease_engine(self, spec: ModelSpec) -> Iterator[Engine]:
-        with self._lease(_Part(spec)) as loaded:
-            yield cast(Engine, loaded)
 
     @contextmanager
     def _lease(self, part: _Part) -> Iterator[Engine | Head]:
@@ -288,12 +314,12 @@ class EnginePool:
         """Load the engine, and give it or the error to all waiting threads."""
         try:
             self._prepare(part.spec)
-            if not _LOADING.acquire(timeout=self._patience_s):
+            if not self._loading.acquire(timeout=self._patience_s):
                 raise BusyError(f"Other models are being loaded. Try {part.title} again in a minute.")
             try:
                 outcome: LoadedEngine | Exception = self._load_within_budget(part)
             finally:
-                _LOADING.release()
+                self._loading.release()
         except Exception as error:
             outcome = error
         except BaseException:  # Ctrl-C, or the end of a rerun: it stops this thread, not the waiting ones
@@ -312,7 +338,7 @@ class EnginePool:
                 self._changed.notify_all()
 
     def _load_within_budget(self, part: _Part) -> LoadedEngine:
-        """Return the loaded engine, its bytes still reserved; the caller holds `_LOADING`."""
+        """Return the loaded engine, its bytes still reserved; the caller holds `_loading`."""
         for _ in range(MAX_TRIES):
             self._reserve(part.name, part.title, self._need(part))
             start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Evaluations and classifications on a cluster of Ray: the same shards, by workers of which any may die.
+"""Work on a cluster of Ray: evaluations and classifications in shards, and models that dashboards and APIs ask.
 
 Knows no interface. Ray is optional (`pip install "imgrec[ray]"`) and imported when a cluster is opened.
 
@@ -8,4 +8,8 @@ Knows no interface. Ray is optional (`pip install "imgrec[ray]"`) and imported w
 `workers`: where workers have room, and shards run by them.
 `classifying_actor`: a worker that classifies images with several models.
 `ray_engine`: the engines of evaluations and classifications.
+`replica`: a process that holds a network and computes for dashboards and APIs; the files that it needs.
+`serve_engine`: a model behind Ray Serve as an engine.
+`deployments`: applications of Ray Serve, one a model.
+`serving`: which engine a server uses.
 """

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import platform
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +104,12 @@ def difference(theirs: Versions, ours: Versions) -> str:
     """
     other = {name: theirs.get(name, "missing") for name in ours if theirs.get(name) != ours[name]}
     return ", ".join(f"{name} {version} where {ours[name]} is expected" for name, version in other.items())
+
+
+def others(nodes: Iterable[Node]) -> tuple[str, ...]:
+    """Return the ids of the cluster's nodes that are none of `nodes`."""
+    known = {node.id for node in nodes}
+    return tuple(node["NodeID"] for node in load().nodes() if node["Alive"] and node["NodeID"] not in known)
 
 
 def _connect(ray: ModuleType, address: str | None) -> None:

@@ -23,9 +23,9 @@ from imgrec.errors import hide_folders
 from imgrec.images import gallery
 from imgrec.images.decoding import decode
 from imgrec.inference import process_info, warm_up
-from imgrec.inference.classify import open_pool
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations
+from imgrec.scale import serving
 from imgrec.server import garbage, health, metrics_port
 from imgrec.server.bodies import BodyLimits
 from imgrec.server.connections import LimitedConnection
@@ -57,6 +57,7 @@ def create(settings: Settings, host: str, pool: EnginePool, preparations: Prepar
     """
     v1 = routes.create(get_settings=lambda: settings, get_pool=lambda: pool, get_preparations=lambda: preparations)
     metrics.watch(pool, v1.state.get_queue)
+    serving.let_wait(settings, v1.state.limiter)
     readiness = Readiness()
 
     @asynccontextmanager
@@ -97,11 +98,21 @@ def run(settings: Settings, host: str, port: int, say: Callable[[str], None]) ->
     process_info.return_large_blocks()
     hide_folders(settings.folders())
     preparations, metrics = Preparations(settings), Metrics()
-    app = create(settings, host, open_pool(settings, preparations), preparations, metrics)
+    app = create(settings, host, serving.open_pool(settings, preparations, say), preparations, metrics)
     if settings.metrics is not None:
         metrics_port.serve(metrics, settings.metrics, settings.hosts, settings.api_tokens)
     say(f"http://{f'[{host}]' if ':' in host else host}:{port}{problems.PAGE}")
-    uvicorn.run(app, host=host, port=port, http=LimitedConnection, ws="none", log_level="warning", access_log=False)
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        # By name: other packages may bring other loops and parsers, which uvicorn would take.
+        loop="asyncio",
+        http=LimitedConnection,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+    )
 
 
 async def _warm_up(settings: Settings, pool: EnginePool, preparations: Preparations, readiness: Readiness) -> None:

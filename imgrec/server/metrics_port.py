@@ -57,6 +57,7 @@ def serve(metrics: Metrics, address: tuple[str, int], hosts: Sequence[str], toke
         app,
         host=address[0],
         port=address[1],
+        loop="asyncio",
         http=_Connection,
         ws="none",
         lifespan="off",

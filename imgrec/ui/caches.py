@@ -25,7 +25,7 @@ from imgrec.export.bundle import Exports
 from imgrec.formatting import size
 from imgrec.images import decoding, gallery, preprocessing
 from imgrec.images.decoding import DecodedImage
-from imgrec.inference import classify, conversion, preparation
+from imgrec.inference import conversion, preparation
 from imgrec.inference import warm_up as warming
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations
@@ -33,6 +33,7 @@ from imgrec.metrics.calibration import Temperature
 from imgrec.models import cards
 from imgrec.models.catalog import Catalog, ModelSpec
 from imgrec.predictions.prediction import Prediction
+from imgrec.scale import serving
 from imgrec.settings import ASSETS, Settings
 from imgrec.ui.image_quota import ImageQuota
 from imgrec.ui.image_store import SHARE, ImageStore
@@ -86,8 +87,8 @@ def catalog() -> Catalog:
 
 @st.cache_resource(show_spinner=False)
 def pool() -> EnginePool:
-    """Return the loaded models of this process, shared by all visitors and the API."""
-    return classify.open_pool(settings(), preparations())
+    """Return the models of this process, or of the cluster that it uses, shared by all visitors and the API."""
+    return serving.open_pool(settings(), preparations(), log.warning)
 
 
 @st.cache_resource(show_spinner=False)

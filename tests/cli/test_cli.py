@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,9 +24,12 @@ from imgrec.inference.preparation import OnProgress, Preparation
 from imgrec.metrics.calibration import Temperature
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
+from imgrec.scale import serving
 from imgrec.settings import MIB, ROOT, Settings
 from tests.data.quality.test_doctor import make
 from tests.inference.test_request import image, pool_of
+
+ADDRESS = "IMGREC_RAY_ADDRESS"
 
 ENVIRONMENT = {"IMGREC_OFFLINE": "1", "IMGREC_MAX_UPLOAD_MIB": "1"}
 
@@ -348,6 +352,37 @@ def test_serve_starts_streamlit_in_its_place(imgrec: Callable[..., Run], monkeyp
 
     monkeypatch.setattr(serve, "APP", Path("/nowhere"))
     assert imgrec("serve").code == 2
+
+
+def test_serve_checks_a_cluster_before_it_starts_and_passes_it_on(
+    imgrec: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[str | None, ...]] = []
+    monkeypatch.setattr(serving.deployments, "load_serve", lambda: None)
+    monkeypatch.setattr(serving.cluster, "load", lambda: SimpleNamespace(is_initialized=lambda: False))
+    monkeypatch.setattr(
+        os, "execv", lambda path, command: started.append(tuple(map(os.environ.get, ("IMGREC_ENGINE", ADDRESS))))
+    )
+    for name in ("IMGREC_ENGINE", ADDRESS):  # which the command sets: put back after the test
+        monkeypatch.setenv(name, "")
+    for words, sentence in (
+        (["--engine", "spark"], "Expected the engine local or ray. Received: 'spark'."),
+        (["--address", "head:1"], "Expected --address with --engine ray."),
+        (["--engine", "ray", "--address", "somewhere"], "Expected the address of a Ray cluster such as"),
+        (
+            ["--engine", "ray", "--address", "127.0.0.1:1"],
+            "Expected a Ray cluster at 127.0.0.1:1. Received: Connection",
+        ),
+    ):
+        done = imgrec("serve", *words)
+        assert done.code == 2
+        assert sentence in done.err
+        monkeypatch.setenv("IMGREC_ENGINE", "")
+        monkeypatch.setenv(ADDRESS, "")
+    assert not started
+    monkeypatch.setattr(serving, "check", lambda settings, tell: None)
+    assert imgrec("serve", "--engine", "ray", "--address", "head:6379").code == 0
+    assert started == [("ray", "head:6379")]
 
 
 @pytest.mark.parametrize(

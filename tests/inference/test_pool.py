@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgrec.errors import BusyError, ConversionError, EngineError, MemoryBudgetError
-from imgrec.inference.pool import EnginePool, Plan
+from imgrec.inference.pool import EnginePool, Plan, _Part
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB
 from tests.fakes import FakeEngine, FakeHead, fake_spec
@@ -74,7 +74,7 @@ def in_use(pool: EnginePool, *held: str) -> Iterator[None]:
     """Other threads are within an inference of the models called `held`."""
     with ExitStack() as leases:
         for name in held:
-            leases.enter_context(pool._lease_engine(SPECS[name]))
+            leases.enter_context(pool._lease(_Part(SPECS[name])))
         yield
 
 

@@ -7,13 +7,16 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from imgrec.errors import ConversionError, CorruptWeightsError, OfflineError, StorageError
+from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations
 from imgrec.inference.warm_up import load_what_fits
 from imgrec.models import cards, weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
+from imgrec.scale import serving
 from imgrec.settings import Settings
 from imgrec.ui import caches
 from imgrec.ui.widget_keys import key_of
+from tests.fakes import FakeEngine
 from tests.models.test_cards import ADDED_FIELDS, FIELDS
 from tests.ui.conftest import words
 
@@ -74,8 +77,31 @@ def test_memory_is_told_before_and_after_loading(page: Page) -> None:
     app.button(key=key_of("load", "mobilenet")).click().run()
     assert not app.exception
     assert "Loaded models use 20 MiB of 100 MiB" in words(app)
+    assert "Models run in this server, with OpenVINO on" in words(app)
     app.button(key=key_of("unload", "mobilenet")).click().run()
     assert "Loaded models use 0 MiB" in words(app)
+
+
+def test_models_of_a_cluster_take_none_of_this_servers_memory(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGREC_ENGINE", "ray")
+
+    def open_pool(settings: Settings, *_: object) -> EnginePool:
+        found = EnginePool(
+            settings.memory_bytes,
+            load=lambda spec: FakeEngine(memory_bytes=0),
+            estimate=lambda spec: 0,
+            describe=lambda: "Models run behind Ray Serve.",
+        )
+        found.load(BUILT_IN.get_spec("mobilenet"))
+        return found
+
+    monkeypatch.setattr(serving, "open_pool", open_pool)
+    app = page("models.py", models="mobilenet")
+    assert not app.exception
+    assert "Models run behind Ray Serve." in words(app)
+    assert "Loaded models use" not in words(app)
+    assert "On the cluster · loaded in" in words(app)
+    assert not any(button.label == "Unload" for button in app.button)
 
 
 def test_without_a_selection_there_is_still_the_catalog(page: Page) -> None:

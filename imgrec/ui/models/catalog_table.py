@@ -10,7 +10,7 @@ from imgrec.charts.colors import swatch_of
 from imgrec.formatting import PERCENT_COLUMN, SIZE_COLUMN, duration, size
 from imgrec.models import cards as model_cards
 from imgrec.models.catalog import ModelSpec
-from imgrec.settings import MIB
+from imgrec.settings import MIB, RAY
 from imgrec.ui import caches
 from imgrec.ui.compare import result_cards
 from imgrec.ui.elements import errors_shown
@@ -40,8 +40,11 @@ STATES = {
 
 
 def memory(specs: Sequence[ModelSpec]) -> None:
-    """Show one bar: what loaded models use, what the selected ones would add, and the budget."""
+    """Show one bar: what loaded models use, what the selected ones would add, and the budget; and what computes."""
     pool = caches.pool()
+    if caches.settings().engine == RAY:  # whose memory is the cluster's
+        st.caption(f":material/lan: {pool.describe()}")
+        return
     plan = pool.plan(spec for spec in specs if caches.refusal(spec) is None)
     words = memory_budget.describe_memory(pool.used_bytes, plan.missing_bytes, pool.budget_bytes)
     with st.container(border=True, gap="xsmall"):
@@ -52,7 +55,7 @@ def memory(specs: Sequence[ModelSpec]) -> None:
         )
         bar = memory_budget.memory_bar(pool.used_bytes, plan.missing_bytes, pool.budget_bytes)
         result_cards.chart(bar, words, key="memory")
-        st.caption(words)
+        st.caption(f"{words} {pool.describe()}")
         if plan.evicted:
             st.caption(f"Unloaded to make room: {', '.join(map(caches.catalog().title_of, plan.evicted))}.")
 
@@ -77,13 +80,16 @@ def _action(spec: ModelSpec, among: Iterable[str]) -> None:
     elif state is STATES["loaded"]:
         for row in caches.pool().loaded():
             if row.name == spec.name:
-                st.caption(f"Uses {size(row.memory_bytes)} · loaded in {duration(row.load_milliseconds / 1000)}")
-        unload = caches.pool().unload
-        st.button(
-            "Unload", key=key_of("unload", spec.name), icon=":material/eject:", on_click=unload, args=(spec.name,)
-        )
+                uses = f"Uses {size(row.memory_bytes)}" if row.memory_bytes else "On the cluster"
+                st.caption(f"{uses} · loaded in {duration(row.load_milliseconds / 1000)}")
+        if caches.settings().engine != RAY:  # other dashboards may need it
+            unload = caches.pool().unload
+            st.button(
+                "Unload", key=key_of("unload", spec.name), icon=":material/eject:", on_click=unload, args=(spec.name,)
+            )
     else:
-        st.caption(f"Needs {size(caches.pool().plan([spec]).missing_bytes)} of memory")
+        if caches.settings().engine != RAY:
+            st.caption(f"Needs {size(caches.pool().plan([spec]).missing_bytes)} of memory")
         if st.button("Load", key=key_of("load", spec.name), icon=":material/bolt:"):
             with errors_shown(":material/memory:"):
                 with st.spinner(f"Loading {spec.title}"):
