@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from imgrec import json_files
-from imgrec.errors import ImgrecError, InputError, UnknownNameError
+from imgrec.errors import ImgrecError, InputError, UnknownNameError, shortened
 from imgrec.images.preprocessing import PREPROCESS
 from imgrec.models.catalog import BUILT_IN
 from imgrec.training.augmentation import Augmentation
@@ -100,7 +100,7 @@ class Recipe:
         if (self.featurewise_center or self.featurewise_std_normalization) and not self.takes_statistics:
             raise InputError(
                 f"Expected a network that can begin with featurewise normalization: {', '.join(FEATUREWISE_NETWORKS)}. "
-                f"Received: {self.network}."
+                f"Received: {shortened(self.network)}."
             )
         if self.loss not in LOSSES:
             raise UnknownNameError.of("loss", self.loss, list(LOSSES))

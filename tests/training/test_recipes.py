@@ -131,3 +131,9 @@ def test_the_networks_for_featurewise_normalization_are_those_that_take_statisti
     assert set(FEATUREWISE_NETWORKS) == taking
     with pytest.raises(InputError, match="can begin with featurewise normalization"):
         get_recipe("cifar_vgg").changed(featurewise_center=True)
+
+
+def test_a_network_of_any_length_is_named_in_a_short_sentence() -> None:
+    with pytest.raises(InputError, match="featurewise") as caught:
+        replace(get_recipe("simple_cnn"), featurewise_center=True, network="9" * 5_000)
+    assert len(str(caught.value)) < 400
