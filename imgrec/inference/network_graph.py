@@ -33,7 +33,7 @@ class Parts:
     it, `logits` (views, classes) the input of the softmax. `views` is 2 for a network that averages the answers to an
     image and to its mirror image. `dense` (h · w, channels, units) are the weights of a dense layer on the flattened
     features. `linear` (units, classes) is what turns the vector into logits, up to a constant; None for a head that is
-    not linear.
+    not linear. `computed_bytes` of `dense` are no part of the mapped file: a compact network has them in integers.
     """
 
     features: "openvino.Output"
@@ -43,10 +43,14 @@ class Parts:
     logits: "openvino.Output"
     dense: np.ndarray | None
     linear: np.ndarray | None
+    computed_bytes: int
 
 
-def find_parts(model: "openvino.Model") -> Parts | None:
-    """Return the parts of `model`, whose weights live as long as it does; None for a network of another form."""
+def find_parts(model: "openvino.Model", *, with_weights: bool = True) -> Parts | None:
+    """Return the parts of `model`, whose weights live as long as it does; None for a network of another form.
+
+    Without weights `dense` and `linear` are None: those of a compact network are computed, and take gigabytes for VGG.
+    """
     chain = list(_bottlenecks(model))
     softmax = next((at for at, node in enumerate(chain) if node.get_type_name() == "Softmax"), len(chain))
     above = chain[softmax + 1 :]
@@ -58,7 +62,7 @@ def find_parts(model: "openvino.Model") -> Parts | None:
     pooling = None if first is None else _pooling(head[first], head[:first])
     if first is None or pooling is None:
         return None
-    matrix = _matrix(head[first]) if pooling == "dense" else None
+    matrix = _matrix(head[first]) if pooling == "dense" and with_weights else None
     _, height, width, channels = features.output(0).shape
     return Parts(
         features.output(0),
@@ -67,7 +71,8 @@ def find_parts(model: "openvino.Model") -> Parts | None:
         pooling,
         above[0].output(0),
         matrix if matrix is None else matrix.reshape(height * width, channels, -1),
-        _linear(head[first + 1 :]),
+        _linear(head[first + 1 :]) if with_weights else None,
+        0 if matrix is None or _sources(head[first])[1].get_type_name() == "Constant" else matrix.nbytes,
     )
 
 
@@ -169,7 +174,7 @@ def _pooling(node: Any, before: list[Any]) -> Pooling | None:
     if kind in ("ReduceMean", "ReduceMax") and not moves:
         axes = sorted(axis % 4 for axis in np.atleast_1d(_sources(node)[1].get_data()).tolist())
         return ("mean" if kind == "ReduceMean" else "max") if axes == [1, 2] else None
-    return "dense" if kind == "MatMul" and not moves and _matrix(node) is not None else None
+    return "dense" if kind == "MatMul" and not moves and _is_constant(_sources(node)[1]) else None
 
 
 def _matrix(node: Any) -> np.ndarray | None:
@@ -181,6 +186,12 @@ def _matrix(node: Any) -> np.ndarray | None:
         return weights.T if node.get_attributes()["transpose_b"] else weights
     outputs, inputs, *kernel = weights.shape
     return weights.reshape(outputs, inputs).T if math.prod(kernel) == 1 else None
+
+
+def _is_constant(node: Any) -> bool:
+    """Whether `_values` has values of `node`."""
+    inner = {"Constant": 0, "Convert": 1, "Multiply": 2}.get(node.get_type_name())
+    return inner is not None and all(_is_constant(source) for source in _sources(node)[:inner])
 
 
 def _values(node: Any) -> np.ndarray | None:

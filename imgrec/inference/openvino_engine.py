@@ -24,7 +24,7 @@ import numpy as np
 from imgrec.errors import EngineError
 from imgrec.inference import network_graph, transposes
 from imgrec.inference.engine import Activations, Queue, check_batch
-from imgrec.inference.process_info import anonymous_bytes, give_back_memory, usable_cores
+from imgrec.inference.process_info import anonymous_bytes, give_back_file, give_back_memory, usable_cores
 from imgrec.inference.shutdown import check_going_on, foreign_call
 from imgrec.settings import MIB
 
@@ -62,6 +62,9 @@ class OpenVINOEngine:
         # The first inference allocates and compiles what is left; here it counts as loading.
         if not np.isfinite(self.predict(np.zeros((1, *self._input_size, 3), np.uint8))).all():
             raise EngineError(f"Expected {path} to give probabilities. Received: values that are not finite.")
+        # OpenVINO has copied the weights, in the order that the processor likes, and keeps the files mapped.
+        for file in (path.with_suffix(".bin"), *path.parent.glob("*.blob")):
+            give_back_file(file)
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """Predict as `Engine.predict`; raises `InputError` on another shape or dtype, `EngineError` when it fails."""
@@ -208,7 +211,7 @@ def fold(exported: Path, rule: "Normalization", input_size: tuple[int, int], tar
         steps.scale(list(rule.scale))
     built = graph.build()
     transposes.cancel(built, openvino.opset13)
-    if network_graph.find_parts(built) is None:
+    if network_graph.find_parts(built, with_weights=False) is None:
         network_graph.put_channels_last(built, openvino)
     openvino.save_model(built, target, compress_to_fp16=False)
 
@@ -293,7 +296,7 @@ def _compile(path: Path, threads: int | None = None) -> "openvino.CompiledModel"
     # time, and lets values through that no byte can hold: see `predict_values`.
     model.inputs[0].get_node().set_element_type(runtime().Type.f32)
     model.validate_nodes_and_infer_types()
-    if (parts := network_graph.find_parts(model)) is not None:
+    if (parts := network_graph.find_parts(model, with_weights=False)) is not None:
         model.add_outputs([parts.features, parts.logits])
         # New outputs are named by a counter of the process, and a blob by all names: without this, each time that a
         # process loads the network again would leave another blob.

@@ -20,7 +20,8 @@ class OpenVINOHead:
     """The head of a network that `fold` has saved; see `Head`.
 
     A linear head is one matrix. Any other is compiled, for any number of rows; its `memory_bytes` are those of its
-    weights, which compiling copies. The weights of a dense layer on the features stay mapped from the file.
+    weights, which compiling copies. The weights of a dense layer on the features stay mapped from the file, but those
+    of a compact network are computed, and count.
 
     Raises `EngineError` when the network has no head of the expected form.
     """
@@ -38,9 +39,10 @@ class OpenVINOHead:
                     f"Expected {path} to end in a feature map, a pooling or dense layer, and a softmax. "
                     "Received: another network."
                 )
+            self.memory_bytes = parts.computed_bytes
             if parts.linear is None:
                 head = network_graph.cut_head(model, parts, runtime())
-                self.memory_bytes = network_graph.count_weight_bytes(head)
+                self.memory_bytes += network_graph.count_weight_bytes(head)
                 self._request = core().compile_model(head, "CPU", configuration("LATENCY")).create_infer_request()
         # The arrays lie in the file that the model has mapped; the cut has no part in them.
         self._model: openvino.Model | None = model

@@ -14,6 +14,7 @@ LARGE_BLOCK_BYTES = 1 * MIB
 MAX_ARENAS = 2
 
 # From glibc's malloc.h.
+_MADV_DONTNEED = 4
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
@@ -66,6 +67,19 @@ def give_back_memory() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none, and keeps little
         if trim is not None:
             trim(0)
+
+
+def give_back_file(path: Path) -> None:
+    """Return the memory of a file that is mapped to be read; what is read again comes from the file."""
+    if sys.platform != "linux":
+        return
+    advise = ctypes.CDLL(None).madvise
+    for line in _text(Path("/proc/self/maps")).splitlines():
+        # A line is "7f0000000000-7f0000001000 r--p 00000000 fe:00 123   /a/path".
+        places, permissions, *_ = line.split(maxsplit=2)
+        if permissions.startswith("r-") and line.endswith(f" {path.resolve()}"):
+            first, last = (int(place, 16) for place in places.split("-"))
+            advise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _MADV_DONTNEED)
 
 
 def return_large_blocks() -> None:

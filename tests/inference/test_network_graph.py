@@ -7,6 +7,7 @@ import pytest
 
 from imgrec.errors import EngineError, InputError
 from imgrec.inference import openvino_engine
+from imgrec.inference.network_graph import find_parts
 from imgrec.inference.openvino_engine import OpenVINOEngine
 from imgrec.inference.openvino_head import OpenVINOHead
 
@@ -30,7 +31,7 @@ FORMS = {
 LINEAR = [name for name, (_, relu, _) in FORMS.items() if not relu]
 
 
-def save(folder: Path, form: str, *, mirrored: bool = False, ending: str = "softmax") -> Path:
+def save(folder: Path, form: str, *, mirrored: bool = False, ending: str = "softmax", compact: bool = False) -> Path:
     """Write a network of the form called `form` as conversion does, and return its path."""
     pooling, relu, convolution = FORMS[form]
     openvino = openvino_engine.runtime()
@@ -45,9 +46,11 @@ def save(folder: Path, form: str, *, mirrored: bool = False, ending: str = "soft
     node = ops.relu(ops.convolution(node, ops.constant(KERNEL), [2, 2], [0, 0], [0, 0], [1, 1]))
     node = ops.transpose(node, ops.constant([0, 2, 3, 1]))
     if pooling == "dense":
-        node = ops.matmul(
-            ops.reshape(node, ops.constant([rows, DENSE.shape[0]]), False), ops.constant(DENSE), False, False
-        )
+        weights = ops.constant(DENSE)
+        if compact:
+            integers = ops.constant(np.rint(DENSE * 100).astype(np.int8))
+            weights = ops.multiply(ops.convert(integers, "f32"), ops.constant(np.float32(0.01)))
+        node = ops.matmul(ops.reshape(node, ops.constant([rows, DENSE.shape[0]]), False), weights, False, False)
     elif pooling == "mean":
         node = ops.reduce_mean(node, ops.constant([1, 2]), keep_dims=convolution)
     else:
@@ -149,6 +152,19 @@ def test_a_network_without_a_softmax_predicts_and_has_no_head(tmp_path: Path) ->
     assert seen.probabilities.shape == (CLASSES,)
     with pytest.raises(EngineError, match="to end in a feature map, a pooling or dense layer, and a softmax"):
         OpenVINOHead(path)
+
+
+def test_weights_are_computed_from_integers_where_they_are_wanted_and_counted(tmp_path: Path) -> None:
+    model = openvino_engine.read_graph(save(tmp_path, "dense", compact=True))
+    parts, bare = find_parts(model), find_parts(model, with_weights=False)
+    assert parts is not None
+    assert bare is not None
+    assert parts.dense is not None
+    np.testing.assert_allclose(parts.dense.reshape(DENSE.shape), DENSE, atol=0.006)
+    assert parts.computed_bytes == DENSE.nbytes
+    assert (bare.dense, bare.linear, bare.computed_bytes) == (None, None, 0)
+    assert bare.logits.get_node().get_name() == parts.logits.get_node().get_name()
+    assert OpenVINOHead(tmp_path / "model.xml").memory_bytes == DENSE.nbytes
 
 
 def test_a_closed_head_and_a_wrong_image_are_errors(tmp_path: Path) -> None:
