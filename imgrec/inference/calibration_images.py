@@ -20,8 +20,8 @@ from imgrec.images import decoding, gallery, preprocessing
 from imgrec.images.decoding import DecodedImage
 from imgrec.settings import MIB
 
-# So many are enough: twice as many change no first answer in a hundred (bench/compact.md).
-COUNT = 128
+# Half as many leave twins twice as far from their originals (bench/compact.md).
+COUNT = 256
 
 # Of a folder of the user; fewer show too few values.
 MIN_COUNT = 32
