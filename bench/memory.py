@@ -47,11 +47,13 @@ def imgrec_side(names: Sequence[str] = pairs.SIX) -> None:
     from starlette.testclient import TestClient
 
     import app
+    from imgrec.inference import request
     from imgrec.inference.conversion import convert, read_manifest
     from imgrec.inference.openvino_engine import OpenVINOEngine
     from imgrec.inference.pool import EnginePool
 
     settings = pairs.settings()
+    request.DEFAULT_MODELS = 0  # or the server would load three more networks, when it has the time
     with TestClient(app.app, base_url="http://localhost") as client:
         assert client.get("/livez").status_code == 200
         server = resident()
