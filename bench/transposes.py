@@ -6,6 +6,7 @@ Random weights of `bench.random_weights`; both graphs are folded as a conversion
 and take turns in one process.
 """
 
+import os
 import statistics
 import tempfile
 import time
@@ -25,6 +26,7 @@ ROUNDS, CALLS = 15, 3
 
 
 def main() -> None:
+    os.environ["KERAS_BACKEND"] = "openvino"
     results: dict[str, Any] = {}
     with conversion.keras_without_tensorflow():
         from imgrec.inference import keras_networks
