@@ -21,7 +21,7 @@ from imgrec.images.preprocessing import PREPROCESS
 from imgrec.inference import conversion, openvino_engine, transposes
 from imgrec.models.catalog import BUILT_IN, ModelSpec
 
-NAMES = (*pairs.SIX, "mobilenet_v2", "efficientnet_lite0")
+NAMES = (*pairs.SIX, "mobilenet_v2")
 ROUNDS, CALLS = 15, 3
 
 
