@@ -85,7 +85,7 @@ def _join() -> None:
 
 
 def _start(number: int, home: Path) -> "subprocess.Popen[bytes]":
-    Path("/tmp/ray").mkdir(exist_ok=True)  # noqa: S108
+    Path("/tmp/ray").mkdir(exist_ok=True)  # noqa: S108 (in a namespace of its own)
     ray = str(Path(sys.executable).with_name("ray"))
     words = [ray, "start", "--block", "--num-cpus", str(CPUS), "--node-ip-address", f"{NETWORK}.{number + 1}"]
     words += ["--object-store-memory", str(100 * 2**20), "--disable-usage-stats"]
