@@ -1,5 +1,6 @@
 """Models behind Ray Serve, on a cluster of several processes on this machine: the bits of the engine here."""
 
+import asyncio
 import dataclasses
 import json
 import os
@@ -31,6 +32,15 @@ pytestmark = pytest.mark.slow
 
 SPEC = fake_spec("colors", input_size=(16, 16))
 CALLS = 4 * MAX_QUEUED
+
+
+@pytest.fixture(autouse=True)
+def no_event_loop() -> Iterator[None]:
+    """Browser tests before these leave theirs running in this thread, in which Ray then refuses to wait."""
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(loop)
 
 
 @pytest.fixture(scope="module")
