@@ -69,7 +69,7 @@ def _examine(request: dict[str, Any], tell: child_process.Tell) -> None:
         **asdict(interface),
         **asdict(trial),
         parameters=foreign_network.count_parameters(model),
-        has_feature_map=network_graph.find_parts(model) is not None,
+        has_feature_map=network_graph.find_parts(model, with_weights=False) is not None,
     )
 
 

@@ -20,14 +20,14 @@ import numpy as np
 
 from imgrec import extras
 from imgrec.errors import ConversionError, EngineError, StorageError
-from imgrec.inference import calibration_images, child_process
+from imgrec.inference import calibration_images, child_process, network_graph
 from imgrec.inference.process_info import processor_flags
 from imgrec.models import training_images
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB, Settings
 
 # Counted up whenever the steps below change what a twin computes.
-RECIPE_VERSION = 4
+RECIPE_VERSION = 5
 
 # The version of NNCF, as pyproject.toml asks for it. Hosts without NNCF are to know the twins that were made elsewhere.
 NNCF = "3.4"
@@ -187,6 +187,9 @@ def _quantize(name: str, exact: Path, folder: Path, images: list[np.ndarray]) ->
             raise ConversionError(
                 f"Expected {name} to be a network that NNCF can quantize. Received: {reason[0]}"
             ) from error
+        # Folding has moved the last transpose behind the pooling: the last feature map is read with its channels last.
+        if network_graph.find_parts(twin, with_weights=False) is None:
+            network_graph.put_channels_last(twin, openvino)
         path = folder / "model.xml"
         openvino.save_model(twin, path, compress_to_fp16=False)
     return path

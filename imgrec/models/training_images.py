@@ -16,8 +16,6 @@ from imgrec.settings import Settings
 if TYPE_CHECKING:
     import numpy as np
 
-_ARRAY = "images"  # as it is written below
-
 
 def find(model: str, settings: Settings) -> Path | None:
     """Return the file with the images of the model called `model`, or of the original of that twin; None without."""
@@ -58,7 +56,7 @@ def read(path: Path, input_size: tuple[int, int]) -> "np.ndarray":
     with storage_errors(path):
         content = path.read_bytes()
     try:
-        images = np.load(io.BytesIO(content), allow_pickle=False)[_ARRAY]
+        images = np.load(io.BytesIO(content), allow_pickle=False)["images"]
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"Expected kept training images in {path}. Received: a damaged file; delete it.") from error
     if images.dtype != np.uint8 or images.shape[1:] != (*input_size, 3) or not len(images):

@@ -247,6 +247,23 @@ def test_a_twin_gives_nearly_the_same_answers_and_loads_without_leaving_more_fil
 
 
 @pytest.mark.slow
+def test_a_twin_of_a_network_that_pools_has_the_head_and_the_last_map_of_its_original(ready: Settings) -> None:
+    from imgrec.inference.openvino_engine import OpenVINOEngine
+    from imgrec.inference.openvino_head import OpenVINOHead
+
+    spec = BUILT_IN["cifar_resnet"]
+    found = weights.find(spec, ready)
+    assert found is not None
+    shapes = []
+    for one in (spec, spec.compact()):
+        path = conversion.convert(one, found, ready)
+        seen = OpenVINOEngine(path, 1).observe(np.zeros((*spec.input_size, 3), np.uint8))
+        assert seen.features is not None
+        shapes.append((seen.features.shape, OpenVINOHead(path).locate(seen.features).logits.shape))
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.slow
 def test_too_few_calibration_images_are_a_sentence(ready: Settings, tmp_path: Path) -> None:
     spec = BUILT_IN["capstone_cnn"]
     found = weights.find(spec, ready)
