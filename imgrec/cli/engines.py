@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from imgrec.cli.terminal import complain
 from imgrec.errors import InputError
@@ -12,6 +14,13 @@ if TYPE_CHECKING:
     from imgrec.evaluation.prediction_shards import Classifier
     from imgrec.evaluation.shard_work import Runner
     from imgrec.inference.pool import EnginePool
+
+
+Engine = Annotated[
+    str, typer.Option(help="local, or ray: on a cluster; without --address on one of processes of this machine.")
+]
+Address = Annotated[str | None, typer.Option(help="Of the cluster, such as head.example.org:6379, or auto.")]
+Actors = Annotated[int | None, typer.Option(min=1, help="Workers on the cluster; by default one for each CPU but one.")]
 
 
 def check_engine(engine: str, address: str | None, actors: int | None) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgrec.cli.chosen_models import read_classes
-from imgrec.cli.engines import check_engine, open_engine
+from imgrec.cli.engines import Actors, Address, Engine, check_engine, open_engine
 from imgrec.cli.named_images import STDIN, store_input
 from imgrec.cli.terminal import BAD_INPUT, check_format, complain, count_line, say, write
 from imgrec.errors import ImgrecError, InputError
 from imgrec.files import sha256_of, typed_path
-from imgrec.settings import Settings
+from imgrec.settings import LOCAL, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -57,13 +57,9 @@ def evaluate(
         ),
     ] = None,
     note: Annotated[str, typer.Option(help="What a reader of the numbers should know about the weights.")] = "",
-    engine: Annotated[
-        str, typer.Option(help="local, or ray: on a cluster; without --address on one of processes of this machine.")
-    ] = "local",
-    address: Annotated[str | None, typer.Option(help="Of the cluster, such as head.example.org:6379, or auto.")] = None,
-    actors: Annotated[
-        int | None, typer.Option(min=1, help="Workers on the cluster; by default one for each CPU but one.")
-    ] = None,
+    engine: Engine = LOCAL,
+    address: Address = None,
+    actors: Actors = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on: measure what is added to the folder, until Ctrl-C.")
     ] = False,

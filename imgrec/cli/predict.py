@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgrec.cli.chosen_models import open_models
-from imgrec.cli.engines import check_engine
+from imgrec.cli.engines import Actors, Address, Engine, check_engine
 from imgrec.cli.named_images import may_be_image, read_all
 from imgrec.cli.terminal import BAD_INPUT, bar, check_format, complain, say, status_line, write
 from imgrec.errors import ImgrecError, InputError
-from imgrec.settings import MIB, Settings
+from imgrec.settings import LOCAL, MIB, Settings
 
 if TYPE_CHECKING:
     from imgrec.images.decoding import DecodedImage
@@ -106,13 +106,9 @@ def predict(
     precision: Annotated[
         str | None, typer.Option(help="compact: the twins of the models in 8-bit integers; exact: in float32.")
     ] = None,
-    engine: Annotated[
-        str, typer.Option(help="local, or ray: on a cluster; without --address on one of processes of this machine.")
-    ] = "local",
-    address: Annotated[str | None, typer.Option(help="Of the cluster, such as head.example.org:6379, or auto.")] = None,
-    actors: Annotated[
-        int | None, typer.Option(min=1, help="Workers on the cluster; by default one for each CPU but one.")
-    ] = None,
+    engine: Engine = LOCAL,
+    address: Address = None,
+    actors: Actors = None,
     out: Annotated[
         str | None,
         typer.Option(help="Folder or address for Parquet files of the rows; a stopped run goes on where it was."),
