@@ -26,6 +26,7 @@ mistakes cost nothing. A new command is one function and one line in `COMMANDS`.
 `serve`: `serve`.
 `named_images`: the images that a command names, wherever they are.
 `chosen_models`: the models and options that commands share.
+`watched`: commands that Ray may end.
 `terminal`: what goes to stdout and stderr.
 """
 
@@ -50,6 +51,7 @@ from imgrec.cli import (
     sheet,
     train,
     tune,
+    watched,
 )
 from imgrec.cli.terminal import BAD_INPUT, complain, say
 from imgrec.errors import ImgrecError
@@ -92,6 +94,8 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             # A terminal or a file name that is not UTF-8 must not end a command with an error.
             stream.reconfigure(errors="backslashreplace")
+    if watched.uses_cluster(sys.argv[1:]):
+        watched.leave_to_child()
     try:
         app(prog_name="imgrec")
     except ImgrecError as error:

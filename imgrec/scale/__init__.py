@@ -11,5 +11,6 @@ Knows no interface. Ray is optional (`pip install "imgrec[ray]"`) and imported w
 `replica`: a process that holds a network and computes for dashboards and APIs; the files that it needs.
 `serve_engine`: a model behind Ray Serve as an engine.
 `deployments`: applications of Ray Serve, one a model.
+`driver`: the process in which a server has Ray, because Ray may end it.
 `serving`: which engine a server uses.
 """

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import platform
 import socket
@@ -27,7 +28,9 @@ ANSWER_S = 120.0
 STORE_BYTES = 256 * MIB
 
 # What Ray says in the middle of a traceback.
-REFUSAL = "a refusal; RAY_AUTH_MODE=token and the cluster's token in RAY_AUTH_TOKEN or ~/.ray/auth_token let in"
+REFUSAL = (
+    "a refusal, as without its token: RAY_AUTH_MODE=token and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token let in"
+)
 
 # What answers and their messages depend on.
 PACKAGES = ("openvino", "numpy", "pillow", "pillow-heif", "pyarrow")
@@ -71,11 +74,15 @@ def opened(address: str | None, tell: Callable[[str], None]) -> Iterator[list[No
 def load() -> ModuleType:
     """Import Ray, which then reports no usage; raises `MissingExtraError` with the command where it is missing."""
     extras.check("ray", "to reach a cluster")
+    # Ray itself looks for a token where the mode is unset only at a cluster that it has found by itself.
+    if "RAY_AUTH_MODE" not in os.environ and _has_token():
+        os.environ["RAY_AUTH_MODE"] = "token"
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Workers without a GPU keep their view of GPUs; else Ray warns that this will change.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
 
+    logging.getLogger("ray").setLevel(logging.ERROR)
     return ray
 
 
@@ -112,6 +119,13 @@ def others(nodes: Iterable[Node]) -> tuple[str, ...]:
     return tuple(node["NodeID"] for node in load().nodes() if node["Alive"] and node["NodeID"] not in known)
 
 
+def _has_token() -> bool:
+    """Return whether a token is where Ray looks for one."""
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return True
+    return (Path.home() / ".ray" / "auth_token").is_file()
+
+
 def _connect(ray: ModuleType, address: str | None) -> None:
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
     if address is None:
@@ -121,7 +135,11 @@ def _connect(ray: ModuleType, address: str | None) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
     except Exception as error:  # other versions, a token that is missing or wrong, a server of another kind
-        reason = REFUSAL if "auth" in str(error).lower() and "token" in str(error) else _first_line(error)
+        text = str(error)
+        reason = _first_line(error)
+        # Its port was open. What is refused for its token gets no other answer than what is no head of a cluster.
+        if ("auth" in text.lower() and "token" in text) or "Failed to connect to Ray cluster" in text:
+            reason = REFUSAL
         raise InputError(
             f"Expected a Ray cluster at {address} that this process can use. Received: {reason}."
         ) from error

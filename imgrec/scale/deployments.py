@@ -1,6 +1,7 @@
 """Applications of Ray Serve, one a model: started by whichever process needs it first, and found by the others."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,6 +40,9 @@ START_S = 60.0
 POLL_S = 0.2
 MAX_START_TRIES = 3
 
+# Ray Serve cannot be started by two threads at once.
+_starting = threading.Lock()
+
 # The one deployment of an application.
 DEPLOYMENT = "network"
 
@@ -74,16 +78,19 @@ def deploy(
     """
     serve, network = load_serve(), Network.at(path)
     name = f"imgrec-{network.content}"
-    if _status(serve, name) not in ("RUNNING", "DEPLOYING", "UNHEALTHY"):
-        if len(nodes) > 1 or not nodes[0].is_here:
-            _keep(network)
-        manifest = conversion.read_manifest(path)
-        need_bytes = REPLICA_BYTES + (manifest.memory_bytes if manifest else 0)
-        application = serve.deployment(Replica, **options(nodes, refused, need_bytes)).bind(network, cluster.versions())
-        quiet = {"log_level": "WARNING", "enable_access_log": False}
-        target = serve.RunTarget(target=application, name=name, route_prefix=None, logging_config=quiet)
-        serve.start(http_options={"location": "NoServer"})
-        serve.run_many([target], wait_for_applications_running=False)
+    with _starting:
+        if _status(serve, name) not in ("RUNNING", "DEPLOYING", "UNHEALTHY"):
+            if len(nodes) > 1 or not nodes[0].is_here:
+                _keep(network)
+            manifest = conversion.read_manifest(path)
+            need_bytes = REPLICA_BYTES + (manifest.memory_bytes if manifest else 0)
+            application = serve.deployment(Replica, **options(nodes, refused, need_bytes)).bind(
+                network, cluster.versions()
+            )
+            quiet = {"log_level": "WARNING", "enable_access_log": False}
+            target = serve.RunTarget(target=application, name=name, route_prefix=None, logging_config=quiet)
+            serve.start(http_options={"location": "NoServer"})
+            serve.run_many([target], wait_for_applications_running=False)
     _wait(serve, name, spec.title)
     return ServeEngine(spec.title, serve.get_deployment_handle(DEPLOYMENT, name), lose)
 

@@ -3,21 +3,26 @@
 import atexit
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
 
 import anyio
+import numpy as np
 
-from imgrec.errors import BusyError, ImgrecError
+from imgrec import extras
+from imgrec.errors import BusyError, ImgrecError, MissingExtraError, TooManyRequestsError
 from imgrec.inference import classify
-from imgrec.inference.engine import Engine
+from imgrec.inference.engine import Activations, Engine
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.preparation import Preparations
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
-from imgrec.scale import cluster, deployments
+from imgrec.scale import deployments
 from imgrec.scale.cluster import Node
+from imgrec.scale.driver import ClusterLostError, DriverProcess
 from imgrec.scale.replica import MAX_BATCH
 from imgrec.scale.serve_engine import side_by_side
 from imgrec.settings import RAY, Settings
@@ -26,7 +31,7 @@ from imgrec.settings import RAY, Settings
 RETRY_S = 10.0
 
 BEHIND = "Models run behind Ray Serve"
-GONE = "Their cluster cannot be reached. Try again in a minute."
+GONE = "The models' cluster cannot be reached. Try again in a minute."
 
 # Models that start on the cluster at once; each waits for a process.
 LOADS_AT_ONCE = 4
@@ -39,44 +44,90 @@ ANSWERS_AT_ONCE = 8
 class ServedCluster:
     """The cluster at `address`, or one on this machine: reached at its first use, and again where it was lost.
 
-    Any thread may call any method. `tell` gets a sentence about each node that is left out.
+    Any thread may call any method. `tell` gets a sentence about each node that is left out, and why the cluster cannot
+    be used; `lose` is called when it is gone, and with it all models.
     """
 
     address: str | None
     tell: Callable[[str], None]
+    lose: Callable[[], None] = lambda: None
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _stack: ExitStack = field(default_factory=ExitStack)
+    _driver: DriverProcess | None = None
     _nodes: list[Node] = field(default_factory=list)
-    _refused: tuple[str, ...] = ()
     _look_again_at: float = 0.0
 
-    def reach(self) -> tuple[list[Node], tuple[str, ...]]:
-        """Return the nodes with our versions, and the ids of those without.
+    def reach(self) -> DriverProcess:
+        """Return the process that asks the cluster.
 
         Raises:
             MissingExtraError: Ray is not installed.
             BusyError: The cluster cannot be reached or used now; `tell` gets the reason, which may name machines.
         """
         with self._lock:
-            ray = cluster.load()
-            deployments.load_serve()
-            if self._nodes and ray.is_initialized():
-                return self._nodes, self._refused
+            if self._driver is not None:
+                return self._driver
             if time.monotonic() < self._look_again_at:
                 raise BusyError(GONE)
-            self._stack.close()
+            extras.check("ray", "to reach a cluster")
+            driver = None
             try:
-                self._nodes = self._stack.enter_context(cluster.opened(self.address, self.tell))
+                driver = DriverProcess.start()
+                self._nodes, told = driver.reach(self.address)
             except ImgrecError as error:
+                if driver is not None:
+                    driver.end()
+                if isinstance(error, MissingExtraError):
+                    raise
                 self._nodes, self._look_again_at = [], time.monotonic() + RETRY_S
                 self.tell(str(error))
                 raise BusyError(GONE) from error
-            self._refused, self._look_again_at = cluster.others(self._nodes), 0.0
-            return self._nodes, self._refused
+            for sentence in told:
+                self.tell(sentence)
+            self._driver, self._look_again_at = driver, 0.0
+            return driver
+
+    def deploy(self, spec: ModelSpec, path: Path, lose: Callable[[], None]) -> "ClusterEngine":
+        """Return the engine that asks the cluster for `spec`, whose compiled network is at `path`.
+
+        `lose` is called when no replica answers any more. Raises as `reach` and `deployments.deploy`.
+        """
+        driver = self.reach()
+        with self._watched(driver):
+            driver.deploy(spec, path)
+
+        def ask(method: str, values: np.ndarray) -> tuple[Any, float]:
+            try:
+                with self._watched(driver):
+                    return driver.ask(spec.name, method, values)
+            except TooManyRequestsError:
+                raise
+            except BusyError:
+                lose()
+                raise
+
+        return ClusterEngine(ask)
+
+    @contextmanager
+    def _watched(self, driver: DriverProcess) -> Iterator[None]:
+        """Turn the end of `driver` into a sentence without names of machines, and forget it."""
+        try:
+            yield
+        except ClusterLostError as error:
+            with self._lock:
+                is_first = self._driver is driver
+                if is_first:
+                    self._driver, self._nodes, self._look_again_at = None, [], time.monotonic()
+            if is_first:
+                driver.end()
+                self.tell(str(error))
+                self.lose()
+            raise BusyError(GONE) from error
 
     def leave(self) -> None:
         """Leave the cluster; one that was started here ends."""
-        self._stack.close()
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            driver.leave()
 
     def describe(self) -> str:
         """Return what computes, in a sentence without names of machines; asks nothing."""
@@ -89,6 +140,39 @@ class ServedCluster:
         return f"{BEHIND}, on {machines} with {sum(node.cpus for node in nodes)} CPUs."
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterEngine:
+    """A model on the cluster as an `Engine`; it holds no memory here.
+
+    `ask` gets the name of a method and its argument, and returns the value with the seconds that a replica took, which
+    go to `note`.
+    """
+
+    ask: Callable[[str, np.ndarray], tuple[Any, float]]
+    note: Callable[[float], None] = lambda seconds: None
+    memory_bytes: int = 0
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        """Predict as `ServeEngine.predict`; raises as it."""
+        return cast(np.ndarray, self._timed("predict", batch))
+
+    def predict_values(self, values: np.ndarray) -> np.ndarray:
+        """Predict as `ServeEngine.predict_values`; raises as it."""
+        return cast(np.ndarray, self._timed("predict_values", values))
+
+    def observe(self, image: np.ndarray) -> Activations:
+        """Observe as `ServeEngine.observe`; raises as it."""
+        return cast(Activations, self._timed("observe", image))
+
+    def close(self) -> None:
+        """Leave the replicas to other dashboards; those that nothing asks end by themselves."""
+
+    def _timed(self, method: str, values: np.ndarray) -> Any:
+        found, seconds = self.ask(method, values)
+        self.note(seconds)
+        return found
+
+
 def open_pool(settings: Settings, preparations: Preparations, tell: Callable[[str], None]) -> EnginePool:
     """Return the models of a server, in its process or on the cluster that `settings` name.
 
@@ -96,13 +180,17 @@ def open_pool(settings: Settings, preparations: Preparations, tell: Callable[[st
     """
     if settings.engine != RAY:
         return classify.open_pool(settings, preparations)
-    served = ServedCluster(settings.ray_address, tell)
+
+    def lose() -> None:
+        for loaded in pool.loaded():
+            pool.unload(loaded.name)
+
+    served = ServedCluster(settings.ray_address, tell, lose)
     atexit.register(served.leave)
 
     def load(spec: ModelSpec) -> Engine:
-        nodes, refused = served.reach()
-        path = classify.compiled_path(spec, settings)
-        return deployments.deploy(spec, path, nodes, refused, lambda: pool.unload(spec.name))
+        served.reach()  # a cluster that is not there is told first
+        return served.deploy(spec, classify.compiled_path(spec, settings), lambda: pool.unload(spec.name))
 
     pool = EnginePool(
         settings.memory_bytes,
@@ -130,7 +218,13 @@ def check(settings: Settings, tell: Callable[[str], None]) -> None:
 
     One on this machine is started by the server itself: only whether Ray Serve is installed is known before.
     """
-    deployments.load_serve()
-    if settings.ray_address is not None:
-        with cluster.opened(settings.ray_address, tell):
-            pass
+    extras.check("ray", "to reach a cluster")
+    if settings.ray_address is None:
+        deployments.load_serve()
+        return
+    driver = DriverProcess.start()
+    try:
+        for sentence in driver.reach(settings.ray_address)[1]:
+            tell(sentence)
+    finally:
+        driver.leave()

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -110,3 +111,27 @@ def test_a_cluster_that_wants_a_token_is_told(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(cluster, "_check_reachable", lambda address: None)
     with pytest.raises(InputError, match=r"Expected a Ray cluster at head:1 that this process can use\. Received: The"):
         cluster._connect(StandInForRay(9), "head:1")  # type: ignore[arg-type]
+
+
+def test_a_cluster_that_answers_no_call_is_told_with_the_way_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing(StandInForRay):
+        def init(self, **_: object) -> None:
+            raise ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379")
+
+    monkeypatch.setattr(cluster, "_check_reachable", lambda address: None)
+    with pytest.raises(InputError, match=r"a refusal, as without its token: RAY_AUTH_MODE=token and the token in RAY_"):
+        cluster._connect(Refusing(1), "head:1")  # type: ignore[arg-type]
+
+
+def test_a_token_is_used_where_ray_has_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(cluster.Path, "home", lambda: tmp_path)
+    assert not cluster._has_token()
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("0" * 64)
+    assert cluster._has_token()
+    monkeypatch.setattr(cluster.Path, "home", lambda: tmp_path / "elsewhere")
+    assert not cluster._has_token()
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+    assert cluster._has_token()

@@ -1,43 +1,67 @@
 """Which engine a server uses, and a cluster that comes and goes; no Ray is needed to know."""
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
+from typing import ClassVar
 
 import anyio
+import numpy as np
 import pytest
 
+from imgrec.api import problems
 from imgrec.errors import BusyError, EngineError, InputError
 from imgrec.inference import conversion
 from imgrec.inference.conversion import Manifest
 from imgrec.inference.preparation import Preparations
+from imgrec.models.catalog import ModelSpec
 from imgrec.scale import deployments, replica, serving
 from imgrec.scale.cluster import Node
+from imgrec.scale.driver import ClusterLostError
 from imgrec.scale.replica import MAX_BATCH, Network, NetworkStore, received
 from imgrec.settings import MIB, Settings
 
 NODES = [Node("a", "head", 4, 4096 * MIB, True), Node("b", "other", 8, 4096 * MIB, False)]
 
 
+class StandIn:
+    """A process that asks a cluster; `dies` once it is asked for a network, where `is_mortal`."""
+
+    reached: ClassVar[list[str | None]] = []
+    ended = 0
+    is_mortal = False
+
+    @classmethod
+    def start(cls) -> "StandIn":
+        return cls()
+
+    def reach(self, address: str | None) -> tuple[list[Node], list[str]]:
+        StandIn.reached.append(address)
+        if address and "gone" in address:
+            raise InputError(f"Expected a Ray cluster at {address}. Received: Connection refused.")
+        return NODES, ["node7 is left out: numpy 1 where 2 is expected."]
+
+    def deploy(self, spec: ModelSpec, path: Path) -> None:
+        """As the process's."""
+
+    def ask(self, name: str, method: str, values: np.ndarray) -> tuple[np.ndarray, float]:
+        if StandIn.is_mortal:
+            raise ClusterLostError("Expected an answer of the cluster. Received: none.")
+        return np.full((1, 4), 0.25, np.float32), 0.5
+
+    def leave(self) -> None:
+        self.end()
+
+    def end(self) -> None:
+        StandIn.ended += 1
+
+
 @pytest.fixture
 def clusters(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     """The addresses that were reached; one with "gone" in it is not there."""
-    reached: list[str | None] = []
-
-    @contextmanager
-    def opened(address: str | None, tell: object) -> Iterator[list[Node]]:
-        reached.append(address)
-        if address and "gone" in address:
-            raise InputError(f"Expected a Ray cluster at {address}. Received: Connection refused.")
-        yield NODES
-
-    monkeypatch.setattr(serving.cluster, "opened", opened)
-    monkeypatch.setattr(serving.cluster, "load", lambda: SimpleNamespace(is_initialized=lambda: True))
-    monkeypatch.setattr(serving.cluster, "others", lambda nodes: ("c",))
-    monkeypatch.setattr(serving.deployments, "load_serve", lambda: None)
-    return reached
+    StandIn.reached, StandIn.ended, StandIn.is_mortal = [], 0, False
+    monkeypatch.setattr(serving, "DriverProcess", StandIn)
+    monkeypatch.setattr(serving.extras, "check", lambda extra, purpose: None)
+    return StandIn.reached
 
 
 def test_without_a_cluster_the_models_run_here(settings: Settings) -> None:
@@ -46,10 +70,12 @@ def test_without_a_cluster_the_models_run_here(settings: Settings) -> None:
 
 
 def test_a_cluster_is_reached_once_and_described_without_its_address(clusters: list[str | None]) -> None:
-    served = serving.ServedCluster("head:6379", print)
+    told: list[str] = []
+    served = serving.ServedCluster("head:6379", told.append)
     assert served.describe() == "Models run behind Ray Serve, once one is asked for."
-    assert served.reach() == served.reach() == (NODES, ("c",))
+    assert served.reach() is served.reach()
     assert clusters == ["head:6379"]
+    assert told == ["node7 is left out: numpy 1 where 2 is expected."]
     assert served.describe() == "Models run behind Ray Serve, on 2 machines with 12 CPUs."
 
 
@@ -68,7 +94,45 @@ def test_a_cluster_that_is_gone_is_told_to_the_owner_and_looked_for_again_later(
     monkeypatch.setattr(serving, "RETRY_S", 0.0)
     served._look_again_at = 0.0
     served.address = "back:6379"
-    assert served.reach() == (NODES, ("c",))
+    served.reach()
+    assert served.describe() == "Models run behind Ray Serve, on 2 machines with 12 CPUs."
+
+
+def test_a_process_that_dies_with_its_cluster_is_told_and_started_again(
+    settings: Settings, clusters: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.fakes import fake_spec
+
+    monkeypatch.setattr(serving.classify, "compiled_path", lambda spec, settings: Path("model.xml"))
+    monkeypatch.setattr(serving.atexit, "register", lambda call: None)
+    preparations = Preparations(settings)
+    monkeypatch.setattr(preparations, "ensure", lambda spec: None)
+    monkeypatch.setattr(serving.weights, "identity", lambda spec, settings: "")
+    told: list[str] = []
+    elsewhere = dataclasses.replace(settings, engine="ray", ray_address="head:1")
+    pool = serving.open_pool(elsewhere, preparations, told.append)
+    specs = [fake_spec("one"), fake_spec("two")]
+    image = np.zeros((1, 224, 224, 3), np.uint8)
+    for spec in specs:
+        found, milliseconds = pool.predict(spec, image)
+        assert found.shape == (1, 4)
+        assert milliseconds == 500
+
+    StandIn.is_mortal = True
+    with pytest.raises(BusyError, match=r"^The models' cluster cannot be reached\. Try again in a minute\.$") as gone:
+        pool.predict(specs[0], image)
+    response = problems.of_error(gone.value)
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert "cannot be reached" in pool.describe()
+    assert (StandIn.ended, told[-1]) == (1, "Expected an answer of the cluster. Received: none.")
+    assert pool.loaded() == []
+
+    StandIn.is_mortal = False
+    for spec in specs:
+        assert pool.predict(spec, image)[1] == 500
+    assert clusters == ["head:1"] * 2
+    assert pool.describe() == "Models run behind Ray Serve, on 2 machines with 12 CPUs."
 
 
 def test_the_models_of_a_cluster_take_no_memory_here_and_a_failure_is_each_models_own(
