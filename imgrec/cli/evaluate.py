@@ -89,8 +89,10 @@ def evaluate(
     settings = Settings.from_env()
     check_engine(engine, address, actors)
     if is_address(out):
-        raise InputError("Expected a folder of this machine for --out: only `imgrec predict` writes to stores. "
-                         f"Received: {out.partition('://')[0]}://….")  # fmt: skip
+        raise InputError(
+            "Expected a folder of this machine for --out, where figures are computed again from all answers; it can be "
+            f"copied afterwards, and `imgrec predict --out` writes to stores. Received: {out.partition('://')[0]}://…."
+        )
     if corruptions and (watch or engine != "local"):
         raise InputError("Expected --corruptions alone. Received: --watch or --engine beside it.")
     folder = typed_path(out) if out else stored_predictions.own_folder(settings)

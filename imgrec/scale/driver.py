@@ -31,6 +31,10 @@ from imgrec.settings import ROOT
 # How long the process may take to end by itself.
 END_S = 5.0
 
+# How long a head may be gone until Ray ends the driver, where Ray takes a minute: visitors wait for no longer. A head
+# that comes back has lost all that it knew, unless it keeps that in Redis.
+GONE_S = 15
+
 DIED = "the process that asks it has ended, as Ray does where the head is gone"
 
 
@@ -52,6 +56,8 @@ class Driver:
 
         Raises as `deployments.load_serve` and `cluster.opened`.
         """
+        if address is not None:
+            os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", f"{GONE_S}")
         deployments.load_serve()
         told: list[str] = []
         self._nodes = self._stack.enter_context(cluster.opened(address, told.append))
