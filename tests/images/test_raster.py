@@ -38,10 +38,13 @@ def test_an_array_is_made_once_and_the_image_not_kept_beside_it() -> None:
 
 def test_many_threads_that_ask_at_once_get_the_same_values() -> None:
     pixels = noise(300, 200)
-    for _ in range(20):
-        raster = Raster(Image.fromarray(pixels))
-        with ThreadPoolExecutor(8) as threads:
-            arrays = threads.map(lambda number: raster.array if number % 2 else np.asarray(raster.to_image()), range(8))
+
+    def read(raster: Raster, number: int) -> np.ndarray:
+        return raster.array if number % 2 else np.asarray(raster.to_image())
+
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(20):
+            arrays = threads.map(read, [Raster(Image.fromarray(pixels))] * 8, range(8))
             assert all((array == pixels).all() for array in arrays)
 
 
