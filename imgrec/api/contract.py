@@ -25,8 +25,8 @@ from imgrec.settings import Settings
 # above the bytes of `MAX_ARRIVING` images of the largest size.
 MAX_REQUESTS = 16
 
-# How many of these decode and infer: one image is decoded during the inference of another.
-MAX_ANSWERS = 2
+# How many of these decode and infer: during the inference of one image another waits for its turn, and one is decoded.
+MAX_ANSWERS = 3
 
 # How many images of the largest size may be on their way at once; those at less than that size are more.
 MAX_ARRIVING = 4

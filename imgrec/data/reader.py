@@ -14,6 +14,7 @@ from imgrec.errors import ImageError
 from imgrec.images import decoding
 from imgrec.images.decoding import DecodedImage
 from imgrec.images.preprocessing import frame
+from imgrec.images.raster import Raster
 from imgrec.inference.engine import Queue
 from imgrec.inference.process_info import usable_cores
 from imgrec.models.catalog import ModelSpec
@@ -70,7 +71,7 @@ def decode(item: Item, settings: Settings) -> DecodedImage:
         return decoding.decode(item.image, max_bytes=settings.max_upload_bytes)
     pixels = np.ascontiguousarray(item.image)
     height, width = pixels.shape[:2]
-    return DecodedImage(pixels, "array", hashlib.sha256(pixels.data).hexdigest(), (), (height, width))
+    return DecodedImage(Raster(pixels), "array", hashlib.sha256(pixels.data).hexdigest(), (), (height, width))
 
 
 def stream_predictions(

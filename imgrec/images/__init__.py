@@ -10,6 +10,7 @@ Knows no models, labels or datasets.
 `readers`: the foreign decoders.
 `decoder_process`: a large image, decoded in a process with a limit on memory.
 `remote`: the image at an address; public addresses only.
+`raster`: pixels, as decoded or as an array.
 `decoding`: `decode`, `DecodedImage`, thumbnails.
 `opening`: `open_image`, from a file, an address or bytes.
 `preprocessing`: resize, crop, normalize.

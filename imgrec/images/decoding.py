@@ -12,6 +12,7 @@ Every function may be called from several threads.
 
 import hashlib
 import io
+import math
 import threading
 import warnings
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from PIL import Image, PngImagePlugin
 
 from imgrec.errors import ImageError, ImageTooLargeError
 from imgrec.images import decoder_process, formats, limits, readers
+from imgrec.images.raster import Raster
 from imgrec.settings import MIB
 
 THUMBNAIL_SIDE_PX = 1024
@@ -40,40 +42,32 @@ _INVERSE = {
 class DecodedImage:
     """An image as every model is given it; it takes at most `working_size.MAX_KEPT_BYTES`.
 
-    `pixels` is uint8 (H, W, 3), RGB, read-only, as of `working_size`: its short side at least 640 px unless the image
-    itself is smaller, or too long for that; another array raises `ImageError`. Of an image that is too long, `center`
-    has the middle square at that size, for networks that are given no more; None for all others. `format` is a key of
+    `whole` has its pixels as of `working_size`: the short side at least 640 px unless the image itself is smaller, or
+    too long for that. Of an image that is too long, `middle` has the middle square at that size, for networks that are
+    given no more; None for all others. `format` is a key of
     `formats.EXTENSIONS`. `sha256` (hexadecimal) is that of the uploaded bytes and the key of every cache. `notes` are
     phrases such as "rotated by its EXIF tag". `size_px` is the (height, width) of the whole image, upright, before it
-    was reduced. `orientation` is the EXIF orientation of the file, 1 to 8, by which `pixels` were turned upright; 1
+    was reduced. `orientation` is the EXIF orientation of the file, 1 to 8, by which the pixels were turned upright; 1
     where they lay so.
     """
 
-    pixels: np.ndarray
+    whole: Raster
     format: str
     sha256: str
     notes: tuple[str, ...]
     size_px: tuple[int, int]
     orientation: int = 1
-    center: np.ndarray | None = None
+    middle: Raster | None = None
 
-    def __post_init__(self) -> None:
-        check_pixels(self.pixels)
-        if self.pixels.flags.writeable:
-            pixels = self.pixels.copy()
-            pixels.flags.writeable = False
-            object.__setattr__(self, "pixels", pixels)
+    @property
+    def pixels(self) -> np.ndarray:
+        """The pixels of the whole image, uint8 (H, W, 3), RGB, read-only."""
+        return self.whole.array
 
     @property
     def nbytes(self) -> int:
-        """The memory that the image takes."""
-        return self.pixels.nbytes + (0 if self.center is None else self.center.nbytes)
-
-
-def check_pixels(pixels: np.ndarray) -> None:
-    """Raise `ImageError` unless `pixels` is uint8 (H, W, 3) and not empty."""
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-        raise ImageError(f"Expected pixels of type uint8 and shape (H, W, 3). Received: {pixels.dtype} {pixels.shape}.")
+        """The memory that the pixels take as arrays."""
+        return sum(math.prod(part.shape) for part in (self.whole, self.middle) if part is not None)
 
 
 def decode(data: bytes, *, max_bytes: int, name: str | None = None) -> DecodedImage:
@@ -99,9 +93,9 @@ def decode(data: bytes, *, max_bytes: int, name: str | None = None) -> DecodedIm
         notes.append(f"named {extension} but is {formats.with_article(kind)}")
     with _quiet, _foreign_code(kind):
         found = _read(data, kind, notes)
-        pixels, *center = [np.asarray(part) for part in found.parts]
     digest = hashlib.sha256(data).hexdigest()
-    return DecodedImage(pixels, kind, digest, tuple(notes), found.size_px, found.orientation, *center)
+    whole, *middle = map(Raster, found.parts)
+    return DecodedImage(whole, kind, digest, tuple(notes), found.size_px, found.orientation, *middle)
 
 
 def as_stored(image: DecodedImage) -> np.ndarray:
@@ -112,12 +106,12 @@ def as_stored(image: DecodedImage) -> np.ndarray:
     if image.orientation not in readers.UPRIGHT:
         return image.pixels
     transpose, _ = readers.UPRIGHT[image.orientation]
-    return np.asarray(Image.fromarray(image.pixels).transpose(_INVERSE.get(transpose, transpose)))
+    return np.asarray(image.whole.to_image().transpose(_INVERSE.get(transpose, transpose)))
 
 
 def thumbnail(image: DecodedImage, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:
     """Return a JPEG of `image.pixels`, its long side at most `side_px`: what is shown is what the models are given."""
-    small = Image.fromarray(image.pixels)
+    small = image.whole.to_image().copy()
     small.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=THUMBNAIL_QUALITY)

@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from imgrec.images.decoding import check_pixels
+from imgrec.images.raster import check_pixels
 
 JPEG_QUALITY = 88
 

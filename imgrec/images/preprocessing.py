@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from imgrec.errors import InputError, UnknownNameError
-from imgrec.images.decoding import DecodedImage, check_pixels
+from imgrec.images.decoding import DecodedImage
+from imgrec.images.raster import check_pixels
 
 # Bicubic, antialiased as all of Pillow's. Against bilinear on 500 ImageNet images, in points of top-1 and top-5:
 # MobileNet 0.75 192 +0.2 and +1.4, 0.50 160 +1.4 and +1.2, 0.25 128 +1.0 and +1.2, 0.75 224 (whose images need no
@@ -59,22 +60,25 @@ def frame(
         UnknownNameError: Another framing or resampling.
         InputError: Another kind of array, or a number out of its range.
     """
-    pixels = image.pixels if isinstance(image, DecodedImage) else image
-    if isinstance(image, DecodedImage) and image.center is not None:
+    if isinstance(image, np.ndarray):
+        check_pixels(image)
+        source = Image.fromarray(image)
+    else:
         # A square crop lies within the middle square, which a very long image keeps in more detail.
-        pixels = image.center if framing == "crop" and input_size[0] == input_size[1] else pixels
-    check_pixels(pixels)
+        is_square_crop = framing == "crop" and input_size[0] == input_size[1]
+        source = (image.middle if image.middle is not None and is_square_crop else image.whole).to_image()
+    size_px = source.height, source.width
     if resampling not in RESAMPLINGS:
         raise UnknownNameError.of("resampling", resampling, list(RESAMPLINGS))
-    box = find_box(pixels.shape[:2], input_size, crop_fraction, framing)
+    box = find_box(size_px, input_size, crop_fraction, framing)
     height, width = input_size
     if framing == "letterbox":
-        inner = letterbox_size(pixels.shape[:2], input_size)
+        inner = letterbox_size(size_px, input_size)
         whole = Image.new("RGB", (width, height), LETTERBOX_COLOR)
-        part = Image.fromarray(pixels).resize(inner[::-1], RESAMPLINGS[resampling], box)
+        part = source.resize(inner[::-1], RESAMPLINGS[resampling], box)
         whole.paste(part, ((width - inner[1]) // 2, (height - inner[0]) // 2))
         return np.asarray(whole)
-    return np.asarray(Image.fromarray(pixels).resize((width, height), RESAMPLINGS[resampling], box))
+    return np.asarray(source.resize((width, height), RESAMPLINGS[resampling], box))
 
 
 def find_box(

@@ -18,6 +18,7 @@ from imgrec.errors import ImgrecError, InputError
 from imgrec.files import opened, storage_errors
 from imgrec.images import decoding, gallery, preprocessing
 from imgrec.images.decoding import DecodedImage
+from imgrec.images.raster import Raster
 from imgrec.settings import MIB
 
 # Half as many leave twins twice as far from their originals (bench/compact.md).
@@ -103,4 +104,4 @@ def _crops(count: int) -> Iterator[DecodedImage]:
         if chance.random() < 0.5:
             crop = crop[:, ::-1]
         bright = crop * chance.uniform(*GAIN) + chance.uniform(*SHIFT)
-        yield replace(samples[number % len(samples)], pixels=np.clip(bright, 0, 255).astype(np.uint8))
+        yield replace(samples[number % len(samples)], whole=Raster(np.clip(bright, 0, 255).astype(np.uint8)))

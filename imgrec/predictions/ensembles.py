@@ -189,6 +189,8 @@ def uncertainty(probabilities: Floats, weights: Floats) -> Uncertainty:
     counted, shares = probabilities[weights > 0], weights[weights > 0]
     # Sums that are off 1 by rounding could make the difference of two entropies negative.
     counted = counted / counted.sum(axis=1, keepdims=True)
+    if len(counted) == 1:
+        return Uncertainty(float(entropy_bits(counted[0])), 0.0, 0.0, classes=probabilities.shape[1])
     entropy = float(entropy_bits(shares @ counted))
     own = float(shares @ entropy_bits(counted))
     return Uncertainty(
@@ -240,7 +242,9 @@ def _named(space: LabelSpace) -> str:
 def _normalized_weights(weights: Sequence[float] | None, members: tuple[Prediction, ...], rule: str) -> Floats:
     """Return float64 (M,) that sums to 1; equal weights for None."""
     count = len(members)
-    given = np.array([1.0] * count if weights is None else weights, dtype=np.float64)
+    if weights is None:
+        return np.full(count, 1.0) / count
+    given = np.array(weights, dtype=np.float64)
     if given.shape != (count,):
         raise InputError(f"Expected {count} weights, one for each member. Received: {given.size}.")
     # Written so that NaN fails too.
@@ -268,7 +272,7 @@ def _without(ensemble: Ensemble, position: int) -> Ensemble | None:
 
 
 def _disagreement(choices: npt.NDArray[np.intp]) -> float:
-    """Return the share of pairs with different values among first choices (M,); 0 for one member."""
+    """Return the share of pairs with different values among first choices (M,), M of 2 or more."""
     count = len(choices)
     _, sizes = np.unique(choices, return_counts=True)
-    return 1 - int((sizes * (sizes - 1)).sum()) / (count * (count - 1)) if count > 1 else 0.0
+    return 1 - int((sizes * (sizes - 1)).sum()) / (count * (count - 1))

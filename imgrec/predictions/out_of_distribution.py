@@ -22,6 +22,7 @@ the sha256 of the weights (`python -m bench.unsure`).
 
 import functools
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def measured_limit(ensemble: Ensemble) -> EntropyLimit | None:
     places = [_places().get(member.weights_sha256) for member, _ in counted]
     if not found or None in places or len(set(places)) < len(places):
         return None
-    if not np.allclose([weight for _, weight in counted], 1 / len(counted)):
+    if not all(math.isclose(weight, 1 / len(counted), rel_tol=1e-5) for _, weight in counted):
         return None
     at = sum(1 << place for place in places if place is not None) - 1
     flagged = {

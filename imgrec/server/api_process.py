@@ -4,6 +4,7 @@ It knows no Streamlit: an installation without it serves, too, in less memory.
 """
 
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -38,6 +39,10 @@ from imgrec.settings import Settings
 
 # Shorter answers would not come sooner.
 LEAST_BYTES = 1024
+
+# A thread that computes in Python lets the others in after this time, not after Python's 5 ms: the one that is to begin
+# the next inference would wait for it, with all cores.
+SWITCH_S = 0.0002
 
 # Where no default model answers, it may come later: put into its folder.
 ASK_AGAIN_S = 10.0
@@ -96,6 +101,7 @@ def create(settings: Settings, host: str, pool: EnginePool, preparations: Prepar
 def run(settings: Settings, host: str, port: int, say: Callable[[str], None]) -> None:
     """Serve until the process is interrupted; `say` is told the address."""
     process_info.return_large_blocks()
+    sys.setswitchinterval(SWITCH_S)
     hide_folders(settings.folders())
     preparations, metrics = Preparations(settings), Metrics()
     app = create(settings, host, serving.open_pool(settings, preparations, say), preparations, metrics)

@@ -6,6 +6,7 @@ from imgrec.explanation import attribution, target
 from imgrec.explanation.attribution import METHODS, Attribution
 from imgrec.explanation.subject import Subject
 from imgrec.images.decoding import DecodedImage
+from imgrec.images.raster import Raster
 from imgrec.inference.pool import EnginePool
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.labels import get_label_space
@@ -20,7 +21,7 @@ def decoded(image: np.ndarray) -> DecodedImage:
     """The image with a gray margin left and right, which the models do not see."""
     wide = np.full((32, 64, 3), 128, np.uint8)
     wide[:, 16:48] = image
-    return DecodedImage(wide, "PNG", "0" * 64, (), (32, 64))
+    return DecodedImage(Raster(wide), "PNG", "0" * 64, (), (32, 64))
 
 
 def subjects(image: DecodedImage, pool: EnginePool, *specs: ModelSpec) -> list[Subject]:

@@ -6,6 +6,7 @@ import pytest
 from imgrec.errors import EngineError
 from imgrec.explanation.explanation import explain
 from imgrec.images.decoding import DecodedImage
+from imgrec.images.raster import Raster
 from imgrec.inference.engine import Activations
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.request import Options
@@ -26,7 +27,7 @@ class CountingEngine(LightEngine):
 
 @pytest.fixture
 def decoded(image: np.ndarray) -> DecodedImage:
-    return DecodedImage(image, "PNG", "0" * 64, (), image.shape[:2])
+    return DecodedImage(Raster(image), "PNG", "0" * 64, (), image.shape[:2])
 
 
 def test_without_a_word_one_inference_gives_class_and_map(decoded: DecodedImage) -> None:

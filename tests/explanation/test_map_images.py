@@ -8,13 +8,14 @@ from PIL import Image
 from imgrec.explanation import explanation
 from imgrec.explanation.map_images import REPORT_SIDE_PX, draw_all, report_maps
 from imgrec.images.decoding import DecodedImage
+from imgrec.images.raster import Raster
 from imgrec.inference.pool import EnginePool
 from imgrec.inference.request import Options
 from tests.explanation.conftest import BLIND, BROKEN, SPEC
 
 
 def decoded(pixels: np.ndarray) -> DecodedImage:
-    return DecodedImage(pixels, "PNG", "ab", (), pixels.shape[:2])
+    return DecodedImage(Raster(pixels), "PNG", "ab", (), pixels.shape[:2])
 
 
 def test_a_map_has_the_size_of_its_image_and_is_never_larger(pool: EnginePool, image: np.ndarray) -> None:

@@ -7,6 +7,7 @@ from imgrec.explanation.preprocessing_sentences import describe_effect, explain,
 from imgrec.explanation.preprocessing_trials import OPTIONS, Preprocessing, correct_for, single_mistakes
 from imgrec.formatting import THIN_SPACE
 from imgrec.images.decoding import DecodedImage
+from imgrec.images.raster import Raster
 from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions.labels import LabelSpace
 from imgrec.predictions.prediction import Prediction
@@ -16,7 +17,7 @@ MOBILENET = BUILT_IN.get_spec("mobilenet")
 
 def image(height: int = 400, width: int = 600, orientation: int = 1) -> DecodedImage:
     pixels = np.zeros((height, width, 3), np.uint8)
-    return DecodedImage(pixels, "JPEG", "0" * 64, (), (height, width), orientation)
+    return DecodedImage(Raster(pixels), "JPEG", "0" * 64, (), (height, width), orientation)
 
 
 def words(model: str, **settings: str) -> str:

@@ -11,6 +11,7 @@ from imgrec.explanation.preprocessing_trials import OPTIONS, Preprocessing
 from imgrec.images import gallery
 from imgrec.images.decoding import DecodedImage, decode
 from imgrec.images.preprocessing import PREPROCESS, frame
+from imgrec.images.raster import Raster
 from imgrec.inference.classify import open_pool
 from imgrec.inference.pool import EnginePool
 from imgrec.models.catalog import BUILT_IN
@@ -25,7 +26,7 @@ MOBILENET, VGG = BUILT_IN.get_spec("mobilenet"), BUILT_IN.get_spec("vgg16")
 
 def image(orientation: int = 1) -> DecodedImage:
     pixels = np.random.default_rng(0).integers(0, 256, (300, 260, 3), np.uint8)
-    return DecodedImage(pixels, "JPEG", "0" * 64, (), (300, 260), orientation)
+    return DecodedImage(Raster(pixels), "JPEG", "0" * 64, (), (300, 260), orientation)
 
 
 class Recorder(FakeEngine):
@@ -93,7 +94,7 @@ def test_reading_bgr_swaps_the_channels_before_the_normalization() -> None:
 
 def test_exif_off_gives_the_pixels_as_they_were_stored() -> None:
     sideways = trials.prepare(image(6), MOBILENET, Preprocessing("tf", framing="squash", exif="off"))
-    stored = replace(image(), pixels=np.rot90(image().pixels))
+    stored = replace(image(), whole=Raster(np.rot90(image().pixels)))
     assert (sideways == trials.prepare(stored, MOBILENET, Preprocessing("tf", framing="squash"))).all()
     upright = trials.prepare(image(6), MOBILENET, Preprocessing("tf", framing="squash"))
     assert (upright == trials.prepare(image(), MOBILENET, Preprocessing("tf", framing="squash"))).all()

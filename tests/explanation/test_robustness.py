@@ -16,6 +16,7 @@ from imgrec.explanation.robustness import (
 )
 from imgrec.formatting import THIN_SPACE
 from imgrec.images.decoding import DecodedImage
+from imgrec.images.raster import Raster
 from imgrec.inference.pool import EnginePool
 from imgrec.predictions.labels import LabelSpace
 from imgrec.predictions.prediction import Failure, Prediction
@@ -36,7 +37,7 @@ def predictions(model: str, changed: Mapping[Damage, float]) -> dict[Damage, Pre
 
 def image() -> DecodedImage:
     pixels = np.random.default_rng(0).integers(0, 256, (300, 320, 3), np.uint8)
-    return DecodedImage(pixels, "JPEG", "ab" * 32, (), (300, 320))
+    return DecodedImage(Raster(pixels), "JPEG", "ab" * 32, (), (300, 320))
 
 
 def test_curves_are_the_probabilities_of_the_first_class() -> None:

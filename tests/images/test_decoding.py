@@ -25,6 +25,7 @@ from imgrec.images import decoding, limits
 from imgrec.images.decoding import DecodedImage, decode, thumbnail
 from imgrec.images.limits import MAX_PIXELS
 from imgrec.images.preprocessing import frame
+from imgrec.images.raster import Raster
 from imgrec.images.working_size import MAX_KEPT_BYTES, WORKING_SIDE_PX
 from imgrec.settings import MIB
 
@@ -484,7 +485,7 @@ def test_an_image_of_any_shape_takes_no_more_than_its_limit(width: int, height: 
     assert image.nbytes <= MAX_KEPT_BYTES
     assert min(image.pixels.shape[:2]) <= min(width, height)
     assert np.all(image.pixels == (10, 100, 200))
-    shown = image.pixels if image.center is None else image.center
+    shown = (image.middle or image.whole).array
     assert min(shown.shape[:2]) >= min(WORKING_SIDE_PX, width, height)
     assert np.all(shown == (10, 100, 200))
 
@@ -529,7 +530,7 @@ def test_a_photo_of_a_usual_shape_is_kept_as_before(size: tuple[int, int]) -> No
 
     kept = opened(encoded(whole, "PNG", compress_level=1))
 
-    assert kept.center is None
+    assert kept.middle is None
     np.testing.assert_array_equal(kept.pixels, np.asarray(whole))
 
 
@@ -550,14 +551,14 @@ def test_a_wrong_extension_is_harmless_and_said(name: str | None, notes: tuple[s
 
 def test_a_decoded_image_copies_what_others_may_write_and_refuses_other_arrays() -> None:
     pixels = np.zeros((2, 2, 3), np.uint8)
-    image = DecodedImage(pixels, "PNG", "0" * 64, (), (2, 2))
+    image = DecodedImage(Raster(pixels), "PNG", "0" * 64, (), (2, 2))
     pixels[:] = 9
 
     assert image.pixels.max() == 0
     assert not image.pixels.flags.writeable
     for wrong in (np.zeros((2, 2, 3)), np.zeros((2, 2), np.uint8), np.zeros((0, 2, 3), np.uint8)):
         with pytest.raises(ImageError, match="Expected pixels"):
-            DecodedImage(wrong, "PNG", "0" * 64, (), (2, 2))
+            DecodedImage(Raster(wrong), "PNG", "0" * 64, (), (2, 2))
 
 
 def test_the_thumbnail_shows_what_was_decoded_without_metadata() -> None:

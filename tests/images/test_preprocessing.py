@@ -24,6 +24,7 @@ from imgrec.images.preprocessing import (
     frame,
     normalize,
 )
+from imgrec.images.raster import Raster
 
 
 def random_pixels(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -122,7 +123,7 @@ def test_every_shape_fits_and_one_color_stays_one_color(
 def test_a_decoded_image_and_its_pixels_are_framed_alike_and_left_alone() -> None:
     pixels = random_pixels(120, 150)
     before = hashlib.sha256(pixels.tobytes()).hexdigest()
-    image = DecodedImage(pixels, "PNG", "0" * 64, (), (120, 150))
+    image = DecodedImage(Raster(pixels), "PNG", "0" * 64, (), (120, 150))
 
     np.testing.assert_array_equal(frame(image, (96, 96), 0.875), frame(pixels, (96, 96), 0.875))
     assert hashlib.sha256(pixels.tobytes()).hexdigest() == before

@@ -86,6 +86,99 @@ def test_one_that_is_interrupted_while_it_waits_takes_no_turn(monkeypatch: pytes
         pass
 
 
+def test_a_call_is_computed_at_once_where_nothing_waits() -> None:
+    gate = Gate()
+    assert gate.run(threading.get_ident) == threading.get_ident()
+    assert gate.run(lambda: gate.waiting) == 0
+
+
+def test_calls_that_wait_are_computed_in_order_by_one_thread_and_threads_come_through_in_between() -> None:
+    gate, never = Gate(), threading.Event()
+    passed: list[tuple[int, int]] = []
+
+    def note(number: int) -> int:
+        passed.append((number, threading.get_ident()))
+        return number
+
+    def enter(number: int) -> int:
+        with gate:
+            return note(number)
+
+    with ThreadPoolExecutor(9) as threads:
+        with gate:
+            found = []
+            for number in range(9):
+                found.append(
+                    threads.submit(enter, number)
+                    if number == 4
+                    else threads.submit(lambda number=number: gate.run(lambda: note(number)))
+                )
+                wait_for(never, gate, number + 1)
+        assert [one.result(PATIENCE_S) for one in found] == list(range(9))
+    assert [number for number, _ in passed] == list(range(9))
+    assert len({thread for number, thread in passed if number != 4}) == 1
+    with gate:
+        assert gate.waiting == 0
+
+
+def test_one_at_a_time_however_calls_and_threads_are_mixed() -> None:
+    gate, inside, most = Gate(), 0, 0
+
+    def compute() -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        inside -= 1
+
+    def enter(number: int) -> None:
+        if number % 3:
+            gate.run(compute)
+        else:
+            with gate:
+                compute()
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(enter, range(1_000)))
+    assert most == 1
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_the_error_of_a_call_is_raised_where_it_waits_and_the_next_one_is_computed(error: type[BaseException]) -> None:
+    gate, never = Gate(), threading.Event()
+
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(error):
+        gate.run(fail)
+    with ThreadPoolExecutor(2) as threads:
+        with gate:
+            failing = threads.submit(lambda: gate.run(fail))
+            wait_for(never, gate, 1)
+            other = threads.submit(lambda: gate.run(lambda: 5))
+            wait_for(never, gate, 2)
+        with pytest.raises(error):
+            failing.result(PATIENCE_S)
+        assert other.result(PATIENCE_S) == 5
+
+
+def test_a_call_whose_caller_is_interrupted_is_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, computed = Gate(), []
+
+    class Interrupted:
+        def result(self) -> None:
+            raise KeyboardInterrupt
+
+    with gate:
+        monkeypatch.setattr("imgrec.inference.gate.Future", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            gate.run(lambda: computed.append(1))
+        monkeypatch.undo()
+        assert gate.waiting == 0
+    with gate:
+        assert not computed
+
+
 class SlowEngine(FakeEngine):
     """Writes down whose image it is asked about, and waits at the first one until a visitor has come."""
 

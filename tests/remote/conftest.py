@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from imgrec.images.decoding import DecodedImage
+from imgrec.images.raster import Raster
 from imgrec.remote.cloud_vision import RETRIES, CloudVision
 from imgrec.remote.monthly_budget import MonthlyBudget
 
@@ -99,4 +100,4 @@ def vision(address: str, tmp_path: Path) -> CloudVision:
 def images() -> list[DecodedImage]:
     """17 images of different gray."""
     grays = [np.full((24, 32, 3), 10 * value, np.uint8) for value in range(17)]
-    return [DecodedImage(pixels, "PNG", f"{place:064}", (), (24, 32)) for place, pixels in enumerate(grays)]
+    return [DecodedImage(Raster(pixels), "PNG", f"{place:064}", (), (24, 32)) for place, pixels in enumerate(grays)]

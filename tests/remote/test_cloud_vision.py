@@ -9,6 +9,7 @@ import pytest
 
 from imgrec.errors import InputError, LabelSpaceError, QuotaError, ServiceError
 from imgrec.images.decoding import DecodedImage, decode
+from imgrec.images.raster import Raster
 from imgrec.predictions.ensembles import combine
 from imgrec.predictions.prediction import Failure
 from imgrec.remote.classifier import RemoteAnswer
@@ -37,7 +38,7 @@ def test_17_images_are_sent_as_16_and_1(vision: CloudVision, service: Service, i
 def test_an_image_is_sent_as_a_jpeg_without_metadata_and_reduced(
     vision: CloudVision, service: Service, images: list[DecodedImage]
 ) -> None:
-    large = replace(images[5], pixels=images[5].pixels.repeat(60, axis=0).repeat(60, axis=1))
+    large = replace(images[5], whole=Raster(images[5].pixels.repeat(60, axis=0).repeat(60, axis=1)))
     classify(vision, [large])
     (request,) = service.requests[0]["requests"]
     assert request["features"] == [{"type": "LABEL_DETECTION", "maxResults": 20}]

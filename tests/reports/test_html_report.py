@@ -16,6 +16,7 @@ from PIL import Image
 from imgrec.errors import EngineError
 from imgrec.formatting import percent
 from imgrec.images.decoding import DecodedImage
+from imgrec.images.raster import Raster
 from imgrec.models.catalog import BUILT_IN
 from imgrec.predictions import out_of_distribution
 from imgrec.predictions.ensembles import combine
@@ -44,7 +45,7 @@ def prediction(model: str, first: int, second: int, space: LabelSpace = IMAGENET
 
 MEMBERS = (prediction("mobilenet", 281, 282), prediction("mobilenet_v2", 282, 285))
 RESULT = Result("cat.jpg", "cd" * 32, ("rotated by its EXIF tag",), MEMBERS, combine(MEMBERS))
-IMAGE = DecodedImage(np.full((48, 64, 3), 90, np.uint8), "JPEG", "cd" * 32, RESULT.notes, (480, 640))
+IMAGE = DecodedImage(Raster(np.full((48, 64, 3), 90, np.uint8)), "JPEG", "cd" * 32, RESULT.notes, (480, 640))
 
 
 class Reader(HTMLParser):

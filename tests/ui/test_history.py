@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from imgrec.images.decoding import DecodedImage
+from imgrec.images.raster import Raster
 from imgrec.inference.request import Options
 from imgrec.models.catalog import BUILT_IN
 from imgrec.reports.result import Result
@@ -158,7 +159,7 @@ def test_nothing_is_kept_where_no_model_answers(page: Page, engines: dict[str, C
 
 
 def entry(name: str, side_px: int) -> Entry:
-    image = DecodedImage(np.zeros((side_px, side_px, 3), np.uint8), "PNG", name, (), (side_px, side_px))
+    image = DecodedImage(Raster(np.zeros((side_px, side_px, 3), np.uint8)), "PNG", name, (), (side_px, side_px))
     options = Options((BUILT_IN["mobilenet"],))
     return Entry(name, Image(name, image), options, Result(name, name), "", {})
 

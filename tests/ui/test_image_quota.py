@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from imgrec.images import gallery
 from imgrec.images.decoding import DecodedImage
+from imgrec.images.raster import Raster
 from imgrec.settings import MIB
 from imgrec.ui import caches
 from imgrec.ui.image_quota import ImageQuota
@@ -21,7 +22,7 @@ TEN = [(f"{number}.jpg", photo(f"rgb({25 * number}, 90, 90)")) for number in ran
 
 
 def image(size_bytes: int) -> DecodedImage:
-    return DecodedImage(np.zeros((1, size_bytes // 3, 3), np.uint8), "PNG", "0" * 64, (), (1, size_bytes // 3))
+    return DecodedImage(Raster(np.zeros((1, size_bytes // 3, 3), np.uint8)), "PNG", "0" * 64, (), (1, size_bytes // 3))
 
 
 def test_an_image_counts_until_the_last_reference_to_its_pixels_is_gone() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from imgrec.images.decoding import DecodedImage
+from imgrec.images.raster import Raster
 from imgrec.settings import MIB
 from imgrec.ui.image_store import Image, ImageStore
 
@@ -14,7 +15,7 @@ IMAGE_BYTES = 10 * 10 * 3
 
 
 def image(name: str) -> Image:
-    return Image(name, DecodedImage(np.zeros((10, 10, 3), np.uint8), "PNG", name * 64, (), (10, 10)))
+    return Image(name, DecodedImage(Raster(np.zeros((10, 10, 3), np.uint8)), "PNG", name * 64, (), (10, 10)))
 
 
 class Clock:

@@ -17,6 +17,7 @@ from imgrec.explanation.attribution import Attribution
 from imgrec.explanation.map_figures import measure_map
 from imgrec.images import decoding, encoding, preprocessing
 from imgrec.images.decoding import DecodedImage
+from imgrec.images.raster import Raster
 from imgrec.models.catalog import ModelSpec
 from imgrec.predictions.prediction import Failure
 from imgrec.ui import caches
@@ -100,7 +101,7 @@ def draw(
 def _decoded(name: str, data: FileOrPixels) -> DecodedImage:
     if isinstance(data, bytes):
         return decoding.decode(data, max_bytes=caches.settings().max_upload_bytes)
-    return DecodedImage(data, _ARRAY, name, (), (data.shape[0], data.shape[1]))
+    return DecodedImage(Raster(data), _ARRAY, name, (), (data.shape[0], data.shape[1]))
 
 
 def _map(image: DecodedImage, spec: ModelSpec, framing: str) -> Attribution | None:

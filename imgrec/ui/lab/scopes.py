@@ -9,6 +9,7 @@ from imgrec.errors import ImgrecError
 from imgrec.explanation.corruptions import SIDE_PX
 from imgrec.explanation.robustness import ALL_DAMAGE
 from imgrec.images import decoding, transforms
+from imgrec.images.raster import Raster
 from imgrec.ui import caches, query_params
 from imgrec.ui.contact_sheet import drop_zone
 from imgrec.ui.contact_sheet.drop_zone import Sheet
@@ -64,7 +65,7 @@ def _read(sheet: Sheet, most: int) -> list[Image]:
                 decoded = decoding.decode(data, max_bytes=limit)
             except ImgrecError:
                 continue  # the sheet itself names it
-            small = replace(decoded, pixels=transforms.reduce(decoded.pixels, SIDE_PX), center=None)
+            small = replace(decoded, whole=Raster(transforms.reduce(decoded.pixels, SIDE_PX)), middle=None)
             images.append(Image(sheet.images.files[position].title, small))
     state[_READ] = (sheet, most, images)
     return images
