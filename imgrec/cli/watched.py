@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 
 from imgrec.cli.terminal import BAD_INPUT, complain
 from imgrec.settings import RAY
@@ -21,9 +22,8 @@ KEEPS = ("evaluate", "predict")
 
 def uses_cluster(words: Sequence[str]) -> bool:
     """Return whether a command line is one of shards on a cluster."""
-    given = [word.removeprefix("--engine=") if word.startswith("--engine=") else word for word in words]
-    has_engine = any(word in ("--engine", f"--engine={RAY}") for word in words)
-    return bool(words) and words[0] in KEEPS and has_engine and RAY in given and hasattr(os, "fork")
+    is_ray = f"--engine={RAY}" in words or ("--engine", RAY) in pairwise(words)
+    return bool(words) and words[0] in KEEPS and is_ray and hasattr(os, "fork")
 
 
 def leave_to_child() -> None:
