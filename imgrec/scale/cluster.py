@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -75,7 +76,8 @@ def load() -> ModuleType:
     """Import Ray, which then reports no usage; raises `MissingExtraError` with the command where it is missing."""
     extras.check("ray", "to reach a cluster")
     # Ray itself looks for a token where the mode is unset only at a cluster that it has found by itself.
-    if "RAY_AUTH_MODE" not in os.environ and _has_token():
+    # It reads the mode when it is imported.
+    if "ray" not in sys.modules and "RAY_AUTH_MODE" not in os.environ and _has_token():
         os.environ["RAY_AUTH_MODE"] = "token"
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Workers without a GPU keep their view of GPUs; else Ray warns that this will change.
