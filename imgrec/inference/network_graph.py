@@ -190,7 +190,7 @@ def _matrix(node: Any) -> np.ndarray | None:
 
 def _is_constant(node: Any) -> bool:
     """Whether `_values` has values of `node`."""
-    inner = {"Constant": 0, "Convert": 1, "Multiply": 2}.get(node.get_type_name())
+    inner = {"Constant": 0, "Convert": 1, "Reshape": 1, "Multiply": 2}.get(node.get_type_name())
     return inner is not None and all(_is_constant(source) for source in _sources(node)[:inner])
 
 
@@ -198,7 +198,10 @@ def _values(node: Any) -> np.ndarray | None:
     """Return a constant, or the one that a compact network keeps in integers times its scale; None for another node."""
     if node.get_type_name() == "Constant":
         values: np.ndarray = node.data
-        return values
+        return _unpacked(values, list(node.output(0).shape)) if _is_four_bit(node) else values
+    if node.get_type_name() == "Reshape":
+        inner = _values(_sources(node)[0])
+        return None if inner is None else inner.reshape(list(node.output(0).shape))
     if node.get_type_name() == "Convert":
         inner = _values(_sources(node)[0])
         return None if inner is None else inner.astype(np.float32)
@@ -206,6 +209,19 @@ def _values(node: Any) -> np.ndarray | None:
         factors = [_values(source) for source in _sources(node)]
         return None if factors[0] is None or factors[1] is None else np.asarray(factors[0] * factors[1])
     return None
+
+
+def _is_four_bit(node: Any) -> bool:
+    return str(node.get_element_type().get_type_name()) == "i4"
+
+
+def _unpacked(packed: np.ndarray, shape: list[int]) -> np.ndarray:
+    """Return integers of 4 bits, two in a byte, the lower half first, as int8 of `shape`."""
+    pairs = packed.reshape(-1).view(np.int8)
+    values = np.empty(2 * pairs.size, np.int8)
+    values[0::2] = (pairs << 4) >> 4
+    values[1::2] = pairs >> 4
+    return values[: math.prod(shape)].reshape(shape)
 
 
 def _linear(head: list[Any]) -> np.ndarray | None:

@@ -346,6 +346,7 @@ class EnginePool:
             self._reserve(part.name, part.title, self._need(part))
             start = time.perf_counter()
             engine = self._open(part)
+            give_back_memory()  # what compiling has left: some megabytes for each network
             loaded = LoadedEngine(part.name, engine, engine.memory_bytes, (time.perf_counter() - start) * 1e3)
             with self._changed:
                 self._sizes[part.name] = loaded.memory_bytes

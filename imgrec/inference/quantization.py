@@ -27,7 +27,7 @@ from imgrec.models.catalog import ModelSpec
 from imgrec.settings import MIB, Settings
 
 # Counted up whenever the steps below change what a twin computes.
-RECIPE_VERSION = 6
+RECIPE_VERSION = 7
 
 # The version of NNCF, as pyproject.toml asks for it. Hosts without NNCF are to know the twins that were made elsewhere.
 NNCF = "3.4"
@@ -44,6 +44,14 @@ WORKER_COPIES = 3
 
 # Processors that multiply and add 8-bit integers in one step; on others the sum of two products can overflow.
 INTEGER_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"})
+
+# OpenVINO multiplies by weights in 4 bits with these; elsewhere it would make float32 of them, and take more memory.
+FOUR_BIT_FLAGS = frozenset({"avx2"})
+
+# A dense layer with so many weights takes most of the memory of its network, and most of its time is spent on reading
+# them: 25,088 × 4,096 and 4,096 × 4,096 in VGG. All others of the catalog have fewer.
+MANY_WEIGHTS = 8_000_000
+FOUR_BIT_GROUP = 128
 
 # Activations that are negative for some values; in OpenVINO's names.
 SMOOTH_ACTIVATIONS = frozenset({"Elu", "Gelu", "HSwish", "Mish", "Selu", "Swish"})
@@ -63,6 +71,12 @@ def has_integer_arithmetic() -> bool:
     return not processor_flags().isdisjoint(INTEGER_FLAGS)
 
 
+@functools.cache
+def has_four_bit_arithmetic() -> bool:
+    """Whether OpenVINO computes with weights in 4 bits on this processor."""
+    return not processor_flags().isdisjoint(FOUR_BIT_FLAGS)
+
+
 def key(spec: ModelSpec, settings: Settings) -> dict[str, object]:
     """Return what the twin `spec` depends on, besides the network that it is made of."""
     own = _own_images(spec, settings)
@@ -70,6 +84,7 @@ def key(spec: ModelSpec, settings: Settings) -> dict[str, object]:
         "recipe": RECIPE_VERSION,
         "nncf": NNCF,
         "overflow_fix": not has_integer_arithmetic(),
+        "four_bits": has_four_bit_arithmetic(),
         # The name of the file has the digest of its content.
         "images": calibration_images.digest(settings.calibration) if own is None else own.stem,
     }
@@ -171,6 +186,7 @@ def _quantize(name: str, exact: Path, folder: Path, images: list[np.ndarray]) ->
         # What is negative before an activation matters to these; all else ends in a ReLU, or adds to such.
         is_smooth = any(node.get_type_name() in SMOOTH_ACTIVATIONS for node in nodes)
         first = _first_layer(nodes) if _has_depthwise_layers(nodes) else []
+        large = _large_dense_layers(nodes) if has_four_bit_arithmetic() else []
         try:
             twin = nncf.quantize(
                 model,
@@ -178,9 +194,18 @@ def _quantize(name: str, exact: Path, folder: Path, images: list[np.ndarray]) ->
                 preset=nncf.QuantizationPreset.MIXED if is_smooth else nncf.QuantizationPreset.PERFORMANCE,
                 subset_size=len(images),
                 fast_bias_correction=not _is_fragile(nodes),
-                ignored_scope=nncf.IgnoredScope(names=first),
+                ignored_scope=nncf.IgnoredScope(names=first + large),
                 advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=overflow),
             )
+            if large:
+                others = {node.get_friendly_name() for node in twin.get_ordered_ops() if _has_weights(node)} - {*large}
+                twin = nncf.compress_weights(
+                    twin,
+                    mode=nncf.CompressWeightsMode.INT4_SYM,
+                    group_size=FOUR_BIT_GROUP,
+                    all_layers=True,
+                    ignored_scope=nncf.IgnoredScope(names=sorted(others)),
+                )
         except (nncf.errors.InternalError, nncf.errors.ValidationError, nncf.errors.UnsupportedModelError) as error:
             reason = str(error).strip().splitlines()[-1:] or ["no reason"]
             raise ConversionError(
@@ -206,6 +231,23 @@ def _first_layer(nodes: Sequence[Any]) -> list[str]:
     the next layer four times as many bytes, though: 12 MiB in VGG16, whose other layers hide the rounding.
     """
     return [node.get_friendly_name() for node in nodes if node.get_type_name() == "Convolution"][:1]
+
+
+def _has_weights(node: Any) -> bool:
+    return node.get_type_name() in ("Convolution", "GroupConvolution", "MatMul")
+
+
+def _large_dense_layers(nodes: Sequence[Any]) -> list[str]:
+    """Return the names of dense layers with `MANY_WEIGHTS`, whose inputs are whole groups."""
+    found = []
+    for node in nodes:
+        if node.get_type_name() != "MatMul" or node.input_value(1).get_node().get_type_name() != "Constant":
+            continue
+        shape = list(node.input_value(1).shape)
+        inputs = shape[1] if node.get_attributes()["transpose_b"] else shape[0]
+        if len(shape) == 2 and math.prod(shape) >= MANY_WEIGHTS and inputs % FOUR_BIT_GROUP == 0:
+            found.append(node.get_friendly_name())
+    return found
 
 
 def _is_fragile(nodes: Sequence[Any]) -> bool:

@@ -17,11 +17,14 @@ from imgrec.errors import ConversionError, ImgrecError, InputError, MissingExtra
 from imgrec.images import gallery
 from imgrec.images.decoding import decode
 from imgrec.images.preprocessing import frame
-from imgrec.inference import conversion, precision, quantization
+from imgrec.inference import conversion, openvino_engine, precision, quantization
+from imgrec.inference.network_graph import find_parts
+from imgrec.inference.openvino_head import OpenVINOHead
 from imgrec.models import training_images, weights
 from imgrec.models.catalog import BUILT_IN
 from imgrec.settings import ROOT, Settings
 from tests.fakes import fake_spec
+from tests.inference.test_network_graph import DENSE, IMAGE, save
 
 SPEC = fake_spec("tiny", parameters=1000)
 DIGEST = "0" * 64
@@ -249,7 +252,6 @@ def test_a_twin_gives_nearly_the_same_answers_and_loads_without_leaving_more_fil
 @pytest.mark.slow
 def test_a_twin_of_a_network_that_pools_has_the_head_and_the_last_map_of_its_original(ready: Settings) -> None:
     from imgrec.inference.openvino_engine import OpenVINOEngine
-    from imgrec.inference.openvino_head import OpenVINOHead
 
     spec = BUILT_IN["cifar_resnet"]
     found = weights.find(spec, ready)
@@ -261,6 +263,49 @@ def test_a_twin_of_a_network_that_pools_has_the_head_and_the_last_map_of_its_ori
         assert seen.features is not None
         shapes.append((seen.features.shape, OpenVINOHead(path).locate(seen.features).logits.shape))
     assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize(
+    ("many", "group", "found"), [(DENSE.size, 32, 1), (DENSE.size + 1, 32, 0), (DENSE.size, 64, 0), (1, 1, 2)]
+)
+def test_dense_layers_with_many_weights_in_whole_groups_are_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: int, group: int, found: int
+) -> None:
+    monkeypatch.setattr(quantization, "MANY_WEIGHTS", many)
+    monkeypatch.setattr(quantization, "FOUR_BIT_GROUP", group)
+    nodes = openvino_engine.read_graph(save(tmp_path, "dense and a ReLU")).get_ordered_ops()
+    large = quantization._large_dense_layers(nodes)
+    assert large == [node.get_friendly_name() for node in nodes if node.get_type_name() == "MatMul"][:found]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not quantization.has_four_bit_arithmetic(), reason="the processor has no AVX2")
+def test_a_large_dense_layer_is_kept_in_four_bits_and_still_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantization, "MANY_WEIGHTS", DENSE.size)
+    monkeypatch.setattr(quantization, "FOUR_BIT_GROUP", 32)
+    exact = save(tmp_path, "dense and a ReLU")
+    (tmp_path / "twin").mkdir()
+    images = list(np.random.default_rng(4).integers(0, 256, (40, *IMAGE.shape), np.uint8))
+    twin = quantization._quantize("tiny", exact, tmp_path / "twin", images)
+
+    model = openvino_engine.read_graph(twin)
+    kinds = [node.get_element_type().get_type_name() for node in model.get_ordered_ops() if not node.get_input_size()]
+    assert kinds.count("i4") == 1
+    parts = find_parts(model)
+    assert parts is not None
+    assert parts.dense is not None
+    differences = parts.dense.reshape(DENSE.shape) - DENSE
+    assert 0 < differences.std() < 0.12 * DENSE.std()
+
+    engines = [openvino_engine.OpenVINOEngine(path, 1) for path in (exact, twin)]
+    answers = [engine.predict(np.stack(images)) for engine in engines]
+    assert 0 < np.abs(answers[0] - answers[1]).mean() < 0.05
+    seen = engines[1].observe(IMAGE)
+    assert seen.features is not None
+    located = [OpenVINOHead(path).locate(seen.features).logits for path in (exact, twin)]
+    assert np.abs(located[0] - located[1]).mean() < 0.15 * located[0].std()
 
 
 @pytest.mark.slow
