@@ -24,10 +24,11 @@ from imgrec.inference import calibration_images, child_process, network_graph
 from imgrec.inference.process_info import processor_flags
 from imgrec.models import training_images
 from imgrec.models.catalog import ModelSpec
+from imgrec.predictions.prediction import SUM_TOLERANCE
 from imgrec.settings import MIB, Settings
 
 # Counted up whenever the steps below change what a twin computes.
-RECIPE_VERSION = 7
+RECIPE_VERSION = 8
 
 # The version of NNCF, as pyproject.toml asks for it. Hosts without NNCF are to know the twins that were made elsewhere.
 NNCF = "3.4"
@@ -56,11 +57,17 @@ FOUR_BIT_GROUP = 128
 # Activations that are negative for some values; in OpenVINO's names.
 SMOOTH_ACTIVATIONS = frozenset({"Elu", "Gelu", "HSwish", "Mish", "Selu", "Swish"})
 
+# In OpenVINO's names, too.
+ARITHMETIC = frozenset({"Add", "Divide", "Multiply", "Subtract"})
+
 # Of networks whose biases are corrected layer by layer: EfficientNet-Lite4 has 13 million.
 MAX_CORRECTED_WEIGHTS = 15_000_000
 
 # Both networks are timed in turns, so often.
 TURNS = 9
+
+# Of these the answers are looked at.
+CHECKED_IMAGES = 8
 
 Timings = dict[str, float]
 
@@ -161,7 +168,7 @@ def _work(request: dict[str, Any], tell: child_process.Tell) -> None:
     try:
         path = _quantize(request["name"], Path(request["exact"]), folder, images)
         tell(stage="checking")
-        tell(**_measure(request["name"], Path(request["exact"]), path, images[0]))
+        tell(**_measure(request["name"], Path(request["exact"]), path, np.stack(images[:CHECKED_IMAGES])))
     except (OSError, RuntimeError) as error:
         # OpenVINO gives no reason for a failed write.
         if shutil.disk_usage(folder).free > MIB:
@@ -194,7 +201,7 @@ def _quantize(name: str, exact: Path, folder: Path, images: list[np.ndarray]) ->
                 preset=nncf.QuantizationPreset.MIXED if is_smooth else nncf.QuantizationPreset.PERFORMANCE,
                 subset_size=len(images),
                 fast_bias_correction=not _is_fragile(nodes),
-                ignored_scope=nncf.IgnoredScope(names=first + large),
+                ignored_scope=nncf.IgnoredScope(names=first + large + _behind_last_layer(nodes)),
                 advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=overflow),
             )
             if large:
@@ -233,6 +240,23 @@ def _first_layer(nodes: Sequence[Any]) -> list[str]:
     return [node.get_friendly_name() for node in nodes if node.get_type_name() == "Convolution"][:1]
 
 
+def _behind_last_layer(nodes: Sequence[Any]) -> list[str]:
+    """Return the names of arithmetic on logits and probabilities, as to average those of an image and its mirror.
+
+    The largest values of other images would be cut to those of the calibration images.
+    """
+    last = [node.get_friendly_name() for node in nodes if _has_weights(node)][-1:]
+    behind, found = set(last), []
+    for node in nodes:
+        sources = {entry.get_source_output().get_node().get_friendly_name() for entry in node.inputs()}
+        if sources & behind:
+            behind.add(node.get_friendly_name())
+            is_bias = node.get_type_name() == "Add" and sources & set(last)
+            if node.get_type_name() in ARITHMETIC and not is_bias:
+                found.append(node.get_friendly_name())
+    return found
+
+
 def _has_weights(node: Any) -> bool:
     return node.get_type_name() in ("Convolution", "GroupConvolution", "MatMul")
 
@@ -261,8 +285,8 @@ def _is_fragile(nodes: Sequence[Any]) -> bool:
     return _has_depthwise_layers(nodes) and "Concat" not in kinds and weights <= MAX_CORRECTED_WEIGHTS
 
 
-def _measure(name: str, exact: Path, path: Path, image: np.ndarray) -> dict[str, float]:
-    """Return the memory of the twin, and how long it and its original take."""
+def _measure(name: str, exact: Path, path: Path, images: np.ndarray) -> dict[str, float]:
+    """Return the memory of the twin, and how long it and its original take; check that it gives probabilities."""
     from imgrec.inference import openvino_engine
 
     try:
@@ -270,11 +294,17 @@ def _measure(name: str, exact: Path, path: Path, image: np.ndarray) -> dict[str,
         engines = {"float32": openvino_engine.OpenVINOEngine(exact, 0), "int8": openvino_engine.OpenVINOEngine(path, 0)}
     except EngineError as error:
         raise ConversionError(f"{name} was quantized, but does not run: {error}") from error
+    sums = {precision: engine.predict(images).sum(axis=1) for precision, engine in engines.items()}
+    if np.abs(sums["int8"] - sums["float32"]).max() > SUM_TOLERANCE:
+        raise ConversionError(
+            f"Expected the probabilities of {name} to sum to {sums['float32'][0]:.4g}, as before it was quantized. "
+            f"Received: {sums['int8'].min():.4g} to {sums['int8'].max():.4g}."
+        )
     taken: dict[str, list[float]] = {precision: [] for precision in engines}
     for _ in range(TURNS):
         for precision, engine in engines.items():
             start = time.perf_counter()
-            engine.predict(image[np.newaxis])
+            engine.predict(images[:1])
             taken[precision].append((time.perf_counter() - start) * 1e3)
     return {"memory_bytes": memory_bytes} | {one: round(statistics.median(times), 3) for one, times in taken.items()}
 

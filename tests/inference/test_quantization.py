@@ -250,16 +250,20 @@ def test_a_twin_gives_nearly_the_same_answers_and_loads_without_leaving_more_fil
 
 
 @pytest.mark.slow
-def test_a_twin_of_a_network_that_pools_has_the_head_and_the_last_map_of_its_original(ready: Settings) -> None:
+def test_a_twin_of_a_network_of_two_views_has_the_head_the_map_and_the_sums_of_its_original(ready: Settings) -> None:
     from imgrec.inference.openvino_engine import OpenVINOEngine
 
     spec = BUILT_IN["cifar_resnet"]
     found = weights.find(spec, ready)
     assert found is not None
     shapes = []
+    images = [decode(sample.path.read_bytes(), max_bytes=10**7) for sample in gallery.get_samples()]
+    batch = np.stack([frame(image, spec.input_size, spec.crop_fraction) for image in images])
     for one in (spec, spec.compact()):
         path = conversion.convert(one, found, ready)
-        seen = OpenVINOEngine(path, 1).observe(np.zeros((*spec.input_size, 3), np.uint8))
+        engine = OpenVINOEngine(path, 1)
+        np.testing.assert_allclose(engine.predict(batch).sum(axis=1), 1, atol=1e-5)
+        seen = engine.observe(np.zeros((*spec.input_size, 3), np.uint8))
         assert seen.features is not None
         shapes.append((seen.features.shape, OpenVINOHead(path).locate(seen.features).logits.shape))
     assert shapes[0] == shapes[1]
