@@ -98,8 +98,8 @@ MEASUREMENTS = {
     ),
 }
 
-# What compact twins lose is measured where their originals have no training image.
-TWINS_ON = "imagenet_val_a"
+# What compact twins lose is measured on images of their own classes that their originals were not trained on.
+TWINS_ON = ("cifar10", "imagenet_val_a")
 
 # Its classes are none of ImageNet's: it is for the models that `bench.protocols` trains. `labeled` counts the copies.
 FLOWERS = Measurement(
@@ -123,8 +123,10 @@ def main(data: Path, names: list[str], models: list[str]) -> None:
             print(f"{name}: not here")
             continue
         found = wanted.open(settings)
-        for spec in [*BUILT_IN.values(), *(BUILT_IN.twins if name == TWINS_ON else ())]:
-            fits = spec.label_space == "imagenet_1k" or spec.label_space == found.label_space.name
+        space = found.label_space.name
+        twins = [twin for twin in BUILT_IN.twins if name in TWINS_ON and twin.label_space == space]
+        for spec in [*BUILT_IN.values(), *twins]:
+            fits = spec.label_space == "imagenet_1k" or spec.label_space == space
             if fits and weights.locate(spec, settings) is not None and (not models or spec.name in models):
                 measure(spec, found, wanted.framing, settings, command_of(name, spec.name))
 
