@@ -28,20 +28,22 @@ _Result = TypeVar("_Result")
 
 
 def read_ahead(
-    items: Iterable[_Item], work: Callable[[_Item], _Result], threads: int | None = None
+    items: Iterable[_Item], work: Callable[[_Item], _Result], threads: int | None = None, ahead: int | None = None
 ) -> Iterator[_Result]:
-    """Yield `work(item)` of each item, in their order, by threads that are a few items ahead of the consumer.
+    """Yield `work(item)` of each item, in their order, by threads that are `ahead` items ahead of the consumer.
 
     `items` is advanced by the consumer's thread alone. What `work` raises is raised at the place of its item. When the
-    consumer stops, what has not begun is dropped, and no thread is left. `threads` is the number of cores unless given.
+    consumer stops, what has not begun is dropped, and no thread is left. `threads` is the number of cores unless given,
+    and `ahead` a few for each.
     """
     threads = threads or usable_cores()
+    ahead = ahead or AHEAD * threads
     waiting: deque[Future[_Result]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="read-ahead")
     try:
         for item in items:
             waiting.append(pool.submit(work, item))
-            if len(waiting) > AHEAD * threads:
+            if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

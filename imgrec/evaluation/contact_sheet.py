@@ -104,7 +104,8 @@ def classify_images(
         return _Prepared(position, image.sha256, decoding.thumbnail(image, THUMBNAIL_PX), inputs)
 
     failures: dict[str, Failure] = {}
-    prepared = read_ahead(images.read(settings.max_upload_bytes), prepare)
+    # The next blocks are decoded during the inferences of this one.
+    prepared = read_ahead(images.read(settings.max_upload_bytes), prepare, ahead=3 * BLOCK)
     size = FIRST_BLOCK
     while block := list(islice(prepared, size)):
         size = BLOCK
