@@ -34,7 +34,10 @@ ROW_PX = 28
 BAR_PX = 15
 _LABEL_GAP_PX = 8
 _LEGEND_ROW_PX = 20
-_LEGEND_COLUMNS = 2
+
+# Letters of a title beside a bar, and of one of two that stand side by side in a legend; where one is longer, as those
+# of compact twins are, each has a line of the legend.
+LINE_LETTERS = 19
 _LEGEND_GAP_PX = 10
 
 # A track shows where a full bar would end.
@@ -87,7 +90,7 @@ def labeled_bars(
         for bar in bars
     ]
     named = tuple(by_model.items()) if legend else ()
-    below = _LEGEND_GAP_PX + _LEGEND_ROW_PX * -(-len(named) // _LEGEND_COLUMNS) if named else 0
+    below = _LEGEND_GAP_PX + _LEGEND_ROW_PX * -(-len(named) // _legend_columns(named)) if named else 0
     template = _template(tuple(name for name in bars[0] if name[0].isupper()), named, channels)
     return fill(template, card_height(ROW_PX * len(lines) + below), track=track, bars=drawn)
 
@@ -120,6 +123,11 @@ def _template(told: tuple[str, ...], named: tuple[tuple[str, Swatch], ...], chan
     return on_card(alt.layer(track, bars).resolve_scale(y="independent"))
 
 
+def _legend_columns(named: Sequence[tuple[str, Swatch]]) -> int:
+    """Return in how many columns a legend names models."""
+    return 2 if all(len(title) <= LINE_LETTERS for title, _ in named) else 1
+
+
 def _lines(extent_px: int, **axis: Any) -> alt.Y:
     """Return the channel of the lines, with their texts in an axis that is `extent_px` wide in every chart."""
     shared: Spec = {"title": None, "ticks": False, "domain": False, "aria": False, "labelOverlap": False}
@@ -136,10 +144,10 @@ def _painted(named: Sequence[tuple[str, Swatch]], channels: Sequence[str]) -> di
     legend = alt.Legend(
         title=None,
         orient="bottom",
-        columns=_LEGEND_COLUMNS,
+        columns=_legend_columns(named),
         symbolType="square",
         symbolSize=120,
-        labelLimit=LABEL_PX,
+        labelLimit=2 * LABEL_PX // _legend_columns(named),
         labelPadding=4,
         padding=0,
     )

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from imgrec.charts.bars import labeled_bars
+from imgrec.charts.bars import LINE_LETTERS, labeled_bars
 from imgrec.charts.colors import Swatch, swatch_of, swatches_of
-from imgrec.charts.theme import Rows, Spec, marked
+from imgrec.charts.theme import Rows, Spec, marked, told_apart
 from imgrec.formatting import percent
 from imgrec.predictions.combination_rules import RULES
 from imgrec.predictions.ensembles import Ensemble, contributions
@@ -137,9 +137,10 @@ def contribution_bars(ensemble: Ensemble, index: int, *, among: Iterable[str] = 
         {"line": line, "start": 0.0, "end": part} | row
         for line, (row, part) in enumerate(zip(rows, parts, strict=True))
     ]
+    names = told_apart([row["Model"] for row in rows], LINE_LETTERS)
     return labeled_bars(
         bars,
-        [(row["Model"], row["Contribution"]) for row in rows],
+        list(zip(names, [row["Contribution"] for row in rows], strict=True)),
         swatches=_swatches(ensemble, among),
         domain=(min(0.0, *parts), max(float(ensemble.prediction.probabilities[index]), *parts, LEAST_AXIS_END)),
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from imgrec.charts import top_k
-from imgrec.charts.bars import FIGURE_PX, LABEL_PX
+from imgrec.charts.bars import FIGURE_PX, LABEL_PX, LINE_LETTERS
 from imgrec.charts.colors import COLORS, ENSEMBLE_COLOR, USUAL_MODELS, color_of
 from imgrec.charts.theme import Spec
 from imgrec.formatting import THIN_SPACE, percent
@@ -143,6 +143,28 @@ class TestEnsemble:
         spec = top_k.ensemble_bars(combine(members))
         looks = [legend(spec, "bar", channel) for channel in ("color", "stroke", "fillOpacity", "strokeWidth")]
         assert len({tuple(look[title] for look in looks) for title in looks[0]}) == 9
+
+    def test_titles_of_twins_are_whole_in_the_legend_and_told_apart_beside_bars(self) -> None:
+        titles = (
+            "EfficientNet-Lite0",
+            "EfficientNet-Lite0 Compact",
+            "MobileNet 0.25 128",
+            "MobileNet 0.25 128 Compact",
+        )
+        members = [Prediction(title, SPACE, VGG16.probabilities, title=title) for title in titles]
+        ensemble = combine(members)
+        spec = top_k.ensemble_bars(ensemble)
+        shown = bars(spec).channels["color"]["legend"]
+        assert list(legend(spec, "bar")) == list(titles)
+        assert (shown["columns"], shown["labelLimit"]) == (1, 2 * LABEL_PX)
+        short = bars(top_k.ensemble_bars(combine(members[:1] + members[2:3]))).channels["color"]["legend"]
+        assert (short["columns"], short["labelLimit"]) == (2, LABEL_PX)
+
+        lines = words(top_k.contribution_bars(ensemble, 0), "y")
+        assert len(set(lines)) == len(titles)
+        assert max(map(len, lines)) <= LINE_LETTERS
+        assert [line.endswith("Compact") for line in lines] == [False, True, False, True]
+        assert [row["Model"] for row in top_k.contribution_rows(ensemble, 0)] == list(titles)
 
     def test_without_a_legend_bars_have_the_same_colors(self) -> None:
         ensemble = combine(MEMBERS)

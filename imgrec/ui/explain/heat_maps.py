@@ -178,8 +178,13 @@ def _ensemble_of(space: str) -> str:
     return f"{ENSEMBLE} {space}"
 
 
+def _labels(plan: Plan) -> list[str]:
+    """Return the classes that the maps of a plan are of, each once."""
+    return list(dict.fromkeys(target.label for target in plan.targets.values()))
+
+
 def _headline(plan: Plan) -> None:
-    labels = list(dict.fromkeys(target.label for target in plan.targets.values()))
+    labels = _labels(plan)
     st.subheader(f"What speaks for {' or '.join(labels)}" if labels else "No model has this class", anchor=False)
 
 
@@ -285,7 +290,15 @@ def _draw(plan: Plan, fills: Fills, look: Look, *, is_last: bool) -> list[Measur
         photo, maps = map_cards.photo_of(plan.image), list(places.values())
         for place, one in places.items():
             with fills[place]():
-                map_cards.card(one, photo, look.scale(one, maps), look, plan.choice.swatches, with_widgets=is_last)
+                map_cards.card(
+                    one,
+                    photo,
+                    look.scale(one, maps),
+                    look,
+                    plan.choice.swatches,
+                    names_class=len(_labels(plan)) > 1,
+                    with_widgets=is_last,
+                )
     for place in set(fills) - set(places) if is_last else ():
         if place.startswith(f"{ENSEMBLE} "):
             with fills[place]():

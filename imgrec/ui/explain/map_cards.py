@@ -132,15 +132,24 @@ def header(model: str, title: str, remark: str, among: Iterable[str]) -> None:
 
 
 def card(
-    one: MeasuredMap, photo: np.ndarray, scale: Scale, look: Look, among: Iterable[str], *, with_widgets: bool
+    one: MeasuredMap,
+    photo: np.ndarray,
+    scale: Scale,
+    look: Look,
+    among: Iterable[str],
+    *,
+    names_class: bool,
+    with_widgets: bool,
 ) -> None:
     """Show one map: its title, the map in the chosen view, and its scores.
 
-    A card may be drawn several times in one run, but its widgets only once: `with_widgets`.
+    `names_class` where the maps are of several classes; of one, the heading above all cards names it, and a long title
+    needs the room. A card may be drawn several times in one run, but its widgets only once: `with_widgets`.
     """
     found = one.found
     parts = (found.model, found.target.label_space.name)
-    header(found.model, found.title, f"{percent(found.probability)} {found.target.label}", among)
+    said = percent(found.probability)
+    header(found.model, found.title, f"{said} {found.target.label}" if names_class else said, among)
     image = drawn(found, photo, scale, look)
     words = f"{found.title}, {found.target.label}: {one.figures.sentence}"
     if look.view == SLIDER and with_widgets:
