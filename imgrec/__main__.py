@@ -1,6 +1,6 @@
 """`python -m imgrec` is the command `imgrec`."""
 
-from imgrec.cli import main
+from imgrec.cli import run
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -88,14 +88,19 @@ for command in COMMANDS:
     app.command()(command)
 
 
+def run() -> None:
+    """Be the program `imgrec`, which may leave its work to a child process, and ends."""
+    if watched.uses_cluster(sys.argv[1:]):
+        watched.leave_to_child()
+    main()
+
+
 def main() -> None:
-    """Run the command `imgrec`."""
+    """Run the command in `sys.argv`, in this process."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A terminal or a file name that is not UTF-8 must not end a command with an error.
             stream.reconfigure(errors="backslashreplace")
-    if watched.uses_cluster(sys.argv[1:]):
-        watched.leave_to_child()
     try:
         app(prog_name="imgrec")
     except ImgrecError as error:

@@ -24,7 +24,7 @@ from imgrec.inference.preparation import OnProgress, Preparation
 from imgrec.metrics.calibration import Temperature
 from imgrec.models import weights
 from imgrec.models.catalog import BUILT_IN, ModelSpec
-from imgrec.scale import serving
+from imgrec.scale import cluster, driver, serving
 from imgrec.settings import MIB, ROOT, Settings
 from tests.data.quality.test_doctor import make
 from tests.inference.test_request import image, pool_of
@@ -359,7 +359,9 @@ def test_serve_checks_a_cluster_before_it_starts_and_passes_it_on(
 ) -> None:
     started: list[tuple[str | None, ...]] = []
     monkeypatch.setattr(serving.deployments, "load_serve", lambda: None)
-    monkeypatch.setattr(serving.cluster, "load", lambda: SimpleNamespace(is_initialized=lambda: False))
+    monkeypatch.setattr(cluster, "load", lambda: SimpleNamespace(is_initialized=lambda: False))
+    monkeypatch.setattr(serving.DriverProcess, "start", staticmethod(driver.Driver))
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "15")
     monkeypatch.setattr(
         os, "execv", lambda path, command: started.append(tuple(map(os.environ.get, ("IMGREC_ENGINE", ADDRESS))))
     )
