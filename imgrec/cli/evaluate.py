@@ -42,7 +42,10 @@ def evaluate(
     ] = "",
     out: Annotated[
         str,
-        typer.Option(help="Folder for summary.json and all answers; else one that the Benchmarks page shows, too."),
+        typer.Option(
+            help="Folder, or s3://, gs://, hdfs://, for summary.json and all answers; else one that Benchmarks shows, "
+            "too."
+        ),
     ] = "",
     framing: Annotated[str, typer.Option(help="crop (as published accuracies are measured) or squash.")] = "crop",
     per_class: Annotated[int | None, typer.Option(help="Only the first so many images of each class.")] = None,
@@ -74,10 +77,11 @@ def evaluate(
     from imgrec.cli.watch import watch as watch_folder
     from imgrec.data.evaluation_split import open_evaluation_split
     from imgrec.data.sources import path_of
-    from imgrec.data.stores import is_address
+    from imgrec.data.stores import Store, is_address
     from imgrec.evaluation import stored_predictions
     from imgrec.evaluation.evaluate import describe_dataset, get_fitting_specs
     from imgrec.evaluation.evaluate import evaluate as measure
+    from imgrec.evaluation.mirror import mirrored
     from imgrec.explanation.corruptions import STRENGTHS
     from imgrec.explanation.severity import measure_severity
     from imgrec.inference.request import parse_models
@@ -88,14 +92,14 @@ def evaluate(
     check_format(format, (TABLE, *flat_rows.FORMATS))
     settings = Settings.from_env()
     check_engine(engine, address, actors)
-    if is_address(out):
-        raise InputError(
-            "Expected a folder of this machine for --out, where figures are computed again from all answers; it can be "
-            f"copied afterwards, and `imgrec predict --out` writes to stores. Received: {out.partition('://')[0]}://…."
-        )
     if corruptions and (watch or engine != "local"):
         raise InputError("Expected --corruptions alone. Received: --watch or --engine beside it.")
+    if corruptions and is_address(out):
+        raise InputError("Expected a folder of this machine for --out with --corruptions. Received: an address.")
+    mirror = context.with_resource(mirrored(Store.of(out))) if is_address(out) else None
     folder = typed_path(out) if out else stored_predictions.own_folder(settings)
+    if mirror is not None:
+        folder = mirror.folder
     text = read_classes(classes)
     groups = ClassGroups.parse(text) if text else None
     catalog = load_catalog(settings)
@@ -138,7 +142,7 @@ def evaluate(
             ) -> dict[str, Any]:
                 return measure(
                     spec, labeled, settings, folder, framing=framing, note=note, command=command_of(spec),
-                    on_progress=show, run=run, starts=starts, timing=timing,
+                    on_progress=show, run=run, starts=starts, timing=timing, mirror=mirror,
                 )  # fmt: skip
 
             watch_folder(open_labeled, get_specs, measure_grown, folder)
@@ -165,7 +169,7 @@ def evaluate(
                     else:
                         row = measure(
                             spec, found, settings, folder, framing=framing, note=note, command=command_of(spec),
-                            on_progress=show, run=run,
+                            on_progress=show, run=run, mirror=mirror,
                         )  # fmt: skip
             except ImgrecError as error:
                 complain(f"{spec.name}: {error}")

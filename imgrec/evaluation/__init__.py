@@ -4,6 +4,7 @@ Knows no interface and no training.
 
 `evaluate`: run a model over a dataset and time it.
 `shards`: the shards of an evaluation, and their files.
+`mirror`: results in a store, in a folder meanwhile.
 `arrivals`: a folder that grows, in shards that stay.
 `shard_work`: the images of shards become answers.
 `prediction_shards`: images classified in shards, and their files.

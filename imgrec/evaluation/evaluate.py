@@ -23,6 +23,7 @@ from imgrec.data.dataset import Dataset, Item
 from imgrec.data.reader import decode, framed_for, stream_predictions
 from imgrec.errors import ImageError, InputError, LabelSpaceError, WeightsError
 from imgrec.evaluation import metrics_row, shards, stored_predictions
+from imgrec.evaluation.mirror import Mirror
 from imgrec.evaluation.shard_work import Runner, Work, run_here
 from imgrec.evaluation.shards import Shard
 from imgrec.files import sha256_of
@@ -77,6 +78,7 @@ def evaluate(
     run: Runner = run_here,
     starts: Sequence[int] | None = None,
     timing: Timing | None = None,
+    mirror: Mirror | None = None,
 ) -> dict[str, Any]:
     """Measure `spec` on `labeled`, store the answers and the row under `folder`, and return the row.
 
@@ -84,7 +86,7 @@ def evaluate(
     is a key of `FRAMINGS`, `note` a remark for readers, such as that the weights are not the publisher's own, `command`
     the one that reproduces the row. `on_progress` is called with (done, all) after each image. `run` is the engine;
     the row does not depend on it. With `starts`, for a dataset that grows, shards begin there and their files are kept.
-    `timing` is taken anew unless it is given.
+    `timing` is taken anew unless it is given. With a `mirror`, whose folder is `folder`, its store gets each file.
 
     Raises:
         LabelSpaceError: Before any work, if the classes of the dataset are not those of the model.
@@ -101,16 +103,24 @@ def evaluate(
     provenance = depends_on | about_run
     path = stored_predictions.predictions_path(folder, spec.name, labeled.name)
     if not _has_key(path, provenance["key"]):
-        parts = path.with_suffix(".parts")
+        parts = path.with_suffix(shards.PARTS)
         plan = shards.list_shards(labeled, depends_on, starts)
         work = Work(spec, labeled, settings, compiled, framing)
-        _predict(work, run, parts, plan, on_progress)
+        _predict(work, run, parts, plan, on_progress, mirror)
         shards.merge(parts, path, provenance)
+        if mirror is not None:
+            mirror.send(path)
         if starts is None:
+            if mirror is not None:
+                mirror.finish(parts)
             shutil.rmtree(parts, ignore_errors=True)
     timing = timing or time_model(spec, labeled, settings, compiled, framing)
     row = row_of(path) | asdict(timing) | {"note": note, "command": command}
+    if mirror is not None:
+        mirror.fetch(folder / stored_predictions.SUMMARY)
     stored_predictions.put_row(folder, row, about)
+    if mirror is not None:
+        mirror.send(folder / stored_predictions.SUMMARY)
     return row
 
 
@@ -238,9 +248,12 @@ def _predict(
     parts: Path,
     plan: Sequence[Shard],
     on_progress: OnProgress | None,
+    mirror: Mirror | None,
 ) -> None:
     """Have `run` make the shards that are missing, and write each when it is there."""
     missing = shards.open_folder(parts, plan)
+    if mirror is not None:
+        mirror.send(parts / shards.MANIFEST)
     count = len(work.labeled)
     done = count - sum(map(len, missing))
 
@@ -253,6 +266,8 @@ def _predict(
     if missing:
         for shard, answers, failures in run(work, missing, on_images):
             shards.put(parts, shard, answers, failures)
+            if mirror is not None:
+                mirror.send(parts / shard.file_name)
 
 
 def _nearest(specs: Iterable[ModelSpec], space: LabelSpace) -> str:

@@ -31,6 +31,7 @@ SHARD_IMAGES = 250
 SHARDS_IN_GROUP = 4
 
 MANIFEST = "manifest.json"
+PARTS = ".parts"
 VERSION = 1
 
 # What belongs to the dataset as a whole. A shard has its own images instead.

@@ -7,7 +7,7 @@ import json
 import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from PIL import Image
 
 from imgrec.cli import main, watch
 from imgrec.data import reader
-from imgrec.errors import ImageError, OfflineError
-from imgrec.evaluation import evaluate, shard_work, stored_predictions
+from imgrec.errors import ImageError, OfflineError, StorageError
+from imgrec.evaluation import evaluate, shard_work, shards, stored_predictions
 from imgrec.explanation import severity
 from imgrec.explanation.corruptions import CORRUPTIONS
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import Settings
+from tests.data.s3_server import KEY, S3, served
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -328,3 +329,128 @@ def test_only_a_folder_can_grow(imgrec: Run, answers: None, tmp_path: Path) -> N
     code, _, err = imgrec("--data", "pets.zip", "--models", "mobilenet", "--watch")
     assert code == 2
     assert "Expected a folder to watch." in err
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with served() as found:
+        yield found
+
+
+def puts(s3: S3) -> list[str]:
+    """Return the names of what was written, without options, and forget the requests."""
+    found = [request.split()[1].partition("?")[0] for request in s3.requests if request.startswith("PUT")]
+    s3.requests.clear()
+    return [name.removeprefix("/bucket/measured/") for name in found]
+
+
+def test_what_is_measured_into_a_store_is_what_a_folder_would_have(
+    imgrec: Run, answers: None, tmp_path: Path, s3: S3
+) -> None:
+    pets(tmp_path, broken=True)
+    words = ("--data", "pets", "--models", "mobilenet", "--out")
+    assert imgrec(*words, "measured")[0] == 0
+    code, out, _ = imgrec(*words, s3.address("measured"))
+    assert (code, "3 images   top-1 66.7%" in out) == (0, True)
+    parts = "predictions/mobilenet.pets.parts"
+    shard = next(name for name in s3.objects if ".parts/00000-" in name).removeprefix("measured/")
+    assert puts(s3) == [
+        f"{parts}/manifest.json",
+        shard,
+        "predictions/mobilenet.pets.parquet",
+        f"{parts}/manifest.json",
+        "summary.json",
+    ]
+    there = tmp_path / "there"
+    for name in ("summary.json", "predictions/mobilenet.pets.parquet"):
+        path = there / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(s3.objects[f"measured/{name}"])
+    figures = [
+        {key: value for key, value in stored_predictions.read_summary(folder)["rows"][0].items() if key not in SAID}
+        for folder in (tmp_path / "measured", there)
+    ]
+    assert figures[0] == figures[1]
+    one, other = (
+        list(stored_predictions.read_chunks(folder / "predictions" / "mobilenet.pets.parquet"))
+        for folder in (tmp_path / "measured", there)
+    )
+    assert [chunk.ids for chunk in one] == [chunk.ids for chunk in other]
+    assert all(np.array_equal(a.probabilities, b.probabilities) for a, b in zip(one, other, strict=True))
+
+    # Another model is added; what is finished is neither computed nor read again.
+    code, _, _ = imgrec("--data", "pets", "--models", "mobilenet_v2,mobilenet", "--out", s3.address("measured"))
+    assert code == 0
+    assert [name for name in puts(s3) if "mobilenet.pets" in name] == []
+    rows = json.loads(s3.objects["measured/summary.json"])["rows"]
+    assert [row["model"] for row in rows] == ["mobilenet", "mobilenet_v2"]
+
+
+# What a row says of when and where it was measured.
+SAID = {"command", "measured_at", "predictions_sha256", "timed_at"}
+
+
+def test_a_run_into_a_store_that_was_stopped_goes_on_where_it_was(
+    imgrec: Run, answers: None, tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pets(tmp_path)
+    monkeypatch.setattr(shards, "SHARD_IMAGES", 1)
+    flow, seen = shard_work.stream_predictions, []
+
+    def stopping(spec: object, items: object, *words: object, **more: object) -> object:
+        for position, answer in flow(spec, items, *words, **more):  # type: ignore[arg-type]
+            if len(seen) == 2:
+                raise StorageError("Expected more room. Received: none.")
+            seen.append(position)
+            yield position, answer
+
+    words = ("--data", "pets", "--models", "mobilenet", "--out", s3.address("measured"))
+    monkeypatch.setattr(shard_work, "stream_predictions", stopping)
+    assert imgrec(*words)[0] == 2
+    first = [name for name in puts(s3) if ".parts/0" in name]
+    assert len(first) == 2
+
+    monkeypatch.setattr(shard_work, "stream_predictions", flow)
+    assert imgrec(*words)[0] == 0
+    second = [name for name in puts(s3) if ".parts/0" in name]
+    assert len(second) == 2
+    assert not set(first) & set(second)
+    (row,) = json.loads(s3.objects["measured/summary.json"])["rows"]
+    assert row["images"] == 4
+
+
+@pytest.mark.parametrize(
+    ("key", "bucket", "words", "sentence"),
+    [
+        (
+            "another",
+            "bucket",
+            (),
+            "Expected access to s3://bucket/measured. Received: a refusal; credentials come from",
+        ),
+        (KEY, "elsewhere", (), "no such folder, file or bucket"),
+        (KEY, "bucket", ("--corruptions",), "Expected a folder of this machine for --out with --corruptions."),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_told(
+    imgrec: Run,
+    answers: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+    bucket: str,
+    words: tuple[str, ...],
+    sentence: str,
+) -> None:
+    pets(tmp_path)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with served() as s3:
+        address = s3.address("measured", bucket)
+        code, _, err = imgrec("--data", "pets", "--models", "mobilenet", "--out", address, *words)
+    assert code == 2
+    assert sentence in err

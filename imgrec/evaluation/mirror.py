@@ -1,0 +1,78 @@
+"""The results of an evaluation in a store: in a folder of this machine meanwhile, and sent file by file.
+
+Figures are computed again from all answers, in pieces, several times: a store is too far away for that.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from imgrec.data.stores import Store, StoredFile
+from imgrec.errors import InputError
+from imgrec.evaluation.shards import MANIFEST, PARTS, VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A folder that has what is in `store`. All methods raise as those of `Store`.
+
+    Of two machines that measure into one store at once, each finds the other's rows when it adds its own.
+    """
+
+    store: Store
+    folder: Path
+
+    def send(self, path: Path) -> None:
+        """Write a file of the folder to the store, in one request."""
+        self.store.put(self._name(path), path.read_bytes())
+
+    def finish(self, parts: Path) -> None:
+        """Note in the store that nothing in the folder `parts` is needed any more: its answers are in one file."""
+        text = json.dumps({"version": VERSION, "shards": []})
+        self.store.put(self._name(parts / MANIFEST), f"{text}\n".encode())
+
+    def fetch(self, path: Path) -> None:
+        """Read what `path` is in the folder from the store again, where it is there."""
+        wanted = self._name(path)
+        for file in _files(self.store):
+            if file.name == wanted:
+                self._take(file)
+
+    def fetch_all(self) -> None:
+        """Read all files from the store, but of unfinished evaluations only the shards that their manifests list."""
+        files = _files(self.store)
+        listed: set[PurePosixPath] = set()
+        for file in files:
+            if file.name.name == MANIFEST and file.name.parent.suffix == PARTS:
+                rows = json.loads(self.store.read(file.name, file.size_bytes))["shards"]
+                listed |= {file.name.parent / f"{row['number']:05d}-{row['key'][:16]}.parquet" for row in rows}
+        for file in files:
+            if file.name.parent.suffix != PARTS or file.name in listed:
+                self._take(file)
+
+    def _take(self, file: StoredFile) -> None:
+        path = self.folder / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self.store.read(file.name, file.size_bytes))
+
+    def _name(self, path: Path) -> PurePosixPath:
+        return PurePosixPath(path.relative_to(self.folder))
+
+
+@contextmanager
+def mirrored(store: Store) -> Iterator[Mirror]:
+    """Yield a mirror of all that is in `store`; its folder is deleted afterwards. Raises as `Store.list` and `read`."""
+    with TemporaryDirectory(prefix="imgrec-") as folder:
+        mirror = Mirror(store, Path(folder))
+        mirror.fetch_all()
+        yield mirror
+
+
+def _files(store: Store) -> tuple[StoredFile, ...]:
+    try:
+        return store.list()
+    except InputError:  # nothing there yet
+        return ()
