@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imgrec.data.quality import label_errors as suspects_module
@@ -18,17 +18,34 @@ def clusters(classes: int, each: int, dimensions: int, spread: float, seed: int)
     return centers[targets] + spread * rng.normal(size=(len(targets), dimensions)), targets
 
 
-@given(classes=st.integers(2, 6), each=st.integers(40, 60), wrong=st.integers(0, 2), seed=st.integers(0, 2**20))
-def test_planted_wrong_labels_are_the_suspects(classes: int, each: int, wrong: int, seed: int) -> None:
+def plant(classes: int, each: int, wrong: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, set[int]]:
+    """Return features that are easy to tell apart, their labels, the true ones, and which were made wrong."""
     features, truth = clusters(classes, each, 32, 0.2, seed)
     rng = np.random.default_rng(seed + 1)
     planted = rng.choice(len(truth), wrong, replace=False)
     targets = truth.copy()
     targets[planted] = (truth[planted] + rng.integers(1, classes, wrong)) % classes
+    return features, targets, truth, set(planted.tolist())
+
+
+# Two of one class that are called the other speak for each other: rarely one of them stays below the threshold.
+@example(classes=2, each=40, wrong=2, seed=31708)
+@given(classes=st.integers(2, 6), each=st.integers(40, 60), wrong=st.integers(0, 2), seed=st.integers(0, 2**20))
+def test_only_planted_wrong_labels_are_suspects(classes: int, each: int, wrong: int, seed: int) -> None:
+    features, targets, truth, planted = plant(classes, each, wrong, seed)
     found = suspects(features, targets)
-    assert set(found.indices.tolist()) == set(planted.tolist())
+    assert set(found.indices.tolist()) <= planted
+    assert len(found.indices) >= min(1, wrong)
     np.testing.assert_array_equal(found.predicted, truth[found.indices])
     assert (np.diff(found.margins) <= 0).all()
+
+
+def test_nearly_all_planted_wrong_labels_are_suspects() -> None:
+    missed = 0
+    for seed in range(100):
+        features, targets, _, planted = plant(2 + seed % 5, 40, 2, seed)
+        missed += len(planted - set(suspects(features, targets).indices.tolist()))
+    assert missed <= 2
 
 
 def test_a_tenth_of_wrong_labels_among_classes_that_overlap() -> None:
