@@ -102,18 +102,18 @@ def evaluate(
     depends_on, about_run = _provenance(spec, labeled, settings, framing)
     provenance = depends_on | about_run
     path = stored_predictions.predictions_path(folder, spec.name, labeled.name)
+    parts = path.with_suffix(shards.PARTS)
     if not _has_key(path, provenance["key"]):
-        parts = path.with_suffix(shards.PARTS)
         plan = shards.list_shards(labeled, depends_on, starts)
         work = Work(spec, labeled, settings, compiled, framing)
         _predict(work, run, parts, plan, on_progress, mirror)
         shards.merge(parts, path, provenance)
         if mirror is not None:
             mirror.send(path)
-        if starts is None:
-            if mirror is not None:
-                mirror.finish(parts)
-            shutil.rmtree(parts, ignore_errors=True)
+    if starts is None and parts.exists():
+        if mirror is not None:
+            mirror.finish(parts)
+        shutil.rmtree(parts, ignore_errors=True)
     timing = timing or time_model(spec, labeled, settings, compiled, framing)
     row = row_of(path) | asdict(timing) | {"note": note, "command": command}
     if mirror is not None:

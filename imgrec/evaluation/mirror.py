@@ -5,7 +5,7 @@ Figures are computed again from all answers, in pieces, several times: a store i
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -19,7 +19,8 @@ from imgrec.evaluation.shards import MANIFEST, PARTS, VERSION
 class Mirror:
     """A folder that has what is in `store`. All methods raise as those of `Store`.
 
-    Of two machines that measure into one store at once, each finds the other's rows when it adds its own.
+    A row is added to the summary that is in the store by then. Of two machines that do so within the same moment one
+    row is lost; the same command writes it again, without computing.
     """
 
     store: Store
@@ -47,8 +48,10 @@ class Mirror:
         listed: set[PurePosixPath] = set()
         for file in files:
             if file.name.name == MANIFEST and file.name.parent.suffix == PARTS:
-                rows = json.loads(self.store.read(file.name, file.size_bytes))["shards"]
-                listed |= {file.name.parent / f"{row['number']:05d}-{row['key'][:16]}.parquet" for row in rows}
+                # Without one that can be read, the shards are computed again.
+                with suppress(ValueError, KeyError, TypeError):
+                    rows = json.loads(self.store.read(file.name, file.size_bytes))["shards"]
+                    listed |= {file.name.parent / f"{row['number']:05d}-{row['key'][:16]}.parquet" for row in rows}
         for file in files:
             if file.name.parent.suffix != PARTS or file.name in listed:
                 self._take(file)

@@ -89,7 +89,7 @@ def test_the_same_rows_as_here_byte_for_byte_also_when_workers_are_killed(
     assert [failure["id"] for failure in here[0]["failures"]] == ["blue/050.png"]  # type: ignore[attr-defined]
     engine = RayEngine(nodes)
     assert measured(ours, labeled, settings, tmp_path / "ray", engine) == here
-    assert all(peak > 0 for peak in engine.peaks.values())
+    assert max(engine.peaks.values()) > 0  # a worker that comes up late may find nothing left to do
 
     killed: list[int] = []
     deadly = RayEngine(nodes)

@@ -7,7 +7,8 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pyarrow
 import pytest
@@ -17,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 from imgrec.data import evaluation_split
 from imgrec.errors import InputError
 from imgrec.evaluation import aligned_results, stored_predictions
+from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.evaluation.comparisons import METRICS
 from imgrec.explanation import severity
 from imgrec.explanation.corruptions import CORRUPTIONS
@@ -567,3 +569,13 @@ def test_a_broken_file_of_damage_has_its_sentence(page: Open, folder: Path) -> N
     app = page("benchmarks.py", bench_view="robustness")
     assert not app.exception
     assert "corruptions.json" in app.error[0].value
+
+
+def test_a_compact_twin_is_no_runner_up_and_no_member_beside_its_original() -> None:
+    shares = {"a": 0.9, "a.int8": 0.89, "b": 0.8, "b.int8": 0.81, "c": 0.7}
+    results = cast(AlignedResults, SimpleNamespace(models=list(shares), top_1=shares.__getitem__))
+    assert measurements.with_best_other(results, "a") == ["a", "b.int8"]
+    assert measurements.with_best_other(results, "c") == ["c", "a"]
+    assert measurements.best_networks(results, 3) == ["a", "b.int8", "c"]
+    pair = cast(AlignedResults, SimpleNamespace(models=["a", "a.int8"], top_1=shares.__getitem__))
+    assert measurements.with_best_other(pair, "a") == ["a", "a.int8"]

@@ -18,7 +18,7 @@ from imgrec.metrics.ensemble_selection import MAX_SUBSETS, best_subset, combine_
 from imgrec.metrics.significance import mcnemar, wilson
 from imgrec.predictions.ensembles import ENSEMBLE, RULES
 from imgrec.reports import sentences
-from imgrec.ui.benchmarks.measurements import compared_models, stack, title
+from imgrec.ui.benchmarks.measurements import best_networks, compared_models, stack, title
 from imgrec.ui.widget_keys import key_of
 
 # Members that are chosen at first where the models of the Compare page were not measured: the best few.
@@ -31,7 +31,7 @@ def builder(results: AlignedResults) -> None:
     """Show the metrics of an ensemble beside those of its members, and whether the difference is significant."""
     best_first = sorted(results.models, key=results.top_1, reverse=True)
     compared = [model for model in best_first if model in compared_models()]
-    first = compared if len(compared) > 1 else best_first[:FIRST_MEMBERS]
+    first = compared if len(compared) > 1 else best_networks(results, FIRST_MEMBERS)
     # In a row with others, chosen members would stay on one line, however many there are.
     members = st.multiselect(
         "Members",

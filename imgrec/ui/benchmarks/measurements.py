@@ -13,6 +13,7 @@ from imgrec.evaluation.aligned_results import AlignedResults
 from imgrec.evaluation.comparisons import Calibration, PairTest
 from imgrec.evaluation.stored_predictions import Answers
 from imgrec.metrics.curves import Curve
+from imgrec.models.catalog import COMPACT_SUFFIX
 from imgrec.settings import ASSETS
 from imgrec.ui import caches, query_params
 from imgrec.ui.widget_keys import key_of
@@ -109,9 +110,22 @@ def model_chooser(results: AlignedResults, label: str, key: str, index: int = 0)
 
 
 def with_best_other(results: AlignedResults, model: str) -> list[str]:
-    """Return `model`, and the best of the others to be shown beside it."""
+    """Return `model`, and the best of the others to be shown beside it; its twin only where there is no other."""
     others = [name for name in results.models if name != model]
+    others = [name for name in others if _network_of(name) != _network_of(model)] or others
     return [model, *([max(others, key=results.top_1)] if others else [])]
+
+
+def best_networks(results: AlignedResults, most: int) -> list[str]:
+    """Return the best models, at most `most`, of a network and its compact twin only the better one."""
+    found: dict[str, str] = {}
+    for model in sorted(results.models, key=results.top_1, reverse=True):
+        found.setdefault(_network_of(model), model)
+    return list(found.values())[:most]
+
+
+def _network_of(model: str) -> str:
+    return model.removesuffix(COMPACT_SUFFIX)
 
 
 def count(number: int, noun: str) -> str:
