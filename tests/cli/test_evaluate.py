@@ -24,7 +24,7 @@ from imgrec.explanation.corruptions import CORRUPTIONS
 from imgrec.models import weights
 from imgrec.models.catalog import ModelSpec
 from imgrec.settings import Settings
-from tests.data.s3_server import KEY, S3, served
+from tests.data.s3_server import KEY, S3, served, use_key
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -333,9 +333,7 @@ def test_only_a_folder_can_grow(imgrec: Run, answers: None, tmp_path: Path) -> N
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    use_key(monkeypatch)
     with served() as found:
         yield found
 
@@ -446,9 +444,7 @@ def test_a_store_that_cannot_be_used_is_told(
     sentence: str,
 ) -> None:
     pets(tmp_path)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    use_key(monkeypatch, key)
     with served() as s3:
         address = s3.address("measured", bucket)
         code, _, err = imgrec("--data", "pets", "--models", "mobilenet", "--out", address, *words)

@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+import pytest
+
 KEY, BUCKET = "tests", "bucket"
 MODIFIED = "2026-01-01T00:00:00.000Z"
 
@@ -26,6 +28,13 @@ class S3:
     def address(self, folder: str, bucket: str = BUCKET) -> str:
         options = f"endpoint_override=127.0.0.1:{self.port}&scheme=http&region=us-east-1"
         return f"s3://{bucket}/{folder}?{options}"
+
+
+def use_key(monkeypatch: pytest.MonkeyPatch, key: str = KEY) -> None:
+    """Have this process ask with `key`, and nowhere else for credentials."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from imgrec.inference.pool import EnginePool
 from imgrec.inference.request import Options
 from imgrec.reports.result import Result
 from imgrec.settings import MIB, Settings
-from tests.data.s3_server import KEY, S3, served
+from tests.data.s3_server import S3, served, use_key
 from tests.data.test_packed_images import png
 from tests.fakes import FakeEngine, fake_spec
 
@@ -114,9 +114,7 @@ def test_an_image_that_has_gone_is_told(work: Classification, pool: EnginePool, 
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    use_key(monkeypatch)
     with served() as found:
         yield found
 
