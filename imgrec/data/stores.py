@@ -100,6 +100,8 @@ class Store:
     def list(self) -> tuple[StoredFile, ...]:
         """Return the files below, or the one that this is (called by its name), sorted by name; no hidden ones.
 
+        A name never leaves the folder: of an object, one with a part such as ".." counts as hidden.
+
         Raises:
             InputError: There is nothing.
             StorageError: The store cannot be reached, or refuses.

@@ -12,12 +12,13 @@ from tempfile import TemporaryDirectory
 
 from imgrec.data.stores import Store, StoredFile
 from imgrec.errors import InputError
-from imgrec.evaluation.shards import MANIFEST, PARTS, VERSION
+from imgrec.evaluation.shards import MANIFEST, PARTS, VERSION, listed_in
+from imgrec.evaluation.stored_predictions import PREDICTIONS, SUMMARY
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """A folder that has what is in `store`. All methods raise as those of `Store`.
+    """A folder that has the results in `store`. All methods raise as those of `Store`.
 
     A row is added to the summary that is in the store by then. Of two machines that do so within the same moment one
     row is lost; the same command writes it again, without computing.
@@ -43,15 +44,15 @@ class Mirror:
                 self._take(file)
 
     def fetch_all(self) -> None:
-        """Read all files from the store, but of unfinished evaluations only the shards that their manifests list."""
+        """Read the results in the store; of unfinished evaluations only the shards that their manifests list."""
         files = _files(self.store)
         listed: set[PurePosixPath] = set()
         for file in files:
             if file.name.name == MANIFEST and file.name.parent.suffix == PARTS:
                 # Without one that can be read, the shards are computed again.
                 with suppress(ValueError, KeyError, TypeError):
-                    rows = json.loads(self.store.read(file.name, file.size_bytes))["shards"]
-                    listed |= {file.name.parent / f"{row['number']:05d}-{row['key'][:16]}.parquet" for row in rows}
+                    manifest = json.loads(self.store.read(file.name, file.size_bytes))
+                    listed |= {file.name.parent / shard.file_name for shard in listed_in(manifest)}
         for file in files:
             if file.name.parent.suffix != PARTS or file.name in listed:
                 self._take(file)
@@ -67,15 +68,17 @@ class Mirror:
 
 @contextmanager
 def mirrored(store: Store) -> Iterator[Mirror]:
-    """Yield a mirror of all that is in `store`; its folder is deleted afterwards. Raises as `Store.list` and `read`."""
+    """Yield a mirror of the results in `store`; its folder is deleted afterwards. Raises as `Store.list` and `read`."""
     with TemporaryDirectory(prefix="imgrec-") as folder:
         mirror = Mirror(store, Path(folder))
         mirror.fetch_all()
         yield mirror
 
 
-def _files(store: Store) -> tuple[StoredFile, ...]:
+def _files(store: Store) -> list[StoredFile]:
+    """Return the files that results are in; what else lies there is not read."""
     try:
-        return store.list()
+        files = store.list()
     except InputError:  # nothing there yet
-        return ()
+        return []
+    return [file for file in files if str(file.name) == SUMMARY or file.name.parts[0] == PREDICTIONS]

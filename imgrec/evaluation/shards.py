@@ -100,6 +100,11 @@ def open_folder(folder: Path, shards: Sequence[Shard]) -> list[Shard]:
     return [shard for shard in shards if not _is_done(folder / shard.file_name, shard)]
 
 
+def listed_in(manifest: Mapping[str, Any]) -> list[Shard]:
+    """Return the shards of a manifest that was read; raises `KeyError` or `TypeError` on another content."""
+    return [Shard(*(row[key] for key in ("number", "start", "stop", "key"))) for row in manifest["shards"]]
+
+
 def put(folder: Path, shard: Shard, answers: Answers, failures: Sequence[Mapping[str, str]]) -> None:
     """Write the answers of a shard and what could not be read of it; raises `InputError` unless each image is there."""
     if len(answers) + len(failures) != len(shard):
@@ -114,8 +119,7 @@ def merge(folder: Path, path: Path, note: Mapping[str, Any]) -> None:
 
     Raises `InputError` where the manifest or the file of a shard is missing or damaged, or no image could be read.
     """
-    rows = json_files.read(folder / MANIFEST)["shards"]
-    shards = [Shard(*(row[key] for key in ("number", "start", "stop", "key"))) for row in rows]
+    shards = listed_in(json_files.read(folder / MANIFEST))
     notes = [stored_predictions.read_note(folder / shard.file_name) for shard in shards]
     failures = [failure for found in notes for failure in found["failures"]]
     count = shards[-1].stop

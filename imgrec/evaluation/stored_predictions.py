@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 VERSION = 1
 
 SUMMARY = "summary.json"
+PREDICTIONS = "predictions"
 _METADATA = b"imgrec"
 
 # What helps where a summary cannot be used.
@@ -120,7 +121,7 @@ def own_folder(settings: Settings) -> Path:
 
 def predictions_path(folder: Path, model: str, dataset: str) -> Path:
     """Return the file of a model's answers to a dataset."""
-    return folder / "predictions" / f"{model}.{dataset}.parquet"
+    return folder / PREDICTIONS / f"{model}.{dataset}.parquet"
 
 
 def write_part(path: Path, answers: Answers, note: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ import json
 import shlex
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -418,6 +419,26 @@ def test_a_run_into_a_store_that_was_stopped_goes_on_where_it_was(
     assert not set(first) & set(second)
     (row,) = json.loads(s3.objects["measured/summary.json"])["rows"]
     assert row["images"] == 4
+
+
+def test_of_a_store_only_results_are_taken_and_into_the_folder_alone(
+    imgrec: Run, answers: None, tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pets(tmp_path)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    hostile = ("../../evil", "predictions/../../../evil", "predictions/x.parts/../../../../evil")
+    for name in ("notes.txt", "predictions/other.parquet", *hostile):
+        s3.objects[f"measured/{name}"] = b"x"
+    s3.objects["measured/predictions/y.parts/manifest.json"] = b"no JSON"
+    assert imgrec("--data", "pets", "--models", "mobilenet", "--out", s3.address("measured"))[0] == 0
+    read = [request.partition("?")[0] for request in s3.requests if request.startswith("GET /bucket/measured/")]
+    assert {one.removeprefix("GET /bucket/measured/predictions/") for one in read} == {
+        "other.parquet",
+        "y.parts/manifest.json",
+    }
+    assert not list(tmp_path.rglob("evil"))
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 @pytest.mark.parametrize(
